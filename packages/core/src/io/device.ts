@@ -1,0 +1,35 @@
+/** Owns the interfaces between the engine and whatever holds the bytes of an image. */
+
+/** Nothing to wait for, or a promise of it. A synchronous device answers `undefined`, and the engine does not wait. */
+export type Done = void | Promise<void>;
+
+/** One contiguous run of bytes to move: `bytes.length` bytes at the offset `at`, in bytes. */
+export interface Transfer {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Something whose bytes can be read at any offset: a buffer, a Blob, a file, an HTTP resource. */
+export interface ByteSource {
+  /** Length in bytes. */
+  readonly size: number;
+  /**
+   * Fills every buffer; bytes past the end read as zeros. May reorder and merge.
+   *
+   * @throws {@link Qcow2Error} `io` when the bytes cannot be read, `changed` when they are no longer those first seen,
+   *   `closed` after `close`; the signal's reason when it aborts.
+   */
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done;
+  /** Lets go of the medium. A second call does nothing. */
+  close?(): Done;
+}
+
+/** A {@link ByteSource} that can also be written: what an image lives on while it is changed. */
+export interface BlockDevice extends ByteSource {
+  /** Writes every buffer, growing the device when needed. Writes may reach the medium in any order; only `flush` orders them. */
+  write(transfers: readonly Transfer[]): Done;
+  /** Sets the length, in bytes; what is added reads as zeros. */
+  truncate(size: number): Done;
+  /** Returns when everything written so far is on the medium. */
+  flush(): Done;
+}

@@ -1,0 +1,218 @@
+/** Owns the types of what callers hand in and of the plain values they get back. */
+import type { ByteSource } from './io/device.js';
+
+/** What can be opened as an image; turned into a {@link ByteSource} at the edge. A `File` is a `Blob`. */
+export type Openable = ByteSource | Blob | ArrayBuffer | Uint8Array;
+
+/** A run of guest bytes: `[start, start + length)`. */
+export interface Range {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** How far a long operation is. `done` and `total` are in bytes, never fall, and are reported at most ten times a second. */
+export interface Progress {
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What every long operation takes. */
+export interface OperationOptions {
+  /** Aborting rejects with `signal.reason`, untouched. */
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** Another file that an image names, and where it stands in the chain. */
+export interface ImageReference {
+  readonly kind: 'backing' | 'data';
+  /** As written in the image: relative to the file that names it, so walk `parent` to resolve it. */
+  readonly name: string;
+  /** The format the image gives for it, if it gives one. */
+  readonly format?: string | undefined;
+  /** Whether the file will be written to. */
+  readonly writable: boolean;
+  /** The reference that led to the file which names this one; null for the image that was opened. */
+  readonly parent: ImageReference | null;
+  /** 1 for a file that the opened image names, 2 for one that such a file names, and so on. */
+  readonly depth: number;
+}
+
+/** What a resolver may answer: the file, the file and its format, or null to refuse it. */
+export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } | null;
+
+/** How an image is opened. */
+export interface OpenOptions extends OperationOptions {
+  /** Only `'read'`, the default, exists so far: it never writes. */
+  mode?: 'read' | undefined;
+  /**
+   * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
+   * its own layer work, and the first read that needs the file throws `reference-refused`.
+   */
+  resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
+  /** Budgets of the caches, in bytes. */
+  cache?: { l2Bytes?: number | undefined } | undefined;
+}
+
+/** The fields and meaning of one element of `qemu-img map --output=json`. */
+export interface Extent {
+  /** Guest offset, bytes. */
+  start: number;
+  /** Bytes. */
+  length: number;
+  /** Which layer of the chain decides: 0 is this image, 1 its backing file, and so on. */
+  depth: number;
+  /** Whether that layer holds an entry for it; otherwise it reads as zeros because nobody does. */
+  present: boolean;
+  /** Reads as zeros. */
+  zero: boolean;
+  /** Has bytes stored. Neither `zero` nor `data` means: in a backing file that was not handed over. */
+  data: boolean;
+  /** Stored as a compressed cluster. */
+  compressed: boolean;
+  /** Offset in the file that holds the bytes; absent for what is compressed, encrypted or stored nowhere. */
+  offset?: number;
+}
+
+/** A feature bit that is set in the header. */
+export interface FeatureInfo {
+  readonly kind: 'incompatible' | 'compatible' | 'autoclear';
+  readonly bit: number;
+  /** The specification's name, else the name in the image's own feature name table, else null. */
+  readonly name: string | null;
+  /** Whether this library knows the bit. */
+  readonly known: boolean;
+}
+
+/** A header extension as it stands in the file. */
+export interface ExtensionInfo {
+  readonly type: number;
+  /** The specification's name, or null when the type is unknown. */
+  readonly name: string | null;
+  /** Offset of its data in the file, bytes. */
+  readonly offset: number;
+  /** Length of its data, bytes. */
+  readonly length: number;
+}
+
+/** An internal snapshot, with the fields of `qemu-img info --output=json` in camelCase. */
+export interface SnapshotInfo {
+  readonly id: string;
+  readonly name: string;
+  /** Size of the saved machine state, bytes; 0 when there is none. */
+  readonly vmStateSize: number;
+  /** When it was taken: seconds since the epoch, and nanoseconds of that second. */
+  readonly dateSec: number;
+  readonly dateNsec: number;
+  /** How long the guest had run: whole seconds, and nanoseconds of the next. */
+  readonly vmClockSec: number;
+  readonly vmClockNsec: number;
+  /** The instruction count of record and replay; null when it was off. */
+  readonly icount: number | null;
+  /** Virtual size of the disk in the snapshot, bytes; null when the snapshot does not say. */
+  readonly diskSize: number | null;
+}
+
+/** A persistent dirty bitmap. */
+export interface BitmapInfo {
+  readonly name: string;
+  /** Guest bytes a bit stands for. */
+  readonly granularity: number;
+  readonly flags: readonly ('in-use' | 'auto' | 'extra-data-compatible')[];
+}
+
+/** One file of the backing chain, the opened image first. */
+export interface LayerInfo {
+  readonly depth: number;
+  /** As written in the image above it; null for the opened image. */
+  readonly name: string | null;
+  /** Null when the file was not handed over and the image above does not say. */
+  readonly format: string | null;
+  /** Bytes; null when the file was not handed over. */
+  readonly virtualSize: number | null;
+  /** Named by the layer above, but not handed over. */
+  readonly missing: boolean;
+  /** The external data file of this layer, when it has one. */
+  readonly dataFile: { readonly name: string | null; readonly missing: boolean } | null;
+}
+
+/** Where the header says its tables are; offsets and lengths in bytes. */
+export interface HeaderInfo {
+  readonly headerLength: number;
+  readonly l1TableOffset: number;
+  readonly l1Entries: number;
+  readonly refcountTableOffset: number;
+  readonly refcountTableClusters: number;
+  readonly snapshotsOffset: number;
+  readonly backingFileOffset: number;
+}
+
+/** Everything about an image that is known without reading its tables. Plain and structured-cloneable. */
+export interface ImageInfo {
+  readonly format: 'qcow2';
+  readonly version: 2 | 3;
+  /** QEMU's name for the version. */
+  readonly compat: '0.10' | '1.1';
+  /** Size of the disk the guest sees, bytes, a multiple of 512. */
+  readonly virtualSize: number;
+  /** Length of the image file, bytes. */
+  readonly fileSize: number;
+  readonly clusterSize: number;
+  /** The unit of allocation: the cluster, or a 32nd of it with extended L2 entries. Bytes. */
+  readonly subclusterSize: number;
+  readonly refcountBits: number;
+  readonly lazyRefcounts: boolean;
+  readonly compressionType: 'zlib' | 'zstd';
+  readonly extendedL2: boolean;
+  readonly encryption: 'aes' | 'luks' | null;
+  /** The image was not closed cleanly: its refcounts may be wrong. */
+  readonly dirty: boolean;
+  /** A writer found the image inconsistent and marked it so. */
+  readonly corrupt: boolean;
+  readonly backingFile?: string | undefined;
+  readonly backingFormat?: string | undefined;
+  readonly dataFile?: string | undefined;
+  readonly dataFileRaw: boolean;
+  readonly header: HeaderInfo;
+  readonly features: readonly FeatureInfo[];
+  readonly extensions: readonly ExtensionInfo[];
+  readonly snapshots: readonly SnapshotInfo[];
+  readonly bitmaps: readonly BitmapInfo[];
+  readonly chain: readonly LayerInfo[];
+}
+
+/** How the engine has been used since the image was opened: the figures that decide its speed. */
+export interface ImageStats {
+  /** Calls of a source's `read`, over all layers. */
+  readonly deviceReads: number;
+  /** Transfers in those calls. */
+  readonly deviceTransfers: number;
+  /** Bytes in those transfers. */
+  readonly deviceBytes: number;
+  /** L2 tables that had to be loaded. */
+  readonly l2Loads: number;
+  /** Compressed clusters that were inflated. */
+  readonly inflatedClusters: number;
+}
+
+/** What Qcow2Image and, across the worker, OpfsImage both are: everything but the synchronous forms. */
+export interface Disk {
+  /** Virtual size, bytes. */
+  readonly size: number;
+  readonly info: ImageInfo;
+  readonly snapshots: readonly SnapshotInfo[];
+  readonly bitmaps: readonly BitmapInfo[];
+  /** Fills `into` with the guest's bytes from `offset`. */
+  read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /** Where every byte of the range comes from, in order, neighbours of one kind merged. */
+  map(range?: Range, options?: OperationOptions): AsyncIterable<Extent>;
+  /** The first offset from `offset` on that may hold data; null when there is none. */
+  seekData(offset: number): Promise<number | null>;
+  /** The first offset from `offset` on that certainly reads as zeros; null when there is none. */
+  seekHole(offset: number): Promise<number | null>;
+  /** The guest's bytes as a stream, a byte stream where the platform has them. */
+  readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Lets go of the image and of every file that opening it opened. A second call does nothing. */
+  close(): Promise<void>;
+}
