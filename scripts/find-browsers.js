@@ -1,6 +1,7 @@
 /** Finds the browsers that tests run in: an environment variable first, then what the machine has installed. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { findProgram } from './find-program.js';
+
+/** @typedef {'chromium' | 'firefox'} BrowserKind */
 
 /** What Debian and others call the executables, best first. */
 const NAMES = {
@@ -19,34 +20,23 @@ export const chromiumArgs = [
   '--disable-sync',
 ];
 
-function onPath(name) {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const file = join(folder, name);
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {
-      // not in this folder
-    }
-  }
-  return undefined;
-}
-
 /**
  * The executable of an installed browser, or undefined when there is none: Playwright then uses its own. `QCOW2_CHROMIUM` and
  * `QCOW2_FIREFOX` override what is found.
+ *
+ * @param {BrowserKind} kind
+ * @returns {string | undefined}
  */
 export function findBrowser(kind) {
-  const chosen = process.env[`QCOW2_${kind.toUpperCase()}`];
-  if (chosen) return chosen;
-  for (const name of NAMES[kind]) {
-    const file = onPath(name);
-    if (file) return file;
-  }
-  return undefined;
+  return process.env[`QCOW2_${kind.toUpperCase()}`] || findProgram(...NAMES[kind]);
 }
 
-/** Playwright's launch options for a browser, whether installed on the machine or Playwright's own. */
+/**
+ * Playwright's launch options for a browser, whether installed on the machine or Playwright's own.
+ *
+ * @param {BrowserKind} kind
+ * @returns {{ args?: string[], channel?: string, executablePath?: string }}
+ */
 export function launchOptions(kind) {
   const executablePath = findBrowser(kind);
   if (kind === 'chromium') return { args: chromiumArgs, ...(executablePath && { executablePath }) };
