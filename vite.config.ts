@@ -1,30 +1,11 @@
-/** One configuration for the demo page (dev, build, preview) and for every unit test (Node, Chromium, Firefox). */
-import { fileURLToPath } from 'node:url';
+/** The configuration of every unit test: in Node, Chromium and Firefox. The demo page has its own, in demo/. */
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { launchOptions } from './scripts/find-browsers.js';
-
-const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-
-/** Cross-origin isolation, so that SharedArrayBuffer exists. */
-const isolation = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-};
+import { shared } from './vite.shared.js';
 
 export default defineConfig({
-  resolve: {
-    // Tests and the demo run the sources; the packed-tarball test covers what is published.
-    alias: [
-      { find: /^qcow2\/node$/, replacement: at('./packages/core/node/index.ts') },
-      { find: /^qcow2$/, replacement: at('./packages/core/src/index.ts') },
-      { find: /^qcow2-opfs\/worker$/, replacement: at('./packages/opfs/src/worker.ts') },
-      { find: /^qcow2-opfs$/, replacement: at('./packages/opfs/src/index.ts') },
-    ],
-  },
-  server: { headers: isolation },
-  preview: { headers: isolation },
-  worker: { format: 'es' },
+  ...shared,
   test: {
     projects: [
       {
@@ -32,16 +13,17 @@ export default defineConfig({
         test: {
           name: 'node',
           environment: 'node',
-          include: ['packages/*/test/**/*.test.ts'],
+          include: ['{packages/*,demo,scripts}/test/**/*.test.ts'],
           exclude: ['**/*.browser.test.ts'],
         },
       },
       {
         extends: true,
+        // Found before the first test, or the first run reloads in the middle.
         optimizeDeps: { include: ['comlink', 'fast-check'] },
         test: {
           name: 'browser',
-          include: ['packages/*/test/**/*.browser.test.ts'],
+          include: ['{packages/*,demo}/test/**/*.browser.test.ts'],
           browser: {
             enabled: true,
             headless: true,

@@ -1,0 +1,27 @@
+/** The end-to-end tests of the demo page, in Chromium and Firefox, against the built page. */
+import { defineConfig } from '@playwright/test';
+import { launchOptions } from './scripts/find-browsers.js';
+
+/** Far from what vite, Playwright and people use by default, so that a server of somebody else's is not tested. */
+const PORT = 4719;
+const address = `http://127.0.0.1:${PORT}/`;
+
+export default defineConfig({
+  testDir: 'e2e',
+  testIgnore: 'packed/**',
+  outputDir: 'test-results/e2e',
+  reporter: [['list'], ['json', { outputFile: 'test-results/e2e.json' }]],
+  forbidOnly: true,
+  workers: 2,
+  timeout: 60_000,
+  use: { baseURL: address, trace: 'retain-on-failure' },
+  projects: [
+    { name: 'chromium', use: { browserName: 'chromium', launchOptions: launchOptions('chromium') } },
+    { name: 'firefox', use: { browserName: 'firefox', launchOptions: launchOptions('firefox') } },
+  ],
+  webServer: {
+    command: `npx vite build demo --logLevel warn && npx vite preview demo --strictPort --host 127.0.0.1 --port ${PORT}`,
+    url: address,
+    reuseExistingServer: false,
+  },
+});
