@@ -1,0 +1,106 @@
+/**
+ * Makes the golden images: `x.qcow2` for every recipe, beside it what the image needs, `x.json` with what qemu-img says of it,
+ * and `x.<start>.raw` with guest bytes as `qemu-img convert` reads them. Does nothing when they are there already.
+ *
+ * They lie in a folder named after these scripts and QEMU's version, so a change of either makes them anew. The folder's path
+ * is printed.
+ */
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { qemuVersion, Workbench } from './qemu.js';
+import { recipes } from './recipes.js';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const cache = join(here, '.cache');
+const scripts = ['make.js', 'qemu.js', 'recipes.js', 'recipes-backing.js'];
+
+/** A name that changes with everything the images depend on. */
+function edition() {
+  const hash = createHash('sha256').update(qemuVersion());
+  for (const script of scripts) hash.update(readFileSync(join(here, script)));
+  return hash.digest('hex').slice(0, 12);
+}
+
+/** Reads one guest range with `qemu-img convert`, leaves it as a raw file and says what is in it. */
+function describeWindow(bench, [start, length]) {
+  const file = bench.beside(`${start}.raw`);
+  const range = `driver=raw,offset=${start},size=${length}`;
+  bench.img(
+    'convert',
+    '-O',
+    'raw',
+    '--image-opts',
+    `${range},file.driver=qcow2,file.file.filename=${bench.image}`,
+    file,
+  );
+  return { start, length, file, sha256: createHash('sha256').update(bench.read(file)).digest('hex') };
+}
+
+/** Reads the whole image with `qemu-img convert`, without limits of its length: the end may be no whole sector. */
+function describeWhole(bench) {
+  const file = bench.beside('0.raw');
+  bench.img('convert', '-f', 'qcow2', '-O', 'raw', bench.image, file);
+  const bytes = bench.read(file);
+  return { start: 0, length: bytes.length, file, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** Everything that qemu-img says of an image. */
+function describe(bench, recipe) {
+  const { secret } = recipe;
+  const keyed = secret ? [...bench.key(secret), ...bench.keyed()] : ['-f', 'qcow2', bench.image];
+  return {
+    name: recipe.name,
+    files: (recipe.files ?? []).map((suffix) => bench.beside(suffix)),
+    unsupported: recipe.unsupported ?? false,
+    info: JSON.parse(bench.img('info', '--output=json', '-f', 'qcow2', bench.image)),
+    map: JSON.parse(bench.img('map', '--output=json', ...keyed)),
+    windows: secret ? [] : (recipe.windows?.map((window) => describeWindow(bench, window)) ?? [describeWhole(bench)]),
+  };
+}
+
+function makeOne(folder, recipe) {
+  const bench = new Workbench(folder, recipe.name);
+  recipe.make(bench);
+  rmSync(join(folder, bench.beside('source.raw')), { force: true });
+  for (const file of [bench.image, ...(recipe.files ?? []).map((suffix) => bench.beside(suffix))])
+    bench.fillHoles(file);
+  writeFileSync(join(folder, `${recipe.name}.json`), `${JSON.stringify(describe(bench, recipe), null, 1)}\n`);
+}
+
+/** Makes all images in a folder of its own, and moves it into place whole, so that two runs at once do no harm. */
+function make(target) {
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'making-'));
+  try {
+    for (const recipe of recipes) makeOne(folder, recipe);
+    if (!existsSync(target)) renameSync(folder, target);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Removes the images of earlier editions; what another run is making right now stays. */
+function removeOld(current) {
+  for (const name of readdirSync(cache)) {
+    if (name !== current && !name.startsWith('making-')) rmSync(join(cache, name), { recursive: true, force: true });
+  }
+}
+
+const current = edition();
+const target = join(cache, current);
+if (!existsSync(target)) {
+  make(target);
+  removeOld(current);
+}
+console.log(target);
