@@ -1,12 +1,67 @@
 /**
  * The few web types that core may use, declared by hand, so that neither the `dom` nor the `webworker` library comes in
- * with `navigator`, `self` and the rest. Each declaration is the part that core calls, no more. Where a program has the
- * real library too, these merge with it.
+ * with `navigator`, `self` and the rest. Each declaration is the part that core calls, no more.
  */
+
 interface AbortSignal {
   readonly aborted: boolean;
-  readonly reason: any;
+  readonly reason: unknown;
   addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
   removeEventListener(type: 'abort', listener: () => void): void;
   throwIfAborted(): void;
 }
+
+interface Blob {
+  readonly size: number;
+  slice(start: number, end: number): Blob;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+interface TextDecoder {
+  decode(input: Uint8Array): string;
+}
+declare var TextDecoder: { new (label?: string): TextDecoder };
+
+interface TextEncoder {
+  encode(input: string): Uint8Array<ArrayBuffer>;
+}
+declare var TextEncoder: { new (): TextEncoder };
+
+interface ReadableStreamBYOBRequest {
+  readonly view: ArrayBufferView<ArrayBuffer> | null;
+  respond(bytesWritten: number): void;
+}
+
+interface ReadableByteStreamController {
+  readonly byobRequest: ReadableStreamBYOBRequest | null;
+  enqueue(chunk: ArrayBufferView<ArrayBuffer>): void;
+  close(): void;
+  error(reason: unknown): void;
+}
+
+interface ReadableStreamDefaultController<R> {
+  enqueue(chunk: R): void;
+  close(): void;
+  error(reason: unknown): void;
+}
+
+interface UnderlyingByteSource {
+  type: 'bytes';
+  autoAllocateChunkSize?: number;
+  pull?(controller: ReadableByteStreamController): void | Promise<void>;
+  cancel?(reason: unknown): void | Promise<void>;
+}
+
+interface UnderlyingDefaultSource<R> {
+  pull?(controller: ReadableStreamDefaultController<R>): void | Promise<void>;
+  cancel?(reason: unknown): void | Promise<void>;
+}
+
+interface ReadableStream<R> {
+  readonly locked: boolean;
+  cancel(reason?: unknown): Promise<void>;
+}
+declare var ReadableStream: {
+  new (source: UnderlyingByteSource, strategy?: { highWaterMark?: number }): ReadableStream<Uint8Array<ArrayBuffer>>;
+  new <R>(source: UnderlyingDefaultSource<R>, strategy?: { highWaterMark?: number }): ReadableStream<R>;
+};

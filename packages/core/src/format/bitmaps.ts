@@ -1,0 +1,97 @@
+/** Owns the bitmap directory: entries of variable length, one after the other (spec: "Bitmaps"). */
+import { Qcow2Error } from '../errors.js';
+import { alignUp, getUint64, setUint64, viewOf } from './bytes.js';
+import { MAX_BITMAP_NAME_BYTES, MAX_GRANULARITY_BITS, MIN_GRANULARITY_BITS } from './limits.js';
+
+/** The fixed part of an entry. */
+const BITMAP_HEADER_BYTES = 24;
+
+/** Bits of an entry's flags. */
+export const BITMAP_FLAG = { inUse: 0, auto: 1, extraDataCompatible: 2 } as const;
+
+/** One entry of the bitmap directory; offsets and sizes in bytes. */
+export interface Bitmap {
+  readonly tableOffset: number;
+  /** Entries of its table. */
+  readonly tableSize: number;
+  /** 32-bit word, see {@link BITMAP_FLAG}. */
+  readonly flags: number;
+  /** 1 is a dirty tracking bitmap, the only type there is. */
+  readonly type: number;
+  readonly granularityBits: number;
+  readonly extra: Uint8Array;
+  readonly name: Uint8Array;
+}
+
+/**
+ * Decodes the directory, all of `bytes`, which must hold exactly `count` entries.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when it does not, or when an entry breaks a rule of the specification.
+ */
+export function decodeBitmaps(bytes: Uint8Array, count: number): Bitmap[] {
+  const view = viewOf(bytes);
+  const bitmaps: Bitmap[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + BITMAP_HEADER_BYTES > bytes.length) throw damaged(bitmaps.length, at, 'is cut short');
+    const nameLength = view.getUint16(at + 18);
+    const extraLength = view.getUint32(at + 20);
+    const granularityBits = view.getUint8(at + 17);
+    const type = view.getUint8(at + 16);
+    const extra = at + BITMAP_HEADER_BYTES;
+    const name = extra + extraLength;
+    const end = name + nameLength;
+    if (alignUp(end, 8) > bytes.length) throw damaged(bitmaps.length, at, 'runs past the end of the directory');
+    if (nameLength === 0 || nameLength > MAX_BITMAP_NAME_BYTES) {
+      throw damaged(bitmaps.length, at, `has a name of ${nameLength} bytes`);
+    }
+    if (type !== 1) throw damaged(bitmaps.length, at, `is of the unknown type ${type}`);
+    if (granularityBits < MIN_GRANULARITY_BITS || granularityBits > MAX_GRANULARITY_BITS) {
+      throw damaged(bitmaps.length, at, `has ${granularityBits} granularity bits`);
+    }
+    bitmaps.push({
+      tableOffset: getUint64(view, at),
+      tableSize: view.getUint32(at + 8),
+      flags: view.getUint32(at + 12),
+      type,
+      granularityBits,
+      extra: bytes.slice(extra, name),
+      name: bytes.slice(name, end),
+    });
+    at = alignUp(end, 8);
+  }
+  if (bitmaps.length !== count) {
+    throw new Qcow2Error('corrupt', `The bitmap directory holds ${bitmaps.length} bitmaps and should hold ${count}.`, {
+      what: 'bitmap directory',
+    });
+  }
+  return bitmaps;
+}
+
+/** The bytes of a bitmap directory: the inverse of {@link decodeBitmaps}. */
+export function encodeBitmaps(bitmaps: readonly Bitmap[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(bitmaps.reduce((sum, bitmap) => sum + entryLength(bitmap), 0));
+  const view = viewOf(bytes);
+  let at = 0;
+  for (const bitmap of bitmaps) {
+    setUint64(view, at, bitmap.tableOffset);
+    view.setUint32(at + 8, bitmap.tableSize);
+    view.setUint32(at + 12, bitmap.flags);
+    view.setUint8(at + 16, bitmap.type);
+    view.setUint8(at + 17, bitmap.granularityBits);
+    view.setUint16(at + 18, bitmap.name.length);
+    view.setUint32(at + 20, bitmap.extra.length);
+    bytes.set(bitmap.extra, at + BITMAP_HEADER_BYTES);
+    bytes.set(bitmap.name, at + BITMAP_HEADER_BYTES + bitmap.extra.length);
+    at += entryLength(bitmap);
+  }
+  return bytes;
+}
+
+function entryLength({ extra, name }: Bitmap): number {
+  return alignUp(BITMAP_HEADER_BYTES + extra.length + name.length, 8);
+}
+
+function damaged(index: number, at: number, how: string): Qcow2Error {
+  return new Qcow2Error('corrupt', `Bitmap ${index} of the bitmap directory ${how}.`, { what: `bitmap ${index}`, at });
+}

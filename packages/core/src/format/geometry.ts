@@ -1,0 +1,60 @@
+/** Owns the arithmetic of an image: how large its clusters, entries and tables are, and what follows from that. */
+
+declare const guest: unique symbol;
+declare const host: unique symbol;
+
+/** An offset on the disk that the guest sees, in bytes. */
+export type GuestOffset = number & { readonly [guest]: true };
+/** An offset in the file that holds the image (or in its external data file), in bytes. */
+export type HostOffset = number & { readonly [host]: true };
+
+/** What every mapping needs to know of an image. */
+export interface Geometry {
+  readonly version: 2 | 3;
+  readonly clusterBits: number;
+  readonly clusterSize: number;
+  readonly extendedL2: boolean;
+  /** Entries of an L2 table, and bytes of one of them (8, or 16 when extended). */
+  readonly l2Entries: number;
+  readonly l2EntrySize: number;
+  /** Guest bytes that one L2 table maps. */
+  readonly bytesPerL2: number;
+  /** The unit of allocation: the cluster, or a 32nd of it when extended. */
+  readonly subclusterSize: number;
+  /** Guest clusters lie in an external data file, each at its guest offset. */
+  readonly externalData: boolean;
+}
+
+/** The geometry that these header fields describe. */
+export function geometryOf(fields: {
+  version: 2 | 3;
+  clusterBits: number;
+  extendedL2: boolean;
+  externalData: boolean;
+}): Geometry {
+  const { version, clusterBits, extendedL2, externalData } = fields;
+  const clusterSize = 2 ** clusterBits;
+  const l2EntrySize = extendedL2 ? 16 : 8;
+  const l2Entries = clusterSize / l2EntrySize;
+  return {
+    version,
+    clusterBits,
+    clusterSize,
+    extendedL2,
+    l2Entries,
+    l2EntrySize,
+    bytesPerL2: clusterSize * l2Entries,
+    subclusterSize: extendedL2 ? clusterSize / 32 : clusterSize,
+    externalData,
+  };
+}
+
+/** How many L1 entries a disk of `size` bytes needs. */
+export function l1EntriesFor(geometry: Geometry, size: number): number {
+  return Math.ceil(size / geometry.bytesPerL2);
+}
+
+/** Which L1 entry maps a guest offset. */
+export function l1IndexOf(geometry: Geometry, offset: number): number {
+  return Math.floor(offset / geometry.bytesPerL2);
+}

@@ -1,0 +1,137 @@
+/** Owns the header of versions 2 and 3: its fields and their places (spec: "Header"). */
+import { Qcow2Error } from '../errors.js';
+import { getBits64, getUint64, setBits64, setUint64, viewOf } from './bytes.js';
+
+/** `QFI\xfb`. */
+export const MAGIC = 0x514649fb;
+/** Length of a version 2 header, and the least of version 3. */
+export const V2_HEADER_LENGTH = 72;
+export const V3_HEADER_LENGTH = 104;
+
+/** Bits of the three feature fields that this library knows. */
+export const INCOMPATIBLE = { dirty: 0, corrupt: 1, dataFile: 2, compressionType: 3, extendedL2: 4 } as const;
+export const COMPATIBLE = { lazyRefcounts: 0 } as const;
+export const AUTOCLEAR = { bitmaps: 0, rawDataFile: 1 } as const;
+
+/** `crypt_method`. */
+export const CRYPT_METHOD = { none: 0, aes: 1, luks: 2 } as const;
+/** `compression_type`. */
+export const COMPRESSION_TYPE = { zlib: 0, zstd: 1 } as const;
+
+/** The header, field by field; offsets and sizes in bytes. Bit fields are lists of the bits that are set, ascending. */
+export interface Header {
+  readonly version: 2 | 3;
+  /** 0 when the image has no backing file. */
+  readonly backingFileOffset: number;
+  readonly backingFileSize: number;
+  readonly clusterBits: number;
+  readonly size: number;
+  readonly cryptMethod: number;
+  /** Entries of the active L1 table. */
+  readonly l1Size: number;
+  readonly l1TableOffset: number;
+  readonly refcountTableOffset: number;
+  readonly refcountTableClusters: number;
+  readonly snapshotCount: number;
+  readonly snapshotsOffset: number;
+  readonly incompatibleFeatures: readonly number[];
+  readonly compatibleFeatures: readonly number[];
+  readonly autoclearFeatures: readonly number[];
+  readonly refcountOrder: number;
+  readonly headerLength: number;
+  readonly compressionType: number;
+  /** Bytes 105 to `headerLength`: padding, or fields of a later version, to be kept when the header is written again. */
+  readonly unknownFields: Uint8Array;
+}
+
+/**
+ * Decodes the header at the start of `bytes`, which hold it whole or up to the end of the file.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the bytes end before the header does or `header_length` is impossible.
+ */
+export function decodeHeader(bytes: Uint8Array): Header {
+  if (bytes.length < V2_HEADER_LENGTH) throw truncated(V2_HEADER_LENGTH, bytes.length);
+  const view = viewOf(bytes);
+  const version = view.getUint32(4) === 2 ? 2 : 3;
+  const common = {
+    version,
+    backingFileOffset: getUint64(view, 8),
+    backingFileSize: view.getUint32(16),
+    clusterBits: view.getUint32(20),
+    size: getUint64(view, 24),
+    cryptMethod: view.getUint32(32),
+    l1Size: view.getUint32(36),
+    l1TableOffset: getUint64(view, 40),
+    refcountTableOffset: getUint64(view, 48),
+    refcountTableClusters: view.getUint32(56),
+    snapshotCount: view.getUint32(60),
+    snapshotsOffset: getUint64(view, 64),
+  } as const;
+  if (version === 2) {
+    return {
+      ...common,
+      incompatibleFeatures: [],
+      compatibleFeatures: [],
+      autoclearFeatures: [],
+      refcountOrder: 4,
+      headerLength: V2_HEADER_LENGTH,
+      compressionType: COMPRESSION_TYPE.zlib,
+      unknownFields: new Uint8Array(0),
+    };
+  }
+  if (bytes.length < V3_HEADER_LENGTH) throw truncated(V3_HEADER_LENGTH, bytes.length);
+  const headerLength = view.getUint32(100);
+  if (headerLength < V3_HEADER_LENGTH) {
+    throw new Qcow2Error('corrupt', `The header says it is ${headerLength} bytes long; version 3 needs at least 104.`, {
+      what: 'header_length',
+      at: 100,
+    });
+  }
+  if (headerLength > bytes.length) throw truncated(headerLength, bytes.length);
+  return {
+    ...common,
+    incompatibleFeatures: getBits64(view, 72),
+    compatibleFeatures: getBits64(view, 80),
+    autoclearFeatures: getBits64(view, 88),
+    refcountOrder: view.getUint32(96),
+    headerLength,
+    // A field at or past header_length counts as 0.
+    compressionType: headerLength > 104 ? view.getUint8(104) : COMPRESSION_TYPE.zlib,
+    unknownFields: bytes.slice(Math.min(105, headerLength), headerLength),
+  };
+}
+
+/** The bytes of a header, `headerLength` of them: the inverse of {@link decodeHeader}. */
+export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(header.headerLength);
+  const view = viewOf(bytes);
+  view.setUint32(0, MAGIC);
+  view.setUint32(4, header.version);
+  setUint64(view, 8, header.backingFileOffset);
+  view.setUint32(16, header.backingFileSize);
+  view.setUint32(20, header.clusterBits);
+  setUint64(view, 24, header.size);
+  view.setUint32(32, header.cryptMethod);
+  view.setUint32(36, header.l1Size);
+  setUint64(view, 40, header.l1TableOffset);
+  setUint64(view, 48, header.refcountTableOffset);
+  view.setUint32(56, header.refcountTableClusters);
+  view.setUint32(60, header.snapshotCount);
+  setUint64(view, 64, header.snapshotsOffset);
+  if (header.version === 2) return bytes;
+  setBits64(view, 72, header.incompatibleFeatures);
+  setBits64(view, 80, header.compatibleFeatures);
+  setBits64(view, 88, header.autoclearFeatures);
+  view.setUint32(96, header.refcountOrder);
+  view.setUint32(100, header.headerLength);
+  if (header.headerLength > 104) view.setUint8(104, header.compressionType);
+  bytes.set(header.unknownFields, header.headerLength - header.unknownFields.length);
+  return bytes;
+}
+
+function truncated(needed: number, have: number): Qcow2Error {
+  return new Qcow2Error('corrupt', `The file ends inside the header: it needs ${needed} bytes and there are ${have}.`, {
+    what: 'header',
+    at: 0,
+  });
+}

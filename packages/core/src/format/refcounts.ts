@@ -1,0 +1,60 @@
+/** Owns the refcounts of a refcount block, 1 to 64 bits wide (spec: "Host cluster management"). */
+
+/** How many refcounts a block of one cluster holds, when each is `1 << order` bits wide. */
+export function refcountsPerBlock(clusterSize: number, order: number): number {
+  return (clusterSize * 8) / 2 ** order;
+}
+
+/** The refcount at `index` of a block. Only 64-bit ones (`order` 6) are BigInts. */
+export function getRefcount(block: DataView, order: number, index: number): number | bigint {
+  switch (order) {
+    case 6:
+      return block.getBigUint64(index * 8);
+    case 5:
+      return block.getUint32(index * 4);
+    case 4:
+      return block.getUint16(index * 2);
+    case 3:
+      return block.getUint8(index);
+    default: {
+      // Widths under 8 bits are packed from the least significant bit.
+      const bits = 1 << order;
+      const perByte = 8 / bits;
+      const shift = (index % perByte) * bits;
+      return (block.getUint8(Math.floor(index / perByte)) >>> shift) & ((1 << bits) - 1);
+    }
+  }
+}
+
+/**
+ * Writes the refcount at `index` of a block.
+ *
+ * @throws RangeError when the value does not fit in `1 << order` bits.
+ */
+export function setRefcount(block: DataView, order: number, index: number, value: number | bigint): void {
+  const bits = 1 << order;
+  if (value < 0 || BigInt(value) >> BigInt(bits) !== 0n) {
+    throw new RangeError(`A refcount of ${value} does not fit in ${bits} bits.`);
+  }
+  switch (order) {
+    case 6:
+      block.setBigUint64(index * 8, BigInt(value));
+      return;
+    case 5:
+      block.setUint32(index * 4, Number(value));
+      return;
+    case 4:
+      block.setUint16(index * 2, Number(value));
+      return;
+    case 3:
+      block.setUint8(index, Number(value));
+      return;
+    default: {
+      const perByte = 8 / bits;
+      const at = Math.floor(index / perByte);
+      const shift = (index % perByte) * bits;
+      const mask = ((1 << bits) - 1) << shift;
+      block.setUint8(at, (block.getUint8(at) & ~mask) | (Number(value) << shift));
+    }
+  }
+}
