@@ -1,0 +1,90 @@
+/** Owns what the page offers the worker: the caller's resolvers and progress callbacks, by the number of their call. */
+import type { ImageReference, OperationOptions, Progress, Resolved } from 'qcow2';
+import type { Answer, PageSide, WireFile, WireResolved } from './protocol.js';
+import type { WireError } from './wire-error.js';
+
+/** The callbacks of one call. */
+export interface CallCallbacks {
+  readonly resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
+  readonly onProgress?: OperationOptions['onProgress'];
+}
+
+interface Registered extends CallCallbacks {
+  /** What `onProgress` threw: it becomes the outcome of the call. */
+  thrown?: { readonly error: unknown };
+}
+
+/** The page's side of the protocol. */
+export class Callbacks implements PageSide {
+  readonly #calls = new Map<number, Registered>();
+  readonly #kept = new Map<number, { readonly call: number; readonly error: unknown }>();
+  readonly #abort: (call: number) => void;
+  #lastKey = 0;
+
+  /** @param abort stops a call whose callback threw */
+  constructor(abort: (call: number) => void) {
+    this.#abort = abort;
+  }
+
+  /** Keeps the callbacks of a call until it is forgotten. */
+  register(call: number, callbacks: CallCallbacks): void {
+    if (callbacks.resolve || callbacks.onProgress) this.#calls.set(call, { ...callbacks });
+  }
+
+  /** Drops the callbacks of a call, and the errors that they threw. */
+  forget(call: number): void {
+    if (!this.#calls.delete(call)) return;
+    for (const [key, kept] of this.#kept) if (kept.call === call) this.#kept.delete(key);
+  }
+
+  /** What the progress callback of a call threw, if it did. */
+  thrown(call: number): { readonly error: unknown } | undefined {
+    return this.#calls.get(call)?.thrown;
+  }
+
+  /** The very error that a resolver threw, when it comes back from the worker. */
+  readonly kept = (key: number): unknown => this.#kept.get(key)?.error;
+
+  async resolve(call: number, reference: ImageReference): Answer<WireResolved> {
+    try {
+      const resolver = this.#calls.get(call)?.resolve;
+      return { value: resolver ? crossable(await resolver(reference), reference) : null };
+    } catch (error) {
+      return { error: this.#keep(call, error) };
+    }
+  }
+
+  progress(call: number, progress: Progress): void {
+    const registered = this.#calls.get(call);
+    if (!registered?.onProgress || registered.thrown) return;
+    try {
+      registered.onProgress(progress);
+    } catch (error) {
+      registered.thrown = { error };
+      this.#abort(call);
+    }
+  }
+
+  #keep(call: number, error: unknown): WireError {
+    const key = ++this.#lastKey;
+    this.#kept.set(key, { call, error });
+    return { kind: 'kept', key, name: 'Error', message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The answer itself when structured cloning can carry it. */
+function crossable(answer: Resolved, reference: ImageReference): WireResolved {
+  if (answer === null || isFile(answer)) return answer;
+  if (typeof answer === 'object' && 'format' in answer && isFile(answer.source)) {
+    return { source: answer.source, format: answer.format };
+  }
+  throw new TypeError(
+    `resolve() answered ${JSON.stringify(reference.name)} with something that cannot cross to the worker: answer with a ` +
+      'Blob, a File, an ArrayBuffer, a Uint8Array, { source, format } around one of them, or null to refuse. A byte source ' +
+      'of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
+  );
+}
+
+function isFile(value: unknown): value is WireFile {
+  return value instanceof Blob || value instanceof ArrayBuffer || value instanceof Uint8Array;
+}

@@ -1,0 +1,84 @@
+/** Owns the worker's end of a cursor: extents or guest bytes that the page fetches one page at a time. */
+import type { Extent } from 'qcow2';
+import { EXTENTS_PER_PAGE, packExtents } from './extent-page.js';
+import type { ProgressReports } from './progress-reports.js';
+import type { CursorPage } from './protocol.js';
+
+/** A page with fewer extents than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
+const PATIENCE = 50;
+
+/** Where a cursor's pages come from. */
+export interface Pages {
+  next(): Promise<CursorPage>;
+  /** Frees what stands behind them. */
+  end(): Promise<void>;
+}
+
+/** A cursor that is open. */
+export class Cursor {
+  /** The image it reads. */
+  readonly image: number;
+  readonly #pages: Pages;
+  readonly #reports: ProgressReports;
+  readonly #controller: AbortController;
+
+  constructor(image: number, pages: Pages, reports: ProgressReports, controller: AbortController) {
+    this.image = image;
+    this.#pages = pages;
+    this.#reports = reports;
+    this.#controller = controller;
+  }
+
+  /** The next page, or null at the end. */
+  async next(): Promise<CursorPage> {
+    const page = await this.#pages.next();
+    await this.#reports.delivered();
+    return page;
+  }
+
+  /** Stops what the cursor waits for. */
+  abort(): void {
+    this.#controller.abort();
+  }
+
+  /** Stops it, and frees what stands behind it. */
+  async release(): Promise<void> {
+    this.#controller.abort();
+    // It was aborted just now: that it says so is no news.
+    await this.#pages.end().catch(() => {});
+  }
+}
+
+/** The extents of a map, packed. */
+export function extentPages(extents: AsyncIterable<Extent>): Pages {
+  const iterator = extents[Symbol.asyncIterator]();
+  return {
+    async next() {
+      const page: Extent[] = [];
+      const patience = performance.now() + PATIENCE;
+      while (page.length < EXTENTS_PER_PAGE) {
+        const item = await iterator.next();
+        if (item.done) break;
+        page.push(item.value);
+        if (performance.now() > patience) break;
+      }
+      return page.length > 0 ? packExtents(page) : null;
+    },
+    async end() {
+      await iterator.return?.();
+    },
+  };
+}
+
+/** The chunks of a stream, each in a buffer of its own that can be transferred. */
+export function bytePages(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Pages {
+  const reader = stream.getReader();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      if (done) return null;
+      return value.byteLength === value.buffer.byteLength ? value : value.slice();
+    },
+    end: () => reader.cancel(),
+  };
+}

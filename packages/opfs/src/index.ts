@@ -1,0 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** The public face of the package; defines nothing. */
+export type { ExportFileOptions, OpfsImage, Spool, SpoolOptions } from './opfs-image.js';
+export { openStore, type Store, type StoreOptions } from './store.js';

@@ -1,0 +1,240 @@
+/** Owns OpfsImage, the page's handle of an image that is open in the worker. */
+import { transfer } from 'comlink';
+import {
+  type BitmapInfo,
+  type Disk,
+  type Extent,
+  type ImageInfo,
+  type ImageStats,
+  type OperationOptions,
+  Qcow2Error,
+  type Range,
+  type SnapshotInfo,
+  type Transfer,
+} from 'qcow2';
+import type { BufferPool } from './buffer-pool.js';
+import type { CallOptions, Connection, RemoteWorker } from './connection.js';
+import { makeDisposable } from './disposable.js';
+import { ExtentIterator } from './extent-iterator.js';
+import { guestStream } from './guest-stream.js';
+import type { Answer, ImageState } from './protocol.js';
+import { RemoteCursor } from './remote-cursor.js';
+
+/** What an export into a file takes. */
+export interface ExportFileOptions extends OperationOptions {
+  /** The bytes as the guest sees them; the only format so far. */
+  format: 'raw';
+  /** The file to fill: one that a person chose with `showSaveFilePicker`, or one in OPFS. */
+  to: FileSystemFileHandle;
+}
+
+/** What a spool takes. */
+export interface SpoolOptions extends OperationOptions {
+  /** The bytes as the guest sees them; the only format so far. */
+  format: 'raw';
+}
+
+/** A temporary file in OPFS with an image's bytes, for a download by an object URL. */
+export interface Spool {
+  /** The file; it can be read until `remove`, or until the store is closed. */
+  readonly file: File;
+  /** Deletes the file. A second call does nothing. */
+  remove(): Promise<void>;
+}
+
+/**
+ * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of the
+ * image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and details.
+ */
+export class OpfsImage implements Disk {
+  /** Virtual size, bytes. */
+  readonly size: number;
+  /** What is known of the image without reading its tables; as of `open`. */
+  readonly info: ImageInfo;
+  /** The image's internal snapshots. */
+  readonly snapshots: readonly SnapshotInfo[];
+  /** The image's persistent dirty bitmaps. */
+  readonly bitmaps: readonly BitmapInfo[];
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #pool: BufferPool;
+  #closing: Promise<void> | null = null;
+
+  /** @internal Images come from the store. */
+  constructor(connection: Connection, id: number, pool: BufferPool, state: ImageState) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#pool = pool;
+    this.size = state.size;
+    this.info = state.info;
+    this.snapshots = state.snapshots;
+    this.bitmaps = state.bitmaps;
+  }
+
+  /**
+   * Fills `into` with the guest's bytes from `offset`. The buffer stays the caller's: it is never detached. A view of a
+   * SharedArrayBuffer is filled by the worker itself.
+   *
+   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; the signal's reason when it aborts
+   */
+  read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.readBatch([{ at: offset, bytes: into }], options);
+  }
+
+  /** Fills every buffer with the guest's bytes from its offset, all in one trip to the worker; else as {@link read}. */
+  async readBatch(transfers: readonly Transfer[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const targets = transfers.map(({ at, bytes }) => {
+      if (!(bytes instanceof Uint8Array)) throw new TypeError('read() fills a Uint8Array.');
+      return { at, bytes, shared: crossesShared(bytes) };
+    });
+    const packed = targets.filter((target) => !target.shared);
+    const length = packed.reduce((sum, target) => sum + target.bytes.length, 0);
+    const spare = length > 0 ? (this.#pool.take(length) ?? null) : null;
+    const pieces = targets.map(({ at, bytes, shared }) => ({
+      at,
+      length: bytes.length,
+      shared: shared ? bytes : undefined,
+    }));
+    const answer = await this.#call(
+      (worker, call) => worker.read(call, this.#id, pieces, spare && transfer(spare, [spare])),
+      // Shared memory must be at rest when the caller hears of it.
+      { signal: options.signal, prompt: packed.length === targets.length },
+    );
+    if (!answer) return;
+    let from = 0;
+    for (const { bytes } of packed) {
+      bytes.set(new Uint8Array(answer, from, bytes.length));
+      from += bytes.length;
+    }
+    this.#pool.give(answer);
+  }
+
+  /**
+   * Where every byte of the range comes from, in order, neighbours of one kind merged. Leaving the loop early frees the
+   * worker's side of it.
+   *
+   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, `io`; the signal's reason when it aborts
+   */
+  map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent> {
+    const reports = options?.onProgress !== undefined;
+    return new ExtentIterator(this.#cursor((worker, id) => worker.map(id, this.#id, range ?? null, reports), options));
+  }
+
+  /** The first offset from `offset` on that may hold data, in bytes; null when there is none. */
+  seekData(offset: number): Promise<number | null> {
+    return this.#call((worker, call) => worker.seek(call, this.#id, offset, 'data'));
+  }
+
+  /** The first offset from `offset` on that certainly reads as zeros, in bytes; null when there is none. */
+  seekHole(offset: number): Promise<number | null> {
+    return this.#call((worker, call) => worker.seek(call, this.#id, offset, 'hole'));
+  }
+
+  /**
+   * The guest's bytes as a stream, a byte stream where the platform has them. It reads one chunk ahead; cancelling it frees
+   * the worker's side of it.
+   */
+  readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const reports = options?.onProgress !== undefined;
+    return guestStream(this.#cursor((worker, id) => worker.stream(id, this.#id, range ?? null, reports), options));
+  }
+
+  /** How the engine has been used since the image was opened. */
+  stats(): Promise<ImageStats> {
+    return this.#call((worker, call) => worker.stats(call, this.#id));
+  }
+
+  /**
+   * Writes the guest's bytes into a file from the worker, holes skipped. On an abort or a failure nothing half-written is
+   * left: a file of a person's keeps what it had, a file in OPFS is left empty. Resolves when the file is complete.
+   *
+   * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use; the
+   *   signal's reason, once the file has been cleaned up, when it aborts
+   */
+  async export(options: ExportFileOptions): Promise<void> {
+    const { format, to, signal, onProgress } = options;
+    requireRaw(format);
+    if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
+    await this.#call((worker, call) => worker.export(call, this.#id, to, onProgress !== undefined), {
+      signal,
+      onProgress,
+    });
+  }
+
+  /**
+   * Writes the guest's bytes into a temporary file in OPFS, for a download by an object URL. Spools that a crash left behind
+   * are deleted on the way.
+   *
+   * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the quota
+   *   is known not to suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
+   */
+  async spool(options: SpoolOptions): Promise<Spool> {
+    const { format, signal, onProgress } = options;
+    requireRaw(format);
+    const id = this.#connection.reserve();
+    const file = await this.#call(
+      (worker) => worker.spool(id, this.#id, onProgress !== undefined),
+      { signal, onProgress },
+      id,
+    );
+    const connection = this.#connection;
+    let removing: Promise<void> | null = null;
+    const remove = (): Promise<void> => {
+      // With its worker the spool has lost its lock, and the next one sweeps it.
+      removing ??= connection.alive ? connection.call((worker) => worker.removeSpool(id)) : Promise.resolve();
+      return removing;
+    };
+    return { file, remove };
+  }
+
+  /** Lets go of the image and of every file that opening it opened. A second call does nothing. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // A worker that is gone holds nothing any more.
+    if (this.#connection.alive) await this.#connection.call((worker) => worker.close(this.#id));
+    this.#connection.forget(this.#id);
+  }
+
+  #cursor<Page extends Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(
+    open: (worker: RemoteWorker, id: number) => Answer<void>,
+    options: OperationOptions | undefined,
+  ): RemoteCursor<Page | null> {
+    return new RemoteCursor<Page | null>(
+      this.#connection,
+      (worker, id) => {
+        this.#requireOpen();
+        return open(worker, id);
+      },
+      options,
+    );
+  }
+
+  async #call<T>(
+    send: (worker: RemoteWorker, call: number) => Answer<T>,
+    options?: CallOptions,
+    id?: number,
+  ): Promise<T> {
+    this.#requireOpen();
+    return this.#connection.call(send, options, id);
+  }
+
+  #requireOpen(): void {
+    if (this.#closing && this.#connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
+  }
+}
+
+makeDisposable(OpfsImage.prototype);
+
+function requireRaw(format: unknown): void {
+  if (format !== 'raw') throw new TypeError(`The only format so far is 'raw', not ${JSON.stringify(format)}.`);
+}
+
+/** Whether the bytes lie in memory that this page shares with its worker. Only an isolated page can send such memory. */
+function crossesShared(bytes: Uint8Array): boolean {
+  return globalThis.crossOriginIsolated === true && bytes.buffer instanceof SharedArrayBuffer;
+}

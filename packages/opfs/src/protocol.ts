@@ -1,0 +1,92 @@
+/** Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable. */
+import type {
+  BitmapInfo,
+  ImageInfo,
+  ImageReference,
+  ImageStats,
+  OpenOptions,
+  Progress,
+  Range,
+  SnapshotInfo,
+} from 'qcow2';
+import type { WireError } from './wire-error.js';
+
+/** What a call came to. Nothing is thrown across: comlink would strip the error of its class, code and details. */
+export type Outcome<T> = { readonly value: T } | { readonly error: WireError };
+
+/** A promise of an {@link Outcome}, which never rejects. */
+export type Answer<T> = Promise<Outcome<T>>;
+
+/** What the page holds of an open image. */
+export interface ImageState {
+  readonly size: number;
+  readonly info: ImageInfo;
+  readonly snapshots: readonly SnapshotInfo[];
+  readonly bitmaps: readonly BitmapInfo[];
+}
+
+/** {@link OpenOptions} without what cannot be cloned: the callbacks are only said to exist. */
+export interface WireOpenOptions {
+  readonly mode?: OpenOptions['mode'];
+  readonly cache?: OpenOptions['cache'];
+  readonly resolves: boolean;
+  readonly reports: boolean;
+}
+
+/** One piece of a read: bytes at a guest offset, into shared memory, or else into the answer's buffer. */
+export interface WirePiece {
+  readonly at: number;
+  readonly length: number;
+  readonly shared?: Uint8Array | undefined;
+}
+
+/** One hop of a cursor: packed extents or guest bytes, or null at the end. */
+export type CursorPage = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
+
+/** What an answer of the page's resolver may be once it crosses. */
+export type WireFile = Blob | ArrayBuffer | Uint8Array;
+/** A resolver's answer, as it crosses. */
+export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | null;
+
+/**
+ * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports its
+ * progress, asks for files, and, where it opens something (an image, a cursor, a spool), the name of that thing after it.
+ */
+export interface WorkerSide {
+  /** The first call: holds the lock by which the page notices this worker's death, and learns whom to call back. */
+  connect(lock: string, page: PageSide): Answer<void>;
+  /** Aborts a call or a cursor; nothing happens when it has ended. */
+  abort(call: number): void;
+  open(call: number, file: Blob, options: WireOpenOptions): Answer<ImageState>;
+  /** Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it fits. */
+  read(
+    call: number,
+    image: number,
+    pieces: readonly WirePiece[],
+    spare: ArrayBuffer | null,
+  ): Answer<ArrayBuffer | null>;
+  /** Opens a cursor over the extents of a range. */
+  map(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
+  /** Opens a cursor over the guest bytes of a range. */
+  stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
+  next(cursor: number): Answer<CursorPage>;
+  release(cursor: number): Answer<void>;
+  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | null>;
+  stats(call: number, image: number): Answer<ImageStats>;
+  /** Writes the guest's bytes into a file of the caller's. */
+  export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
+  /** Writes the guest's bytes into a temporary file, and answers that file. */
+  spool(call: number, image: number, reports: boolean): Answer<File>;
+  removeSpool(spool: number): Answer<void>;
+  close(image: number): Answer<void>;
+  /** Aborts what runs, waits until it has cleaned up, and closes everything. The page then terminates the worker. */
+  shutdown(): Answer<void>;
+}
+
+/** What the page offers the worker. */
+export interface PageSide {
+  /** Asks the resolver of the call that opened an image. */
+  resolve(call: number, reference: ImageReference): Answer<WireResolved>;
+  /** Reports the progress of a call. Answered when the report has been delivered. */
+  progress(call: number, progress: Progress): void;
+}

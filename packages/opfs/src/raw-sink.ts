@@ -1,0 +1,121 @@
+/** Owns the two ways of filling a file with raw bytes: a sync handle in OPFS, a writable stream elsewhere. */
+import { noSpace, storageError } from './storage-error.js';
+import { openSyncHandle, type SyncHandle } from './sync-handle.js';
+
+/** A file that is being filled. What is never written reads as zeros. */
+export interface RawSink {
+  /** Writes bytes at an offset, in bytes. The buffer is free again when the answer resolves. */
+  write(at: number, bytes: Uint8Array<ArrayBuffer>): void | Promise<void>;
+  /** Makes the file complete, and lets go of it. */
+  finish(): void | Promise<void>;
+  /** Lets go of the file with nothing half-written in it. */
+  abandon(): void | Promise<void>;
+}
+
+/**
+ * Opens a file to be filled with `size` bytes.
+ *
+ * @throws {@link Qcow2Error} `no-space`, `locked`, `unavailable`
+ */
+export async function openSink(file: FileSystemFileHandle, size: number, available: number | null): Promise<RawSink> {
+  try {
+    const handle = await openSyncHandle(file);
+    if (handle) return new SyncSink(handle, size, available);
+    const writable = await file.createWritable();
+    const sink = new WritableSink(writable, size);
+    await sink.begin();
+    return sink;
+  } catch (error) {
+    throw storageError(error, size, available);
+  }
+}
+
+/** Fills an OPFS file through its sync handle. */
+export class SyncSink implements RawSink {
+  readonly #handle: SyncHandle;
+  readonly #size: number;
+  readonly #available: number | null;
+
+  /** Empties the file and makes it `size` bytes of zeros; `available` is for the message when they do not fit. */
+  constructor(handle: SyncHandle, size: number, available: number | null) {
+    this.#handle = handle;
+    this.#size = size;
+    this.#available = available;
+    try {
+      handle.truncate(0);
+      handle.truncate(size);
+      // Off the record, and with the quota spent, `truncate` can do nothing without a word.
+      this.#requireSize();
+    } catch (error) {
+      this.abandon();
+      throw storageError(error, size, available);
+    }
+  }
+
+  write(at: number, bytes: Uint8Array): void {
+    let count: number;
+    try {
+      count = this.#handle.write(bytes, { at });
+    } catch (error) {
+      throw storageError(error, this.#size, this.#available);
+    }
+    // With the quota spent Firefox answers 0, and Chromium 4294967288.
+    if (count !== bytes.length) throw noSpace(this.#size, this.#available);
+  }
+
+  finish(): void {
+    this.#handle.flush();
+    this.#requireSize();
+    this.#handle.close();
+  }
+
+  abandon(): void {
+    try {
+      this.#handle.truncate(0);
+      this.#handle.flush();
+    } finally {
+      this.#handle.close();
+    }
+  }
+
+  #requireSize(): void {
+    if (this.#handle.getSize() !== this.#size) throw noSpace(this.#size, this.#available);
+  }
+}
+
+/** Fills a file through a writable stream, which replaces the file when it is closed and not before. */
+export class WritableSink implements RawSink {
+  readonly #writable: FileSystemWritableFileStream;
+  readonly #size: number;
+
+  constructor(writable: FileSystemWritableFileStream, size: number) {
+    this.#writable = writable;
+    this.#size = size;
+  }
+
+  /** Gives the new file its length, so that holes need not be written. */
+  async begin(): Promise<void> {
+    await this.#guard(this.#writable.truncate(this.#size));
+  }
+
+  write(at: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#guard(this.#writable.write({ type: 'write', position: at, data: bytes }));
+  }
+
+  finish(): Promise<void> {
+    return this.#guard(this.#writable.close());
+  }
+
+  async abandon(): Promise<void> {
+    // A stream that has failed is abandoned already, and rejects with the same error again.
+    await this.#writable.abort().catch(() => {});
+  }
+
+  async #guard(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      throw storageError(error, this.#size, null);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** Owns the page's end of a cursor: something in the worker that is read page by page, one page ahead. */
+import type { OperationOptions } from 'qcow2';
+import type { Connection, RemoteWorker } from './connection.js';
+import type { Answer, CursorPage } from './protocol.js';
+
+/** Opens a cursor of that number in the worker. */
+export type OpenCursor = (worker: RemoteWorker, cursor: number) => Answer<void>;
+
+/** A cursor in the worker; opened by the first `next`. */
+export class RemoteCursor<Page extends CursorPage> {
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #open: OpenCursor;
+  readonly #options: OperationOptions;
+  #ahead: Promise<Page> | null = null;
+  #state: 'new' | 'open' | 'ended' = 'new';
+
+  constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
+    this.#connection = connection;
+    this.#id = connection.reserve();
+    this.#open = open;
+    this.#options = options;
+  }
+
+  /** The next page, or null at the end. Not to be called again before it has answered. */
+  async next(): Promise<Page | null> {
+    if (this.#state === 'ended') return null;
+    try {
+      if (this.#state === 'new') await this.#start();
+      const page = await (this.#ahead ?? this.#fetch());
+      if (page === null) await this.release();
+      else this.#fetchAhead();
+      return page;
+    } catch (error) {
+      // What went wrong is worth more than whether the worker could still be told.
+      await this.release().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Frees what the worker holds for this cursor. A second call does nothing. */
+  async release(): Promise<void> {
+    const opened = this.#state === 'open';
+    this.#state = 'ended';
+    this.#connection.forget(this.#id);
+    if (opened && this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'open';
+    await this.#connection.call(this.#open, { ...this.#options, prompt: true, lasting: true }, this.#id);
+  }
+
+  #fetch(): Promise<Page> {
+    const { signal } = this.#options;
+    return this.#connection.call((worker) => worker.next(this.#id) as Answer<Page>, {
+      signal,
+      prompt: true,
+      within: this.#id,
+    });
+  }
+
+  #fetchAhead(): void {
+    if (this.#state !== 'open') return;
+    this.#ahead = this.#fetch();
+    // Whoever takes this page sees its error; when nobody does, nobody needs to.
+    this.#ahead.catch(() => {});
+  }
+}

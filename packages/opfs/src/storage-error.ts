@@ -1,0 +1,55 @@
+/** Owns what the platform's storage errors mean in this library's codes. */
+import { Qcow2Error } from 'qcow2';
+
+/** The error for storage that does not suffice: how many bytes are needed, and how many there are where that is known. */
+export function noSpace(needed: number, available: number | null, cause?: unknown): Qcow2Error {
+  const have = available === null ? 'there is less' : `${available} are available`;
+  return new Qcow2Error(
+    'no-space',
+    `${needed} bytes are needed and ${have}: free some of this site's storage, or export an image that is smaller.`,
+    { needed, available },
+    { cause },
+  );
+}
+
+/** The error for a storage that the platform refuses altogether. */
+export function storageUnavailable(cause: unknown): Qcow2Error {
+  return new Qcow2Error(
+    'unavailable',
+    `This browser refuses its private file system here, as some do in private windows: ${messageOf(cause)}`,
+    {},
+    { cause },
+  );
+}
+
+/**
+ * A platform error by its name, in this library's codes. What is an error of the library, or of nobody's storage, is
+ * returned as it is.
+ */
+export function storageError(error: unknown, needed: number, available: number | null): unknown {
+  if (!(error instanceof DOMException)) return error;
+  switch (error.name) {
+    case 'QuotaExceededError':
+      return noSpace(needed, available, error);
+    case 'NoModificationAllowedError':
+      return new Qcow2Error('locked', 'The file is in use by another tab, worker or handle.', {}, { cause: error });
+    case 'NotAllowedError':
+    case 'SecurityError':
+      return new Qcow2Error('unavailable', `The file may not be written: ${error.message}`, {}, { cause: error });
+    case 'NotFoundError':
+      return new Qcow2Error('not-found', `The file is not there any more: ${error.message}`, {}, { cause: error });
+    default:
+      return error;
+  }
+}
+
+/** How many more bytes the origin may store; null where the platform does not say. */
+export async function availableBytes(): Promise<number | null> {
+  const estimate = await navigator.storage?.estimate?.().catch(() => undefined);
+  if (estimate?.quota === undefined || estimate.usage === undefined) return null;
+  return Math.max(0, estimate.quota - estimate.usage);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
