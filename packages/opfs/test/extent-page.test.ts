@@ -1,0 +1,30 @@
+/** The packed form of extents: packing and unpacking are inverse, for every combination of fields. */
+import fc from 'fast-check';
+import type { Extent } from 'qcow2';
+import { expect, test } from 'vitest';
+import { packExtents, unpackExtents } from '../src/extent-page.js';
+
+const extent = fc
+  .record(
+    {
+      start: fc.maxSafeNat(),
+      length: fc.maxSafeNat(),
+      depth: fc.nat(16),
+      present: fc.boolean(),
+      zero: fc.boolean(),
+      data: fc.boolean(),
+      compressed: fc.boolean(),
+      offset: fc.maxSafeNat(),
+    },
+    { requiredKeys: ['start', 'length', 'depth', 'present', 'zero', 'data', 'compressed'] },
+  )
+  .map((fields) => fields as Extent);
+
+test('extents come out as they went in', () => {
+  fc.assert(
+    fc.property(fc.array(extent, { maxLength: 50 }), (extents) => {
+      expect([...unpackExtents(structuredClone(packExtents(extents)))]).toStrictEqual(extents.map((e) => ({ ...e })));
+    }),
+    { numRuns: 200 },
+  );
+});

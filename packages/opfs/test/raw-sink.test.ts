@@ -1,0 +1,97 @@
+/** What a sync handle says when the quota is spent, as each browser was seen to say it, becomes `no-space`. */
+import { isQcow2Error, type Qcow2Error } from 'qcow2';
+import { expect, test } from 'vitest';
+import { SyncSink } from '../src/raw-sink.js';
+import type { SyncHandle } from '../src/sync-handle.js';
+
+/** A handle on memory. A spent quota cannot be had at will in a browser: its answers are overridden one by one. */
+class MemoryHandle implements SyncHandle {
+  bytes = new Uint8Array(10);
+  flushed = 0;
+  closed = 0;
+
+  read(): number {
+    throw new Error('a sink never reads');
+  }
+
+  write(bytes: Uint8Array, { at }: { at: number }): number {
+    this.bytes.set(bytes, at);
+    return bytes.length;
+  }
+
+  truncate(size: number): void {
+    const next = new Uint8Array(size);
+    next.set(this.bytes.subarray(0, size));
+    this.bytes = next;
+  }
+
+  getSize(): number {
+    return this.bytes.length;
+  }
+
+  flush(): void {
+    this.flushed++;
+  }
+
+  close(): void {
+    this.closed++;
+  }
+}
+
+function thrownBy(work: () => unknown): Qcow2Error {
+  try {
+    work();
+  } catch (error) {
+    if (isQcow2Error(error)) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+test('fills the file, the rest reads as zeros', () => {
+  const handle = new MemoryHandle();
+  handle.bytes.fill(9);
+  const sink = new SyncSink(handle, 8, 100);
+  sink.write(2, Uint8Array.of(1, 2, 3));
+  sink.finish();
+  expect([...handle.bytes]).toEqual([0, 0, 1, 2, 3, 0, 0, 0]);
+  expect(handle).toMatchObject({ flushed: 1, closed: 1 });
+});
+
+test.each([0, 2, 4294967288])('a write that answers %d for 3 bytes is no-space', (count) => {
+  const handle = new MemoryHandle();
+  const sink = new SyncSink(handle, 8, 5);
+  handle.write = () => count;
+  const error = thrownBy(() => sink.write(0, Uint8Array.of(1, 2, 3)));
+  expect(error.code).toBe('no-space');
+  expect(error.details).toEqual({ needed: 8, available: 5 });
+});
+
+test('a write that throws QuotaExceededError is no-space', () => {
+  const handle = new MemoryHandle();
+  const sink = new SyncSink(handle, 8, null);
+  handle.write = () => {
+    throw new DOMException('spent', 'QuotaExceededError');
+  };
+  expect(thrownBy(() => sink.write(0, Uint8Array.of(1))).details).toEqual({ needed: 8, available: null });
+});
+
+test('a truncate that does nothing without a word is no-space, and lets go of the file', () => {
+  const handle = new MemoryHandle();
+  const truncate = handle.truncate.bind(handle);
+  handle.truncate = (size) => {
+    if (size === 0) truncate(size);
+  };
+  expect(thrownBy(() => new SyncSink(handle, 8, 5)).code).toBe('no-space');
+  expect(handle.closed).toBe(1);
+  expect(handle.bytes.length).toBe(0);
+});
+
+test('abandoned, the file is empty', () => {
+  const handle = new MemoryHandle();
+  const sink = new SyncSink(handle, 8, 100);
+  sink.write(0, Uint8Array.of(1));
+  sink.abandon();
+  expect(handle.bytes.length).toBe(0);
+  expect(handle.closed).toBe(1);
+});
