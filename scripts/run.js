@@ -49,17 +49,33 @@ export function runTool(name, args) {
 }
 
 /**
- * On SIGINT, SIGTERM or SIGHUP passes the signal on to whatever runs, calls `cleanUp`, and ends this process.
+ * When this process is told to end, passes the signal on to whatever runs, calls `cleanUp`, and ends.
  *
  * @param {() => Promise<void> | void} [cleanUp]
  */
 export function endOnSignals(cleanUp) {
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-    process.once(signal, async () => {
-      const ends = [...running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
-      for (const child of running) child.kill(signal);
-      await Promise.all([...ends, cleanUp?.()]);
-      process.exit(128 + constants.signals[signal]);
-    });
-  }
+  let ending = false;
+  /** @param {'SIGINT' | 'SIGTERM' | 'SIGHUP'} signal */
+  const end = async (signal) => {
+    if (ending) return;
+    ending = true;
+    const ends = [...running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
+    for (const child of running) child.kill(signal);
+    await Promise.all([...ends, cleanUp?.()]);
+    process.exit(128 + constants.signals[signal]);
+  };
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, end);
+  endWithNpm(() => end('SIGTERM'));
+}
+
+/**
+ * npm runs a script through a shell, and a signal sent to npm ends that shell but does not reach us: notice that we
+ * have been left behind.
+ *
+ * @param {() => void} end
+ */
+function endWithNpm(end) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && end(), 500).unref();
 }
