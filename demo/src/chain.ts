@@ -1,0 +1,118 @@
+/** Owns how several files become one chain: which of them is opened, and which answers to which name. */
+import type { ImageInfo, ImageReference } from 'qcow2';
+
+/** A file that was dropped, and the names of the files it needs; null when it is not a qcow2 image. */
+export interface Member {
+  readonly file: File;
+  readonly needs: readonly string[] | null;
+}
+
+/** What to open, and what of the rest no image of the chain names. */
+export interface Arrangement {
+  readonly leaf: File;
+  readonly unused: readonly File[];
+}
+
+/** The last component of a name as images write it: a path of either kind, a URL, or a `json:` description. */
+export function baseName(name: string): string {
+  const plain = name.startsWith('json:') ? (fileNameIn(name.slice('json:'.length)) ?? name) : name;
+  return plain.replace(/^.*[\\/]/s, '').replace(/^file:/, '');
+}
+
+function fileNameIn(json: string): string | undefined {
+  try {
+    return findFileName(JSON.parse(json));
+  } catch {
+    return undefined; // not JSON after all: then it is a name as it stands
+  }
+}
+
+function findFileName(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (/(^|\.)filename$/.test(key) && typeof inner === 'string') return inner;
+    const found = findFileName(inner);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The files that an image names itself, backing file first. */
+export function namesIn(info: ImageInfo): string[] {
+  return [info.backingFile, info.dataFile].filter((name) => name !== undefined);
+}
+
+/** Whether a file is the one that an image names: by the last component, whichever way its accents are encoded. */
+export function answersTo(file: File, name: string): boolean {
+  return file.name.normalize('NFC') === baseName(name).normalize('NFC');
+}
+
+/** Chooses the image that no other one names; of several such, the first. Files that nobody names are `unused`. */
+export function arrange(members: readonly Member[]): Arrangement {
+  const isNamed = (file: File): boolean =>
+    members.some((other) => other.file !== file && other.needs?.some((name) => answersTo(file, name)));
+  const images = members.filter((member) => member.needs !== null);
+  const leaf = images.find((member) => !isNamed(member.file)) ?? images[0] ?? members[0];
+  if (leaf === undefined) throw new RangeError('There is no file to arrange.');
+  const used = new Set<File>();
+  const walk = (member: Member): void => {
+    if (used.has(member.file)) return;
+    used.add(member.file);
+    for (const other of members) {
+      if (member.needs?.some((name) => answersTo(other.file, name))) walk(other);
+    }
+  };
+  walk(leaf);
+  return { leaf: leaf.file, unused: members.map((member) => member.file).filter((file) => !used.has(file)) };
+}
+
+/** A file that the chain needs and that is not here. */
+export interface Missing {
+  readonly kind: 'backing' | 'data';
+  /** As written in the image; null where the image needs a file without naming it. */
+  readonly name: string | null;
+  /** The file that names it. */
+  readonly neededBy: string;
+}
+
+/** What the chain of an open image still lacks. */
+export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
+  const missing: Missing[] = [];
+  let above = leafName;
+  for (const layer of info.chain) {
+    const here = layer.name === null ? leafName : baseName(layer.name);
+    if (layer.missing) missing.push({ kind: 'backing', name: layer.name, neededBy: above });
+    if (layer.dataFile?.missing) missing.push({ kind: 'data', name: layer.dataFile.name, neededBy: here });
+    above = here;
+  }
+  return missing;
+}
+
+/** The files at hand, by the names they answer to. */
+export class FileSet {
+  readonly files: readonly File[];
+  readonly #chosen: ReadonlyMap<string, File>;
+
+  /** `chosen` are files that a person gave for a name, whatever the files themselves are called. */
+  constructor(files: readonly File[], chosen: ReadonlyMap<string, File> = new Map()) {
+    this.files = files;
+    this.#chosen = chosen;
+  }
+
+  /** This set and more files. */
+  with(files: readonly File[]): FileSet {
+    return new FileSet([...this.files, ...files], this.#chosen);
+  }
+
+  /** This set, with a file for a name as an image writes it. */
+  choosing(name: string, file: File): FileSet {
+    return new FileSet([...this.files, file], new Map([...this.#chosen, [name, file]]));
+  }
+
+  /** The file for a reference of the chain that begins with `leaf`, which never answers to itself. */
+  resolve(reference: ImageReference, leaf: File): File | null {
+    const chosen = this.#chosen.get(reference.name);
+    if (chosen !== undefined) return chosen;
+    return this.files.find((file) => file !== leaf && answersTo(file, reference.name)) ?? null;
+  }
+}

@@ -1,0 +1,81 @@
+import type { Extent } from 'qcow2';
+import { describe, expect, it } from 'vitest';
+import { Allocation, MOST_CELLS } from '../src/allocation.js';
+import { cellContents, mapSummary } from '../src/map-words.js';
+
+const KIB64 = 65536;
+
+function extent(start: number, length: number, fields: Partial<Extent> = {}): Extent {
+  return { start, length, depth: 0, present: true, zero: false, data: true, compressed: false, ...fields };
+}
+const hole = { present: false, zero: true, data: false };
+
+describe('allocation', () => {
+  it('gives every cluster of a small disk a cell of its own', () => {
+    const allocation = new Allocation(10 * KIB64 - 512, KIB64);
+    expect(allocation.cellSize).toBe(KIB64);
+    expect(allocation.cellCount).toBe(10);
+    expect(allocation.bounds(9)).toEqual({ start: 9 * KIB64, end: 10 * KIB64 - 512 });
+  });
+
+  it('bounds the number of cells of a large one', () => {
+    const allocation = new Allocation(100 * 2 ** 30, KIB64);
+    expect(allocation.cellCount).toBeLessThanOrEqual(MOST_CELLS);
+    expect(allocation.cellSize % KIB64).toBe(0);
+    expect(allocation.cellOf(100 * 2 ** 30 - 1)).toBe(allocation.cellCount - 1);
+  });
+
+  it('splits an extent over cells and adds several up in one', () => {
+    const size = 2048 * KIB64;
+    const allocation = new Allocation(size, KIB64);
+    expect(allocation.cellSize).toBe(2 * KIB64);
+    allocation.add(extent(0, 3 * KIB64));
+    allocation.add(extent(3 * KIB64, KIB64, { compressed: true }));
+    allocation.add(extent(4 * KIB64, size - 4 * KIB64, hole));
+    expect(allocation.share(0, 'data')).toBe(2 * KIB64);
+    expect(allocation.share(1, 'data')).toBe(KIB64);
+    expect(allocation.share(1, 'compressed')).toBe(KIB64);
+    expect(allocation.share(2, 'unallocated')).toBe(2 * KIB64);
+    expect(allocation.stored).toBe(4 * KIB64);
+    expect(allocation.mapped).toBe(size);
+  });
+
+  it('tells every kind apart', () => {
+    const allocation = new Allocation(6 * KIB64, KIB64);
+    allocation.add(extent(0, KIB64));
+    allocation.add(extent(KIB64, KIB64, { compressed: true }));
+    allocation.add(extent(2 * KIB64, KIB64, { depth: 1 }));
+    allocation.add(extent(3 * KIB64, KIB64, { zero: true, data: false }));
+    allocation.add(extent(4 * KIB64, KIB64, hole));
+    allocation.add(extent(5 * KIB64, KIB64, { data: false, present: false, depth: 1 }));
+    const kinds = ['data', 'compressed', 'backing', 'zero', 'unallocated', 'unknown'] as const;
+    kinds.forEach((kind, cell) => {
+      expect(allocation.share(cell, kind), kind).toBe(KIB64);
+    });
+  });
+
+  it('has a disk of no size', () => {
+    const allocation = new Allocation(0, KIB64);
+    expect(allocation.cellCount).toBe(0);
+    expect(mapSummary(allocation)).toEqual([]);
+  });
+});
+
+describe('the map in words', () => {
+  it('says what a cell holds, also before it is loaded', () => {
+    const allocation = new Allocation(4096 * KIB64, KIB64);
+    expect(cellContents(allocation, 0)).toBe('Not loaded yet');
+    allocation.add(extent(0, KIB64));
+    allocation.add(extent(KIB64, 3 * KIB64, hole));
+    allocation.add(extent(4 * KIB64, 4 * KIB64));
+    expect(cellContents(allocation, 0)).toBe('Data 25%, Unallocated 75%');
+    expect(cellContents(allocation, 1)).toBe('Data: stored in this image as it is');
+  });
+
+  it('sums up each kind that occurs', () => {
+    const allocation = new Allocation(100 * KIB64, KIB64);
+    allocation.add(extent(0, 37 * KIB64));
+    allocation.add(extent(37 * KIB64, 63 * KIB64, hole));
+    expect(mapSummary(allocation)).toEqual(['37% holds data as it is (2.31 MiB).', '63% is not allocated (3.94 MiB).']);
+  });
+});
