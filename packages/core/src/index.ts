@@ -1,3 +1,26 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
 export { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from './errors.js';
+export { Qcow2Image } from './image.js';
+export type { BlockDevice, ByteSource, Done, Transfer } from './io/device.js';
+export type {
+  BitmapInfo,
+  Disk,
+  ExtensionInfo,
+  Extent,
+  FeatureInfo,
+  HeaderInfo,
+  ImageInfo,
+  ImageReference,
+  ImageStats,
+  LayerInfo,
+  Openable,
+  OpenOptions,
+  OperationOptions,
+  Progress,
+  Range,
+  Resolved,
+  SnapshotInfo,
+} from './options.js';
+export { blobSource } from './sources/blob.js';
+export { bufferSource } from './sources/buffer.js';

@@ -197,7 +197,7 @@ export interface ImageStats {
 }
 
 /** What Qcow2Image and, across the worker, OpfsImage both are: everything but the synchronous forms. */
-export interface Disk {
+export interface Disk extends AsyncDisposable {
   /** Virtual size, bytes. */
   readonly size: number;
   readonly info: ImageInfo;

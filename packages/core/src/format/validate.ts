@@ -3,12 +3,21 @@
  * header names. `unsupported` is valid but beyond a limit; `corrupt` contradicts the specification or the file.
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
-import { hex } from './bytes.js';
-import { decodeFeatureNames, EXTENSION, findExtension, type HeaderExtension } from './extensions.js';
+import { decodeName, hex } from './bytes.js';
+import {
+  type BitmapsExtension,
+  decodeFeatureNames,
+  EXTENSION,
+  findExtension,
+  type HeaderExtension,
+} from './extensions.js';
 import { type Geometry, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './header.js';
 import {
+  MAX_BACKING_FORMAT_BYTES,
   MAX_BACKING_NAME_BYTES,
+  MAX_BITMAP_DIRECTORY_BYTES,
+  MAX_BITMAPS,
   MAX_CLUSTER_BITS,
   MAX_HOST_OFFSET,
   MAX_L1_BYTES,
@@ -113,6 +122,47 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
   aligned('refcount_table_offset', 48, refcountTableOffset, geometry);
   if (snapshotCount > MAX_SNAPSHOTS) fail('unsupported', 'nb_snapshots', 60, `is ${snapshotCount}; 65,536 is the most`);
   aligned('snapshots_offset', 64, snapshotsOffset, geometry);
+}
+
+/**
+ * Checks the place of the bitmap directory.
+ *
+ * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
+ */
+export function validateBitmapsExtension(
+  { count, directorySize, directoryOffset }: BitmapsExtension,
+  at: number,
+  geometry: Geometry,
+  fileSize: number,
+): void {
+  if (count === 0) fail('corrupt', 'nb_bitmaps', at, 'is 0 in a bitmaps extension');
+  if (count > MAX_BITMAPS) fail('unsupported', 'nb_bitmaps', at, `is ${count}; 65,535 is the most`);
+  if (directorySize > MAX_BITMAP_DIRECTORY_BYTES) {
+    fail(
+      'unsupported',
+      'bitmap_directory_size',
+      at + 8,
+      `is ${directorySize}; 1024 bytes for each of 65,535 is the most`,
+    );
+  }
+  aligned('bitmap_directory_offset', at + 16, directoryOffset, geometry);
+  if (directoryOffset + directorySize > fileSize) {
+    fail('corrupt', 'bitmap_directory_size', at + 8, 'lets the directory run past the end of the file');
+  }
+}
+
+/**
+ * The format that the image gives for its backing file, if it gives one.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the name is longer than QEMU takes.
+ */
+export function validateBackingFormat(extension: HeaderExtension | undefined): string | undefined {
+  if (extension === undefined) return undefined;
+  const { data, offset } = extension;
+  if (data.length > MAX_BACKING_FORMAT_BYTES) {
+    fail('corrupt', 'backing format name', offset, `is ${data.length} bytes long; 15 is the most`);
+  }
+  return decodeName(data) || undefined;
 }
 
 function aligned(what: string, at: number, offset: number, { clusterSize }: Geometry): void {

@@ -1,13 +1,10 @@
 /** Owns the interfaces between the engine and whatever holds the bytes of an image. */
+import type { Transfer } from '../map/transfer.js';
+
+export type { Transfer } from '../map/transfer.js';
 
 /** Nothing to wait for, or a promise of it. A synchronous device answers `undefined`, and the engine does not wait. */
 export type Done = void | Promise<void>;
-
-/** One contiguous run of bytes to move: `bytes.length` bytes at the offset `at`, in bytes. */
-export interface Transfer {
-  readonly at: number;
-  readonly bytes: Uint8Array;
-}
 
 /** Something whose bytes can be read at any offset: a buffer, a Blob, a file, an HTTP resource. */
 export interface ByteSource {

@@ -1,0 +1,51 @@
+/** Owns the inflating of raw deflate streams (RFC 1951), the compression that qcow2 calls zlib. */
+import { inflateSync } from 'fflate';
+import { Qcow2Error } from '../errors.js';
+import { hex } from '../format/bytes.js';
+import type { Codec, InflateJob } from '../io/codec.js';
+
+/**
+ * The longest input worth looking at: deflate stores what it cannot shrink with 5 bytes for each 64 KiB, so a longer
+ * stream holds more than a cluster. It bounds what a hostile descriptor can cost.
+ */
+function longestInput(clusterSize: number): number {
+  return clusterSize + Math.ceil(clusterSize / 16) + 1024;
+}
+
+/** A decompressor that answers at once. It keeps one buffer and so serves one engine. */
+export function deflateCodec(): Codec {
+  let scratch = new Uint8Array(0);
+  return {
+    inflate(jobs: readonly InflateJob[]): void {
+      for (const { input, output, at } of jobs) {
+        // A byte more than a cluster, so that a stream which gives more is seen to.
+        if (scratch.length !== output.length + 1) scratch = new Uint8Array(output.length + 1);
+        const inflated = inflateInto(input.subarray(0, longestInput(output.length)), scratch, at);
+        if (inflated.length !== output.length) throw wrongLength(inflated.length, output.length, at);
+        output.set(inflated);
+      }
+    },
+  };
+}
+
+function inflateInto(input: Uint8Array, out: Uint8Array, at: number): Uint8Array {
+  try {
+    return inflateSync(input, { out });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Qcow2Error(
+      'corrupt',
+      `The compressed cluster at ${hex(at)} is no valid deflate stream: ${reason}.`,
+      { what: 'compressed cluster', at },
+      { cause },
+    );
+  }
+}
+
+function wrongLength(length: number, clusterSize: number, at: number): Qcow2Error {
+  const found = length > clusterSize ? 'more than one cluster' : `${length} of ${clusterSize} bytes`;
+  return new Qcow2Error('corrupt', `The compressed cluster at ${hex(at)} holds ${found}.`, {
+    what: 'compressed cluster',
+    at,
+  });
+}

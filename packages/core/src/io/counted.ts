@@ -1,0 +1,33 @@
+/** Owns the counting of device calls, the figure that decides how fast the engine is. */
+import type { ByteSource, Done, Transfer } from './device.js';
+
+/** What the layers of a chain count together. */
+export interface Counters {
+  /** Calls of a source's `read`, the transfers in them, and their bytes. */
+  deviceReads: number;
+  deviceTransfers: number;
+  deviceBytes: number;
+  /** L2 tables loaded. */
+  l2Loads: number;
+  /** Compressed clusters inflated. */
+  inflatedClusters: number;
+}
+
+/** Counters at zero. */
+export function newCounters(): Counters {
+  return { deviceReads: 0, deviceTransfers: 0, deviceBytes: 0, l2Loads: 0, inflatedClusters: 0 };
+}
+
+/** A source that counts into `counters` what is asked of `source`. */
+export function counted(source: ByteSource, counters: Counters): ByteSource {
+  return {
+    size: source.size,
+    read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
+      counters.deviceReads++;
+      counters.deviceTransfers += transfers.length;
+      for (const { bytes } of transfers) counters.deviceBytes += bytes.length;
+      return source.read(transfers, signal);
+    },
+    close: () => source.close?.(),
+  };
+}

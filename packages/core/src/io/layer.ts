@@ -1,0 +1,62 @@
+/** Owns what the engine keeps of one file of a chain: its source, its tables, and what lies behind it. */
+import type { Qcow2Error } from '../errors.js';
+import type { Bitmap } from '../format/bitmaps.js';
+import type { HeaderExtension } from '../format/extensions.js';
+import type { Geometry } from '../format/geometry.js';
+import type { Header } from '../format/header.js';
+import type { Snapshot } from '../format/snapshots.js';
+import type { ImageReference } from '../options.js';
+import type { ClusterCache } from './cluster-cache.js';
+import type { Codec } from './codec.js';
+import type { Counters } from './counted.js';
+import type { ByteSource } from './device.js';
+import type { Scratch } from './scratch.js';
+import type { TableCache } from './table-cache.js';
+
+/** A raw file: guest offsets are file offsets. */
+export interface RawLayer {
+  readonly kind: 'raw';
+  readonly depth: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly source: ByteSource;
+}
+
+/** A qcow2 image, opened. */
+export interface Qcow2Layer {
+  readonly kind: 'qcow2';
+  readonly depth: number;
+  /** Virtual size, bytes. */
+  readonly size: number;
+  readonly header: Header;
+  readonly extensions: readonly HeaderExtension[];
+  readonly snapshots: readonly Snapshot[];
+  /** Empty, too, when the image says that its bitmaps are not to be trusted. */
+  readonly bitmaps: readonly Bitmap[];
+  readonly geometry: Geometry;
+  readonly source: ByteSource;
+  /** Where guest clusters are: the source itself, the external data file, or null when that was not handed over. */
+  readonly data: ByteSource | null;
+  /** What the image names as its data file, when it has one. */
+  readonly dataReference: ImageReference | null;
+  readonly tables: TableCache;
+  readonly inflated: ClusterCache;
+  readonly scratch: Scratch;
+  readonly counters: Counters;
+  /** Null when the image's compression is not supported. */
+  readonly codec: Codec | null;
+  /** Why the guest's bytes cannot be read though the map can: they are encrypted. */
+  readonly unreadable: Qcow2Error | null;
+  /** What the image names as its backing file, when it has one. */
+  readonly backingReference: ImageReference | null;
+  /** The backing file: null when there is none, or when it was not handed over. */
+  readonly backing: Layer | null;
+}
+
+/** One file of a chain. */
+export type Layer = RawLayer | Qcow2Layer;
+
+/** Whether what this layer does not hold reads as zeros, since no other layer follows. */
+export function isBase(layer: Qcow2Layer): boolean {
+  return layer.backingReference === null;
+}

@@ -1,0 +1,176 @@
+/**
+ * Owns the source over a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and several are
+ * served at once; so small reads fetch whole aligned blocks that are kept, and large ones go out as parallel slices.
+ */
+import { Qcow2Error } from '../errors.js';
+import type { ByteSource, Transfer } from '../io/device.js';
+
+/** What small reads fetch and keep. A block of 1 MiB takes as long as four small slices. */
+const BLOCK = 1024 * 1024;
+/** How many blocks are kept. */
+const BLOCKS = 16;
+/** From this size on a read goes past the blocks, unless it carries on where the last one ended. */
+const DIRECT = 64 * 1024;
+/** The largest slice: beyond it, time grows with size, so that parallel slices win. */
+const SLICE = 4 * 1024 * 1024;
+/** How many slices are under way at once. */
+const PARALLEL = 16;
+
+/** A source that reads from `blob`, in place: nothing is copied but what is read. */
+export function blobSource(blob: Blob): ByteSource {
+  return new BlobSource(blob);
+}
+
+/** Transfers that lie one behind the other in the file: `bytes` in order. */
+interface Stretch {
+  readonly at: number;
+  length: number;
+  readonly parts: Uint8Array[];
+}
+
+class BlobSource implements ByteSource {
+  readonly size: number;
+  readonly #blob: Blob;
+  /** By number; the order of insertion is that of use. A block in flight is there already, so that nobody asks twice. */
+  readonly #blocks = new Map<number, Promise<Uint8Array>>();
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+  #lastEnd = -1;
+  #open = true;
+
+  constructor(blob: Blob) {
+    this.#blob = blob;
+    this.size = blob.size;
+  }
+
+  async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#open) throw new Qcow2Error('closed', 'The source of this file was closed.');
+    const reads = stretches(transfers, this.size).map((stretch) => this.#readStretch(stretch, signal));
+    const results = await Promise.allSettled(reads);
+    signal?.throwIfAborted();
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#blocks.clear();
+  }
+
+  async #readStretch(stretch: Stretch, signal: AbortSignal | undefined): Promise<void> {
+    const { at, length } = stretch;
+    const sequential = at === this.#lastEnd;
+    this.#lastEnd = at + length;
+    if (length < DIRECT || (sequential && length < BLOCK)) return this.#readThroughBlocks(stretch);
+    const slices: Promise<void>[] = [];
+    for (let from = 0; from < length; from += SLICE) {
+      const to = Math.min(length, from + SLICE);
+      const copy = async () => {
+        signal?.throwIfAborted();
+        scatter(stretch, from, await this.#slice(at + from, at + to));
+      };
+      slices.push(copy());
+    }
+    await Promise.all(slices);
+  }
+
+  async #readThroughBlocks(stretch: Stretch): Promise<void> {
+    const { at, length } = stretch;
+    const first = Math.floor(at / BLOCK);
+    const last = Math.floor((at + length - 1) / BLOCK);
+    const blocks: Promise<void>[] = [];
+    for (let number = first; number <= last; number++) {
+      const copy = async () => {
+        const block = await this.#block(number);
+        const start = number * BLOCK;
+        const from = Math.max(at, start);
+        const to = Math.min(at + length, start + block.length);
+        scatter(stretch, from - at, block.subarray(from - start, to - start));
+      };
+      blocks.push(copy());
+    }
+    await Promise.all(blocks);
+  }
+
+  #block(number: number): Promise<Uint8Array> {
+    const kept = this.#blocks.get(number);
+    if (kept !== undefined) {
+      this.#blocks.delete(number);
+      this.#blocks.set(number, kept);
+      return kept;
+    }
+    const start = number * BLOCK;
+    const block = this.#slice(start, Math.min(this.size, start + BLOCK));
+    // What could not be read is not kept: the next request tries again.
+    block.catch(() => this.#blocks.delete(number));
+    this.#blocks.set(number, block);
+    if (this.#blocks.size > BLOCKS) {
+      for (const oldest of this.#blocks.keys()) {
+        this.#blocks.delete(oldest);
+        break;
+      }
+    }
+    return block;
+  }
+
+  async #slice(start: number, end: number): Promise<Uint8Array> {
+    while (this.#running >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running++;
+    try {
+      const bytes = new Uint8Array(await this.#blob.slice(start, end).arrayBuffer());
+      if (bytes.length !== end - start) throw changed(start, undefined);
+      return bytes;
+    } catch (error) {
+      throw readFailure(error, start);
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+}
+
+/** The transfers, cut at the file's end with zeros past it, and merged where one begins where another ends. */
+function stretches(transfers: readonly Transfer[], size: number): Stretch[] {
+  const sorted = [...transfers].sort((a, b) => a.at - b.at);
+  const found: Stretch[] = [];
+  for (const { at, bytes } of sorted) {
+    const length = Math.max(0, Math.min(bytes.length, size - at));
+    bytes.fill(0, length);
+    if (length === 0) continue;
+    const part = bytes.subarray(0, length);
+    const last = found.at(-1);
+    if (last !== undefined && last.at + last.length === at) {
+      last.parts.push(part);
+      last.length += length;
+    } else {
+      found.push({ at, length, parts: [part] });
+    }
+  }
+  return found;
+}
+
+/** Copies `bytes`, which begin `from` bytes into the stretch, to the parts they belong to. */
+function scatter({ parts }: Stretch, from: number, bytes: Uint8Array): void {
+  let partStart = 0;
+  for (const part of parts) {
+    const start = Math.max(from, partStart);
+    const end = Math.min(from + bytes.length, partStart + part.length);
+    if (start < end) part.set(bytes.subarray(start - from, end - from), start - partStart);
+    partStart += part.length;
+  }
+}
+
+/** NotReadableError and NotFoundError are how browsers say that a chosen file is no longer what it was. */
+function readFailure(error: unknown, at: number): unknown {
+  const name = (error as { name?: unknown } | null)?.name;
+  if (name === 'Qcow2Error') return error;
+  if (name === 'NotReadableError' || name === 'NotFoundError') return changed(at, error);
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Qcow2Error('io', `The file could not be read: ${reason}`, { what: 'file', at }, { cause: error });
+}
+
+function changed(at: number, cause: unknown): Qcow2Error {
+  const message = 'The file was changed, moved or deleted since it was chosen. Choose it again.';
+  return new Qcow2Error('changed', message, { what: 'file', at }, { cause });
+}

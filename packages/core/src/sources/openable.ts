@@ -1,0 +1,40 @@
+/** Owns the edge where whatever a caller hands in becomes a source. */
+import type { ByteSource } from '../io/device.js';
+import type { Openable } from '../options.js';
+import { blobSource } from './blob.js';
+import { bufferSource } from './buffer.js';
+
+/** Whether a value is a source already. */
+export function isByteSource(value: unknown): value is ByteSource {
+  const source = value as Partial<ByteSource> | null;
+  return typeof source === 'object' && source !== null && typeof source.read === 'function' && isSize(source.size);
+}
+
+/**
+ * The source of what a caller handed in.
+ *
+ * @throws TypeError when it is nothing that can be opened.
+ */
+export function sourceOf(openable: Openable): ByteSource {
+  if (openable instanceof Uint8Array) return bufferSource(openable);
+  if (openable instanceof ArrayBuffer) return bufferSource(new Uint8Array(openable));
+  if (isBlob(openable)) return blobSource(openable);
+  if (isByteSource(openable)) return openable;
+  throw new TypeError('An image is opened from a Blob or File, an ArrayBuffer, a Uint8Array or a ByteSource.');
+}
+
+/** Told by what it can do, since a Blob of another realm is no instance of this one's class. */
+function isBlob(value: unknown): value is Blob {
+  const blob = value as Partial<Blob> | null;
+  return (
+    typeof blob === 'object' &&
+    blob !== null &&
+    typeof blob.slice === 'function' &&
+    typeof blob.arrayBuffer === 'function' &&
+    isSize(blob.size)
+  );
+}
+
+function isSize(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,146 @@
+/** Owns what an image says of itself: plain values out of the open layers. */
+import { BITMAP_FLAG, type Bitmap } from '../format/bitmaps.js';
+import { decodeName } from '../format/bytes.js';
+import { decodeFeatureNames, EXTENSION, extensionName, findExtension } from '../format/extensions.js';
+import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
+import { decodeSnapshotExtra, type Snapshot } from '../format/snapshots.js';
+import type { Layer, Qcow2Layer } from '../io/layer.js';
+import type { BitmapInfo, FeatureInfo, HeaderInfo, ImageInfo, LayerInfo, SnapshotInfo } from '../options.js';
+
+/** The names that the specification and QEMU's own feature name table give the known bits. */
+const FEATURE_NAMES: Record<FeatureInfo['kind'], Record<number, string>> = {
+  incompatible: {
+    [INCOMPATIBLE.dirty]: 'dirty bit',
+    [INCOMPATIBLE.corrupt]: 'corrupt bit',
+    [INCOMPATIBLE.dataFile]: 'external data file',
+    [INCOMPATIBLE.compressionType]: 'compression type',
+    [INCOMPATIBLE.extendedL2]: 'extended L2 entries',
+  },
+  compatible: { [COMPATIBLE.lazyRefcounts]: 'lazy refcounts' },
+  autoclear: { [AUTOCLEAR.bitmaps]: 'bitmaps', [AUTOCLEAR.rawDataFile]: 'raw external data' },
+};
+const FEATURE_KINDS = ['incompatible', 'compatible', 'autoclear'] as const;
+
+/** Nanoseconds of a second, for the clock of a snapshot. */
+const NANOSECONDS = 1_000_000_000n;
+
+/** Everything that is known of an open image without reading its tables. */
+export function imageInfo(layer: Qcow2Layer): ImageInfo {
+  const { header, geometry, extensions, source } = layer;
+  const { incompatibleFeatures, compatibleFeatures, autoclearFeatures } = header;
+  return {
+    format: 'qcow2',
+    version: header.version,
+    compat: header.version === 2 ? '0.10' : '1.1',
+    virtualSize: layer.size,
+    fileSize: source.size,
+    clusterSize: geometry.clusterSize,
+    subclusterSize: geometry.subclusterSize,
+    refcountBits: 2 ** header.refcountOrder,
+    lazyRefcounts: compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
+    compressionType: header.compressionType === COMPRESSION_TYPE.zstd ? 'zstd' : 'zlib',
+    extendedL2: geometry.extendedL2,
+    encryption: encryptionName(header.cryptMethod),
+    dirty: incompatibleFeatures.includes(INCOMPATIBLE.dirty),
+    corrupt: incompatibleFeatures.includes(INCOMPATIBLE.corrupt),
+    backingFile: layer.backingReference?.name,
+    backingFormat: layer.backingReference?.format,
+    dataFile: layer.dataReference?.name || undefined,
+    dataFileRaw: autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
+    header: headerInfo(layer),
+    features: featureInfos(layer),
+    extensions: extensions.map(({ type, offset, data }) => ({
+      type,
+      name: extensionName(type),
+      offset,
+      length: data.length,
+    })),
+    snapshots: layer.snapshots.map(snapshotInfo),
+    bitmaps: layer.bitmaps.map(bitmapInfo),
+    chain: chainOf(layer),
+  };
+}
+
+function encryptionName(method: number): ImageInfo['encryption'] {
+  if (method === CRYPT_METHOD.none) return null;
+  return method === CRYPT_METHOD.aes ? 'aes' : 'luks';
+}
+
+function headerInfo({ header }: Qcow2Layer): HeaderInfo {
+  return {
+    headerLength: header.headerLength,
+    l1TableOffset: header.l1TableOffset,
+    l1Entries: header.l1Size,
+    refcountTableOffset: header.refcountTableOffset,
+    refcountTableClusters: header.refcountTableClusters,
+    snapshotsOffset: header.snapshotsOffset,
+    backingFileOffset: header.backingFileOffset,
+  };
+}
+
+function featureInfos({ header, extensions }: Qcow2Layer): FeatureInfo[] {
+  const table = findExtension(extensions, EXTENSION.featureNames);
+  const own = table === undefined ? [] : decodeFeatureNames(table.data);
+  const fields = [header.incompatibleFeatures, header.compatibleFeatures, header.autoclearFeatures];
+  return FEATURE_KINDS.flatMap((kind, index) =>
+    fields[index]!.map((bit) => {
+      const known = FEATURE_NAMES[kind][bit];
+      const name = known ?? own.find((entry) => entry.kind === index && entry.bit === bit)?.name ?? null;
+      return { kind, bit, name, known: known !== undefined };
+    }),
+  );
+}
+
+function snapshotInfo(snapshot: Snapshot): SnapshotInfo {
+  const { vmStateSize, diskSize, icount } = decodeSnapshotExtra(snapshot.extra);
+  const clock = (BigInt(snapshot.vmClockHigh) << 32n) | BigInt(snapshot.vmClockLow);
+  return {
+    id: decodeName(snapshot.id),
+    name: decodeName(snapshot.name),
+    vmStateSize: vmStateSize ?? snapshot.vmStateSize32,
+    dateSec: snapshot.dateSec,
+    dateNsec: snapshot.dateNsec,
+    vmClockSec: Number(clock / NANOSECONDS),
+    vmClockNsec: Number(clock % NANOSECONDS),
+    icount,
+    diskSize,
+  };
+}
+
+function bitmapInfo({ name, granularityBits, flags }: Bitmap): BitmapInfo {
+  const set: BitmapInfo['flags'][number][] = [];
+  if ((flags >>> BITMAP_FLAG.inUse) & 1) set.push('in-use');
+  if ((flags >>> BITMAP_FLAG.auto) & 1) set.push('auto');
+  if ((flags >>> BITMAP_FLAG.extraDataCompatible) & 1) set.push('extra-data-compatible');
+  return { name: decodeName(name), granularity: 2 ** granularityBits, flags: set };
+}
+
+/** The files of the chain, ending with one that was not handed over if there is such. */
+function chainOf(top: Qcow2Layer): LayerInfo[] {
+  const chain: LayerInfo[] = [];
+  let layer: Layer | null = top;
+  let name: string | null = null;
+  while (layer !== null) {
+    const data: LayerInfo['dataFile'] =
+      layer.kind === 'qcow2' && layer.dataReference !== null
+        ? { name: layer.dataReference.name || null, missing: layer.data === null }
+        : null;
+    chain.push({
+      depth: layer.depth,
+      name,
+      format: layer.kind,
+      virtualSize: layer.size,
+      missing: false,
+      dataFile: data,
+    });
+    if (layer.kind === 'raw' || layer.backingReference === null) break;
+    const { backingReference, backing }: Qcow2Layer = layer;
+    name = backingReference.name;
+    if (backing === null) {
+      const format = backingReference.format ?? null;
+      chain.push({ depth: layer.depth + 1, name, format, virtualSize: null, missing: true, dataFile: null });
+    }
+    layer = backing;
+  }
+  return chain;
+}

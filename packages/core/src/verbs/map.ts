@@ -1,0 +1,137 @@
+/** Owns the map of a whole chain: where every guest byte comes from, as `qemu-img map` says it. */
+import { l1IndexOf } from '../format/geometry.js';
+import type { Layer, Qcow2Layer } from '../io/layer.js';
+import { isBase } from '../io/layer.js';
+import { progressOf } from '../io/progress.js';
+import { appendExtent, layerExtents } from '../map/extents.js';
+import type { Extent, OperationOptions } from '../options.js';
+
+/** How many bytes of L2 tables are loaded at once, so that few device calls serve many tables. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** How many L1 entries are looked at before a batch is handed on, however few of them name a table. */
+const BATCH_ENTRIES = 65_536;
+
+/**
+ * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch.
+ *
+ * @throws {@link Qcow2Error} `corrupt`, and what the sources throw; the signal's reason when it aborts.
+ */
+export async function* mapBatches(
+  layer: Layer,
+  start: number,
+  end: number,
+  options?: OperationOptions,
+): AsyncGenerator<Extent[], void, undefined> {
+  const progress = progressOf(options, 'map', end - start);
+  // The last extent is held back, since the next batch may carry it on.
+  let held: Extent[] = [];
+  for await (const batch of layerBatches(layer, start, end, options?.signal)) {
+    for (const extent of batch) appendExtent(held, extent);
+    const last = held.pop();
+    if (held.length > 0) yield held;
+    held = last === undefined ? [] : [last];
+    if (last !== undefined) progress(last.start + last.length - start);
+  }
+  if (held.length > 0) yield held;
+}
+
+async function* layerBatches(
+  layer: Layer,
+  start: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Extent[], void, undefined> {
+  if (start >= end) return;
+  if (layer.kind === 'raw') {
+    yield [rawExtent(layer.depth, start, end - start)];
+    return;
+  }
+  const traits = { depth: layer.depth, encrypted: layer.unreadable !== null };
+  for (let at = start; at < end; ) {
+    signal?.throwIfAborted();
+    const { tables, until } = await nextTables(layer, at, end, signal);
+    const extents = layerExtents(layer.geometry, traits, tables, at, until);
+    if (isBase(layer)) yield extents.map(zeroWhereNobodyHoldsIt);
+    else yield* throughBacking(layer, extents, signal);
+    at = until;
+  }
+}
+
+/** The next tables, about 4 MiB of them, and the guest offset up to which they map. */
+async function nextTables(
+  layer: Qcow2Layer,
+  at: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<{ tables: (DataView | null)[]; until: number }> {
+  const { bytesPerL2, clusterSize } = layer.geometry;
+  const most = Math.max(1, BATCH_BYTES / clusterSize);
+  const first = l1IndexOf(layer.geometry, at);
+  const last = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
+  const tables: (DataView | null)[] = [];
+  const missing: number[] = [];
+  for (let l1Index = first, held = 0; l1Index <= last && held < most; l1Index++) {
+    const table = layer.tables.peek(l1Index);
+    if (table !== null) held++;
+    if (table === undefined) missing.push(l1Index);
+    tables.push(table ?? null);
+  }
+  if (missing.length > 0) {
+    const place = (l1Index: number, table: DataView) => {
+      tables[l1Index - first] = table;
+    };
+    await layer.tables.load(missing, place, signal);
+  }
+  return { tables, until: Math.min(end, (first + tables.length) * bytesPerL2) };
+}
+
+/** Extents of a layer, with what it does not hold looked up in the layers behind it. */
+async function* throughBacking(
+  layer: Qcow2Layer,
+  extents: readonly Extent[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Extent[], void, undefined> {
+  let batch: Extent[] = [];
+  for (const extent of extents) {
+    if (extent.data || extent.zero) {
+      batch.push(extent);
+      continue;
+    }
+    if (layer.backing === null) {
+      batch.push({ ...unknownExtent(extent), depth: layer.depth + 1 });
+      continue;
+    }
+    const inside = Math.max(0, Math.min(extent.length, layer.backing.size - extent.start));
+    for await (const part of layerBatches(layer.backing, extent.start, extent.start + inside, signal)) {
+      if (part.length < 1024) {
+        batch.push(...part);
+        continue;
+      }
+      if (batch.length > 0) yield batch;
+      yield part;
+      batch = [];
+    }
+    // Past the end of a shorter backing file nobody holds anything.
+    if (inside < extent.length) batch.push(zeroWhereNobodyHoldsIt(tailOf(extent, inside)));
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function rawExtent(depth: number, start: number, length: number): Extent {
+  return { start, length, depth, present: true, zero: false, data: true, compressed: false, offset: start };
+}
+
+function zeroWhereNobodyHoldsIt(extent: Extent): Extent {
+  if (!extent.data) extent.zero = true;
+  return extent;
+}
+
+function unknownExtent({ start, length, depth }: Extent): Extent {
+  return { start, length, depth, present: false, zero: false, data: false, compressed: false };
+}
+
+function tailOf(extent: Extent, skip: number): Extent {
+  const tail = { ...extent, start: extent.start + skip, length: extent.length - skip };
+  if (extent.offset !== undefined) tail.offset = extent.offset + skip;
+  return tail;
+}
