@@ -1,0 +1,105 @@
+/**
+ * Knows whether anything is broken, from a clone with only Node and npm: `npm test`. `npm test -- --only unit,e2e` runs
+ * those stages alone.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { install } from './pnpm.js';
+import { provision } from './provision.js';
+import { endOnSignals, root, run, runTool } from './run.js';
+import { readTotals } from './totals.js';
+
+/**
+ * @typedef {object} Stage
+ * @property {string} name
+ * @property {() => Promise<void>} run
+ * @property {string} [report] the file in test-results/ that holds its counts
+ */
+
+/** @param {string} file */
+const script = (file) => run(process.execPath, [`scripts/${file}`]);
+
+/** @type {readonly Stage[]} */
+const STAGES = [
+  { name: 'install', run: install },
+  { name: 'provision', run: provision },
+  { name: 'lint', run: () => runTool('biome', ['ci', '--error-on-warnings', '.']) },
+  { name: 'imports', run: () => script('check-imports.js') },
+  { name: 'docs', run: () => script('check-docs.js') },
+  { name: 'build', run: () => script('build.js') },
+  { name: 'unit', run: unit, report: 'unit.json' },
+  { name: 'packed', run: packed, report: 'packed.json' },
+  { name: 'e2e', run: () => runTool('playwright', ['test']), report: 'e2e.json' },
+];
+
+/** One run over the projects node, browser (chromium) and browser (firefox). */
+function unit() {
+  return runTool('vitest', [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${reportFile('unit.json')}`,
+  ]);
+}
+
+function packed() {
+  return runTool('playwright', ['test', '--config', 'e2e/packed/playwright.config.ts']);
+}
+
+/** @param {string} name */
+function reportFile(name) {
+  return `${root}test-results/${name}`;
+}
+
+/**
+ * The stages that `--only` names, or all of them.
+ *
+ * @param {readonly string[]} args
+ */
+function chooseStages(args) {
+  if (args.length === 0) return STAGES;
+  const names = args[0] === '--only' && args.length === 2 ? (args[1] ?? '').split(',') : [];
+  const chosen = STAGES.filter((stage) => names.includes(stage.name));
+  if (names.length === 0 || chosen.length < names.length) {
+    throw new Error(`Usage: npm test [-- --only ${STAGES.map((stage) => stage.name).join(',')}]`);
+  }
+  return chosen;
+}
+
+/**
+ * Runs the stages up to the first that fails, and adds up what their reports say.
+ *
+ * @param {readonly Stage[]} stages
+ */
+async function runStages(stages) {
+  const totals = { passed: 0, failed: 0 };
+  for (const stage of stages) {
+    console.log(`\n==> ${stage.name}`);
+    const start = performance.now();
+    const error = await stage.run().then(
+      () => undefined,
+      (/** @type {Error} */ reason) => reason,
+    );
+    const counts = stage.report ? readTotals(reportFile(stage.report)) : { passed: 0, failed: 0, skipped: 0 };
+    const problem = error?.message ?? (counts.skipped > 0 ? `${counts.skipped} tests were skipped` : undefined);
+    totals.passed += counts.passed;
+    // A stage that fails without a failing test (a lint error, a crash) is one failure.
+    totals.failed += problem ? Math.max(counts.failed, 1) : counts.failed;
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`==> ${stage.name} ${problem ? `FAILED after ${seconds} s: ${problem}` : `took ${seconds} s`}`);
+    if (totals.failed > 0) break;
+  }
+  return totals;
+}
+
+endOnSignals();
+try {
+  const stages = chooseStages(process.argv.slice(2));
+  mkdirSync(`${root}test-results`, { recursive: true });
+  for (const { report } of stages) if (report) rmSync(reportFile(report), { force: true });
+  const { passed, failed } = await runStages(stages);
+  process.exitCode = failed > 0 ? 1 : 0;
+  console.log(`\n${passed} passed, ${failed} failed`);
+} catch (error) {
+  console.error(/** @type {Error} */ (error).message);
+  process.exitCode = 2;
+}

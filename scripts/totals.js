@@ -1,0 +1,42 @@
+/** Reads the reports of vitest and Playwright and adds up what passed and what failed. */
+import { existsSync, readFileSync } from 'node:fs';
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Totals */
+
+/**
+ * The totals of one report; all zero when the run ended before it could write one.
+ *
+ * @param {string} file
+ * @returns {Totals}
+ */
+export function readTotals(file) {
+  if (!existsSync(file)) return { passed: 0, failed: 0, skipped: 0 };
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  return 'stats' in report ? fromPlaywright(report) : fromVitest(report);
+}
+
+/**
+ * @param {{ stats: { expected: number, unexpected: number, flaky: number, skipped: number }, errors?: unknown[] }} report
+ * @returns {Totals}
+ */
+function fromPlaywright({ stats, errors = [] }) {
+  return { passed: stats.expected, failed: stats.unexpected + stats.flaky + errors.length, skipped: stats.skipped };
+}
+
+/**
+ * A file that cannot even be loaded counts as one failure: no test of it is listed.
+ *
+ * @param {{ testResults: { status: string, assertionResults: { status: string }[] }[] }} report
+ * @returns {Totals}
+ */
+function fromVitest({ testResults }) {
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  for (const { status, assertionResults } of testResults) {
+    const failed = assertionResults.filter((test) => test.status === 'failed').length;
+    const passed = assertionResults.filter((test) => test.status === 'passed').length;
+    totals.passed += passed;
+    totals.failed += status === 'failed' ? Math.max(failed, 1) : failed;
+    totals.skipped += assertionResults.length - passed - failed;
+  }
+  return totals;
+}
