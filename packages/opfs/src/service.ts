@@ -2,6 +2,7 @@
 import { transfer } from 'comlink';
 import {
   type Disk,
+  type ImageStats,
   type OpenOptions,
   type OperationOptions,
   Qcow2Error,
@@ -29,8 +30,6 @@ import { Spools } from './spools.js';
 import { availableBytes } from './storage-error.js';
 import { holdLock } from './web-lock.js';
 import { fromWireError, KeptError } from './wire-error.js';
-
-type ImageStats = Qcow2Image['stats'];
 
 /** The worker's side of the protocol. */
 export class Service implements WorkerSide {
@@ -126,7 +125,7 @@ export class Service implements WorkerSide {
   }
 
   stats(call: number, image: number): Answer<ImageStats> {
-    return this.#calls.run(call, async () => ({ ...this.#image(image).stats }));
+    return this.#calls.run(call, async () => this.#image(image).stats);
   }
 
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {
@@ -172,7 +171,11 @@ export class Service implements WorkerSide {
   }
 
   /** Runs a call that reports progress; its answer leaves after its last report has arrived. */
-  #reporting<T>(call: number, reports: boolean, work: (options: Required<OperationOptions>) => Promise<T>): Answer<T> {
+  #reporting<T>(
+    call: number,
+    reports: boolean,
+    work: (options: OperationOptions & { signal: AbortSignal }) => Promise<T>,
+  ): Answer<T> {
     const progress = this.#reports(call, reports);
     return this.#calls.run(call, async (signal) => {
       const value = await work({ signal, onProgress: progress.onProgress });

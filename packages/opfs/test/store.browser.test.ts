@@ -1,0 +1,128 @@
+/** The life of a store: starting, closing, a worker that cannot start, and one that dies. */
+import { isQcow2Error } from 'qcow2';
+import { describe, expect, test } from 'vitest';
+import { openStore } from '../src/index.js';
+import { mixedImage, repeatedImage } from './support/images.js';
+import { firstDifference } from './support/opfs.js';
+import { killableWorker, workerWithoutStorage } from './support/workers.js';
+
+function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'fulfilled',
+    (error: unknown) => (isQcow2Error(error) ? error.code : String(error)),
+  );
+}
+
+describe('a store', () => {
+  test('closes twice, and then rejects with closed', async () => {
+    const store = await openStore();
+    const { file } = await mixedImage();
+    const image = await store.openFile(file);
+    await Promise.all([store.close(), store.close()]);
+    expect(await codeOf(store.openFile(file))).toBe('closed');
+    expect(await codeOf(image.read(0, new Uint8Array(1)))).toBe('closed');
+    await image.close();
+  });
+
+  test('rejects what runs when it is closed with closed', async () => {
+    const store = await openStore();
+    const { file, size } = repeatedImage(1024);
+    const image = await store.openFile(file);
+    const running = codeOf(image.read(0, new Uint8Array(size)));
+    await store.close();
+    expect(await running).toBe('closed');
+  });
+
+  test('works where storage is refused, as in private windows', async () => {
+    const store = await openStore({ worker: workerWithoutStorage });
+    const { file, guest } = await mixedImage();
+    const image = await store.openFile(file);
+    const into = new Uint8Array(guest.length);
+    await image.read(0, into);
+    expect(firstDifference(into, guest)).toBe(-1);
+    expect(await codeOf(image.spool({ format: 'raw' }))).toBe('unavailable');
+    await store.close();
+  });
+
+  test('leaves no lock behind', async () => {
+    const held = async (): Promise<number> => {
+      const { held, pending } = await navigator.locks.query();
+      return [...(held ?? []), ...(pending ?? [])].filter(({ name }) => name?.startsWith('qcow2-opfs')).length;
+    };
+    const before = await held();
+    const store = await openStore();
+    expect(await held()).toBe(before + 2);
+    await store.close();
+    await expect.poll(held).toBe(before);
+  });
+});
+
+describe('a worker that cannot start', () => {
+  test('because its script is not there', async () => {
+    const worker = (): Worker => new Worker(new URL('/no-such-worker.js', location.href), { type: 'module' });
+    expect(await codeOf(openStore({ worker }))).toBe('failed');
+  });
+
+  test('because its script throws', async () => {
+    const script = URL.createObjectURL(new Blob(['throw new Error("broken")'], { type: 'text/javascript' }));
+    expect(await codeOf(openStore({ worker: () => new Worker(script, { type: 'module' }) }))).toBe('failed');
+    URL.revokeObjectURL(script);
+  });
+
+  test('because it cannot even be made', async () => {
+    const worker = (): Worker => {
+      throw new DOMException('not here', 'SecurityError');
+    };
+    const error = await openStore({ worker }).catch((error: unknown) => error);
+    expect(isQcow2Error(error, 'failed')).toBe(true);
+    expect((error as Error).cause).toMatchObject({ name: 'SecurityError' });
+  });
+});
+
+describe('a worker that dies', () => {
+  test('rejects every pending and every later call with failed', async () => {
+    const { create, kill } = killableWorker();
+    const store = await openStore({ worker: create });
+    const { file, size } = repeatedImage(1024);
+    const image = await store.openFile(file);
+    const iterator = image.map();
+    const reader = image.readable().getReader();
+    const pending = [
+      image.read(0, new Uint8Array(size)),
+      image.read(0, new Uint8Array(new SharedArrayBuffer(size))),
+      image.seekData(0),
+      iterator.next(),
+      reader.read(),
+      store.openFile(file, { resolve: () => new Promise(() => {}) }),
+    ].map(codeOf);
+    kill();
+    const killed = performance.now();
+    expect(await Promise.all(pending)).toEqual(pending.map(() => 'failed'));
+    expect(performance.now() - killed).toBeLessThan(2000);
+
+    expect(await codeOf(image.read(0, new Uint8Array(1)))).toBe('failed');
+    expect(await codeOf(image.stats())).toBe('failed');
+    expect(await codeOf(image.map().next())).toBe('failed');
+    expect(await codeOf(image.readable().getReader().read())).toBe('failed');
+    expect(await codeOf(store.openFile(file))).toBe('failed');
+    await image.close();
+    await store.close();
+  });
+
+  test('while it opens does not hang either', async () => {
+    const { create, kill } = killableWorker();
+    const store = await openStore({ worker: create });
+    const opening = codeOf(store.openFile((await mixedImage()).file));
+    kill();
+    expect(await opening).toBe('failed');
+    await store.close();
+  });
+
+  test('while the store closes lets it close', async () => {
+    const { create, kill } = killableWorker();
+    const store = await openStore({ worker: create });
+    const closing = store.close();
+    kill();
+    await closing;
+  });
+});
