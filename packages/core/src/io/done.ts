@@ -13,8 +13,8 @@ export function all(parts: readonly Done[]): Done {
   });
 }
 
-/** Goes on with `next` at once, or when `done` is. */
-export function then(done: Done, next: () => Done): Done {
+/** Goes on with `next` at once, or when `done` is. (A module that exported `then` would be a thenable, and could not be imported dynamically.) */
+export function after(done: Done, next: () => Done): Done {
   return done === undefined ? next() : done.then(next);
 }
 

@@ -5,7 +5,7 @@ import { l1IndexOf } from '../format/geometry.js';
 import { emptyPlan, type Piece, planRead, type ReadPlan } from '../map/plan-read.js';
 import type { ImageReference } from '../options.js';
 import type { Done } from './device.js';
-import { all, then } from './done.js';
+import { after, all } from './done.js';
 import { readCompressed } from './inflate.js';
 import { isBase, type Layer, type Qcow2Layer } from './layer.js';
 
@@ -42,7 +42,7 @@ export function readPieces(layer: Layer, pieces: readonly Piece[], signal?: Abor
   if (missing === null) return execute(layer, plan(layer, inside, held as (DataView | null)[][]), signal);
   const loaded = new Map<number, DataView>();
   const done = layer.tables.load([...new Set(missing)], (l1Index, table) => loaded.set(l1Index, table), signal);
-  return then(done, () => {
+  return after(done, () => {
     inside.forEach(({ offset }, index) => {
       const first = l1IndexOf(layer.geometry, offset);
       held[index] = held[index]!.map((table, step) => (table === undefined ? loaded.get(first + step) : table));

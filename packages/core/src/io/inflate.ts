@@ -4,7 +4,7 @@ import { hex } from '../format/bytes.js';
 import type { CompressedPiece } from '../map/plan-read.js';
 import type { InflateJob } from './codec.js';
 import type { Done, Transfer } from './device.js';
-import { then } from './done.js';
+import { after } from './done.js';
 import type { Qcow2Layer } from './layer.js';
 
 /** How many bytes of streams are fetched at once: enough for one large request, and a bound on memory. */
@@ -57,9 +57,9 @@ function readBatch(layer: Qcow2Layer, pieces: readonly CompressedPiece[], signal
   const transfers = spans.map(
     ({ at, end, place }): Transfer => ({ at, bytes: buffer.subarray(place, place + end - at) }),
   );
-  return then(layer.source.read(transfers, signal), () => {
+  return after(layer.source.read(transfers, signal), () => {
     signal?.throwIfAborted();
-    return then(inflate(layer, pieces, spans, buffer, signal), () => layer.scratch.give(buffer));
+    return after(inflate(layer, pieces, spans, buffer, signal), () => layer.scratch.give(buffer));
   });
 }
 
@@ -108,7 +108,7 @@ function inflate(
     partial.push({ piece, cluster });
     return { input, output: cluster, at: piece.host };
   });
-  return then(layer.codec!.inflate(jobs, signal), () => {
+  return after(layer.codec!.inflate(jobs, signal), () => {
     layer.counters.inflatedClusters += jobs.length;
     for (const { piece, cluster } of partial) {
       piece.into.set(cluster.subarray(piece.skip, piece.skip + piece.into.length));
