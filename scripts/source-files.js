@@ -1,0 +1,79 @@
+/** Reads the TypeScript sources of a package: which there are, what each imports, and how it parses. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSync, Visitor } from 'vite';
+
+/**
+ * @typedef {object} Import
+ * @property {string} specifier as written
+ * @property {boolean} typeOnly gone once compiled
+ * @property {number} line counted from 1
+ */
+
+/**
+ * The TypeScript files below `folder`, as paths from it with forward slashes, sorted; declaration files left out.
+ *
+ * @param {string} folder
+ * @returns {string[]}
+ */
+export function listSources(folder) {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts') && !/(^|\/)(node_modules|dist)\//.test(path))
+    .sort();
+}
+
+/**
+ * Parses a file.
+ *
+ * @param {string} folder
+ * @param {string} path
+ */
+export function parseSource(folder, path) {
+  const text = readFileSync(join(folder, path), 'utf8');
+  const parsed = parseSync(path, text, { lang: path.endsWith('x') ? 'tsx' : 'ts' });
+  if (parsed.errors.length > 0) throw new Error(`${join(folder, path)} does not parse: ${parsed.errors[0]?.message}`);
+  return { program: parsed.program, comments: parsed.comments, text };
+}
+
+/**
+ * Everything a file imports: by import and export declarations, by `import()`, and by `import('…')` types.
+ *
+ * @param {string} folder
+ * @param {string} path
+ * @returns {Import[]}
+ */
+export function readImports(folder, path) {
+  const { program, text } = parseSource(folder, path);
+  /** @type {Import[]} */
+  const imports = [];
+  /** @param {{ type: string, start: number, value?: unknown }} source @param {boolean} typeOnly */
+  const add = (source, typeOnly) => {
+    const line = text.slice(0, source.start).split('\n').length;
+    // A computed specifier cannot be judged, and so is refused by every rule.
+    const specifier = typeof source.value === 'string' ? source.value : '(computed)';
+    imports.push({ specifier, typeOnly, line });
+  };
+  new Visitor({
+    ImportDeclaration: (node) =>
+      add(node.source, node.importKind === 'type' || allTypes(node.specifiers, 'importKind')),
+    ExportNamedDeclaration: (node) => {
+      if (node.source) add(node.source, node.exportKind === 'type' || allTypes(node.specifiers, 'exportKind'));
+    },
+    ExportAllDeclaration: (node) => add(node.source, node.exportKind === 'type'),
+    ImportExpression: (node) => add(node.source, false),
+    TSImportType: (node) => add(node.source, true),
+  }).visit(program);
+  return imports;
+}
+
+/**
+ * @param {readonly object[]} specifiers
+ * @param {'importKind' | 'exportKind'} key
+ */
+function allTypes(specifiers, key) {
+  return (
+    specifiers.length > 0 &&
+    specifiers.every((each) => Object.entries(each).some(([k, v]) => k === key && v === 'type'))
+  );
+}

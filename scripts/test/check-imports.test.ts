@@ -1,0 +1,115 @@
+/** Shows that the dependency rule's check fails when the rule is broken, over small trees on disk. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { checkPackage, findCycles } from '../check-imports.js';
+import { PACKAGE_RULES } from '../import-rules.js';
+
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+/** What the check says of a core package that holds these files, by path and text. */
+function checkCore(files: Record<string, string>): string[] {
+  const repository = mkdtempSync(join(tmpdir(), 'qcow2-imports-'));
+  folders.push(repository);
+  for (const [path, text] of Object.entries(files)) {
+    const file = join(repository, 'packages/core', path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  const core = PACKAGE_RULES.find((rule) => rule.folder === 'packages/core');
+  return checkPackage(core!, repository);
+}
+
+const io = { 'src/io/device.ts': 'export type Done = void;\nexport const calls = 0;\n' };
+const errors = { 'src/errors.ts': 'export class Qcow2Error {}\n' };
+
+describe('what is allowed', () => {
+  test('downward imports of every form', () => {
+    const problems = checkCore({
+      ...errors,
+      ...io,
+      'src/format/bytes.ts': "import { Qcow2Error } from '../errors.js';\nexport const failed = Qcow2Error;\n",
+      'src/io/execute.ts': "export { failed } from '../format/bytes.js';\nexport * from './device.js';\n",
+      'src/image.ts': "import './errors.js';\nexport const late = () => import('./verbs/info.js');\n",
+      'src/verbs/info.ts': "export type Done = import('../io/device.js').Done;\n",
+      'src/sources/blob.ts': "import { type Done } from '../io/device.js';\nexport type Read = Done;\n",
+      'src/index.ts': "export { late } from './image.js';\n",
+      'node/index.ts': "import { readSync } from 'node:fs';\nexport { readSync };\nexport * from '../src/index.js';\n",
+    });
+    expect(problems).toEqual([]);
+  });
+
+  test('what lies in node_modules and dist, and declaration files, are not looked at', () => {
+    const offence = "import 'comlink';\n";
+    const problems = checkCore({
+      ...errors,
+      'dist/src/errors.ts': offence,
+      'node_modules/x/index.ts': offence,
+      'src/web.d.ts': offence,
+    });
+    expect(problems).toEqual([]);
+  });
+});
+
+describe('what is refused', () => {
+  const cases: [name: string, path: string, text: string, says: string][] = [
+    [
+      'an upward import',
+      'src/format/a.ts',
+      "import { calls } from '../io/device.js';",
+      'src/format may import src/errors',
+    ],
+    ['a type alone, into format', 'src/format/a.ts', "import type { Done } from '../io/device.js';", 'src/format may'],
+    ['a value where types alone may pass', 'src/sources/a.ts', "import { calls } from '../io/device.js';", 'types of'],
+    ['a re-export', 'src/map/a.ts', "export { calls } from '../io/device.js';", 'src/map may import'],
+    ['a star export', 'src/map/a.ts', "export * from '../io/device.js';", 'src/map may import'],
+    ['a dynamic import', 'src/map/a.ts', "export const a = () => import('../io/device.js');", 'src/map may import'],
+    ['an import type', 'src/map/a.ts', "export type A = import('../io/device.js').Done;", 'src/map may import'],
+    ['an import for its effects', 'src/map/a.ts', "import '../io/device.js';", 'src/map may import'],
+    ['Node in the engine', 'src/io/a.ts', "import { readSync } from 'node:fs';", 'from outside the package'],
+    ['a package the part may not use', 'src/io/a.ts', "import { inflateSync } from 'fflate';", 'from outside'],
+    ['comlink', 'src/io/a.ts', "import * as comlink from 'comlink';", 'from outside'],
+    ['a computed import', 'src/io/a.ts', 'export const a = (b: string) => import(b);', '(computed)'],
+    ['a file outside every part', 'src/misc/a.ts', "import '../errors.js';", 'belongs to no part'],
+    ['a relative import without .js', 'src/io/a.ts', "import { calls } from './device';", 'end in .js'],
+    ['a relative import of nothing', 'src/io/a.ts', "import { calls } from './gone.js';", 'no such source file'],
+    ['another package by its path', 'src/io/a.ts', "import '../../../opfs/src/index.js';", 'no such source file'],
+  ];
+
+  test.each(cases)('%s', (_name, path, text, says) => {
+    const problems = checkCore({ ...errors, ...io, [path]: `// first line\n${text}\n` });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`packages/core/${path}:2: imports `);
+    expect(problems[0]).toContain(says);
+  });
+
+  test('a cycle, also of types alone', () => {
+    const problems = checkCore({
+      'src/io/a.ts': "export { b } from './b.js';\n",
+      'src/io/b.ts': "import type { c } from './c.js';\nexport const b: typeof c = 1;\n",
+      'src/io/c.ts': "import './a.js';\nexport const c = 1;\n",
+    });
+    expect(problems).toEqual(['packages/core: import cycle: src/io/a.ts -> src/io/b.ts -> src/io/c.ts -> src/io/a.ts']);
+  });
+
+  test('a package without sources, since then nothing was checked', () => {
+    expect(checkCore({ 'package.json': '{}' })).toEqual(['packages/core: no sources found']);
+  });
+});
+
+test('two cycles through one file are both found', () => {
+  const graph = new Map([
+    ['a', ['b', 'c']],
+    ['b', ['a']],
+    ['c', ['a']],
+  ]);
+  expect(findCycles(graph)).toEqual([
+    ['a', 'b', 'a'],
+    ['a', 'c', 'a'],
+  ]);
+});
