@@ -1,5 +1,5 @@
 /** Owns the worker's end of a cursor: extents or guest bytes that the page fetches one page at a time. */
-import type { Extent } from 'qcow2';
+import { type Extent, Qcow2Error } from 'qcow2';
 import { EXTENTS_PER_PAGE, packExtents } from './extent-page.js';
 import type { ProgressReports } from './progress-reports.js';
 import type { CursorPage } from './protocol.js';
@@ -21,6 +21,7 @@ export class Cursor {
   readonly #pages: Pages;
   readonly #reports: ProgressReports;
   readonly #controller: AbortController;
+  #released = false;
 
   constructor(image: number, pages: Pages, reports: ProgressReports, controller: AbortController) {
     this.image = image;
@@ -33,6 +34,8 @@ export class Cursor {
   async next(): Promise<CursorPage> {
     const page = await this.#pages.next();
     await this.#reports.delivered();
+    // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a word.
+    if (this.#released) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
     return page;
   }
 
@@ -43,6 +46,7 @@ export class Cursor {
 
   /** Stops it, and frees what stands behind it. */
   async release(): Promise<void> {
+    this.#released = true;
     this.#controller.abort();
     // It was aborted just now: that it says so is no news.
     await this.#pages.end().catch(() => {});

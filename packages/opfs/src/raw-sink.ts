@@ -1,4 +1,5 @@
 /** Owns the two ways of filling a file with raw bytes: a sync handle in OPFS, a writable stream elsewhere. */
+import { isQcow2Error } from 'qcow2';
 import { noSpace, storageError } from './storage-error.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 
@@ -36,11 +37,16 @@ export class SyncSink implements RawSink {
   readonly #size: number;
   readonly #available: number | null;
 
-  /** Empties the file and makes it `size` bytes of zeros; `available` is for the message when they do not fit. */
+  /** Empties the file and makes it `size` bytes of zeros. A file for which there is no space keeps what it had. */
   constructor(handle: SyncHandle, size: number, available: number | null) {
     this.#handle = handle;
     this.#size = size;
-    this.#available = available;
+    // What the file holds is given up first.
+    this.#available = available === null ? null : available + handle.getSize();
+    if (this.#available !== null && this.#available < size) {
+      handle.close();
+      throw noSpace(size, this.#available);
+    }
     try {
       handle.truncate(0);
       handle.truncate(size);
@@ -48,7 +54,8 @@ export class SyncSink implements RawSink {
       this.#requireSize();
     } catch (error) {
       this.abandon();
-      throw storageError(error, size, available);
+      // Firefox throws something that is no DOMException; there is nothing else that growing an open file can fail for.
+      throw isQcow2Error(error) ? error : noSpace(size, this.#available, error);
     }
   }
 

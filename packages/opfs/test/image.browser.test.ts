@@ -171,8 +171,7 @@ describe('map', () => {
       kind: compressed ? 'compressed' : data ? 'data' : present && zero ? 'zero' : 'hole',
     }));
     expect(kinds).toEqual([
-      { clusters: [0, 1], kind: 'data' },
-      { clusters: [1, 2], kind: 'data' },
+      { clusters: [0, 2], kind: 'data' },
       { clusters: [2, 4], kind: 'hole' },
       { clusters: [4, 5], kind: 'zero' },
       { clusters: [5, 6], kind: 'hole' },
@@ -184,7 +183,7 @@ describe('map', () => {
     expect(extents.filter((extent) => extent.offset !== undefined).map((extent) => extent.start / CLUSTER)).toContain(
       0,
     );
-    expect(extents[2]).not.toHaveProperty('offset');
+    expect(extents[1]).not.toHaveProperty('offset');
     await image.close();
   });
 
@@ -341,8 +340,8 @@ describe('close', () => {
       collect(image.map()),
       drain(image.readable().getReader()),
       image.spool({ format: 'raw' }),
-    ];
-    for (const call of calls) expect(isQcow2Error(await errorOf(call), 'closed')).toBe(true);
+    ].map(errorOf);
+    for (const error of await Promise.all(calls)) expect(isQcow2Error(error, 'closed')).toBe(true);
   });
 
   test('while extents are being read ends the reading with closed', async () => {

@@ -64,7 +64,7 @@ test.each([0, 2, 4294967288])('a write that answers %d for 3 bytes is no-space',
   handle.write = () => count;
   const error = thrownBy(() => sink.write(0, Uint8Array.of(1, 2, 3)));
   expect(error.code).toBe('no-space');
-  expect(error.details).toEqual({ needed: 8, available: 5 });
+  expect(error.details).toEqual({ needed: 8, available: 15 });
 });
 
 test('a write that throws QuotaExceededError is no-space', () => {
@@ -85,6 +85,25 @@ test('a truncate that does nothing without a word is no-space, and lets go of th
   expect(thrownBy(() => new SyncSink(handle, 8, 5)).code).toBe('no-space');
   expect(handle.closed).toBe(1);
   expect(handle.bytes.length).toBe(0);
+});
+
+test('a file for which there is no space keeps what it had', () => {
+  const handle = new MemoryHandle();
+  const error = thrownBy(() => new SyncSink(handle, 16, 5));
+  expect(error.details).toEqual({ needed: 16, available: 15 });
+  expect(handle).toMatchObject({ closed: 1, flushed: 0 });
+  expect(handle.bytes.length).toBe(10);
+});
+
+test('a file that cannot grow, for whatever the browser says, is no-space', () => {
+  const handle = new MemoryHandle();
+  const truncate = handle.truncate.bind(handle);
+  handle.truncate = (size) => {
+    if (size > 0) throw { name: 'NS_ERROR_FAILURE' };
+    truncate(size);
+  };
+  expect(thrownBy(() => new SyncSink(handle, 8, null)).code).toBe('no-space');
+  expect(handle.closed).toBe(1);
 });
 
 test('abandoned, the file is empty', () => {
