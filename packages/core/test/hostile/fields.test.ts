@@ -1,0 +1,105 @@
+/** One field broken at a time: each image gets a typed error or a correct read, within bounds of time and memory. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { BuiltImage } from '../support/image-builder.js';
+import { extendedImage, oldImage, overlayImage, plainImage, richImage } from './bases.js';
+import {
+  type Breakage,
+  bitmapsExtension,
+  commonHeader,
+  extensions,
+  l1Entries,
+  l2Entries,
+  snapshotTable,
+  subclusterBitmaps,
+  versionThreeHeader,
+} from './fields.js';
+import { handle, type Outcome } from './handle.js';
+
+/** The codes that damage may get; the others of the set mean something else. */
+const DAMAGE = ['corrupt', 'unsupported', 'not-qcow2', 'reference-refused'];
+
+const cases: readonly [string, BuiltImage, ((image: BuiltImage) => Breakage[])[]][] = [
+  [
+    'rich',
+    richImage(),
+    [commonHeader, versionThreeHeader, extensions, bitmapsExtension, snapshotTable, l1Entries, l2Entries],
+  ],
+  ['plain', plainImage(), [commonHeader, versionThreeHeader, l1Entries, l2Entries]],
+  ['version 2', oldImage(), [commonHeader, l1Entries, l2Entries]],
+  ['extended L2', extendedImage(), [l1Entries, l2Entries, subclusterBitmaps]],
+];
+
+/** Every step answered, and with a code that is for damage. */
+function expectAnswer(outcome: Outcome): void {
+  for (const step of [outcome.open, outcome.map, outcome.read]) {
+    if (typeof step === 'string' && !['opened', 'mapped', 'not tried'].includes(step)) expect(DAMAGE).toContain(step);
+  }
+}
+
+/** What was read, of an image that must be readable. */
+function bytesOf({ read, messages }: Outcome): Uint8Array {
+  if (typeof read === 'string') throw new Error(`nothing was read: ${read}. ${messages.join(' ')}`);
+  return read;
+}
+
+describe.each(cases)('the %s image', (_, image, generators) => {
+  let sound: Uint8Array;
+  beforeAll(async () => {
+    const outcome = await handle(image.bytes);
+    expect(outcome).toMatchObject({ open: 'opened', map: 'mapped', messages: [] });
+    sound = bytesOf(outcome);
+  });
+
+  const breakages = generators.flatMap((generate) => generate(image));
+  test.each(breakages)('$field = $value: $verdict', async ({ apply, verdict }) => {
+    const file = image.bytes.slice();
+    apply(file);
+    const outcome = await handle(file);
+    expectAnswer(outcome);
+    if (verdict === 'refused') expect(outcome.open).not.toBe('opened');
+    if (verdict === 'unreadable') expect(outcome.read).not.toBeInstanceOf(Uint8Array);
+    if (verdict === 'same') expect(Buffer.compare(bytesOf(outcome), sound)).toBe(0);
+  });
+
+  test.each([0, 1, 3, 4, 71, 72, 103, 104, 111, 112, 200, 511, 512, 4095, 4096, 9000])(
+    'cut to %i bytes',
+    async (length) => {
+      expectAnswer(await handle(image.bytes.slice(0, length)));
+    },
+  );
+});
+
+describe('the name of a backing file', () => {
+  const image = overlayImage();
+  const broken = (edit: (file: Uint8Array, view: DataView) => void): Uint8Array => {
+    const file = image.bytes.slice();
+    edit(file, new DataView(file.buffer));
+    return file;
+  };
+
+  test('is asked for, and without an answer the read is refused', async () => {
+    expect(await handle(image.bytes)).toMatchObject({ open: 'opened', map: 'mapped', read: 'reference-refused' });
+  });
+
+  test.each([1024, 4096, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff])('of %i bytes is refused', async (length) => {
+    const outcome = await handle(broken((_, view) => view.setUint32(16, length)));
+    expect(outcome.open).toBe('corrupt');
+  });
+
+  test.each([0, 1, 1023])('of %i bytes is answered', async (length) => {
+    expectAnswer(await handle(broken((_, view) => view.setUint32(16, length))));
+  });
+
+  test.each([
+    ['with a NUL inside', [0x62, 0, 0x61]],
+    ['that is no UTF-8', [0xff, 0xfe, 0x80]],
+    ['that climbs', [0x2e, 0x2e, 0x2f]],
+  ])('%s is answered', async (_, bytes) => {
+    expectAnswer(await handle(broken((file) => file.set(bytes, image.backingName))));
+  });
+
+  test('with a format of more than 15 bytes is refused', async () => {
+    const outcome = await handle(broken((_, view) => view.setUint32(image.extensions[0]! + 4, 16)));
+    expect(outcome.open).toBe('corrupt');
+  });
+});

@@ -1,0 +1,95 @@
+/**
+ * Images with a few random bytes changed: each gets a typed error or a read, and what it reads is what qemu-img reads.
+ *
+ * `QCOW2_FUZZ` sets how many images are tried, `QCOW2_FUZZ_SEED` where the random numbers start. A failure names the seed of
+ * its image, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=...` repeats it alone.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, expect, test } from 'vitest';
+import { numbers } from '../golden/qemu.js';
+import { get } from '../support/big-endian.js';
+import type { BuiltImage } from '../support/image-builder.js';
+import { extendedImage, oldImage, plainImage, richImage } from './bases.js';
+import { handle } from './handle.js';
+
+const COUNT = Number(process.env.QCOW2_FUZZ ?? 600);
+const SEED = Number(process.env.QCOW2_FUZZ_SEED ?? 20_261_122);
+/** One image in so many is also shown to qemu-img, which takes some fifty times as long. */
+const ORACLE_EVERY = COUNT === 1 ? 1 : 12;
+
+const folder = mkdtempSync(join(tmpdir(), 'qcow2-fuzz-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const bases = [richImage(), plainImage(), oldImage(), extendedImage()];
+
+/** Where structures stand: most changes go there, the rest anywhere. */
+function hotSpots(image: BuiltImage): readonly [at: number, length: number][] {
+  const header: [number, number] = [0, 320];
+  const l2: [number, number] = [image.entryAt(0), 16 * (image.clusterSize >= 16_384 ? 16 : 8)];
+  const snapshots: [number, number][] = image.snapshotTable > 0 ? [[image.snapshotTable, 128]] : [];
+  return [header, header, [image.l1, image.l1Entries * 8], l2, l2, ...snapshots];
+}
+
+function fuzz(seed: number): Uint8Array {
+  const next = numbers(seed);
+  const image = bases[next() % bases.length]!;
+  const spots = hotSpots(image);
+  const file = image.bytes.slice();
+  for (let changes = 1 + (next() % 4); changes > 0; changes--) {
+    const [at, length] = next() % 8 === 0 ? [0, file.length] : spots[next() % spots.length]!;
+    const place = at + (next() % length);
+    const how = next() % 4;
+    if (how === 0) file[place] = next();
+    else if (how === 1) file[place]! ^= 1 << (next() % 8);
+    else file[place] = [0, 1, 127, 128, 255][next() % 5]!;
+  }
+  return file;
+}
+
+/** Whether qemu-img may see it: the image names no file, needs no key, and its disk is small. */
+function isHarmless(file: Uint8Array): boolean {
+  const namesNothing = get(file, 8, 8) === 0n && (get(file, 72, 8) & 4n) === 0n && !Buffer.from(file).includes('DATA');
+  return namesNothing && get(file, 32, 4) === 0n && get(file, 24, 8) <= 1_048_576n;
+}
+
+/** What qemu-img reads, or null when it reads nothing. */
+async function qemuReads(file: Uint8Array): Promise<Uint8Array | null> {
+  writeFileSync(join(folder, 'image.qcow2'), file);
+  rmSync(join(folder, 'image.raw'), { force: true });
+  const args = ['convert', '-f', 'qcow2', '-O', 'raw', 'image.qcow2', 'image.raw'];
+  try {
+    await promisify(execFile)('qemu-img', args, { cwd: folder, timeout: 10_000 });
+    return new Uint8Array(readFileSync(join(folder, 'image.raw')));
+  } catch {
+    return null; // it refuses too: there is nothing to compare with
+  }
+}
+
+test(`${COUNT} images from seed ${SEED} on`, { timeout: 60_000 + COUNT * 100 }, async () => {
+  const tally = { opened: 0, read: 0, compared: 0 };
+  for (let i = 0; i < COUNT; i++) {
+    const seed = SEED + i;
+    const file = fuzz(seed);
+    const outcome = await handle(file).catch((cause: unknown) => {
+      throw new Error(`the image of seed ${seed} broke the engine: ${cause}`, { cause });
+    });
+    if (outcome.open === 'opened') tally.opened++;
+    if (!(outcome.read instanceof Uint8Array)) continue;
+    tally.read++;
+    if (i % ORACLE_EVERY > 0 || !isHarmless(file)) continue;
+    const wanted = await qemuReads(file);
+    if (!wanted) continue;
+    tally.compared++;
+    expect(Buffer.compare(outcome.read, wanted), `the image of seed ${seed} reads as qemu-img reads it`).toBe(0);
+  }
+  if (COUNT < 100) return;
+  // else the changes are too weak, or so strong that nothing past the header is ever reached
+  expect(tally.opened).toBeGreaterThan(COUNT / 5);
+  expect(tally.opened).toBeLessThan(COUNT);
+  expect(tally.read).toBeGreaterThan(COUNT / 20);
+  expect(tally.compared).toBeGreaterThan(0);
+});

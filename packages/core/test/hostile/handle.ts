@@ -1,0 +1,84 @@
+/** Owns what "handling a hostile file" is: open it, map it, read it, close it, and say what came of each. */
+import { expect } from 'vitest';
+import { isQcow2Error, type Qcow2ErrorCode } from '../../src/errors.js';
+import { Qcow2Image } from '../../src/index.js';
+import { GuardedSource, withAllocationsWatched } from './guard.js';
+
+/** As much of the disk as is read, from its start: a header can promise petabytes. */
+const READ_LIMIT = 1024 * 1024;
+/** As many extents as are asked for. */
+const EXTENT_LIMIT = 10_000;
+/** A file of these tests is handled in milliseconds; this much is the time bound, with room for a busy machine. */
+const TIME_LIMIT_MS = 5_000;
+
+/** What came of each step: the code of its error, or what it gave. */
+export interface Outcome {
+  readonly open: Qcow2ErrorCode | 'opened';
+  /** Whether the map could be walked; `opened` images only. */
+  readonly map: Qcow2ErrorCode | 'mapped' | 'not tried';
+  readonly read: Qcow2ErrorCode | 'not tried' | Uint8Array;
+  /** Every error's message, in order. */
+  readonly messages: readonly string[];
+}
+
+/** The code of a Qcow2Error whose message can be shown; anything else is a fault of the engine, and is thrown on. */
+function codeOf(error: unknown, messages: string[]): Qcow2ErrorCode {
+  if (!isQcow2Error(error)) throw error;
+  expect(error.message, `the message of a ${error.code}`).toMatch(/\S.{10}/s);
+  messages.push(error.message);
+  return error.code;
+}
+
+/** Handles a file with the guards up. Throws what is not a Qcow2Error; fails when a guard was broken. */
+export async function handle(file: Uint8Array): Promise<Outcome> {
+  const source = new GuardedSource(file);
+  const started = performance.now();
+  const outcome = await withAllocationsWatched(() => openMapRead(source));
+  expect(source.violations).toEqual([]);
+  expect(performance.now() - started).toBeLessThan(TIME_LIMIT_MS);
+  return outcome;
+}
+
+async function openMapRead(source: GuardedSource): Promise<Outcome> {
+  const messages: string[] = [];
+  let image: Qcow2Image;
+  try {
+    image = await Qcow2Image.open(source);
+  } catch (error) {
+    return { open: codeOf(error, messages), map: 'not tried', read: 'not tried', messages };
+  }
+  try {
+    structuredClone(image.info);
+    return { open: 'opened', map: await walk(image, messages), read: await readStart(image, messages), messages };
+  } finally {
+    await image.close();
+  }
+}
+
+async function walk(image: Qcow2Image, messages: string[]): Promise<Outcome['map']> {
+  let extents = 0;
+  let end = 0;
+  try {
+    for await (const extent of image.map()) {
+      expect(extent.start, 'extents follow one another').toBe(end);
+      expect(extent.length).toBeGreaterThan(0);
+      end += extent.length;
+      if (++extents === EXTENT_LIMIT) return 'mapped';
+    }
+    expect(end, 'the extents cover the disk').toBe(image.size);
+    return 'mapped';
+  } catch (error) {
+    return codeOf(error, messages);
+  }
+}
+
+async function readStart(image: Qcow2Image, messages: string[]): Promise<Outcome['read']> {
+  const bytes = new Uint8Array(Math.min(image.size, READ_LIMIT)).fill(0xee);
+  try {
+    await image.read(0, bytes);
+    if (image.size > READ_LIMIT) await image.read(image.size - 512, new Uint8Array(512));
+    return bytes;
+  } catch (error) {
+    return codeOf(error, messages);
+  }
+}
