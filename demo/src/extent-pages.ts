@@ -2,7 +2,7 @@
 import type { Disk, Extent } from 'qcow2';
 
 /** Rows on a page. */
-export const ROWS = 20;
+export const ROWS = 10;
 
 /** An index over all extents that keeps one number for every {@link ROWS} of them, not the extents. */
 export class ExtentPages {

@@ -1,0 +1,40 @@
+/** Owns the frame of the page: its head, what is in the middle, where things are said aloud. */
+import type { JSX } from 'preact';
+import { announcement, opened, openFiles, opening, problem } from '../session.js';
+import { DropTarget } from './drop-target.js';
+import { ImageView } from './image-view.js';
+import { Logo } from './logo.js';
+import { ProblemNotice } from './problem-notice.js';
+import { Welcome } from './welcome.js';
+
+export function App(): JSX.Element {
+  const now = opened.value;
+  return (
+    <>
+      <header class="page-head">
+        <p class="brand">
+          <Logo /> qcow2
+        </p>
+        <p class="soft">Nothing leaves your computer</p>
+      </header>
+      <main>
+        {problem.value && (
+          <ProblemNotice
+            problem={problem.value}
+            onDismiss={() => {
+              problem.value = null;
+            }}
+          />
+        )}
+        <p class="opening" role="status">
+          {opening.value === null ? '' : `Opening ${opening.value}…`}
+        </p>
+        {now ? <ImageView opened={now} key={now.file} /> : <Welcome />}
+      </main>
+      <p class="visually-hidden" role="status">
+        {announcement.value}
+      </p>
+      <DropTarget onFiles={openFiles} />
+    </>
+  );
+}

@@ -1,0 +1,19 @@
+/** Owns the frame of a section: a heading and what is under it. */
+import type { ComponentChildren, JSX } from 'preact';
+import { useId } from 'preact/hooks';
+
+interface CardProps {
+  readonly title: string;
+  readonly class?: string;
+  readonly children: ComponentChildren;
+}
+
+export function Card({ title, class: extra = '', children }: CardProps): JSX.Element {
+  const id = useId();
+  return (
+    <section class={`card ${extra}`} aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,42 @@
+/** Owns dropping: the whole window takes files, and shows that it does. */
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+
+const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
+
+export function DropTarget({ onFiles }: { readonly onFiles: (files: File[]) => void }): JSX.Element | null {
+  const over = useSignal(false);
+  useEffect(() => {
+    const abort = new AbortController();
+    const listen = (type: 'dragenter' | 'dragover' | 'dragleave' | 'drop', act: (event: DragEvent) => void): void => {
+      window.addEventListener(type, (event) => hasFiles(event) && act(event), { signal: abort.signal });
+    };
+    listen('dragenter', (event) => {
+      event.preventDefault();
+      over.value = true;
+    });
+    listen('dragover', (event) => {
+      event.preventDefault();
+      if (event.dataTransfer) event.dataTransfer.dropEffect = 'copy';
+      over.value = true;
+    });
+    listen('dragleave', (event) => {
+      // Between two elements of the page there is a related one; at the window's edge there is none.
+      if (event.relatedTarget === null) over.value = false;
+    });
+    listen('drop', (event) => {
+      event.preventDefault();
+      over.value = false;
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (files.length > 0) onFiles(files);
+    });
+    return () => abort.abort();
+  }, [onFiles]);
+  if (!over.value) return null;
+  return (
+    <div class="drop-over" aria-hidden="true">
+      <p>Drop to look inside</p>
+    </div>
+  );
+}

@@ -1,0 +1,18 @@
+/** Owns a list of names and values. */
+import type { ComponentChildren, JSX } from 'preact';
+
+/** A name, and what is shown for it. */
+export type Fact = readonly [name: string, value: ComponentChildren];
+
+export function Facts({ facts }: { readonly facts: readonly Fact[] }): JSX.Element {
+  return (
+    <dl class="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

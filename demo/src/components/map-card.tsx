@@ -1,0 +1,57 @@
+/** Owns the section of the allocation map: summary, map, legend, table. */
+import type { JSX } from 'preact';
+import { baseName } from '../chain.js';
+import { mapSummary } from '../map-words.js';
+import { describe } from '../problem.js';
+import type { Opened } from '../session.js';
+import { formatShare, formatSize } from '../size.js';
+import { Card } from './card.js';
+import { ExtentTable } from './extent-table.js';
+import { MapCanvas } from './map-canvas.js';
+import { MapLegend } from './map-legend.js';
+import { ProblemNotice } from './problem-notice.js';
+
+export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
+  const { map, image, file } = opened;
+  const layerName = (depth: number): string => {
+    const name = image.info.chain[depth]?.name;
+    return depth === 0 || !name ? (depth === 0 ? 'this image' : `layer ${depth}`) : baseName(name);
+  };
+  if (map.allocation.cellCount === 0) {
+    return (
+      <Card title="Allocation map">
+        <p>This disk has a size of 0 bytes: there is nothing to map.</p>
+      </Card>
+    );
+  }
+  return (
+    <Card title="Allocation map" class="wide">
+      <MapSummary opened={opened} />
+      <MapCanvas
+        map={map}
+        onPick={(cell) => {
+          map.page.value = map.pages.pageOf(map.allocation.bounds(cell).start);
+        }}
+      />
+      <div class="map-below">
+        <MapLegend map={map} />
+        <ExtentTable map={map} layerName={layerName} />
+      </div>
+      {typeof map.state.value === 'object' && <ProblemNotice problem={describe(map.state.value.failed, file.name)} />}
+    </Card>
+  );
+}
+
+/** The map for those who do not look at it; while it loads, how far it is. */
+function MapSummary({ opened }: { readonly opened: Opened }): JSX.Element {
+  const { allocation, state, version } = opened.map;
+  void version.value;
+  const scale = `A cell is ${formatSize(allocation.cellSize)} of the disk.`;
+  return (
+    <p class="summary" aria-live="polite" aria-busy={state.value === 'loading'}>
+      {state.value === 'loading'
+        ? `Loading the map: ${formatShare(allocation.mapped, allocation.size)} of ${formatSize(allocation.size)}.`
+        : `${mapSummary(allocation).join(' ')} ${scale}`}
+    </p>
+  );
+}

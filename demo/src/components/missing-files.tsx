@@ -1,0 +1,39 @@
+/** Owns the request for the files that the open chain names and that are not here. */
+import type { JSX } from 'preact';
+import { baseName, type Missing } from '../chain.js';
+import { supply } from '../session.js';
+import { ChooseButton } from './choose-button.js';
+
+interface MissingFilesProps {
+  readonly missing: readonly Missing[];
+  readonly leafName: string;
+}
+
+export function MissingFiles({ missing, leafName }: MissingFilesProps): JSX.Element | null {
+  if (missing.length === 0) return null;
+  return (
+    <div class="notice" role="status">
+      {missing.map((file) => {
+        const name = file.name === null ? null : baseName(file.name);
+        return (
+          <div class="missing" key={`${file.neededBy}:${file.name}`}>
+            <p>
+              {sentenceFor(file, leafName)} <strong>Drop it here too, or choose it.</strong>
+            </p>
+            <ChooseButton multiple={false} onFiles={([chosen]) => chosen && supply(file, chosen)}>
+              Choose {name ?? 'its data file'}
+            </ChooseButton>
+          </div>
+        );
+      })}
+      <p class="soft">Until then, the header and the map of what is here are below; the rest of the map is unknown.</p>
+    </div>
+  );
+}
+
+function sentenceFor(file: Missing, leafName: string): string {
+  const subject = file.neededBy === leafName ? 'This image' : file.neededBy;
+  const name = file.name === null ? 'a file that it does not name' : baseName(file.name);
+  if (file.kind === 'data') return `${subject} keeps its data in ${name}.`;
+  return `${subject} is an overlay over ${name}.`;
+}

@@ -1,0 +1,27 @@
+/** Owns how a problem is shown: the sentence and the advice, the details folded. */
+import type { JSX } from 'preact';
+import type { Problem } from '../problem.js';
+import { Facts } from './facts.js';
+
+interface ProblemNoticeProps {
+  readonly problem: Problem;
+  readonly onDismiss?: () => void;
+}
+
+export function ProblemNotice({ problem, onDismiss }: ProblemNoticeProps): JSX.Element {
+  return (
+    <div class="notice alert" role="alert">
+      <p class="notice-title">{problem.title}</p>
+      <p>{problem.advice}</p>
+      <details>
+        <summary>Details</summary>
+        <Facts facts={problem.details} />
+      </details>
+      {onDismiss && (
+        <button type="button" class="button plain small" onClick={onDismiss}>
+          Dismiss
+        </button>
+      )}
+    </div>
+  );
+}

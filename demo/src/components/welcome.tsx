@@ -1,0 +1,52 @@
+/** Owns the empty page: what this is, and the three ways in. */
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../sample-image.js';
+import { openFiles } from '../session.js';
+import { ChooseButton } from './choose-button.js';
+
+export function Welcome(): JSX.Element {
+  const making = useSignal(false);
+  const trySample = async (): Promise<void> => {
+    making.value = true;
+    try {
+      await openFiles([new File([await makeSample(deflateInBrowser)], SAMPLE_NAME)]);
+    } finally {
+      making.value = false;
+    }
+  };
+  return (
+    <div class="welcome">
+      <h1>See inside a virtual disk</h1>
+      <p class="lead">
+        Drop a qcow2 image, the disk format of QEMU, and look at its header, its snapshots, its backing chain and a map
+        of every cluster. Then take it away as a raw disk.
+      </p>
+      <div class="drop-zone">
+        <p class="drop-hint">Drop an image anywhere on this page</p>
+        <div class="actions">
+          <ChooseButton kind="primary" onFiles={openFiles}>
+            Choose files
+          </ChooseButton>
+          <button type="button" class="button plain" onClick={trySample} aria-disabled={making.value}>
+            Try a sample image
+          </button>
+        </div>
+      </div>
+      <ul class="promises">
+        <li>
+          <strong>Nothing leaves your computer.</strong> The file is read in place by this page, and is never changed or
+          uploaded.
+        </li>
+        <li>
+          <strong>Any size.</strong> Only the tables are read until you ask for more: the header of a 100 GiB image is
+          there at once.
+        </li>
+        <li>
+          <strong>Overlays too.</strong> Drop an image together with the files it is based on, and they are joined by
+          name.
+        </li>
+      </ul>
+    </div>
+  );
+}

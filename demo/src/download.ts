@@ -1,0 +1,222 @@
+/** Owns the download of an image as raw, by the best way that the browser has. */
+import { type Signal, signal } from '@preact/signals';
+import { isQcow2Error, type Progress } from 'qcow2';
+import type { OpfsImage, Spool } from 'qcow2-opfs';
+import { noticeError } from './engine.js';
+import { Pace } from './pace.js';
+import { describe, type Problem } from './problem.js';
+import { savePicker } from './save-picker.js';
+import { formatExactSize, formatSize } from './size.js';
+
+/** Where the bytes go: into a file that a person picks, a temporary file of the browser's, or memory. */
+export type Route = 'picker' | 'spool' | 'memory';
+
+/** What a download is doing. */
+export type DownloadState =
+  | { readonly step: 'idle' }
+  | { readonly step: 'asking' }
+  | { readonly step: 'running'; readonly route: Route; readonly done: number; readonly total: number }
+  | { readonly step: 'finished'; readonly route: Route; readonly seconds: number }
+  | { readonly step: 'cancelled' }
+  | { readonly step: 'refused'; readonly problem: Problem };
+
+/** The largest disk that is collected in memory where there is no other way, bytes. */
+export const MOST_IN_MEMORY: number = 512 * 1024 * 1024;
+
+/** The object URL of a Blob is kept this long for the browser to begin its download, milliseconds. */
+const URL_LIFETIME = 60_000;
+
+/** The download of one image; a second one can be started when the first has ended. */
+export class Download {
+  readonly state: Signal<DownloadState> = signal<DownloadState>({ step: 'idle' });
+  readonly fileName: string;
+  pace: Pace = new Pace(0);
+  readonly #image: OpfsImage;
+  #abort: AbortController | null = null;
+  #startedAt = 0;
+
+  constructor(image: OpfsImage, imageName: string) {
+    this.#image = image;
+    this.fileName = `${imageName.replace(/\.(qcow2?|img)$/i, '')}.raw`;
+  }
+
+  /** Length of the file that is made, bytes. */
+  get total(): number {
+    return this.#image.size;
+  }
+
+  /** Starts. Called from a click, which the file picker demands. Returns when it has ended, in whatever way. */
+  async start(): Promise<void> {
+    const { step } = this.state.value;
+    if (step === 'asking' || step === 'running') return;
+    const abort = new AbortController();
+    this.#abort = abort;
+    try {
+      const route = await this.#save(abort.signal);
+      if (route === null) this.state.value = { step: 'idle' };
+      else this.state.value = { step: 'finished', ...route };
+    } catch (error) {
+      if (abort.signal.aborted) {
+        this.state.value = { step: 'cancelled' };
+        return;
+      }
+      noticeError(error);
+      this.state.value = { step: 'refused', problem: describeDownload(error, this.fileName) };
+    }
+  }
+
+  /** Stops what runs; nothing half-written is left. */
+  cancel(): void {
+    this.#abort?.abort();
+  }
+
+  /** Deletes the temporary file that a finished download came from. */
+  async freeSpace(): Promise<void> {
+    await removeSpool();
+    this.state.value = { step: 'idle' };
+  }
+
+  async #save(abort: AbortSignal): Promise<{ route: Route; seconds: number } | null> {
+    const pick = savePicker();
+    if (pick) {
+      this.state.value = { step: 'asking' };
+      const handle = await pickFile(pick, this.fileName);
+      if (handle === null) return null;
+      await this.#export(handle, abort);
+      return this.#end('picker');
+    }
+    if (await this.#trySpool(abort)) return this.#end('spool');
+    await this.#collect(abort);
+    return this.#end('memory');
+  }
+
+  async #export(handle: FileSystemFileHandle, abort: AbortSignal): Promise<void> {
+    const options = this.#begin('picker', abort);
+    try {
+      await this.#image.export({ format: 'raw', to: handle, ...options });
+    } catch (error) {
+      await removeIfEmpty(handle);
+      throw error;
+    }
+  }
+
+  /** By a temporary file; false where the browser offers none. */
+  async #trySpool(abort: AbortSignal): Promise<boolean> {
+    await removeSpool();
+    const options = this.#begin('spool', abort);
+    try {
+      const spool = await this.#image.spool({ format: 'raw', ...options });
+      heldSpool = spool;
+      handOver(spool.file, this.fileName);
+      return true;
+    } catch (error) {
+      if (isQcow2Error(error, 'unavailable')) return false;
+      throw error;
+    }
+  }
+
+  async #collect(abort: AbortSignal): Promise<void> {
+    if (this.total > MOST_IN_MEMORY) throw new TooLargeForMemory(this.total);
+    const { onProgress } = this.#begin('memory', abort);
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let done = 0;
+    const reader = this.#image.readable(undefined, { signal: abort }).getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      chunks.push(next.value);
+      done += next.value.length;
+      onProgress({ phase: 'read', done, total: this.total });
+    }
+    handOver(new Blob(chunks), this.fileName);
+  }
+
+  #begin(route: Route, abort: AbortSignal): { signal: AbortSignal; onProgress: (progress: Progress) => void } {
+    this.#startedAt = performance.now();
+    this.pace = new Pace(this.#startedAt);
+    const report = (done: number): void => {
+      this.pace.update(done, performance.now());
+      this.state.value = { step: 'running', route, done, total: this.total };
+    };
+    this.state.value = { step: 'running', route, done: 0, total: this.total };
+    return { signal: abort, onProgress: (progress) => report(progress.done) };
+  }
+
+  #end(route: Route): { route: Route; seconds: number } {
+    return { route, seconds: (performance.now() - this.#startedAt) / 1000 };
+  }
+}
+
+/**
+ * The temporary file of the last download. The browser does not say when it has read it, so it stays until a person frees
+ * it, the next one takes its place, or the page is left: what is left then is swept by the next visit.
+ */
+let heldSpool: Spool | null = null;
+
+async function removeSpool(): Promise<void> {
+  const spool = heldSpool;
+  heldSpool = null;
+  await spool?.remove().catch(noticeError);
+}
+
+/** Asks where to save; null when the person closes the picker. */
+async function pickFile(
+  pick: NonNullable<ReturnType<typeof savePicker>>,
+  suggestedName: string,
+): Promise<FileSystemFileHandle | null> {
+  try {
+    return await pick({
+      suggestedName,
+      types: [{ description: 'Raw disk image', accept: { 'application/octet-stream': ['.raw', '.img'] } }],
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') return null;
+    throw error;
+  }
+}
+
+/** The picker has made the file before anything is written: without content it is litter. */
+async function removeIfEmpty(handle: FileSystemFileHandle & { remove?: () => Promise<void> }): Promise<void> {
+  try {
+    if ((await handle.getFile()).size === 0) await handle.remove?.();
+  } catch {
+    // The export's own error says more than that its empty file could not be removed.
+  }
+}
+
+/** Gives the browser a file to download. */
+function handOver(blob: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), URL_LIFETIME);
+}
+
+/** The only way left is memory, and the disk is too large for it. */
+class TooLargeForMemory extends Error {
+  readonly size: number;
+
+  constructor(size: number) {
+    super(`The disk has ${size} bytes; at most ${MOST_IN_MEMORY} are collected in memory.`);
+    this.size = size;
+  }
+}
+
+function describeDownload(error: unknown, name: string): Problem {
+  if (error instanceof TooLargeForMemory) {
+    return {
+      title: `${formatSize(error.size)} is too much for this window.`,
+      advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MOST_IN_MEMORY)}. Try a normal window.`,
+      details: [['Message', error.message]],
+    };
+  }
+  const described = describe(error, name);
+  if (!isQcow2Error(error, 'no-space')) return described;
+  const { needed, available } = error.details;
+  if (typeof needed !== 'number' || typeof available !== 'number') return described;
+  return {
+    ...described,
+    title: `The file needs ${formatExactSize(needed)}, and ${formatSize(available)} are free for this page.`,
+  };
+}

@@ -1,0 +1,145 @@
+/** Owns what is open on the page: the image, the files of its chain, its map, and what went wrong last. */
+import { type Signal, signal } from '@preact/signals';
+import { isQcow2Error } from 'qcow2';
+import type { OpfsImage, Store } from 'qcow2-opfs';
+import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
+import { Download } from './download.js';
+import { engine, noticeError } from './engine.js';
+import { MapLoad } from './map-load.js';
+import { describe, type Problem } from './problem.js';
+
+/** An image that is open. */
+export interface Opened {
+  readonly file: File;
+  readonly image: OpfsImage;
+  readonly files: FileSet;
+  /** Files that were dropped with it and that its chain does not name. */
+  readonly unused: readonly File[];
+  readonly missing: readonly Missing[];
+  readonly map: MapLoad;
+  readonly download: Download;
+  /** Ends everything that still runs for it. */
+  readonly abort: AbortController;
+}
+
+/** The image that is open; null on the empty page. */
+export const opened: Signal<Opened | null> = signal<Opened | null>(null);
+/** The name of the file that is being opened; null when none is. */
+export const opening: Signal<string | null> = signal<string | null>(null);
+/** What went wrong last, until it is dismissed or something opens. */
+export const problem: Signal<Problem | null> = signal<Problem | null>(null);
+/** What was added last, said to screen readers. */
+export const announcement: Signal<string> = signal('');
+
+let running: AbortController | null = null;
+
+/** Opens files that a person dropped or chose: for the chain that is open where it waits for them, else as a new one. */
+export async function openFiles(files: readonly File[]): Promise<void> {
+  const now = opened.value;
+  const first = files[0];
+  if (first === undefined) return;
+  if (now && now.missing.length > 0 && now.missing.some((missing) => files.some((file) => isFor(file, missing)))) {
+    await openAs(now.file, now.files.with(files));
+    return;
+  }
+  await run(first.name, async (store, signal) => {
+    const members = files.length === 1 ? [{ file: first, needs: [] }] : await examine(store, files, signal);
+    const { leaf, unused } = arrange(members);
+    return open(store, leaf, new FileSet(files), unused, signal);
+  });
+}
+
+/** Opens one of the files at hand instead. */
+export function openAs(leaf: File, files: FileSet): Promise<void> {
+  return run(leaf.name, (store, signal) => open(store, leaf, files, [], signal));
+}
+
+/** Hands over a file for what the open chain misses, whatever the file is called. */
+export async function supply(missing: Missing, file: File): Promise<void> {
+  const now = opened.value;
+  if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
+}
+
+/** Closes the image and shows the empty page. */
+export function closeImage(): void {
+  running?.abort();
+  opening.value = null;
+  problem.value = null;
+  replace(null);
+}
+
+function isFor(file: File, missing: Missing): boolean {
+  return missing.name !== null && answersTo(file, missing.name);
+}
+
+async function run(name: string, work: (store: Store, signal: AbortSignal) => Promise<Opened>): Promise<void> {
+  running?.abort();
+  const abort = new AbortController();
+  running = abort;
+  opening.value = name;
+  try {
+    const next = await work(await engine(), abort.signal);
+    if (abort.signal.aborted) {
+      await next.image.close();
+      return;
+    }
+    problem.value = null;
+    replace(next);
+    void next.map.run(next.image, next.abort.signal);
+    announcement.value = `${next.file.name} is open.`;
+  } catch (error) {
+    if (abort.signal.aborted) return;
+    noticeError(error);
+    problem.value = describe(error, name);
+  } finally {
+    if (running === abort) opening.value = null;
+  }
+}
+
+function replace(next: Opened | null): void {
+  const old = opened.value;
+  opened.value = next;
+  if (!old) return;
+  old.abort.abort();
+  old.download.cancel();
+  old.image.close().catch(noticeError);
+}
+
+/** Which other files each one needs; null for those that are no qcow2 images, such as a raw base. */
+async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<Member[]> {
+  return Promise.all(
+    files.map(async (file) => {
+      try {
+        const image = await store.openFile(file, { signal });
+        const needs = namesIn(image.info);
+        await image.close();
+        return { file, needs };
+      } catch (error) {
+        // A file that is broken is reported when the chain that needs it is opened.
+        if (isQcow2Error(error, 'not-qcow2', 'unsupported', 'corrupt')) return { file, needs: null };
+        throw error;
+      }
+    }),
+  );
+}
+
+async function open(
+  store: Store,
+  leaf: File,
+  files: FileSet,
+  unused: readonly File[],
+  signal: AbortSignal,
+): Promise<Opened> {
+  const image = await store.openFile(leaf, { signal, resolve: async (reference) => files.resolve(reference, leaf) });
+  const map = new MapLoad(image);
+  return {
+    file: leaf,
+    image,
+    files,
+    unused,
+    missing: missingFrom(image.info, leaf.name),
+    map,
+    download: new Download(image, leaf.name),
+    abort: new AbortController(),
+  };
+}
