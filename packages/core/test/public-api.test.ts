@@ -1,0 +1,33 @@
+/** What the packages export, as a snapshot: an export that comes or goes is a decision. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import * as node from '../node/index.js';
+import * as core from '../src/index.js';
+
+const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+describe('qcow2', () => {
+  it('exports these values', () => {
+    expect(Object.keys(core).sort()).toEqual([
+      'Qcow2Error',
+      'Qcow2Image',
+      'blobSource',
+      'bufferSource',
+      'isQcow2Error',
+    ]);
+  });
+
+  it('exports from qcow2/node these', () => {
+    expect(Object.keys(node)).toEqual(['fileSource']);
+  });
+
+  it('is one ESM build for every runtime, and its one dependency is recorded', () => {
+    expect(Object.keys(manifest.exports)).toEqual(['.', './node', './package.json']);
+    for (const entry of [manifest.exports['.'], manifest.exports['./node']]) {
+      expect(Object.keys(entry)).toEqual(['types', 'default']);
+    }
+    expect(manifest.type).toBe('module');
+    expect(manifest.sideEffects).toBe(false);
+    expect(Object.keys(manifest.dependencies)).toEqual(['fflate']);
+  });
+});

@@ -1,0 +1,105 @@
+/** Owns the tests of the source over a Blob: what it fetches, what it keeps, what it says when the file is gone. */
+import { describe, expect, it } from 'vitest';
+import { blobSource } from '../../src/index.js';
+import { expectSame } from './expect-same.js';
+
+const MIB = 1024 * 1024;
+
+/** A Blob that writes down the slices taken of it. */
+class CountingBlob extends Blob {
+  readonly slices: { start: number; length: number }[] = [];
+
+  override slice(start = 0, end = this.size): Blob {
+    this.slices.push({ start, length: end - start });
+    return super.slice(start, end);
+  }
+}
+
+const bytes = Uint8Array.from({ length: 9 * MIB + 123 }, (_, index) => (index * 7 + (index >> 12)) & 0xff);
+
+/** Runs the suite in the current runtime. */
+export function blobSuite(): void {
+  describe('blobSource', () => {
+    it('reads anywhere, with zeros past the end', async () => {
+      const source = blobSource(new Blob([bytes]));
+      expect(source.size).toBe(bytes.length);
+      for (const [at, length] of [
+        [0, 10],
+        [MIB - 5, 10],
+        [3 * MIB + 1, 5 * MIB],
+        [bytes.length - 7, 100],
+        [bytes.length + 5, 100],
+      ] as const) {
+        const into = new Uint8Array(length).fill(0xee);
+        await source.read([{ at, bytes: into }]);
+        const expected = new Uint8Array(length);
+        expected.set(bytes.subarray(at, at + length));
+        expectSame(into, expected);
+      }
+    });
+
+    it('serves small reads of one mebibyte from one slice, also when they come at once', async () => {
+      const blob = new CountingBlob([bytes]);
+      const source = blobSource(blob);
+      const reads = Array.from({ length: 50 }, async (_, index) => {
+        const into = new Uint8Array(100);
+        await source.read([{ at: MIB + index * 20_000, bytes: into }]);
+        expectSame(into, bytes.subarray(MIB + index * 20_000, MIB + index * 20_000 + 100));
+      });
+      await Promise.all(reads);
+      expect(blob.slices).toEqual([{ start: MIB, length: MIB }]);
+    });
+
+    it('merges neighbours of a batch, in any order, into few large slices', async () => {
+      const blob = new CountingBlob([bytes]);
+      const parts = [3, 0, 2, 1].map((part) => ({ at: 100 + part * 2 * MIB, bytes: new Uint8Array(2 * MIB) }));
+      await blobSource(blob).read(parts);
+      expect(blob.slices).toEqual([
+        { start: 100, length: 4 * MIB },
+        { start: 100 + 4 * MIB, length: 4 * MIB },
+      ]);
+      for (const part of parts) expectSame(part.bytes, bytes.subarray(part.at, part.at + 2 * MIB));
+    });
+
+    it('fetches a large read as it is, and one that carries on by whole blocks', async () => {
+      const blob = new CountingBlob([bytes]);
+      const source = blobSource(blob);
+      const into = new Uint8Array(64 * 1024);
+      for (let at = 0; at < MIB; at += into.length) await source.read([{ at, bytes: into }]);
+      expect(blob.slices).toEqual([
+        { start: 0, length: 64 * 1024 },
+        { start: 0, length: MIB },
+      ]);
+    });
+
+    it('stops for a signal with its reason, and answers nothing after close', async () => {
+      const source = blobSource(new Blob([bytes]));
+      const reason = new Error('enough');
+      const read = source.read([{ at: 0, bytes: new Uint8Array(10) }], AbortSignal.abort(reason));
+      await expect(read).rejects.toBe(reason);
+      await source.close?.();
+      await source.close?.();
+      await expect(source.read([{ at: 0, bytes: new Uint8Array(1) }])).rejects.toMatchObject({ code: 'closed' });
+    });
+
+    it('says that a file was changed, and tries again when asked again', async () => {
+      const blob = new CountingBlob([bytes]);
+      let gone = true;
+      const slice = blob.slice.bind(blob);
+      blob.slice = (start, end) => {
+        // What a browser gives for a chosen file that was changed on the disk since.
+        const failing = { arrayBuffer: () => Promise.reject(new DOMException('gone', 'NotReadableError')) };
+        return gone ? (failing as unknown as Blob) : slice(start, end);
+      };
+      const source = blobSource(blob);
+      const into = new Uint8Array(10);
+      await expect(source.read([{ at: 5, bytes: into }])).rejects.toMatchObject({
+        name: 'Qcow2Error',
+        code: 'changed',
+      });
+      gone = false;
+      await source.read([{ at: 5, bytes: into }]);
+      expectSame(into, bytes.subarray(5, 15));
+    });
+  });
+}
