@@ -22,7 +22,7 @@ const script = (file) => run(process.execPath, [`scripts/${file}`]);
 const STAGES = [
   { name: 'install', run: install },
   { name: 'provision', run: provision },
-  { name: 'lint', run: () => runTool('biome', ['ci', '--error-on-warnings', '.']) },
+  { name: 'lint', run: lint },
   { name: 'imports', run: () => script('check-imports.js') },
   { name: 'docs', run: () => script('check-docs.js') },
   { name: 'build', run: () => script('build.js') },
@@ -30,6 +30,11 @@ const STAGES = [
   { name: 'packed', run: packed, report: 'packed.json' },
   { name: 'e2e', run: () => runTool('playwright', ['test']), report: 'e2e.json' },
 ];
+
+function lint() {
+  const colors = process.stdout.isTTY ? 'force' : 'off'; // `biome ci` colours logs, too
+  return runTool('biome', ['ci', `--colors=${colors}`, '--error-on-warnings', '.']);
+}
 
 /** One run over the projects node, browser (chromium) and browser (firefox). */
 function unit() {

@@ -1,0 +1,147 @@
+/** The packages as they would be published, in an application outside the workspace. */
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { expect, type Page, test } from '@playwright/test';
+import { publint } from 'publint';
+import { build, createServer, preview, type Rolldown } from 'vite';
+import { findProgram } from '../../scripts/find-program.js';
+import { runTool } from '../../scripts/run.js';
+import { makeFreshApp } from './fresh-app.js';
+
+/** What a reader may weigh, gzipped, with deflate: the goal, and where the test fails. */
+const GOAL_BYTES = 20 * 1024;
+const LIMIT_BYTES = 24 * 1024;
+
+/** Guest bytes of the image: more than one L2 table's worth of clusters, and no multiple of a cluster. */
+const GUEST_BYTES = 5 * 1024 * 1024 + 512;
+
+test.describe.configure({ mode: 'serial' });
+
+let app: string;
+let sha256: string;
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  app = await makeFreshApp();
+  sha256 = makeImage();
+});
+
+test.afterAll(() => {
+  if (app) rmSync(app, { recursive: true, force: true });
+});
+
+/** Puts an image where the application serves it: half of it random, half compressible, all compressed. Answers the digest. */
+function makeImage(): string {
+  const folder = join(app, 'public');
+  mkdirSync(folder);
+  const raw = Buffer.concat([randomBytes(GUEST_BYTES / 2), Buffer.alloc(GUEST_BYTES / 2, 'qcow2 ')]);
+  writeFileSync(join(folder, 'disk.raw'), raw);
+  const options = ['-c', '-f', 'raw', '-O', 'qcow2', '-o', 'cluster_size=4096', 'disk.raw', 'image.qcow2'];
+  execFileSync(findProgram('qemu-img') ?? 'qemu-img', ['convert', ...options], { cwd: folder });
+  rmSync(join(folder, 'disk.raw'));
+  return createHash('sha256').update(raw).digest('hex');
+}
+
+/** What the application shows once it has read the image; fails on any error that the page reports on the way. */
+async function readOutcome(page: Page, address: string | undefined): Promise<Record<string, string | number>> {
+  const errors: Error[] = [];
+  page.on('pageerror', (error) => errors.push(error));
+  await page.goto(address ?? '');
+  const shown = page.locator('#outcome');
+  await expect(shown).not.toBeEmpty();
+  expect(errors).toEqual([]);
+  return JSON.parse((await shown.textContent()) ?? '');
+}
+
+function expectedOutcome(): Record<string, unknown> {
+  return {
+    size: GUEST_BYTES,
+    extents: expect.any(Number),
+    inWorker: sha256,
+    onPage: sha256,
+    refusedInWorker: 'not-qcow2',
+    refusedOnPage: 'not-qcow2',
+  };
+}
+
+for (const name of ['qcow2', 'qcow2-opfs']) {
+  test(`publint has nothing to say about ${name}`, async () => {
+    const { messages } = await publint({ pkgDir: join(app, 'node_modules', name), strict: true, pack: false });
+    expect(messages).toEqual([]);
+  });
+
+  test(`${name} names no workspace and no folder of this machine`, () => {
+    const manifest = readFileSync(join(app, 'node_modules', name, 'package.json'), 'utf8');
+    expect(manifest).not.toMatch(/workspace:|file:|link:/);
+  });
+}
+
+for (const config of ['tsconfig.json', 'tsconfig.exact.json']) {
+  test(`type-checks with ${config}, libraries included`, async () => {
+    await runTool('tsc', ['-p', join(app, config)]);
+  });
+}
+
+test('reads the image in Node', () => {
+  const printed = execFileSync(process.execPath, ['read.js', 'public/image.qcow2'], { cwd: app, encoding: 'utf8' });
+  expect(printed.trim()).toBe(sha256);
+});
+
+test('reads the image in a development server', async ({ page }) => {
+  const server = await createServer({ root: app, configFile: false, logLevel: 'warn', server: { port: 4731 } });
+  try {
+    await server.listen();
+    expect(await readOutcome(page, server.resolvedUrls?.local[0])).toEqual(expectedOutcome());
+  } finally {
+    await server.close();
+  }
+});
+
+test('reads the image in a production build', async ({ page }) => {
+  await build({ root: app, configFile: false, logLevel: 'warn' });
+  const server = await preview({ root: app, configFile: false, logLevel: 'warn', preview: { port: 4732 } });
+  try {
+    expect(await readOutcome(page, server.resolvedUrls?.local[0])).toEqual(expectedOutcome());
+  } finally {
+    await server.close();
+  }
+});
+
+test('a reader is small, and its first chunk holds no codec', async () => {
+  const chunks = await bundle('reader.ts');
+  const first = loadedFirst(chunks);
+  const weigh = (some: readonly Rolldown.OutputChunk[]) =>
+    some.reduce((sum, { code }) => sum + gzipSync(code, { level: 9 }).length, 0);
+  console.log(
+    `reader: ${weigh(chunks)} bytes gzipped in ${chunks.length} chunks, the first ${weigh(first)}; goal ${GOAL_BYTES}`,
+  );
+
+  const isCodec = (id: string) => /\/codecs\/|\/fflate\//.test(id);
+  expect(first.flatMap((chunk) => chunk.moduleIds.filter(isCodec))).toEqual([]);
+  expect(chunks.flatMap((chunk) => chunk.moduleIds.filter(isCodec))).not.toEqual([]);
+  expect(weigh(chunks)).toBeLessThanOrEqual(LIMIT_BYTES);
+});
+
+/** The chunks that one module of the application and all it can load become. */
+async function bundle(entry: string): Promise<Rolldown.OutputChunk[]> {
+  const result = await build({
+    root: app,
+    configFile: false,
+    logLevel: 'warn',
+    build: { write: false, rolldownOptions: { input: join(app, entry), preserveEntrySignatures: 'strict' } },
+  });
+  if (!('output' in result)) throw new Error('vite did not answer with one bundle');
+  return result.output.filter((part) => part.type === 'chunk');
+}
+
+/** The entry and everything that it imports statically: what a page waits for before the first line runs. */
+function loadedFirst(chunks: readonly Rolldown.OutputChunk[]): Rolldown.OutputChunk[] {
+  const names = new Set(chunks.filter((chunk) => chunk.isEntry).map((chunk) => chunk.fileName));
+  for (const name of names) {
+    for (const imported of chunks.find((chunk) => chunk.fileName === name)?.imports ?? []) names.add(imported);
+  }
+  return chunks.filter((chunk) => names.has(chunk.fileName));
+}

@@ -1,0 +1,13 @@
+/** The test of what would be published: the packages, packed, in an application of somebody else's. */
+import { defineConfig } from '@playwright/test';
+import { launchOptions } from '../../scripts/find-browsers.js';
+
+export default defineConfig({
+  testDir: '.',
+  outputDir: '../../test-results/packed',
+  reporter: [['list'], ['json', { outputFile: '../../test-results/packed.json' }]],
+  forbidOnly: true,
+  workers: 1,
+  timeout: 60_000,
+  use: { browserName: 'chromium', launchOptions: launchOptions('chromium') },
+});
