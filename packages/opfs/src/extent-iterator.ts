@@ -19,22 +19,28 @@ export class ExtentIterator implements AsyncIterableIterator<Extent> {
     return this;
   }
 
-  async next(): Promise<IteratorResult<Extent, undefined>> {
-    while (!this.#done) {
-      if (!this.#turning) {
-        const item = this.#page.next();
-        if (!item.done) return item;
-        this.#turning = this.#turn();
-      }
-      await this.#turning;
+  next(): Promise<IteratorResult<Extent, undefined>> {
+    if (!this.#turning && !this.#done) {
+      const item = this.#page.next();
+      if (!item.done) return Promise.resolve(item);
     }
-    return { done: true, value: undefined };
+    return this.#nextOfLaterPage();
   }
 
   /** Ends the iteration early and frees the worker's side of it. */
   async return(): Promise<IteratorResult<Extent, undefined>> {
     this.#done = true;
     await this.#cursor.release();
+    return { done: true, value: undefined };
+  }
+
+  async #nextOfLaterPage(): Promise<IteratorResult<Extent, undefined>> {
+    while (!this.#done) {
+      this.#turning ??= this.#turn();
+      await this.#turning;
+      const item = this.#page.next();
+      if (!item.done) return item;
+    }
     return { done: true, value: undefined };
   }
 
