@@ -20,7 +20,7 @@ export default defineConfig({
       {
         extends: true,
         // Found before the first test, or the first run reloads in the middle.
-        optimizeDeps: { include: ['comlink', 'fast-check'] },
+        optimizeDeps: { include: ['comlink', 'fast-check', 'fflate'] },
         test: {
           name: 'browser',
           include: ['{packages/*,demo}/test/**/*.browser.test.ts'],
