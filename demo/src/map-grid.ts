@@ -1,7 +1,7 @@
 /** Owns the geometry of the allocation map: where each cell is drawn, and which one lies under a point or a key. */
 
-/** Room for the offset at the start of each row, CSS pixels. */
-const GUTTER = 80;
+/** Room for the offset at the start of each row, CSS pixels; at least, the grid ends at the right edge. */
+const GUTTER = 72;
 
 /** Cells in rows, in CSS pixels. */
 export interface MapGrid {
@@ -12,7 +12,7 @@ export interface MapGrid {
   readonly pitch: number;
   /** Between two cells. */
   readonly gap: number;
-  /** Left of the first column. */
+  /** Left of the first column: the row labels' room, or nothing where it is narrow. */
   readonly left: number;
   readonly width: number;
   readonly height: number;
@@ -21,12 +21,12 @@ export interface MapGrid {
 /** Lays `cellCount` cells out in the given width: a row is a power of two of them, so that it stands for a round size. */
 export function layOut(cellCount: number, available: number): MapGrid {
   const wide = available >= 640;
-  const left = wide ? GUTTER : 0;
   const columns = wide ? 64 : 32;
-  const pitch = Math.max(6, Math.floor((available - left) / columns));
+  const pitch = Math.max(6, Math.floor((available - (wide ? GUTTER : 0)) / columns));
   const gap = pitch >= 12 ? 2 : 1;
+  const left = wide ? available - columns * pitch + gap : 0;
   const rows = Math.max(1, Math.ceil(cellCount / columns));
-  return { cellCount, columns, rows, pitch, gap, left, width: left + columns * pitch, height: rows * pitch };
+  return { cellCount, columns, rows, pitch, gap, left, width: left + columns * pitch - gap, height: rows * pitch };
 }
 
 /** Left and top of a cell. */

@@ -15,7 +15,7 @@ describe('the grid of the map', () => {
   it('finds no cell beside the grid or after the last one', () => {
     const grid = layOut(100, 1100);
     expect(cellAt(grid, 5, 5)).toBeNull();
-    expect(cellAt(grid, grid.width + 1, 5)).toBeNull();
+    expect(cellAt(grid, grid.width + grid.gap + 1, 5)).toBeNull();
     const { x, y } = placeOf(grid, 99);
     expect(cellAt(grid, x + grid.pitch + 1, y + 1)).toBeNull();
     expect(cellAt(grid, grid.left + 1, -1)).toBeNull();

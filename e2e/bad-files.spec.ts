@@ -1,0 +1,51 @@
+/** Files that are no qcow2 images, or broken ones: a sentence that a person understands, and a page that goes on. */
+import { drop, expect, mapLoaded, test } from './fixtures.js';
+
+const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: RegExp; code: string }[] = [
+  {
+    name: 'old.qcow',
+    bytes: () => Buffer.concat([Buffer.from('514649fb00000001', 'hex'), Buffer.alloc(1016)]),
+    says: /version 1/,
+    code: 'not-qcow2',
+  },
+  {
+    name: 'machine.vmdk',
+    bytes: () => Buffer.concat([Buffer.from('KDMV'), Buffer.alloc(2044)]),
+    says: /VMDK/,
+    code: 'not-qcow2',
+  },
+  { name: 'letter.txt', bytes: () => 'Dear disk,\nhow are you?\n', says: /text/, code: 'not-qcow2' },
+  { name: 'nothing.qcow2', bytes: () => '', says: /empty/, code: 'not-qcow2' },
+];
+
+for (const { name, bytes, says, code } of CASES) {
+  test(`${name} is refused for what it is`, async ({ page, images }) => {
+    await drop(page, await images.file(name, bytes()));
+    const notice = page.getByRole('alert');
+    await expect(notice).toContainText(`${name} is not a qcow2 image`);
+    await expect(notice).toContainText(says);
+    await notice.getByText('Details').click();
+    await expect(notice.getByText(code, { exact: true })).toBeVisible();
+  });
+}
+
+test('an image that is cut off within its header is refused', async ({ page, images }) => {
+  await drop(page, await images.truncated(60));
+  await expect(page.getByRole('alert')).toContainText('truncated.qcow2');
+  await expect(page.getByRole('alert')).toContainText(/damaged|not a qcow2/);
+});
+
+test('the page stays usable: the open image stays, and a good one opens after a bad one', async ({ page, images }) => {
+  await drop(page, await images.plain());
+  await mapLoaded(page);
+  await drop(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+  await expect(page.getByRole('alert')).toContainText('letter.txt is not a qcow2 image');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  await drop(page, await images.file('letter.txt', ''));
+  await expect(page.getByRole('alert')).toBeVisible();
+  await drop(page, await images.compressed());
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('compressed.qcow2');
+  await expect(page.getByRole('alert')).toHaveCount(0);
+});

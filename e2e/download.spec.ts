@@ -1,0 +1,152 @@
+/** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
+import { join } from 'node:path';
+import type { Page } from '@playwright/test';
+import { download, drop, expect, launchPrivate, mapLoaded, test } from './fixtures.js';
+import { sha256 } from './images.js';
+
+/** Leaves the page without a file picker, as Firefox and Safari are. */
+function withoutPicker(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    Object.assign(window, { showSaveFilePicker: undefined });
+  });
+}
+
+/** Answers the file picker, which no test can operate, with a real file in OPFS. */
+function withPicker(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    const showSaveFilePicker = async (): Promise<FileSystemFileHandle> => {
+      const root = await navigator.storage.getDirectory();
+      return root.getFileHandle('picked.raw', { create: true });
+    };
+    Object.assign(window, { showSaveFilePicker });
+  });
+}
+
+/** The SHA-256 of the picked file; null when there is none or nothing in it. */
+function pickedDigest(page: Page): Promise<string | null> {
+  return page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const handle = await root.getFileHandle('picked.raw').catch(() => null);
+    const file = await handle?.getFile();
+    if (!file || file.size === 0) return null;
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
+    return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  });
+}
+
+const start = (page: Page): Promise<void> => page.getByRole('button', { name: 'Download as raw' }).click();
+
+test.beforeEach(async ({ page }) => {
+  await page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    for await (const name of root.keys()) await root.removeEntry(name, { recursive: true });
+  });
+});
+
+for (const kind of ['plain', 'compressed'] as const) {
+  test(`${kind}, into a file that the picker gave`, async ({ page, images }) => {
+    const image = await images[kind]();
+    await withPicker(page);
+    await drop(page, image);
+    await mapLoaded(page);
+    await expect(page.getByText(`${kind}.raw: 64 MiB file;`)).toBeVisible();
+    await start(page);
+    await expect(page.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+    expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
+  });
+
+  test(`${kind}, by a temporary file`, async ({ page, profile, images }) => {
+    const image = await images[kind]();
+    await withoutPicker(page);
+    await drop(page, image);
+    const file = await download(profile, page, `${kind}.raw`, () => start(page));
+    expect(await sha256(file)).toBe(await images.rawDigest(image));
+    await page.getByRole('button', { name: 'Free the space' }).click();
+    await expect.poll(() => spools(page)).toEqual([]);
+  });
+}
+
+/** The temporary files that there are. */
+function spools(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    const names: string[] = [];
+    const walk = async (folder: FileSystemDirectoryHandle): Promise<void> => {
+      for await (const [name, handle] of folder.entries()) {
+        if (handle.kind === 'directory') await walk(handle as FileSystemDirectoryHandle);
+        else names.push(name);
+      }
+    };
+    await walk(await navigator.storage.getDirectory());
+    return names;
+  });
+}
+
+test('a chain is flattened', async ({ page, profile, images }) => {
+  const { base, middle, leaf } = await images.chain();
+  await withoutPicker(page);
+  await drop(page, leaf, middle, base);
+  const file = await download(profile, page, 'leaf.raw', () => start(page));
+  expect(await sha256(file)).toBe(await images.rawDigest(leaf));
+});
+
+test('a download shows numbers while it runs, and leaves nothing when it is cancelled', async ({ page, images }) => {
+  await withPicker(page);
+  await drop(page, await images.large());
+  await mapLoaded(page);
+  await start(page);
+  const bar = page.getByRole('progressbar');
+  await expect(bar).toBeVisible();
+  await expect(page.locator('.figures')).toContainText(/\d+% ?: .* of 1 GiB/);
+  await page.getByRole('button', { name: 'Cancel download' }).click();
+  await expect(page.getByText('Cancelled. Nothing half-written was left.')).toBeVisible();
+  expect(await pickedDigest(page)).toBeNull();
+});
+
+test('closing the picker is not an error', async ({ page, images }) => {
+  await page.evaluate(() => {
+    const showSaveFilePicker = async (): Promise<never> => {
+      throw new DOMException('The user aborted a request.', 'AbortError');
+    };
+    Object.assign(window, { showSaveFilePicker });
+  });
+  await drop(page, await images.plain());
+  await start(page);
+  await expect(page.getByRole('button', { name: 'Download as raw' })).toBeEnabled();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
+test('a disk for which there is no room is refused with the reason, before anything is written', async ({
+  page,
+  images,
+}) => {
+  await withoutPicker(page);
+  await drop(page, await images.tooLarge());
+  await mapLoaded(page);
+  await start(page);
+  await expect(page.getByRole('alert')).toContainText(
+    /The file needs 8 TiB \(8,796,093,022,208 bytes\), and .* are free/,
+  );
+  expect(await spools(page)).toEqual([]);
+});
+
+test('where storage is refused, as in a private window, the file is made in memory', async ({ images, folder }) => {
+  const profile = await launchPrivate(join(folder, 'private'), test.info());
+  try {
+    const page = await profile.context.newPage();
+    await page.goto('/');
+    await withoutPicker(page);
+    const image = await images.compressed();
+    await drop(page, image);
+    const file = await download(profile, page, 'compressed.raw', () => start(page));
+    expect(await sha256(file)).toBe(await images.rawDigest(image));
+    await expect(page.getByText('was handed to the browser')).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Free the space' })).toHaveCount(0);
+
+    await drop(page, await images.large());
+    await mapLoaded(page);
+    await start(page);
+    await expect(page.getByRole('alert')).toContainText('1 GiB is too much for this window.');
+  } finally {
+    await profile.context.close();
+  }
+});

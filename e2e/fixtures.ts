@@ -1,0 +1,168 @@
+/** Owns what every test of the page starts with: a browser with a profile on disk, a page, and images to drop on it. */
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type BrowserContext,
+  type BrowserType,
+  test as base,
+  chromium,
+  expect,
+  firefox,
+  type Page,
+  type WorkerInfo,
+} from '@playwright/test';
+import { launchOptions } from '../scripts/find-browsers.js';
+import { Images } from './images.js';
+
+/** A browser whose storage is on disk: that of Playwright's ordinary contexts is held in memory, and small. */
+export interface Profile {
+  readonly kind: 'chromium' | 'firefox';
+  readonly context: BrowserContext;
+  /** Where Firefox puts downloads, of which it tells nobody. */
+  readonly downloads: string;
+}
+
+/** Starts a browser with a profile of its own in `folder`; a private one refuses storage to pages. */
+export async function launchProfile(info: WorkerInfo, folder: string, isPrivate = false): Promise<Profile> {
+  const kind = info.project.name === 'firefox' ? 'firefox' : 'chromium';
+  const type: BrowserType = { chromium, firefox }[kind];
+  const downloads = join(folder, 'downloads');
+  await mkdir(downloads, { recursive: true });
+  const context = await type.launchPersistentContext(join(folder, 'profile'), {
+    ...launchOptions(kind),
+    baseURL: info.project.use.baseURL!,
+    ...(kind === 'firefox' && {
+      downloadsPath: downloads,
+      firefoxUserPrefs: {
+        'browser.download.folderList': 2,
+        'browser.download.dir': downloads,
+        'browser.download.useDownloadDir': true,
+        ...(isPrivate && { 'browser.privatebrowsing.autostart': true }),
+      },
+    }),
+  });
+  return { kind, context, downloads };
+}
+
+/**
+ * Starts a browser that refuses storage to pages: Firefox in a private window. Chromium gives OPFS to private windows too,
+ * so there the worker finds it refused.
+ */
+export async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile> {
+  const profile = await launchProfile(info, folder, true);
+  if (profile.kind === 'chromium') {
+    await profile.context.route(/worker.*\.js$/, async (route) => {
+      const response = await route.fetch();
+      const refuse = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('refused', 'SecurityError'));`;
+      await route.fulfill({ response, body: `${refuse}\n${await response.text()}` });
+    });
+  }
+  return profile;
+}
+
+interface WorkerFixtures {
+  readonly folder: string;
+  readonly images: Images;
+  readonly profile: Profile;
+}
+
+export const test = base.extend<{ page: Page }, WorkerFixtures>({
+  folder: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's dependencies from this pattern
+    async ({}, use) => {
+      const folder = await mkdtemp(join(tmpdir(), 'qcow2-e2e-'));
+      await use(folder);
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    },
+    { scope: 'worker' },
+  ],
+  images: [
+    async ({ folder }, use) => {
+      const path = join(folder, 'images');
+      await mkdir(path);
+      await use(new Images(path));
+    },
+    { scope: 'worker' },
+  ],
+  profile: [
+    async ({ folder }, use, info) => {
+      const profile = await launchProfile(info, folder);
+      await use(profile);
+      await profile.context.close();
+    },
+    { scope: 'worker' },
+  ],
+  page: async ({ profile }, use) => {
+    const page = await profile.context.newPage();
+    const faults: string[] = [];
+    page.on('pageerror', (error) => faults.push(error.stack ?? error.message));
+    await page.goto('/');
+    await use(page);
+    await page.close();
+    expect(faults, 'errors that nobody caught on the page').toEqual([]);
+  },
+});
+
+export { expect } from '@playwright/test';
+
+/** Drops files on the page as a person does: they come over the window first, then they fall. */
+export async function drop(page: Page, ...paths: string[]): Promise<void> {
+  const input = await page.evaluateHandle(() => {
+    const element = document.createElement('input');
+    element.type = 'file';
+    element.multiple = true;
+    element.hidden = true;
+    document.documentElement.append(element);
+    return element;
+  });
+  await input.setInputFiles(paths);
+  await input.evaluate((element) => {
+    const data = new DataTransfer();
+    for (const file of element.files ?? []) data.items.add(file);
+    element.remove();
+    const fire = (type: string): boolean =>
+      document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+    if (fire('dragenter') || fire('dragover')) throw new Error('The page does not take what is dragged over it.');
+    fire('drop');
+  });
+}
+
+/** Chooses files with the page's own button. */
+export async function choose(page: Page, button: string, ...paths: string[]): Promise<void> {
+  const chooser = page.waitForEvent('filechooser');
+  await page.getByRole('button', { name: button }).click();
+  await (await chooser).setFiles(paths);
+}
+
+/** Waits until the map has loaded. */
+export async function mapLoaded(page: Page): Promise<void> {
+  await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible();
+}
+
+/** Does what starts a download, and waits for its file: its path. */
+export async function download(
+  profile: Profile,
+  page: Page,
+  name: string,
+  start: () => Promise<void>,
+): Promise<string> {
+  const to = join(profile.downloads, name);
+  await rm(to, { force: true });
+  if (profile.kind === 'firefox') {
+    await start();
+    await expect.poll(() => isComplete(profile.downloads, name), { timeout: 30_000 }).toBe(true);
+    return to;
+  }
+  const [event] = await Promise.all([page.waitForEvent('download', { timeout: 60_000 }), start()]);
+  expect(event.suggestedFilename()).toBe(name);
+  await event.saveAs(to);
+  return to;
+}
+
+/** Firefox writes beside the file and renames: it is there when it is not empty and nothing is partial. */
+async function isComplete(folder: string, name: string): Promise<boolean> {
+  const names = await readdir(folder);
+  if (!names.includes(name) || names.some((entry) => entry.endsWith('.part'))) return false;
+  return (await stat(join(folder, name))).size > 0;
+}
