@@ -81,9 +81,9 @@ function execute(
   // The plain read, nearly every one there is, ends here.
   if (compressed.length === 0 && unallocated.length === 0) return readTransfers(layer, transfers, signal);
   return all([
-    readTransfers(layer, transfers, signal),
-    readCompressed(layer, compressed, signal),
-    readUnallocated(layer, unallocated, signal),
+    () => readTransfers(layer, transfers, signal),
+    () => readCompressed(layer, compressed, signal),
+    () => readUnallocated(layer, unallocated, signal),
   ]);
 }
 
