@@ -7,6 +7,9 @@ import { shared } from './vite.shared.js';
 export default defineConfig({
   ...shared,
   test: {
+    // Machines are shared and noisy: a time limit is there for what hangs, not for what is slow.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     projects: [
       {
         extends: true,
