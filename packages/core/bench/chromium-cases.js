@@ -1,0 +1,154 @@
+/** Owns the cases measured in Chromium: the engine over a File, beside bare slices and streams of the same file. */
+import { join } from 'node:path';
+import { withPage } from './chromium.js';
+import { SIZE } from './images.js';
+import { hostOffsets, inOrder, stepped, takeTurns } from './measure.js';
+import { convert, SIZES } from './peer.js';
+
+/** @typedef {import('./report.js').Result} Result */
+/** @typedef {import('playwright').Page} Page */
+/** @typedef {import('./peer.js').Name} Name */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+/** As much of an image as is read in order: Chromium needs a second for it. */
+const SEQUENTIAL = 128 * MiB;
+const WHERE = 'Chromium, File';
+
+/**
+ * One contender in the page.
+ *
+ * @param {Page} page
+ * @param {Name} name
+ * @param {'engine' | 'engine stream' | 'bare' | 'bare stream'} how
+ * @param {readonly number[]} offsets
+ * @param {number} length
+ * @returns {() => Promise<number>}
+ */
+function inPage(page, name, how, offsets, length) {
+  const turn = JSON.stringify({ name: `${name}.qcow2`, how, offsets, length });
+  return () => page.evaluate(`bench.takeTurn(${turn})`);
+}
+
+/**
+ * Device calls and transfers of one turn.
+ *
+ * @param {Page} page
+ * @param {Name} name
+ * @param {() => Promise<number>} turn
+ */
+async function countCalls(page, name, turn) {
+  /** @returns {Promise<import('../src/index.js').ImageStats>} */
+  const stats = () => page.evaluate(`bench.statsOf('${name}.qcow2')`);
+  const before = await stats();
+  await turn();
+  const after = await stats();
+  return {
+    calls: after.deviceReads - before.deviceReads,
+    transfers: after.deviceTransfers - before.deviceTransfers,
+  };
+}
+
+/**
+ * The first part of an image in order. qemu-img reads the whole, and its time is cut to the same part: the images are alike
+ * throughout.
+ *
+ * @param {Page} page
+ * @param {Name} name
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+async function sequential(page, name, rounds) {
+  const bytes = Math.min(SEQUENTIAL, SIZES[name]);
+  const offsets = inOrder(bytes, MiB);
+  const ours = inPage(page, name, 'engine', offsets, MiB);
+  const times = await takeTurns({ ours, peer: convert(name) }, rounds);
+  return {
+    ...{ where: WHERE, name: `sequential 1 MiB, ${name}`, ours: times.ours, bytes, reads: offsets.length },
+    ...(await countCalls(page, name, ours)),
+    peer: { seconds: (times.peer * bytes) / SIZES[name] },
+  };
+}
+
+/**
+ * The whole disk as a stream, beside the whole file as a stream.
+ *
+ * @param {Page} page
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+async function streamed(page, rounds) {
+  const ours = inPage(page, 'plain', 'engine stream', [], 0);
+  const times = await takeTurns({ ours, raw: inPage(page, 'plain', 'bare stream', [], 0) }, rounds);
+  return {
+    ...{ where: WHERE, name: 'stream of everything, plain', ours: times.ours, bytes: SIZE, reads: SIZE / MiB },
+    ...(await countCalls(page, 'plain', ours)),
+    raw: { seconds: times.raw },
+  };
+}
+
+/**
+ * The engine beside bare slices at the host offsets of the same reads.
+ *
+ * @param {Page} page
+ * @param {{ label: string, offsets: number[], length: number, goal?: number }} shape
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+async function besideSlices(page, { label, offsets, length, goal }, rounds) {
+  /** @type {import('../src/index.js').Extent[]} */
+  const extents = await page.evaluate(`bench.extentsOf('plain.qcow2')`);
+  const ours = inPage(page, 'plain', 'engine', offsets, length);
+  const raw = inPage(page, 'plain', 'bare', hostOffsets(extents, offsets, length), length);
+  const times = await takeTurns({ ours, raw }, rounds);
+  const bytes = offsets.length * length;
+  return {
+    ...{ where: WHERE, name: `${label} ${length / KiB} KiB, plain`, ours: times.ours, bytes, reads: offsets.length },
+    ...(await countCalls(page, 'plain', ours)),
+    raw: { seconds: times.raw, ...(goal === undefined ? {} : { goal }) },
+  };
+}
+
+/**
+ * Random reads of one length.
+ *
+ * @param {number} length
+ * @param {number} count
+ * @param {number} goal
+ */
+function ofSize(length, count, goal) {
+  return { label: 'random', offsets: stepped(SIZE, length, count), length, goal };
+}
+
+/**
+ * Reads in order, over more than the engine's source keeps, so that each turn finds nothing of the one before.
+ *
+ * @param {number} length
+ * @param {number} goal
+ */
+function inPieces(length, goal) {
+  return { label: 'sequential', offsets: inOrder(32 * MiB, length), length, goal };
+}
+
+/**
+ * Every case in Chromium.
+ *
+ * @param {string} folder of the images
+ * @param {number} rounds
+ * @returns {Promise<Result[]>}
+ */
+export function chromiumCases(folder, rounds) {
+  const files = ['plain', 'fragmented', 'overlay', 'compressed'].map((name) => join(folder, `${name}.qcow2`));
+  return withPage(files, async (page) => [
+    await sequential(page, 'plain', rounds),
+    await sequential(page, 'fragmented', rounds),
+    await sequential(page, 'overlay', rounds),
+    await sequential(page, 'compressed', rounds),
+    await streamed(page, rounds),
+    await besideSlices(page, ofSize(4 * KiB, 300, 1.7), rounds),
+    await besideSlices(page, ofSize(64 * KiB, 300, 1.3), rounds),
+    await besideSlices(page, ofSize(MiB, 100, 1.3), rounds),
+    await besideSlices(page, inPieces(64 * KiB, 1.3), rounds),
+    await besideSlices(page, inPieces(MiB, 1.3), rounds),
+  ]);
+}

@@ -1,0 +1,61 @@
+/** Runs in the page that Chromium measures: the engine over chosen files, and the bare calls it is compared with. */
+import { Qcow2Image } from '../src/index.js';
+
+/** @typedef {{ name: string, how: 'engine' | 'engine stream' | 'bare' | 'bare stream', offsets: number[], length: number }} Turn */
+
+/** @type {Map<string, File>} */
+const files = new Map();
+/** @type {Map<string, Qcow2Image>} */
+const images = new Map();
+
+/** Opens every chosen image; those that others name are found among the chosen. */
+async function openAll() {
+  const chosen = /** @type {HTMLInputElement} */ (document.querySelector('input')).files ?? [];
+  for (const file of chosen) files.set(file.name, file);
+  for (const file of chosen) {
+    const image = await Qcow2Image.open(file, { resolve: async ({ name }) => files.get(name) ?? null });
+    images.set(file.name, image);
+  }
+}
+
+/**
+ * @param {ReadableStream<Uint8Array>} stream
+ */
+async function drain(stream) {
+  const reader = stream.getReader();
+  while (!(await reader.read()).done);
+}
+
+/**
+ * One turn of a contender; answers the seconds it took. The bare reads go to offsets in the file, the engine's to offsets on
+ * the disk.
+ *
+ * @param {Turn} turn
+ */
+async function takeTurn({ name, how, offsets, length }) {
+  const image = /** @type {Qcow2Image} */ (images.get(name));
+  const file = /** @type {File} */ (files.get(name));
+  const into = new Uint8Array(length);
+  const started = performance.now();
+  if (how === 'engine stream') await drain(image.readable());
+  else if (how === 'bare stream') await drain(file.stream());
+  else {
+    for (const offset of offsets) {
+      if (how === 'engine') await image.read(offset, into);
+      else into.set(new Uint8Array(await file.slice(offset, offset + length).arrayBuffer()));
+    }
+  }
+  return (performance.now() - started) / 1000;
+}
+
+/** @param {string} name */
+async function extentsOf(name) {
+  const extents = [];
+  for await (const extent of /** @type {Qcow2Image} */ (images.get(name)).map()) extents.push(extent);
+  return extents;
+}
+
+/** @param {string} name */
+const statsOf = (name) => /** @type {Qcow2Image} */ (images.get(name)).stats;
+
+Object.assign(globalThis, { bench: { openAll, takeTurn, extentsOf, statsOf } });

@@ -1,0 +1,79 @@
+/** Owns the browser that measures: the bundled page, its server, and Chromium with the images chosen in it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright';
+import { build } from 'vite';
+import { launchOptions } from '../../../scripts/find-browsers.js';
+
+/** @typedef {import('playwright').Page} Page */
+
+const HTML =
+  '<!doctype html><title>bench</title><input type="file" multiple><script type="module" src="/page.js"></script>';
+
+/** Bundles the page's script, minified as an application would. */
+async function bundle() {
+  const entry = fileURLToPath(new URL('./chromium-page.js', import.meta.url));
+  const outcome = await build({
+    configFile: false,
+    logLevel: 'warn',
+    build: {
+      write: false,
+      lib: { entry, formats: ['es'], fileName: 'page' },
+      rollupOptions: { output: { codeSplitting: false } },
+    },
+  });
+  const [{ output }] = /** @type {{ output: { code: string }[] }[]} */ (/** @type {unknown} */ (outcome));
+  return output[0].code;
+}
+
+/**
+ * Serves the page on a free port of this machine.
+ *
+ * @param {string} script
+ * @returns {Promise<{ address: string, stop: () => void }>}
+ */
+function serve(script) {
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/page.js';
+    response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html');
+    response.end(isScript ? script : HTML);
+  });
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+      resolve({ address: `http://127.0.0.1:${port}/`, stop: () => server.close() });
+    });
+  });
+}
+
+/**
+ * Lets `work` use a page in which these files have been chosen. The profile lies on disk: a private one would hold files
+ * otherwise.
+ *
+ * @template T
+ * @param {readonly string[]} files
+ * @param {(page: Page) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function withPage(files, work) {
+  const profile = mkdtempSync(join(tmpdir(), 'qcow2-bench-'));
+  const { address, stop } = await serve(await bundle());
+  try {
+    const context = await chromium.launchPersistentContext(profile, launchOptions('chromium'));
+    try {
+      const page = await context.newPage();
+      await page.goto(address);
+      await page.setInputFiles('input', [...files]);
+      await page.evaluate('bench.openAll()');
+      return await work(page);
+    } finally {
+      await context.close();
+    }
+  } finally {
+    stop();
+    rmSync(profile, { recursive: true, force: true });
+  }
+}

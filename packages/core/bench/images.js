@@ -1,0 +1,95 @@
+/** Owns the images that are measured: made with QEMU's tools, once, in a folder that git ignores. */
+import { execFileSync } from 'node:child_process';
+import { randomFillSync } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Clusters of all images. */
+export const CLUSTER = 64 * KiB;
+/** Virtual size of the images that are read as they are, all of it data: time is spent on bytes, not on skipping holes. */
+export const SIZE = 512 * MiB;
+/** Virtual size of the compressed image: inflating is some twenty times as slow. */
+export const COMPRESSED_SIZE = 64 * MiB;
+
+const cache = fileURLToPath(new URL('./.cache/', import.meta.url));
+/** Changes when what is made changes. */
+const folder = join(cache, 'images-1');
+
+/**
+ * Runs one of QEMU's tools in the folder of the images; answers what it prints.
+ *
+ * @param {'qemu-img' | 'qemu-io'} tool
+ * @param {readonly string[]} args
+ * @param {string} [input]
+ * @param {string} [cwd]
+ */
+export function qemu(tool, args, input, cwd = folder) {
+  return execFileSync(tool, args, { cwd, input, encoding: 'utf8', maxBuffer: 64 * MiB });
+}
+
+/**
+ * Writes a raw disk: each cluster is 24 KiB of noise and the rest text, so that deflate halves it.
+ *
+ * @param {string} file
+ * @param {number} length
+ */
+function writeRaw(file, length) {
+  const handle = openSync(file, 'w');
+  const cluster = Buffer.alloc(CLUSTER);
+  for (let at = 0; at < length; at += CLUSTER) {
+    cluster.fill(`guest offset ${at}, some text; `);
+    randomFillSync(cluster, 0, 24 * KiB);
+    writeSync(handle, cluster);
+  }
+  closeSync(handle);
+}
+
+/**
+ * The clusters of a disk in an order in which no two neighbours are neighbours.
+ *
+ * @param {number} count
+ */
+function scattered(count) {
+  return Array.from({ length: count }, (_, i) => (i * 4_801) % count);
+}
+
+/** @param {string} here */
+function makeImages(here) {
+  /** @param {readonly string[]} args */
+  const img = (...args) => qemu('qemu-img', args, undefined, here);
+  writeRaw(join(here, 'data.raw'), SIZE);
+  img('convert', '-f', 'raw', '-O', 'qcow2', 'data.raw', 'plain.qcow2');
+
+  img('create', '-q', '-f', 'qcow2', 'fragmented.qcow2', String(SIZE));
+  const writes = scattered(SIZE / CLUSTER).map((i) => `write -q -P ${i % 256} ${i * CLUSTER} ${CLUSTER}\n`);
+  qemu('qemu-io', ['-f', 'qcow2', 'fragmented.qcow2'], writes.join(''), here);
+
+  // every fourth cluster lies in the overlay
+  img('create', '-q', '-f', 'qcow2', '-b', 'plain.qcow2', '-F', 'qcow2', 'overlay.qcow2');
+  const above = Array.from({ length: SIZE / CLUSTER / 4 }, (_, i) => i * 4 * CLUSTER);
+  const covers = above.map((at) => `write -q -P 1 ${at} ${CLUSTER}\n`);
+  qemu('qemu-io', ['-f', 'qcow2', 'overlay.qcow2'], covers.join(''), here);
+
+  writeRaw(join(here, 'data.raw'), COMPRESSED_SIZE);
+  img('convert', '-f', 'raw', '-O', 'qcow2', '-c', 'data.raw', 'compressed.qcow2');
+  img('create', '-q', '-f', 'qcow2', 'empty.qcow2', String(SIZE));
+  rmSync(join(here, 'data.raw'));
+}
+
+/** The folder of the images, made when it is not there: some 2 GB and ten seconds. */
+export function imageFolder() {
+  if (existsSync(folder)) return folder;
+  const making = `${folder}.making-${process.pid}`;
+  mkdirSync(making, { recursive: true });
+  try {
+    makeImages(making);
+    if (!existsSync(folder)) renameSync(making, folder);
+  } finally {
+    rmSync(making, { recursive: true, force: true });
+  }
+  return folder;
+}

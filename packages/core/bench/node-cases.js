@@ -1,0 +1,211 @@
+/** Owns the cases measured in Node: the engine over a file, beside qemu-img and beside bare `readSync` calls. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { SIZE } from './images.js';
+import { hostOffsets, inOrder, seconds, stepped, takeTurns } from './measure.js';
+import { convert, qemuBench, SIZES } from './peer.js';
+
+/** @typedef {import('./report.js').Result} Result */
+/** @typedef {import('../src/index.js').Qcow2Image} Image */
+/** @typedef {import('./peer.js').Name} Name */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const WHERE = 'Node, file';
+
+/**
+ * Opens an image of the folder with the built engine, lets `work` use it and closes everything.
+ *
+ * @template T
+ * @param {string} folder
+ * @param {Name} name
+ * @param {(image: Image) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function withImage(folder, name, work) {
+  const { Qcow2Image } = await import('../dist/src/index.js');
+  const { fileSource } = await import('../dist/node/index.js');
+  /** @type {import('../src/index.js').ByteSource[]} */
+  const opened = [];
+  /** @param {string} file */
+  const source = (file) => {
+    const made = fileSource(join(folder, file));
+    opened.push(made);
+    return made;
+  };
+  try {
+    const image = await Qcow2Image.open(source(`${name}.qcow2`), {
+      resolve: async (reference) => source(reference.name),
+    });
+    return await work(image);
+  } finally {
+    for (const made of opened) await made.close?.();
+  }
+}
+
+/**
+ * The engine's turn: reads of `length` bytes at each offset, one after the other, into one buffer.
+ *
+ * @param {Image} image
+ * @param {readonly number[]} offsets
+ * @param {number} length
+ */
+function engine(image, offsets, length) {
+  const into = new Uint8Array(length);
+  return () =>
+    seconds(async () => {
+      for (const offset of offsets) await image.read(offset, into);
+    });
+}
+
+/**
+ * The raw turn: the same reads with readSync at the host offsets, which must be looked up before.
+ *
+ * @param {number} fd
+ * @param {readonly number[]} offsets
+ * @param {number} length
+ */
+function bare(fd, offsets, length) {
+  const into = new Uint8Array(length);
+  return () =>
+    seconds(() => {
+      for (const offset of offsets) readSync(fd, into, 0, length, offset);
+    });
+}
+
+/** @param {Image} image */
+async function extentsOf(image) {
+  /** @type {import('../src/index.js').Extent[]} */
+  const extents = [];
+  for await (const extent of image.map()) extents.push(extent);
+  return extents;
+}
+
+/**
+ * Device calls and transfers of one turn.
+ *
+ * @param {Image} image
+ * @param {() => Promise<unknown>} turn
+ */
+async function countCalls(image, turn) {
+  const before = image.stats;
+  await turn();
+  const after = image.stats;
+  return {
+    calls: after.deviceReads - before.deviceReads,
+    transfers: after.deviceTransfers - before.deviceTransfers,
+  };
+}
+
+/**
+ * @param {string} folder
+ * @param {Name} name
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+function sequential(folder, name, rounds) {
+  return withImage(folder, name, async (image) => {
+    const offsets = inOrder(SIZES[name], MiB);
+    const ours = engine(image, offsets, MiB);
+    const times = await takeTurns({ ours, peer: convert(name) }, rounds);
+    const goal = name === 'plain' ? { goal: 1.5 } : {};
+    return {
+      ...{
+        where: WHERE,
+        name: `sequential 1 MiB, ${name}`,
+        ours: times.ours,
+        bytes: SIZES[name],
+        reads: offsets.length,
+      },
+      ...(await countCalls(image, ours)),
+      peer: { seconds: times.peer, ...goal },
+    };
+  });
+}
+
+/**
+ * @param {string} folder
+ * @param {Name} name
+ * @param {number} count
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+function random(folder, name, count, rounds) {
+  return withImage(folder, name, async (image) => {
+    const length = 4 * KiB;
+    const ours = engine(image, stepped(SIZES[name], length, count), length);
+    const times = await takeTurns({ ours, peer: qemuBench(name, length, count) }, rounds);
+    const goal = name === 'plain' ? { goal: 2 } : {};
+    return {
+      ...{ where: WHERE, name: `random 4 KiB, ${name}`, ours: times.ours, bytes: count * length, reads: count },
+      ...(await countCalls(image, ours)),
+      peer: { seconds: times.peer, ...goal },
+    };
+  });
+}
+
+/**
+ * The engine beside the bare calls that it cannot do without.
+ *
+ * @param {string} folder
+ * @param {{ label: string, offsets: number[], length: number, goal: number }} shape
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+function besideBareCalls(folder, { label, offsets, length, goal }, rounds) {
+  return withImage(folder, 'plain', async (image) => {
+    const fd = openSync(join(folder, 'plain.qcow2'), 'r');
+    try {
+      const ours = engine(image, offsets, length);
+      const raw = bare(fd, hostOffsets(await extentsOf(image), offsets, length), length);
+      const times = await takeTurns({ ours, raw }, rounds);
+      return {
+        ...{
+          where: WHERE,
+          name: `${label} ${length / KiB} KiB, plain`,
+          ours: times.ours,
+          bytes: offsets.length * length,
+          reads: offsets.length,
+        },
+        ...(await countCalls(image, ours)),
+        raw: { seconds: times.raw, goal },
+      };
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+/**
+ * Random reads of one length.
+ *
+ * @param {number} length
+ * @param {number} count
+ */
+function ofSize(length, count) {
+  return { label: 'random', offsets: stepped(SIZE, length, count), length };
+}
+
+/**
+ * Every case in Node.
+ *
+ * @param {string} folder of the images
+ * @param {number} rounds
+ * @returns {Promise<Result[]>}
+ */
+export async function nodeCases(folder, rounds) {
+  return [
+    await sequential(folder, 'plain', rounds),
+    await sequential(folder, 'fragmented', rounds),
+    await sequential(folder, 'overlay', rounds),
+    await sequential(folder, 'compressed', rounds),
+    await random(folder, 'plain', 100_000, rounds),
+    await random(folder, 'fragmented', 100_000, rounds),
+    await random(folder, 'overlay', 100_000, rounds),
+    await random(folder, 'compressed', 2_000, rounds),
+    await besideBareCalls(folder, { ...ofSize(4 * KiB, 100_000), goal: 1.7 }, rounds),
+    await besideBareCalls(folder, { ...ofSize(64 * KiB, 8_000), goal: 1.3 }, rounds),
+    await besideBareCalls(folder, { ...ofSize(MiB, 400), goal: 1.3 }, rounds),
+    await besideBareCalls(folder, { label: 'sequential', offsets: inOrder(SIZE, MiB), length: MiB, goal: 1.3 }, rounds),
+  ];
+}

@@ -1,0 +1,24 @@
+/**
+ * Measures the engine in Node and in Chromium beside qemu-img and bare device calls, and prints a table: `pnpm bench`.
+ *
+ *   --only=node|chromium   one of the two
+ *   --rounds=7             turns of each contender
+ */
+import { parseArgs } from 'node:util';
+import { runTool } from '../../../scripts/run.js';
+import { chromiumCases } from './chromium-cases.js';
+import { imageFolder } from './images.js';
+import { nodeCases } from './node-cases.js';
+import { table } from './report.js';
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, rounds: { type: 'string', default: '7' } } });
+const rounds = Number(values.rounds);
+if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number from 1 on');
+
+await runTool('tsc', ['-b', 'packages/core/node']);
+const folder = imageFolder();
+const results = [
+  ...(values.only === 'chromium' ? [] : await nodeCases(folder, rounds)),
+  ...(values.only === 'node' ? [] : await chromiumCases(folder, rounds)),
+];
+console.log(table(results));
