@@ -32,11 +32,18 @@ export class Cursor {
 
   /** The next page, or null at the end. */
   async next(): Promise<CursorPage> {
+    this.#requireLive();
     const page = await this.#pages.next();
     await this.#reports.delivered();
+    this.#requireLive();
+    return page;
+  }
+
+  /** The pages themselves may notice late: what the engine has found already, it hands out. */
+  #requireLive(): void {
     // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a word.
     if (this.#released) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
-    return page;
+    this.#controller.signal.throwIfAborted();
   }
 
   /** Stops what the cursor waits for. */
@@ -53,18 +60,18 @@ export class Cursor {
   }
 }
 
-/** The extents of a map, packed. */
-export function extentPages(extents: AsyncIterable<Extent>): Pages {
+/** The extents of a map, packed. `now` is a clock in milliseconds. */
+export function extentPages(extents: AsyncIterable<Extent>, now: () => number = () => performance.now()): Pages {
   const iterator = extents[Symbol.asyncIterator]();
   return {
     async next() {
       const page: Extent[] = [];
-      const patience = performance.now() + PATIENCE;
+      const patience = now() + PATIENCE;
       while (page.length < EXTENTS_PER_PAGE) {
         const item = await iterator.next();
         if (item.done) break;
         page.push(item.value);
-        if (performance.now() > patience) break;
+        if (now() > patience) break;
       }
       return page.length > 0 ? packExtents(page) : null;
     },

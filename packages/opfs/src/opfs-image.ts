@@ -61,6 +61,10 @@ export class OpfsImage implements Disk {
   readonly #pool: BufferPool;
   #closing: Promise<void> | null = null;
 
+  static {
+    makeDisposable(OpfsImage.prototype);
+  }
+
   /** @internal Images come from the store. */
   constructor(connection: Connection, id: number, pool: BufferPool, state: ImageState) {
     this.#connection = connection;
@@ -206,7 +210,7 @@ export class OpfsImage implements Disk {
   ): RemoteCursor<Page | null> {
     return new RemoteCursor<Page | null>(
       this.#connection,
-      (worker, id) => {
+      async (worker, id) => {
         this.#requireOpen();
         return open(worker, id);
       },
@@ -227,8 +231,6 @@ export class OpfsImage implements Disk {
     if (this.#closing && this.#connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
   }
 }
-
-makeDisposable(OpfsImage.prototype);
 
 function requireRaw(format: unknown): void {
   if (format !== 'raw') throw new TypeError(`The only format so far is 'raw', not ${JSON.stringify(format)}.`);

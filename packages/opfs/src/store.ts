@@ -8,8 +8,8 @@ import { OpfsImage } from './opfs-image.js';
 /** How a store is opened. */
 export interface StoreOptions {
   /**
-   * Makes the worker, for pages whose bundler does not find it by itself. Default:
-   * `new Worker(new URL('qcow2-opfs/worker', import.meta.url), { type: 'module' })`, in effect.
+   * Makes the worker, for pages whose bundler does not find it by itself: a module worker whose script is, or imports,
+   * `qcow2-opfs/worker`.
    */
   worker?: (() => Worker) | undefined;
 }
@@ -47,6 +47,10 @@ class WorkerStore implements Store {
   readonly #connection: Connection;
   readonly #pool: BufferPool = new BufferPool();
 
+  static {
+    makeDisposable(WorkerStore.prototype);
+  }
+
   constructor(connection: Connection) {
     this.#connection = connection;
   }
@@ -76,5 +80,3 @@ class WorkerStore implements Store {
     return this.#connection.close();
   }
 }
-
-makeDisposable(WorkerStore.prototype);

@@ -1,0 +1,68 @@
+/** The worker's service, called without a worker in between: what its protocol promises and the page cannot see. */
+import type { Progress } from 'qcow2';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { PageSide } from '../src/protocol.js';
+import { Service } from '../src/service.js';
+import { mixedImage, repeatedImage, scatteredImage } from './support/images.js';
+import { clearStorage, packageFiles, targetFile } from './support/opfs.js';
+
+beforeAll(clearStorage);
+afterAll(clearStorage);
+
+const nobody: PageSide = { resolve: async () => ({ value: null }), progress: () => {} };
+
+async function serviceFor(page: PageSide, file: File): Promise<Service> {
+  const service = new Service();
+  expect(await service.connect(`test ${crypto.randomUUID()}`, page)).toEqual({ value: undefined });
+  expect(await service.open(1, file, { resolves: false, reports: false })).toMatchObject({ value: expect.anything() });
+  return service;
+}
+
+test('an answer leaves after its last report has been delivered', async () => {
+  const arrived: number[] = [];
+  const page: PageSide = {
+    ...nobody,
+    async progress(_call: number, { done }: Progress) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      arrived.push(done);
+    },
+  };
+  const { file, guest } = await mixedImage();
+  const service = await serviceFor(page, file);
+  expect(await service.export(2, 1, await targetFile(), true)).toEqual({ value: undefined });
+  expect(arrived.at(-1)).toBe(guest.length);
+  await service.shutdown();
+});
+
+test('an aborted cursor stops by itself, before anybody releases it', async () => {
+  const service = await serviceFor(nobody, scatteredImage(20_000).file);
+  await service.map(2, 1, null, false);
+  expect(await service.next(2)).toMatchObject({ value: expect.any(Float64Array) });
+  service.abort(2);
+  expect(await service.next(2)).toMatchObject({ error: { kind: 'dom', name: 'AbortError' } });
+  await service.shutdown();
+});
+
+test('shutdown waits until what runs has cleaned up', async () => {
+  const service = await serviceFor(nobody, repeatedImage(1024).file);
+  const order: unknown[] = [];
+  const spooling = service.spool(2, 1, false).then((outcome) => order.push(outcome));
+  await expect.poll(packageFiles).not.toEqual([]);
+  await service.shutdown();
+  order.push('shutdown');
+  await spooling;
+  expect(order).toEqual([{ error: expect.objectContaining({ name: 'AbortError' }) }, 'shutdown']);
+  expect(await packageFiles()).toEqual([]);
+});
+
+test('nothing is known by a number that was never given', async () => {
+  const service = await serviceFor(nobody, (await mixedImage()).file);
+  service.abort(77);
+  expect(await service.release(77)).toEqual({ value: undefined });
+  expect(await service.close(77)).toEqual({ value: undefined });
+  expect(await service.removeSpool(77)).toEqual({ value: undefined });
+  for (const answer of [service.next(77), service.stats(2, 77), service.map(3, 77, null, false)]) {
+    expect(await answer).toMatchObject({ error: { kind: 'qcow2', code: 'closed' } });
+  }
+  await service.shutdown();
+});
