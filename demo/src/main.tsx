@@ -1,8 +1,11 @@
-/** Owns nothing but the start of the page. */
+/** Owns the start of the page. */
 import './styles/tokens.css';
 import './styles/page.css';
 import './styles/image.css';
 import { render } from 'preact';
 import { App } from './components/app.js';
+import { engine } from './engine.js';
 
 render(<App />, document.body);
+// The worker starts while the person reads. If it cannot, opening the first file tries again and says so.
+engine().catch(() => undefined);

@@ -87,11 +87,15 @@ function paintCell(
 function paintLabels(context: CanvasRenderingContext2D, grid: MapGrid, allocation: Allocation, palette: Palette): void {
   context.fillStyle = palette.text;
   context.font = `12px ${palette.font}`;
-  context.textAlign = 'left';
+  context.textAlign = 'right';
   context.textBaseline = 'middle';
   for (let row = 0; row < grid.rows; row += LABEL_ROWS) {
     const offset = row * grid.columns * allocation.cellSize;
-    context.fillText(row === 0 ? '0' : formatSize(offset), 0, row * grid.pitch + (grid.pitch - grid.gap) / 2);
+    context.fillText(
+      row === 0 ? '0' : formatSize(offset),
+      grid.left - 12,
+      row * grid.pitch + (grid.pitch - grid.gap) / 2,
+    );
   }
 }
 
