@@ -1,17 +1,21 @@
 /** Owns the public handle of an open image: short methods that check their arguments and delegate. */
 import { Qcow2Error } from './errors.js';
+import type { BlockDevice } from './io/device.js';
 import { readPieces } from './io/execute.js';
 import { type OpenedImage, openImage } from './open.js';
 import type {
   BitmapInfo,
+  CreateOptions,
   Disk,
   Extent,
   ImageInfo,
+  ImageReference,
   ImageStats,
   Openable,
   OpenOptions,
   OperationOptions,
   Range,
+  Resolved,
   SnapshotInfo,
 } from './options.js';
 import { imageInfo } from './verbs/info.js';
@@ -56,6 +60,28 @@ export class Qcow2Image implements Disk {
    */
   static async open(source: Openable, options?: OpenOptions): Promise<Qcow2Image> {
     return new Qcow2Image(await openImage(source, options));
+  }
+
+  /**
+   * Makes an empty image on `device`, over whatever it holds, and opens it. Everything but the header is written and flushed
+   * first, so that a crash leaves no image rather than half of one. The device stays the caller's.
+   *
+   * @throws RangeError for a value that no image can have, TypeError for options that exclude each other, both before anything
+   *   is changed; {@link Qcow2Error} `reference-refused` when `resolve` does not hand over the data file as a device; what the
+   *   device throws; the signal's reason when it aborts.
+   */
+  static async create(
+    device: BlockDevice,
+    options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
+  ): Promise<Qcow2Image> {
+    const { createImage } = await import('./create.js');
+    const dataFile = await createImage(device, options);
+    const { signal, cache } = options;
+    const resolve = async (reference: ImageReference): Promise<Resolved> => {
+      const own = reference.kind === 'data' && reference.parent === null;
+      return own ? dataFile : ((await options.resolve?.(reference)) ?? null);
+    };
+    return Qcow2Image.open(device, { signal, cache, resolve });
   }
 
   /** The internal snapshots, in the order of the table. */

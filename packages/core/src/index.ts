@@ -5,6 +5,7 @@ export { Qcow2Image } from './image.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './io/device.js';
 export type {
   BitmapInfo,
+  CreateOptions,
   Disk,
   ExtensionInfo,
   Extent,
@@ -24,3 +25,4 @@ export type {
 } from './options.js';
 export { blobSource } from './sources/blob.js';
 export { bufferSource } from './sources/buffer.js';
+export { type BufferDevice, bufferDevice } from './sources/buffer-device.js';

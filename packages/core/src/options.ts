@@ -55,6 +55,34 @@ export interface OpenOptions extends OperationOptions {
   cache?: { l2Bytes?: number | undefined } | undefined;
 }
 
+/** What a new image is to be; the names are those of `qemu-img create -o`. */
+export interface CreateOptions extends OperationOptions {
+  /** Size of the disk, bytes; rounded up to 512, and said in `info`. */
+  size: number;
+  /** Default 3. */
+  version?: 2 | 3 | undefined;
+  /** A power of two from 512 to 2 MiB; default 64 KiB. */
+  clusterSize?: number | undefined;
+  /** A power of two from 1 to 64; default 16. */
+  refcountBits?: number | undefined;
+  /** Postpone refcount updates while the image is open, and mark it dirty meanwhile. */
+  lazyRefcounts?: boolean | undefined;
+  /** How clusters will be compressed; default `'zlib'`, which is deflate. */
+  compressionType?: 'zlib' | 'zstd' | undefined;
+  /** Allocate a 32nd of a cluster at a time; needs clusters of at least 16 KiB. */
+  extendedL2?: boolean | undefined;
+  /** `'metadata'` lays out every table and gives every cluster its place; default `'off'`. */
+  preallocation?: 'off' | 'metadata' | undefined;
+  /** Name of the file behind this one, relative to it; at most 1023 bytes. */
+  backingFile?: string | undefined;
+  /** Its format, which QEMU wants said. */
+  backingFormat?: string | undefined;
+  /** Name of a file for the guest's data, which `resolve` hands over as a device. */
+  dataFile?: string | undefined;
+  /** Keep the data file a raw disk by itself. */
+  dataFileRaw?: boolean | undefined;
+}
+
 /** The fields and meaning of one element of `qemu-img map --output=json`. */
 export interface Extent {
   /** Guest offset, bytes. */

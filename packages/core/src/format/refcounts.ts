@@ -33,7 +33,7 @@ export function getRefcount(block: DataView, order: number, index: number): numb
  */
 export function setRefcount(block: DataView, order: number, index: number, value: number | bigint): void {
   const bits = 1 << order;
-  if (value < 0 || BigInt(value) >> BigInt(bits) !== 0n) {
+  if (value < 0 || (order < 6 ? value >= 2 ** bits : BigInt(value) >> 64n !== 0n)) {
     throw new RangeError(`A refcount of ${value} does not fit in ${bits} bits.`);
   }
   switch (order) {

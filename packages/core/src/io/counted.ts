@@ -21,7 +21,9 @@ export function newCounters(): Counters {
 /** A source that counts into `counters` what is asked of `source`. */
 export function counted(source: ByteSource, counters: Counters): ByteSource {
   return {
-    size: source.size,
+    get size() {
+      return source.size;
+    },
     read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
       counters.deviceReads++;
       counters.deviceTransfers += transfers.length;

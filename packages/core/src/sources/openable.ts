@@ -1,5 +1,5 @@
 /** Owns the edge where whatever a caller hands in becomes a source. */
-import type { ByteSource } from '../io/device.js';
+import type { BlockDevice, ByteSource } from '../io/device.js';
 import type { Openable } from '../options.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
@@ -8,6 +8,14 @@ import { bufferSource } from './buffer.js';
 export function isByteSource(value: unknown): value is ByteSource {
   const source = value as Partial<ByteSource> | null;
   return typeof source === 'object' && source !== null && typeof source.read === 'function' && isSize(source.size);
+}
+
+/** Whether a value can be written to as well. */
+export function isBlockDevice(value: unknown): value is BlockDevice {
+  const device = value as Partial<BlockDevice> | null;
+  return (
+    isByteSource(value) && [device?.write, device?.truncate, device?.flush].every((verb) => typeof verb === 'function')
+  );
 }
 
 /**

@@ -1,0 +1,82 @@
+/** Owns the reading of transfers from a file descriptor, and what its errors mean. */
+import { readSync, readvSync } from 'node:fs';
+import { Qcow2Error, type Qcow2ErrorCode, type Transfer } from '../src/index.js';
+
+/** How many buffers one system call takes: Linux's IOV_MAX. */
+const MOST_BUFFERS = 1024;
+
+/**
+ * Fills every transfer; each contiguous run of them is one system call, and past the end there are zeros.
+ *
+ * @throws {@link Qcow2Error} `io`.
+ */
+export function readTransfers(fd: number, transfers: readonly Transfer[]): void {
+  for (let first = 0; first < transfers.length; ) {
+    const last = runEnd(transfers, first);
+    if (last === first + 1) fill(fd, transfers[first]!);
+    else fillRun(fd, transfers.slice(first, last));
+    first = last;
+  }
+}
+
+/** The index behind the last transfer that carries on where the one before it ends. */
+function runEnd(transfers: readonly Transfer[], first: number): number {
+  let last = first + 1;
+  let end = transfers[first]!.at + transfers[first]!.bytes.length;
+  while (last < transfers.length && last - first < MOST_BUFFERS && transfers[last]!.at === end) {
+    end += transfers[last]!.bytes.length;
+    last++;
+  }
+  return last;
+}
+
+function fillRun(fd: number, run: readonly Transfer[]): void {
+  const length = run.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  let count = 0;
+  try {
+    count = readvSync(
+      fd,
+      run.map(({ bytes }) => bytes),
+      run[0]!.at,
+    );
+  } catch (error) {
+    throw fileFailure(error, run[0]!.at);
+  }
+  if (count === length) return;
+  // A short count: the rest one by one, to the end of the file and zeros past it.
+  for (const transfer of run) {
+    const have = Math.min(count, transfer.bytes.length);
+    count -= have;
+    if (have < transfer.bytes.length) fill(fd, { at: transfer.at + have, bytes: transfer.bytes.subarray(have) });
+  }
+}
+
+function fill(fd: number, { at, bytes }: Transfer): void {
+  let done = 0;
+  while (done < bytes.length) {
+    let count: number;
+    try {
+      count = readSync(fd, bytes, done, bytes.length - done, at + done);
+    } catch (error) {
+      throw fileFailure(error, at + done);
+    }
+    if (count === 0) {
+      bytes.fill(0, done);
+      return;
+    }
+    done += count;
+  }
+}
+
+/** What the operating system said, as an error of this library. `at` is where, in bytes. */
+export function fileFailure(cause: unknown, at: number): Qcow2Error {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new Qcow2Error(CODES.get(code ?? '') ?? 'io', message, { what: 'file', at }, { cause });
+}
+
+const CODES: ReadonlyMap<string, Qcow2ErrorCode> = new Map([
+  ['ENOENT', 'not-found'],
+  ['EEXIST', 'exists'],
+  ['ENOSPC', 'no-space'],
+  ['EDQUOT', 'no-space'],
+]);

@@ -1,0 +1,249 @@
+/**
+ * Owns where everything lies in a new image, worked out before anything is written: no allocator, no I/O.
+ *
+ *   header | refcount table | refcount blocks | L1 table | L2 tables | data clusters
+ *
+ * The last two are there only when metadata is preallocated, and the data only when it lies in the image itself.
+ */
+import { encodeName, viewOf } from './bytes.js';
+import { setL1Entry, setL2Entry } from './entries.js';
+import { EXTENSION, encodeExtensions, encodeFeatureNames, type FeatureName } from './extensions.js';
+import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
+import {
+  AUTOCLEAR,
+  COMPATIBLE,
+  COMPRESSION_TYPE,
+  CRYPT_METHOD,
+  encodeHeader,
+  INCOMPATIBLE,
+  V2_HEADER_LENGTH,
+} from './header.js';
+import { MAX_BACKING_FORMAT_BYTES, MAX_BACKING_NAME_BYTES, MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES } from './limits.js';
+import { refcountsPerBlock, setRefcount } from './refcounts.js';
+
+/** What a new image is to be. Sizes in bytes; every value has been checked by itself, and against the others. */
+export interface ImagePlan {
+  readonly size: number;
+  readonly version: 2 | 3;
+  readonly clusterBits: number;
+  readonly refcountOrder: number;
+  readonly lazyRefcounts: boolean;
+  readonly zstd: boolean;
+  readonly extendedL2: boolean;
+  readonly preallocated: boolean;
+  readonly backingFile: string | undefined;
+  readonly backingFormat: string | undefined;
+  readonly dataFile: string | undefined;
+  readonly dataFileRaw: boolean;
+}
+
+/** A run of clusters: its first byte, and how many there are. */
+export interface ClusterRun {
+  readonly at: number;
+  readonly clusters: number;
+}
+
+/** Where everything lies; offsets in bytes. */
+export interface ImageLayout {
+  readonly plan: ImagePlan;
+  readonly geometry: Geometry;
+  readonly refcountTable: ClusterRun;
+  readonly refcountBlocks: ClusterRun;
+  readonly l1Table: ClusterRun;
+  readonly l1Entries: number;
+  readonly l2Tables: ClusterRun;
+  readonly data: ClusterRun;
+  /** Clusters of the file, all of them in use. */
+  readonly clusters: number;
+}
+
+/** Length of the version 3 header that QEMU writes. */
+const V3_WRITTEN_LENGTH = 112;
+
+/** The names of all features, so that a program that does not know one can say which. */
+const FEATURE_NAMES: readonly FeatureName[] = [
+  { kind: 0, bit: INCOMPATIBLE.dirty, name: 'dirty bit' },
+  { kind: 0, bit: INCOMPATIBLE.corrupt, name: 'corrupt bit' },
+  { kind: 0, bit: INCOMPATIBLE.dataFile, name: 'external data file' },
+  { kind: 0, bit: INCOMPATIBLE.compressionType, name: 'compression type' },
+  { kind: 0, bit: INCOMPATIBLE.extendedL2, name: 'extended L2 entries' },
+  { kind: 1, bit: COMPATIBLE.lazyRefcounts, name: 'lazy refcounts' },
+  { kind: 2, bit: AUTOCLEAR.bitmaps, name: 'bitmaps' },
+  { kind: 2, bit: AUTOCLEAR.rawDataFile, name: 'raw external data' },
+];
+
+/**
+ * Lays out an image.
+ *
+ * @throws RangeError when its L1 table or its refcount table would be larger than QEMU takes.
+ */
+export function layoutOf(plan: ImagePlan): ImageLayout {
+  const externalData = plan.dataFile !== undefined;
+  const geometry = geometryOf({ ...plan, externalData });
+  const { clusterSize } = geometry;
+  const l1Entries = l1EntriesFor(geometry, plan.size);
+  if (l1Entries * 8 > MAX_L1_BYTES) {
+    throw new RangeError(`A disk of ${plan.size} bytes is too large for clusters of ${clusterSize}; try larger ones.`);
+  }
+  const l1Clusters = Math.ceil((l1Entries * 8) / clusterSize);
+  const l2Clusters = plan.preallocated ? l1Entries : 0;
+  const dataClusters = plan.preallocated && !externalData ? Math.ceil(plan.size / clusterSize) : 0;
+  const { table, blocks } = refcountClusters(plan, geometry, 1 + l1Clusters + l2Clusters + dataClusters);
+
+  let next = 1;
+  const take = (clusters: number): ClusterRun => {
+    const at = next * clusterSize;
+    next += clusters;
+    return { at, clusters };
+  };
+  const refcountTable = take(table);
+  const refcountBlocks = take(blocks);
+  const l1Table = take(l1Clusters);
+  const l2Tables = take(l2Clusters);
+  const data = take(dataClusters);
+  return { plan, geometry, refcountTable, refcountBlocks, l1Table, l1Entries, l2Tables, data, clusters: next };
+}
+
+/** How many clusters the refcounts need that count `others` clusters and themselves. */
+function refcountClusters(plan: ImagePlan, geometry: Geometry, others: number): { table: number; blocks: number } {
+  const perBlock = refcountsPerBlock(geometry.clusterSize, plan.refcountOrder);
+  let table = 1;
+  let blocks = 1;
+  // Each round counts what the round before added; it ends because a block counts far more than itself.
+  for (;;) {
+    const needed = Math.ceil((others + table + blocks) / perBlock);
+    const tableNeeded = Math.ceil((needed * 8) / geometry.clusterSize);
+    if (needed <= blocks && tableNeeded <= table) break;
+    blocks = Math.max(blocks, needed);
+    table = Math.max(table, tableNeeded);
+  }
+  if (table * geometry.clusterSize > MAX_REFCOUNT_TABLE_BYTES) {
+    throw new RangeError('The preallocated image would need a refcount table of more than 8 MiB; try larger clusters.');
+  }
+  return { table, blocks };
+}
+
+/**
+ * The first cluster: header, extensions, and the backing file's name.
+ *
+ * @throws RangeError when a name is too long, or when they do not fit a cluster.
+ */
+export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
+  const { plan, geometry } = layout;
+  const name = encodeName(plan.backingFile ?? '');
+  const format = encodeName(plan.backingFormat ?? '');
+  if (name.length > MAX_BACKING_NAME_BYTES) {
+    throw new RangeError(
+      `The backing file's name is ${name.length} bytes long; ${MAX_BACKING_NAME_BYTES} is the most.`,
+    );
+  }
+  if (format.length > MAX_BACKING_FORMAT_BYTES) {
+    throw new RangeError(`The backing format's name is ${format.length} bytes long; 15 is the most.`);
+  }
+  const extensions: { type: number; data: Uint8Array }[] = [];
+  if (format.length > 0) extensions.push({ type: EXTENSION.backingFormat, data: format });
+  if (plan.dataFile !== undefined) extensions.push({ type: EXTENSION.dataFile, data: encodeName(plan.dataFile) });
+  const headerLength = plan.version === 2 ? V2_HEADER_LENGTH : V3_WRITTEN_LENGTH;
+  const names = { type: EXTENSION.featureNames, data: encodeFeatureNames(FEATURE_NAMES) };
+  const room = geometry.clusterSize - headerLength - name.length;
+  // The feature names are a courtesy, and the first to go where clusters are small.
+  const full = encodeExtensions([...extensions, names]);
+  const area = plan.version === 3 && full.length <= room ? full : encodeExtensions(extensions);
+  if (area.length > room)
+    throw new RangeError('The names do not fit the first cluster; shorten them or use larger ones.');
+  const cluster = new Uint8Array(geometry.clusterSize);
+  cluster.set(
+    encodeHeader(headerOf(layout, headerLength, name.length === 0 ? 0 : headerLength + area.length, name.length)),
+  );
+  cluster.set(area, headerLength);
+  cluster.set(name, headerLength + area.length);
+  return cluster;
+}
+
+function headerOf(layout: ImageLayout, headerLength: number, backingFileOffset: number, backingFileSize: number) {
+  const { plan, l1Table, l1Entries, refcountTable } = layout;
+  const incompatibleFeatures: number[] = [];
+  if (plan.dataFile !== undefined) incompatibleFeatures.push(INCOMPATIBLE.dataFile);
+  if (plan.zstd) incompatibleFeatures.push(INCOMPATIBLE.compressionType);
+  if (plan.extendedL2) incompatibleFeatures.push(INCOMPATIBLE.extendedL2);
+  return {
+    version: plan.version,
+    backingFileOffset,
+    backingFileSize,
+    clusterBits: plan.clusterBits,
+    size: plan.size,
+    cryptMethod: CRYPT_METHOD.none,
+    l1Size: l1Entries,
+    l1TableOffset: l1Entries === 0 ? 0 : l1Table.at,
+    refcountTableOffset: refcountTable.at,
+    refcountTableClusters: refcountTable.clusters,
+    snapshotCount: 0,
+    snapshotsOffset: 0,
+    incompatibleFeatures,
+    compatibleFeatures: plan.lazyRefcounts ? [COMPATIBLE.lazyRefcounts] : [],
+    autoclearFeatures: plan.dataFileRaw ? [AUTOCLEAR.rawDataFile] : [],
+    refcountOrder: plan.refcountOrder,
+    headerLength,
+    compressionType: plan.zstd ? COMPRESSION_TYPE.zstd : COMPRESSION_TYPE.zlib,
+    unknownFields: new Uint8Array(plan.version === 2 ? 0 : V3_WRITTEN_LENGTH - 105),
+  };
+}
+
+/** The refcount table: a pointer to each block. */
+export function refcountTableBytes({ refcountTable, refcountBlocks, geometry }: ImageLayout): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(refcountTable.clusters * geometry.clusterSize);
+  fillPointers(bytes, refcountBlocks, geometry, false);
+  return bytes;
+}
+
+/** The L1 table: a pointer to each L2 table, when there are any. */
+export function l1TableBytes({ l1Table, l2Tables, geometry }: ImageLayout): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(l1Table.clusters * geometry.clusterSize);
+  fillPointers(bytes, l2Tables, geometry, true);
+  return bytes;
+}
+
+/** A table of offsets of clusters that follow one another; refcount tables have no COPIED bit, L1 tables do. */
+function fillPointers(
+  bytes: Uint8Array,
+  { at, clusters }: ClusterRun,
+  { clusterSize }: Geometry,
+  owned: boolean,
+): void {
+  const table = viewOf(bytes);
+  for (let index = 0; index < clusters; index++) {
+    setL1Entry(table, index, { offset: (at + index * clusterSize) as HostOffset, owned });
+  }
+}
+
+/** Fills a refcount block, a cluster long: 1 for each cluster of the file, 0 past its end. */
+export function fillRefcountBlock(layout: ImageLayout, index: number, block: Uint8Array): void {
+  const { plan, geometry, clusters } = layout;
+  const perBlock = refcountsPerBlock(geometry.clusterSize, plan.refcountOrder);
+  const used = Math.min(perBlock, clusters - index * perBlock);
+  const view = viewOf(block);
+  block.fill(0);
+  for (let entry = 0; entry < used; entry++) setRefcount(view, plan.refcountOrder, entry, 1);
+}
+
+/** Fills a preallocated L2 table, a cluster long: each guest cluster at its place, past the disk's end nothing. */
+export function fillL2Table(layout: ImageLayout, index: number, table: Uint8Array): void {
+  const { plan, geometry, data } = layout;
+  const { clusterSize, l2Entries, extendedL2, externalData } = geometry;
+  const first = index * l2Entries;
+  const used = Math.min(l2Entries, Math.ceil(plan.size / clusterSize) - first);
+  const view = viewOf(table);
+  table.fill(0);
+  for (let entry = 0; entry < used; entry++) {
+    const host = ((externalData ? 0 : data.at) + (first + entry) * clusterSize) as HostOffset;
+    // Extended entries keep the place and allocate no subcluster, as QEMU does: a backing file shows through.
+    if (extendedL2)
+      setL2Entry(geometry, view, entry, { kind: 'subclusters', host, owned: true, allocated: 0, zero: 0 });
+    else setL2Entry(geometry, view, entry, { kind: 'data', host, owned: true });
+  }
+}
+
+/** Length of the file, bytes. */
+export function fileSizeOf({ clusters, geometry }: ImageLayout): number {
+  return clusters * geometry.clusterSize;
+}

@@ -1,0 +1,106 @@
+/** Owns the device in memory: pages that are there only where something was written. */
+import { Qcow2Error } from '../errors.js';
+import type { BlockDevice, Transfer } from '../io/device.js';
+
+/** A page: small enough that a sparse image stays small, large enough that there are few. */
+const PAGE = 64 * 1024;
+
+/** A device in memory, whose bytes can be taken out. */
+export interface BufferDevice extends BlockDevice {
+  /** All bytes, as one new array of `size` bytes. */
+  bytes(): Uint8Array<ArrayBuffer>;
+}
+
+/** A device in memory that begins with a copy of `initial`, or empty. What was never written takes no memory. */
+export function bufferDevice(initial?: Uint8Array): BufferDevice {
+  const device = new PagedBuffer();
+  if (initial !== undefined) device.write([{ at: 0, bytes: initial }]);
+  return device;
+}
+
+class PagedBuffer implements BufferDevice {
+  readonly #pages = new Map<number, Uint8Array>();
+  #size = 0;
+  #open = true;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  read(transfers: readonly Transfer[], signal?: AbortSignal): void {
+    signal?.throwIfAborted();
+    this.#alive();
+    for (const transfer of transfers) this.#read(transfer);
+  }
+
+  write(transfers: readonly Transfer[]): void {
+    this.#alive();
+    for (const { at, bytes } of transfers) {
+      for (const { page, from, start, length } of parts(at, bytes.length)) {
+        this.#page(page).set(bytes.subarray(start, start + length), from);
+      }
+      this.#size = Math.max(this.#size, at + bytes.length);
+    }
+  }
+
+  truncate(size: number): void {
+    this.#alive();
+    if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`A device cannot be ${size} bytes long.`);
+    const last = Math.floor(size / PAGE);
+    for (const number of this.#pages.keys()) if (number > last || number * PAGE >= size) this.#pages.delete(number);
+    // What is cut must read as zeros when the device grows again.
+    this.#pages.get(last)?.fill(0, size - last * PAGE);
+    this.#size = size;
+  }
+
+  flush(): void {
+    this.#alive();
+  }
+
+  close(): void {
+    this.#open = false;
+    this.#pages.clear();
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    this.#alive();
+    const all = new Uint8Array(this.#size);
+    this.#read({ at: 0, bytes: all });
+    return all;
+  }
+
+  #read({ at, bytes }: Transfer): void {
+    for (const { page, from, start, length } of parts(at, bytes.length)) {
+      const kept = this.#pages.get(page);
+      if (kept === undefined) bytes.fill(0, start, start + length);
+      else bytes.set(kept.subarray(from, from + length), start);
+    }
+  }
+
+  #page(number: number): Uint8Array {
+    let page = this.#pages.get(number);
+    if (page === undefined) {
+      page = new Uint8Array(PAGE);
+      this.#pages.set(number, page);
+    }
+    return page;
+  }
+
+  #alive(): void {
+    if (!this.#open) throw new Qcow2Error('closed', 'The buffer device was closed.');
+  }
+}
+
+/** The pages that a run of bytes touches: which, from where in the page, for which part of the run. */
+function* parts(
+  at: number,
+  length: number,
+): Generator<{ page: number; from: number; start: number; length: number }, void, undefined> {
+  for (let start = 0; start < length; ) {
+    const page = Math.floor((at + start) / PAGE);
+    const from = at + start - page * PAGE;
+    const part = Math.min(PAGE - from, length - start);
+    yield { page, from, start, length: part };
+    start += part;
+  }
+}
