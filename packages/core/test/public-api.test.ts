@@ -12,6 +12,7 @@ describe('qcow2', () => {
       'Qcow2Error',
       'Qcow2Image',
       'blobSource',
+      'bufferDevice',
       'bufferSource',
       'isQcow2Error',
     ]);
