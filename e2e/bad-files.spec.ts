@@ -1,29 +1,28 @@
 /** Files that are no qcow2 images, or broken ones: a sentence that a person understands, and a page that goes on. */
 import { drop, expect, mapLoaded, test } from './fixtures.js';
 
-const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: RegExp; code: string }[] = [
+const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: string; code: string }[] = [
   {
     name: 'old.qcow',
     bytes: () => Buffer.concat([Buffer.from('514649fb00000001', 'hex'), Buffer.alloc(1016)]),
-    says: /version 1/,
+    says: 'a qcow image of version 1, an older format',
     code: 'not-qcow2',
   },
   {
     name: 'machine.vmdk',
     bytes: () => Buffer.concat([Buffer.from('KDMV'), Buffer.alloc(2044)]),
-    says: /VMDK/,
+    says: 'a VMware disk (VMDK)',
     code: 'not-qcow2',
   },
-  { name: 'letter.txt', bytes: () => 'Dear disk,\nhow are you?\n', says: /text/, code: 'not-qcow2' },
-  { name: 'nothing.qcow2', bytes: () => '', says: /empty/, code: 'not-qcow2' },
+  { name: 'letter.txt', bytes: () => 'Dear disk,\nhow are you?\n', says: 'a text file', code: 'not-qcow2' },
+  { name: 'nothing.qcow2', bytes: () => '', says: 'an empty file', code: 'not-qcow2' },
 ];
 
 for (const { name, bytes, says, code } of CASES) {
   test(`${name} is refused for what it is`, async ({ page, images }) => {
     await drop(page, await images.file(name, bytes()));
     const notice = page.getByRole('alert');
-    await expect(notice).toContainText(`${name} is not a qcow2 image`);
-    await expect(notice).toContainText(says);
+    await expect(notice.getByText(`${name} is not a qcow2 image: it is ${says}.`)).toBeVisible();
     await notice.getByText('Details').click();
     await expect(notice.getByText(code, { exact: true })).toBeVisible();
   });
@@ -31,8 +30,7 @@ for (const { name, bytes, says, code } of CASES) {
 
 test('an image that is cut off within its header is refused', async ({ page, images }) => {
   await drop(page, await images.truncated(60));
-  await expect(page.getByRole('alert')).toContainText('truncated.qcow2');
-  await expect(page.getByRole('alert')).toContainText(/damaged|not a qcow2/);
+  await expect(page.getByRole('alert').getByText('truncated.qcow2 is damaged.')).toBeVisible();
 });
 
 test('the page stays usable: the open image stays, and a good one opens after a bad one', async ({ page, images }) => {

@@ -137,7 +137,7 @@ export async function choose(page: Page, button: string, ...paths: string[]): Pr
 
 /** Waits until the map has loaded. */
 export async function mapLoaded(page: Page): Promise<void> {
-  await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible();
+  await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible({ timeout: 15_000 });
 }
 
 /** Does what starts a download, and waits for its file: its path. */

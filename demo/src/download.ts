@@ -207,6 +207,7 @@ function describeDownload(error: unknown, name: string): Problem {
   if (error instanceof TooLargeForMemory) {
     return {
       title: `${formatSize(error.size)} is too much for this window.`,
+      reason: null,
       advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MOST_IN_MEMORY)}. Try a normal window.`,
       details: [['Message', error.message]],
     };
@@ -217,6 +218,7 @@ function describeDownload(error: unknown, name: string): Problem {
   if (typeof needed !== 'number' || typeof available !== 'number') return described;
   return {
     ...described,
+    reason: null,
     title: `The file needs ${formatExactSize(needed)}, and ${formatSize(available)} are free for this page.`,
   };
 }

@@ -1,50 +1,77 @@
-/** Owns what a person is told when something fails: a sentence, what to do, and the details folded below. */
-import { isQcow2Error, type Qcow2ErrorCode } from 'qcow2';
+/** Owns what a person is told when something fails: what it is, why, what to do, and the details folded below. */
+import { isQcow2Error, type Qcow2Error, type Qcow2ErrorCode } from 'qcow2';
 import { formatOffset } from './size.js';
 
 /** An error, said for a person. */
 export interface Problem {
   readonly title: string;
+  /** The cause in a sentence, where the title does not say it. */
+  readonly reason: string | null;
   readonly advice: string;
   /** Name and value, for whoever has to find the cause. */
   readonly details: readonly (readonly [string, string])[];
 }
 
+const CONVERT = 'This page opens qcow2 images. qemu-img convert -O qcow2 makes one from most other disk formats.';
+const AGAIN = 'Drop the file again to start afresh.';
+
+/** What can be done about it, by code; what is missing here is said by {@link AGAIN}. */
 const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
-  'not-qcow2':
-    'This page opens qcow2 images. To turn another format into one: qemu-img convert -O qcow2 <this file> disk.qcow2',
-  unsupported: 'The image may be fine; this page cannot read it. qemu-img info tells you more about it.',
+  unsupported: 'The image may be sound: this page cannot read it. qemu-img info tells more about it.',
   corrupt:
-    'Try another copy of the file: a download that stopped early is a common cause. qemu-img check says what is damaged.',
+    'Try another copy: a download that stopped early is a common cause. qemu-img check says what else is damaged.',
   'reference-refused': 'Drop the file that the image names here too, or choose it.',
   'no-space': 'Free some space, or save to another disk.',
   unavailable: 'The browser refuses storage to this page, as private windows do. Try a normal window.',
   changed: 'Drop the file again. If another program is writing to it, wait until it has finished.',
-  io: 'The browser could not read the file. If it was moved, changed or unplugged since, drop it again.',
-  failed: 'Drop the file again to start afresh.',
+  io: 'If the file was moved, changed or unplugged since, drop it again.',
 };
 
 /** Says what went wrong with a file of that name. */
 export function describe(error: unknown, name: string): Problem {
+  if (isQcow2Error(error, 'not-qcow2')) return describeForeign(error, name);
   if (isQcow2Error(error)) {
-    const advice = ADVICE[error.code] ?? 'Drop the file again to start afresh.';
-    return { title: titleOf(error.code, name), advice, details: detailsOf(error) };
-  }
-  if (error instanceof DOMException && error.name === 'NotReadableError') {
-    return { title: `${name} could not be read.`, advice: ADVICE.io!, details: [['Message', error.message]] };
+    const title = titleOf(error, name);
+    return { title, reason: error.message, advice: ADVICE[error.code] ?? AGAIN, details: detailsOf(error) };
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return {
     title: `${name} could not be opened.`,
-    advice: 'That is a fault of this page rather than of the file. The details below help to find it.',
+    reason: null,
+    advice: 'That is a fault of this page rather than of the file. The details help to find it.',
     details: [['Message', message]],
   };
 }
 
-function titleOf(code: Qcow2ErrorCode, name: string): string {
-  switch (code) {
-    case 'not-qcow2':
-      return `${name} is not a qcow2 image.`;
+/** A file of another kind: the engine knows many by their first bytes. */
+function describeForeign(error: Qcow2Error, name: string): Problem {
+  const { found } = error.details;
+  const details = detailsOf(error);
+  if (isInChain(error)) {
+    return { title: `${name} names a file that is not what it says.`, reason: error.message, advice: CONVERT, details };
+  }
+  if (typeof found !== 'string') {
+    return { title: `${name} is not a qcow2 image.`, reason: null, advice: CONVERT, details };
+  }
+  const [what, hint] = found.split('; ');
+  return {
+    title: `${name} is not a qcow2 image: it is ${what}.`,
+    reason: null,
+    advice: hint === undefined ? adviceFor(found) : 'Unpack it, and drop the image that is inside.',
+    details,
+  };
+}
+
+function adviceFor(found: string): string {
+  if (found === 'an empty file')
+    return 'There is nothing in it: the download may not have begun, or the disk was full.';
+  if (found === 'a text file') return 'This page opens qcow2 disk images. Was another file meant?';
+  return CONVERT;
+}
+
+function titleOf(error: Qcow2Error, name: string): string {
+  if (isInChain(error)) return `A file that ${name} is based on cannot be used.`;
+  switch (error.code) {
     case 'unsupported':
       return `${name} needs something that this page does not have.`;
     case 'corrupt':
@@ -64,12 +91,17 @@ function titleOf(code: Qcow2ErrorCode, name: string): string {
   }
 }
 
-function detailsOf(error: { code: string; message: string; details?: object }): (readonly [string, string])[] {
+/** Whether the error is in a file further down the chain: the engine then says in which layer. */
+function isInChain(error: Qcow2Error): boolean {
+  return typeof error.details.layer === 'number' && error.details.layer > 0;
+}
+
+function detailsOf(error: Qcow2Error): (readonly [string, string])[] {
   const rows: (readonly [string, string])[] = [
     ['Message', error.message],
     ['Code', error.code],
   ];
-  for (const [key, value] of Object.entries(error.details ?? {})) {
+  for (const [key, value] of Object.entries(error.details)) {
     if (value === undefined || value === null) continue;
     if (key === 'what') rows.push(['Structure', String(value)]);
     else if (key === 'at' && typeof value === 'number') rows.push(['Offset', formatOffset(value)]);

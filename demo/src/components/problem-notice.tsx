@@ -1,4 +1,4 @@
-/** Owns how a problem is shown: the sentence and the advice, the details folded. */
+/** Owns how a problem is shown: what it is, why and what to do, the details folded. */
 import type { JSX } from 'preact';
 import type { Problem } from '../problem.js';
 import { Facts } from './facts.js';
@@ -12,6 +12,7 @@ export function ProblemNotice({ problem, onDismiss }: ProblemNoticeProps): JSX.E
   return (
     <div class="notice alert" role="alert">
       <p class="notice-title">{problem.title}</p>
+      {problem.reason !== null && <p>{problem.reason}</p>}
       <p>{problem.advice}</p>
       <details>
         <summary>Details</summary>

@@ -1,0 +1,44 @@
+import { Qcow2Error } from 'qcow2';
+import { expect, describe as group, it } from 'vitest';
+import { describe } from '../src/problem.js';
+
+function foreign(found: string | null): Qcow2Error {
+  return new Qcow2Error('not-qcow2', 'This is no qcow2 image.', { what: 'magic', at: 0, found });
+}
+
+group('problems', () => {
+  it('say what a foreign file is, and what to do with it', () => {
+    const vmdk = describe(foreign('a VMware disk (VMDK)'), 'a.vmdk');
+    expect(vmdk.title).toBe('a.vmdk is not a qcow2 image: it is a VMware disk (VMDK).');
+    expect(vmdk.advice).toContain('qemu-img convert');
+    const archive = describe(foreign('a gzip archive; unpack it first'), 'a.gz');
+    expect(archive.title).toBe('a.gz is not a qcow2 image: it is a gzip archive.');
+    expect(archive.advice).toContain('Unpack it');
+    expect(describe(foreign('an empty file'), 'a').advice).toContain('nothing in it');
+    expect(describe(foreign(null), 'a').title).toBe('a is not a qcow2 image.');
+  });
+
+  it('give the cause of damage, and its place among the details', () => {
+    const error = new Qcow2Error('corrupt', 'L2 table 7 lies past the end of the file.', {
+      what: 'L2 table 7',
+      at: 0x50000,
+    });
+    const problem = describe(error, 'a.qcow2');
+    expect(problem.title).toBe('a.qcow2 is damaged.');
+    expect(problem.reason).toBe('L2 table 7 lies past the end of the file.');
+    expect(problem.details).toContainEqual(['Code', 'corrupt']);
+    expect(problem.details).toContainEqual(['Structure', 'L2 table 7']);
+    expect(problem.details).toContainEqual(['Offset', '0x50000']);
+  });
+
+  it('do not blame the image for a file further down its chain', () => {
+    const error = new Qcow2Error('corrupt', 'Backing file "base": broken.', { layer: 1 });
+    expect(describe(error, 'leaf.qcow2').title).toBe('A file that leaf.qcow2 is based on cannot be used.');
+  });
+
+  it('own up to a fault of the page', () => {
+    const problem = describe(new TypeError('x is not a function'), 'a.qcow2');
+    expect(problem.advice).toContain('a fault of this page');
+    expect(problem.details).toEqual([['Message', 'TypeError: x is not a function']]);
+  });
+});
