@@ -171,7 +171,7 @@ export class OpfsImage implements Disk {
    * are deleted on the way.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the quota
-   *   is known not to suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
+   *   does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
    */
   async spool(options: SpoolOptions): Promise<Spool> {
     const { format, signal, onProgress } = options;

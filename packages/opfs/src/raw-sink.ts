@@ -1,5 +1,4 @@
 /** Owns the two ways of filling a file with raw bytes: a sync handle in OPFS, a writable stream elsewhere. */
-import { isQcow2Error } from 'qcow2';
 import { noSpace, storageError } from './storage-error.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 
@@ -37,25 +36,24 @@ export class SyncSink implements RawSink {
   readonly #size: number;
   readonly #available: number | null;
 
-  /** Empties the file and makes it `size` bytes of zeros. A file for which there is no space keeps what it had. */
+  /**
+   * Empties the file and makes it `size` bytes of zeros. A file for which there is no space keeps what it had.
+   *
+   * @param available what the platform says that more can be stored, bytes; for the message alone
+   */
   constructor(handle: SyncHandle, size: number, available: number | null) {
     this.#handle = handle;
     this.#size = size;
-    // What the file holds is given up first.
-    this.#available = available === null ? null : available + handle.getSize();
-    if (this.#available !== null && this.#available < size) {
-      handle.close();
-      throw noSpace(size, this.#available);
-    }
+    const before = handle.getSize();
+    this.#available = available === null ? null : available + before;
     try {
+      this.#reserve(before);
       handle.truncate(0);
       handle.truncate(size);
-      // Off the record, and with the quota spent, `truncate` can do nothing without a word.
       this.#requireSize();
     } catch (error) {
-      this.abandon();
-      // Firefox throws something that is no DOMException; there is nothing else that growing an open file can fail for.
-      throw isQcow2Error(error) ? error : noSpace(size, this.#available, error);
+      handle.close();
+      throw error;
     }
   }
 
@@ -83,6 +81,18 @@ export class SyncSink implements RawSink {
     } finally {
       this.#handle.close();
     }
+  }
+
+  /** Tries for the whole length first: the quota counts it, and growing is the one question that gets a true answer. */
+  #reserve(before: number): void {
+    try {
+      if (this.#size > before) this.#handle.truncate(this.#size);
+    } catch (error) {
+      // Firefox throws something that is no DOMException; growing an open file can fail for nothing else.
+      throw noSpace(this.#size, this.#available, error);
+    }
+    // Off the record, `truncate` can do nothing without a word.
+    if (this.#size > before) this.#requireSize();
   }
 
   #requireSize(): void {

@@ -2,7 +2,7 @@
 import { type Disk, type OperationOptions, Qcow2Error } from 'qcow2';
 import { exportRaw } from './raw-export.js';
 import { openSink } from './raw-sink.js';
-import { availableBytes, noSpace, storageError, storageUnavailable } from './storage-error.js';
+import { availableBytes, storageError, storageUnavailable } from './storage-error.js';
 import { holdLock, type Release } from './web-lock.js';
 
 /** The folder of OPFS that this package keeps its files in: an origin may have other tenants. */
@@ -28,11 +28,10 @@ export class Spools {
    */
   async create(id: number, image: Disk, options: OperationOptions): Promise<File> {
     const folder = await openFolder();
-    this.#swept ??= sweep(folder);
+    // What cannot be swept must not keep anybody from a new spool; what can makes room for it.
+    this.#swept ??= sweep(folder).catch(() => {});
     await this.#swept;
     const available = await availableBytes();
-    if (available !== null && available < image.size) throw noSpace(image.size, available);
-
     const name = `.tmp-${crypto.randomUUID()}`;
     // Before the file exists, or another tab's sweep could take it.
     const release = await holdLock(name);

@@ -1,9 +1,13 @@
 /** Owns what the platform's storage errors mean in this library's codes. */
 import { Qcow2Error } from 'qcow2';
 
-/** The error for storage that does not suffice: how many bytes are needed, and how many there are where that is known. */
-export function noSpace(needed: number, available: number | null, cause?: unknown): Qcow2Error {
-  const have = available === null ? 'there is less' : `${available} are available`;
+/**
+ * The error for storage that does not suffice: how many bytes are needed, and how many the platform says there are. What it
+ * says is null when it would contradict the error: Chromium always says 10 GiB, whatever the quota is.
+ */
+export function noSpace(needed: number, reported: number | null, cause?: unknown): Qcow2Error {
+  const available = reported !== null && reported < needed ? reported : null;
+  const have = available === null ? 'the browser has less' : `the browser reports ${available} available`;
   return new Qcow2Error(
     'no-space',
     `${needed} bytes are needed and ${have}: free some of this site's storage, or export an image that is smaller.`,
@@ -43,7 +47,10 @@ export function storageError(error: unknown, needed: number, available: number |
   }
 }
 
-/** How many more bytes the origin may store; null where the platform does not say. */
+/**
+ * How many more bytes the platform says the origin may store; null where it does not say. A hint for messages, never a
+ * reason to refuse: Chromium's answer is made up, and files of ten times that size fit.
+ */
 export async function availableBytes(): Promise<number | null> {
   const estimate = await navigator.storage?.estimate?.().catch(() => undefined);
   if (estimate?.quota === undefined || estimate.usage === undefined) return null;

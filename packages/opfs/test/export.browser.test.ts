@@ -61,19 +61,14 @@ describe('export into a file in OPFS', () => {
     await store.close();
   });
 
-  test('holes cost nothing: 8 GiB of them', async () => {
+  test('holes cost nothing: 1 GiB of them', async () => {
     const store = await openStore();
-    const image = await store.openFile(emptyImage(2 ** 33));
+    const image = await store.openFile(emptyImage(2 ** 30));
     const to = await targetFile();
-    const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-    if (quota - usage > 2 ** 33) {
-      await image.export({ format: 'raw', to });
-      const file = await to.getFile();
-      expect(file.size).toBe(2 ** 33);
-      expect(firstDifference(await bytesOf(file.slice(2 ** 33 - 4096)), new Uint8Array(4096))).toBe(-1);
-    } else {
-      expect(isQcow2Error(await errorOf(image.export({ format: 'raw', to })), 'no-space')).toBe(true);
-    }
+    await image.export({ format: 'raw', to });
+    const file = await to.getFile();
+    expect(file.size).toBe(2 ** 30);
+    expect(firstDifference(await bytesOf(file.slice(2 ** 30 - 4096)), new Uint8Array(4096))).toBe(-1);
     await store.close();
   });
 
