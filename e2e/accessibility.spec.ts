@@ -1,7 +1,8 @@
 /** What everybody must be able to do: axe in both themes, narrow windows, the keyboard alone. */
+import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { drop, expect, mapLoaded, test } from './fixtures.js';
+import { drop, expect, launchProfile, mapLoaded, test } from './fixtures.js';
 
 async function violations(page: Page): Promise<string[]> {
   // Without frames there is nothing to gather from others, for which axe would open another page.
@@ -10,8 +11,13 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {
-  test(`axe finds nothing on the empty page, in an image and at an error, ${colorScheme}`, async ({ page, images }) => {
-    await page.emulateMedia({ colorScheme });
+  test(`axe finds nothing on the empty page, in an image and at an error, ${colorScheme}`, async ({
+    images,
+    folder,
+  }) => {
+    const profile = await launchProfile(test.info(), join(folder, colorScheme), { dark: colorScheme === 'dark' });
+    const page = await profile.context.newPage();
+    await page.goto('/');
     expect(await violations(page)).toEqual([]);
     const { leaf } = await images.chain();
     await drop(page, leaf);
@@ -22,6 +28,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     expect(await violations(page)).toEqual([]);
     const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     expect(ground).toBe(colorScheme === 'light' ? 'rgb(246, 247, 249)' : 'rgb(15, 19, 25)');
+    await profile.context.close();
   });
 }
 

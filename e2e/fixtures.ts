@@ -23,8 +23,12 @@ export interface Profile {
   readonly downloads: string;
 }
 
-/** Starts a browser with a profile of its own in `folder`; a private one refuses storage to pages. */
-export async function launchProfile(info: WorkerInfo, folder: string, isPrivate = false): Promise<Profile> {
+/** Starts a browser with a profile of its own in `folder`. */
+export async function launchProfile(
+  info: WorkerInfo,
+  folder: string,
+  wanted: { dark?: boolean; private?: boolean } = {},
+): Promise<Profile> {
   const kind = info.project.name === 'firefox' ? 'firefox' : 'chromium';
   const type: BrowserType = { chromium, firefox }[kind];
   const downloads = join(folder, 'downloads');
@@ -32,13 +36,16 @@ export async function launchProfile(info: WorkerInfo, folder: string, isPrivate 
   const context = await type.launchPersistentContext(join(folder, 'profile'), {
     ...launchOptions(kind),
     baseURL: info.project.use.baseURL!,
+    colorScheme: wanted.dark ? 'dark' : 'light',
     ...(kind === 'firefox' && {
       downloadsPath: downloads,
       firefoxUserPrefs: {
         'browser.download.folderList': 2,
         'browser.download.dir': downloads,
         'browser.download.useDownloadDir': true,
-        ...(isPrivate && { 'browser.privatebrowsing.autostart': true }),
+        // 0 is dark, 1 light. Playwright's own way, colorScheme, does not reach a stock Firefox.
+        'layout.css.prefers-color-scheme.content-override': wanted.dark ? 0 : 1,
+        'browser.privatebrowsing.autostart': wanted.private === true,
       },
     }),
   });
@@ -50,7 +57,7 @@ export async function launchProfile(info: WorkerInfo, folder: string, isPrivate 
  * so there the worker finds it refused.
  */
 export async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile> {
-  const profile = await launchProfile(info, folder, true);
+  const profile = await launchProfile(info, folder, { private: true });
   if (profile.kind === 'chromium') {
     await profile.context.route(/worker.*\.js$/, async (route) => {
       const response = await route.fetch();

@@ -94,7 +94,7 @@ export class Images {
   scattered(): Promise<string> {
     return this.#make('scattered.qcow2', async (path) => {
       await qemuImg('create', '-q', '-f', 'qcow2', path, '100G');
-      const commands = Array.from({ length: 2000 }, (_, index) => `write -q ${index * 50 * 2 ** 20} 64k`);
+      const commands = Array.from({ length: 800 }, (_, index) => `write -q ${index * 128 * 2 ** 20} 64k`);
       await tool('qemu-io', '-f', 'qcow2', ...commands.flatMap((command) => ['-c', command]), path);
     });
   }

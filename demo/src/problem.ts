@@ -1,6 +1,6 @@
 /** Owns what a person is told when something fails: what it is, why, what to do, and the details folded below. */
 import { isQcow2Error, type Qcow2Error, type Qcow2ErrorCode } from 'qcow2';
-import { formatOffset } from './size.js';
+import { formatCount, formatOffset } from './size.js';
 
 /** An error, said for a person. */
 export interface Problem {
@@ -105,7 +105,12 @@ function detailsOf(error: Qcow2Error): (readonly [string, string])[] {
     if (value === undefined || value === null) continue;
     if (key === 'what') rows.push(['Structure', String(value)]);
     else if (key === 'at' && typeof value === 'number') rows.push(['Offset', formatOffset(value)]);
-    else rows.push([key, String(value)]);
+    else rows.push([key, typeof value === 'number' ? formatFigure(value) : String(value)]);
   }
   return rows;
+}
+
+/** A figure in both notations: some are lengths, some are bit patterns. */
+function formatFigure(value: number): string {
+  return value < 10 ? String(value) : `${formatCount(value)} (${formatOffset(value)})`;
 }

@@ -6,6 +6,7 @@ import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, na
 import { Download } from './download.js';
 import { engine, noticeError } from './engine.js';
 import { MapLoad } from './map-load.js';
+import { mapSummary } from './map-words.js';
 import { describe, type Problem } from './problem.js';
 
 /** An image that is open. */
@@ -28,7 +29,7 @@ export const opened: Signal<Opened | null> = signal<Opened | null>(null);
 export const opening: Signal<string | null> = signal<string | null>(null);
 /** What went wrong last, until it is dismissed or something opens. */
 export const problem: Signal<Problem | null> = signal<Problem | null>(null);
-/** What was added last, said to screen readers. */
+/** What has just happened, for screen readers. */
 export const announcement: Signal<string> = signal('');
 
 let running: AbortController | null = null;
@@ -85,8 +86,8 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
     }
     problem.value = null;
     replace(next);
-    void next.map.run(next.image, next.abort.signal);
     announcement.value = `${next.file.name} is open.`;
+    void loadMap(next);
   } catch (error) {
     if (abort.signal.aborted) return;
     noticeError(error);
@@ -94,6 +95,13 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
   } finally {
     if (running === abort) opening.value = null;
   }
+}
+
+/** Loads the map behind the page's back, and says so once it is complete: not at each step, which would drown the rest. */
+async function loadMap({ image, map, abort }: Opened): Promise<void> {
+  await map.run(image, abort.signal);
+  if (map.state.value === 'complete')
+    announcement.value = `The map is complete. ${mapSummary(map.allocation).join(' ')}`;
 }
 
 function replace(next: Opened | null): void {

@@ -1,5 +1,6 @@
 /** Owns the frame of the page: its head, what is in the middle, where things are said aloud. */
 import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { announcement, opened, openFiles, opening, problem } from '../session.js';
 import { DropTarget } from './drop-target.js';
 import { ImageView } from './image-view.js';
@@ -9,6 +10,11 @@ import { Welcome } from './welcome.js';
 
 export function App(): JSX.Element {
   const now = opened.value;
+  const notice = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    document.title = now ? `${now.file.name}: qcow2` : 'qcow2: see inside a virtual disk';
+  }, [now]);
+  useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), [problem.value]);
   return (
     <>
       <header class="page-head">
@@ -18,14 +24,16 @@ export function App(): JSX.Element {
         <p class="soft">Nothing leaves your computer</p>
       </header>
       <main>
-        {problem.value && (
-          <ProblemNotice
-            problem={problem.value}
-            onDismiss={() => {
-              problem.value = null;
-            }}
-          />
-        )}
+        <div ref={notice}>
+          {problem.value && (
+            <ProblemNotice
+              problem={problem.value}
+              onDismiss={() => {
+                problem.value = null;
+              }}
+            />
+          )}
+        </div>
         <p class="opening" role="status">
           {opening.value === null ? '' : `Opening ${opening.value}…`}
         </p>

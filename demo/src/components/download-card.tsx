@@ -50,9 +50,9 @@ export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Eleme
 }
 
 /** The final size, before anything starts: `2 GiB file; 300 MiB of it data.` */
-function sizeSentence({ download, map }: Opened): string {
+function sizeSentence({ download, map, missing }: Opened): string {
   const whole = `${formatSize(download.total)} file`;
-  if (map.state.value !== 'complete') return `${whole}.`;
+  if (map.state.value !== 'complete' || missing.length > 0) return `${whole}.`;
   return `${whole}; ${formatSize(map.allocation.stored)} of it data, the rest zeros.`;
 }
 

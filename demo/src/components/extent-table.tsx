@@ -100,7 +100,7 @@ function Pager({ map }: { readonly map: MapLoad }): JSX.Element {
     <nav class="pager" aria-label="Pages of extents">
       {button('First', 0, page.value > 0)}
       {button('Previous', page.value - 1, page.value > 0)}
-      <span role="status">
+      <span role={state.value === 'loading' ? undefined : 'status'}>
         Page {formatCount(page.value + 1)} of {formatCount(last + 1)}, {formatNumberOf(pages.count, 'extent')}
         {state.value === 'loading' && ' so far'}
       </span>

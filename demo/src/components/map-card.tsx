@@ -48,7 +48,7 @@ function MapSummary({ opened }: { readonly opened: Opened }): JSX.Element {
   void version.value;
   const scale = `A cell is ${formatSize(allocation.cellSize)} of the disk.`;
   return (
-    <p class="summary" aria-live="polite" aria-busy={state.value === 'loading'}>
+    <p class="summary">
       {state.value === 'loading'
         ? `Loading the map: ${formatShare(allocation.mapped, allocation.size)} of ${formatSize(allocation.size)}.`
         : `${mapSummary(allocation).join(' ')} ${scale}`}
