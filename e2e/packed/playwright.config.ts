@@ -8,6 +8,7 @@ export default defineConfig({
   reporter: [['list'], ['json', { outputFile: '../../test-results/packed.json' }]],
   forbidOnly: true,
   workers: 1,
-  timeout: 60_000,
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
   use: { browserName: 'chromium', launchOptions: launchOptions('chromium') },
 });
