@@ -1,6 +1,6 @@
 /** Takes the picture of the page that the README shows: a file system, an overlay over it, as the built page draws them. */
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { cp, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright';
@@ -9,6 +9,8 @@ import { launchOptions } from './find-browsers.js';
 import { findProgram } from './find-program.js';
 import { root } from './run.js';
 
+/** What the file system holds: packages that are installed anyway. */
+const FILES = ['typescript', 'vite', 'vitest', 'playwright', 'fast-check'];
 const picture = `${root}docs/page.png`;
 const folder = await mkdtemp(join(tmpdir(), 'qcow2-picture-'));
 try {
@@ -32,15 +34,21 @@ function tool(name, ...args) {
 
 /** An ext4 file system with a real tree of files, compressed, and an overlay in which a guest has worked. */
 async function makeImages() {
-  const files = await realpath(`${root}node_modules/typescript`);
-  tool('mkfs.ext4', '-q', '-d', files, 'disk.raw', '256M');
+  for (const name of FILES) {
+    const source = await realpath(`${root}node_modules/${name}`);
+    await cp(source, join(folder, 'files', name), { recursive: true, dereference: true });
+  }
+  tool('mkfs.ext4', '-q', '-d', 'files', 'disk.raw', '128M');
   tool('qemu-img', 'convert', '-O', 'qcow2', 'disk.raw', 'debian.qcow2');
   tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', 'debian.qcow2', '-F', 'qcow2', 'server.qcow2');
-  const written = [9, 40, 41, 66, 70, 118, 171].flatMap((at, index) => ['-c', `write -q ${at}M ${(index % 3) + 1}M`]);
-  const packed = Array.from({ length: 40 }, (_, index) => ['-c', `write -q -c ${210 * 1024 + index * 64}k 64k`]).flat();
-  tool('qemu-io', '-f', 'qcow2', ...written, ...packed, '-c', 'write -q -z 96M 14M', 'server.qcow2');
+  const written = [4, 21, 36, 37, 57, 84, 85, 118].flatMap((at, index) => [
+    '-c',
+    `write -q ${at}M ${(index % 3) + 1}M`,
+  ]);
+  const packed = Array.from({ length: 56 }, (_, index) => ['-c', `write -q -c ${98 * 1024 + index * 64}k 64k`]).flat();
+  tool('qemu-io', '-f', 'qcow2', ...written, ...packed, '-c', 'write -q -z 66M 9M', 'server.qcow2');
   tool('qemu-img', 'snapshot', '-c', 'before the upgrade', 'server.qcow2');
-  tool('qemu-io', '-f', 'qcow2', '-c', 'write -q 182M 6M', 'server.qcow2');
+  tool('qemu-io', '-f', 'qcow2', '-c', 'write -q 90M 3M', 'server.qcow2');
   return [join(folder, 'server.qcow2'), join(folder, 'debian.qcow2')];
 }
 
@@ -53,7 +61,10 @@ async function takePicture(images) {
     await page.goto(String(server.resolvedUrls?.local[0] ?? server.resolvedUrls?.network[0]));
     await page.locator('input[type=file]').setInputFiles([...images]);
     await page.getByText(/A cell is .* of the disk\./).waitFor();
-    await page.getByRole('slider').hover({ position: { x: 330, y: 45 } });
+    await page.getByRole('slider').hover({ position: { x: 760, y: 72 } });
+    // Down to the end of the map: what follows is for those who scroll.
+    const card = await page.getByRole('region', { name: 'Allocation map' }).boundingBox();
+    await page.setViewportSize({ width: 1280, height: Math.ceil((card?.y ?? 0) + (card?.height ?? 1000)) + 16 });
     await page.screenshot({ path: picture });
   } finally {
     await browser.close();
