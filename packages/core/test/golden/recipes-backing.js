@@ -52,6 +52,20 @@ const rawLengths = [
   },
 }));
 
+/** The end of the base's disk lies inside a cluster whose rest holds old bytes: above that end there are zeros all the same. */
+const restOfCluster = {
+  name: 'backing-shorter-with-rest',
+  files: ['base.qcow2'],
+  make(bench) {
+    const below = bench.beside('base.qcow2');
+    bench.convert(Buffer.alloc(2 * MiB, 'old bytes '), below);
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64BE(BigInt(MiB + 1536));
+    overlay(bench, bench.image, 2 * MiB, below, 'qcow2');
+    bench.patch(below, 24, size);
+  },
+};
+
 /** Renames the header extension that holds the backing format to a type that nobody knows. */
 function forgetFormat(bench, image) {
   const at = bench.read(image).subarray(0, 4096).indexOf(Buffer.from('e2792aca', 'hex'));
@@ -158,6 +172,7 @@ const preallocatedOver = {
 export const backingRecipes = [
   ...lengths,
   ...rawLengths,
+  restOfCluster,
   ...probed,
   chain,
   compressedBase,

@@ -1,5 +1,7 @@
 /** One field broken at a time: each image gets a typed error or a correct read, within bounds of time and memory. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { isQcow2Error, Qcow2Image } from '../../src/index.js';
+import { put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from './bases.js';
 import {
@@ -67,6 +69,61 @@ describe.each(cases)('the %s image', (_, image, generators) => {
       expectAnswer(await handle(image.bytes.slice(0, length)));
     },
   );
+});
+
+describe('a file so long that its length excuses nothing', () => {
+  const TERABYTE = 2 ** 40;
+  const image = richImage();
+  const directory = image.extensions[1]! + 8;
+
+  test('reads as before', async () => {
+    expect(bytesOf(await handle(image.bytes, TERABYTE))).toHaveLength(16 * 4096);
+  });
+
+  // each value is the first beyond a limit of QEMU's, or so large that only a limit can save the memory
+  test.each([
+    ['l1_size', 36, 4, [0x40_0001, 0x1fff_ffff, 0xffff_ffff]],
+    ['refcount_table_clusters', 56, 4, [2049, 0xffff_ffff]],
+    ['nb_snapshots', 60, 4, [65_537, 0xffff_ffff]],
+    ['extra data size of a snapshot', image.snapshotTable + 36, 4, [1025, 0xffff_ffff]],
+    ['nb_bitmaps', directory, 4, [65_536, 0xffff_ffff]],
+    ['bitmap_directory_size', directory + 8, 8, [1024 * 65_535 + 1, 2 ** 39]],
+    ['backing_file_offset', 8, 8, [4097, 2 ** 39]],
+  ] as const)('%s', async (_, at, width, values) => {
+    for (const value of values) {
+      const file = image.bytes.slice();
+      put(file, at, width, value);
+      const outcome = await handle(file, TERABYTE);
+      expectAnswer(outcome);
+      expect(outcome.open, `${value}`).not.toBe('opened');
+    }
+  });
+});
+
+describe('a chain', () => {
+  test('that never ends is refused', async () => {
+    const { bytes } = overlayImage();
+    let asked = 0;
+    const resolve = async () => {
+      asked++;
+      return { source: bytes, format: 'qcow2' as const };
+    };
+    const open = Qcow2Image.open(bytes, { resolve });
+    await expect(open).rejects.toSatisfy((error) => isQcow2Error(error, 'corrupt', 'unsupported'));
+    expect(asked).toBeLessThanOrEqual(16);
+  });
+
+  test('whose base is broken is refused', async () => {
+    const base = plainImage().bytes;
+    put(base, 36, 4, 0xffff_ffff);
+    const resolve = async () => ({ source: base, format: 'qcow2' as const });
+    await expect(Qcow2Image.open(overlayImage().bytes, { resolve })).rejects.toSatisfy((error) => isQcow2Error(error));
+  });
+
+  test('whose base is no image although it should be is refused', async () => {
+    const resolve = async () => ({ source: new Uint8Array(4096), format: 'qcow2' as const });
+    await expect(Qcow2Image.open(overlayImage().bytes, { resolve })).rejects.toMatchObject({ code: 'not-qcow2' });
+  });
 });
 
 describe('the name of a backing file', () => {
