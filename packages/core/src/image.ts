@@ -18,6 +18,7 @@ import type {
   Resolved,
   SnapshotInfo,
 } from './options.js';
+import { ExtentIterator } from './verbs/extents.js';
 import { imageInfo } from './verbs/info.js';
 import { readableOf } from './verbs/readable.js';
 
@@ -124,14 +125,13 @@ export class Qcow2Image implements Disk {
    * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, `closed`, and what the source throws; RangeError for a range that
    *   is none; the signal's reason when it aborts.
    */
-  async *map(range?: Range, options?: OperationOptions): AsyncGenerator<Extent, void, undefined> {
-    this.#alive();
-    const { start, end } = this.#range(range);
-    const { mapBatches } = await import('./verbs/map.js');
-    for await (const batch of mapBatches(this.#opened.layer, start, end, options)) {
+  map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
+    return new ExtentIterator(async () => {
       this.#alive();
-      yield* batch;
-    }
+      const { start, end } = this.#range(range);
+      const { mapBatches } = await import('./verbs/map.js');
+      return mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
+    });
   }
 
   /**
@@ -143,7 +143,7 @@ export class Qcow2Image implements Disk {
     this.#alive();
     this.#inside(offset, 0);
     const { seekData } = await import('./verbs/seek.js');
-    return seekData(this.#opened.layer, offset);
+    return seekData(this.#opened.layer, offset, () => this.#alive());
   }
 
   /**
@@ -155,7 +155,7 @@ export class Qcow2Image implements Disk {
     this.#alive();
     this.#inside(offset, 0);
     const { seekHole } = await import('./verbs/seek.js');
-    return seekHole(this.#opened.layer, offset);
+    return seekHole(this.#opened.layer, offset, () => this.#alive());
   }
 
   /**

@@ -12,7 +12,8 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_ENTRIES = 65_536;
 
 /**
- * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch.
+ * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch. `alive` throws when the
+ * image is no longer open.
  *
  * @throws {@link Qcow2Error} `corrupt`, and what the sources throw; the signal's reason when it aborts.
  */
@@ -20,12 +21,14 @@ export async function* mapBatches(
   layer: Layer,
   start: number,
   end: number,
+  alive: () => void,
   options?: OperationOptions,
 ): AsyncGenerator<Extent[], void, undefined> {
   const progress = progressOf(options, 'map', end - start);
   // The last extent is held back, since the next batch may carry it on.
   let held: Extent[] = [];
   for await (const batch of layerBatches(layer, start, end, options?.signal)) {
+    alive();
     for (const extent of batch) appendExtent(held, extent);
     const last = held.pop();
     if (held.length > 0) yield held;
