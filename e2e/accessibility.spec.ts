@@ -1,6 +1,6 @@
 /** What everybody must be able to do: axe in both themes, narrow windows, the keyboard alone. */
 import { join } from 'node:path';
-import AxeBuilder from '@axe-core/playwright';
+import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { drop, expect, launchProfile, mapLoaded, test } from './fixtures.js';
 

@@ -11,9 +11,21 @@ export function engine(): Promise<Store> {
   return current;
 }
 
-/** Looks at an error of the store's: after one that says that the worker is gone, the next file gets a new one. */
-export function noticeError(error: unknown): void {
-  if (isQcow2Error(error, 'failed', 'closed')) dropEngine();
+/** Does some work with the store; once more with a new one when the worker turns out to have died before or meanwhile. */
+export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise<T> {
+  try {
+    return await work(await engine());
+  } catch (error) {
+    if (!noticeError(error)) throw error;
+    return work(await engine());
+  }
+}
+
+/** Looks at an error: after one that says that the worker is gone, the next file gets a new one. Whether it says so. */
+export function noticeError(error: unknown): boolean {
+  const isGone = isQcow2Error(error, 'failed');
+  if (isGone) dropEngine();
+  return isGone;
 }
 
 function dropEngine(): void {

@@ -4,7 +4,7 @@ import { isQcow2Error } from 'qcow2';
 import type { OpfsImage, Store } from 'qcow2-opfs';
 import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
 import { Download } from './download.js';
-import { engine, noticeError } from './engine.js';
+import { noticeError, withEngine } from './engine.js';
 import { MapLoad } from './map-load.js';
 import { mapSummary } from './map-words.js';
 import { describe, type Problem } from './problem.js';
@@ -61,6 +61,12 @@ export async function supply(missing: Missing, file: File): Promise<void> {
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
 }
 
+/** Shows what went wrong with the file of that name. */
+export function report(error: unknown, name: string): void {
+  noticeError(error);
+  problem.value = describe(error, name);
+}
+
 /** Closes the image and shows the empty page. */
 export function closeImage(): void {
   running?.abort();
@@ -79,7 +85,7 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
   running = abort;
   opening.value = name;
   try {
-    const next = await work(await engine(), abort.signal);
+    const next = await withEngine((store) => work(store, abort.signal));
     if (abort.signal.aborted) {
       await next.image.close();
       return;
@@ -89,9 +95,7 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
     announcement.value = `${next.file.name} is open.`;
     void loadMap(next);
   } catch (error) {
-    if (abort.signal.aborted) return;
-    noticeError(error);
-    problem.value = describe(error, name);
+    if (!abort.signal.aborted) report(error, name);
   } finally {
     if (running === abort) opening.value = null;
   }

@@ -3,7 +3,6 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { Extent } from 'qcow2';
-import { noticeError } from '../engine.js';
 import { KIND_WORDS, kindOf } from '../kind.js';
 import type { MapLoad } from '../map-load.js';
 import { formatCount, formatNumberOf, formatOffset, formatSize } from '../size.js';
@@ -11,11 +10,13 @@ import { Swatch } from './map-legend.js';
 
 interface ExtentTableProps {
   readonly map: MapLoad;
+  /** A page could not be read. */
+  readonly onError: (error: unknown) => void;
   /** What a layer of the chain is called, by its depth. */
   readonly layerName: (depth: number) => string;
 }
 
-export function ExtentTable({ map, layerName }: ExtentTableProps): JSX.Element {
+export function ExtentTable({ map, onError, layerName }: ExtentTableProps): JSX.Element {
   const { pages, page, version } = map;
   void version.value;
   const rows = useSignal<readonly Extent[]>([]);
@@ -29,7 +30,7 @@ export function ExtentTable({ map, layerName }: ExtentTableProps): JSX.Element {
         rows.value = extents;
       },
       (error: unknown) => {
-        if (!abort.signal.aborted) noticeError(error);
+        if (!abort.signal.aborted) onError(error);
       },
     );
     return () => abort.abort();

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { baseName } from '../chain.js';
 import { mapSummary } from '../map-words.js';
 import { describe } from '../problem.js';
-import type { Opened } from '../session.js';
+import { type Opened, report } from '../session.js';
 import { formatShare, formatSize } from '../size.js';
 import { Card } from './card.js';
 import { ExtentTable } from './extent-table.js';
@@ -35,7 +35,7 @@ export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
       />
       <div class="map-below">
         <MapLegend map={map} />
-        <ExtentTable map={map} layerName={layerName} />
+        <ExtentTable map={map} layerName={layerName} onError={(error) => report(error, file.name)} />
       </div>
       {typeof map.state.value === 'object' && <ProblemNotice problem={describe(map.state.value.failed, file.name)} />}
     </Card>
