@@ -12,8 +12,9 @@ const PNPM = 'pnpm@12.21.0';
  * @param {{ cwd?: string }} [options]
  */
 export function pnpm(args, options) {
+  // A version is exact, so what is in the cache is it: without a network, too.
   // CI: pnpm asks nothing, which it cannot do without a terminal.
-  return run('npx', ['--yes', PNPM, ...args], { ...options, env: { CI: 'true' } });
+  return run('npx', ['--yes', '--prefer-offline', PNPM, ...args], { ...options, env: { CI: 'true' } });
 }
 
 /** Installs exactly what the lockfile names. */
