@@ -1,6 +1,6 @@
 /** Owns the sound images that hostile tests break: small, with every structure that can be broken. */
 import { deflateRawSync } from 'node:zlib';
-import { put } from '../support/big-endian.js';
+import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type HeaderExtension } from '../support/image-builder.js';
 
 /** Types of the header extensions (spec: "Header extensions"). */
@@ -12,8 +12,9 @@ export const EXTENSION = {
   unknown: 0x0badf00d,
 } as const;
 
-/** Where the bitmap directory of {@link richImage} stands: guest cluster 12 holds it, and nothing else refers to it. */
+/** The guest clusters that the bitmap directory of {@link richImage} and its bitmap's table lie in; the guest sees them too. */
 const DIRECTORY_CLUSTER = 12;
+const BITMAP_TABLE_CLUSTER = 13;
 
 /** A cluster of bytes that no other cluster has, half of it easy to compress. */
 export function pattern(size: number, seed: number): Uint8Array {
@@ -36,9 +37,10 @@ export function everyKind(size: number): Map<number, Cell> {
   ]);
 }
 
-/** A directory of one bitmap whose table is nowhere: the table is not read when an image is opened. */
-function bitmapDirectory(): Uint8Array {
+/** A directory of one bitmap. */
+function bitmapDirectory(tableAt: number): Uint8Array {
   const bytes = new Uint8Array(32);
+  put(bytes, 0, 8, tableAt);
   put(bytes, 8, 4, 1); // entries of its table
   put(bytes, 12, 4, 2); // flags: auto
   put(bytes, 16, 1, 1); // type: dirty tracking
@@ -65,10 +67,11 @@ function featureNames(): HeaderExtension {
 
 /** Version 3, clusters of 4 KiB, with snapshots, a bitmap and an extension that nobody knows. */
 export function richImage(): BuiltImage {
-  const clusters = everyKind(4096);
-  clusters.set(DIRECTORY_CLUSTER, { kind: 'data', bytes: bitmapDirectory() });
-  const build = (directoryAt: number): BuiltImage =>
-    buildImage({
+  const build = (directoryAt: number, tableAt: number): BuiltImage => {
+    const clusters = everyKind(4096);
+    clusters.set(DIRECTORY_CLUSTER, { kind: 'data', bytes: bitmapDirectory(tableAt) });
+    clusters.set(BITMAP_TABLE_CLUSTER, { kind: 'data', bytes: new Uint8Array(4096) });
+    return buildImage({
       clusterBits: 12,
       size: 16 * 4096,
       autoclear: 1n,
@@ -79,9 +82,12 @@ export function richImage(): BuiltImage {
         { id: '2', name: 'two', dateSec: 1_700_000_001 },
       ],
     });
-  const first = build(0);
-  const entry = new DataView(first.bytes.buffer).getBigUint64(first.entryAt(DIRECTORY_CLUSTER));
-  return build(Number(entry & 0x00ff_ffff_ffff_fe00n));
+  };
+  // the first build says where the clusters come to lie
+  const first = build(0, 0);
+  const hostOf = (cluster: number): number =>
+    Number(get(first.bytes, first.entryAt(cluster), 8) & 0x00ff_ffff_ffff_fe00n);
+  return build(hostOf(DIRECTORY_CLUSTER), hostOf(BITMAP_TABLE_CLUSTER));
 }
 
 /** Version 3, nothing but a header, tables and clusters of 4 KiB: it names no file, and no field is for show. */

@@ -33,7 +33,7 @@ export interface SnapshotPlan {
   readonly extra?: Uint8Array;
 }
 
-/** The image to build. Everything has the default that `qemu-img create` has, but the size, which is one L2 table's worth or 1 MiB. */
+/** The image to build. What is left out is as `qemu-img create` has it; the size is then 1 MiB, or less where one L2 table maps less. */
 export interface ImagePlan {
   readonly version?: 2 | 3;
   readonly clusterBits?: number;
@@ -143,6 +143,7 @@ class Cells {
     const sectors = Math.floor((at + payload.length - 1) / SECTOR) - Math.floor(at / SECTOR);
     layout.refer(at - (at % SECTOR), (sectors + 1) * SECTOR, 1 + this.shares);
     this.packAt += payload.length;
+    if (sectors >= layout.clusterSize / 256) throw new RangeError('the stream is longer than an entry can say');
     const offsetBits = BigInt(62 - (Math.log2(layout.clusterSize) - 8));
     return COMPRESSED | (BigInt(sectors) << offsetBits) | BigInt(at);
   }
