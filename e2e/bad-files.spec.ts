@@ -30,7 +30,18 @@ for (const { name, bytes, says, code } of CASES) {
 
 test('an image that is cut off within its header is refused', async ({ page, images }) => {
   await drop(page, await images.truncated(60));
-  await expect(page.getByRole('alert').getByText('truncated.qcow2 is damaged.')).toBeVisible();
+  await expect(page.getByRole('alert').getByText('cut-at-60.qcow2 is damaged.')).toBeVisible();
+});
+
+test('an image whose data is cut off opens, and its download says what is missing', async ({ page, images }) => {
+  await page.evaluate(() => {
+    Object.assign(window, { showSaveFilePicker: undefined });
+  });
+  await drop(page, await images.truncated(6 * 2 ** 20));
+  await mapLoaded(page);
+  await page.getByRole('button', { name: 'Download as raw' }).click();
+  await expect(page.getByRole('alert').getByText(`cut-at-${6 * 2 ** 20}.qcow2 is damaged.`)).toBeVisible();
+  await expect(page.getByRole('alert')).toContainText('the file ends at 0x600000');
 });
 
 test('the page stays usable: the open image stays, and a good one opens after a bad one', async ({ page, images }) => {

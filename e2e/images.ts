@@ -120,7 +120,7 @@ export class Images {
 
   /** The first bytes of an image: a download that stopped early. */
   truncated(length: number): Promise<string> {
-    return this.#make('truncated.qcow2', async (path) => {
+    return this.#make(`cut-at-${length}.qcow2`, async (path) => {
       const source = await open(await this.plain());
       try {
         const head = Buffer.alloc(length);

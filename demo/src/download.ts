@@ -32,11 +32,13 @@ export class Download {
   readonly fileName: string;
   pace: Pace = new Pace(0);
   readonly #image: OpfsImage;
+  readonly #imageName: string;
   #abort: AbortController | null = null;
   #startedAt = 0;
 
   constructor(image: OpfsImage, imageName: string) {
     this.#image = image;
+    this.#imageName = imageName;
     this.fileName = `${imageName.replace(/\.(qcow2?|img)$/i, '')}.raw`;
   }
 
@@ -61,7 +63,7 @@ export class Download {
         return;
       }
       noticeError(error);
-      this.state.value = { step: 'refused', problem: describeDownload(error, this.fileName) };
+      this.state.value = { step: 'refused', problem: describeDownload(error, this.#imageName) };
     }
   }
 

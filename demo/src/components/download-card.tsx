@@ -53,7 +53,9 @@ export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Eleme
 function sizeSentence({ download, map, missing }: Opened): string {
   const whole = `${formatSize(download.total)} file`;
   if (map.state.value !== 'complete' || missing.length > 0) return `${whole}.`;
-  return `${whole}; ${formatSize(map.allocation.stored)} of it data, the rest zeros.`;
+  const { stored, size } = map.allocation;
+  if (stored === size) return `${whole}, all of it data.`;
+  return `${whole}; ${formatSize(stored)} of it data, the rest zeros.`;
 }
 
 function DownloadProgress({ download, state }: { download: Download; state: DownloadState }): JSX.Element | null {

@@ -77,7 +77,7 @@ function Tiles({ opened }: { readonly opened: Opened }): JSX.Element {
   const { info } = opened.image;
   const { allocation, state, version } = opened.map;
   void version.value;
-  const stored = state.value === 'complete' ? formatSize(allocation.stored) : '…';
+  const stored = state.value === 'complete' ? formatSize(allocation.stored) : 'Not known yet';
   return (
     <dl class="tiles">
       <SizeTile name="Disk size" bytes={info.virtualSize} />

@@ -46,6 +46,13 @@ export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
 function MapSummary({ opened }: { readonly opened: Opened }): JSX.Element {
   const { allocation, state, version } = opened.map;
   void version.value;
+  if (typeof state.value === 'object') {
+    return (
+      <p class="summary">
+        The map could be read up to {formatSize(allocation.mapped)} of {formatSize(allocation.size)}.
+      </p>
+    );
+  }
   const scale = `A cell is ${formatSize(allocation.cellSize)} of the disk.`;
   return (
     <p class="summary">
