@@ -62,11 +62,11 @@ async function sequential(page, name, rounds) {
   const bytes = Math.min(SEQUENTIAL, SIZES[name]);
   const offsets = inOrder(bytes, MiB);
   const ours = inPage(page, name, 'engine', offsets, MiB);
-  const times = await takeTurns({ ours, peer: convert(name) }, rounds);
+  const times = await takeTurns({ ours, peer: await convert(name) }, rounds);
   return {
-    ...{ where: WHERE, name: `sequential 1 MiB, ${name}`, ours: times.ours, bytes, reads: offsets.length },
+    ...{ where: WHERE, name: `sequential 1024 KiB, ${name}`, ours: times.ours, bytes, reads: offsets.length },
     ...(await countCalls(page, name, ours)),
-    peer: { seconds: (times.peer * bytes) / SIZES[name] },
+    peer: { seconds: times.peer.map((seconds) => (seconds * bytes) / SIZES[name]) },
   };
 }
 

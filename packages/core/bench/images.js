@@ -12,12 +12,14 @@ const MiB = 1024 * KiB;
 export const CLUSTER = 64 * KiB;
 /** Virtual size of the images that are read as they are, all of it data: time is spent on bytes, not on skipping holes. */
 export const SIZE = 512 * MiB;
+/** Virtual size of the image that is half holes. */
+export const HALF_SIZE = 2 * SIZE;
 /** Virtual size of the compressed image: inflating is some twenty times as slow. */
 export const COMPRESSED_SIZE = 64 * MiB;
 
 const cache = fileURLToPath(new URL('./.cache/', import.meta.url));
 /** Changes when what is made changes. */
-const folder = join(cache, 'images-1');
+const folder = join(cache, 'images-2');
 
 /**
  * Runs one of QEMU's tools in the folder of the images; answers what it prints.
@@ -67,6 +69,16 @@ function makeImages(here) {
   img('create', '-q', '-f', 'qcow2', 'fragmented.qcow2', String(SIZE));
   const writes = scattered(SIZE / CLUSTER).map((i) => `write -q -P ${i % 256} ${i * CLUSTER} ${CLUSTER}\n`);
   qemu('qemu-io', ['-f', 'qcow2', 'fragmented.qcow2'], writes.join(''), here);
+
+  // runs of 1 to 32 clusters, data and holes in turn
+  img('create', '-q', '-f', 'qcow2', 'half.qcow2', String(HALF_SIZE));
+  const data = [];
+  for (let at = 0, run = 0; at < HALF_SIZE; run++) {
+    const length = Math.min(HALF_SIZE - at, 2 * CLUSTER * (1 + ((run * 7) % 16)));
+    data.push(`write -q -P ${run % 256} ${at} ${length / 2}\n`);
+    at += length;
+  }
+  qemu('qemu-io', ['-f', 'qcow2', 'half.qcow2'], data.join(''), here);
 
   // every fourth cluster lies in the overlay
   img('create', '-q', '-f', 'qcow2', '-b', 'plain.qcow2', '-F', 'qcow2', 'overlay.qcow2');

@@ -13,7 +13,7 @@
  * @template {string} Name
  * @param {Record<Name, Contender>} contenders
  * @param {number} rounds
- * @returns {Promise<Record<Name, number>>} the median seconds of each
+ * @returns {Promise<Record<Name, number[]>>} the seconds of each, by round
  */
 export async function takeTurns(contenders, rounds) {
   const names = /** @type {Name[]} */ (Object.keys(contenders));
@@ -24,18 +24,7 @@ export async function takeTurns(contenders, rounds) {
       if (round > 0) times.get(name)?.push(seconds);
     }
   }
-  const medians = names.map((name) => [name, median(times.get(name) ?? [])]);
-  return Object.fromEntries(medians);
-}
-
-/**
- * @param {readonly number[]} values
- * @returns {number}
- */
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return Object.fromEntries(times);
 }
 
 /**

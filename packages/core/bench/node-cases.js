@@ -101,18 +101,19 @@ async function countCalls(image, turn) {
  * @param {string} folder
  * @param {Name} name
  * @param {number} rounds
+ * @param {number} [length]
  * @returns {Promise<Result>}
  */
-function sequential(folder, name, rounds) {
+function sequential(folder, name, rounds, length = MiB) {
   return withImage(folder, name, async (image) => {
-    const offsets = inOrder(SIZES[name], MiB);
-    const ours = engine(image, offsets, MiB);
-    const times = await takeTurns({ ours, peer: convert(name) }, rounds);
-    const goal = name === 'plain' ? { goal: 1.5 } : {};
+    const offsets = inOrder(SIZES[name], length);
+    const ours = engine(image, offsets, length);
+    const times = await takeTurns({ ours, peer: await convert(name) }, rounds);
+    const goal = name === 'plain' || name === 'half' ? { goal: 1.5 } : {};
     return {
       ...{
         where: WHERE,
-        name: `sequential 1 MiB, ${name}`,
+        name: `sequential ${length / KiB} KiB, ${name}`,
         ours: times.ours,
         bytes: SIZES[name],
         reads: offsets.length,
@@ -196,6 +197,8 @@ function ofSize(length, count) {
 export async function nodeCases(folder, rounds) {
   return [
     await sequential(folder, 'plain', rounds),
+    await sequential(folder, 'plain', rounds, 256 * KiB),
+    await sequential(folder, 'half', rounds),
     await sequential(folder, 'fragmented', rounds),
     await sequential(folder, 'overlay', rounds),
     await sequential(folder, 'compressed', rounds),

@@ -1,19 +1,19 @@
 /** Owns the table of results. */
 
 /**
- * One case. `ours` is in seconds; a ratio to a peer is how many times as fast we are, a ratio to the raw calls how many times
- * as long we take.
+ * One case. Times are in seconds, by round; a ratio to a peer is how many times as fast we are, a ratio to the raw calls how
+ * many times as long we take.
  *
  * @typedef {object} Result
  * @property {string} where
  * @property {string} name
- * @property {number} ours
+ * @property {readonly number[]} ours
  * @property {number} bytes that were read in that time
  * @property {number} reads requests of ours in that time
  * @property {number} calls of the device's `read` in that time
- * @property {number} [transfers] contiguous runs in those calls
- * @property {{ seconds: number, goal?: number }} [peer] the same work by qemu-img
- * @property {{ seconds: number, goal?: number }} [raw] the same bytes by bare device calls
+ * @property {number} transfers contiguous runs in those calls
+ * @property {{ seconds: readonly number[], goal?: number }} [peer] the same work by qemu-img
+ * @property {{ seconds: readonly number[], goal?: number }} [raw] the same bytes by bare device calls
  */
 
 const COLUMNS = [
@@ -44,22 +44,46 @@ function verdict(ratio, goal, kind) {
   return `${kind === 'least' ? '>=' : '<='} ${goal} ${met ? 'met' : 'MISSED'}`;
 }
 
+/**
+ * @param {readonly number[]} values
+ * @returns {number}
+ */
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * How many times as long one took as the other: the median of the rounds, whose two turns had the machine in the same mood, and
+ * in brackets the best turn of the one to the best of the other, which is what an idle machine would say.
+ *
+ * @param {readonly number[]} slow
+ * @param {readonly number[]} fast
+ */
+function compare(slow, fast) {
+  const typical = median(slow.map((seconds, round) => seconds / fast[round]));
+  const best = Math.min(...slow) / Math.min(...fast);
+  return { typical, text: `${short(typical)} (${short(best)})` };
+}
+
 /** @param {Result} result */
 function row({ where, name, ours, bytes, reads, calls, transfers, peer, raw }) {
-  const faster = peer && peer.seconds / ours;
-  const longer = raw && ours / raw.seconds;
+  const time = median(ours);
+  const faster = peer && compare(peer.seconds, ours);
+  const longer = raw && compare(ours, raw.seconds);
   return [
     where,
     name,
-    `${short(ours * 1000)} ms`,
-    short(bytes / ours / 1e6),
-    short(reads / ours),
+    `${short(time * 1000)} ms`,
+    short(bytes / time / 1e6),
+    short(reads / time),
     short(calls / reads),
-    transfers === undefined ? '' : short(transfers / reads),
-    faster === undefined ? '' : short(faster),
-    faster === undefined ? '' : verdict(faster, peer?.goal, 'least'),
-    longer === undefined ? '' : short(longer),
-    longer === undefined ? '' : verdict(longer, raw?.goal, 'most'),
+    short(transfers / reads),
+    faster?.text ?? '',
+    faster ? verdict(faster.typical, peer?.goal, 'least') : '',
+    longer?.text ?? '',
+    longer ? verdict(longer.typical, raw?.goal, 'most') : '',
   ];
 }
 
