@@ -6,26 +6,41 @@ import { fileURLToPath } from 'node:url';
 /** The root of the repository, with a separator at its end. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** @type {Set<import('node:child_process').ChildProcess>} */
-const running = new Set();
+const windows = process.platform === 'win32';
 
 /**
- * Runs a program in the root of the repository, with its output shown. Resolves when it ends with status 0.
+ * What runs now, and the signal that makes it clean up behind itself.
+ *
+ * @type {Map<import('node:child_process').ChildProcess, NodeJS.Signals>}
+ */
+const running = new Map();
+
+/**
+ * @typedef {object} RunOptions
+ * @property {string} [cwd] default: the root of the repository
+ * @property {Record<string, string>} [env] added to this process's own
+ * @property {NodeJS.Signals} [stopWith] default: SIGTERM
+ */
+
+/**
+ * Runs a program with its output shown. Resolves when it ends with status 0.
  *
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: Record<string, string> }} [options]
+ * @param {RunOptions} [options]
  * @returns {Promise<void>}
  */
-export function run(program, args, { cwd = root, env = {} } = {}) {
+export function run(program, args, { cwd = root, env = {}, stopWith = 'SIGTERM' } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit'],
-      shell: process.platform === 'win32', // npx and the programs of node_modules are .cmd files there
+      // A group of its own: it and all it started get one signal, from us, and not another from the terminal.
+      detached: !windows,
+      shell: windows, // npx and the programs of node_modules are .cmd files there
     });
-    running.add(child);
+    running.set(child, stopWith);
     child.once('error', (cause) => {
       running.delete(child);
       reject(new Error(`${program} cannot be run: ${cause.message}`, { cause }));
@@ -43,13 +58,14 @@ export function run(program, args, { cwd = root, env = {} } = {}) {
  *
  * @param {string} name
  * @param {readonly string[]} args
+ * @param {RunOptions} [options]
  */
-export function runTool(name, args) {
-  return run(`${root}node_modules/.bin/${name}`, args);
+export function runTool(name, args, options) {
+  return run(`${root}node_modules/.bin/${name}`, args, options);
 }
 
 /**
- * When this process is told to end, passes the signal on to whatever runs, calls `cleanUp`, and ends.
+ * When this process is told to end, stops whatever runs, calls `cleanUp`, and ends. When told again, it waits for nothing.
  *
  * @param {() => Promise<void> | void} [cleanUp]
  */
@@ -57,15 +73,28 @@ export function endOnSignals(cleanUp) {
   let ending = false;
   /** @param {'SIGINT' | 'SIGTERM' | 'SIGHUP'} signal */
   const end = async (signal) => {
-    if (ending) return;
-    ending = true;
-    const ends = [...running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
-    for (const child of running) child.kill(signal);
-    await Promise.all([...ends, cleanUp?.()]);
+    const ends = [...running].map(([child, stopWith]) => stop(child, ending ? 'SIGKILL' : stopWith));
+    if (!ending) {
+      ending = true;
+      await Promise.all([...ends, cleanUp?.()]);
+    }
     process.exit(128 + constants.signals[signal]);
   };
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, end);
   endWithNpm(() => end('SIGTERM'));
+}
+
+/**
+ * Sends a signal to a program and all it started; resolves when it has ended.
+ *
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {NodeJS.Signals} signal
+ */
+function stop(child, signal) {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  if (windows || child.pid === undefined) child.kill(signal);
+  else process.kill(-child.pid, signal);
+  return ended;
 }
 
 /**
@@ -77,5 +106,9 @@ export function endOnSignals(cleanUp) {
 function endWithNpm(end) {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;
-  setInterval(() => process.ppid !== parent && end(), 500).unref();
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    end();
+  }, 500).unref();
 }

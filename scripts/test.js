@@ -27,8 +27,8 @@ const STAGES = [
   { name: 'docs', run: () => script('check-docs.js') },
   { name: 'build', run: () => script('build.js') },
   { name: 'unit', run: unit, report: 'unit.json' },
-  { name: 'packed', run: packed, report: 'packed.json' },
-  { name: 'e2e', run: () => runTool('playwright', ['test']), report: 'e2e.json' },
+  { name: 'packed', run: () => playwright('e2e/packed/playwright.config.ts'), report: 'packed.json' },
+  { name: 'e2e', run: () => playwright('playwright.config.ts'), report: 'e2e.json' },
 ];
 
 function lint() {
@@ -46,8 +46,9 @@ function unit() {
   ]);
 }
 
-function packed() {
-  return runTool('playwright', ['test', '--config', 'e2e/packed/playwright.config.ts']);
+/** @param {string} config */
+function playwright(config) {
+  return runTool('playwright', ['test', '--config', config], { stopWith: 'SIGINT' }); // else its web server stays
 }
 
 /** @param {string} name */
