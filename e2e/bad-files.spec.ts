@@ -51,6 +51,7 @@ test('the page stays usable: the open image stays, and a good one opens after a 
   await expect(page.getByRole('alert')).toContainText('letter.txt is not a qcow2 image');
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
   await page.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(page.getByRole('main')).toBeFocused();
   await expect(page.getByRole('alert')).toHaveCount(0);
   await drop(page, await images.file('letter.txt', ''));
   await expect(page.getByRole('alert')).toBeVisible();

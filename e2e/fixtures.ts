@@ -74,6 +74,7 @@ interface WorkerFixtures {
   readonly profile: Profile;
 }
 
+/** Playwright's `test`, with a page in a profile on disk, and images. A page that lets an error escape fails its test. */
 export const test = base.extend<{ page: Page }, WorkerFixtures>({
   folder: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's dependencies from this pattern

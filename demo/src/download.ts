@@ -28,14 +28,18 @@ const URL_LIFETIME = 60_000;
 
 /** The download of one image; a second one can be started when the first has ended. */
 export class Download {
+  /** What it is doing. */
   readonly state: Signal<DownloadState> = signal<DownloadState>({ step: 'idle' });
+  /** What the file will be called. */
   readonly fileName: string;
+  /** How fast the running one goes. */
   pace: Pace = new Pace(0);
   readonly #image: OpfsImage;
   readonly #imageName: string;
   #abort: AbortController | null = null;
   #startedAt = 0;
 
+  /** Of an image, from a file of that name. */
   constructor(image: OpfsImage, imageName: string) {
     this.#image = image;
     this.#imageName = imageName;

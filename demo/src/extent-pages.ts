@@ -11,6 +11,7 @@ export class ExtentPages {
   #count = 0;
   #end = 0;
 
+  /** For the extents of a disk, which `add` is told one by one. */
   constructor(disk: Disk) {
     this.#disk = disk;
   }
@@ -27,6 +28,7 @@ export class ExtentPages {
     return this.#count;
   }
 
+  /** How many pages the extents noted so far fill, the last perhaps not wholly. */
   get pageCount(): number {
     return this.#starts.length;
   }

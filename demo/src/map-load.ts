@@ -12,8 +12,11 @@ const REPAINT = 50;
 
 /** The map of one image, while it loads and after. */
 export class MapLoad {
+  /** The cells. */
   readonly allocation: Allocation;
+  /** The extents, by page. */
   readonly pages: ExtentPages;
+  /** How far loading is. */
   readonly state: Signal<MapState> = signal<MapState>('loading');
   /** Rises whenever there is more to paint; the cells themselves are not signals, there are too many. */
   readonly version: Signal<number> = signal(0);
@@ -22,6 +25,7 @@ export class MapLoad {
   /** The page of the extent table that is shown. */
   readonly page: Signal<number> = signal(0);
 
+  /** For a disk whose map is still to be read, by `run`. */
   constructor(disk: Disk) {
     this.allocation = new Allocation(disk.size, disk.info.subclusterSize);
     this.pages = new ExtentPages(disk);

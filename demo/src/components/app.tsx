@@ -8,8 +8,10 @@ import { Logo } from './logo.js';
 import { ProblemNotice } from './problem-notice.js';
 import { Welcome } from './welcome.js';
 
+/** The whole page. */
 export function App(): JSX.Element {
   const now = opened.value;
+  const main = useRef<HTMLElement>(null);
   const notice = useRef<HTMLDivElement>(null);
   useEffect(() => {
     document.title = now ? `${now.file.name}: qcow2` : 'qcow2: see inside a virtual disk';
@@ -23,13 +25,14 @@ export function App(): JSX.Element {
         </p>
         <p class="soft">Nothing leaves your computer</p>
       </header>
-      <main>
+      <main ref={main} tabIndex={-1}>
         <div ref={notice}>
           {problem.value && (
             <ProblemNotice
               problem={problem.value}
               onDismiss={() => {
                 problem.value = null;
+                main.current?.focus(); // its button is gone, and with it the focus
               }}
             />
           )}

@@ -8,6 +8,7 @@ interface CardProps {
   readonly children: ComponentChildren;
 }
 
+/** A section with a heading; screen readers list it as a region of that name. */
 export function Card({ title, class: extra = '', children }: CardProps): JSX.Element {
   const id = useId();
   return (

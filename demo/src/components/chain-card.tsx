@@ -6,6 +6,7 @@ import type { Opened } from '../session.js';
 import { formatSize } from '../size.js';
 import { Card } from './card.js';
 
+/** The files of the chain, the opened one first, and which of them are not here. */
 export function ChainCard({ opened }: { readonly opened: Opened }): JSX.Element {
   const { chain } = opened.image.info;
   return (

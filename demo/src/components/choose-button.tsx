@@ -10,6 +10,7 @@ interface ChooseButtonProps {
   readonly children: ComponentChildren;
 }
 
+/** A button that opens the file picker and hands over what was chosen, at least one file. */
 export function ChooseButton({ onFiles, multiple = true, kind = 'plain', children }: ChooseButtonProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const take = (event: TargetedEvent<HTMLInputElement>): void => {

@@ -1,5 +1,6 @@
 /** Owns the download's controls: what the file will be, progress in numbers, cancel, and how it ended. */
 import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
 import type { Download, DownloadState, Route } from '../download.js';
 import { formatDuration } from '../pace.js';
 import type { Opened } from '../session.js';
@@ -13,12 +14,14 @@ const DONE: Readonly<Record<Route, string>> = {
   memory: 'was handed to the browser, which puts it with your downloads',
 };
 
+/** The section of the download, in whichever state it is. */
 export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Element {
   const { download, map, missing } = opened;
   void map.version.value; // the amount of data is known better with every extent
   const state = download.state.value;
   const busy = state.step === 'running' || state.step === 'asking';
   const blocked = missing.length > 0;
+  const button = useRef<HTMLButtonElement>(null);
   return (
     <Card title="Take it away" class="download">
       <div class="download-row">
@@ -32,6 +35,7 @@ export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Eleme
           </button>
         ) : (
           <button
+            ref={button}
             type="button"
             class="button primary"
             aria-disabled={busy || blocked}
@@ -41,7 +45,14 @@ export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Eleme
           </button>
         )}
       </div>
-      <DownloadProgress download={download} state={state} />
+      <DownloadProgress
+        download={download}
+        state={state}
+        onFree={async () => {
+          await download.freeSpace();
+          button.current?.focus(); // the pressed one is gone
+        }}
+      />
       <p class="visually-hidden" role="status">
         {spoken(state, download)}
       </p>
@@ -58,7 +69,13 @@ function sizeSentence({ download, map, missing }: Opened): string {
   return `${whole}; ${formatSize(stored)} of it data, the rest zeros.`;
 }
 
-function DownloadProgress({ download, state }: { download: Download; state: DownloadState }): JSX.Element | null {
+interface DownloadProgressProps {
+  readonly download: Download;
+  readonly state: DownloadState;
+  readonly onFree: () => void;
+}
+
+function DownloadProgress({ download, state, onFree }: DownloadProgressProps): JSX.Element | null {
   switch (state.step) {
     case 'idle':
       return null;
@@ -71,7 +88,7 @@ function DownloadProgress({ download, state }: { download: Download; state: Down
     case 'running':
       return <RunningDownload download={download} done={state.done} total={state.total} />;
     case 'finished':
-      return <FinishedDownload download={download} route={state.route} seconds={state.seconds} />;
+      return <FinishedDownload download={download} route={state.route} seconds={state.seconds} onFree={onFree} />;
   }
 }
 
@@ -92,8 +109,14 @@ function RunningDownload({ download, done, total }: { download: Download; done: 
   );
 }
 
-function FinishedDownload(props: { download: Download; route: Route; seconds: number }): JSX.Element {
-  const { download, route, seconds } = props;
+interface FinishedDownloadProps {
+  readonly download: Download;
+  readonly route: Route;
+  readonly seconds: number;
+  readonly onFree: () => void;
+}
+
+function FinishedDownload({ download, route, seconds, onFree }: FinishedDownloadProps): JSX.Element {
   return (
     <div class="progress">
       <p>
@@ -106,7 +129,7 @@ function FinishedDownload(props: { download: Download; route: Route; seconds: nu
             A temporary copy of {formatSize(download.total)} stays in the browser until you leave. Free it when the
             download has ended.
           </span>
-          <button type="button" class="button plain small" onClick={() => download.freeSpace()}>
+          <button type="button" class="button plain small" onClick={onFree}>
             Free the space
           </button>
         </p>

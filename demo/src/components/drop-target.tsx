@@ -5,6 +5,7 @@ import { useEffect } from 'preact/hooks';
 
 const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
 
+/** Takes what is dropped anywhere on the window; shows nothing until files are dragged over it. */
 export function DropTarget({ onFiles }: { readonly onFiles: (files: File[]) => void }): JSX.Element | null {
   const over = useSignal(false);
   useEffect(() => {

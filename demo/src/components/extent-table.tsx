@@ -16,6 +16,7 @@ interface ExtentTableProps {
   readonly layerName: (depth: number) => string;
 }
 
+/** The page of extents that `map.page` says, with a pager. */
 export function ExtentTable({ map, onError, layerName }: ExtentTableProps): JSX.Element {
   const { pages, page, version } = map;
   void version.value;

@@ -4,6 +4,7 @@ import type { ComponentChildren, JSX } from 'preact';
 /** A name, and what is shown for it. */
 export type Fact = readonly [name: string, value: ComponentChildren];
 
+/** Names beside their values, as a description list. */
 export function Facts({ facts }: { readonly facts: readonly Fact[] }): JSX.Element {
   return (
     <dl class="facts">

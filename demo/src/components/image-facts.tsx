@@ -8,6 +8,7 @@ import { type Fact, Facts } from './facts.js';
 const yesNo = (value: boolean): string => (value ? 'Yes' : 'No');
 const offset = (value: number): JSX.Element => <span class="code">{formatOffset(value)}</span>;
 
+/** What kind of qcow2 image it is. */
 export function FormatCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   const facts: Fact[] = [
     ['Version', `${info.version} (compat ${info.compat})`],
@@ -32,6 +33,7 @@ export function FormatCard({ info }: { readonly info: ImageInfo }): JSX.Element 
   );
 }
 
+/** Where the header says that the tables are. */
 export function HeaderCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   const { header } = info;
   const facts: Fact[] = [
@@ -50,6 +52,7 @@ export function HeaderCard({ info }: { readonly info: ImageInfo }): JSX.Element 
   );
 }
 
+/** The feature bits that are set. */
 export function FeaturesCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   return (
     <Card title="Features">
@@ -72,6 +75,7 @@ export function FeaturesCard({ info }: { readonly info: ImageInfo }): JSX.Elemen
   );
 }
 
+/** The header extensions, known or not. */
 export function ExtensionsCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   return (
     <Card title="Header extensions">

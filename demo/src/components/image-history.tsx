@@ -7,6 +7,7 @@ import { Card } from './card.js';
 
 const DATES = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
+/** The internal snapshots, by name. */
 export function SnapshotsCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   return (
     <Card title="Snapshots">
@@ -34,6 +35,7 @@ function snapshotWords(snapshot: SnapshotInfo): string {
   return words.join(', ');
 }
 
+/** The persistent dirty bitmaps, by name. */
 export function BitmapsCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   return (
     <Card title="Dirty bitmaps">

@@ -11,6 +11,7 @@ import { BitmapsCard, SnapshotsCard } from './image-history.js';
 import { MapCard } from './map-card.js';
 import { MissingFiles } from './missing-files.js';
 
+/** Everything about an open image. Its heading takes the focus when another image opens. */
 export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element {
   const { info } = opened.image;
   const heading = useRef<HTMLHeadingElement>(null);

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 
 const CELLS = [1, 1, 0, 1, 0, 0, 1, 1, 1];
 
+/** The mark, decorative: the name stands beside it. */
 export function Logo(): JSX.Element {
   return (
     <svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">

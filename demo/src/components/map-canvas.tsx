@@ -15,6 +15,7 @@ interface MapCanvasProps {
   readonly onPick: (cell: number) => void;
 }
 
+/** The map as a slider over its cells: arrow keys and pointer choose one, and what it holds is said below. */
 export function MapCanvas({ map, onPick }: MapCanvasProps): JSX.Element {
   const { allocation, cell, version } = map;
   const frame = useRef<HTMLDivElement>(null);

@@ -11,6 +11,7 @@ import { MapCanvas } from './map-canvas.js';
 import { MapLegend } from './map-legend.js';
 import { ProblemNotice } from './problem-notice.js';
 
+/** The allocation map of an image, with everything that says it in words. */
 export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
   const { map, image, file } = opened;
   const layerName = (depth: number): string => {

@@ -10,6 +10,7 @@ import { formatShare, formatSize } from '../size.js';
 /** Side of a swatch, CSS pixels. */
 const SWATCH = 18;
 
+/** The kinds that occur in the image, as far as its map is loaded. */
 export function MapLegend({ map }: { readonly map: MapLoad }): JSX.Element {
   const { allocation, version } = map;
   void version.value;

@@ -9,6 +9,7 @@ interface MissingFilesProps {
   readonly leafName: string;
 }
 
+/** Asks for each missing file by name; nothing when the chain is complete. */
 export function MissingFiles({ missing, leafName }: MissingFilesProps): JSX.Element | null {
   if (missing.length === 0) return null;
   return (

@@ -8,6 +8,7 @@ interface ProblemNoticeProps {
   readonly onDismiss?: () => void;
 }
 
+/** A problem, announced at once to screen readers. */
 export function ProblemNotice({ problem, onDismiss }: ProblemNoticeProps): JSX.Element {
   return (
     <div class="notice alert" role="alert">

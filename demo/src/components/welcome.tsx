@@ -5,6 +5,7 @@ import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../sample-image.js';
 import { openFiles } from '../session.js';
 import { ChooseButton } from './choose-button.js';
 
+/** The empty page. */
 export function Welcome(): JSX.Element {
   const making = useSignal(false);
   const trySample = async (): Promise<void> => {
