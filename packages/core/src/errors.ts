@@ -45,8 +45,8 @@ export interface Qcow2ErrorDetails {
   readonly what?: string | undefined;
   /** Its offset in the file that holds it, in bytes. */
   readonly at?: number | undefined;
-  /** Further figures, by name. */
-  readonly [key: string]: string | number | boolean | null | undefined;
+  /** Further figures and names, by name. */
+  readonly [key: string]: string | number | boolean | readonly string[] | null | undefined;
 }
 
 /**
