@@ -1,4 +1,5 @@
-/** Owns what the page offers the worker: the caller's resolvers and progress callbacks, by the number of their call. */
+/** Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their call. */
+import { transfer } from 'comlink';
 import type { ImageReference, OperationOptions, Progress, Resolved } from 'qcow2';
 import type { Answer, PageSide, WireFile, WireResolved } from './protocol.js';
 import type { WireError } from './wire-error.js';
@@ -7,6 +8,8 @@ import type { WireError } from './wire-error.js';
 export interface CallCallbacks {
   readonly resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
   readonly onProgress?: OperationOptions['onProgress'];
+  /** The next chunk of a stream, or null at its end. Its buffer is transferred. */
+  readonly pull?: (() => Promise<Uint8Array<ArrayBuffer> | null>) | undefined;
 }
 
 interface Registered extends CallCallbacks {
@@ -28,7 +31,8 @@ export class Callbacks implements PageSide {
 
   /** Keeps the callbacks of a call until it is forgotten. */
   register(call: number, callbacks: CallCallbacks): void {
-    if (callbacks.resolve || callbacks.onProgress) this.#calls.set(call, { ...callbacks });
+    const { resolve, onProgress, pull } = callbacks;
+    if (resolve || onProgress || pull) this.#calls.set(call, { resolve, onProgress, pull });
   }
 
   /** Drops the callbacks of a call, and the errors that they threw. */
@@ -49,6 +53,15 @@ export class Callbacks implements PageSide {
     try {
       const resolver = this.#calls.get(call)?.resolve;
       return { value: resolver ? crossable(await resolver(reference), reference) : null };
+    } catch (error) {
+      return { error: this.#keep(call, error) };
+    }
+  }
+
+  async pull(call: number): Answer<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const value = (await this.#calls.get(call)?.pull?.()) ?? null;
+      return value ? transfer({ value }, [value.buffer]) : { value };
     } catch (error) {
       return { error: this.#keep(call, error) };
     }

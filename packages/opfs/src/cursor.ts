@@ -8,15 +8,15 @@ import type { CursorPage } from './protocol.js';
 const PATIENCE = 50;
 
 /** Where a cursor's pages come from. */
-export interface Pages {
-  next(): Promise<CursorPage>;
+export interface Pages<Page extends CursorPage = CursorPage> {
+  next(): Promise<Page | null>;
   /** Frees what stands behind them. */
   end(): Promise<void>;
 }
 
 /** A cursor that is open. */
 export class Cursor {
-  /** The image it reads. */
+  /** The image it reads; its own number when it reads one that nobody else has. */
   readonly image: number;
   readonly #pages: Pages;
   readonly #reports: ProgressReports;
@@ -82,7 +82,7 @@ export function extentPages(extents: AsyncIterable<Extent>, now: () => number = 
 }
 
 /** The chunks of a stream, each in a buffer of its own that can be transferred. */
-export function bytePages(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Pages {
+export function bytePages(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Pages<Uint8Array<ArrayBuffer>> {
   const reader = stream.getReader();
   return {
     async next() {

@@ -1,6 +1,7 @@
 /** Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable. */
 import type {
   BitmapInfo,
+  CreateOptions,
   ImageInfo,
   ImageReference,
   ImageStats,
@@ -9,6 +10,7 @@ import type {
   Range,
   SnapshotInfo,
 } from 'qcow2';
+import type { StoredImage } from './stored-image.js';
 import type { WireError } from './wire-error.js';
 
 /** What a call came to. Nothing is thrown across: comlink would strip the error of its class, code and details. */
@@ -31,6 +33,17 @@ export interface WireOpenOptions {
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: boolean;
+}
+
+/** {@link CreateOptions} without the callbacks. */
+export type WireCreateOptions = Omit<CreateOptions, 'signal' | 'onProgress'>;
+
+/** Where a store keeps its images. */
+export interface WireStorageOptions {
+  /** The folder of OPFS. */
+  readonly directory: string;
+  /** What to do where the platform refuses OPFS. */
+  readonly fallback: 'memory' | null;
 }
 
 /** One piece of a read: bytes at a guest offset, into shared memory, or else into the answer's buffer. */
@@ -79,6 +92,28 @@ export interface WorkerSide {
   spool(call: number, image: number, reports: boolean): Answer<File>;
   removeSpool(spool: number): Answer<void>;
   close(image: number): Answer<void>;
+  /** Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet. */
+  useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
+  list(): Answer<StoredImage[]>;
+  /** The bytes that all stored images are long. */
+  usage(): Answer<number>;
+  /** Makes an image and opens it. */
+  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState>;
+  /** Takes over a Blob, or, for null, the chunks that the page is then asked for. */
+  importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void>;
+  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageState>;
+  /** Writes a stored image into a file of the caller's. */
+  exportStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    to: FileSystemFileHandle,
+    reports: boolean,
+  ): Answer<void>;
+  /** Opens a cursor over the bytes of a stored image. */
+  streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
+  rename(call: number, from: string, to: string): Answer<void>;
+  remove(call: number, name: string): Answer<void>;
   /** Aborts what runs, waits until it has cleaned up, and closes everything. The page then terminates the worker. */
   shutdown(): Answer<void>;
 }
@@ -87,6 +122,8 @@ export interface WorkerSide {
 export interface PageSide {
   /** Asks the resolver of the call that opened an image. */
   resolve(call: number, reference: ImageReference): Answer<WireResolved>;
+  /** Asks for the next chunk of the stream that a call imports; null at its end. */
+  pull(call: number): Answer<Uint8Array<ArrayBuffer> | null>;
   /** Reports the progress of a call. Answered when the report has been delivered. */
   progress(call: number, progress: Progress): void;
 }

@@ -6,11 +6,11 @@ import type { Answer, CursorPage } from './protocol.js';
 /** Opens a cursor of that number in the worker. */
 export type OpenCursor = (worker: RemoteWorker, cursor: number) => Answer<void>;
 
-/** A cursor in the worker; opened by the first `next`. */
+/** A cursor in the worker; opened by the first `next` at the latest. */
 export class RemoteCursor<Page extends CursorPage> {
   readonly #connection: Connection;
   readonly #id: number;
-  readonly #open: OpenCursor;
+  readonly #opener: OpenCursor;
   readonly #options: OperationOptions;
   #ahead: Promise<Page> | null = null;
   #state: 'new' | 'open' | 'ended' = 'new';
@@ -18,7 +18,7 @@ export class RemoteCursor<Page extends CursorPage> {
   constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
     this.#connection = connection;
     this.#id = connection.reserve();
-    this.#open = open;
+    this.#opener = open;
     this.#options = options;
   }
 
@@ -26,7 +26,7 @@ export class RemoteCursor<Page extends CursorPage> {
   async next(): Promise<Page | null> {
     if (this.#state === 'ended') return null;
     try {
-      if (this.#state === 'new') await this.#start();
+      if (this.#state === 'new') await this.open();
       const page = await (this.#ahead ?? this.#fetch());
       if (page === null) await this.release();
       else this.#fetchAhead();
@@ -38,17 +38,18 @@ export class RemoteCursor<Page extends CursorPage> {
     }
   }
 
+  /** Opens it now, to hear what is wrong before the first page. */
+  async open(): Promise<void> {
+    this.#state = 'open';
+    await this.#connection.call(this.#opener, { ...this.#options, prompt: true, lasting: true }, this.#id);
+  }
+
   /** Frees what the worker holds for this cursor. A second call does nothing. */
   async release(): Promise<void> {
     const opened = this.#state === 'open';
     this.#state = 'ended';
     this.#connection.forget(this.#id);
     if (opened && this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
-  }
-
-  async #start(): Promise<void> {
-    this.#state = 'open';
-    await this.#connection.call(this.#open, { ...this.#options, prompt: true, lasting: true }, this.#id);
   }
 
   #fetch(): Promise<Page> {

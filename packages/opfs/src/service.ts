@@ -1,10 +1,9 @@
 /** Owns what the worker does: the open images, and each request of the page carried out on them. */
 import { transfer } from 'comlink';
 import {
-  type Disk,
   type ImageStats,
+  isQcow2Error,
   type OpenOptions,
-  type OperationOptions,
   Qcow2Error,
   Qcow2Image,
   type Range,
@@ -12,6 +11,12 @@ import {
 } from 'qcow2';
 import { roundedLength } from './buffer-pool.js';
 import { bytePages, Cursor, extentPages, type Pages } from './cursor.js';
+import type { Folder } from './folder.js';
+import { blobImport, pulledImport } from './import-source.js';
+import { type AbortableOptions, Library, type OpenImage } from './library.js';
+import { MemoryFolder } from './memory-folder.js';
+import { OpfsFolder } from './opfs-folder.js';
+import { PrivateFolder } from './private-folder.js';
 import { ProgressReports } from './progress-reports.js';
 import type {
   Answer,
@@ -19,8 +24,11 @@ import type {
   ImageState,
   Outcome,
   PageSide,
+  WireCreateOptions,
   WireOpenOptions,
   WirePiece,
+  WireResolved,
+  WireStorageOptions,
   WorkerSide,
 } from './protocol.js';
 import { exportRaw } from './raw-export.js';
@@ -28,15 +36,19 @@ import { openSink } from './raw-sink.js';
 import { outcomeOf, RunningCalls } from './running-calls.js';
 import { Spools } from './spools.js';
 import { availableBytes } from './storage-error.js';
+import type { StoredImage } from './stored-image.js';
+import { unlessAborted } from './unless-aborted.js';
 import { holdLock } from './web-lock.js';
 import { fromWireError, KeptError } from './wire-error.js';
 
 /** The worker's side of the protocol. */
 export class Service implements WorkerSide {
-  readonly #images = new Map<number, Qcow2Image>();
+  readonly #images = new Map<number, OpenImage>();
   readonly #cursors = new Map<number, Cursor>();
   readonly #calls = new RunningCalls();
   readonly #spools = new Spools();
+  #folder: PrivateFolder = new PrivateFolder('qcow2');
+  #library: Library = new Library(new OpfsFolder(this.#folder));
   #page: PageSide | null = null;
 
   connect(lock: string, page: PageSide): Answer<void> {
@@ -53,13 +65,9 @@ export class Service implements WorkerSide {
   }
 
   open(call: number, file: Blob, options: WireOpenOptions): Answer<ImageState> {
-    return this.#reporting(call, options.reports, async ({ signal, onProgress }) => {
-      const { mode, cache } = options;
-      const resolve = options.resolves ? this.#resolver(call, signal) : undefined;
-      const image = await Qcow2Image.open(file, { mode, cache, resolve, signal, onProgress });
-      this.#images.set(call, image);
-      const { size, info, snapshots, bitmaps } = image;
-      return { size, info, snapshots, bitmaps };
+    return this.#reporting(call, options.reports, async (running) => {
+      const image = await Qcow2Image.open(file, this.#openOptions(call, options, running));
+      return this.#opened(call, { image, close: () => image.close() });
     });
   }
 
@@ -89,14 +97,14 @@ export class Service implements WorkerSide {
   }
 
   map(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
-    return this.#openCursor(call, image, reports, (disk, options) =>
-      extentPages(disk.map(range ?? undefined, options)),
+    return this.#openCursor(call, image, reports, async (options) =>
+      extentPages(this.#image(image).map(range ?? undefined, options)),
     );
   }
 
   stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
-    return this.#openCursor(call, image, reports, (disk, options) =>
-      bytePages(disk.readable(range ?? undefined, options)),
+    return this.#openCursor(call, image, reports, async (options) =>
+      bytePages(this.#image(image).readable(range ?? undefined, options)),
     );
   }
 
@@ -137,7 +145,9 @@ export class Service implements WorkerSide {
   }
 
   spool(call: number, image: number, reports: boolean): Answer<File> {
-    return this.#reporting(call, reports, async (options) => this.#spools.create(call, this.#image(image), options));
+    return this.#reporting(call, reports, async (options) =>
+      this.#spools.create(call, this.#image(image), this.#folder, options),
+    );
   }
 
   removeSpool(spool: number): Answer<void> {
@@ -164,18 +174,84 @@ export class Service implements WorkerSide {
     });
   }
 
+  useStorage({ directory, fallback }: WireStorageOptions): Answer<'opfs' | 'memory'> {
+    return outcomeOf(async () => {
+      this.#folder = new PrivateFolder(directory);
+      const folder = await folderFor(this.#folder, fallback);
+      this.#library = new Library(folder);
+      return folder.kind;
+    });
+  }
+
+  list(): Answer<StoredImage[]> {
+    return outcomeOf(() => this.#library.inventory.list());
+  }
+
+  usage(): Answer<number> {
+    return outcomeOf(() => this.#library.inventory.usage());
+  }
+
+  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState> {
+    return this.#reporting(call, reports, async (running) => {
+      await this.#library.create(name, { ...options, ...running });
+      // It has its name: what aborts now comes too late.
+      return this.#opened(call, await this.#library.open(name));
+    });
+  }
+
+  importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void> {
+    return this.#reporting(call, reports, (options) => {
+      const source = from ? blobImport(from) : pulledImport(() => this.#ask((page) => page.pull(call), null));
+      return this.#library.import(name, source, options);
+    });
+  }
+
+  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageState> {
+    return this.#reporting(call, options.reports, async (running) =>
+      this.#opened(call, await this.#library.open(name, this.#openOptions(call, options, running))),
+    );
+  }
+
+  exportStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    to: FileSystemFileHandle,
+    reports: boolean,
+  ): Answer<void> {
+    return this.#reporting(call, reports, (options) => this.#library.export(name, format, to, options));
+  }
+
+  streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void> {
+    return this.#openCursor(call, call, reports, (options) => this.#library.stream(name, format, options));
+  }
+
+  rename(call: number, from: string, to: string): Answer<void> {
+    return this.#calls.run(call, (signal) => this.#library.rename(from, to, signal));
+  }
+
+  remove(call: number, name: string): Answer<void> {
+    return this.#calls.run(call, (signal) => this.#library.remove(name, signal));
+  }
+
   #image(image: number): Qcow2Image {
     const open = this.#images.get(image);
     if (!open) throw new Qcow2Error('closed', 'The image was closed.');
-    return open;
+    return open.image;
+  }
+
+  #opened(call: number, open: OpenImage): ImageState {
+    this.#images.set(call, open);
+    const { size, info, snapshots, bitmaps } = open.image;
+    return { size, info, snapshots, bitmaps };
+  }
+
+  #openOptions(call: number, { mode, cache, resolves }: WireOpenOptions, running: AbortableOptions): OpenOptions {
+    return { ...running, mode, cache, resolve: resolves ? this.#resolver(call, running.signal) : undefined };
   }
 
   /** Runs a call that reports progress; its answer leaves after its last report has arrived. */
-  #reporting<T>(
-    call: number,
-    reports: boolean,
-    work: (options: OperationOptions & { signal: AbortSignal }) => Promise<T>,
-  ): Answer<T> {
+  #reporting<T>(call: number, reports: boolean, work: (options: AbortableOptions) => Promise<T>): Answer<T> {
     const progress = this.#reports(call, reports);
     return this.#calls.run(call, async (signal) => {
       const value = await work({ signal, onProgress: progress.onProgress });
@@ -193,13 +269,21 @@ export class Service implements WorkerSide {
     call: number,
     image: number,
     reports: boolean,
-    open: (disk: Disk, options: OperationOptions) => Pages,
+    open: (options: AbortableOptions) => Promise<Pages>,
   ): Answer<void> {
-    return outcomeOf(async () => {
+    return this.#calls.run(call, async (opening) => {
       const controller = new AbortController();
+      const onAbort = (): void => controller.abort();
+      opening.addEventListener('abort', onAbort, { once: true });
       const progress = this.#reports(call, reports);
-      const pages = open(this.#image(image), { signal: controller.signal, onProgress: progress.onProgress });
-      this.#cursors.set(call, new Cursor(image, pages, progress, controller));
+      const pages = await open({ signal: controller.signal, onProgress: progress.onProgress });
+      opening.removeEventListener('abort', onAbort);
+      const cursor = new Cursor(image, pages, progress, controller);
+      if (opening.aborted) {
+        await cursor.release();
+        opening.throwIfAborted();
+      }
+      this.#cursors.set(call, cursor);
     });
   }
 
@@ -209,17 +293,37 @@ export class Service implements WorkerSide {
     await Promise.all(chosen.map(([, cursor]) => cursor.release()));
   }
 
-  /** Asks the page's resolver. What it throws comes back as the very same error. */
   #resolver(call: number, signal: AbortSignal): NonNullable<OpenOptions['resolve']> {
-    return async (reference): Promise<Resolved> => {
-      if (!this.#page) return null;
-      // A resolver may be waiting for a person, who may have given up.
-      const outcome = await unlessAborted(this.#page.resolve(call, reference), signal);
-      if ('value' in outcome) return outcome.value;
-      const { key, message } = outcome.error;
-      throw key === undefined ? fromWireError(outcome.error) : new KeptError(key, message);
-    };
+    // A resolver may be waiting for a person, who may have given up.
+    return (reference): Promise<Resolved> =>
+      unlessAborted(
+        this.#ask<WireResolved>((page) => page.resolve(call, reference), null),
+        signal,
+      );
   }
+
+  /** Asks the page; `none` without one. What the page throws comes back to it as the very same error. */
+  async #ask<T>(question: (page: PageSide) => Answer<T>, none: T): Promise<T> {
+    if (!this.#page) return none;
+    const outcome = await question(this.#page);
+    if ('value' in outcome) return outcome.value;
+    const { key, message } = outcome.error;
+    throw key === undefined ? fromWireError(outcome.error) : new KeptError(key, message);
+  }
+}
+
+/** Where images are kept: in OPFS, or, when that is wanted where the platform refuses it, in memory. */
+async function folderFor(folder: PrivateFolder, fallback: 'memory' | null): Promise<Folder> {
+  try {
+    // Without a fallback nothing depends on the answer, which then may wait until an image is asked for.
+    if (fallback) await folder.open();
+  } catch (error) {
+    if (!isQcow2Error(error, 'unavailable')) throw error;
+    return new MemoryFolder();
+  }
+  // In the background: nobody waits for what earlier runs left.
+  folder.swept();
+  return new OpfsFolder(folder);
 }
 
 /** The answer, marked so that a buffer in it is transferred and not copied. */
@@ -227,14 +331,4 @@ async function transferring<T>(answer: Answer<T>, bufferOf: (value: T) => ArrayB
   const outcome: Outcome<T> = await answer;
   const buffer = 'value' in outcome ? bufferOf(outcome.value) : null;
   return buffer ? transfer(outcome, [buffer]) : outcome;
-}
-
-/** The promise's outcome, or the signal's reason when that comes first. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -10,7 +10,7 @@ export function noSpace(needed: number, reported: number | null, cause?: unknown
   const have = available === null ? 'the browser has less' : `the browser reports ${available} available`;
   return new Qcow2Error(
     'no-space',
-    `${needed} bytes are needed and ${have}: free some of this site's storage, or export an image that is smaller.`,
+    `${needed > 0 ? `${needed} bytes are` : 'Space is'} needed and ${have}: free some of this site's storage and try again.`,
     { needed, available },
     { cause },
   );

@@ -9,7 +9,11 @@ import { clearStorage, packageFiles, targetFile } from './support/opfs.js';
 beforeAll(clearStorage);
 afterAll(clearStorage);
 
-const nobody: PageSide = { resolve: async () => ({ value: null }), progress: () => {} };
+const nobody: PageSide = {
+  resolve: async () => ({ value: null }),
+  pull: async () => ({ value: null }),
+  progress: () => {},
+};
 
 async function serviceFor(page: PageSide, file: File): Promise<Service> {
   const service = new Service();

@@ -10,7 +10,7 @@ export async function packageFiles(): Promise<string[]> {
 }
 
 /** Puts a file into that folder. */
-export async function leaveFile(name: string, content: string): Promise<void> {
+export async function leaveFile(name: string, content: string | ArrayBuffer): Promise<void> {
   const root = await navigator.storage.getDirectory();
   const folder = await root.getDirectoryHandle('qcow2', { create: true });
   const writable = await (await folder.getFileHandle(name, { create: true })).createWritable();

@@ -1,0 +1,43 @@
+/** Owns the interface between a store's verbs and what holds its files: OPFS, or memory. */
+import type { BlockDevice, Openable } from 'qcow2';
+
+/** A file of a folder as it is now: it can be read until it is renamed or removed. */
+export interface FolderFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly lastModified: number;
+  /** For the engine. Closing it does nothing to the file. */
+  readonly source: Openable;
+  /** The bytes in order. */
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** A file that has no name yet. */
+export interface Draft {
+  readonly device: BlockDevice;
+  /** Lets go of the device and gives the file its name, which nobody has. */
+  keepAs(name: string): Promise<void>;
+  /** Deletes it. */
+  discard(): Promise<void>;
+}
+
+/**
+ * The files of a store. It takes care of no locks, and trusts names.
+ *
+ * Every method rejects with {@link Qcow2Error} `unavailable` where the platform refuses the storage.
+ */
+export interface Folder {
+  readonly kind: 'opfs' | 'memory';
+  /** Tells its locks from those of other folders. */
+  readonly scope: string;
+  /** The names of all files but temporary ones, sorted. */
+  names(): Promise<string[]>;
+  /** A file by its name; null when there is none. */
+  file(name: string): Promise<FolderFile | null>;
+  draft(): Promise<Draft>;
+  /** Gives a file that is there a name that nobody has. */
+  rename(from: string, to: string): Promise<void>;
+  /** Deletes a file. */
+  remove(name: string): Promise<void>;
+}

@@ -1,0 +1,39 @@
+/** Owns what a name in a store may be. */
+
+/** What the platforms' file systems take at least. Bytes of UTF-8. */
+const MAX_NAME_BYTES = 200;
+/** Control characters, and halves of surrogate pairs, which no file system keeps as they are. */
+const UNFIT = /[\p{Cc}\p{Cs}]/u;
+
+/**
+ * A name as it is stored: normalised, so that the same letters are the same name.
+ *
+ * @throws TypeError when it is no string, RangeError when no image can have it
+ */
+export function imageName(name: unknown): string {
+  if (typeof name !== 'string') throw new TypeError(`The name of an image is a string, not ${typeof name}.`);
+  const normal = name.normalize('NFC');
+  const fault = faultOf(normal);
+  if (fault) throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: ${fault}.`);
+  return normal;
+}
+
+/** The last component of a path as an image may have it for its backing file; null when no image can have that name. */
+export function lastComponent(path: string): string | null {
+  const name = path.slice(path.lastIndexOf('/') + 1).normalize('NFC');
+  return faultOf(name) === null ? name : null;
+}
+
+/** Whether a file in a store's folder is an image: what begins with a dot is the package's own. */
+export function isImageName(name: string): boolean {
+  return faultOf(name) === null;
+}
+
+function faultOf(name: string): string | null {
+  if (name === '') return 'a name has at least one character';
+  if (name.startsWith('.')) return 'names with a leading dot are those of temporary files';
+  if (name.includes('/')) return 'a store has no folders, so a name has no "/"';
+  if (UNFIT.test(name)) return 'it has a control character or half of a character';
+  const { length } = new TextEncoder().encode(name);
+  return length > MAX_NAME_BYTES ? `it is ${length} bytes of UTF-8, and at most ${MAX_NAME_BYTES} fit` : null;
+}

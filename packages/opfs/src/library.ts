@@ -1,0 +1,269 @@
+/** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
+import { type CreateOptions, type OpenOptions, type OperationOptions, Qcow2Error, Qcow2Image } from 'qcow2';
+import { bytePages, type Pages } from './cursor.js';
+import type { Draft, Folder, FolderFile } from './folder.js';
+import { HeldFiles } from './held-files.js';
+import type { ImportSource } from './import-source.js';
+import { Inventory } from './inventory.js';
+import { ImageLocks } from './lock.js';
+import { progressMeter } from './progress-meter.js';
+import { exportRaw } from './raw-export.js';
+import { openSink } from './raw-sink.js';
+import { availableBytes } from './storage-error.js';
+import { unlessAborted } from './unless-aborted.js';
+
+/** An image that is open, and what is held for it. */
+export interface OpenImage {
+  readonly image: Qcow2Image;
+  close(): Promise<void>;
+}
+
+/** What an operation that can be aborted takes here. */
+export type AbortableOptions = OperationOptions & { signal: AbortSignal };
+
+/** The images of a folder. Every name is one that `imageName` gave. */
+export class Library {
+  readonly inventory: Inventory;
+  readonly #folder: Folder;
+  readonly #locks: ImageLocks;
+
+  constructor(folder: Folder) {
+    this.#folder = folder;
+    this.#locks = new ImageLocks(folder.scope);
+    this.inventory = new Inventory(folder, this.#locks);
+  }
+
+  /** Makes an empty image. Nothing is left when it fails. */
+  create(name: string, options: CreateOptions & AbortableOptions): Promise<void> {
+    return this.#add(name, options.signal, async (draft) => {
+      const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+      held.set(name, draft.device);
+      try {
+        const image = await Qcow2Image.create(draft.device, {
+          ...options,
+          resolve: (reference) => held.resolve(reference),
+        });
+        await image.close();
+      } finally {
+        held.release();
+      }
+    });
+  }
+
+  /** Takes an image over. Nothing is left when it fails. */
+  async import(name: string, source: ImportSource, options: AbortableOptions): Promise<void> {
+    const { signal } = options;
+    try {
+      await this.#add(name, signal, async ({ device }) => {
+        const progress = progressMeter(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
+        // What does not fit is refused before it is copied.
+        if (source.size !== null) await device.truncate(source.size);
+        let at = 0;
+        for (;;) {
+          const bytes = await unlessAborted(source.next(), signal);
+          if (!bytes) break;
+          await device.write([{ at, bytes }]);
+          at += bytes.length;
+          progress.advance(bytes.length);
+        }
+        progress.finish();
+        const image = await Qcow2Image.open(device, { signal });
+        await image.close();
+      });
+    } finally {
+      await source.end().catch(() => {});
+    }
+  }
+
+  /** Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed. */
+  async open(name: string, options: OpenOptions = {}): Promise<OpenImage> {
+    const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+    try {
+      const { source } = (await held.hold(name)) ?? notFound(name);
+      const image = await Qcow2Image.open(source, {
+        ...options,
+        resolve: async (reference) => (await held.resolve(reference)) ?? (await options.resolve?.(reference)) ?? null,
+      });
+      const close = (): Promise<void> => image.close().finally(() => held.release());
+      return { image, close };
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  /** Writes an image into a file of the caller's. */
+  async export(
+    name: string,
+    format: 'raw' | 'qcow2',
+    to: FileSystemFileHandle,
+    options: AbortableOptions,
+  ): Promise<void> {
+    if (format === 'qcow2') {
+      return this.#withFile(name, options.signal, (file) => copyFile(file, to, options));
+    }
+    const open = await this.open(name, { signal: options.signal });
+    try {
+      await exportRaw(open.image, await openSink(to, open.image.size, await availableBytes()), options);
+    } finally {
+      await open.close();
+    }
+  }
+
+  /** The bytes of an image, to be fetched page by page. It is held until the pages end. */
+  async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Pages> {
+    if (format === 'raw') {
+      const open = await this.open(name, { signal: options.signal });
+      return endingWith(bytePages(open.image.readable(undefined, options)), () => open.close());
+    }
+    const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+    try {
+      const file = (await held.hold(name)) ?? notFound(name);
+      return endingWith(reporting(bytePages(file.stream()), file.size, options), () => held.release());
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  /** Gives an image another name. */
+  async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
+    const check = async (): Promise<void> => {
+      await this.#requireUnused(from);
+      if (from !== to) await this.#requireFree(to);
+    };
+    await check();
+    if (from === to) return;
+    // In one order, or two that swap names would wait for each other.
+    await this.#alone([from, to].sort(), signal, async () => {
+      await check();
+      await this.#folder.rename(from, to);
+    });
+  }
+
+  /** Deletes an image. */
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    await this.#requireUnused(name);
+    await this.#alone([name], signal, async () => {
+      await this.#requireUnused(name);
+      await this.#folder.remove(name);
+    });
+  }
+
+  /** Fills a new file and gives it its name, under the lock of that name. */
+  async #add(name: string, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
+    await this.#requireFree(name);
+    const release = await this.#locks.change(name, signal);
+    try {
+      await this.#requireFree(name);
+      const draft = await this.#folder.draft();
+      try {
+        signal.throwIfAborted();
+        await fill(draft);
+        await draft.device.flush();
+        signal.throwIfAborted();
+        await draft.keepAs(name);
+      } catch (error) {
+        await draft.discard();
+        throw error;
+      }
+    } finally {
+      release();
+    }
+  }
+
+  /** Does something to images that nobody else has open, and to the folder's names while nobody else changes them. */
+  async #alone(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const releases = [];
+    try {
+      for (const name of names) releases.push(await this.#locks.change(name, signal));
+      releases.push(await this.#locks.directory(signal));
+      await work();
+    } finally {
+      for (const release of releases) release();
+    }
+  }
+
+  async #withFile(name: string, signal: AbortSignal, work: (file: FolderFile) => Promise<void>): Promise<void> {
+    const held = new HeldFiles(this.#folder, this.#locks, signal);
+    try {
+      await work((await held.hold(name)) ?? notFound(name));
+    } finally {
+      held.release();
+    }
+  }
+
+  async #requireFree(name: string): Promise<void> {
+    if (!(await this.#folder.file(name))) return;
+    throw new Qcow2Error('exists', `There is an image of the name "${name}" already.`, { name });
+  }
+
+  /** An image must be there, and nobody based on it. */
+  async #requireUnused(name: string): Promise<void> {
+    if (!(await this.#folder.file(name))) notFound(name);
+    const overlays = await this.inventory.overlaysOf(name);
+    if (overlays.length === 0) return;
+    const who = overlays.map((overlay) => `"${overlay}"`).join(', ');
+    throw new Qcow2Error('locked', `"${name}" is the base of ${who}, which cannot be read without it.`, {
+      name,
+      overlays,
+    });
+  }
+}
+
+function notFound(name: string): never {
+  throw new Qcow2Error('not-found', `There is no image of the name "${name}".`, { name });
+}
+
+/** Copies a file as it is. */
+async function copyFile(file: FolderFile, to: FileSystemFileHandle, options: AbortableOptions): Promise<void> {
+  const sink = await openSink(to, file.size, await availableBytes());
+  const pages = reporting(bytePages(file.stream()), file.size, options);
+  try {
+    let at = 0;
+    for (;;) {
+      const bytes = await pages.next();
+      options.signal.throwIfAborted();
+      if (!bytes) break;
+      await sink.write(at, bytes);
+      at += bytes.length;
+    }
+    await sink.finish();
+  } catch (error) {
+    await sink.abandon();
+    throw error;
+  } finally {
+    await pages.end().catch(() => {});
+  }
+}
+
+/** Pages of a file of that size, with their progress reported. */
+function reporting(
+  pages: Pages<Uint8Array<ArrayBuffer>>,
+  size: number,
+  options: OperationOptions,
+): Pages<Uint8Array<ArrayBuffer>> {
+  const progress = progressMeter(options, 'export', size);
+  return {
+    async next() {
+      const page = await pages.next();
+      if (page) progress.advance(page.length);
+      else progress.finish();
+      return page;
+    },
+    end: () => pages.end(),
+  };
+}
+
+function endingWith(pages: Pages, then: () => void | Promise<void>): Pages {
+  return {
+    next: () => pages.next(),
+    async end() {
+      try {
+        await pages.end();
+      } finally {
+        await then();
+      }
+    },
+  };
+}

@@ -1,0 +1,86 @@
+/** Owns a store's files in memory, for where the platform refuses its storage. They go with the worker. */
+import { type BlockDevice, type ByteSource, bufferDevice } from 'qcow2';
+import type { Draft, Folder, FolderFile } from './folder.js';
+import { noSpace } from './storage-error.js';
+
+/** What a stream reads at once. Bytes. */
+const CHUNK = 1024 * 1024;
+
+interface MemoryFile {
+  readonly device: BlockDevice;
+  readonly lastModified: number;
+}
+
+/** The images of one worker's memory. */
+export class MemoryFolder implements Folder {
+  readonly kind = 'memory';
+  /** No two are the same folder, whatever its name. */
+  readonly scope: string = `memory ${crypto.randomUUID()}`;
+  readonly #files = new Map<string, MemoryFile>();
+
+  async names(): Promise<string[]> {
+    return [...this.#files.keys()].sort();
+  }
+
+  async file(name: string): Promise<FolderFile | null> {
+    const file = this.#files.get(name);
+    if (!file) return null;
+    const { device, lastModified } = file;
+    const { size } = device;
+    const source: ByteSource = { size, read: (transfers, signal) => device.read(transfers, signal) };
+    return { size, lastModified, source, stream: () => streamOf(device) };
+  }
+
+  async draft(): Promise<Draft> {
+    const device = memoryDevice();
+    const keepAs = async (name: string): Promise<void> => {
+      this.#files.set(name, { device, lastModified: Date.now() });
+    };
+    const discard = async (): Promise<void> => device.close?.();
+    return { device, keepAs, discard };
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.#files.set(to, this.#files.get(from)!);
+    this.#files.delete(from);
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#files.get(name)?.device.close?.();
+    this.#files.delete(name);
+  }
+}
+
+/** A buffer that says in the store's words when the memory is spent. */
+function memoryDevice(): BlockDevice {
+  const device = bufferDevice();
+  return {
+    get size() {
+      return device.size;
+    },
+    read: (transfers, signal) => device.read(transfers, signal),
+    write(transfers) {
+      try {
+        return device.write(transfers);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        throw noSpace(Math.max(...transfers.map(({ at, bytes }) => at + bytes.length)), null, error);
+      }
+    },
+    truncate: (size) => device.truncate(size),
+    flush: () => device.flush(),
+    close: () => device.close?.(),
+  };
+}
+
+function streamOf(device: BlockDevice): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> => {
+    const bytes = new Uint8Array(Math.min(CHUNK, device.size - at));
+    if (bytes.length === 0) return controller.close();
+    await device.read([{ at, bytes }]);
+    at += bytes.length;
+    controller.enqueue(bytes);
+  };
+  return new ReadableStream({ pull }, { highWaterMark: 0 });
+}

@@ -1,0 +1,97 @@
+/** Owns a store's files in OPFS. */
+import { Qcow2Error } from 'qcow2';
+import { OpfsDevice } from './device.js';
+import type { Draft, Folder, FolderFile } from './folder.js';
+import { isImageName } from './image-name.js';
+import { moveFile } from './move-file.js';
+import type { PrivateFolder } from './private-folder.js';
+import { storageError } from './storage-error.js';
+import { openSyncHandle } from './sync-handle.js';
+import { TemporaryFile } from './temporary-file.js';
+
+/** The images of a folder in OPFS. */
+export class OpfsFolder implements Folder {
+  readonly kind = 'opfs';
+  readonly scope: string;
+  readonly #folder: PrivateFolder;
+
+  constructor(folder: PrivateFolder) {
+    this.#folder = folder;
+    this.scope = `folder ${folder.name}`;
+  }
+
+  async names(): Promise<string[]> {
+    const directory = await this.#folder.open();
+    const names: string[] = [];
+    for await (const [name, { kind }] of directory.entries()) {
+      if (kind === 'file' && isImageName(name)) names.push(name);
+    }
+    return names.sort();
+  }
+
+  async file(name: string): Promise<FolderFile | null> {
+    const directory = await this.#folder.open();
+    try {
+      const file = await (await directory.getFileHandle(name)).getFile();
+      const { size, lastModified } = file;
+      return { size, lastModified, source: file, stream: () => file.stream() };
+    } catch (error) {
+      // A folder of that name is no file of ours.
+      if (error instanceof DOMException && ['NotFoundError', 'TypeMismatchError'].includes(error.name)) return null;
+      throw storageError(error, 0, null);
+    }
+  }
+
+  async draft(): Promise<Draft> {
+    const directory = await this.#folder.open();
+    // What can be swept makes room.
+    await this.#folder.swept();
+    const file = await guard(TemporaryFile.create(directory));
+    try {
+      const handle = await openSyncHandle(file.handle);
+      if (!handle) throw new Qcow2Error('unavailable', 'This browser has no synchronous access to its OPFS files.');
+      return new OpfsDraft(file, new OpfsDevice(handle));
+    } catch (error) {
+      await file.remove();
+      throw storageError(error, 0, null);
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const directory = await this.#folder.open();
+    await guard(directory.getFileHandle(from).then((handle) => moveFile(directory, handle, to)));
+  }
+
+  async remove(name: string): Promise<void> {
+    const directory = await this.#folder.open();
+    await guard(directory.removeEntry(name));
+  }
+}
+
+class OpfsDraft implements Draft {
+  readonly device: OpfsDevice;
+  readonly #file: TemporaryFile;
+
+  constructor(file: TemporaryFile, device: OpfsDevice) {
+    this.#file = file;
+    this.device = device;
+  }
+
+  keepAs(name: string): Promise<void> {
+    this.device.close();
+    return guard(this.#file.keepAs(name));
+  }
+
+  discard(): Promise<void> {
+    this.device.close();
+    return guard(this.#file.remove());
+  }
+}
+
+async function guard<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw storageError(error, 0, null);
+  }
+}

@@ -1,0 +1,25 @@
+/** Owns the page's end of an import from a stream: its chunks, one at a time, as the worker asks for them. */
+
+/** The chunks of a stream. Nobody else can read it from now on. */
+export interface StreamPull {
+  /** The next chunk, in a buffer of its own that can be transferred; null at the end. */
+  pull(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** Cancels the stream. */
+  end(reason: unknown): Promise<void>;
+}
+
+/** @throws TypeError when somebody reads the stream already */
+export function streamPull(stream: ReadableStream<Uint8Array>): StreamPull {
+  const reader = stream.getReader();
+  return {
+    async pull() {
+      const { done, value } = await reader.read();
+      if (done) return null;
+      if (!(value instanceof Uint8Array)) throw new TypeError('import() takes a stream of Uint8Arrays.');
+      // Whoever made the chunk may still have other views of its buffer.
+      return value.slice() as Uint8Array<ArrayBuffer>;
+    },
+    // A stream that failed says so again.
+    end: (reason) => reader.cancel(reason).catch(() => {}),
+  };
+}

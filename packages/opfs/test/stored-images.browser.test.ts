@@ -1,0 +1,282 @@
+/** Images that a store keeps, through the real worker and the real OPFS: created, listed, opened, renamed, removed. */
+import { Qcow2Error } from 'qcow2';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openStore, type Store } from '../src/index.js';
+import { holdLock } from '../src/web-lock.js';
+import { CLUSTER, mixedImage, noise, overlayImage } from './support/images.js';
+import { bytesOf, clearStorage, firstDifference, leaveFile, packageFiles } from './support/opfs.js';
+import { codeOf, errorOf } from './support/outcomes.js';
+
+let store: Store;
+beforeEach(async () => {
+  await clearStorage();
+  store = await openStore();
+});
+afterEach(() => store.close());
+afterAll(clearStorage);
+
+describe('create', () => {
+  test('makes an image that is there for the next store, as it was asked for', async () => {
+    const made = await store.create('disk', { size: 10 * 2 ** 30, clusterSize: 2 ** 17, extendedL2: true });
+    expect(made.size).toBe(10 * 2 ** 30);
+    expect(await made.seekData(0)).toBeNull();
+    await store.close();
+
+    store = await openStore();
+    const [listed, ...others] = await store.list();
+    expect(others).toEqual([]);
+    expect(listed).toMatchObject({
+      name: 'disk',
+      error: null,
+      overlays: [],
+      info: { virtualSize: 10 * 2 ** 30, clusterSize: 2 ** 17, extendedL2: true, version: 3 },
+    });
+    expect(listed?.fileSize).toBe(listed?.info?.fileSize);
+    expect(Math.abs(Date.now() - (listed?.lastModified ?? 0))).toBeLessThan(60_000);
+    const into = noise(5000, 1);
+    await (await store.open('disk')).read(2 ** 30, into);
+    expect(firstDifference(into, new Uint8Array(5000))).toBe(-1);
+  });
+
+  test('refuses a name that is taken, and changes nothing', async () => {
+    await (await store.create('disk', { size: 2 ** 20 })).close();
+    const error = await errorOf(store.create('disk', { size: 2 ** 21 }));
+    expect(error).toBeInstanceOf(Qcow2Error);
+    expect(error).toMatchObject({ code: 'exists', details: { name: 'disk' } });
+    expect((await store.list())[0]?.info?.virtualSize).toBe(2 ** 20);
+  });
+
+  test('refuses options that cannot be, and data files, and leaves nothing', async () => {
+    expect(await errorOf(store.create('a', { size: -1 }))).toBeInstanceOf(RangeError);
+    expect(await errorOf(store.create('a', { size: 512, version: 2, extendedL2: true }))).toBeInstanceOf(TypeError);
+    expect(await errorOf(store.create('a', { size: 512, dataFile: 'raw' }))).toBeInstanceOf(TypeError);
+    expect(await packageFiles()).toEqual([]);
+  });
+
+  test('aborted leaves nothing', async () => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const onProgress = (): void => controller.abort(reason);
+    const options = { size: 2 ** 44, preallocation: 'metadata', signal: controller.signal, onProgress } as const;
+    expect(await errorOf(store.create('large', options))).toBe(reason);
+    expect(await errorOf(store.create('large', { size: 512, signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(await packageFiles()).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  test.each(['', '.hidden', 'a/b', '/', 'a\u0000b', 'line\nbreak', '\ud800', 'é'.repeat(101)])(
+    '%j is none',
+    async (name) => {
+      for (const use of [
+        store.create(name, { size: 512 }),
+        store.import(name, new Blob()),
+        store.open(name),
+        store.export(name, { format: 'raw' }),
+        store.rename(name, 'b'),
+        store.rename('b', name),
+        store.remove(name),
+      ]) {
+        expect(await errorOf(use)).toBeInstanceOf(RangeError);
+      }
+      expect(await packageFiles()).toEqual([]);
+    },
+  );
+
+  test('are strings', async () => {
+    expect(await errorOf(store.open(7 as unknown as string))).toBeInstanceOf(TypeError);
+    expect(await errorOf(openStore({ directory: 'a/b' }))).toBeInstanceOf(RangeError);
+  });
+
+  test('are what they look like, and may have every other character', async () => {
+    const longest = 'é'.repeat(100);
+    for (const name of [longest, 'a b (1).qcow2', '磁盘', 'a.b.', '"quoted"']) {
+      await (await store.create(name, { size: 512 })).close();
+      await (await store.open(name.normalize('NFD'))).close();
+      expect(await codeOf(store.create(name.normalize('NFD'), { size: 512 }))).toBe('exists');
+    }
+    expect((await store.list()).map(({ name }) => name)).toContain(longest);
+  });
+});
+
+describe('list', () => {
+  test('has what is locked and what is broken, says so, and leaves out what is not an image', async () => {
+    await (await store.create('changing', { size: 2 ** 20 })).close();
+    await leaveFile('broken', 'this is no image');
+    await leaveFile('.tmp-notes', 'somebody else wrote this');
+    const corrupt = await bytesOf((await mixedImage()).file);
+    // The L1 table's offset, which must be a multiple of the cluster size.
+    new DataView(corrupt.buffer).setBigUint64(40, 1n);
+    await leaveFile('corrupt', corrupt.buffer);
+    const release = await holdLock('qcow2-opfs folder qcow2/changing');
+    const listed = await store.list();
+    release();
+    expect(listed.map(({ name, info, error }) => [name, info, error?.code])).toEqual([
+      ['broken', null, 'not-qcow2'],
+      ['changing', null, 'locked'],
+      ['corrupt', null, 'corrupt'],
+    ]);
+    expect(listed[0]?.fileSize).toBe('this is no image'.length);
+    expect(listed[0]?.error?.message).toContain('text file');
+    expect((await store.list())[1]?.info?.virtualSize).toBe(2 ** 20);
+  });
+
+  test('of another directory is another list', async () => {
+    await (await store.create('here', { size: 512 })).close();
+    const other = await openStore({ directory: 'elsewhere' });
+    await (await other.create('there', { size: 512 })).close();
+    expect((await other.list()).map(({ name }) => name)).toEqual(['there']);
+    expect((await store.list()).map(({ name }) => name)).toEqual(['here']);
+    await other.close();
+  });
+});
+
+describe('open', () => {
+  test('reads every byte, also through bases in the store', async () => {
+    const { file, guest } = await mixedImage();
+    await store.import('base.qcow2', file);
+    const overlay = overlayImage('../images/base.qcow2', guest.length);
+    await store.import('overlay', overlay.file);
+    const image = await store.open('overlay');
+    expect(image.info.chain.map(({ missing }) => missing)).toEqual([false, false]);
+    const into = new Uint8Array(guest.length);
+    await image.read(0, into);
+    const expected = guest.slice();
+    expected.set(overlay.own, CLUSTER);
+    expect(firstDifference(into, expected)).toBe(-1);
+  });
+
+  test('asks the resolver only for what is not in the store', async () => {
+    const { file, guest } = await mixedImage();
+    await store.import('top', overlayImage('middle', guest.length).file);
+    await store.import('middle', overlayImage('outside.img', guest.length).file);
+    const asked: string[] = [];
+    const resolve = async ({ name }: { name: string }): Promise<File> => {
+      asked.push(name);
+      return file;
+    };
+    const image = await store.open('top', { resolve });
+    expect(asked).toEqual(['outside.img']);
+    const into = new Uint8Array(CLUSTER);
+    await image.read(9 * CLUSTER, into);
+    expect(firstDifference(into, guest.subarray(9 * CLUSTER, 10 * CLUSTER))).toBe(-1);
+    expect(await codeOf((await store.open('top')).read(0, into))).toBe('reference-refused');
+  });
+
+  test('of what is not there', async () => {
+    expect(await codeOf(store.open('nothing'))).toBe('not-found');
+    expect(await codeOf(store.remove('nothing'))).toBe('not-found');
+    expect(await codeOf(store.rename('nothing', 'something'))).toBe('not-found');
+    expect(await codeOf(store.export('nothing', { format: 'qcow2' }))).toBe('not-found');
+  });
+
+  test('sees a chain that leads in a circle', async () => {
+    await store.import('a', overlayImage('b', 2 ** 20).file);
+    expect(await codeOf(store.create('b', { size: 2 ** 20, backingFile: 'a', backingFormat: 'qcow2' }))).toBe(
+      'corrupt',
+    );
+    await store.import('b', overlayImage('a', 2 ** 20).file);
+    expect(await codeOf(store.open('a'))).toBe('corrupt');
+    // Nobody can read them, so they protect nobody.
+    await store.remove('a');
+    await store.remove('b');
+    expect(await packageFiles()).toEqual([]);
+  });
+});
+
+describe('rename and remove', () => {
+  test('do what they say', async () => {
+    const { file } = await mixedImage();
+    await store.import('one', file);
+    await store.rename('one', 'two');
+    await store.rename('two', 'two');
+    expect(await packageFiles()).toEqual(['two']);
+    expect(await codeOf(store.open('one'))).toBe('not-found');
+    await store.import('three', file);
+    expect(await codeOf(store.rename('two', 'three'))).toBe('exists');
+    await store.remove('three');
+    expect(await packageFiles()).toEqual(['two']);
+    await (await store.open('two')).close();
+  });
+
+  test('are refused for a base in use, which names its overlays', async () => {
+    await (await store.create('base', { size: 2 ** 20 })).close();
+    for (const name of ['second', 'first']) {
+      await (await store.create(name, { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' })).close();
+    }
+    const refused = { code: 'locked', details: { name: 'base', overlays: ['first', 'second'] } };
+    expect(await errorOf(store.remove('base'))).toMatchObject(refused);
+    expect(await errorOf(store.rename('base', 'other'))).toMatchObject(refused);
+    expect((await store.list()).map(({ name, overlays }) => [name, overlays])).toEqual([
+      ['base', ['first', 'second']],
+      ['first', []],
+      ['second', []],
+    ]);
+    await store.remove('first');
+    await store.rename('second', 'moved');
+    await store.remove('moved');
+    await store.remove('base');
+    expect(await packageFiles()).toEqual([]);
+  });
+
+  test('wait for whoever has the image open, and give up after two seconds', async () => {
+    const { file } = await mixedImage();
+    await store.import('disk', file);
+    const other = await openStore();
+    const image = await other.open('disk');
+    const begun = performance.now();
+    const refused = await Promise.all([codeOf(store.remove('disk')), codeOf(store.rename('disk', 'other'))]);
+    expect(refused).toEqual(['locked', 'locked']);
+    expect(performance.now() - begun).toBeGreaterThan(1500);
+    const removing = store.remove('disk');
+    await image.close();
+    await removing;
+    expect(await packageFiles()).toEqual([]);
+    await other.close();
+  });
+
+  test('spare the bases of what is open', async () => {
+    const { file, guest } = await mixedImage();
+    await store.import('base', file);
+    await store.import('overlay', overlayImage('base', guest.length).file);
+    const image = await store.open('overlay');
+    expect(await codeOf(store.remove('overlay'))).toBe('locked');
+    const into = new Uint8Array(CLUSTER);
+    await image.read(0, into);
+    expect(firstDifference(into, guest.subarray(0, CLUSTER))).toBe(-1);
+  });
+});
+
+describe('two stores', () => {
+  test('read one image at the same time', async () => {
+    const { file, guest } = await mixedImage();
+    await store.import('disk', file);
+    const other = await openStore();
+    const images = await Promise.all([store.open('disk'), other.open('disk')]);
+    for (const image of images) {
+      const into = new Uint8Array(guest.length);
+      await image.read(0, into);
+      expect(firstDifference(into, guest)).toBe(-1);
+    }
+    await other.close();
+  });
+
+  test('do not make one image twice', async () => {
+    const other = await openStore();
+    const { file } = await mixedImage();
+    const codes = await Promise.all([codeOf(store.import('disk', file)), codeOf(other.import('disk', file))]);
+    expect(codes.sort()).toEqual(['exists', 'fulfilled']);
+    expect(await packageFiles()).toEqual(['disk']);
+    await other.close();
+  });
+});
+
+test('estimate and persistence say what the browser says', async () => {
+  expect(store.persistence).toBe((await navigator.storage.persisted()) ? 'persistent' : 'best-effort');
+  const { usage, quota } = await store.estimate();
+  expect(quota).toBeGreaterThan(0);
+  expect(usage).toBeGreaterThanOrEqual(0);
+  const bytes = await bytesOf((await mixedImage()).file);
+  await store.import('disk', new Blob([bytes]));
+  expect((await store.estimate()).usage).toBeGreaterThan(usage);
+});

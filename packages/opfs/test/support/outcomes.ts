@@ -1,0 +1,47 @@
+/** Owns how tests look at what promises and streams come to. */
+import { isQcow2Error } from 'qcow2';
+
+/** The code that a promise rejects with; else what it rejects with, in words, or "fulfilled". */
+export function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'fulfilled',
+    (error: unknown) => (isQcow2Error(error) ? error.code : String(error)),
+  );
+}
+
+/** What a promise rejects with. */
+export function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => {
+      throw new Error('the promise was fulfilled');
+    },
+    (error: unknown) => error,
+  );
+}
+
+/** All bytes of a stream. */
+export async function drain(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** A stream of those bytes in chunks of that length, which counts what it gave and keeps why it was cancelled. */
+export function chunked(
+  bytes: Uint8Array<ArrayBuffer>,
+  length: number,
+): { stream: ReadableStream<Uint8Array<ArrayBuffer>>; state: { given: number; cancelled: unknown } } {
+  const state = { given: 0, cancelled: undefined as unknown };
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      pull(controller) {
+        if (state.given >= bytes.length) return controller.close();
+        controller.enqueue(bytes.subarray(state.given, state.given + length));
+        state.given = Math.min(bytes.length, state.given + length);
+      },
+      cancel(reason) {
+        state.cancelled = reason;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { stream, state };
+}
