@@ -1,0 +1,86 @@
+import { bufferDevice, Qcow2Image } from 'qcow2';
+import { describe, expect, it } from 'vitest';
+import { type CreateForm, DEFAULT_FORM, type Refusals, readForm } from '../src/create-form.js';
+
+const existing = [
+  { name: 'base.qcow2', virtualSize: 5 * 2 ** 30 },
+  { name: 'broken.qcow2', virtualSize: null },
+];
+
+function refusalsOf(changes: Partial<CreateForm>): Refusals {
+  const read = readForm({ ...DEFAULT_FORM, ...changes }, existing);
+  return 'refusals' in read ? read.refusals : {};
+}
+
+describe('the form for a new image', () => {
+  it('asks for what its fields say', () => {
+    const read = readForm(
+      { ...DEFAULT_FORM, name: ' a.qcow2 ', size: '1.5G', clusterSize: 4096, version: 2 },
+      existing,
+    );
+    expect(read).toMatchObject({
+      request: { name: 'a.qcow2', options: { size: 1.5 * 2 ** 30, clusterSize: 4096, version: 2 } },
+    });
+    expect(read).not.toHaveProperty('request.options.backingFile');
+  });
+
+  it('takes the size of the base where none is given', () => {
+    const read = readForm({ ...DEFAULT_FORM, size: '', backingFile: 'base.qcow2' }, existing);
+    expect(read).toHaveProperty('request.options', {
+      ...{ size: 5 * 2 ** 30, clusterSize: 65536, version: 3, refcountBits: 16, lazyRefcounts: false },
+      ...{ compressionType: 'zlib', extendedL2: false, preallocation: 'off' },
+      ...{ backingFile: 'base.qcow2', backingFormat: 'qcow2' },
+    });
+    expect(refusalsOf({ size: '', backingFile: 'broken.qcow2' }).size).toContain('is not known');
+    expect(refusalsOf({ size: '' }).size).toContain('Say how large');
+  });
+
+  it.each([
+    ['', 'Give the image a name'],
+    ['.hidden', 'dot'],
+    ['a/b', 'slash'],
+    ['a\tb', 'character'],
+    ['ü'.repeat(101), 'too long'],
+    ['base.qcow2', 'already'],
+  ])('refuses the name "%s"', (name, words) => {
+    expect(refusalsOf({ name }).name).toContain(words);
+  });
+
+  it('takes the same letters for the same name, however their accents are encoded', () => {
+    const stored = [{ name: '\u00fc', virtualSize: null }];
+    expect(readForm({ ...DEFAULT_FORM, name: 'u\u0308' }, stored)).toHaveProperty('refusals.name');
+  });
+
+  it('refuses what version 2 does not have, each beside its field', () => {
+    const all = { refcountBits: 8, lazyRefcounts: true, compressionType: 'zstd', extendedL2: true } as const;
+    expect(refusalsOf({ version: 3, ...all })).toEqual({});
+    expect(Object.keys(refusalsOf({ version: 2, ...all })).sort()).toEqual(Object.keys(all).sort());
+  });
+
+  it('agrees with the engine on what excludes what', async () => {
+    const choices: Partial<CreateForm>[] = [];
+    for (const version of [2, 3] as const) {
+      for (const extendedL2 of [false, true]) {
+        for (const clusterSize of [8192, 16384]) {
+          for (const backingFile of ['', 'base.qcow2']) {
+            for (const preallocation of ['off', 'metadata'] as const) {
+              choices.push({ version, extendedL2, clusterSize, backingFile, preallocation, size: '1M' });
+            }
+          }
+        }
+      }
+    }
+    for (const choice of choices) {
+      const form = { ...DEFAULT_FORM, ...choice };
+      const refused = Object.keys(refusalsOf(choice)).length > 0;
+      const { name: _, size: __, backingFile, ...rest } = form;
+      const backing = backingFile === '' ? {} : { backingFile, backingFormat: 'qcow2' };
+      const made = Qcow2Image.create(bufferDevice(), { ...rest, ...backing, size: 2 ** 20 });
+      const outcome = await made.then(
+        () => false,
+        (error: unknown) => error instanceof TypeError,
+      );
+      expect(refused, JSON.stringify(choice)).toBe(outcome);
+    }
+  });
+});
