@@ -10,6 +10,8 @@ const CHUNK = 1024 * 1024;
 export interface ImportSource {
   /** How many there are, bytes; null when nobody knows. */
   readonly size: number | null;
+  /** The same bytes to be looked into before they are copied; null where they come but once. */
+  readonly whole: Blob | null;
   /** The next bytes, to be used before the next call; null at the end. */
   next(): Promise<Chunk | null>;
   /** Lets go of whatever gives them. */
@@ -30,6 +32,7 @@ export function blobImport(blob: Blob): ImportSource {
   };
   return {
     size: blob.size,
+    whole: blob,
     async next() {
       let chunk: Chunk | null;
       try {
@@ -52,6 +55,7 @@ export function pulledImport(pull: () => Promise<Chunk | null>): ImportSource {
   let ahead: Promise<Chunk | null> | null = null;
   return {
     size: null,
+    whole: null,
     async next() {
       const chunk = await (ahead ?? pull());
       if (chunk) {

@@ -1,5 +1,13 @@
 /** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
-import { type CreateOptions, type OpenOptions, type OperationOptions, Qcow2Error, Qcow2Image } from 'qcow2';
+import {
+  type BlockDevice,
+  type CreateOptions,
+  type Openable,
+  type OpenOptions,
+  type OperationOptions,
+  Qcow2Error,
+  Qcow2Image,
+} from 'qcow2';
 import { bytePages, type Pages } from './cursor.js';
 import type { Draft, Folder, FolderFile } from './folder.js';
 import { HeldFiles } from './held-files.js';
@@ -55,20 +63,11 @@ export class Library {
     const { signal } = options;
     try {
       await this.#add(name, signal, async ({ device }) => {
-        const progress = progressMeter(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
-        // What does not fit is refused before it is copied.
+        // What is no image is refused at once, and what does not fit before it is copied.
+        if (source.whole) await requireImage(source.whole, signal);
         if (source.size !== null) await device.truncate(source.size);
-        let at = 0;
-        for (;;) {
-          const bytes = await unlessAborted(source.next(), signal);
-          if (!bytes) break;
-          await device.write([{ at, bytes }]);
-          at += bytes.length;
-          progress.advance(bytes.length);
-        }
-        progress.finish();
-        const image = await Qcow2Image.open(device, { signal });
-        await image.close();
+        await copyInto(device, source, options);
+        await requireImage(device, signal);
       });
     } finally {
       await source.end().catch(() => {});
@@ -213,6 +212,24 @@ export class Library {
 
 function notFound(name: string): never {
   throw new Qcow2Error('not-found', `There is no image of the name "${name}".`, { name });
+}
+
+/** Opens an image, to see that it is one. */
+async function requireImage(source: Openable, signal: AbortSignal): Promise<void> {
+  const image = await Qcow2Image.open(source, { signal });
+  await image.close();
+}
+
+async function copyInto(device: BlockDevice, source: ImportSource, options: AbortableOptions): Promise<void> {
+  const progress = progressMeter(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
+  for (let at = 0; ; ) {
+    const bytes = await unlessAborted(source.next(), options.signal);
+    if (!bytes) break;
+    await device.write([{ at, bytes }]);
+    at += bytes.length;
+    progress.advance(bytes.length);
+  }
+  progress.finish();
 }
 
 /** Copies a file as it is. */

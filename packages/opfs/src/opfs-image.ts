@@ -19,6 +19,7 @@ import { ExtentIterator } from './extent-iterator.js';
 import { guestStream } from './guest-stream.js';
 import type { Answer, ImageState } from './protocol.js';
 import { RemoteCursor } from './remote-cursor.js';
+import { makeSpool, type Spool } from './spool.js';
 
 /** What an export into a file takes. */
 export interface ExportFileOptions extends OperationOptions {
@@ -32,14 +33,6 @@ export interface ExportFileOptions extends OperationOptions {
 export interface SpoolOptions extends OperationOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
-}
-
-/** A temporary file in OPFS with an image's bytes, for a download by an object URL. */
-export interface Spool {
-  /** The file; it can be read until `remove`, or until the store is closed. */
-  readonly file: File;
-  /** Deletes the file. A second call does nothing. */
-  remove(): Promise<void>;
 }
 
 /**
@@ -176,20 +169,10 @@ export class OpfsImage implements Disk {
   async spool(options: SpoolOptions): Promise<Spool> {
     const { format, signal, onProgress } = options;
     requireRaw(format);
-    const id = this.#connection.reserve();
-    const file = await this.#call(
-      (worker) => worker.spool(id, this.#id, onProgress !== undefined),
-      { signal, onProgress },
-      id,
-    );
-    const connection = this.#connection;
-    let removing: Promise<void> | null = null;
-    const remove = (): Promise<void> => {
-      // With its worker the spool has lost its lock, and the next one sweeps it.
-      removing ??= connection.alive ? connection.call((worker) => worker.removeSpool(id)) : Promise.resolve();
-      return removing;
-    };
-    return { file, remove };
+    this.#requireOpen();
+    const send = (worker: RemoteWorker, id: number): Answer<File> =>
+      worker.spool(id, this.#id, onProgress !== undefined);
+    return makeSpool(this.#connection, send, { signal, onProgress });
   }
 
   /** Lets go of the image and of every file that opening it opened. A second call does nothing. */

@@ -112,6 +112,8 @@ export interface WorkerSide {
   ): Answer<void>;
   /** Opens a cursor over the bytes of a stored image. */
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
+  /** Writes a stored image into a temporary file, and answers that file. */
+  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
   rename(call: number, from: string, to: string): Answer<void>;
   remove(call: number, name: string): Answer<void>;
   /** Aborts what runs, waits until it has cleaned up, and closes everything. The page then terminates the worker. */

@@ -1,9 +1,11 @@
 /** Owns what the worker does: the open images, and each request of the page carried out on them. */
 import { transfer } from 'comlink';
 import {
+  type Disk,
   type ImageStats,
   isQcow2Error,
   type OpenOptions,
+  type OperationOptions,
   Qcow2Error,
   Qcow2Image,
   type Range,
@@ -137,17 +139,14 @@ export class Service implements WorkerSide {
   }
 
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {
-    return this.#reporting(call, reports, async (options) => {
-      const disk = this.#image(image);
-      const sink = await openSink(to, disk.size, await availableBytes());
-      await exportRaw(disk, sink, options);
-    });
+    return this.#reporting(call, reports, async (options) => writeRaw(this.#image(image), to, options));
   }
 
   spool(call: number, image: number, reports: boolean): Answer<File> {
-    return this.#reporting(call, reports, async (options) =>
-      this.#spools.create(call, this.#image(image), this.#folder, options),
-    );
+    return this.#reporting(call, reports, async (options) => {
+      const disk = this.#image(image);
+      return this.#spools.create(call, this.#folder, disk.size, (to) => writeRaw(disk, to, options));
+    });
   }
 
   removeSpool(spool: number): Answer<void> {
@@ -224,6 +223,12 @@ export class Service implements WorkerSide {
 
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void> {
     return this.#openCursor(call, call, reports, (options) => this.#library.stream(name, format, options));
+  }
+
+  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File> {
+    return this.#reporting(call, reports, (options) =>
+      this.#spools.create(call, this.#folder, 0, (to) => this.#library.export(name, format, to, options)),
+    );
   }
 
   rename(call: number, from: string, to: string): Answer<void> {
@@ -310,6 +315,10 @@ export class Service implements WorkerSide {
     const { key, message } = outcome.error;
     throw key === undefined ? fromWireError(outcome.error) : new KeptError(key, message);
   }
+}
+
+async function writeRaw(disk: Disk, to: FileSystemFileHandle, options: OperationOptions): Promise<void> {
+  await exportRaw(disk, await openSink(to, disk.size, await availableBytes()), options);
 }
 
 /** Where images are kept: in OPFS, or, when that is wanted where the platform refuses it, in memory. */

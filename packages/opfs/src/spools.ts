@@ -1,8 +1,5 @@
-/** Owns the spools: temporary OPFS files with the bytes of a disk, for downloads. */
-import type { Disk, OperationOptions } from 'qcow2';
+/** Owns the spools: temporary OPFS files with the bytes of an image, for downloads. */
 import type { PrivateFolder } from './private-folder.js';
-import { exportRaw } from './raw-export.js';
-import { openSink } from './raw-sink.js';
 import { availableBytes, storageError } from './storage-error.js';
 import { TemporaryFile } from './temporary-file.js';
 
@@ -11,25 +8,30 @@ export class Spools {
   readonly #held = new Map<number, TemporaryFile>();
 
   /**
-   * Writes an image's bytes into a new temporary file.
+   * Fills a new temporary file.
    *
-   * @throws {@link Qcow2Error} `unavailable`, `no-space`; whatever the image throws; the signal's reason when it aborts.
-   *   Nothing is left then.
+   * @param needed its length in bytes where that is known before, else 0
+   * @throws {@link Qcow2Error} `unavailable`, `no-space`; whatever `fill` throws. Nothing is left then.
    */
-  async create(id: number, image: Disk, folder: PrivateFolder, options: OperationOptions): Promise<File> {
+  async create(
+    id: number,
+    folder: PrivateFolder,
+    needed: number,
+    fill: (to: FileSystemFileHandle) => Promise<void>,
+  ): Promise<File> {
     const directory = await folder.open();
     // What can be swept makes room.
     await folder.swept();
     const available = await availableBytes();
     const spool = await TemporaryFile.create(directory);
     try {
-      await exportRaw(image, await openSink(spool.handle, image.size, available), options);
+      await fill(spool.handle);
       const file = await spool.handle.getFile();
       this.#held.set(id, spool);
       return file;
     } catch (error) {
       await spool.remove();
-      throw storageError(error, image.size, available);
+      throw storageError(error, needed, available);
     }
   }
 

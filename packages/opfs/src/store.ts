@@ -8,7 +8,8 @@ import { imageName } from './image-name.js';
 import { OpfsImage } from './opfs-image.js';
 import type { Answer, ImageState, WireOpenOptions } from './protocol.js';
 import { RemoteCursor } from './remote-cursor.js';
-import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions } from './stored-image.js';
+import { makeSpool, type Spool } from './spool.js';
+import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
 import { streamPull } from './stream-pull.js';
 
 /** How a store is opened. */
@@ -92,6 +93,12 @@ export interface Store extends AsyncDisposable {
     options: StoreExportOptions & { to?: undefined },
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   export(name: string, options: StoreExportOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined>;
+  /**
+   * Writes an image into a temporary file in OPFS, for a download by an object URL.
+   *
+   * @throws {@link Qcow2Error} `unavailable` also for a store in memory; else as {@link export}. Nothing is left then.
+   */
+  spool(name: string, options: StoreSpoolOptions): Promise<Spool>;
   /**
    * Gives an image another name.
    *
@@ -225,9 +232,7 @@ class WorkerStore implements Store {
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
     const stored = imageName(name);
     const reports = onProgress !== undefined;
-    if (format !== 'raw' && format !== 'qcow2') {
-      throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
-    }
+    requireFormat(format);
     if (to === undefined) {
       const cursor = new RemoteCursor<Uint8Array<ArrayBuffer> | null>(
         this.#connection,
@@ -242,6 +247,14 @@ class WorkerStore implements Store {
       signal,
       onProgress,
     });
+  }
+
+  async spool(name: string, { format, signal, onProgress }: StoreSpoolOptions): Promise<Spool> {
+    const stored = imageName(name);
+    requireFormat(format);
+    const send = (worker: RemoteWorker, id: number): Answer<File> =>
+      worker.spoolStored(id, stored, format, onProgress !== undefined);
+    return makeSpool(this.#connection, send, { signal, onProgress });
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -292,6 +305,11 @@ class WorkerStore implements Store {
       throw error;
     }
   }
+}
+
+function requireFormat(format: unknown): void {
+  if (format === 'raw' || format === 'qcow2') return;
+  throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
 }
 
 async function persistenceOfOrigin(): Promise<Persistence> {

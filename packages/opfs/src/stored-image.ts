@@ -39,6 +39,9 @@ export interface StoreExportOptions extends OperationOptions {
   to?: FileSystemFileHandle | undefined;
 }
 
+/** What a spool from a store takes. */
+export type StoreSpoolOptions = Omit<StoreExportOptions, 'to'>;
+
 /** What a store may hold and holds, bytes. */
 export interface StoreEstimate {
   /** What this origin uses; for a store in memory, the bytes that its images are long. */

@@ -57,11 +57,22 @@ describe('create', () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const onProgress = (): void => controller.abort(reason);
-    const options = { size: 2 ** 44, preallocation: 'metadata', signal: controller.signal, onProgress } as const;
+    // Tables of 40 MiB.
+    const shape = { size: 2 ** 31, clusterSize: 512, preallocation: 'metadata' } as const;
+    const options = { ...shape, signal: controller.signal, onProgress };
     expect(await errorOf(store.create('large', options))).toBe(reason);
     expect(await errorOf(store.create('large', { size: 512, signal: AbortSignal.abort(reason) }))).toBe(reason);
     expect(await packageFiles()).toEqual([]);
   });
+});
+
+test('create of more than the quota says so, and keeps what there was', async () => {
+  await (await store.create('disk', { size: 2 ** 20 })).close();
+  // With every cluster in its place the file is as long as the disk.
+  const error = await errorOf(store.create('large', { size: 2 ** 44, preallocation: 'metadata' }));
+  expect(error).toMatchObject({ code: 'no-space', details: { needed: expect.any(Number) } });
+  expect(await packageFiles()).toEqual(['disk']);
+  await (await store.open('disk')).close();
 });
 
 describe('names', () => {

@@ -19,9 +19,15 @@ export function errorOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** All bytes of a stream. */
+/** All bytes of a stream. A Response would put an error of its own in place of the stream's. */
 export async function drain(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const reader = stream.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(chunks).arrayBuffer());
+    chunks.push(value);
+  }
 }
 
 /** A stream of those bytes in chunks of that length, which counts what it gave and keeps why it was cancelled. */

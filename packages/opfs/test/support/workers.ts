@@ -1,4 +1,4 @@
-/** Owns the workers that tests start by hand: one that can be ended from outside, one whose storage is refused. */
+/** Owns the workers that tests start by hand: one that can be ended from outside, and those that lack something. */
 
 /** A factory of the package's own worker that remembers what it made. */
 export function killableWorker(): { create: () => Worker; kill: () => void } {
@@ -15,4 +15,9 @@ export function killableWorker(): { create: () => Worker; kill: () => void } {
 /** The package's worker where the platform refuses its storage, as Firefox does in private windows. */
 export function workerWithoutStorage(): Worker {
   return new Worker(new URL('./storage-refused-worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** The package's worker where the platform has no `move`. */
+export function workerWithoutMove(): Worker {
+  return new Worker(new URL('./moveless-worker.ts', import.meta.url), { type: 'module' });
 }

@@ -1,0 +1,257 @@
+/** Imports into and exports from a store, through the real worker and the real OPFS: every byte, and nothing left when they fail. */
+import type { Progress } from 'qcow2';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openStore, type Store } from '../src/index.js';
+import { CLUSTER, emptyImage, mixedImage, noise, overlayImage, repeatedImage } from './support/images.js';
+import { bytesOf, clearStorage, firstDifference, packageFiles, targetFile } from './support/opfs.js';
+import { chunked, codeOf, drain, errorOf } from './support/outcomes.js';
+import { killableWorker } from './support/workers.js';
+
+let store: Store;
+beforeEach(async () => {
+  await clearStorage();
+  store = await openStore();
+});
+afterEach(() => store.close());
+afterAll(clearStorage);
+
+/** An image whose file is long: what it consists of does not matter, and so it is followed by bytes that nobody refers to. */
+async function longFile(megabytes: number): Promise<File> {
+  const { file } = await mixedImage();
+  const mega = noise(2 ** 20, 3);
+  return new File([file, ...Array.from({ length: megabytes }, () => mega)], 'long.qcow2');
+}
+
+async function expectStored(name: string, expected: Blob): Promise<void> {
+  const stored = await drain(await store.export(name, { format: 'qcow2' }));
+  expect(firstDifference(stored, await bytesOf(expected))).toBe(-1);
+}
+
+describe('import', () => {
+  test('takes a File, another Blob and a stream, byte for byte', async () => {
+    const file = await longFile(5);
+    const bytes = await bytesOf(file);
+    await store.import('file', file);
+    await store.import('blob', new Blob([bytes]));
+    await store.import('stream', file.stream());
+    const { stream } = chunked(bytes, 70_001);
+    await store.import('chunks', stream);
+    for (const name of ['file', 'blob', 'stream', 'chunks']) await expectStored(name, file);
+    expect(await packageFiles()).toEqual(['blob', 'chunks', 'file', 'stream']);
+  });
+
+  test('leaves the buffers of a stream to whoever made them', async () => {
+    const bytes = await bytesOf((await mixedImage()).file);
+    await store.import('disk', chunked(bytes, bytes.length).stream);
+    expect(bytes.length).toBeGreaterThan(CLUSTER);
+  });
+
+  test('reports bytes that never fall and end at the size', async () => {
+    const file = await longFile(64);
+    const reports: Progress[] = [];
+    const begun = performance.now();
+    await store.import('disk', file, { onProgress: (progress) => reports.push(progress) });
+    expect(reports.at(-1)).toEqual({ phase: 'import', done: file.size, total: file.size });
+    expect(reports.map(({ done }) => done)).toEqual(reports.map(({ done }) => done).sort((a, b) => a - b));
+    expect(reports.length).toBeLessThanOrEqual((performance.now() - begun) / 100 + 2);
+
+    const ofStream: Progress[] = [];
+    await store.import('other', file.stream(), { onProgress: (progress) => ofStream.push(progress) });
+    expect(ofStream.at(-1)).toEqual({ phase: 'import', done: file.size, total: Number.POSITIVE_INFINITY });
+  });
+
+  test('cancelled halfway leaves nothing', async () => {
+    const file = await longFile(64);
+    const reason = new Error('enough');
+    const seen: number[] = [];
+    const halfway = (): { signal: AbortSignal; onProgress: (progress: Progress) => void } => {
+      const controller = new AbortController();
+      return {
+        signal: controller.signal,
+        onProgress({ done }) {
+          seen.push(done);
+          if (done > 0) controller.abort(reason);
+        },
+      };
+    };
+    expect(await errorOf(store.import('disk', file, halfway()))).toBe(reason);
+    expect(await packageFiles()).toEqual([]);
+    const { stream, state } = chunked(await bytesOf(file), 2 ** 16);
+    expect(await errorOf(store.import('disk', stream, halfway()))).toBe(reason);
+    expect(state.cancelled).toBe(reason);
+    expect(Math.max(...seen, state.given)).toBeLessThan(file.size);
+    expect(await packageFiles()).toEqual([]);
+    await store.import('disk', file);
+    await expectStored('disk', file);
+  });
+
+  test('cancelled while a stream gives nothing does not wait for it', async () => {
+    const controller = new AbortController();
+    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
+    const importing = errorOf(store.import('disk', silent, { signal: controller.signal }));
+    await expect.poll(packageFiles).not.toEqual([]);
+    controller.abort('stop');
+    expect(await importing).toBe('stop');
+    expect(await packageFiles()).toEqual([]);
+  });
+
+  test('throws what the stream throws, and leaves nothing', async () => {
+    const mine = new Error('from the stream');
+    const head = await bytesOf((await mixedImage()).file);
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(head);
+      },
+      pull() {
+        throw mine;
+      },
+    });
+    expect(await errorOf(store.import('disk', stream))).toBe(mine);
+    const strings = new ReadableStream({ start: (controller) => controller.enqueue('text') });
+    expect(await errorOf(store.import('disk', strings))).toBeInstanceOf(TypeError);
+    expect(await errorOf(store.import('disk', 'text' as unknown as Blob))).toBeInstanceOf(TypeError);
+    expect(await packageFiles()).toEqual([]);
+  });
+
+  test('of what is no image leaves nothing and says so', async () => {
+    const other = new Blob([noise(3_000_000, 1)]);
+    for (const from of [other, other.stream(), new Blob([]), new Blob([]).stream()]) {
+      expect(await codeOf(store.import('disk', from))).toBe('not-qcow2');
+    }
+    const { file } = await mixedImage();
+    expect(await codeOf(store.import('disk', file.slice(0, 100)))).toBe('corrupt');
+    expect(await packageFiles()).toEqual([]);
+  });
+
+  test('under a name that is taken changes nothing, and cancels the stream', async () => {
+    const { file } = await mixedImage();
+    await store.import('disk', file);
+    const { stream, state } = chunked(noise(1000, 1), 100);
+    expect(await codeOf(store.import('disk', stream))).toBe('exists');
+    expect(state.cancelled).toMatchObject({ code: 'exists' });
+    expect(await codeOf(store.import('disk', await longFile(1)))).toBe('exists');
+    await expectStored('disk', file);
+  });
+
+  test('cut off by closing the store leaves nothing', async () => {
+    const importing = codeOf(store.import('disk', await longFile(64)));
+    await expect.poll(packageFiles).not.toEqual([]);
+    await store.close();
+    expect(await importing).toBe('closed');
+    expect(await packageFiles()).toEqual([]);
+  });
+
+  test('whose worker is killed rejects, and the next store sweeps what is left', async () => {
+    const { create, kill } = killableWorker();
+    const doomed = await openStore({ worker: create });
+    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
+    const importing = codeOf(doomed.import('disk', silent));
+    await expect.poll(packageFiles).toEqual([expect.stringMatching(/^\.tmp-/)]);
+    kill();
+    expect(await importing).toBe('failed');
+    await doomed.close();
+    expect(await packageFiles()).toHaveLength(1);
+
+    const next = await openStore();
+    // Nobody waits for it, and nothing has to be asked for.
+    await expect.poll(packageFiles).toEqual([]);
+    const { file } = await mixedImage();
+    await next.import('disk', file);
+    expect(await packageFiles()).toEqual(['disk']);
+    await next.close();
+  });
+});
+
+describe('export', () => {
+  test('as raw is what the guest sees, as qcow2 the file: as a stream and into a file', async () => {
+    const { file, guest } = await mixedImage();
+    await store.import('base', file);
+    const overlay = overlayImage('base', guest.length);
+    await store.import('overlay', overlay.file);
+    const expected = guest.slice();
+    expected.set(overlay.own, CLUSTER);
+
+    expect(firstDifference(await drain(await store.export('overlay', { format: 'raw' })), expected)).toBe(-1);
+    await expectStored('overlay', overlay.file);
+    for (const [format, bytes] of [
+      ['raw', expected],
+      ['qcow2', await bytesOf(overlay.file)],
+    ] as const) {
+      const to = await targetFile('x'.repeat(3_000_000));
+      expect(await store.export('overlay', { format, to })).toBeUndefined();
+      expect(firstDifference(await bytesOf(await to.getFile()), bytes)).toBe(-1);
+    }
+    await store.remove('overlay');
+    await store.remove('base');
+  });
+
+  test('holds the image until its stream ends or is cancelled', async () => {
+    const file = await longFile(8);
+    await store.import('disk', file);
+    for (const format of ['raw', 'qcow2'] as const) {
+      const stream = await store.export('disk', { format });
+      expect(await codeOf(store.remove('disk'))).toBe('locked');
+      await stream.cancel();
+      await drain(await store.export('disk', { format }));
+      await store.rename('disk', 'renamed');
+      await store.rename('renamed', 'disk');
+    }
+  });
+
+  test('reports its progress, and stops for a signal', async () => {
+    await store.import('disk', await longFile(64));
+    const reason = new Error('enough');
+    for (const to of [undefined, await targetFile('before')]) {
+      const reports: Progress[] = [];
+      const onProgress = (progress: Progress): void => void reports.push(progress);
+      const written = await store.export('disk', { format: 'qcow2', onProgress, ...(to && { to }) });
+      if (written) await drain(written);
+      const { done, total } = reports.at(-1)!;
+      expect(done).toBe(total);
+      expect(total).toBeGreaterThan(64 * 2 ** 20);
+
+      const controller = new AbortController();
+      const { signal } = controller;
+      const stopped = async (): Promise<void> => {
+        const stream = await store.export('disk', {
+          format: 'qcow2',
+          signal,
+          onProgress: () => controller.abort(reason),
+          ...(to && { to }),
+        });
+        if (stream) await drain(stream);
+      };
+      expect(await errorOf(stopped())).toBe(reason);
+      if (to) expect((await to.getFile()).size).toBe(0);
+    }
+    await store.remove('disk');
+  });
+
+  test('refuses formats it does not have, and what is no file', async () => {
+    await store.import('disk', (await mixedImage()).file);
+    expect(await errorOf(store.export('disk', { format: 'vmdk' as 'raw' }))).toBeInstanceOf(TypeError);
+    const folder = (await navigator.storage.getDirectory()) as unknown as FileSystemFileHandle;
+    expect(await errorOf(store.export('disk', { format: 'qcow2', to: folder }))).toBeInstanceOf(TypeError);
+  });
+
+  test('of a disk larger than the quota says so and keeps the file', async () => {
+    await store.import('huge', emptyImage(2 ** 44));
+    const to = await targetFile('before');
+    expect(await errorOf(store.export('huge', { format: 'raw', to }))).toMatchObject({
+      code: 'no-space',
+      details: { needed: 2 ** 44 },
+    });
+    expect(await (await to.getFile()).text()).toBe('before');
+    expect((await store.list()).map(({ name }) => name)).toEqual(['huge']);
+  });
+});
+
+test('an image of many clusters goes in and out as raw', async () => {
+  const { file, size, cluster } = repeatedImage(512);
+  await store.import('repeated', file);
+  const raw = await drain(await store.export('repeated', { format: 'raw' }));
+  expect(raw.length).toBe(size);
+  for (let at = 0; at < size; at += CLUSTER) {
+    if (firstDifference(raw.subarray(at, at + CLUSTER), cluster) >= 0) throw new Error(`cluster at ${at} differs`);
+  }
+});

@@ -1,0 +1,56 @@
+/** The entry of a worker that serves OpfsDevices over real OPFS files to the device suite on the page. */
+import { expose } from 'comlink';
+import { OpfsDevice } from '../../src/device.js';
+import type { Outcome } from '../../src/protocol.js';
+import { outcomeOf } from '../../src/running-calls.js';
+import { openSyncHandle } from '../../src/sync-handle.js';
+
+/** What every call answers: the length that the device then has, and what was read. */
+export interface DeviceAnswer {
+  readonly size: number;
+  readonly read?: readonly Uint8Array<ArrayBuffer>[];
+}
+
+const devices = new Map<string, OpfsDevice>();
+
+/** What the page calls. */
+export const deviceWorker = {
+  open: (name: string): Promise<Outcome<DeviceAnswer>> =>
+    outcomeOf(async () => {
+      const root = await navigator.storage.getDirectory();
+      const handle = await openSyncHandle(await root.getFileHandle(name, { create: true }));
+      const device = new OpfsDevice(handle!);
+      devices.set(name, device);
+      return { size: device.size };
+    }),
+  read: (name: string, runs: readonly { at: number; length: number }[]): Promise<Outcome<DeviceAnswer>> =>
+    withDevice(name, (device) => {
+      const transfers = runs.map(({ at, length }) => ({ at, bytes: new Uint8Array(length).fill(0xee) }));
+      device.read(transfers);
+      return transfers.map(({ bytes }) => bytes);
+    }),
+  write: (name: string, runs: readonly { at: number; bytes: Uint8Array }[]): Promise<Outcome<DeviceAnswer>> =>
+    withDevice(name, (device) => nothing(device.write(runs))),
+  truncate: (name: string, size: number): Promise<Outcome<DeviceAnswer>> =>
+    withDevice(name, (device) => nothing(device.truncate(size))),
+  flush: (name: string): Promise<Outcome<DeviceAnswer>> => withDevice(name, (device) => nothing(device.flush())),
+  close: (name: string): Promise<Outcome<DeviceAnswer>> => withDevice(name, (device) => nothing(device.close())),
+};
+
+/** What a verb answers that reads nothing. */
+function nothing(_: void): undefined {
+  return undefined;
+}
+
+function withDevice(
+  name: string,
+  use: (device: OpfsDevice) => readonly Uint8Array<ArrayBuffer>[] | undefined,
+): Promise<Outcome<DeviceAnswer>> {
+  return outcomeOf(async () => {
+    const device = devices.get(name)!;
+    const read = use(device);
+    return read ? { size: device.size, read } : { size: device.size };
+  });
+}
+
+expose(deviceWorker);
