@@ -14,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -78,22 +79,33 @@ function makeOne(folder, recipe) {
   writeFileSync(join(folder, `${recipe.name}.json`), `${JSON.stringify(describe(bench, recipe), null, 1)}\n`);
 }
 
+/** Moves the finished folder into place, unless another run was faster. */
+function moveInto(folder, target) {
+  try {
+    renameSync(folder, target);
+  } catch (error) {
+    if (!existsSync(target)) throw error;
+  }
+}
+
 /** Makes all images in a folder of its own, and moves it into place whole, so that two runs at once do no harm. */
 function make(target) {
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, 'making-'));
   try {
     for (const recipe of recipes) makeOne(folder, recipe);
-    if (!existsSync(target)) renameSync(folder, target);
+    moveInto(folder, target);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Removes the images of earlier editions; what another run is making right now stays. */
+/** Removes the images of earlier editions, and what a killed run left; not what another run may be using now. */
 function removeOld(current) {
+  const hourAgo = Date.now() - 3_600_000;
   for (const name of readdirSync(cache)) {
-    if (name !== current && !name.startsWith('making-')) rmSync(join(cache, name), { recursive: true, force: true });
+    const old = join(cache, name);
+    if (name !== current && statSync(old).mtimeMs < hourAgo) rmSync(old, { recursive: true, force: true });
   }
 }
 

@@ -36,7 +36,9 @@ const clusterSizes = CLUSTER_SIZES.flatMap((size) => {
       punch(bench, bench.image, Math.max(size, 4 * KiB));
     },
   });
-  return [512, 64 * KiB, 2 * MiB].includes(size) ? [recipe('v3', '1.1'), recipe('v2', '0.10')] : [recipe('v3', '1.1')];
+  return [512, 64 * KiB, 256 * KiB].includes(size)
+    ? [recipe('v3', '1.1'), recipe('v2', '0.10')]
+    : [recipe('v3', '1.1')];
 });
 
 const refcounts = [1, 2, 4, 8, 16, 32, 64].map((bits) => ({

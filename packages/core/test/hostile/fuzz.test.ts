@@ -18,8 +18,8 @@ import { handle } from './handle.js';
 
 const COUNT = Number(process.env.QCOW2_FUZZ ?? 600);
 const SEED = Number(process.env.QCOW2_FUZZ_SEED ?? 20_261_122);
-/** One image in so many is also shown to qemu-img, which takes some fifty times as long. */
-const ORACLE_EVERY = COUNT === 1 ? 1 : 12;
+/** One in so many of the images that read is also shown to qemu-img, which takes some fifty times as long. */
+const ORACLE_EVERY = COUNT === 1 ? 1 : 4;
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-fuzz-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -88,7 +88,7 @@ test(`${COUNT} images from seed ${SEED} on`, { timeout: 60_000 + COUNT * 100 }, 
     if (outcome.open === 'opened') tally.opened++;
     if (!(outcome.read instanceof Uint8Array)) continue;
     tally.read++;
-    if (i % ORACLE_EVERY > 0 || !isHarmless(file)) continue;
+    if (tally.read % ORACLE_EVERY > 0 || !isHarmless(file)) continue;
     const wanted = await qemuReads(file);
     if (!wanted) continue;
     tally.compared++;
@@ -99,5 +99,5 @@ test(`${COUNT} images from seed ${SEED} on`, { timeout: 60_000 + COUNT * 100 }, 
   expect(tally.opened).toBeGreaterThan(COUNT / 5);
   expect(tally.opened).toBeLessThan(COUNT);
   expect(tally.read).toBeGreaterThan(COUNT / 20);
-  expect(tally.compared).toBeGreaterThan(0);
+  expect(tally.compared).toBeGreaterThan(tally.read / 10);
 });
