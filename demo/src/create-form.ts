@@ -42,7 +42,7 @@ export interface Existing {
 }
 
 /** Why a field cannot stand as it is. */
-export type Refusals = Readonly<Partial<Record<keyof CreateForm, string>>>;
+export type Refusals = { readonly [Field in keyof CreateForm]?: string | undefined };
 
 /** What the form asks for. */
 export interface CreateRequest {

@@ -4,9 +4,12 @@ import { openStore, type Store } from 'qcow2-opfs';
 
 let current: Promise<Store> | null = null;
 
-/** The store with the worker that reads images. The page never runs the engine itself. */
+/**
+ * The store with the worker that reads images and keeps them, in memory where the browser refuses its storage. The page
+ * never runs the engine itself.
+ */
 export function engine(): Promise<Store> {
-  current ??= openStore();
+  current ??= openStore({ fallback: 'memory' });
   current.catch(dropEngine);
   return current;
 }
@@ -18,6 +21,16 @@ export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise
   } catch (error) {
     if (!noticeError(error)) throw error;
     return work(await engine());
+  }
+}
+
+/** Does some work that must not be done twice: when the worker dies meanwhile, the person decides whether to try again. */
+export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Promise<T> {
+  try {
+    return await work(await engine());
+  } catch (error) {
+    noticeError(error);
+    throw error;
   }
 }
 

@@ -24,6 +24,10 @@ const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
   'no-space': 'Free some space, or save to another disk.',
   unavailable: 'The browser refuses storage to this page, as private windows do. Try a normal window.',
   changed: 'Drop the file again. If another program is writing to it, wait until it has finished.',
+  exists: 'Choose another name, or rename or delete the image that has it.',
+  locked: 'Close it there, then try again.',
+  'not-found': 'Another tab may have renamed or deleted it: look at the list again.',
+  failed: 'Try again: the page starts a new worker.',
   io: 'If the file was moved, changed or unplugged since, drop it again.',
 };
 
@@ -32,7 +36,8 @@ export function describe(error: unknown, name: string): Problem {
   if (isQcow2Error(error, 'not-qcow2')) return describeForeign(error, name);
   if (isQcow2Error(error)) {
     const title = titleOf(error, name);
-    return { title, reason: error.message, advice: ADVICE[error.code] ?? AGAIN, details: detailsOf(error) };
+    const advice = isBase(error) ? 'Delete those first.' : (ADVICE[error.code] ?? AGAIN);
+    return { title, reason: error.message, advice, details: detailsOf(error) };
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return {
@@ -86,9 +91,20 @@ function titleOf(error: Qcow2Error, name: string): string {
       return `${name} changed while it was being read.`;
     case 'failed':
       return `The worker that reads ${name} stopped.`;
+    case 'exists':
+      return `There is an image of the name ${name} already.`;
+    case 'locked':
+      return isBase(error) ? `${name} is the base of other images.` : `${name} is open in another tab.`;
+    case 'not-found':
+      return `${name} is not there any more.`;
     default:
       return `${name} could not be read.`;
   }
+}
+
+/** Whether an image is held because others are based on it. */
+function isBase(error: Qcow2Error): boolean {
+  return error.code === 'locked' && error.details.overlays !== undefined;
 }
 
 /** Whether the error is in a file further down the chain: the engine then says in which layer. */

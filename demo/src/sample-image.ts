@@ -17,14 +17,14 @@ const README = `This disk was made in your browser a moment ago.
 
 It is a FAT16 file system inside a qcow2 image: 64 MiB for a guest, of which
 only the clusters that hold something take room in the file. LOG.TXT is stored
-compressed, the PHOTO files as they are. The snapshot "before the log" still has
+compressed, the NOISE files as they are. The snapshot "before the log" still has
 the disk without LOG.TXT and shares every cluster that did not change since.
 
 Take it away as raw, and mount it.
 `;
 
-/** Where the photographs lie, in clusters, and how many each takes. */
-const PHOTOS = [
+/** Where the files of random bytes lie, in clusters, and how many each takes. */
+const NOISES = [
   { at: 40, clusters: 9 },
   { at: 130, clusters: 22 },
   { at: 268, clusters: 5 },
@@ -44,8 +44,8 @@ const TRIMMED = [
 export async function makeSample(deflate: Deflate): Promise<Uint8Array<ArrayBuffer>> {
   const fat = new FatDisk(new SparseDisk(SAMPLE_SIZE, CLUSTER), 'SAMPLE');
   fat.add('README.TXT', ascii(README), 0);
-  PHOTOS.forEach(({ at, clusters }, index) => {
-    fat.add(`PHOTO${index + 1}.JPG`, noise(clusters * CLUSTER - 5000, index + 1), at * CLUSTER);
+  NOISES.forEach(({ at, clusters }, index) => {
+    fat.add(`NOISE${index + 1}.BIN`, noise(clusters * CLUSTER - 5000, index + 1), at * CLUSTER);
   });
   const before = fat.disk.blocks();
   fat.add('LOG.TXT', ascii(logText(LOG.clusters * CLUSTER)), LOG.at * CLUSTER);
