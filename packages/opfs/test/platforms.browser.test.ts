@@ -13,19 +13,19 @@ describe('where storage is refused', () => {
   test('every verb of stored images is unavailable, and files still open', async () => {
     const store = await openStore({ worker: workerWithoutStorage });
     const { file, guest } = await mixedImage();
-    for (const use of [
+    const to = await targetFile();
+    const uses = [
       store.list(),
       store.create('disk', { size: 512 }),
       store.import('disk', file),
       store.import('disk', file.stream()),
       store.open('disk'),
       store.export('disk', { format: 'raw' }),
-      store.export('disk', { format: 'qcow2', to: await targetFile() }),
+      store.export('disk', { format: 'qcow2', to }),
       store.rename('disk', 'other'),
       store.remove('disk'),
-    ]) {
-      expect(await codeOf(use)).toBe('unavailable');
-    }
+    ].map(codeOf);
+    expect(await Promise.all(uses)).toEqual(uses.map(() => 'unavailable'));
     expect(store.persistence).not.toBe('memory');
     expect((await store.openFile(file)).size).toBe(guest.length);
     await store.close();

@@ -79,7 +79,7 @@ describe('names', () => {
   test.each(['', '.hidden', 'a/b', '/', 'a\u0000b', 'line\nbreak', '\ud800', 'é'.repeat(101)])(
     '%j is none',
     async (name) => {
-      for (const use of [
+      const uses = [
         store.create(name, { size: 512 }),
         store.import(name, new Blob()),
         store.open(name),
@@ -87,9 +87,8 @@ describe('names', () => {
         store.rename(name, 'b'),
         store.rename('b', name),
         store.remove(name),
-      ]) {
-        expect(await errorOf(use)).toBeInstanceOf(RangeError);
-      }
+      ].map(errorOf);
+      for (const error of await Promise.all(uses)) expect(error).toBeInstanceOf(RangeError);
       expect(await packageFiles()).toEqual([]);
     },
   );

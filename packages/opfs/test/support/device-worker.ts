@@ -24,32 +24,25 @@ export const deviceWorker = {
       return { size: device.size };
     }),
   read: (name: string, runs: readonly { at: number; length: number }[]): Promise<Outcome<DeviceAnswer>> =>
-    withDevice(name, (device) => {
+    outcomeOf(async () => {
+      const device = devices.get(name)!;
       const transfers = runs.map(({ at, length }) => ({ at, bytes: new Uint8Array(length).fill(0xee) }));
       device.read(transfers);
-      return transfers.map(({ bytes }) => bytes);
+      return { size: device.size, read: transfers.map(({ bytes }) => bytes) };
     }),
   write: (name: string, runs: readonly { at: number; bytes: Uint8Array }[]): Promise<Outcome<DeviceAnswer>> =>
-    withDevice(name, (device) => nothing(device.write(runs))),
+    withDevice(name, (device) => device.write(runs)),
   truncate: (name: string, size: number): Promise<Outcome<DeviceAnswer>> =>
-    withDevice(name, (device) => nothing(device.truncate(size))),
-  flush: (name: string): Promise<Outcome<DeviceAnswer>> => withDevice(name, (device) => nothing(device.flush())),
-  close: (name: string): Promise<Outcome<DeviceAnswer>> => withDevice(name, (device) => nothing(device.close())),
+    withDevice(name, (device) => device.truncate(size)),
+  flush: (name: string): Promise<Outcome<DeviceAnswer>> => withDevice(name, (device) => device.flush()),
+  close: (name: string): Promise<Outcome<DeviceAnswer>> => withDevice(name, (device) => device.close()),
 };
 
-/** What a verb answers that reads nothing. */
-function nothing(_: void): undefined {
-  return undefined;
-}
-
-function withDevice(
-  name: string,
-  use: (device: OpfsDevice) => readonly Uint8Array<ArrayBuffer>[] | undefined,
-): Promise<Outcome<DeviceAnswer>> {
+function withDevice(name: string, use: (device: OpfsDevice) => void): Promise<Outcome<DeviceAnswer>> {
   return outcomeOf(async () => {
     const device = devices.get(name)!;
-    const read = use(device);
-    return read ? { size: device.size, read } : { size: device.size };
+    use(device);
+    return { size: device.size };
   });
 }
 

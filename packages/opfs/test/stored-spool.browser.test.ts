@@ -1,0 +1,50 @@
+/** Spools of stored images, through the real worker and the real OPFS: the disk or the file as it is, and nothing left. */
+import { isQcow2Error } from 'qcow2';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { openStore, type Store } from '../src/index.js';
+import { mixedImage } from './support/images.js';
+import { bytesOf, clearStorage, firstDifference, packageFiles } from './support/opfs.js';
+import { errorOf } from './support/outcomes.js';
+
+let store: Store;
+beforeEach(async () => {
+  await clearStorage();
+  store = await openStore();
+});
+afterEach(() => store.close());
+afterAll(clearStorage);
+
+test('a spool has the bytes of the disk or of the file, and goes when it is removed', async () => {
+  const { file, guest } = await mixedImage();
+  await store.import('a', file);
+  const raw = await store.spool('a', { format: 'raw' });
+  expect(firstDifference(await bytesOf(raw.file), guest)).toBe(-1);
+  const copy = await store.spool('a', { format: 'qcow2' });
+  expect(firstDifference(await bytesOf(copy.file), await bytesOf(file))).toBe(-1);
+  expect((await packageFiles()).length).toBe(3);
+  await raw.remove();
+  await copy.remove();
+  await copy.remove();
+  expect((await packageFiles()).length).toBe(1);
+});
+
+test('an image that is spooled can be renamed and removed: the spool is a copy', async () => {
+  const { file } = await mixedImage();
+  await store.import('a', file);
+  const copy = await store.spool('a', { format: 'qcow2' });
+  await store.rename('a', 'b');
+  await store.remove('b');
+  expect(firstDifference(await bytesOf(copy.file), await bytesOf(file))).toBe(-1);
+});
+
+test('what fails or aborts leaves no spool', async () => {
+  const { file } = await mixedImage();
+  await store.import('a', file);
+  expect(isQcow2Error(await errorOf(store.spool('b', { format: 'qcow2' })), 'not-found')).toBe(true);
+  expect(await errorOf(store.spool('a', { format: 'vmdk' as 'raw' }))).toBeInstanceOf(TypeError);
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const onProgress = (): void => controller.abort(reason);
+  expect(await errorOf(store.spool('a', { format: 'qcow2', signal: controller.signal, onProgress }))).toBe(reason);
+  expect((await packageFiles()).length).toBe(1);
+});
