@@ -110,7 +110,7 @@ export class FileSet {
   }
 
   /** The file for a reference of the chain that begins with `leaf`, which never answers to itself. */
-  resolve(reference: ImageReference, leaf: File): File | null {
+  resolve(reference: Pick<ImageReference, 'name'>, leaf: { readonly name: string }): File | null {
     const chosen = this.#chosen.get(reference.name);
     if (chosen !== undefined) return chosen;
     return this.files.find((file) => file !== leaf && answersTo(file, reference.name)) ?? null;

@@ -1,7 +1,9 @@
-/** Owns the download of an image as raw, by the best way that the browser has. */
+/** Owns the download of an image, by the best way that the browser has. */
 import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error, type Progress } from 'qcow2';
-import type { OpfsImage, Spool } from 'qcow2-opfs';
+import type { Spool } from 'qcow2-opfs';
+import { whileBusy } from './busy.js';
+import type { DownloadSource } from './download-source.js';
 import { noticeError } from './engine.js';
 import { Pace } from './pace.js';
 import { describe, type Problem } from './problem.js';
@@ -34,21 +36,19 @@ export class Download {
   readonly fileName: string;
   /** How fast the running one goes. */
   pace: Pace = new Pace(0);
-  readonly #image: OpfsImage;
-  readonly #imageName: string;
+  readonly #source: DownloadSource;
   #abort: AbortController | null = null;
   #startedAt = 0;
 
-  /** Of an image, from a file of that name. */
-  constructor(image: OpfsImage, imageName: string) {
-    this.#image = image;
-    this.#imageName = imageName;
-    this.fileName = `${imageName.replace(/\.(qcow2?|img)$/i, '')}.raw`;
+  /** Of what the source gives. */
+  constructor(source: DownloadSource) {
+    this.#source = source;
+    this.fileName = source.fileName;
   }
 
   /** Length of the file that is made, bytes. */
   get total(): number {
-    return this.#image.size;
+    return this.#source.size;
   }
 
   /** Starts. Called from a click, which the file picker demands. Returns when it has ended, in whatever way. */
@@ -58,7 +58,7 @@ export class Download {
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      const route = await this.#save(abort.signal);
+      const route = await whileBusy(this.#save(abort.signal));
       if (route === null) this.state.value = { step: 'idle' };
       else this.state.value = { step: 'finished', ...route };
     } catch (error) {
@@ -67,7 +67,7 @@ export class Download {
         return;
       }
       noticeError(error);
-      this.state.value = { step: 'refused', problem: describeDownload(error, this.#imageName) };
+      this.state.value = { step: 'refused', problem: describeDownload(error, this.#source.imageName) };
     }
   }
 
@@ -86,7 +86,7 @@ export class Download {
     const pick = savePicker();
     if (pick) {
       this.state.value = { step: 'asking' };
-      const handle = await pickFile(pick, this.fileName);
+      const handle = await pickFile(pick, this.fileName, this.#source.format);
       if (handle === null) return null;
       await this.#export(handle, abort);
       return this.#end('picker');
@@ -99,7 +99,7 @@ export class Download {
   async #export(handle: FileSystemFileHandle, abort: AbortSignal): Promise<void> {
     const options = this.#begin('picker', abort);
     try {
-      await this.#image.export({ format: 'raw', to: handle, ...options });
+      await this.#source.export(handle, options);
     } catch (error) {
       await removeIfEmpty(handle);
       throw error;
@@ -111,7 +111,7 @@ export class Download {
     await removeSpool();
     const options = this.#begin('spool', abort);
     try {
-      const spool = await this.#image.spool({ format: 'raw', ...options });
+      const spool = await this.#source.spool(options);
       heldSpool = spool;
       handOver(spool.file, this.fileName);
       return true;
@@ -126,7 +126,7 @@ export class Download {
     const { onProgress } = this.#begin('memory', abort);
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     let done = 0;
-    const reader = this.#image.readable(undefined, { signal: abort }).getReader();
+    const reader = (await this.#source.stream({ signal: abort })).getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       chunks.push(next.value);
       done += next.value.length;
@@ -163,15 +163,21 @@ async function removeSpool(): Promise<void> {
   await spool?.remove().catch(noticeError);
 }
 
+const FILE_TYPES = {
+  raw: { description: 'Raw disk image', accept: { 'application/octet-stream': ['.raw', '.img'] } },
+  qcow2: { description: 'QEMU disk image', accept: { 'application/octet-stream': ['.qcow2'] } },
+};
+
 /** Asks where to save; null when the person closes the picker. */
 async function pickFile(
   pick: NonNullable<ReturnType<typeof savePicker>>,
   suggestedName: string,
+  format: 'raw' | 'qcow2',
 ): Promise<FileSystemFileHandle | null> {
   try {
     return await pick({
       suggestedName,
-      types: [{ description: 'Raw disk image', accept: { 'application/octet-stream': ['.raw', '.img'] } }],
+      types: [FILE_TYPES[format]],
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return null;

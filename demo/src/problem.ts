@@ -27,7 +27,7 @@ const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
   exists: 'Choose another name, or rename or delete the image that has it.',
   locked: 'Close it there, then try again.',
   'not-found': 'Another tab may have renamed or deleted it: look at the list again.',
-  failed: 'Try again: the page starts a new worker.',
+  failed: 'Open it again, or try again: the page starts a new worker.',
   io: 'If the file was moved, changed or unplugged since, drop it again.',
 };
 

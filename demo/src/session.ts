@@ -1,17 +1,29 @@
 /** Owns what is open on the page: the image, the files of its chain, its map, and what went wrong last. */
 import { type Signal, signal } from '@preact/signals';
-import { isQcow2Error } from 'qcow2';
+import { isQcow2Error, type OpenOptions } from 'qcow2';
 import type { OpfsImage, Store } from 'qcow2-opfs';
 import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
 import { Download } from './download.js';
+import { diskOf } from './download-source.js';
 import { noticeError, withEngine } from './engine.js';
 import { MapLoad } from './map-load.js';
 import { mapSummary } from './map-words.js';
 import { describe, type Problem } from './problem.js';
 
+/** An image in this browser, by its name. */
+export class StoredFile {
+  readonly name: string;
+
+  /** Of that name. */
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
 /** An image that is open. */
 export interface Opened {
-  readonly file: File;
+  /** What was opened: a file of the person's, or one that lives in this browser. */
+  readonly file: File | StoredFile;
   readonly image: OpfsImage;
   readonly files: FileSet;
   /** Files that were dropped with it and that its chain does not name. */
@@ -51,8 +63,13 @@ export async function openFiles(files: readonly File[]): Promise<void> {
 }
 
 /** Opens one of the files at hand instead. */
-export function openAs(leaf: File, files: FileSet): Promise<void> {
+export function openAs(leaf: File | StoredFile, files: FileSet): Promise<void> {
   return run(leaf.name, (store, signal) => open(store, leaf, files, [], signal));
+}
+
+/** Opens an image that lives in this browser. */
+export function openStored(name: string): Promise<void> {
+  return openAs(new StoredFile(name), new FileSet([]));
 }
 
 /** Hands over a file for what the open chain misses, whatever the file is called. */
@@ -137,12 +154,13 @@ async function examine(store: Store, files: readonly File[], signal: AbortSignal
 
 async function open(
   store: Store,
-  leaf: File,
+  leaf: File | StoredFile,
   files: FileSet,
   unused: readonly File[],
   signal: AbortSignal,
 ): Promise<Opened> {
-  const image = await store.openFile(leaf, { signal, resolve: async (reference) => files.resolve(reference, leaf) });
+  const options: OpenOptions = { signal, resolve: async (reference) => files.resolve(reference, leaf) };
+  const image = await (leaf instanceof StoredFile ? store.open(leaf.name, options) : store.openFile(leaf, options));
   const map = new MapLoad(image);
   return {
     file: leaf,
@@ -151,7 +169,7 @@ async function open(
     unused,
     missing: missingFrom(image.info, leaf.name),
     map,
-    download: new Download(image, leaf.name),
+    download: new Download(diskOf(image, leaf.name)),
     abort: new AbortController(),
   };
 }

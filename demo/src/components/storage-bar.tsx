@@ -35,17 +35,9 @@ function Gauge({ estimate: { usage, quota } }: { readonly estimate: StoreEstimat
   const words = `${formatSize(usage)} used, and room for at least ${formatSize(Math.max(0, quota - usage))} more`;
   return (
     <div class="gauge">
-      <div
-        class="gauge-bar"
-        role="meter"
-        aria-label="Storage of this page"
-        aria-valuenow={usage}
-        aria-valuemin={0}
-        aria-valuemax={Math.max(1, quota)}
-        aria-valuetext={words}
-      >
-        <div style={{ width: `${Math.min(100, (usage / Math.max(1, quota)) * 100)}%` }} />
-      </div>
+      <meter aria-label="Storage of this page" min={0} max={Math.max(1, quota)} value={usage}>
+        {words}
+      </meter>
       <p class="soft">{words}, says the browser.</p>
     </div>
   );
