@@ -12,16 +12,15 @@ const UNFIT = /[\p{Cc}\p{Cs}]/u;
  */
 export function imageName(name: unknown): string {
   if (typeof name !== 'string') throw new TypeError(`The name of an image is a string, not ${typeof name}.`);
-  const normal = name.normalize('NFC');
-  const fault = faultOf(normal);
+  const fault = faultOf(name);
   if (fault) throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: ${fault}.`);
-  return normal;
+  return name.normalize('NFC');
 }
 
 /** The last component of a path as an image may have it for its backing file; null when no image can have that name. */
 export function lastComponent(path: string): string | null {
-  const name = path.slice(path.lastIndexOf('/') + 1).normalize('NFC');
-  return faultOf(name) === null ? name : null;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return faultOf(name) === null ? name.normalize('NFC') : null;
 }
 
 /** Whether a file in a store's folder is an image: what begins with a dot is the package's own. */
@@ -33,7 +32,8 @@ function faultOf(name: string): string | null {
   if (name === '') return 'a name has at least one character';
   if (name.startsWith('.')) return 'names with a leading dot are those of temporary files';
   if (name.includes('/')) return 'a store has no folders, so a name has no "/"';
+  // Before it is normalised: Firefox puts other characters in the place of half ones.
   if (UNFIT.test(name)) return 'it has a control character or half of a character';
-  const { length } = new TextEncoder().encode(name);
+  const { length } = new TextEncoder().encode(name.normalize('NFC'));
   return length > MAX_NAME_BYTES ? `it is ${length} bytes of UTF-8, and at most ${MAX_NAME_BYTES} fit` : null;
 }

@@ -2,7 +2,7 @@
 import type { Progress } from 'qcow2';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
-import { CLUSTER, emptyImage, mixedImage, noise, overlayImage, repeatedImage } from './support/images.js';
+import { CLUSTER, emptyImage, longFile, mixedImage, noise, overlayImage, repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, packageFiles, targetFile } from './support/opfs.js';
 import { chunked, codeOf, drain, errorOf } from './support/outcomes.js';
 import { killableWorker } from './support/workers.js';
@@ -14,13 +14,6 @@ beforeEach(async () => {
 });
 afterEach(() => store.close());
 afterAll(clearStorage);
-
-/** An image whose file is long: what it consists of does not matter, and so it is followed by bytes that nobody refers to. */
-async function longFile(megabytes: number): Promise<File> {
-  const { file } = await mixedImage();
-  const mega = noise(2 ** 20, 3);
-  return new File([file, ...Array.from({ length: megabytes }, () => mega)], 'long.qcow2');
-}
 
 async function expectStored(name: string, expected: Blob): Promise<void> {
   const stored = await drain(await store.export(name, { format: 'qcow2' }));

@@ -86,3 +86,10 @@ export function corruptImage(): File {
   new DataView(built.bytes.buffer).setBigUint64(built.l1, COPIED | (1n << 40n));
   return new File([built.bytes], 'corrupt.qcow2');
 }
+
+/** An image whose file is long: what it consists of does not matter, and so it is followed by bytes that nobody refers to. */
+export async function longFile(megabytes: number): Promise<File> {
+  const { file } = await mixedImage();
+  const mega = noise(2 ** 20, 3);
+  return new File([file, ...Array.from({ length: megabytes }, () => mega)], 'long.qcow2');
+}
