@@ -88,6 +88,27 @@ async function streamed(page, rounds) {
 }
 
 /**
+ * The whole file into a store in OPFS, beside reading the whole file as a stream in a worker. No source of the engine's is read.
+ *
+ * @param {Page} page
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+async function imported(page, rounds) {
+  /** @type {() => Promise<number>} */
+  const ours = () => page.evaluate(`bench.importTurn('plain.qcow2')`);
+  /** @type {() => Promise<number>} */
+  const raw = () => page.evaluate(`bench.readTurn('plain.qcow2')`);
+  const times = await takeTurns({ ours, raw }, rounds);
+  return {
+    ...{ where: 'Chromium, OPFS', name: 'import, beside a stream in the worker, plain', ours: times.ours },
+    ...{ bytes: SIZES.plain, reads: 1, calls: 0, transfers: 0 },
+    // At no less than .7 of the stream's speed.
+    raw: { seconds: times.raw, goal: 1 / 0.7 },
+  };
+}
+
+/**
  * The engine beside bare slices at the host offsets of the same reads.
  *
  * @param {Page} page
@@ -145,6 +166,7 @@ export function chromiumCases(folder, rounds) {
     await sequential(page, 'overlay', rounds),
     await sequential(page, 'compressed', rounds),
     await streamed(page, rounds),
+    await imported(page, rounds),
     await besideSlices(page, ofSize(4 * KiB, 300, 1.7), rounds),
     await besideSlices(page, ofSize(64 * KiB, 300, 1.3), rounds),
     await besideSlices(page, ofSize(MiB, 100, 1.3), rounds),

@@ -1,4 +1,5 @@
-/** Runs in the page that Chromium measures: the engine over chosen files, and the bare calls it is compared with. */
+/** Runs in the page that Chromium measures: the engine and the store over chosen files, and the bare calls they are compared with. */
+import { openStore } from 'qcow2-opfs';
 import { Qcow2Image } from '../src/index.js';
 
 /** @typedef {{ name: string, how: 'engine' | 'engine stream' | 'bare' | 'bare stream', offsets: number[], length: number }} Turn */
@@ -58,4 +59,39 @@ async function extentsOf(name) {
 /** @param {string} name */
 const statsOf = (name) => /** @type {Qcow2Image} */ (images.get(name)).stats;
 
-Object.assign(globalThis, { bench: { openAll, takeTurn, extentsOf, statsOf } });
+/** @param {string} path */
+const startWorker = (path) => new Worker(path, { type: 'module' });
+
+/**
+ * Takes a file into a store in OPFS; answers the seconds until it has its name there.
+ *
+ * @param {string} name
+ */
+async function importTurn(name) {
+  const store = await openStore({ worker: () => startWorker('/worker.js') });
+  const started = performance.now();
+  await store.import(name, /** @type {File} */ (files.get(name)));
+  const seconds = (performance.now() - started) / 1000;
+  await store.remove(name);
+  await store.close();
+  return seconds;
+}
+
+/**
+ * Reads a file as a stream in a worker, and does nothing with it; answers the seconds.
+ *
+ * @param {string} name
+ * @returns {Promise<number>}
+ */
+function readTurn(name) {
+  return new Promise((resolve) => {
+    const worker = startWorker('/reader.js');
+    worker.addEventListener('message', ({ data }) => {
+      worker.terminate();
+      resolve(data);
+    });
+    worker.postMessage(files.get(name));
+  });
+}
+
+Object.assign(globalThis, { bench: { openAll, takeTurn, importTurn, readTurn, extentsOf, statsOf } });

@@ -1,4 +1,4 @@
-/** Owns the browser that measures: the bundled page, its server, and Chromium with the images chosen in it. */
+/** Owns the browser that measures: the bundled scripts, their server, and Chromium with the images chosen in it. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -7,21 +7,30 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright';
 import { build } from 'vite';
 import { launchOptions } from '../../../scripts/find-browsers.js';
+import { shared } from '../../../vite.shared.js';
 
 /** @typedef {import('playwright').Page} Page */
 
 const HTML =
   '<!doctype html><title>bench</title><input type="file" multiple><script type="module" src="/page.js"></script>';
 
-/** Bundles the page's script, minified as an application would. */
-async function bundle() {
-  const entry = fileURLToPath(new URL('./chromium-page.js', import.meta.url));
+/** The scripts that are served, by name. */
+const SCRIPTS = ['page', 'worker', 'reader'];
+
+/**
+ * Bundles a script, minified as an application would.
+ *
+ * @param {string} name
+ */
+async function bundle(name) {
+  const entry = fileURLToPath(new URL(`./chromium-${name}.js`, import.meta.url));
   const outcome = await build({
     configFile: false,
     logLevel: 'warn',
+    resolve: { ...shared.resolve },
     build: {
       write: false,
-      lib: { entry, formats: ['es'], fileName: 'page' },
+      lib: { entry, formats: ['es'], fileName: name },
       rollupOptions: { output: { codeSplitting: false } },
     },
   });
@@ -32,14 +41,14 @@ async function bundle() {
 /**
  * Serves the page on a free port of this machine.
  *
- * @param {string} script
+ * @param {ReadonlyMap<string, string>} scripts by path
  * @returns {Promise<{ address: string, stop: () => void }>}
  */
-function serve(script) {
+function serve(scripts) {
   const server = createServer((request, response) => {
-    const isScript = request.url === '/page.js';
-    response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? script : HTML);
+    const script = scripts.get(request.url ?? '');
+    response.setHeader('Content-Type', script === undefined ? 'text/html' : 'text/javascript');
+    response.end(script ?? HTML);
   });
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => {
@@ -60,7 +69,10 @@ function serve(script) {
  */
 export async function withPage(files, work) {
   const profile = mkdtempSync(join(tmpdir(), 'qcow2-bench-'));
-  const { address, stop } = await serve(await bundle());
+  /** @type {Map<string, string>} */
+  const scripts = new Map();
+  for (const name of SCRIPTS) scripts.set(`/${name}.js`, await bundle(name));
+  const { address, stop } = await serve(scripts);
   try {
     const context = await chromium.launchPersistentContext(profile, launchOptions('chromium'));
     try {

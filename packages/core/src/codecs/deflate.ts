@@ -1,5 +1,5 @@
 /** Owns the inflating of raw deflate streams (RFC 1951), the compression that qcow2 calls zlib. */
-import { inflateSync } from 'fflate';
+import { Inflate, inflateSync } from 'fflate';
 import { Qcow2Error } from '../errors.js';
 import { hex } from '../format/bytes.js';
 import type { Codec, InflateJob } from '../io/codec.js';
@@ -11,6 +11,13 @@ import type { Codec, InflateJob } from '../io/codec.js';
 function longestInput(clusterSize: number): number {
   return clusterSize + Math.ceil(clusterSize / 16) + 1024;
 }
+
+/**
+ * What is inflated in one go. A byte of input can stand for 1032 bytes of output, and fflate counts through all of them even
+ * when there is no room: so this bounds what a hostile stream can cost to a fraction of a second, and longer ones come in
+ * pieces of it, which is slower by a third.
+ */
+const PIECE = 64 * 1024 + 512;
 
 /** A decompressor that answers at once. It keeps one buffer and so serves one engine. */
 export function deflateCodec(): Codec {
@@ -30,7 +37,7 @@ export function deflateCodec(): Codec {
 
 function inflateInto(input: Uint8Array, out: Uint8Array, at: number): Uint8Array {
   try {
-    return inflateSync(input, { out });
+    return input.length <= PIECE ? inflateSync(input, { out }) : inflatePieces(input, out);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Qcow2Error(
@@ -40,6 +47,20 @@ function inflateInto(input: Uint8Array, out: Uint8Array, at: number): Uint8Array
       { cause },
     );
   }
+}
+
+/** Stops with `out` full: that is a byte more than a cluster, and so too much whatever follows. */
+function inflatePieces(input: Uint8Array, out: Uint8Array): Uint8Array {
+  let length = 0;
+  const stream = new Inflate((chunk) => {
+    const part = chunk.subarray(0, out.length - length);
+    out.set(part, length);
+    length += part.length;
+  });
+  for (let at = 0; at < input.length && length < out.length; at += PIECE) {
+    stream.push(input.subarray(at, at + PIECE), at + PIECE >= input.length);
+  }
+  return out.subarray(0, length);
 }
 
 function wrongLength(length: number, clusterSize: number, at: number): Qcow2Error {

@@ -100,10 +100,11 @@ function refusePastEnd(layer: Qcow2Layer, transfers: ReadPlan['transfers']): voi
   const end = alignUp(layer.source.size, layer.geometry.clusterSize);
   for (const { at, bytes } of transfers) {
     if (at + bytes.length > end) {
+      const first = Math.max(at, end);
       throw new Qcow2Error(
         'corrupt',
-        `The image has data at ${hex(at)}, but the file ends at ${hex(layer.source.size)}. Is it cut short?`,
-        { what: 'data cluster', at, fileSize: layer.source.size },
+        `The image has data at ${hex(first)}, but the file ends at ${hex(layer.source.size)}. Is it cut short?`,
+        { what: 'data cluster', at: first, fileSize: layer.source.size },
       );
     }
   }

@@ -1,16 +1,21 @@
 /**
  * Owns the source over a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and several are
- * served at once; so small reads fetch whole aligned blocks that are kept, and large ones go out as parallel slices.
+ * served at once; so small reads fetch aligned blocks that are kept, more of them at a time while they carry on where the last
+ * fetch ended, and large reads go out as parallel slices.
  */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
 
-/** What small reads fetch and keep. A block of 1 MiB takes as long as four small slices. */
-const BLOCK = 1024 * 1024;
-/** How many blocks are kept. */
-const BLOCKS = 16;
+/** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
+const BLOCK = 64 * 1024;
+/** How many blocks one fetch grows to while reads go on in sequence: 1 MiB. */
+const READ_AHEAD = 16;
+/** How many blocks are kept: 16 MiB. */
+const BLOCKS = 256;
 /** From this size on a read goes past the blocks, unless it carries on where the last one ended. */
 const DIRECT = 64 * 1024;
+/** Below this size even a sequential read goes through the blocks: there it finds what was fetched ahead. */
+const LARGE = 1024 * 1024;
 /** The largest slice: beyond it, time grows with size, so that parallel slices win. */
 const SLICE = 4 * 1024 * 1024;
 /** How many slices are under way at once. */
@@ -33,6 +38,9 @@ class BlobSource implements ByteSource {
   readonly #blob: Blob;
   /** By number; the order of insertion is that of use. A block in flight is there already, so that nobody asks twice. */
   readonly #blocks = new Map<number, Promise<Uint8Array>>();
+  /** The block behind the last fetch, and how many blocks that fetch was. */
+  #fetchEnd = -1;
+  #fetched = 0;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #lastEnd = -1;
@@ -62,7 +70,7 @@ class BlobSource implements ByteSource {
     const { at, length } = stretch;
     const sequential = at === this.#lastEnd;
     this.#lastEnd = at + length;
-    if (length < DIRECT || (sequential && length < BLOCK)) return this.#readThroughBlocks(stretch);
+    if (length < DIRECT || (sequential && length < LARGE)) return this.#readThroughBlocks(stretch);
     const slices: Promise<void>[] = [];
     for (let from = 0; from < length; from += SLICE) {
       const to = Math.min(length, from + SLICE);
@@ -95,23 +103,35 @@ class BlobSource implements ByteSource {
 
   #block(number: number): Promise<Uint8Array> {
     const kept = this.#blocks.get(number);
-    if (kept !== undefined) {
-      this.#blocks.delete(number);
-      this.#blocks.set(number, kept);
-      return kept;
+    if (kept === undefined) {
+      this.#fetch(number);
+      return this.#blocks.get(number)!;
     }
-    const start = number * BLOCK;
-    const block = this.#slice(start, Math.min(this.size, start + BLOCK));
-    // What could not be read is not kept: the next request tries again.
-    block.catch(() => this.#blocks.delete(number));
-    this.#blocks.set(number, block);
-    if (this.#blocks.size > BLOCKS) {
-      for (const oldest of this.#blocks.keys()) {
-        this.#blocks.delete(oldest);
-        break;
-      }
+    this.#blocks.delete(number);
+    this.#blocks.set(number, kept);
+    return kept;
+  }
+
+  /** Fetches a block, and blocks behind it when the last fetch ended here: twice as many as then. */
+  #fetch(first: number): void {
+    const wanted = first === this.#fetchEnd ? Math.min(READ_AHEAD, this.#fetched * 2) : 1;
+    const most = Math.ceil(this.size / BLOCK) - first;
+    let count = 1;
+    while (count < Math.min(wanted, most) && !this.#blocks.has(first + count)) count++;
+    this.#fetchEnd = first + count;
+    this.#fetched = count;
+    const start = first * BLOCK;
+    const slice = this.#slice(start, Math.min(this.size, start + count * BLOCK));
+    for (let step = 0; step < count; step++) {
+      const block = slice.then((bytes) => bytes.subarray(step * BLOCK, (step + 1) * BLOCK));
+      // What could not be read is not kept: the next request tries again.
+      block.catch(() => this.#blocks.delete(first + step));
+      this.#blocks.set(first + step, block);
     }
-    return block;
+    for (const oldest of this.#blocks.keys()) {
+      if (this.#blocks.size <= BLOCKS) break;
+      this.#blocks.delete(oldest);
+    }
   }
 
   async #slice(start: number, end: number): Promise<Uint8Array> {

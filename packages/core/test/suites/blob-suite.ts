@@ -38,16 +38,38 @@ export function blobSuite(): void {
       }
     });
 
-    it('serves small reads of one mebibyte from one slice, also when they come at once', async () => {
+    it('serves small reads in sequence from slices that double up to a mebibyte, also when they come at once', async () => {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
-      const reads = Array.from({ length: 50 }, async (_, index) => {
+      const reads = Array.from({ length: 200 }, async (_, index) => {
         const into = new Uint8Array(100);
         await source.read([{ at: MIB + index * 20_000, bytes: into }]);
         expectSame(into, bytes.subarray(MIB + index * 20_000, MIB + index * 20_000 + 100));
       });
       await Promise.all(reads);
-      expect(blob.slices).toEqual([{ start: MIB, length: MIB }]);
+      const lengths = blob.slices.map(({ length }) => length / (64 * 1024));
+      expect(lengths).toEqual([1, 2, 4, 8, 16, 16, 16]);
+      expect(blob.slices[0]!.start).toBe(MIB);
+    });
+
+    it('fetches no more than a block for a small read somewhere', async () => {
+      const blob = new CountingBlob([bytes]);
+      const source = blobSource(blob);
+      for (const at of [5 * MIB, 100, 7 * MIB, 3 * MIB]) await source.read([{ at, bytes: new Uint8Array(4096) }]);
+      expect(blob.slices.map(({ length }) => length)).toEqual([65_536, 65_536, 65_536, 65_536]);
+    });
+
+    it('keeps what it fetched, and lets go of what was used longest ago', async () => {
+      const blob = new CountingBlob([new Uint8Array(40 * MIB)]);
+      const source = blobSource(blob);
+      const touch = (at: number) => source.read([{ at, bytes: new Uint8Array(10) }]);
+      await touch(0);
+      await touch(0);
+      expect(blob.slices).toHaveLength(1);
+      for (let at = 39 * MIB; at > 2 * MIB; at -= 128 * 1024) await touch(at);
+      const before = blob.slices.length;
+      await touch(0);
+      expect(blob.slices).toHaveLength(before + 1);
     });
 
     it('merges neighbours of a batch, in any order, into few large slices', async () => {
@@ -61,14 +83,14 @@ export function blobSuite(): void {
       for (const part of parts) expectSame(part.bytes, bytes.subarray(part.at, part.at + 2 * MIB));
     });
 
-    it('fetches a large read as it is, and one that carries on by whole blocks', async () => {
+    it('fetches a large read as it is, and one that carries on by blocks ahead', async () => {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
       const into = new Uint8Array(64 * 1024);
       for (let at = 0; at < MIB; at += into.length) await source.read([{ at, bytes: into }]);
       expect(blob.slices).toEqual([
         { start: 0, length: 64 * 1024 },
-        { start: 0, length: MIB },
+        ...[1, 2, 4, 8].map((blocks) => ({ start: 64 * 1024 * blocks, length: 64 * 1024 * blocks })),
       ]);
     });
 

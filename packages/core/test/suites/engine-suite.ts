@@ -150,6 +150,37 @@ export function engineSuite(name: string, wrap: (bytes: Uint8Array<ArrayBuffer>)
       );
     });
 
+    it('streams into buffers that the reader brings, of any size', async () => {
+      const image = await open(MIXED);
+      const guest = mixedBytes();
+      const reader = image.readable().getReader({ mode: 'byob' });
+      const got = new Uint8Array(guest.length);
+      let at = 0;
+      for (let size = 1000; ; size = (size * 7) % 9973) {
+        const { done, value } = await reader.read(new Uint8Array(size + 1));
+        if (done) break;
+        got.set(value, at);
+        at += value.length;
+      }
+      expect(at).toBe(guest.length);
+      expectSame(got, guest);
+    });
+
+    it('streams more than it reads ahead, and ends for a reader that stops in the middle', async () => {
+      const clusters = new Map(Array.from({ length: 60 }, (_, index) => [index * 40, data(index)] as const));
+      const image = await open({ size: 10 * 1024 * 1024, clusters });
+      const whole = new Uint8Array(await new Response(image.readable() as BodyInit).arrayBuffer());
+      for (let index = 0; index < 60; index++) {
+        const at = index * 40 * CLUSTER;
+        expectSame(whole.subarray(at, at + CLUSTER), pattern(index));
+      }
+      const reader = image.readable().getReader();
+      await reader.read();
+      await reader.read();
+      await reader.cancel();
+      await image.close();
+    });
+
     it('reports progress that rises to the end', async () => {
       const image = await open(MIXED);
       const heard: number[] = [];

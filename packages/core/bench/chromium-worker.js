@@ -1,0 +1,2 @@
+/** Runs in the store's worker in the page that Chromium measures. */
+import 'qcow2-opfs/worker';
