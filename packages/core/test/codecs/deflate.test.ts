@@ -1,0 +1,71 @@
+/** The inflating of clusters: exact or refused, whatever follows the stream, and cheap to refuse. */
+import { constants, deflateRawSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { deflateCodec } from '../../src/codecs/deflate.js';
+import { expectSame } from '../suites/expect-same.js';
+
+const KIB = 1024;
+
+/** Bytes of which about half cannot be shrunk, so that a large cluster's stream is longer than one piece. */
+function rough(length: number): Uint8Array {
+  let state = 7;
+  return Uint8Array.from({ length }, (_, index) => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return index % 2 === 0 ? state >>> 24 : 97;
+  });
+}
+
+/** The stream as an image holds it: to the end of a sector, with garbage after the stream. */
+function stored(stream: Uint8Array): Uint8Array {
+  const input = new Uint8Array(Math.ceil((stream.length + 1) / 512) * 512).fill(0xa5);
+  input.set(stream);
+  return input;
+}
+
+function inflate(stream: Uint8Array, clusterSize: number): Uint8Array {
+  const output = new Uint8Array(clusterSize);
+  deflateCodec().inflate([{ input: stored(stream), output, at: 0x1000 }]);
+  return output;
+}
+
+describe.each([512, 64 * KIB, 256 * KIB, 2048 * KIB])('deflate, clusters of %i bytes', (size) => {
+  it('gives what was compressed, at every level and as stored blocks', () => {
+    const cluster = rough(size);
+    for (const level of [0, 1, 9]) expectSame(inflate(deflateRawSync(cluster, { level }), size), cluster);
+    const fixed = deflateRawSync(cluster, { strategy: constants.Z_FIXED, windowBits: 12 });
+    expectSame(inflate(fixed, size), cluster);
+    expectSame(inflate(deflateRawSync(new Uint8Array(size)), size), new Uint8Array(size));
+  });
+
+  it.each([-1, 1, 40_000])('refuses a stream of %i bytes more', (more) => {
+    for (const cluster of [rough(size + more), new Uint8Array(size + more)]) {
+      expect(() => inflate(deflateRawSync(cluster), size)).toThrow(
+        expect.objectContaining({ code: 'corrupt', details: { what: 'compressed cluster', at: 0x1000 } }),
+      );
+    }
+  });
+
+  it('refuses a stream that is cut off', () => {
+    const stream = deflateRawSync(rough(size));
+    const output = new Uint8Array(size);
+    const job = { input: stream.subarray(0, stream.length - 20), output, at: 0 };
+    expect(() => deflateCodec().inflate([job])).toThrow(expect.objectContaining({ code: 'corrupt' }));
+  });
+});
+
+describe('deflate', () => {
+  it('stops early in a stream that would give a gibibyte', () => {
+    const bomb = deflateRawSync(new Uint8Array(1024 * 1024 * KIB), { level: 9 });
+    const job = { input: bomb, output: new Uint8Array(2048 * KIB), at: 0 };
+    const piece = { input: bomb.subarray(0, 64 * KIB), output: new Uint8Array(2048 * KIB), at: 0 };
+    const cost = (work: () => void) => {
+      const before = process.cpuUsage();
+      expect(work).toThrow(expect.objectContaining({ code: 'corrupt' }));
+      const { user, system } = process.cpuUsage(before);
+      return user + system;
+    };
+    // To inflate all of it would cost 16 times as much as a piece; processor time, which a busy machine leaves alone.
+    const once = cost(() => deflateCodec().inflate([piece]));
+    expect(cost(() => deflateCodec().inflate([job]))).toBeLessThan(6 * once);
+  });
+});
