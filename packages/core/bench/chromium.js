@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright';
 import { build } from 'vite';
 import { launchOptions } from '../../../scripts/find-browsers.js';
-import { shared } from '../../../vite.shared.js';
 
 /** @typedef {import('playwright').Page} Page */
 
@@ -27,7 +26,6 @@ async function bundle(name) {
   const outcome = await build({
     configFile: false,
     logLevel: 'warn',
-    resolve: { ...shared.resolve },
     build: {
       write: false,
       lib: { entry, formats: ['es'], fileName: name },

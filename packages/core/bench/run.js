@@ -15,7 +15,7 @@ const { values } = parseArgs({ options: { only: { type: 'string' }, rounds: { ty
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number from 1 on');
 
-await runTool('tsc', ['-b', 'packages/core/node']);
+await runTool('tsc', ['-b', 'packages/core/node', 'packages/opfs']);
 const folder = imageFolder();
 const results = [
   ...(values.only === 'chromium' ? [] : await nodeCases(folder, rounds)),
