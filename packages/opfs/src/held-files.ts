@@ -32,10 +32,20 @@ export class HeldFiles {
    */
   async hold(name: string): Promise<FolderFile | null> {
     const release = await this.#locks.read(name, this.#signal);
-    this.#releases.push(release);
-    const file = await this.#folder.file(name);
-    if (file) this.#sources.set(name, file.source);
-    return file;
+    try {
+      const file = await this.#folder.file(name);
+      if (!file) {
+        // The name is free for whoever makes the image that was missed.
+        release();
+        return null;
+      }
+      this.#sources.set(name, file.source);
+      this.#releases.push(release);
+      return file;
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   /** The image of this store that a backing file's name leads to, whatever folders the name goes through; else null. */

@@ -1,5 +1,5 @@
 /** Owns openStore and the store it returns: one worker, the images that it keeps, and the images open in it. */
-import { type CreateOptions, type OpenOptions, type OperationOptions, Qcow2Error } from 'qcow2';
+import type { CreateOptions, OpenOptions, OperationOptions } from 'qcow2';
 import { BufferPool } from './buffer-pool.js';
 import { type CallOptions, Connection, type RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
@@ -92,6 +92,7 @@ export interface Store extends AsyncDisposable {
     name: string,
     options: StoreExportOptions & { to?: undefined },
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  /** One or the other, when only the options know which. */
   export(name: string, options: StoreExportOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined>;
   /**
    * Writes an image into a temporary file in OPFS, for a download by an object URL.
@@ -163,7 +164,7 @@ class WorkerStore implements Store {
 
   async persist(): Promise<boolean> {
     if (this.#persistence === 'memory') return false;
-    const granted = await storageManager().persist();
+    const granted = (await navigator.storage?.persist?.()) ?? false;
     this.#persistence = granted ? 'persistent' : 'best-effort';
     return granted;
   }
@@ -268,11 +269,12 @@ class WorkerStore implements Store {
   }
 
   async estimate(): Promise<StoreEstimate> {
-    if (this.#persistence === 'memory') {
-      return { usage: await this.#connection.call((worker) => worker.usage()), quota: Number.POSITIVE_INFINITY };
-    }
-    const { usage = 0, quota = 0 } = await storageManager().estimate();
-    return { usage, quota };
+    const estimate = this.#persistence === 'memory' ? undefined : await navigator.storage?.estimate?.();
+    return {
+      // Safari has estimates from 17 on.
+      usage: estimate?.usage ?? (await this.#connection.call((worker) => worker.usage())),
+      quota: estimate?.quota ?? Number.POSITIVE_INFINITY,
+    };
   }
 
   close(): Promise<void> {
@@ -316,9 +318,4 @@ async function persistenceOfOrigin(): Promise<Persistence> {
   // Where storage is refused, so may be the question.
   const persisted = await navigator.storage?.persisted?.().catch(() => false);
   return persisted ? 'persistent' : 'best-effort';
-}
-
-function storageManager(): StorageManager {
-  if (navigator.storage) return navigator.storage;
-  throw new Qcow2Error('unavailable', 'This browser has no storage manager: the page must be served over https.');
 }

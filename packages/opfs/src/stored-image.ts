@@ -44,8 +44,8 @@ export type StoreSpoolOptions = Omit<StoreExportOptions, 'to'>;
 
 /** What a store may hold and holds, bytes. */
 export interface StoreEstimate {
-  /** What this origin uses; for a store in memory, the bytes that its images are long. */
+  /** What this origin uses; for a store in memory, and where the browser does not say, the bytes that its images are long. */
   readonly usage: number;
-  /** What the browser says that this origin may use, a hint and no promise; `Infinity` for a store in memory. */
+  /** What the browser says that this origin may use, a hint and no promise; else `Infinity`. */
   readonly quota: number;
 }

@@ -245,6 +245,28 @@ describe('rename and remove', () => {
     await other.close();
   });
 
+  test('stop waiting for a signal, as opening does', async () => {
+    await (await store.create('disk', { size: 2 ** 20 })).close();
+    const release = await holdLock('qcow2-opfs folder qcow2/disk');
+    const controller = new AbortController();
+    const opening = errorOf(store.open('disk', { signal: controller.signal }));
+    const begun = performance.now();
+    controller.abort('stop');
+    expect(await opening).toBe('stop');
+    expect(performance.now() - begun).toBeLessThan(1500);
+    expect(await codeOf(store.open('disk'))).toBe('locked');
+    release();
+    await (await store.open('disk')).close();
+  });
+
+  test('a base that is missing can be made while its overlay is open', async () => {
+    const image = await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' });
+    await (await store.create('base', { size: 2 ** 20 })).close();
+    expect(await codeOf(image.read(0, new Uint8Array(512)))).toBe('reference-refused');
+    await image.close();
+    await (await store.open('overlay')).read(0, new Uint8Array(512));
+  });
+
   test('spare the bases of what is open', async () => {
     const { file, guest } = await mixedImage();
     await store.import('base', file);

@@ -1,0 +1,32 @@
+/** What a name in a store may be; the store's own tests ask every verb. */
+import { expect, test } from 'vitest';
+import { imageName, isImageName, lastComponent } from '../src/image-name.js';
+
+test('a name is normalised, and at most 200 bytes long when it is', () => {
+  expect(imageName('e\u0301')).toBe('é');
+  const letters = 'e\u0301'.repeat(100);
+  expect(new TextEncoder().encode(letters)).toHaveLength(300);
+  expect(imageName(letters)).toBe('é'.repeat(100));
+  expect(() => imageName(`${letters}e`)).toThrow(RangeError);
+});
+
+test.each([undefined, null, 7, {}])('%j is no name', (value) => {
+  expect(() => imageName(value)).toThrow(TypeError);
+});
+
+test.each([
+  ['base.qcow2', 'base.qcow2'],
+  ['/images/base', 'base'],
+  ['../base', 'base'],
+  ['file:base', 'file:base'],
+  ['images/', null],
+  ['..', null],
+  ['.tmp-1', null],
+  ['json:{"file": "a/\u0007"}', null],
+])('the backing file %j is %j in the store', (path, name) => {
+  expect(lastComponent(path)).toBe(name);
+});
+
+test('hidden files are the package’s own', () => {
+  expect(['a', '.a', '.tmp-b'].filter(isImageName)).toEqual(['a']);
+});

@@ -1,0 +1,66 @@
+/** What the worker imports from: Blobs with both kinds of stream, Blobs that changed, and chunks that the page hands over. */
+import { describe, expect, test } from 'vitest';
+import { blobImport, type ImportSource, pulledImport } from '../src/import-source.js';
+import { noise } from './support/images.js';
+import { firstDifference } from './support/opfs.js';
+
+async function collect(source: ImportSource): Promise<Uint8Array> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  for (let chunk = await source.next(); chunk; chunk = await source.next()) chunks.push(chunk.slice());
+  await source.end();
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+/** A Blob whose stream is the given one. */
+function blobWith(size: number, stream: ReadableStream<Uint8Array<ArrayBuffer>>): Blob {
+  return Object.defineProperties(new Blob([new Uint8Array(size)]), { stream: { value: () => stream } });
+}
+
+/** A stream that is no byte stream, as those of Blobs are in older browsers. */
+function plainStream(...chunks: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+      controller.close();
+    },
+  });
+}
+
+const BYTES = noise(3_500_000, 1);
+
+describe('a Blob', () => {
+  test('is read whole', async () => {
+    expect(firstDifference(await collect(blobImport(new Blob([BYTES]))), BYTES)).toBe(-1);
+    expect(await collect(blobImport(new Blob([])))).toHaveLength(0);
+  });
+
+  test('is read whole where its stream is no byte stream', async () => {
+    const parts = [BYTES.slice(0, 1000), BYTES.slice(1000, 2_000_000), BYTES.slice(2_000_000)];
+    const blob = blobWith(BYTES.length, plainStream(...parts));
+    expect(firstDifference(await collect(blobImport(blob)), BYTES)).toBe(-1);
+  });
+
+  test('that ends early or cannot be read any more has changed', async () => {
+    const short = blobImport(blobWith(2000, plainStream(BYTES.slice(0, 1000))));
+    await expect(collect(short)).rejects.toMatchObject({ code: 'changed', details: { at: 1000 } });
+    for (const [name, code] of [
+      ['NotReadableError', 'changed'],
+      ['NotFoundError', 'changed'],
+      ['AbortError', 'io'],
+    ]) {
+      const failing = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        start: (controller) => controller.error(new DOMException('gone', name)),
+      });
+      await expect(collect(blobImport(blobWith(2000, failing)))).rejects.toMatchObject({ code });
+    }
+  });
+});
+
+test('chunks of the page are asked for one ahead, and no more', async () => {
+  let asked = 0;
+  const source = pulledImport(async () => (asked++ < 3 ? BYTES.slice(0, 10) : null));
+  expect(await source.next()).toHaveLength(10);
+  expect(asked).toBe(2);
+  expect(await collect(source)).toHaveLength(20);
+  expect(asked).toBe(4);
+});
