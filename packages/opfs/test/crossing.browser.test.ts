@@ -123,5 +123,5 @@ test('a map that nobody reads asks the worker nothing', async () => {
   image.map();
   image.readable();
   await image.stats();
-  expect(called()).toEqual(['connect', 'open', 'stats']);
+  expect(called()).toEqual(['connect', 'useStorage', 'open', 'stats']);
 });

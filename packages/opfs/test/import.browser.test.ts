@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openStore, type Store } from '../src/index.js';
 import { CLUSTER, emptyImage, longFile, mixedImage, noise, overlayImage, repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, packageFiles, targetFile } from './support/opfs.js';
-import { chunked, codeOf, drain, errorOf } from './support/outcomes.js';
+import { chunked, codeOf, drain, errorOf, stalling } from './support/outcomes.js';
 import { killableWorker } from './support/workers.js';
 
 let store: Store;
@@ -80,8 +80,8 @@ describe('import', () => {
 
   test('cancelled while a stream gives nothing does not wait for it', async () => {
     const controller = new AbortController();
-    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
-    const importing = errorOf(store.import('disk', silent, { signal: controller.signal }));
+    const { stream } = stalling(await bytesOf((await mixedImage()).file));
+    const importing = errorOf(store.import('disk', stream, { signal: controller.signal }));
     await expect.poll(packageFiles).not.toEqual([]);
     controller.abort('stop');
     expect(await importing).toBe('stop');
@@ -127,9 +127,11 @@ describe('import', () => {
   });
 
   test('cut off by closing the store leaves nothing', async () => {
-    const importing = codeOf(store.import('disk', await longFile(64)));
+    const { state, stream } = stalling(await bytesOf((await mixedImage()).file));
+    const importing = codeOf(store.import('disk', stream));
     await expect.poll(packageFiles).not.toEqual([]);
     await store.close();
+    expect(state.cancelled).toMatchObject({ code: 'closed' });
     expect(await importing).toBe('closed');
     expect(await packageFiles()).toEqual([]);
   });
@@ -137,8 +139,8 @@ describe('import', () => {
   test('whose worker is killed rejects, and the next store sweeps what is left', async () => {
     const { create, kill } = killableWorker();
     const doomed = await openStore({ worker: create });
-    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
-    const importing = codeOf(doomed.import('disk', silent));
+    const { stream } = stalling(await bytesOf((await mixedImage()).file));
+    const importing = codeOf(doomed.import('disk', stream));
     await expect.poll(packageFiles).toEqual([expect.stringMatching(/^\.tmp-/)]);
     kill();
     expect(await importing).toBe('failed');

@@ -51,3 +51,19 @@ export function chunked(
   );
   return { stream, state };
 }
+
+/** A stream that gives those bytes and then nothing, without an end; keeps why it was cancelled. */
+export function stalling(bytes: Uint8Array<ArrayBuffer>): {
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  state: { cancelled: unknown };
+} {
+  const state = { cancelled: undefined as unknown };
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (controller) => controller.enqueue(bytes),
+    pull: () => new Promise(() => {}),
+    cancel(reason) {
+      state.cancelled = reason;
+    },
+  });
+  return { stream, state };
+}
