@@ -59,7 +59,10 @@ async function takePicture(images) {
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 1080 }, colorScheme: 'light' });
     await page.goto(String(server.resolvedUrls?.local[0] ?? server.resolvedUrls?.network[0]));
-    await page.locator('input[type=file]').setInputFiles([...images]);
+    await page
+      .locator('input[type=file]')
+      .first()
+      .setInputFiles([...images]);
     await page.getByText(/A cell is .* of the disk\./).waitFor();
     await page.getByRole('slider').hover({ position: { x: 760, y: 72 } });
     // Down to the end of the map: what follows is for those who scroll.

@@ -34,6 +34,7 @@ export class Download {
   readonly state: Signal<DownloadState> = signal<DownloadState>({ step: 'idle' });
   /** What the file will be called. */
   readonly fileName: string;
+  readonly format: 'raw' | 'qcow2';
   /** How fast the running one goes. */
   pace: Pace = new Pace(0);
   readonly #source: DownloadSource;
@@ -44,6 +45,7 @@ export class Download {
   constructor(source: DownloadSource) {
     this.#source = source;
     this.fileName = source.fileName;
+    this.format = source.format;
   }
 
   /** Length of the file that is made, bytes. */
@@ -78,8 +80,7 @@ export class Download {
 
   /** Deletes the temporary file that a finished download came from. */
   async freeSpace(): Promise<void> {
-    await removeSpool();
-    this.state.value = { step: 'idle' };
+    await removeSpool(this);
   }
 
   async #save(abort: AbortSignal): Promise<{ route: Route; seconds: number } | null> {
@@ -108,11 +109,11 @@ export class Download {
 
   /** By a temporary file; false where the browser offers none. */
   async #trySpool(abort: AbortSignal): Promise<boolean> {
-    await removeSpool();
+    await Promise.all([...spools.keys()].map(removeSpool));
     const options = this.#begin('spool', abort);
     try {
       const spool = await this.#source.spool(options);
-      heldSpool = spool;
+      spools.set(this, spool);
       handOver(spool.file, this.fileName);
       return true;
     } catch (error) {
@@ -152,15 +153,16 @@ export class Download {
 }
 
 /**
- * The temporary file of the last download. The browser does not say when it has read it, so it stays until a person frees
- * it, the next one takes its place, or the page is left: what is left then is swept by the next visit.
+ * The temporary files of downloads that have ended. The browser does not say when it has read one, so it stays until a person
+ * frees it, the next download begins, or the page is left: what is left then is swept by the next visit.
  */
-let heldSpool: Spool | null = null;
+const spools = new Map<Download, Spool>();
 
-async function removeSpool(): Promise<void> {
-  const spool = heldSpool;
-  heldSpool = null;
+async function removeSpool(download: Download): Promise<void> {
+  const spool = spools.get(download);
+  spools.delete(download);
   await spool?.remove().catch(noticeError);
+  if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
 }
 
 const FILE_TYPES = {

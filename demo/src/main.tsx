@@ -2,6 +2,7 @@
 import './styles/tokens.css';
 import './styles/page.css';
 import './styles/image.css';
+import './styles/shelf.css';
 import { render } from 'preact';
 import { App } from './components/app.js';
 import { engine } from './engine.js';

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { announcement, opened, openFiles, opening, problem } from '../session.js';
 import { DropTarget } from './drop-target.js';
 import { ImageView } from './image-view.js';
+import { KeepList } from './keep-list.js';
 import { Logo } from './logo.js';
 import { ProblemNotice } from './problem-notice.js';
 import { Welcome } from './welcome.js';
@@ -40,6 +41,7 @@ export function App(): JSX.Element {
         <p class="opening" role="status">
           {opening.value === null ? '' : `Opening ${opening.value}…`}
         </p>
+        <KeepList />
         {now ? <ImageView opened={now} key={now.file} /> : <Welcome />}
       </main>
       <p class="visually-hidden" role="status">

@@ -8,6 +8,7 @@ import { ChooseButton } from './choose-button.js';
 import { DownloadCard } from './download-card.js';
 import { ExtensionsCard, FeaturesCard, FormatCard, HeaderCard } from './image-facts.js';
 import { BitmapsCard, SnapshotsCard } from './image-history.js';
+import { KeepCard } from './keep-card.js';
 import { MapCard } from './map-card.js';
 import { MissingFiles } from './missing-files.js';
 
@@ -39,6 +40,7 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
       <UnusedFiles opened={opened} />
       <Tiles opened={opened} />
       <DownloadCard opened={opened} />
+      <KeepCard opened={opened} />
       <MapCard opened={opened} />
       <div class="cards">
         <FormatCard info={info} />

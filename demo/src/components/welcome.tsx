@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../sample-image.js';
 import { openFiles } from '../session.js';
 import { ChooseButton } from './choose-button.js';
+import { ShelfSection } from './shelf-section.js';
 
 /** The empty page. */
 export function Welcome(): JSX.Element {
@@ -21,7 +22,7 @@ export function Welcome(): JSX.Element {
       <h1>See inside a virtual disk</h1>
       <p class="lead">
         Drop a qcow2 image, the disk format of QEMU, and look at its header, its snapshots, its backing chain and a map
-        of every cluster. Then take it away as a raw disk.
+        of every cluster. Take it away as a raw disk, or keep it in this browser, where you can create images too.
       </p>
       <div class="drop-zone">
         <p class="drop-hint">Drop an image anywhere on this page</p>
@@ -34,6 +35,7 @@ export function Welcome(): JSX.Element {
           </button>
         </div>
       </div>
+      <ShelfSection />
       <ul class="promises">
         <li>
           <strong>Nothing leaves your computer.</strong> The file is read in place by this page, and is never changed or

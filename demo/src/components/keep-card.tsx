@@ -1,0 +1,83 @@
+/** Owns the section that takes the open image over into this browser. */
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useId, useRef } from 'preact/hooks';
+import { baseName } from '../chain.js';
+import { nameRefusal } from '../create-form.js';
+import { keepFiles, keeps } from '../keep.js';
+import { type Opened, StoredFile } from '../session.js';
+import { shelf } from '../shelf.js';
+import { formatSize } from '../size.js';
+import { Card } from './card.js';
+
+/** Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for one that is here already. */
+export function KeepCard({ opened }: { readonly opened: Opened }): JSX.Element | null {
+  const { file } = opened;
+  if (file instanceof StoredFile) return null;
+  return <KeepForm file={file} opened={opened} />;
+}
+
+function KeepForm({ file, opened }: { readonly file: File; readonly opened: Opened }): JSX.Element {
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const refusal = useSignal<string | null>(null);
+  const images = shelf.value?.images ?? [];
+  const { bases, left } = chainOf(opened);
+  const missingBases = bases.filter(([, name]) => !images.some((image) => image.name === name.normalize('NFC')));
+  const busy = keeps.value.some((keep) => keep.file === file && keep.state.value.step === 'running');
+  const keep = (): void => {
+    if (busy) return;
+    const name = input.current?.value.trim() ?? '';
+    refusal.value = nameRefusal(name, images) ?? null;
+    if (refusal.value !== null) input.current?.focus();
+    else void keepFiles([...missingBases, [file, name]]);
+  };
+  return (
+    <Card title="Keep it" class="keep-card">
+      <form
+        class="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          keep();
+        }}
+      >
+        <div class="field">
+          <label for={id}>Name in this browser</label>
+          <input
+            ref={input}
+            id={id}
+            type="text"
+            defaultValue={file.name}
+            autocomplete="off"
+            spellcheck={false}
+            aria-invalid={refusal.value !== null}
+            aria-describedby={`${id}-words`}
+          />
+          <p id={`${id}-words`} class="soft">
+            {refusal.value !== null && <strong class="refusal">{refusal.value} </strong>}A copy of{' '}
+            {formatSize(file.size)} stays in this browser; your file stays as it is.
+            {missingBases.length > 0 && ` So does a copy of ${missingBases.map(([, name]) => name).join(', ')}.`}
+            {left.length > 0 && ` Only qcow2 images are kept: hand over ${left.join(', ')} again when you open it.`}
+          </p>
+        </div>
+        <button type="submit" class="button plain" aria-disabled={busy}>
+          Keep in this browser
+        </button>
+      </form>
+    </Card>
+  );
+}
+
+/** The files that the image is based on, as far as they are at hand: those that can be kept, and the names of the rest. */
+function chainOf({ image: { info }, files, file }: Opened): { bases: [File, string][]; left: string[] } {
+  const bases: [File, string][] = [];
+  const left: string[] = [];
+  for (const { depth, name, format, missing, dataFile } of info.chain) {
+    if (dataFile && !dataFile.missing && dataFile.name !== null) left.push(baseName(dataFile.name));
+    if (depth === 0 || name === null || missing) continue;
+    const base = files.resolve({ name }, file);
+    if (format === 'qcow2' && base) bases.unshift([base, baseName(name)]);
+    else left.push(baseName(name));
+  }
+  return { bases, left };
+}

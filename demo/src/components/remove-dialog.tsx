@@ -1,0 +1,56 @@
+/** Owns the question before an image is deleted. */
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import type { StoredImage } from 'qcow2-opfs';
+import { describe, type Problem } from '../problem.js';
+import { removeImage } from '../shelf.js';
+import { formatSize } from '../size.js';
+import { Modal } from './modal.js';
+import { ProblemNotice } from './problem-notice.js';
+
+interface RemoveDialogProps {
+  readonly image: StoredImage;
+  /** It is over, and the image is deleted or is not. */
+  readonly onClose: (removed: boolean) => void;
+}
+
+/** Asks, deletes, and says why when that fails. */
+export function RemoveDialog({ image: { name, fileSize, info }, onClose }: RemoveDialogProps): JSX.Element {
+  const problem = useSignal<Problem | null>(null);
+  const busy = useSignal(false);
+  const remove = async (): Promise<void> => {
+    if (busy.value) return;
+    busy.value = true;
+    problem.value = null;
+    try {
+      await removeImage(name);
+      onClose(true);
+    } catch (error) {
+      problem.value = describe(error, name);
+    } finally {
+      busy.value = false;
+    }
+  };
+  const disk = info ? `a disk of ${formatSize(info.virtualSize)} in ` : '';
+  return (
+    <Modal title={`Delete ${name}?`} onClose={() => !busy.value && onClose(false)}>
+      <p>
+        It holds {disk}a file of {formatSize(fileSize)}. Deleted images cannot be brought back.
+      </p>
+      {problem.value && <ProblemNotice problem={problem.value} />}
+      <div class="actions">
+        <button type="button" class="button plain" onClick={() => onClose(false)} aria-disabled={busy.value}>
+          Do not delete
+        </button>
+        <button type="button" class="button danger" onClick={remove} aria-disabled={busy.value}>
+          {deleteWords(busy.value, problem.value)}
+        </button>
+      </div>
+    </Modal>
+  );
+}
+
+function deleteWords(busy: boolean, problem: Problem | null): string {
+  if (busy) return 'Deleting…';
+  return problem ? 'Try again' : 'Delete it';
+}

@@ -1,0 +1,79 @@
+/** Owns the renaming of an image in its place in the list. */
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useId, useRef } from 'preact/hooks';
+import { nameRefusal } from '../create-form.js';
+import { describe } from '../problem.js';
+import { announcement } from '../session.js';
+
+interface RenameFormProps {
+  readonly name: string;
+  readonly images: readonly { readonly name: string }[];
+  /** Does it; what it rejects with is shown. Afterwards this form is gone. */
+  readonly onRename: (name: string) => Promise<void>;
+  /** The old name stays. */
+  readonly onClose: () => void;
+}
+
+/** A field with the name, and why a name cannot be. */
+export function RenameForm({ name, images, onRename, onClose }: RenameFormProps): JSX.Element {
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const refusal = useSignal<string | null>(null);
+  const busy = useSignal(false);
+  useEffect(() => input.current?.select(), []);
+  const save = async (): Promise<void> => {
+    const wanted = input.current?.value.trim() ?? '';
+    if (busy.value) return;
+    if (wanted === name) return onClose();
+    refusal.value =
+      nameRefusal(
+        wanted,
+        images.filter((image) => image.name !== name),
+      ) ?? null;
+    if (refusal.value !== null) return input.current?.focus();
+    busy.value = true;
+    try {
+      await onRename(wanted.normalize('NFC'));
+      announcement.value = `${name} is now called ${wanted}.`;
+    } catch (error) {
+      const { title, reason, advice } = describe(error, name);
+      refusal.value = [title, reason, advice].filter(Boolean).join(' ');
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <form
+      class="rename"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+      onKeyDown={(event) => event.key === 'Escape' && onClose()}
+    >
+      <label for={`${id}-name`}>New name for {name}</label>
+      <div class="actions">
+        <input
+          ref={input}
+          id={`${id}-name`}
+          type="text"
+          defaultValue={name}
+          autocomplete="off"
+          spellcheck={false}
+          aria-invalid={refusal.value !== null}
+          aria-describedby={`${id}-refusal`}
+        />
+        <button type="submit" class="button primary small" aria-disabled={busy.value}>
+          Save
+        </button>
+        <button type="button" class="button plain small" onClick={() => onClose()}>
+          Cancel
+        </button>
+      </div>
+      <p id={`${id}-refusal`} class="refusal" role="alert">
+        {refusal.value}
+      </p>
+    </form>
+  );
+}

@@ -1,0 +1,18 @@
+/** Owns the downloads of stored images: they go on while the page shows something else. */
+import type { StoredImage } from 'qcow2-opfs';
+import { Download } from './download.js';
+import { storedImage } from './download-source.js';
+
+const downloads = new Map<string, Download>();
+
+/** The download of a stored image in a form: the one that runs or ran, unless the image has changed since. */
+export function storedDownload(image: StoredImage, format: 'raw' | 'qcow2'): Download {
+  const key = `${format} ${image.name}`;
+  const old = downloads.get(key);
+  const source = storedImage(image, format);
+  const { step } = old?.state.value ?? { step: 'idle' };
+  if (old && (old.total === source.size || step === 'running' || step === 'asking')) return old;
+  const download = new Download(source);
+  downloads.set(key, download);
+  return download;
+}
