@@ -1,51 +1,24 @@
 /** Owns the opening of an image: bytes become a validated layer, and the files it names become the layers behind it. */
 import { Qcow2Error } from './errors.js';
-import { type Bitmap, decodeBitmaps } from './format/bitmaps.js';
-import { decodeName, hex, viewOf } from './format/bytes.js';
-import {
-  type BitmapsExtension,
-  decodeBitmapsExtension,
-  decodeExtensions,
-  EXTENSION,
-  findExtension,
-  type HeaderExtension,
-} from './format/extensions.js';
-import { type Geometry, geometryOf } from './format/geometry.js';
-import {
-  AUTOCLEAR,
-  COMPRESSION_TYPE,
-  CRYPT_METHOD,
-  decodeHeader,
-  type Header,
-  INCOMPATIBLE,
-  MAGIC,
-} from './format/header.js';
-import { IDENTIFY_HEAD_BYTES, IDENTIFY_TAIL_BYTES, identify, isQcow2 } from './format/identify.js';
-import { MAX_CHAIN_DEPTH, MAX_CLUSTER_BITS, MAX_SNAPSHOT_TABLE_BYTES, MIN_CLUSTER_BITS } from './format/limits.js';
-import { decodeSnapshots, type Snapshot } from './format/snapshots.js';
-import {
-  validateBackingFormat,
-  validateBitmapsExtension,
-  validateFeatures,
-  validateLayout,
-  validateTables,
-} from './format/validate.js';
+import { decodeName } from './format/bytes.js';
+import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
+import { geometryOf } from './format/geometry.js';
+import { COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './format/header.js';
+import { MAX_CHAIN_DEPTH } from './format/limits.js';
+import { validateBackingFormat, validateTables } from './format/validate.js';
 import { ClusterCache } from './io/cluster-cache.js';
 import type { Codec } from './io/codec.js';
 import { type Counters, counted, newCounters } from './io/counted.js';
-import type { ByteSource, Transfer } from './io/device.js';
+import type { ByteSource } from './io/device.js';
 import type { Layer, Qcow2Layer } from './io/layer.js';
+import { probeFormat, readHeader, readTables } from './io/metadata.js';
 import { Scratch } from './io/scratch.js';
 import { TableCache } from './io/table-cache.js';
 import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
 import { isByteSource, sourceOf } from './sources/openable.js';
 
-/** What is read first: the header and, at the usual 64 KiB clusters, all of its cluster. */
-const HEAD_BYTES = 64 * 1024;
 /** L2 tables kept for each layer unless the caller says otherwise: QEMU's figure. */
 const L2_BUDGET = 32 * 1024 * 1024;
-/** A first guess at the length of a snapshot's entry, generous so that one read suffices. */
-const SNAPSHOT_ENTRY_GUESS = 256;
 
 /** An open image: its layers, and what must be closed with it. */
 export interface OpenedImage {
@@ -163,7 +136,7 @@ class Opener {
     }
     const source = this.own(answer.openable, false);
     try {
-      const format = answer.format ?? (await probe(source, this.#options.signal));
+      const format = answer.format ?? (await probeFormat(source, this.#options.signal));
       if (RAW_FORMATS.includes(format)) return { kind: 'raw', depth, size: source.size, source };
       if (format === 'qcow2') return await this.openLayer(source, reference, [...chain, answer.openable]);
       throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
@@ -176,118 +149,11 @@ class Opener {
 /** What images call a raw file: `file` and `host_device` stood there before QEMU told format from protocol. */
 const RAW_FORMATS: readonly string[] = ['raw', 'file', 'host_device'];
 
-/** A file whose format nobody says is qcow2 by its magic, else raw. */
-async function probe(source: ByteSource, signal: AbortSignal | undefined): Promise<string> {
-  const head = await readBytes(source, 0, Math.min(8, source.size), signal);
-  return isQcow2(head) ? 'qcow2' : 'raw';
-}
-
 /** An error from inside a backing file, saying which. */
 function withinBacking(error: unknown, { name, depth }: ImageReference): unknown {
   if (!(error instanceof Qcow2Error) || 'layer' in error.details) return error;
   const message = `Backing file "${name}": ${error.message}`;
   return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });
-}
-
-/** The first cluster, and what it says. */
-async function readHeader(
-  source: ByteSource,
-  signal: AbortSignal | undefined,
-): Promise<{ header: Header; extensions: HeaderExtension[]; bytes: Uint8Array }> {
-  let bytes = await readBytes(source, 0, Math.min(HEAD_BYTES, source.size), signal);
-  if (!isQcow2(bytes)) throw await notQcow2(source, bytes, signal);
-  const version = viewOf(bytes).getUint32(4);
-  if (version > 3) {
-    throw new Qcow2Error('unsupported', `This is qcow2 of version ${version}; 2 and 3 are known.`, {
-      what: 'version',
-      at: 4,
-    });
-  }
-  const clusterBits = bytes.length < 24 ? 0 : viewOf(bytes).getUint32(20);
-  const firstCluster = Math.min(source.size, 2 ** Math.min(clusterBits, MAX_CLUSTER_BITS));
-  if (clusterBits >= MIN_CLUSTER_BITS && firstCluster > bytes.length) {
-    bytes = await readBytes(source, 0, firstCluster, signal);
-  }
-  const header = decodeHeader(bytes);
-  validateLayout(header);
-  const end = header.backingFileOffset === 0 ? 2 ** header.clusterBits : header.backingFileOffset;
-  const extensions = decodeExtensions(bytes, header.headerLength, end);
-  validateFeatures(header, extensions);
-  return { header, extensions, bytes };
-}
-
-async function notQcow2(source: ByteSource, head: Uint8Array, signal: AbortSignal | undefined): Promise<Qcow2Error> {
-  const tail = await readBytes(source, Math.max(0, source.size - IDENTIFY_TAIL_BYTES), IDENTIFY_TAIL_BYTES, signal);
-  const found = identify(head.subarray(0, IDENTIFY_HEAD_BYTES), tail);
-  const message = found === null ? 'This is no qcow2 image.' : `This is no qcow2 image: it is ${found}.`;
-  const magic = head.length < 4 ? null : viewOf(head).getUint32(0);
-  return new Qcow2Error('not-qcow2', message, { what: 'magic', at: 0, found, magic, expected: MAGIC });
-}
-
-/** The L1 table, the snapshot table and the bitmap directory, in one batch. */
-async function readTables(
-  source: ByteSource,
-  header: Header,
-  extensions: readonly HeaderExtension[],
-  geometry: Geometry,
-  signal: AbortSignal | undefined,
-): Promise<{ l1: DataView; snapshots: Snapshot[]; bitmaps: Bitmap[] }> {
-  const l1 = new Uint8Array(header.l1Size * 8);
-  const guess = Math.min(header.snapshotCount * SNAPSHOT_ENTRY_GUESS, source.size, MAX_SNAPSHOT_TABLE_BYTES);
-  const table = new Uint8Array(guess);
-  const directory = bitmapDirectory(header, extensions, geometry, source.size);
-  const entries = new Uint8Array(directory?.directorySize ?? 0);
-  const transfers: Transfer[] = [
-    { at: header.l1TableOffset, bytes: l1 },
-    { at: header.snapshotsOffset, bytes: table },
-    { at: directory?.directoryOffset ?? 0, bytes: entries },
-  ].filter(({ bytes }) => bytes.length > 0);
-  if (transfers.length > 0) await source.read(transfers, signal);
-  return {
-    l1: viewOf(l1),
-    snapshots: await readSnapshots(source, header, table, signal),
-    bitmaps: directory === null ? [] : decodeBitmaps(entries, directory.count),
-  };
-}
-
-/** Where the bitmap directory is; null when there is none, or when the image does not vouch for it. */
-function bitmapDirectory(
-  header: Header,
-  extensions: readonly HeaderExtension[],
-  geometry: Geometry,
-  fileSize: number,
-): BitmapsExtension | null {
-  const extension = findExtension(extensions, EXTENSION.bitmaps);
-  if (extension === undefined || !header.autoclearFeatures.includes(AUTOCLEAR.bitmaps)) return null;
-  const bitmaps = decodeBitmapsExtension(extension);
-  validateBitmapsExtension(bitmaps, extension.offset, geometry, fileSize);
-  return bitmaps;
-}
-
-/** The snapshots, from what was read of their table or, when that was too little, from more of it. */
-async function readSnapshots(
-  source: ByteSource,
-  { snapshotCount, snapshotsOffset }: Header,
-  bytes: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<Snapshot[]> {
-  const most = Math.min(MAX_SNAPSHOT_TABLE_BYTES, Math.max(0, source.size - snapshotsOffset));
-  let table = bytes.subarray(0, Math.min(bytes.length, most));
-  for (;;) {
-    const decoded = decodeSnapshots(table, snapshotCount);
-    if (decoded !== null) return decoded.snapshots;
-    if (table.length >= most) {
-      const message = `The snapshot table at ${hex(snapshotsOffset)} runs past the end of the file or past 64 MiB.`;
-      throw new Qcow2Error('corrupt', message, { what: 'snapshot table', at: snapshotsOffset });
-    }
-    table = await readBytes(source, snapshotsOffset, Math.min(most, table.length * 4), signal);
-  }
-}
-
-async function readBytes(source: ByteSource, at: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-  const bytes = new Uint8Array(Math.max(0, Math.min(length, source.size - at)));
-  if (bytes.length > 0) await source.read([{ at, bytes }], signal);
-  return bytes;
 }
 
 function dataReferenceOf(
