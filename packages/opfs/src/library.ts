@@ -18,6 +18,7 @@ import { progressMeter } from './progress-meter.js';
 import { exportRaw } from './raw-export.js';
 import { openSink } from './raw-sink.js';
 import { availableBytes } from './storage-error.js';
+import { turns } from './turns.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /** An image that is open, and what is held for it. */
@@ -222,7 +223,9 @@ async function requireImage(source: Openable, signal: AbortSignal): Promise<void
 
 async function copyInto(device: BlockDevice, source: ImportSource, options: AbortableOptions): Promise<void> {
   const progress = progressMeter(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
+  const turn = turns();
   for (let at = 0; ; ) {
+    await turn();
     const bytes = await unlessAborted(source.next(), options.signal);
     if (!bytes) break;
     await device.write([{ at, bytes }]);
@@ -236,11 +239,13 @@ async function copyInto(device: BlockDevice, source: ImportSource, options: Abor
 async function copyFile(file: FolderFile, to: FileSystemFileHandle, options: AbortableOptions): Promise<void> {
   const sink = await openSink(to, file.size, await availableBytes());
   const pages = reporting(bytePages(file.stream()), file.size, options);
+  const turn = turns();
   try {
     let at = 0;
     for (;;) {
-      const bytes = await pages.next();
+      await turn();
       options.signal.throwIfAborted();
+      const bytes = await pages.next();
       if (!bytes) break;
       await sink.write(at, bytes);
       at += bytes.length;

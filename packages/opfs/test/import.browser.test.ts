@@ -54,7 +54,7 @@ describe('import', () => {
   });
 
   test('cancelled halfway leaves nothing', async () => {
-    const file = await longFile(64);
+    const file = await longFile(256);
     const reason = new Error('enough');
     const seen: number[] = [];
     const halfway = (): { signal: AbortSignal; onProgress: (progress: Progress) => void } => {
@@ -69,13 +69,15 @@ describe('import', () => {
     };
     expect(await errorOf(store.import('disk', file, halfway()))).toBe(reason);
     expect(await packageFiles()).toEqual([]);
-    const { stream, state } = chunked(await bytesOf(file), 2 ** 16);
+    const short = await longFile(16);
+    const { stream, state } = chunked(await bytesOf(short), 2 ** 12);
     expect(await errorOf(store.import('disk', stream, halfway()))).toBe(reason);
     expect(state.cancelled).toBe(reason);
-    expect(Math.max(...seen, state.given)).toBeLessThan(file.size);
+    expect(state.given).toBeLessThan(short.size);
+    expect(Math.max(...seen)).toBeLessThan(file.size);
     expect(await packageFiles()).toEqual([]);
-    await store.import('disk', file);
-    await expectStored('disk', file);
+    await store.import('disk', short);
+    await expectStored('disk', short);
   });
 
   test('cancelled while a stream gives nothing does not wait for it', async () => {
@@ -194,7 +196,7 @@ describe('export', () => {
   });
 
   test('reports its progress, and stops for a signal', async () => {
-    await store.import('disk', await longFile(64));
+    await store.import('disk', await longFile(128));
     const reason = new Error('enough');
     for (const to of [undefined, await targetFile('before')]) {
       const reports: Progress[] = [];

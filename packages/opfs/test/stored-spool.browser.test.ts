@@ -39,7 +39,7 @@ test('an image that is spooled can be renamed and removed: the spool is a copy',
 
 test('what fails or aborts leaves no spool', async () => {
   // Short ones are complete before anybody can abort.
-  await store.import('a', await longFile(64));
+  await store.import('a', await longFile(128));
   expect(isQcow2Error(await errorOf(store.spool('b', { format: 'qcow2' })), 'not-found')).toBe(true);
   expect(await errorOf(store.spool('a', { format: 'vmdk' as 'raw' }))).toBeInstanceOf(TypeError);
   const controller = new AbortController();
