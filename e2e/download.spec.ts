@@ -1,15 +1,18 @@
 /** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { download, drop, expect, launchPrivate, mapLoaded, test } from './fixtures.js';
+import {
+  clearOpfs,
+  download,
+  drop,
+  expect,
+  launchPrivate,
+  mapLoaded,
+  opfsFiles,
+  test,
+  withoutPicker,
+} from './fixtures.js';
 import { sha256 } from './images.js';
-
-/** Leaves the page without a file picker, as Firefox and Safari are. */
-function withoutPicker(page: Page): Promise<void> {
-  return page.evaluate(() => {
-    Object.assign(window, { showSaveFilePicker: undefined });
-  });
-}
 
 /** Answers the file picker, which no test can operate, with a real file in OPFS. */
 function withPicker(page: Page): Promise<void> {
@@ -36,12 +39,7 @@ function pickedDigest(page: Page): Promise<string | null> {
 
 const start = (page: Page): Promise<void> => page.getByRole('button', { name: 'Download as raw' }).click();
 
-test.beforeEach(async ({ page }) => {
-  await page.evaluate(async () => {
-    const root = await navigator.storage.getDirectory();
-    for await (const name of root.keys()) await root.removeEntry(name, { recursive: true });
-  });
-});
+test.beforeEach(({ page }) => clearOpfs(page));
 
 for (const kind of ['plain', 'compressed'] as const) {
   test(`${kind}, into a file that the picker gave`, async ({ page, images }) => {
@@ -62,24 +60,9 @@ for (const kind of ['plain', 'compressed'] as const) {
     const file = await download(profile, page, `${kind}.raw`, () => start(page));
     expect(await sha256(file)).toBe(await images.rawDigest(image));
     await page.getByRole('button', { name: 'Free the space' }).click();
-    await expect.poll(() => spools(page)).toEqual([]);
+    await expect.poll(() => opfsFiles(page)).toEqual([]);
     // Not toBeFocused: after a download Firefox's own panel has the window's focus.
     await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('Download as raw');
-  });
-}
-
-/** The temporary files that there are. */
-function spools(page: Page): Promise<string[]> {
-  return page.evaluate(async () => {
-    const names: string[] = [];
-    const walk = async (folder: FileSystemDirectoryHandle): Promise<void> => {
-      for await (const [name, handle] of folder.entries()) {
-        if (handle.kind === 'directory') await walk(handle as FileSystemDirectoryHandle);
-        else names.push(name);
-      }
-    };
-    await walk(await navigator.storage.getDirectory());
-    return names;
   });
 }
 
@@ -128,7 +111,7 @@ test('a disk for which there is no room is refused with the reason, before anyth
   await expect(page.getByRole('alert')).toContainText(
     /The file needs 8 TiB \(8,796,093,022,208 bytes\), and .* are free/,
   );
-  expect(await spools(page)).toEqual([]);
+  expect(await opfsFiles(page)).toEqual([]);
 });
 
 test('where storage is refused, as in a private window, the file is made in memory', async ({ images, folder }) => {

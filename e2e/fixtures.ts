@@ -9,6 +9,7 @@ import {
   chromium,
   expect,
   firefox,
+  type Locator,
   type Page,
   type WorkerInfo,
 } from '@playwright/test';
@@ -27,7 +28,7 @@ export interface Profile {
 export async function launchProfile(
   info: WorkerInfo,
   folder: string,
-  wanted: { dark?: boolean; private?: boolean } = {},
+  wanted: { dark?: boolean; private?: boolean; persist?: boolean } = {},
 ): Promise<Profile> {
   const kind = info.project.name === 'firefox' ? 'firefox' : 'chromium';
   const type: BrowserType = { chromium, firefox }[kind];
@@ -46,6 +47,9 @@ export async function launchProfile(
         // 0 is dark, 1 light. Playwright's own way, colorScheme, does not reach a stock Firefox.
         'layout.css.prefers-color-scheme.content-override': wanted.dark ? 0 : 1,
         'browser.privatebrowsing.autostart': wanted.private === true,
+        // Firefox's own way to answer its question about persistent storage in tests.
+        'dom.storageManager.prompt.testing': wanted.persist === true,
+        'dom.storageManager.prompt.testing.allow': wanted.persist === true,
       },
     }),
   });
@@ -146,6 +150,53 @@ export async function choose(page: Page, button: string, ...paths: string[]): Pr
 /** Waits until the map has loaded. */
 export async function mapLoaded(page: Page): Promise<void> {
   await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible({ timeout: 15_000 });
+}
+
+/** Leaves the page without a file picker, as Firefox and Safari are. */
+export function withoutPicker(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    Object.assign(window, { showSaveFilePicker: undefined });
+  });
+}
+
+/** The names of all files in the page's OPFS, temporary ones too. */
+export function opfsFiles(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    const names: string[] = [];
+    const walk = async (folder: FileSystemDirectoryHandle): Promise<void> => {
+      for await (const [name, handle] of folder.entries()) {
+        if (handle.kind === 'directory') await walk(handle as FileSystemDirectoryHandle);
+        else names.push(name);
+      }
+    };
+    await walk(await navigator.storage.getDirectory());
+    return names.sort();
+  });
+}
+
+/** Empties the page's OPFS, which a profile keeps from one test to the next. */
+export function clearOpfs(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const names: string[] = [];
+    for await (const name of root.keys()) names.push(name);
+    for (const name of names) await root.removeEntry(name, { recursive: true });
+  });
+}
+
+/** The row of a stored image. */
+export function row(page: Page, name: string): Locator {
+  return page.getByRole('listitem').filter({ has: page.getByRole('heading', { name, exact: true }) });
+}
+
+/** Makes an image with the page's dialog: its name and size, and whatever else is set in between. */
+export async function create(page: Page, name: string, size: string, more?: () => Promise<void>): Promise<void> {
+  await page.getByRole('button', { name: 'Create an image' }).click();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Size of the disk').fill(size);
+  await more?.();
+  await page.getByRole('button', { name: 'Create', exact: true }).click();
+  await expect(row(page, name)).toBeVisible();
 }
 
 /** Does what starts a download, and waits for its file: its path. */

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, open, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -103,6 +103,14 @@ export class Images {
   large(): Promise<string> {
     return this.#make('large.qcow2', async (path) => {
       await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'preallocation=falloc', path, '1G');
+    });
+  }
+
+  /** A file of 4 TiB, nearly all of it a hole: no room for a copy anywhere. */
+  endless(): Promise<string> {
+    return this.#make('endless.qcow2', async (path) => {
+      await qemuImg('create', '-q', '-f', 'qcow2', path, '1G');
+      await truncate(path, 4 * 2 ** 40);
     });
   }
 

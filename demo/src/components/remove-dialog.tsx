@@ -12,10 +12,12 @@ interface RemoveDialogProps {
   readonly image: StoredImage;
   /** It is over, and the image is deleted or is not. */
   readonly onClose: (removed: boolean) => void;
+  /** Takes the focus when the button that asked is gone with the image. */
+  readonly orElse: () => void;
 }
 
 /** Asks, deletes, and says why when that fails. */
-export function RemoveDialog({ image: { name, fileSize, info }, onClose }: RemoveDialogProps): JSX.Element {
+export function RemoveDialog({ image: { name, fileSize, info }, onClose, orElse }: RemoveDialogProps): JSX.Element {
   const problem = useSignal<Problem | null>(null);
   const busy = useSignal(false);
   const remove = async (): Promise<void> => {
@@ -33,7 +35,7 @@ export function RemoveDialog({ image: { name, fileSize, info }, onClose }: Remov
   };
   const disk = info ? `a disk of ${formatSize(info.virtualSize)} in ` : '';
   return (
-    <Modal title={`Delete ${name}?`} onClose={() => !busy.value && onClose(false)}>
+    <Modal title={`Delete ${name}?`} onClose={() => !busy.value && onClose(false)} orElse={orElse}>
       <p>
         It holds {disk}a file of {formatSize(fileSize)}. Deleted images cannot be brought back.
       </p>

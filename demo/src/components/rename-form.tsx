@@ -1,7 +1,7 @@
 /** Owns the renaming of an image in its place in the list. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { nameRefusal } from '../create-form.js';
 import { describe } from '../problem.js';
 import { announcement } from '../session.js';
@@ -21,7 +21,7 @@ export function RenameForm({ name, images, onRename, onClose }: RenameFormProps)
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
   const busy = useSignal(false);
-  useEffect(() => input.current?.select(), []);
+  useLayoutEffect(() => input.current?.select(), []);
   const save = async (): Promise<void> => {
     const wanted = input.current?.value.trim() ?? '';
     if (busy.value) return;

@@ -87,10 +87,9 @@ function ShelfList({ shelf: { images }, onGone }: ShelfListProps): JSX.Element {
           onClose={(removed) => {
             const name = removing.value?.name;
             removing.value = null;
-            if (!removed) return;
-            announcement.value = `${name} is deleted.`;
-            onGone();
+            if (removed) announcement.value = `${name} is deleted.`;
           }}
+          orElse={onGone}
         />
       )}
     </>
