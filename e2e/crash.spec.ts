@@ -1,0 +1,76 @@
+/** What crashes in the middle of copying an image: the worker, and the whole tab. Nothing half-written stays. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Page } from '@playwright/test';
+import { choose, clearOpfs, create, expect, launchProfile, opfsFiles, type Profile, row, test } from './fixtures.js';
+
+const run = promisify(execFile);
+
+/** Begins to copy a large image, and returns when some of it is there. */
+async function beginCopying(page: Page, image: string): Promise<void> {
+  await choose(page, 'Copy files in', image);
+  await expect(page.locator('.figures')).toContainText(/[1-9]\d?(\.\d)?% ?: .* of 1 GiB/);
+  expect((await opfsFiles(page)).filter((name) => name.startsWith('.tmp-'))).toHaveLength(1);
+}
+
+test('a worker that dies leaves nothing, and another try succeeds', async ({ page, images }) => {
+  await page.addInitScript(() => {
+    const workers: Worker[] = [];
+    const Native = Worker;
+    window.Worker = class extends Native {
+      constructor(...args: ConstructorParameters<typeof Worker>) {
+        super(...args);
+        workers.push(this);
+      }
+    };
+    Object.assign(window, { workers });
+  });
+  await clearOpfs(page);
+  await page.reload();
+  await create(page, 'before.qcow2', '1G');
+  await beginCopying(page, await images.large());
+  await page.evaluate(() => (window as unknown as { workers: Worker[] }).workers[0]?.terminate());
+  const notice = page.getByRole('region', { name: 'Keeping large.qcow2' });
+  await expect(notice.getByRole('alert')).toContainText('The worker that reads large.qcow2 stopped.');
+  // The page has looked at the list with a new worker, which swept.
+  await expect.poll(() => opfsFiles(page)).toEqual(['before.qcow2']);
+  await notice.getByRole('button', { name: 'Try again' }).click();
+  await expect(row(page, 'large.qcow2')).toContainText('Disk of 1 GiB', { timeout: 60_000 });
+  expect(await opfsFiles(page)).toEqual(['before.qcow2', 'large.qcow2']);
+});
+
+/** Kills the tab as the system does when memory is short. */
+async function killTab({ kind, context }: Profile, page: Page, folder: string): Promise<void> {
+  if (kind === 'chromium') {
+    const session = await context.newCDPSession(page);
+    // There is nobody left who could answer.
+    session.send('Page.crash').catch(() => {});
+    await page.waitForEvent('crash');
+    return;
+  }
+  const { stdout } = await run('ps', ['-eo', 'pid=,args=']);
+  const tabs = stdout.split('\n').filter((line) => line.includes(folder) && /-contentproc .*\btab$/.test(line));
+  expect(tabs).not.toEqual([]);
+  for (const line of tabs) process.kill(Number.parseInt(line, 10), 'SIGKILL');
+}
+
+test('a tab that is killed leaves nothing for the next visit, and what it had is there', async ({ images, folder }) => {
+  const home = join(folder, 'killed');
+  const profile = await launchProfile(test.info(), home);
+  try {
+    const page = await profile.context.newPage();
+    await page.goto('/');
+    await create(page, 'before.qcow2', '1G');
+    await beginCopying(page, await images.large());
+    await killTab(profile, page, home);
+    const next = await profile.context.newPage();
+    await next.goto('/');
+    await expect(row(next, 'before.qcow2')).toContainText('Disk of 1 GiB');
+    await expect.poll(() => opfsFiles(next)).toEqual(['before.qcow2']);
+    await next.getByRole('button', { name: 'Inspect before.qcow2' }).click();
+    await expect(next.getByRole('heading', { level: 1 })).toHaveText('before.qcow2');
+  } finally {
+    await profile.context.close();
+  }
+});

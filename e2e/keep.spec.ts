@@ -1,0 +1,167 @@
+/** Images that are copied into the browser: every byte, numbers while it runs, nothing left when it ends early. */
+import type { Page } from '@playwright/test';
+import {
+  choose,
+  clearOpfs,
+  create,
+  download,
+  drop,
+  expect,
+  mapLoaded,
+  opfsFiles,
+  row,
+  test,
+  withoutPicker,
+} from './fixtures.js';
+import { sha256 } from './images.js';
+
+test.beforeEach(async ({ page }) => {
+  await clearOpfs(page);
+  await page.reload();
+  await expect(page.getByText('None yet.')).toBeVisible();
+});
+
+const keep = (page: Page): Promise<void> => page.getByRole('button', { name: 'Keep in this browser' }).click();
+
+/** Whether leaving the page now would be asked about. */
+function asksBeforeLeaving(page: Page): Promise<boolean> {
+  return page.evaluate(() => !window.dispatchEvent(new Event('beforeunload', { cancelable: true })));
+}
+
+for (const kind of ['plain', 'compressed'] as const) {
+  test(`a real file system, ${kind}, comes back out byte for byte, raw and as qcow2`, async ({
+    page,
+    profile,
+    images,
+  }) => {
+    const image = await images[kind]();
+    await drop(page, image);
+    await keep(page);
+    await expect(
+      page.getByText(`${kind}.qcow2 (`).filter({ hasText: 'is now in this browser. It took' }),
+    ).toBeVisible();
+    await page.reload();
+    await expect(row(page, `${kind}.qcow2`)).toContainText('Disk of 64 MiB');
+    await withoutPicker(page);
+    const take = (format: string): Promise<void> =>
+      page.getByRole('button', { name: `Download as ${format}: ${kind}.qcow2` }).click();
+    const raw = await download(profile, page, `${kind}.raw`, () => take('raw'));
+    expect(await sha256(raw)).toBe(await images.rawDigest(image));
+    const copy = await download(profile, page, `${kind}.qcow2`, () => take('qcow2'));
+    expect(await sha256(copy)).toBe(await sha256(image));
+    // The first download's temporary file went with the second; this one is freed by hand.
+    await page.getByRole('button', { name: 'Free the space' }).click();
+    await expect(page.getByRole('button', { name: `Download as qcow2: ${kind}.qcow2` })).toBeFocused();
+    await expect.poll(() => opfsFiles(page)).toEqual([`${kind}.qcow2`]);
+  });
+}
+
+test('an image is written straight into a file that the picker gave', async ({ page, images }) => {
+  const image = await images.compressed();
+  await choose(page, 'Copy files in', image);
+  await expect(row(page, 'compressed.qcow2')).toBeVisible();
+  await page.evaluate(() => {
+    const showSaveFilePicker = async ({ suggestedName }: { suggestedName: string }): Promise<FileSystemFileHandle> =>
+      (await navigator.storage.getDirectory()).getFileHandle(suggestedName, { create: true });
+    Object.assign(window, { showSaveFilePicker });
+  });
+  const digest = (name: string): Promise<string> =>
+    page.evaluate(async (path) => {
+      const handle = await (await navigator.storage.getDirectory()).getFileHandle(path);
+      const bytes = await (await handle.getFile()).arrayBuffer();
+      const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+      return [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    }, name);
+  await page.getByRole('button', { name: 'Download as raw: compressed.qcow2' }).click();
+  await expect(page.getByText('compressed.raw (64 MiB) is saved.')).toBeVisible();
+  expect(await digest('compressed.raw')).toBe(await images.rawDigest(image));
+  await page.getByRole('button', { name: 'Download as qcow2: compressed.qcow2' }).click();
+  await expect(page.getByText('compressed.qcow2 (').filter({ hasText: 'is saved.' })).toBeVisible();
+  expect(await digest('compressed.qcow2')).toBe(await sha256(image));
+});
+
+test('copying shows numbers, asks before the page is left, and leaves nothing when it is cancelled', async ({
+  page,
+  images,
+}) => {
+  await drop(page, await images.large());
+  await mapLoaded(page);
+  expect(await asksBeforeLeaving(page)).toBe(false);
+  await keep(page);
+  const copying = page.getByRole('region', { name: 'Keeping large.qcow2' });
+  await expect(copying.locator('.figures')).toContainText(/[1-9]\d?(\.\d)?% ?: .* of 1 GiB.* a second.* left/);
+  expect(await asksBeforeLeaving(page)).toBe(true);
+  expect((await opfsFiles(page)).filter((name) => name.startsWith('.tmp-'))).toHaveLength(1);
+  await copying.getByRole('button', { name: 'Cancel' }).click();
+  await expect(copying).toContainText('cancelled. Nothing half-written was left.');
+  expect(await opfsFiles(page)).toEqual([]);
+  expect(await asksBeforeLeaving(page)).toBe(false);
+  await copying.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(copying).toHaveCount(0);
+  await page.getByRole('button', { name: 'Close' }).click();
+  await expect(page.getByText('None yet.')).toBeVisible();
+});
+
+test('what is no image is refused with its reason and another try, and leaves nothing', async ({ page, images }) => {
+  await choose(page, 'Copy files in', await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+  const notice = page.getByRole('region', { name: 'Keeping letter.txt' });
+  await expect(notice.getByRole('alert')).toContainText('letter.txt is not a qcow2 image: it is a text file.');
+  await notice.getByRole('button', { name: 'Try again' }).click();
+  await expect(notice.getByRole('alert')).toContainText('it is a text file.');
+  expect(await opfsFiles(page)).toEqual([]);
+});
+
+test('a name that is taken is refused beside the field; another one is not', async ({ page, images }) => {
+  await create(page, 'plain.qcow2', '1M');
+  await drop(page, await images.plain());
+  await keep(page);
+  const field = page.getByLabel('Name in this browser');
+  await expect(field).toHaveAccessibleDescription(/There is an image of the name plain.qcow2 already\./);
+  await expect(field).toBeFocused();
+  await field.fill('copy.qcow2');
+  await keep(page);
+  await expect(page.getByText('copy.qcow2 (').filter({ hasText: 'is now in this browser' })).toBeVisible();
+  expect(await opfsFiles(page)).toEqual(['copy.qcow2', 'plain.qcow2']);
+});
+
+test('an overlay takes the images that it is based on along, and asks for a raw one again', async ({
+  page,
+  profile,
+  images,
+}) => {
+  const { base, middle, leaf } = await images.chain();
+  await drop(page, leaf, middle, base);
+  await expect(page.getByText('So does a copy of middle.qcow2. Only qcow2 images are kept')).toContainText('base.raw');
+  await keep(page);
+  await page.getByRole('button', { name: 'Close' }).click();
+  await expect(row(page, 'middle.qcow2')).toContainText('Base of leaf.qcow2');
+  await page.getByRole('button', { name: 'Inspect leaf.qcow2' }).click();
+  await expect(page.getByText('middle.qcow2 is an overlay over base.raw.')).toBeVisible();
+  await drop(page, base);
+  await expect(page.getByText('is an overlay over')).toHaveCount(0);
+  await withoutPicker(page);
+  const file = await download(profile, page, 'leaf.raw', () =>
+    page.getByRole('button', { name: 'Download as raw' }).click(),
+  );
+  expect(await sha256(file)).toBe(await images.rawDigest(leaf));
+});
+
+test('an image for which there is no room is refused, and those that are here stay', async ({
+  page,
+  profile,
+  images,
+}) => {
+  const image = await images.plain();
+  await choose(page, 'Copy files in', image);
+  await expect(row(page, 'plain.qcow2')).toBeVisible();
+  await choose(page, 'Copy files in', await images.endless());
+  const notice = page.getByRole('region', { name: 'Keeping endless.qcow2' });
+  await expect(notice.getByRole('alert')).toContainText('There is not enough space.');
+  await expect(notice.getByRole('button', { name: 'Try again' })).toBeVisible();
+  expect(await opfsFiles(page)).toEqual(['plain.qcow2']);
+  await withoutPicker(page);
+  const copy = await download(profile, page, 'plain.qcow2', () =>
+    page.getByRole('button', { name: 'Download as qcow2: plain.qcow2' }).click(),
+  );
+  expect(await sha256(copy)).toBe(await sha256(image));
+});

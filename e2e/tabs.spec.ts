@@ -1,0 +1,38 @@
+/** Two tabs and the same images: each sees what the other does, and neither takes an image away from the other. */
+import { clearOpfs, create, expect, row, test } from './fixtures.js';
+
+test('what one tab does shows in the other, and an image that is open there is neither renamed nor deleted', async ({
+  page,
+  profile,
+}) => {
+  await clearOpfs(page);
+  await page.reload();
+  const other = await profile.context.newPage();
+  await other.goto('/');
+  await expect(other.getByText('None yet.')).toBeVisible();
+  await create(page, 'disk.qcow2', '1G');
+  await expect(row(other, 'disk.qcow2')).toBeVisible();
+
+  await page.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('disk.qcow2');
+  // Two that read do not disturb each other.
+  await other.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
+  await expect(other.getByRole('heading', { level: 1 })).toHaveText('disk.qcow2');
+  await other.getByRole('button', { name: 'Close' }).click();
+
+  await other.getByRole('button', { name: 'Rename disk.qcow2' }).click();
+  const field = other.getByLabel('New name for disk.qcow2');
+  await field.fill('mine.qcow2');
+  await field.press('Enter');
+  await expect(field).toHaveAccessibleDescription(/disk.qcow2 is open in another tab\./);
+  await field.press('Escape');
+  await other.getByRole('button', { name: 'Delete disk.qcow2' }).click();
+  await other.getByRole('button', { name: 'Delete it' }).click();
+  await expect(other.getByRole('alert')).toContainText('disk.qcow2 is open in another tab.');
+
+  await page.getByRole('button', { name: 'Close' }).click();
+  await other.getByRole('button', { name: 'Try again' }).click();
+  await expect(other.getByText('None yet.')).toBeVisible();
+  await expect(page.getByText('None yet.')).toBeVisible();
+  await other.close();
+});
