@@ -36,6 +36,8 @@ export interface Folder {
   /** A file by its name; null when there is none. */
   file(name: string): Promise<FolderFile | null>;
   draft(): Promise<Draft>;
+  /** The name of the image that a file handle of the caller's is; null when it is none of this folder's. */
+  imageOf(handle: FileSystemFileHandle): Promise<string | null>;
   /** Gives a file that is there a name that nobody has. */
   rename(from: string, to: string): Promise<void>;
   /** Deletes a file. */

@@ -99,6 +99,7 @@ export class Library {
     to: FileSystemFileHandle,
     options: AbortableOptions,
   ): Promise<void> {
+    await this.requireForeign(to);
     if (format === 'qcow2') {
       return this.#withFile(name, options.signal, (file) => copyFile(file, to, options));
     }
@@ -148,6 +149,13 @@ export class Library {
       await this.#requireUnused(name);
       await this.#folder.remove(name);
     });
+  }
+
+  /** An image of this folder is no place for an export: it would lose what it holds, perhaps the very bytes to be exported. */
+  async requireForeign(to: FileSystemFileHandle): Promise<void> {
+    const name = await this.#folder.imageOf(to);
+    if (name === null) return;
+    throw new TypeError(`The file to export into is the image "${name}" of this store. Export into another file.`);
   }
 
   /** Fills a new file and gives it its name, under the lock of that name. */

@@ -40,6 +40,11 @@ export class MemoryFolder implements Folder {
     return { device, keepAs, discard };
   }
 
+  /** Handles are of files, and these are none. */
+  async imageOf(): Promise<null> {
+    return null;
+  }
+
   async rename(from: string, to: string): Promise<void> {
     this.#files.set(to, this.#files.get(from)!);
     this.#files.delete(from);

@@ -57,6 +57,15 @@ export class OpfsFolder implements Folder {
     }
   }
 
+  async imageOf(handle: FileSystemFileHandle): Promise<string | null> {
+    // A folder that is not there, or is refused, holds nothing.
+    const path = await this.#folder.existing().then(
+      (directory) => directory.resolve(handle),
+      () => null,
+    );
+    return path !== null && path.length === 1 && isImageName(path[0]!) ? path[0]! : null;
+  }
+
   async rename(from: string, to: string): Promise<void> {
     const directory = await this.#folder.open();
     await guard(directory.getFileHandle(from).then((handle) => moveFile(directory, handle, to)));

@@ -146,8 +146,8 @@ export class OpfsImage implements Disk {
    * Writes the guest's bytes into a file from the worker, holes skipped. On an abort or a failure nothing half-written is
    * left: a file of a person's keeps what it had, a file in OPFS is left empty. Resolves when the file is complete.
    *
-   * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use; the
-   *   signal's reason, once the file has been cleaned up, when it aborts
+   * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use;
+   *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it aborts
    */
   async export(options: ExportFileOptions): Promise<void> {
     const { format, to, signal, onProgress } = options;

@@ -26,6 +26,16 @@ export class PrivateFolder {
     }
   }
 
+  /**
+   * The folder, when it is there.
+   *
+   * @throws `DOMException` as the platform does, `NotFoundError` when it is not there; {@link Qcow2Error} `unavailable`
+   */
+  async existing(): Promise<FileSystemDirectoryHandle> {
+    // Whoever only opens files from elsewhere gets no folder.
+    return (await openRoot()).getDirectoryHandle(this.name);
+  }
+
   /** Deletes what earlier runs left, once. What cannot be swept keeps nobody from going on. */
   swept(): Promise<void> {
     this.#swept ??= this.#sweep().catch(() => {});
@@ -33,8 +43,7 @@ export class PrivateFolder {
   }
 
   async #sweep(): Promise<void> {
-    // Whoever only opens files from elsewhere gets no folder.
-    await sweep(await (await openRoot()).getDirectoryHandle(this.name));
+    await sweep(await this.existing());
   }
 }
 

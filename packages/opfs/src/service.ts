@@ -139,7 +139,11 @@ export class Service implements WorkerSide {
   }
 
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {
-    return this.#reporting(call, reports, async (options) => writeRaw(this.#image(image), to, options));
+    return this.#reporting(call, reports, async (options) => {
+      const disk = this.#image(image);
+      await this.#library.requireForeign(to);
+      await writeRaw(disk, to, options);
+    });
   }
 
   spool(call: number, image: number, reports: boolean): Answer<File> {

@@ -84,7 +84,8 @@ export interface Store extends AsyncDisposable {
    * Writes an image into a file, from the worker; holes are skipped in raw ones. On an abort or a failure nothing half-written
    * is left: a file of a person's keeps what it had, a file in OPFS is left empty.
    *
-   * @throws {@link Qcow2Error} `not-found`, `locked`, `no-space`, and what reading the image throws; the signal's reason
+   * @throws {@link Qcow2Error} `not-found`, `locked`, `no-space`, and what reading the image throws; TypeError when the file is
+   *   an image of this store, which would lose what it holds; the signal's reason
    */
   export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
   /** The image's bytes as a stream. The image is held until the stream ends or is cancelled; what fails is thrown by the stream. */

@@ -194,6 +194,26 @@ describe('open', () => {
   });
 });
 
+describe('export', () => {
+  test('refuses to write over an image of the store, the exported one or another', async () => {
+    const { file, guest } = await mixedImage();
+    await store.import('one', file);
+    await (await store.create('two', { size: 2 ** 20 })).close();
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('qcow2');
+    const image = await store.openFile(file);
+    for (const name of ['one', 'two']) {
+      const to = await folder.getFileHandle(name);
+      expect(await errorOf(store.export('one', { format: 'raw', to }))).toBeInstanceOf(TypeError);
+      expect(await errorOf(store.export('one', { format: 'qcow2', to }))).toBeInstanceOf(TypeError);
+      expect(await errorOf(image.export({ format: 'raw', to }))).toBeInstanceOf(TypeError);
+    }
+    const into = new Uint8Array(guest.length);
+    await (await store.open('one')).read(0, into);
+    expect(firstDifference(into, guest)).toBe(-1);
+    expect((await store.list()).map(({ error }) => error)).toEqual([null, null]);
+  });
+});
+
 describe('rename and remove', () => {
   test('do what they say', async () => {
     const { file } = await mixedImage();
