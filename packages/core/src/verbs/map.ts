@@ -3,6 +3,7 @@ import { l1IndexOf } from '../format/geometry.js';
 import type { Layer, Qcow2Layer } from '../io/layer.js';
 import { isBase } from '../io/layer.js';
 import { progressOf } from '../io/progress.js';
+import { turns } from '../io/turns.js';
 import { appendExtent, layerExtents } from '../map/extents.js';
 import type { Extent, OperationOptions } from '../options.js';
 
@@ -27,7 +28,8 @@ export async function* mapBatches(
   const progress = progressOf(options, 'map', end - start);
   // The last extent is held back, since the next batch may carry it on.
   let held: Extent[] = [];
-  for await (const batch of layerBatches(layer, start, end, options?.signal)) {
+  const run = { signal: options?.signal, turn: turns() };
+  for await (const batch of layerBatches(layer, start, end, run)) {
     alive();
     for (const extent of batch) appendExtent(held, extent);
     const last = held.pop();
@@ -38,11 +40,17 @@ export async function* mapBatches(
   if (held.length > 0) yield held;
 }
 
+/** What all layers of one map share: its signal, and when others last had their turn. */
+interface MapRun {
+  readonly signal: AbortSignal | undefined;
+  readonly turn: () => Promise<void>;
+}
+
 async function* layerBatches(
   layer: Layer,
   start: number,
   end: number,
-  signal: AbortSignal | undefined,
+  run: MapRun,
 ): AsyncGenerator<Extent[], void, undefined> {
   if (start >= end) return;
   if (layer.kind === 'raw') {
@@ -51,11 +59,12 @@ async function* layerBatches(
   }
   const traits = { depth: layer.depth, encrypted: layer.unreadable !== null };
   for (let at = start; at < end; ) {
-    signal?.throwIfAborted();
-    const { tables, until } = await nextTables(layer, at, end, signal);
+    await run.turn();
+    run.signal?.throwIfAborted();
+    const { tables, until } = await nextTables(layer, at, end, run.signal);
     const extents = layerExtents(layer.geometry, traits, tables, at, until);
     if (isBase(layer)) yield extents.map(zeroWhereNobodyHoldsIt);
-    else yield* throughBacking(layer, extents, signal);
+    else yield* throughBacking(layer, extents, run);
     at = until;
   }
 }
@@ -92,7 +101,7 @@ async function nextTables(
 async function* throughBacking(
   layer: Qcow2Layer,
   extents: readonly Extent[],
-  signal: AbortSignal | undefined,
+  run: MapRun,
 ): AsyncGenerator<Extent[], void, undefined> {
   let batch: Extent[] = [];
   for (const extent of extents) {
@@ -105,7 +114,7 @@ async function* throughBacking(
       continue;
     }
     const inside = Math.max(0, Math.min(extent.length, layer.backing.size - extent.start));
-    for await (const part of layerBatches(layer.backing, extent.start, extent.start + inside, signal)) {
+    for await (const part of layerBatches(layer.backing, extent.start, extent.start + inside, run)) {
       if (part.length < 1024) {
         batch.push(...part);
         continue;
