@@ -5,10 +5,10 @@ import { Qcow2Image } from '../../src/index.js';
 
 const CLUSTER = 65_536;
 const L2_ENTRIES = CLUSTER / 8;
-const L1_ENTRIES = 4096;
+const L1_ENTRIES = 8192;
 const COMPRESSED = 1n << 62n;
 
-/** 2 TiB of compressed clusters in a quarter of a megabyte: every L1 entry names the same L2 table. */
+/** 4 TiB of compressed clusters in a third of a megabyte: every L1 entry names the same L2 table. */
 function repeatingImage(): Uint8Array<ArrayBuffer> {
   const l2 = CLUSTER + L1_ENTRIES * 8;
   const bytes = new Uint8Array(l2 + 3 * CLUSTER);
