@@ -40,30 +40,53 @@ test('a worker that dies leaves nothing, and another try succeeds', async ({ pag
   expect(await opfsFiles(page)).toEqual(['before.qcow2', 'large.qcow2']);
 });
 
-/** Kills the tab as the system does when memory is short. */
-async function killTab({ kind, context }: Profile, page: Page, folder: string): Promise<void> {
+/**
+ * Kills the tab as the system does when memory is short; the browser to go on with. Under Playwright, Firefox ends with its
+ * first dead tab, and is started again.
+ */
+async function killTab(profile: Profile, page: Page, folder: string): Promise<Profile> {
+  const { kind, context } = profile;
   if (kind === 'chromium') {
     const session = await context.newCDPSession(page);
+    const crashed = page.waitForEvent('crash');
     // There is nobody left who could answer.
     session.send('Page.crash').catch(() => {});
-    await page.waitForEvent('crash');
-    return;
+    await crashed;
+    return profile;
   }
-  const { stdout } = await run('ps', ['-eo', 'pid=,args=']);
-  const tabs = stdout.split('\n').filter((line) => line.includes(folder) && /-contentproc .*\btab$/.test(line));
+  const closed = context.waitForEvent('close');
+  const tabs = await contentProcesses(folder);
   expect(tabs).not.toEqual([]);
-  for (const line of tabs) process.kill(Number.parseInt(line, 10), 'SIGKILL');
+  for (const pid of tabs) process.kill(pid, 'SIGKILL');
+  await closed;
+  return launchProfile(test.info(), folder);
+}
+
+/** The processes with the pages of the Firefox whose profile is in `folder`: its descendants, and nobody else's. */
+async function contentProcesses(folder: string): Promise<number[]> {
+  const { stdout } = await run('ps', ['-ww', '-eo', 'pid=,ppid=,args=']);
+  const all = [...stdout.matchAll(/^ *(\d+) +(\d+) (.*)$/gm)].map(([, pid, parent, command]) => ({
+    pid: Number(pid),
+    parent: Number(parent),
+    command: command ?? '',
+  }));
+  const family = new Set(all.filter(({ command }) => command.includes(folder)).map(({ pid }) => pid));
+  for (let size = 0; size < family.size; ) {
+    size = family.size;
+    for (const { pid, parent } of all) if (family.has(parent)) family.add(pid);
+  }
+  return all.filter(({ pid, command }) => family.has(pid) && / tab$/.test(command)).map(({ pid }) => pid);
 }
 
 test('a tab that is killed leaves nothing for the next visit, and what it had is there', async ({ images, folder }) => {
   const home = join(folder, 'killed');
-  const profile = await launchProfile(test.info(), home);
+  let profile = await launchProfile(test.info(), home);
   try {
     const page = await profile.context.newPage();
     await page.goto('/');
     await create(page, 'before.qcow2', '1G');
     await beginCopying(page, await images.large());
-    await killTab(profile, page, home);
+    profile = await killTab(profile, page, home);
     const next = await profile.context.newPage();
     await next.goto('/');
     await expect(row(next, 'before.qcow2')).toContainText('Disk of 1 GiB');
