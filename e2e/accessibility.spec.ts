@@ -2,7 +2,18 @@
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { drop, expect, launchProfile, mapLoaded, test } from './fixtures.js';
+import {
+  choose,
+  clearOpfs,
+  create,
+  drop,
+  expect,
+  launchProfile,
+  mapLoaded,
+  row,
+  test,
+  withoutPicker,
+} from './fixtures.js';
 
 async function violations(page: Page): Promise<string[]> {
   // Without frames there is nothing to gather from others, for which axe would open another page.
@@ -46,6 +57,72 @@ test('nothing scrolls sideways at 360 pixels', async ({ page, images }) => {
   expect(await excess()).toBe(0);
 });
 
+/** A list with one of everything: a base and its overlay, a download that has ended, a copy that was refused. */
+async function fillShelf(page: Page, letter: string): Promise<void> {
+  await clearOpfs(page);
+  await page.reload();
+  await withoutPicker(page);
+  await create(page, 'base.qcow2', '5G');
+  await create(page, `${'a-very-long-name-'.repeat(8)}.qcow2`, '1G', async () => {
+    await page.getByText('Advanced').click();
+    await page.getByLabel('Backing file').selectOption('base.qcow2');
+  });
+  await page.getByRole('button', { name: 'Download as qcow2: base.qcow2' }).click();
+  await expect(page.getByRole('button', { name: 'Free the space' })).toBeVisible();
+  await choose(page, 'Copy files in', letter);
+  await expect(page.getByRole('region', { name: 'Keeping letter.txt' }).getByRole('alert')).toBeVisible();
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing on the list of images, in its forms and in its dialogs, ${colorScheme}`, async ({
+    images,
+    folder,
+  }) => {
+    const home = join(folder, `shelf-${colorScheme}`);
+    const profile = await launchProfile(test.info(), home, { dark: colorScheme === 'dark' });
+    const page = await profile.context.newPage();
+    await page.goto('/');
+    await fillShelf(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Rename base.qcow2' }).click();
+    await page.getByLabel('New name for base.qcow2').fill('');
+    await page.keyboard.press('Enter');
+    await expect(page.getByText('Give the image a name.')).toBeVisible();
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Delete base.qcow2' }).click();
+    await page.getByRole('button', { name: 'Delete it' }).click();
+    await expect(page.getByRole('dialog').getByRole('alert')).toBeVisible();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Do not delete' }).click();
+    await page.getByRole('button', { name: 'Create an image' }).click();
+    await page.getByText('Advanced').click();
+    await page.getByLabel('Size of the disk').fill('10GB');
+    await page.getByRole('button', { name: 'Create', exact: true }).click();
+    expect(await violations(page)).toEqual([]);
+    await profile.context.close();
+  });
+}
+
+test('the list of images and its dialogs do not scroll sideways at 360 pixels', async ({ page, images }) => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const excess = (selector: string): Promise<number> =>
+    page.locator(selector).evaluate((element) => element.scrollWidth - element.clientWidth);
+  await fillShelf(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+  expect(await excess('html')).toBe(0);
+  const long = row(page, `${'a-very-long-name-'.repeat(8)}.qcow2`);
+  await long.getByRole('button', { name: 'Rename' }).click();
+  expect(await excess('html')).toBe(0);
+  await page.keyboard.press('Escape');
+  await long.getByRole('button', { name: 'Delete' }).click();
+  expect(await excess('dialog')).toBe(0);
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Create an image' }).click();
+  await page.getByText('Advanced').click();
+  expect(await excess('dialog')).toBe(0);
+  expect(await excess('html')).toBe(0);
+});
+
 test('everything is reached with the Tab key, in the order in which it is read', async ({ page }) => {
   await page.getByRole('heading', { level: 1 }).click();
   const focused = (): Promise<string> =>
@@ -70,11 +147,17 @@ test('everything is reached with the Tab key, in the order in which it is read',
 });
 
 test('headings go down one level at a time', async ({ page }) => {
+  const check = async (): Promise<void> => {
+    const levels = await page.getByRole('heading').evaluateAll((all) => all.map(({ tagName }) => Number(tagName[1])));
+    expect(levels[0]).toBe(1);
+    levels.forEach((level, index) => {
+      expect(level - (levels[index - 1] ?? 0)).toBeLessThanOrEqual(1);
+    });
+  };
+  await clearOpfs(page);
+  await create(page, 'headed.qcow2', '1M');
+  await check();
   await page.getByRole('button', { name: 'Try a sample image' }).click();
   await mapLoaded(page);
-  const levels = await page.getByRole('heading').evaluateAll((all) => all.map(({ tagName }) => Number(tagName[1])));
-  expect(levels[0]).toBe(1);
-  levels.forEach((level, index) => {
-    expect(level - (levels[index - 1] ?? 0)).toBeLessThanOrEqual(1);
-  });
+  await check();
 });
