@@ -2,7 +2,7 @@
 import { Qcow2Error } from './errors.js';
 import type { BlockDevice } from './io/device.js';
 import { readPieces } from './io/execute.js';
-import { type OpenedImage, openImage } from './open.js';
+import { closeAll, type OpenedImage, openImage } from './open.js';
 import type {
   BitmapInfo,
   CreateOptions,
@@ -34,7 +34,7 @@ export class Qcow2Image implements Disk {
   /** Closes the image, for `await using`; there only where the platform knows the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #opened: OpenedImage;
-  #closed = false;
+  #closing: Promise<void> | null = null;
 
   static {
     // Not a method: where the symbol is missing, the method would be named "undefined".
@@ -169,15 +169,14 @@ export class Qcow2Image implements Disk {
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
 
-  /** Lets go of the image and of every file that opening it opened. A second call does nothing. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const source of this.#opened.owned) await source.close?.();
+  /** Lets go of the image and of every file that opening it opened. A second call waits for the first. */
+  close(): Promise<void> {
+    this.#closing ??= closeAll(this.#opened.owned);
+    return this.#closing;
   }
 
   #alive(): void {
-    if (this.#closed) throw new Qcow2Error('closed', 'The image was closed.');
+    if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
   }
 
   #range(range: Range | undefined): { start: number; end: number } {

@@ -10,6 +10,7 @@ import { ClusterCache } from './io/cluster-cache.js';
 import type { Codec } from './io/codec.js';
 import { type Counters, counted, newCounters } from './io/counted.js';
 import type { ByteSource } from './io/device.js';
+import { settled } from './io/done.js';
 import type { Layer, Qcow2Layer } from './io/layer.js';
 import { probeFormat, readHeader, readTables } from './io/metadata.js';
 import { Scratch } from './io/scratch.js';
@@ -45,9 +46,21 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
     const layer = await opener.openLayer(source, null, [openable]);
     return { layer, counters: opener.counters, owned: opener.owned };
   } catch (error) {
-    for (const source of opener.owned) await source.close?.();
+    // What went wrong is worth more than whether every file could be let go of.
+    await closeAll(opener.owned).catch(() => {});
     throw error;
   }
+}
+
+/**
+ * Closes every source, also when one of them fails.
+ *
+ * @throws what the first that failed threw.
+ */
+export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
+  const closings = await Promise.allSettled(sources.map(async (source) => source.close?.()));
+  const failure = closings.find((closing) => closing.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
 }
 
 /** One opening: what the layers of a chain share. */
@@ -83,7 +96,7 @@ class Opener {
     const depth = parent?.depth ?? 0;
     const dataReference = dataReferenceOf(header, extensions, parent, depth);
     const backingReference = backingReferenceOf(header, bytes, format, parent, depth);
-    const data = dataReference === null ? source : await this.#openData(dataReference);
+    const data = dataReference === null ? source : await this.#openData(dataReference, chain);
     const backing = backingReference === null ? null : await this.#openBacking(backingReference, chain);
     return {
       kind: 'qcow2',
@@ -108,24 +121,40 @@ class Opener {
     };
   }
 
-  /** What the caller answers for a reference: the file and, if anyone says, its format. */
-  async #resolve(reference: ImageReference): Promise<{ openable: Openable; format: string | undefined } | null> {
+  /**
+   * What the caller answers for a reference: the file and, if anyone says, its format. An abort does not wait for the answer.
+   * What is in `chain` stays whose it was.
+   */
+  async #resolve(reference: ImageReference, chain: readonly unknown[]): Promise<ResolvedFile | null> {
     const { resolve, signal } = this.#options;
-    const answer: Resolved = resolve === undefined ? null : await resolve(reference);
-    signal?.throwIfAborted();
-    if (answer === null || answer === undefined) return null;
-    if ('source' in answer && 'format' in answer) return { openable: answer.source, format: answer.format };
-    return { openable: answer, format: reference.format };
+    if (resolve === undefined) return null;
+    const answering = (async () => formatOf(await resolve(reference), reference))();
+    try {
+      await settled(answering, signal);
+      signal?.throwIfAborted();
+    } catch (error) {
+      // Nobody else lets go of a file that is answered too late.
+      const letGo = async () => {
+        const late = await answering;
+        if (late !== null && !chain.includes(late.openable)) await sourceOf(late.openable).close?.();
+      };
+      letGo().catch(() => {});
+      throw error;
+    }
+    const answer = await answering;
+    if (answer === null) return null;
+    return { ...answer, source: this.own(answer.openable, chain.includes(answer.openable)) };
   }
 
-  async #openData(reference: ImageReference): Promise<ByteSource | null> {
-    const answer = await this.#resolve(reference);
-    return answer === null ? null : this.own(answer.openable, false);
+  async #openData(reference: ImageReference, chain: readonly unknown[]): Promise<ByteSource | null> {
+    const answer = await this.#resolve(reference, chain);
+    return answer === null ? null : answer.source;
   }
 
   async #openBacking(reference: ImageReference, chain: readonly unknown[]): Promise<Layer | null> {
-    const answer = await this.#resolve(reference);
+    const answer = await this.#resolve(reference, chain);
     if (answer === null) return null;
+    const { source } = answer;
     const { name, depth } = reference;
     const details = { what: 'backing file', name, depth };
     if (chain.includes(answer.openable)) {
@@ -134,7 +163,6 @@ class Opener {
     if (depth >= MAX_CHAIN_DEPTH) {
       throw new Qcow2Error('unsupported', `The chain of backing files is longer than ${MAX_CHAIN_DEPTH}.`, details);
     }
-    const source = this.own(answer.openable, false);
     try {
       const format = answer.format ?? (await probeFormat(source, this.#options.signal));
       if (RAW_FORMATS.includes(format)) return { kind: 'raw', depth, size: source.size, source };
@@ -144,6 +172,22 @@ class Opener {
       throw withinBacking(error, reference);
     }
   }
+}
+
+/** A file that the caller handed over, and its format where the caller or the image says one. */
+interface ResolvedFile {
+  readonly openable: Openable;
+  readonly source: ByteSource;
+  readonly format: string | undefined;
+}
+
+function formatOf(answer: Resolved | undefined, reference: ImageReference): Omit<ResolvedFile, 'source'> | null {
+  if (answer === null || answer === undefined) return null;
+  const { format } = reference;
+  if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
+    return { openable: answer.source, format: answer.format ?? format };
+  }
+  return { openable: answer, format };
 }
 
 /** What images call a raw file: `file` and `host_device` stood there before QEMU told format from protocol. */

@@ -1,0 +1,119 @@
+/** What an image does with the answers of `resolve`: whose they are, which format they have, and that nobody waits for them. */
+import { expect, test } from 'vitest';
+import { type ByteSource, type OpenOptions, Qcow2Image } from '../src/index.js';
+import { buildImage } from './support/image-builder.js';
+
+const BACKING_FORMAT = 0xe2792aca;
+
+function overlay(format: 'raw' | 'qcow2'): Uint8Array<ArrayBuffer> {
+  const extensions = [{ type: BACKING_FORMAT, data: new TextEncoder().encode(format) }];
+  return buildImage({ size: 65_536, backingName: 'base', extensions }).bytes;
+}
+
+/** A source over bytes that counts how often it was closed. */
+class ClosableSource implements ByteSource {
+  readonly #bytes: Uint8Array;
+  readonly #isLoose: boolean;
+  closed = 0;
+
+  constructor(bytes: Uint8Array, isLoose = false) {
+    this.#bytes = bytes;
+    this.#isLoose = isLoose;
+  }
+
+  get size(): number {
+    return this.#bytes.length;
+  }
+
+  read(transfers: Parameters<ByteSource['read']>[0]): void {
+    for (const { at, bytes } of transfers) {
+      bytes.fill(0);
+      bytes.set(this.#bytes.subarray(at, at + bytes.length));
+    }
+  }
+
+  close(): void {
+    this.closed++;
+    if (this.#isLoose) throw new Error('the cable is loose');
+  }
+}
+
+function openOver(bytes: Uint8Array, resolve: NonNullable<OpenOptions['resolve']>, signal?: AbortSignal) {
+  return Qcow2Image.open(bytes, { resolve, signal });
+}
+
+test('an abort does not wait for an answer, and lets go of one that comes too late', async () => {
+  const late = new ClosableSource(new Uint8Array(10));
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const { promise, resolve: answer } = deferred<ByteSource>();
+  const opening = openOver(overlay('raw'), () => promise, abort.signal).catch((error: unknown) => error);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort(reason);
+  expect(await opening).toBe(reason);
+  answer(late);
+  await promise;
+  await expect.poll(() => late.closed).toBe(1);
+});
+
+test('an abort while the answer is given lets go of it', async () => {
+  const source = new ClosableSource(new Uint8Array(10));
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const resolve = async () => {
+    abort.abort(reason);
+    return source;
+  };
+  await expect(openOver(overlay('raw'), resolve, abort.signal)).rejects.toBe(reason);
+  await expect.poll(() => source.closed).toBe(1);
+});
+
+test('a chain that is refused leaves no answer open, and the caller’s own source alone', async () => {
+  const answers: ClosableSource[] = [];
+  const endless = async () => {
+    const source = new ClosableSource(overlay('qcow2'));
+    answers.push(source);
+    return source;
+  };
+  await expect(openOver(overlay('qcow2'), endless)).rejects.toMatchObject({ code: 'unsupported' });
+  expect(answers).toHaveLength(16);
+  expect(answers.map(({ closed }) => closed)).toEqual(answers.map(() => 1));
+
+  const own = new ClosableSource(overlay('qcow2'));
+  await expect(Qcow2Image.open(own, { resolve: async () => own })).rejects.toMatchObject({ code: 'corrupt' });
+  expect(own.closed).toBe(0);
+});
+
+test('close lets go of every file, also when one of them fails, and a second one waits for the first', async () => {
+  const loose = new ClosableSource(overlay('raw'), true);
+  const low = new ClosableSource(new Uint8Array(10));
+  const image = await openOver(overlay('qcow2'), async ({ depth }) => (depth === 1 ? loose : low));
+  const first = image.close();
+  expect(image.close()).toBe(first);
+  await expect(first).rejects.toThrow('the cable is loose');
+  expect([loose.closed, low.closed]).toEqual([1, 1]);
+});
+
+test('a format that the image says is not probed when the answer leaves it open', async () => {
+  // A guest can write anything to its raw disk: also a header that names another file.
+  const disk = buildImage({ size: 65_536 }).bytes;
+  const answer = { source: disk, format: undefined } as unknown as { source: Uint8Array; format: 'raw' };
+  const image = await openOver(overlay('raw'), async () => answer);
+  expect(image.info.chain.at(-1)?.format).toBe('raw');
+});
+
+test.each(['base', 5, { source: new Uint8Array(10) }])(
+  'an answer that is no file is the caller’s mistake: %s',
+  async (answer) => {
+    const opening = openOver(overlay('raw'), async () => answer as unknown as Uint8Array);
+    await expect(opening).rejects.toThrow('An image is opened from a Blob or File');
+  },
+);
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
