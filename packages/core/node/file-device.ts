@@ -34,7 +34,7 @@ class FileDevice implements BlockDevice {
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
     signal?.throwIfAborted();
-    readTransfers(this.#alive(), transfers);
+    readTransfers(this.#alive(), transfers, this.#size);
   }
 
   write(transfers: readonly Transfer[]): void {

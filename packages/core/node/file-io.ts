@@ -6,15 +6,16 @@ import { Qcow2Error, type Qcow2ErrorCode, type Transfer } from '../src/index.js'
 const MOST_BUFFERS = 1024;
 
 /**
- * Fills every transfer; each contiguous run of them is one system call, and past the end there are zeros.
+ * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had, there
+ * are zeros.
  *
- * @throws {@link Qcow2Error} `io`.
+ * @throws {@link Qcow2Error} `changed` when the file has become shorter than `size`, `io`.
  */
-export function readTransfers(fd: number, transfers: readonly Transfer[]): void {
+export function readTransfers(fd: number, transfers: readonly Transfer[], size: number): void {
   for (let first = 0; first < transfers.length; ) {
     const last = runEnd(transfers, first);
-    if (last === first + 1) fill(fd, transfers[first]!);
-    else fillRun(fd, transfers.slice(first, last));
+    if (last === first + 1) fill(fd, transfers[first]!, size);
+    else fillRun(fd, transfers.slice(first, last), size);
     first = last;
   }
 }
@@ -30,7 +31,7 @@ function runEnd(transfers: readonly Transfer[], first: number): number {
   return last;
 }
 
-function fillRun(fd: number, run: readonly Transfer[]): void {
+function fillRun(fd: number, run: readonly Transfer[], size: number): void {
   const length = run.reduce((sum, { bytes }) => sum + bytes.length, 0);
   let count = 0;
   try {
@@ -47,11 +48,13 @@ function fillRun(fd: number, run: readonly Transfer[]): void {
   for (const transfer of run) {
     const have = Math.min(count, transfer.bytes.length);
     count -= have;
-    if (have < transfer.bytes.length) fill(fd, { at: transfer.at + have, bytes: transfer.bytes.subarray(have) });
+    if (have < transfer.bytes.length) {
+      fill(fd, { at: transfer.at + have, bytes: transfer.bytes.subarray(have) }, size);
+    }
   }
 }
 
-function fill(fd: number, { at, bytes }: Transfer): void {
+function fill(fd: number, { at, bytes }: Transfer, size: number): void {
   let done = 0;
   while (done < bytes.length) {
     let count: number;
@@ -61,11 +64,17 @@ function fill(fd: number, { at, bytes }: Transfer): void {
       throw fileFailure(error, at + done);
     }
     if (count === 0) {
+      if (at + done < size) throw shortened(at + done);
       bytes.fill(0, done);
       return;
     }
     done += count;
   }
+}
+
+/** Zeros in place of what was cut off would be taken for the disk's. */
+function shortened(at: number): Qcow2Error {
+  return new Qcow2Error('changed', 'The file became shorter since it was opened. Open it again.', { what: 'file', at });
 }
 
 /** What the operating system said, as an error of this library. `at` is where, in bytes. */

@@ -4,7 +4,7 @@ import { type ByteSource, Qcow2Error, type Transfer } from '../src/index.js';
 import { fileFailure, readTransfers } from './file-io.js';
 
 /**
- * Opens a file for reading. Each contiguous run of a batch is one system call.
+ * Opens a file for reading. Each contiguous run of a batch is one system call; a read of what was cut off since is refused.
  *
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is no regular file.
  */
@@ -20,7 +20,7 @@ export function fileSource(path: string | URL): ByteSource {
     read(transfers: readonly Transfer[], signal?: AbortSignal): void {
       signal?.throwIfAborted();
       if (fd === null) throw new Qcow2Error('closed', 'The file was closed.');
-      readTransfers(fd, transfers);
+      readTransfers(fd, transfers, stat.size);
     },
     close() {
       if (fd !== null) closeSync(fd);

@@ -1,5 +1,5 @@
 /** The source over a file of Node's file system. */
-import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openAsBlob, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -41,6 +41,23 @@ describe('fileSource', () => {
   it('says what is wrong with a path', () => {
     expect(() => fileSource(join(folder, 'nothing'))).toThrow(expect.objectContaining({ code: 'not-found' }));
     expect(() => fileSource(folder)).toThrow(expect.objectContaining({ code: 'io' }));
+  });
+
+  it('refuses what was cut off since it was opened, and still reads the rest', () => {
+    const shrinking = join(folder, 'shrinking');
+    writeFileSync(shrinking, bytes);
+    const source = fileSource(shrinking);
+    truncateSync(shrinking, 1000);
+    const into = new Uint8Array(100);
+    const changed = expect.objectContaining({ name: 'Qcow2Error', code: 'changed' });
+    expect(() => source.read([{ at: 950, bytes: into }])).toThrow(changed);
+    const run = [900, 1000].map((at) => ({ at, bytes: new Uint8Array(100) }));
+    expect(() => source.read(run)).toThrow(changed);
+    source.read([{ at: 900, bytes: into }]);
+    expectSame(into, bytes.subarray(900, 1000));
+    source.read([{ at: bytes.length, bytes: into }]);
+    expectSame(into, new Uint8Array(100));
+    source.close?.();
   });
 
   it('is closed twice without harm, and read no more', () => {
