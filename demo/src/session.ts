@@ -58,6 +58,7 @@ export async function openFiles(files: readonly File[]): Promise<void> {
   await run(first.name, async (store, signal) => {
     const members = files.length === 1 ? [{ file: first, needs: [] }] : await examine(store, files, signal);
     const { leaf, unused } = arrange(members);
+    opening.value = leaf.name;
     return open(store, leaf, new FileSet(files), unused, signal);
   });
 }
@@ -82,6 +83,16 @@ export async function supply(missing: Missing, file: File): Promise<void> {
 export function report(error: unknown, name: string): void {
   noticeError(error);
   problem.value = describe(error, name);
+}
+
+/** Says that a folder was dropped where files are taken. */
+export function refuseFolder(name: string): void {
+  problem.value = {
+    title: `${name} is a folder.`,
+    reason: null,
+    advice: 'Open it, and drop the image that is inside, together with the files that it is based on.',
+    details: [],
+  };
 }
 
 /** Closes the image and shows the empty page. */
@@ -112,7 +123,8 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
     announcement.value = `${next.file.name} is open.`;
     void loadMap(next);
   } catch (error) {
-    if (!abort.signal.aborted) report(error, name);
+    // By now it may be known which of the files is the image.
+    if (!abort.signal.aborted) report(error, opening.value ?? name);
   } finally {
     if (running === abort) opening.value = null;
   }

@@ -41,4 +41,17 @@ group('problems', () => {
     expect(problem.advice).toContain('a fault of this page');
     expect(problem.details).toEqual([['Message', 'TypeError: x is not a function']]);
   });
+
+  it('say who holds an image, and what is in the way', () => {
+    const open = describe(new Qcow2Error('locked', '"a" is open in this or another tab.', { name: 'a' }), 'a');
+    expect(open.title).toBe('a is open in another tab.');
+    expect(open.advice).toContain('Close it there');
+    const base = describe(new Qcow2Error('locked', '"a" is the base of "b".', { name: 'a', overlays: ['b'] }), 'a');
+    expect(base.title).toBe('a is the base of other images.');
+    expect(base.reason).toBe('"a" is the base of "b".');
+    expect(base.advice).toBe('Delete those first.');
+    const taken = describe(new Qcow2Error('exists', 'There is an image of the name "a" already.'), 'a');
+    expect(taken.advice).toContain('another name');
+    expect(describe(new Qcow2Error('not-found', 'There is no image "a".'), 'a').title).toBe('a is not there any more.');
+  });
 });

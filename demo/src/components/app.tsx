@@ -1,7 +1,7 @@
 /** Owns the frame of the page: its head, what is in the middle, where things are said aloud. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { announcement, opened, openFiles, opening, problem } from '../session.js';
+import { announcement, opened, openFiles, opening, problem, refuseFolder } from '../session.js';
 import { DropTarget } from './drop-target.js';
 import { ImageView } from './image-view.js';
 import { KeepList } from './keep-list.js';
@@ -14,6 +14,11 @@ export function App(): JSX.Element {
   const now = opened.value;
   const main = useRef<HTMLElement>(null);
   const notice = useRef<HTMLDivElement>(null);
+  const wasOpen = useRef(false);
+  useEffect(() => {
+    if (wasOpen.current && now === null) main.current?.focus(); // the image's buttons are gone, and with them the focus
+    wasOpen.current = now !== null;
+  }, [now]);
   useEffect(() => {
     document.title = now ? `${now.file.name}: qcow2` : 'qcow2: see inside a virtual disk';
   }, [now]);
@@ -47,7 +52,7 @@ export function App(): JSX.Element {
       <p class="visually-hidden" role="status">
         {announcement.value}
       </p>
-      <DropTarget onFiles={openFiles} />
+      <DropTarget onFiles={openFiles} onFolder={refuseFolder} />
     </>
   );
 }

@@ -30,7 +30,6 @@ export function CreateAdvanced({ form, refusals, existing, set }: CreateAdvanced
   useEffect(() => {
     if (refused) open.value = true;
   }, [refused]);
-  const bases = existing.map(({ name }) => [name, name] as const);
   return (
     <details
       class="advanced"
@@ -41,56 +40,71 @@ export function CreateAdvanced({ form, refusals, existing, set }: CreateAdvanced
     >
       <summary>Advanced</summary>
       <div class="advanced-fields">
-        <div class="fields">
-          <SelectField
-            label="Backing file"
-            hint="Another image here that this one begins as; only what differs is written. Leave the size empty to take its size."
-            refusal={refusals.backingFile}
-            value={form.backingFile}
-            choices={[['', 'None'] as const, ...bases]}
-            onChange={(backingFile) => set({ backingFile })}
-          />
-          <SelectField
-            label="Laid out ahead"
-            hint="Every cluster gets its place now: the file is as long as the disk, and counts as such."
-            refusal={preallocation}
-            value={form.preallocation}
-            choices={PREALLOCATIONS}
-            onChange={(choice) => set({ preallocation: choice })}
-          />
-          <SelectField
-            label="Compression"
-            hint="How clusters are packed when they are written compressed. This page cannot read zstd yet."
-            refusal={compressionType}
-            value={form.compressionType}
-            choices={COMPRESSIONS}
-            onChange={(choice) => set({ compressionType: choice })}
-          />
-          <SelectField
-            label="Refcount bits"
-            hint="How often a cluster can be shared between snapshots: 16 bits are 65,535 times."
-            refusal={refcountBits}
-            value={form.refcountBits}
-            choices={REFCOUNT_BITS.map((bits) => [bits, String(bits)])}
-            onChange={(bits) => set({ refcountBits: bits })}
-          />
-        </div>
-        <CheckField
-          label="Subclusters (extended L2)"
-          hint="Allocates a 32nd of a cluster at a time: less copying in overlays."
-          refusal={extendedL2}
-          checked={form.extendedL2}
-          onChange={(checked) => set({ extendedL2: checked })}
-        />
-        <CheckField
-          label="Lazy refcounts"
-          hint="Writes go faster; after a crash the image must be repaired first."
-          refusal={lazyRefcounts}
-          checked={form.lazyRefcounts}
-          onChange={(checked) => set({ lazyRefcounts: checked })}
-        />
+        <AdvancedChoices form={form} refusals={refusals} existing={existing} set={set} />
+        <AdvancedChecks form={form} refusals={refusals} set={set} />
         <p class="soft">External data files and encryption are not made here.</p>
       </div>
     </details>
+  );
+}
+
+function AdvancedChoices({ form, refusals, existing, set }: CreateAdvancedProps): JSX.Element {
+  const bases = existing.map(({ name }) => [name, name] as const);
+  return (
+    <div class="fields">
+      <SelectField
+        label="Backing file"
+        hint="Another image here that this one begins as; only what differs is written. Leave the size empty to take its size."
+        refusal={refusals.backingFile}
+        value={form.backingFile}
+        choices={[['', 'None'] as const, ...bases]}
+        onChange={(backingFile) => set({ backingFile })}
+      />
+      <SelectField
+        label="Laid out ahead"
+        hint="Every cluster gets its place now: the file is as long as the disk, and counts as such."
+        refusal={refusals.preallocation}
+        value={form.preallocation}
+        choices={PREALLOCATIONS}
+        onChange={(choice) => set({ preallocation: choice })}
+      />
+      <SelectField
+        label="Compression"
+        hint="How clusters are packed when they are written compressed. This page cannot read zstd yet."
+        refusal={refusals.compressionType}
+        value={form.compressionType}
+        choices={COMPRESSIONS}
+        onChange={(choice) => set({ compressionType: choice })}
+      />
+      <SelectField
+        label="Refcount bits"
+        hint="How often a cluster can be shared between snapshots: 16 bits are 65,535 times."
+        refusal={refusals.refcountBits}
+        value={form.refcountBits}
+        choices={REFCOUNT_BITS.map((bits) => [bits, String(bits)])}
+        onChange={(bits) => set({ refcountBits: bits })}
+      />
+    </div>
+  );
+}
+
+function AdvancedChecks({ form, refusals, set }: Omit<CreateAdvancedProps, 'existing'>): JSX.Element {
+  return (
+    <>
+      <CheckField
+        label="Subclusters (extended L2)"
+        hint="Allocates a 32nd of a cluster at a time: less copying in overlays."
+        refusal={refusals.extendedL2}
+        checked={form.extendedL2}
+        onChange={(checked) => set({ extendedL2: checked })}
+      />
+      <CheckField
+        label="Lazy refcounts"
+        hint="Writes go faster; after a crash the image must be repaired first."
+        refusal={refusals.lazyRefcounts}
+        checked={form.lazyRefcounts}
+        onChange={(checked) => set({ lazyRefcounts: checked })}
+      />
+    </>
   );
 }

@@ -5,8 +5,25 @@ import { useEffect } from 'preact/hooks';
 
 const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
 
+interface DropTargetProps {
+  readonly onFiles: (files: File[]) => void;
+  /** Told the name of a folder when no file was dropped. */
+  readonly onFolder: (name: string) => void;
+}
+
+/** What was dropped, by kind: a folder comes as a file that cannot be read. */
+function sort(data: DataTransfer): { files: File[]; folders: File[] } {
+  const files: File[] = [];
+  const folders: File[] = [];
+  for (const item of data.items) {
+    const file = item.getAsFile();
+    if (file) (item.webkitGetAsEntry()?.isDirectory ? folders : files).push(file);
+  }
+  return { files, folders };
+}
+
 /** Takes what is dropped anywhere on the window; shows nothing until files are dragged over it. */
-export function DropTarget({ onFiles }: { readonly onFiles: (files: File[]) => void }): JSX.Element | null {
+export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element | null {
   const over = useSignal(false);
   useEffect(() => {
     const abort = new AbortController();
@@ -29,11 +46,13 @@ export function DropTarget({ onFiles }: { readonly onFiles: (files: File[]) => v
     listen('drop', (event) => {
       event.preventDefault();
       over.value = false;
-      const files = [...(event.dataTransfer?.files ?? [])];
+      if (event.dataTransfer === null) return;
+      const { files, folders } = sort(event.dataTransfer);
       if (files.length > 0) onFiles(files);
+      else if (folders[0] !== undefined) onFolder(folders[0].name);
     });
     return () => abort.abort();
-  }, [onFiles]);
+  }, [onFiles, onFolder]);
   if (!over.value) return null;
   return (
     <div class="drop-over" aria-hidden="true">

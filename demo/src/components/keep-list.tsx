@@ -1,5 +1,6 @@
 /** Owns the list of files that are being taken over into this browser, and of how the last ones ended. */
-import type { JSX } from 'preact';
+import type { JSX, TargetedEvent } from 'preact';
+import { useRef } from 'preact/hooks';
 import { dismissKeep, type Keep, type KeepState, keeps } from '../keep.js';
 import { formatDuration } from '../pace.js';
 import { shelf } from '../shelf.js';
@@ -19,43 +20,28 @@ export function KeepList(): JSX.Element {
 }
 
 function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
-  const state = keep.state.value;
+  const section = useRef<HTMLElement>(null);
   return (
-    <section class="keep" aria-label={`Keeping ${keep.name}`}>
-      <KeepWords keep={keep} state={state} />
+    <section ref={section} class="keep" aria-label={`Keeping ${keep.name}`} tabIndex={-1}>
+      <KeepWords keep={keep} onPressed={() => section.current?.focus()} />
       <p class="visually-hidden" role="status">
-        {spoken(keep, state)}
+        {spoken(keep, keep.state.value)}
       </p>
     </section>
   );
 }
 
-function KeepWords({ keep, state }: { readonly keep: Keep; readonly state: KeepState }): JSX.Element {
-  const again = (
-    <button type="button" class="button plain small" onClick={() => keep.run()}>
-      Try again
-    </button>
-  );
-  const dismiss = (
-    <button type="button" class="button plain small" onClick={() => dismissKeep(keep)}>
-      Dismiss
-    </button>
-  );
+interface KeepProps {
+  readonly keep: Keep;
+  /** A button was pressed that is gone now, and with it the focus. */
+  readonly onPressed: () => void;
+}
+
+function KeepWords({ keep, onPressed }: KeepProps): JSX.Element {
+  const state = keep.state.value;
   switch (state.step) {
     case 'running':
-      return (
-        <div class="notice">
-          <div class="row">
-            <p>
-              Copying <strong>{keep.name}</strong> into {place()}.
-            </p>
-            <button type="button" class="button plain small" onClick={() => keep.cancel()}>
-              Cancel
-            </button>
-          </div>
-          <ProgressFigures label={`Copying ${keep.name}`} done={state.done} total={state.total} pace={keep.pace} />
-        </div>
-      );
+      return <RunningKeep keep={keep} done={state.done} total={state.total} onPressed={onPressed} />;
     case 'finished':
       return (
         <div class="notice row">
@@ -63,7 +49,7 @@ function KeepWords({ keep, state }: { readonly keep: Keep; readonly state: KeepS
             <strong>{keep.name}</strong> ({formatSize(keep.file.size)}) is now in {place()}. It took{' '}
             {formatDuration(state.seconds)}.
           </p>
-          {dismiss}
+          <Dismiss keep={keep} />
         </div>
       );
     case 'cancelled':
@@ -73,19 +59,63 @@ function KeepWords({ keep, state }: { readonly keep: Keep; readonly state: KeepS
             <strong>{keep.name}</strong>: cancelled. Nothing half-written was left.
           </p>
           <div class="actions">
-            {again}
-            {dismiss}
+            <TryAgain keep={keep} onPressed={onPressed} />
+            <Dismiss keep={keep} />
           </div>
         </div>
       );
     case 'refused':
       return (
         <ProblemNotice problem={state.problem}>
-          {again}
-          {dismiss}
+          <TryAgain keep={keep} onPressed={onPressed} />
+          <Dismiss keep={keep} />
         </ProblemNotice>
       );
   }
+}
+
+function RunningKeep({ keep, done, total, onPressed }: KeepProps & { done: number; total: number }): JSX.Element {
+  const cancel = (): void => {
+    keep.cancel();
+    onPressed();
+  };
+  return (
+    <div class="notice">
+      <div class="row">
+        <p>
+          Copying <strong>{keep.name}</strong> into {place()}.
+        </p>
+        <button type="button" class="button plain small" onClick={cancel}>
+          Cancel
+        </button>
+      </div>
+      <ProgressFigures label={`Copying ${keep.name}`} done={done} total={total} pace={keep.pace} />
+    </div>
+  );
+}
+
+function TryAgain({ keep, onPressed }: KeepProps): JSX.Element {
+  const retry = (): void => {
+    void keep.run();
+    onPressed();
+  };
+  return (
+    <button type="button" class="button plain small" onClick={retry}>
+      Try again
+    </button>
+  );
+}
+
+function Dismiss({ keep }: { readonly keep: Keep }): JSX.Element {
+  const dismiss = (event: TargetedEvent<HTMLButtonElement>): void => {
+    event.currentTarget.closest('main')?.focus();
+    dismissKeep(keep);
+  };
+  return (
+    <button type="button" class="button plain small" onClick={dismiss}>
+      Dismiss
+    </button>
+  );
 }
 
 function place(): string {

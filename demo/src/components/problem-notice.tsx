@@ -17,10 +17,12 @@ export function ProblemNotice({ problem, onDismiss, children }: ProblemNoticePro
       <p class="notice-title">{problem.title}</p>
       {problem.reason !== null && <p>{problem.reason}</p>}
       <p>{problem.advice}</p>
-      <details>
-        <summary>Details</summary>
-        <Facts facts={problem.details} />
-      </details>
+      {problem.details.length > 0 && (
+        <details>
+          <summary>Details</summary>
+          <Facts facts={problem.details} />
+        </details>
+      )}
       {children && <div class="actions">{children}</div>}
       {onDismiss && (
         <button type="button" class="button plain small" onClick={onDismiss}>

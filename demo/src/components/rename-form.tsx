@@ -1,6 +1,6 @@
 /** Owns the renaming of an image in its place in the list. */
-import { useSignal } from '@preact/signals';
-import type { JSX } from 'preact';
+import { type Signal, useSignal } from '@preact/signals';
+import type { JSX, RefObject } from 'preact';
 import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { nameRefusal } from '../create-form.js';
 import { describe } from '../problem.js';
@@ -16,33 +16,13 @@ interface RenameFormProps {
 }
 
 /** A field with the name, and why a name cannot be. */
-export function RenameForm({ name, images, onRename, onClose }: RenameFormProps): JSX.Element {
+export function RenameForm(props: RenameFormProps): JSX.Element {
+  const { name, onClose } = props;
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
-  const busy = useSignal(false);
   useLayoutEffect(() => input.current?.select(), []);
-  const save = async (): Promise<void> => {
-    const wanted = input.current?.value.trim() ?? '';
-    if (busy.value) return;
-    if (wanted === name) return onClose();
-    refusal.value =
-      nameRefusal(
-        wanted,
-        images.filter((image) => image.name !== name),
-      ) ?? null;
-    if (refusal.value !== null) return input.current?.focus();
-    busy.value = true;
-    try {
-      await onRename(wanted.normalize('NFC'));
-      announcement.value = `${name} is now called ${wanted}.`;
-    } catch (error) {
-      const { title, reason, advice } = describe(error, name);
-      refusal.value = [title, reason, advice].filter(Boolean).join(' ');
-    } finally {
-      busy.value = false;
-    }
-  };
+  const save = useRename(props, input, refusal);
   return (
     <form
       class="rename"
@@ -64,7 +44,7 @@ export function RenameForm({ name, images, onRename, onClose }: RenameFormProps)
           aria-invalid={refusal.value !== null}
           aria-describedby={`${id}-refusal`}
         />
-        <button type="submit" class="button primary small" aria-disabled={busy.value}>
+        <button type="submit" class="button primary small">
           Save
         </button>
         <button type="button" class="button plain small" onClick={() => onClose()}>
@@ -76,4 +56,34 @@ export function RenameForm({ name, images, onRename, onClose }: RenameFormProps)
       </p>
     </form>
   );
+}
+
+/** What saving does: checks the name, renames, says what is wrong. */
+function useRename(
+  { name, images, onRename, onClose }: RenameFormProps,
+  input: RefObject<HTMLInputElement | null>,
+  refusal: Signal<string | null>,
+): () => Promise<void> {
+  const busy = useSignal(false);
+  return async () => {
+    const wanted = input.current?.value.trim() ?? '';
+    if (busy.value) return;
+    if (wanted === name) return onClose();
+    refusal.value =
+      nameRefusal(
+        wanted,
+        images.filter((image) => image.name !== name),
+      ) ?? null;
+    if (refusal.value !== null) return input.current?.focus();
+    busy.value = true;
+    try {
+      await onRename(wanted.normalize('NFC'));
+      announcement.value = `${name} is now called ${wanted}.`;
+    } catch (error) {
+      const { title, reason, advice } = describe(error, name);
+      refusal.value = [title, reason, advice].filter(Boolean).join(' ');
+    } finally {
+      busy.value = false;
+    }
+  };
 }

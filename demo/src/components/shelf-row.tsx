@@ -1,6 +1,6 @@
 /** Owns one image of the list: what it is, and what can be done with it. */
 import { useSignal } from '@preact/signals';
-import { Fragment, type JSX } from 'preact';
+import { Fragment, type JSX, type RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StoredImage } from 'qcow2-opfs';
 import { baseName } from '../chain.js';
@@ -52,33 +52,46 @@ export function ShelfRow({ image, images, onRemove }: ShelfRowProps): JSX.Elemen
       )}
       <RowFacts image={image} />
       {!renaming.value && (
-        <div class="actions">
-          <button
-            type="button"
-            class="button plain small"
-            aria-label={`Inspect ${image.name}`}
-            onClick={() => openStored(image.name)}
-          >
-            Inspect
-          </button>
-          <button
-            ref={renameButton}
-            type="button"
-            class="button plain small"
-            aria-label={`Rename ${image.name}`}
-            onClick={() => {
-              renaming.value = true;
-            }}
-          >
-            Rename
-          </button>
-          <button type="button" class="button plain small" aria-label={`Delete ${image.name}`} onClick={onRemove}>
-            Delete
-          </button>
-        </div>
+        <RowActions
+          name={image.name}
+          renameButton={renameButton}
+          onRename={() => {
+            renaming.value = true;
+          }}
+          onRemove={onRemove}
+        />
       )}
       <RowDownloads image={image} />
     </li>
+  );
+}
+
+interface RowActionsProps {
+  readonly name: string;
+  readonly renameButton: RefObject<HTMLButtonElement | null>;
+  readonly onRename: () => void;
+  readonly onRemove: () => void;
+}
+
+function RowActions({ name, renameButton, onRename, onRemove }: RowActionsProps): JSX.Element {
+  return (
+    <div class="actions">
+      <button type="button" class="button plain small" aria-label={`Inspect ${name}`} onClick={() => openStored(name)}>
+        Inspect
+      </button>
+      <button
+        ref={renameButton}
+        type="button"
+        class="button plain small"
+        aria-label={`Rename ${name}`}
+        onClick={onRename}
+      >
+        Rename
+      </button>
+      <button type="button" class="button plain small" aria-label={`Delete ${name}`} onClick={onRemove}>
+        Delete
+      </button>
+    </div>
   );
 }
 
