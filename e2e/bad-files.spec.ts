@@ -1,4 +1,6 @@
 /** Files that are no qcow2 images, or broken ones: a sentence that a person understands, and a page that goes on. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { drop, expect, mapLoaded, test } from './fixtures.js';
 
 const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: string; code: string }[] = [
@@ -27,6 +29,33 @@ for (const { name, bytes, says, code } of CASES) {
     await expect(notice.getByText(code, { exact: true })).toBeVisible();
   });
 }
+
+test('of several files the one that is broken is named, not the first', async ({ page, images }) => {
+  const { base, middle, leaf } = await images.chain();
+  const broken = await readFile(middle);
+  broken.writeUInt32BE(1, 36); // an L1 table that ends before the disk does
+  broken.writeBigUInt64BE(2n ** 40n, 24);
+  await mkdir(join(images.folder, 'lost'), { recursive: true });
+  await drop(page, base, await images.file('lost/middle.qcow2', broken), leaf);
+  await expect(page.getByRole('alert').getByText('A file that leaf.qcow2 is based on cannot be used.')).toBeVisible();
+});
+
+test('a folder is told from a file', async ({ page, profile, images }) => {
+  if (profile.kind === 'chromium') {
+    const session = await profile.context.newCDPSession(page);
+    const data = { items: [], files: [images.folder], dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+      await session.send('Input.dispatchDragEvent', { type, x: 100, y: 300, data });
+    }
+  } else {
+    // Nothing but a person drags folders into Firefox: so what it says of one is put in its mouth.
+    await page.evaluate(() => {
+      DataTransferItem.prototype.webkitGetAsEntry = () => ({ isDirectory: true }) as FileSystemEntry;
+    });
+    await drop(page, await images.file('images', ''));
+  }
+  await expect(page.getByRole('alert').getByText('images is a folder.')).toBeVisible();
+});
 
 test('an image that is cut off within its header is refused', async ({ page, images }) => {
   await drop(page, await images.truncated(60));

@@ -52,6 +52,7 @@ test('an image can be chosen, and another one after it', async ({ page, images }
   await expect(page.getByRole('list', { name: 'Legend' })).toContainText('Compressed');
   await page.getByRole('button', { name: 'Close' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('See inside a virtual disk');
+  await expect(page.getByRole('main')).toBeFocused();
 });
 
 test('several files become one chain, the leaf on top', async ({ page, images }) => {

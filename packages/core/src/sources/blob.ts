@@ -181,11 +181,13 @@ function scatter({ parts }: Stretch, from: number, bytes: Uint8Array): void {
   }
 }
 
-/** NotReadableError and NotFoundError are how browsers say that a chosen file is no longer what it was. */
+/** How browsers say that a chosen file is no longer what it was; AbortError is Firefox's word for one that is gone. */
+const GONE: readonly unknown[] = ['NotReadableError', 'NotFoundError', 'AbortError'];
+
 function readFailure(error: unknown, at: number): unknown {
   const name = (error as { name?: unknown } | null)?.name;
   if (name === 'Qcow2Error') return error;
-  if (name === 'NotReadableError' || name === 'NotFoundError') return changed(at, error);
+  if (GONE.includes(name)) return changed(at, error);
   const reason = error instanceof Error ? error.message : String(error);
   return new Qcow2Error('io', `The file could not be read: ${reason}`, { what: 'file', at }, { cause: error });
 }

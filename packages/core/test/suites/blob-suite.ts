@@ -104,13 +104,17 @@ export function blobSuite(): void {
       await expect(source.read([{ at: 0, bytes: new Uint8Array(1) }])).rejects.toMatchObject({ code: 'closed' });
     });
 
-    it('says that a file was changed, and tries again when asked again', async () => {
+    it.each([
+      ['changed', 'NotReadableError'],
+      ['deleted, in Chromium', 'NotFoundError'],
+      ['deleted, in Firefox', 'AbortError'],
+    ])('says that a file was %s, and tries again when asked again', async (_, name) => {
       const blob = new CountingBlob([bytes]);
       let gone = true;
       const slice = blob.slice.bind(blob);
       blob.slice = (start, end) => {
-        // What a browser gives for a chosen file that was changed on the disk since.
-        const failing = { arrayBuffer: () => Promise.reject(new DOMException('gone', 'NotReadableError')) };
+        // What a browser gives for a chosen file that is no longer what it was.
+        const failing = { arrayBuffer: () => Promise.reject(new DOMException('gone', name)) };
         return gone ? (failing as unknown as Blob) : slice(start, end);
       };
       const source = blobSource(blob);
