@@ -19,6 +19,11 @@ export const shelf: Signal<Shelf | null> = signal<Shelf | null>(null);
 /** Why it could not be looked at, until it can. */
 export const shelfProblem: Signal<Problem | null> = signal<Problem | null>(null);
 
+/** Where the images are, in words. */
+export function shelfPlace(): string {
+  return shelf.value?.persistence === 'memory' ? 'memory until you leave this page' : 'this browser';
+}
+
 /** Tells the page's other tabs that something changed. */
 const channel = new BroadcastChannel('qcow2-demo shelf');
 channel.addEventListener('message', () => void refreshShelf());

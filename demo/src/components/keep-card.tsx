@@ -6,7 +6,7 @@ import { baseName } from '../chain.js';
 import { nameRefusal } from '../create-form.js';
 import { keepFiles, keeps } from '../keep.js';
 import { type Opened, StoredFile } from '../session.js';
-import { shelf } from '../shelf.js';
+import { shelf, shelfPlace } from '../shelf.js';
 import { formatSize } from '../size.js';
 import { Card } from './card.js';
 
@@ -55,7 +55,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
           />
           <p id={`${id}-words`} class="soft">
             {refusal.value !== null && <strong class="refusal">{refusal.value} </strong>}A copy of{' '}
-            {formatSize(file.size)} stays in this browser; your file stays as it is.
+            {formatSize(file.size)} stays in {shelfPlace()}; your file stays as it is.
             {missingBases.length > 0 && ` So does a copy of ${missingBases.map(([, name]) => name).join(', ')}.`}
             {left.length > 0 && ` Only qcow2 images are kept: hand over ${left.join(', ')} again when you open it.`}
           </p>

@@ -3,7 +3,7 @@ import type { JSX, TargetedEvent } from 'preact';
 import { useRef } from 'preact/hooks';
 import { dismissKeep, type Keep, type KeepState, keeps } from '../keep.js';
 import { formatDuration } from '../pace.js';
-import { shelf } from '../shelf.js';
+import { shelfPlace } from '../shelf.js';
 import { formatSize } from '../size.js';
 import { ProblemNotice } from './problem-notice.js';
 import { ProgressFigures } from './progress-figures.js';
@@ -46,7 +46,7 @@ function KeepWords({ keep, onPressed }: KeepProps): JSX.Element {
       return (
         <div class="notice row">
           <p>
-            <strong>{keep.name}</strong> ({formatSize(keep.file.size)}) is now in {place()}. It took{' '}
+            <strong>{keep.name}</strong> ({formatSize(keep.file.size)}) is now in {shelfPlace()}. It took{' '}
             {formatDuration(state.seconds)}.
           </p>
           <Dismiss keep={keep} />
@@ -83,7 +83,7 @@ function RunningKeep({ keep, done, total, onPressed }: KeepProps & { done: numbe
     <div class="notice">
       <div class="row">
         <p>
-          Copying <strong>{keep.name}</strong> into {place()}.
+          Copying <strong>{keep.name}</strong> into {shelfPlace()}.
         </p>
         <button type="button" class="button plain small" onClick={cancel}>
           Cancel
@@ -118,10 +118,6 @@ function Dismiss({ keep }: { readonly keep: Keep }): JSX.Element {
   );
 }
 
-function place(): string {
-  return shelf.value?.persistence === 'memory' ? 'memory, until you leave this page' : 'this browser';
-}
-
 /** For screen readers: each quarter of the way, not each report. */
 function spoken(keep: Keep, state: KeepState): string {
   switch (state.step) {
@@ -130,7 +126,7 @@ function spoken(keep: Keep, state: KeepState): string {
       return quarter === 0 ? `Copying ${keep.name}.` : `${quarter}% of ${keep.name} is copied.`;
     }
     case 'finished':
-      return `${keep.name} is now in this browser.`;
+      return `${keep.name} is now in ${shelfPlace()}.`;
     case 'cancelled':
       return `Copying ${keep.name} was cancelled.`;
     case 'refused':
