@@ -92,6 +92,7 @@ test('copying shows numbers, asks before the page is left, and leaves nothing wh
   expect(await asksBeforeLeaving(page)).toBe(false);
   await keep(page);
   const copying = page.getByRole('region', { name: 'Keeping large.qcow2' });
+  await expect(copying).toBeInViewport();
   await expect(copying.locator('.figures')).toContainText(/[1-9]\d?(\.\d)?% ?: .* of 1 GiB.* a second.* left/);
   expect(await asksBeforeLeaving(page)).toBe(true);
   expect((await opfsFiles(page)).filter((name) => name.startsWith('.tmp-'))).toHaveLength(1);

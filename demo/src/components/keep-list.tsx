@@ -1,6 +1,6 @@
 /** Owns the list of files that are being taken over into this browser, and of how the last ones ended. */
 import type { JSX, TargetedEvent } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { dismissKeep, type Keep, type KeepState, keeps } from '../keep.js';
 import { formatDuration } from '../pace.js';
 import { shelfPlace } from '../shelf.js';
@@ -21,6 +21,8 @@ export function KeepList(): JSX.Element {
 
 function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
   const section = useRef<HTMLElement>(null);
+  // It is above what was pressed, on small screens far above.
+  useEffect(() => section.current?.scrollIntoView({ block: 'nearest' }), []);
   return (
     <section ref={section} class="keep" aria-label={`Keeping ${keep.name}`} tabIndex={-1}>
       <KeepWords keep={keep} onPressed={() => section.current?.focus()} />
