@@ -15,6 +15,7 @@ interface Blob {
   readonly size: number;
   slice(start: number, end: number): Blob;
   arrayBuffer(): Promise<ArrayBuffer>;
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
 interface TextDecoder {
@@ -57,8 +58,16 @@ interface UnderlyingDefaultSource<R> {
   cancel?(reason: unknown): void | Promise<void>;
 }
 
+interface ReadableStreamBYOBReader {
+  read(
+    view: Uint8Array<ArrayBuffer>,
+  ): Promise<{ done: false; value: Uint8Array<ArrayBuffer> } | { done: true; value: undefined }>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
 interface ReadableStream<R> {
   readonly locked: boolean;
+  getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader;
   cancel(reason?: unknown): Promise<void>;
 }
 declare var ReadableStream: {

@@ -5,6 +5,7 @@
  */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
+import { type IdleBuffers, readSlice } from './blob-slice.js';
 
 /** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
 const BLOCK = 64 * 1024;
@@ -41,6 +42,7 @@ class BlobSource implements ByteSource {
   /** The block behind the last fetch, and how many blocks that fetch was. */
   #fetchEnd = -1;
   #fetched = 0;
+  readonly #idle: IdleBuffers = [];
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #lastEnd = -1;
@@ -76,7 +78,7 @@ class BlobSource implements ByteSource {
       const to = Math.min(length, from + SLICE);
       const copy = async () => {
         signal?.throwIfAborted();
-        scatter(stretch, from, await this.#slice(at + from, at + to));
+        await this.#slice(at + from, at + to, (step, bytes) => scatter(stretch, from + step, bytes));
       };
       slices.push(copy());
     }
@@ -121,7 +123,7 @@ class BlobSource implements ByteSource {
     this.#fetchEnd = first + count;
     this.#fetched = count;
     const start = first * BLOCK;
-    const slice = this.#slice(start, Math.min(this.size, start + count * BLOCK));
+    const slice = this.#bytes(start, Math.min(this.size, start + count * BLOCK));
     for (let step = 0; step < count; step++) {
       const block = slice.then((bytes) => bytes.subarray(step * BLOCK, (step + 1) * BLOCK));
       // What could not be read is not kept: the next request tries again.
@@ -134,13 +136,27 @@ class BlobSource implements ByteSource {
     }
   }
 
-  async #slice(start: number, end: number): Promise<Uint8Array> {
+  /** Bytes to be kept. */
+  async #bytes(start: number, end: number): Promise<Uint8Array> {
+    let bytes = new Uint8Array(0);
+    await this.#guarded(start, end, async () => {
+      bytes = new Uint8Array(await this.#blob.slice(start, end).arrayBuffer());
+      return bytes.length;
+    });
+    return bytes;
+  }
+
+  /** Bytes to be copied, as they come. */
+  #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
+    return this.#guarded(start, end, () => readSlice(this.#blob, start, end, this.#idle, deliver));
+  }
+
+  /** Reads with no more than PARALLEL others, and says in this library's errors why it could not. */
+  async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
     while (this.#running >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
     try {
-      const bytes = new Uint8Array(await this.#blob.slice(start, end).arrayBuffer());
-      if (bytes.length !== end - start) throw changed(start, undefined);
-      return bytes;
+      if ((await read()) !== end - start) throw changed(start, undefined);
     } catch (error) {
       throw readFailure(error, start);
     } finally {
