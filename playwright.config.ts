@@ -19,7 +19,12 @@ export default defineConfig({
   use: { baseURL: address, trace: 'retain-on-failure' },
   projects: [
     { name: 'chromium', use: { browserName: 'chromium', launchOptions: launchOptions('chromium') } },
-    { name: 'firefox', use: { browserName: 'firefox', launchOptions: launchOptions('firefox') } },
+    // Firefox's pages share processes, so that no test can tell whose memory it is.
+    {
+      name: 'firefox',
+      testIgnore: ['packed/**', 'memory.spec.ts'],
+      use: { browserName: 'firefox', launchOptions: launchOptions('firefox') },
+    },
   ],
   webServer: {
     command: `npx vite build demo --logLevel warn && npx vite preview demo --strictPort --host 127.0.0.1 --port ${PORT}`,

@@ -1,11 +1,8 @@
 /** What crashes in the middle of copying an image: the worker, and the whole tab. Nothing half-written stays. */
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Page } from '@playwright/test';
 import { choose, clearOpfs, create, expect, launchProfile, opfsFiles, type Profile, row, test } from './fixtures.js';
-
-const run = promisify(execFile);
+import { processesOf } from './processes.js';
 
 /** Begins to copy a large image, and returns when some of it is there. */
 async function beginCopying(page: Page, image: string): Promise<void> {
@@ -62,20 +59,10 @@ async function killTab(profile: Profile, page: Page, folder: string): Promise<Pr
   return launchProfile(test.info(), folder);
 }
 
-/** The processes with the pages of the Firefox whose profile is in `folder`: its descendants, and nobody else's. */
+/** The processes with the pages of the Firefox whose profile is in `folder`. */
 async function contentProcesses(folder: string): Promise<number[]> {
-  const { stdout } = await run('ps', ['-ww', '-eo', 'pid=,ppid=,args=']);
-  const all = [...stdout.matchAll(/^ *(\d+) +(\d+) (.*)$/gm)].map(([, pid, parent, command]) => ({
-    pid: Number(pid),
-    parent: Number(parent),
-    command: command ?? '',
-  }));
-  const family = new Set(all.filter(({ command }) => command.includes(folder)).map(({ pid }) => pid));
-  for (let size = 0; size < family.size; ) {
-    size = family.size;
-    for (const { pid, parent } of all) if (family.has(parent)) family.add(pid);
-  }
-  return all.filter(({ pid, command }) => family.has(pid) && / tab$/.test(command)).map(({ pid }) => pid);
+  const processes = await processesOf(folder);
+  return processes.filter(({ command }) => / tab$/.test(command)).map(({ pid }) => pid);
 }
 
 test('a tab that is killed leaves nothing for the next visit, and what it had is there', async ({ images, folder }) => {

@@ -50,6 +50,15 @@ export class Images {
     });
   }
 
+  /** A 4 GiB disk with 256 MiB of data in eight places. */
+  sparse(): Promise<string> {
+    return this.#make('sparse.qcow2', async (path) => {
+      await qemuImg('create', '-q', '-f', 'qcow2', path, '4G');
+      const writes = Array.from({ length: 8 }, (_, place) => ['-c', `write -q -P ${place + 1} ${place * 512}M 32M`]);
+      await tool('qemu-io', ...writes.flat(), path);
+    });
+  }
+
   /** That disk as qcow2. */
   plain(): Promise<string> {
     return this.#converted('plain.qcow2');
