@@ -2,8 +2,8 @@
 import type { Disk, Extent, OperationOptions, Progress } from 'qcow2';
 import type { RawSink } from './raw-sink.js';
 
-/** The span of guest bytes that one read takes, at most. A Blob is read fastest in slices of this size. Bytes. */
-const WINDOW = 4 * 1024 * 1024;
+/** The span of guest bytes that one read takes, at most: large beside the cost of a slice, small beside 64 MiB. Bytes. */
+const WINDOW = 2 * 1024 * 1024;
 /** Reads in flight; each has a buffer of WINDOW bytes. */
 const DEPTH = 4;
 /** Progress is reported no more often. Milliseconds. */
