@@ -58,16 +58,13 @@ interface UnderlyingDefaultSource<R> {
   cancel?(reason: unknown): void | Promise<void>;
 }
 
-interface ReadableStreamBYOBReader {
-  read(
-    view: Uint8Array<ArrayBuffer>,
-  ): Promise<{ done: false; value: Uint8Array<ArrayBuffer> } | { done: true; value: undefined }>;
-  cancel(reason?: unknown): Promise<void>;
+interface ReadableStreamDefaultReader<R> {
+  read(): Promise<{ done: false; value: R } | { done: true; value: undefined }>;
 }
 
 interface ReadableStream<R> {
   readonly locked: boolean;
-  getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader;
+  getReader(): ReadableStreamDefaultReader<R>;
   cancel(reason?: unknown): Promise<void>;
 }
 declare var ReadableStream: {

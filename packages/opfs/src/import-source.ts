@@ -3,9 +3,6 @@ import { Qcow2Error } from 'qcow2';
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
-/** What is read from a Blob at once. Bytes. */
-const CHUNK = 1024 * 1024;
-
 /** Bytes in order. */
 export interface ImportSource {
   /** How many there are, bytes; null when nobody knows. */
@@ -18,14 +15,16 @@ export interface ImportSource {
   end(): Promise<void>;
 }
 
-/** The bytes of a Blob, read one chunk ahead into two buffers that are used in turn. */
+/**
+ * The bytes of a Blob, read one chunk ahead. Not by a reader that brings its own buffers: on the stream of a Blob that one
+ * stalls for ever now and then in Chromium (docs/decisions/0004).
+ */
 export function blobImport(blob: Blob): ImportSource {
-  const reader = readerOf(blob);
+  const reader = blob.stream().getReader();
   let ahead: Promise<Chunk | null> | null = null;
-  let last: Chunk | null = null;
   let done = 0;
   const read = (): Promise<Chunk | null> => {
-    const next = reader.read(last?.buffer ?? new ArrayBuffer(CHUNK));
+    const next = reader.read().then((result) => result.value ?? null);
     // Whoever takes it sees its error.
     next.catch(() => {});
     return next;
@@ -42,7 +41,6 @@ export function blobImport(blob: Blob): ImportSource {
       }
       if (chunk) ahead = read();
       else if (done !== blob.size) throw changed(done, undefined);
-      last = chunk;
       done += chunk?.length ?? 0;
       return chunk;
     },
@@ -67,39 +65,6 @@ export function pulledImport(pull: () => Promise<Chunk | null>): ImportSource {
     // The page ends its own stream.
     end: async () => {},
   };
-}
-
-/** A reader that takes a buffer and answers with a part of it, where the platform has such readers. */
-function readerOf(blob: Blob): { read(into: ArrayBuffer): Promise<Chunk | null>; cancel(): Promise<void> } {
-  const stream = blob.stream();
-  const byob = byobReaderOf(stream);
-  if (byob) {
-    return {
-      async read(into) {
-        const { done, value } = await byob.read(new Uint8Array(into));
-        return done || !value ? null : value;
-      },
-      cancel: () => byob.cancel(),
-    };
-  }
-  const reader = stream.getReader();
-  return {
-    async read() {
-      const { done, value } = await reader.read();
-      return done ? null : value;
-    },
-    cancel: () => reader.cancel(),
-  };
-}
-
-function byobReaderOf(stream: ReadableStream<Chunk>): ReadableStreamBYOBReader | null {
-  try {
-    return stream.getReader({ mode: 'byob' });
-  } catch (error) {
-    // The stream of a Blob is a byte stream only in newer browsers.
-    if (error instanceof TypeError || error instanceof RangeError) return null;
-    throw error;
-  }
 }
 
 /** NotReadableError and NotFoundError are how browsers say that a chosen file is no longer what it was. */

@@ -5,7 +5,7 @@
  */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
-import { type IdleBuffers, readSlice } from './blob-slice.js';
+import { readSlice } from './blob-slice.js';
 
 /** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
 const BLOCK = 64 * 1024;
@@ -42,7 +42,6 @@ class BlobSource implements ByteSource {
   /** The block behind the last fetch, and how many blocks that fetch was. */
   #fetchEnd = -1;
   #fetched = 0;
-  readonly #idle: IdleBuffers = [];
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #lastEnd = -1;
@@ -148,7 +147,7 @@ class BlobSource implements ByteSource {
 
   /** Bytes to be copied, as they come. */
   #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
-    return this.#guarded(start, end, () => readSlice(this.#blob, start, end, this.#idle, deliver));
+    return this.#guarded(start, end, () => readSlice(this.#blob, start, end, deliver));
   }
 
   /** Reads with no more than PARALLEL others, and says in this library's errors why it could not. */
