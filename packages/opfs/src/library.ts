@@ -11,7 +11,7 @@ import {
 import { bytePages, type Pages } from './cursor.js';
 import type { Draft, Folder, FolderFile } from './folder.js';
 import { HeldFiles } from './held-files.js';
-import { blobImport, type ImportSource } from './import-source.js';
+import type { ImportSource } from './import-source.js';
 import { Inventory } from './inventory.js';
 import { ImageLocks } from './lock.js';
 import { progressMeter } from './progress-meter.js';
@@ -246,9 +246,7 @@ async function copyInto(device: BlockDevice, source: ImportSource, options: Abor
 /** Copies a file as it is. */
 async function copyFile(file: FolderFile, to: FileSystemFileHandle, options: AbortableOptions): Promise<void> {
   const sink = await openSink(to, file.size, await availableBytes());
-  // The chunks of a Blob's stream pile up by the hundred MiB before they are collected: this reads into two buffers in turn.
-  const chunks = file.source instanceof Blob ? blobImport(file.source) : bytePages(file.stream());
-  const pages = reporting(chunks, file.size, options);
+  const pages = reporting(bytePages(file.stream()), file.size, options);
   const turn = turns();
   try {
     let at = 0;
