@@ -1,4 +1,4 @@
-/** What the worker imports from: Blobs with both kinds of stream, Blobs that changed, and chunks that the page hands over. */
+/** What the worker imports from: Blobs, Blobs that changed, and chunks that the page hands over. */
 import { describe, expect, test } from 'vitest';
 import { blobImport, type ImportSource, pulledImport } from '../src/import-source.js';
 import { noise } from './support/images.js';
