@@ -1,6 +1,7 @@
 /** Owns the header extensions: the list that follows the header, and what the known ones hold (spec: "Header extensions"). */
 import { Qcow2Error } from '../errors.js';
 import { alignUp, decodeName, encodeName, getUint64, setUint64, viewOf } from './bytes.js';
+import { AUTOCLEAR, COMPATIBLE, INCOMPATIBLE } from './header.js';
 
 /** The types this library knows. 0 ends the list. */
 export const EXTENSION = {
@@ -38,6 +39,18 @@ export interface FeatureName {
   readonly bit: number;
   readonly name: string;
 }
+
+/** The features this library knows, by the names that QEMU writes into its images. */
+export const KNOWN_FEATURES: readonly FeatureName[] = [
+  { kind: 0, bit: INCOMPATIBLE.dirty, name: 'dirty bit' },
+  { kind: 0, bit: INCOMPATIBLE.corrupt, name: 'corrupt bit' },
+  { kind: 0, bit: INCOMPATIBLE.dataFile, name: 'external data file' },
+  { kind: 0, bit: INCOMPATIBLE.compressionType, name: 'compression type' },
+  { kind: 0, bit: INCOMPATIBLE.extendedL2, name: 'extended L2 entries' },
+  { kind: 1, bit: COMPATIBLE.lazyRefcounts, name: 'lazy refcounts' },
+  { kind: 2, bit: AUTOCLEAR.bitmaps, name: 'bitmaps' },
+  { kind: 2, bit: AUTOCLEAR.rawDataFile, name: 'raw external data' },
+];
 
 /** Where the bitmap directory is; offsets and sizes in bytes. */
 export interface BitmapsExtension {

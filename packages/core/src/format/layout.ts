@@ -7,7 +7,7 @@
  */
 import { encodeName, viewOf } from './bytes.js';
 import { setL1Entry, setL2Entry } from './entries.js';
-import { EXTENSION, encodeExtensions, encodeFeatureNames, type FeatureName } from './extensions.js';
+import { EXTENSION, encodeExtensions, encodeFeatureNames, KNOWN_FEATURES } from './extensions.js';
 import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
 import {
   AUTOCLEAR,
@@ -59,18 +59,6 @@ export interface ImageLayout {
 
 /** Length of the version 3 header that QEMU writes. */
 const V3_WRITTEN_LENGTH = 112;
-
-/** The names of all features, so that a program that does not know one can say which. */
-const FEATURE_NAMES: readonly FeatureName[] = [
-  { kind: 0, bit: INCOMPATIBLE.dirty, name: 'dirty bit' },
-  { kind: 0, bit: INCOMPATIBLE.corrupt, name: 'corrupt bit' },
-  { kind: 0, bit: INCOMPATIBLE.dataFile, name: 'external data file' },
-  { kind: 0, bit: INCOMPATIBLE.compressionType, name: 'compression type' },
-  { kind: 0, bit: INCOMPATIBLE.extendedL2, name: 'extended L2 entries' },
-  { kind: 1, bit: COMPATIBLE.lazyRefcounts, name: 'lazy refcounts' },
-  { kind: 2, bit: AUTOCLEAR.bitmaps, name: 'bitmaps' },
-  { kind: 2, bit: AUTOCLEAR.rawDataFile, name: 'raw external data' },
-];
 
 /**
  * Lays out an image.
@@ -144,7 +132,7 @@ export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
   if (format.length > 0) extensions.push({ type: EXTENSION.backingFormat, data: format });
   if (plan.dataFile !== undefined) extensions.push({ type: EXTENSION.dataFile, data: encodeName(plan.dataFile) });
   const headerLength = plan.version === 2 ? V2_HEADER_LENGTH : V3_WRITTEN_LENGTH;
-  const names = { type: EXTENSION.featureNames, data: encodeFeatureNames(FEATURE_NAMES) };
+  const names = { type: EXTENSION.featureNames, data: encodeFeatureNames(KNOWN_FEATURES) };
   const room = geometry.clusterSize - headerLength - name.length;
   // The feature names are a courtesy, and the first to go where clusters are small.
   const full = encodeExtensions([...extensions, names]);

@@ -1,24 +1,19 @@
 /** Owns what an image says of itself: plain values out of the open layers. */
 import { BITMAP_FLAG, type Bitmap } from '../format/bitmaps.js';
 import { decodeName } from '../format/bytes.js';
-import { decodeFeatureNames, EXTENSION, extensionName, findExtension } from '../format/extensions.js';
+import {
+  decodeFeatureNames,
+  EXTENSION,
+  extensionName,
+  type FeatureName,
+  findExtension,
+  KNOWN_FEATURES,
+} from '../format/extensions.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
 import { decodeSnapshotExtra, type Snapshot } from '../format/snapshots.js';
 import type { Layer, Qcow2Layer } from '../io/layer.js';
 import type { BitmapInfo, FeatureInfo, HeaderInfo, ImageInfo, LayerInfo, SnapshotInfo } from '../options.js';
 
-/** The names that the specification and QEMU's own feature name table give the known bits. */
-const FEATURE_NAMES: Record<FeatureInfo['kind'], Record<number, string>> = {
-  incompatible: {
-    [INCOMPATIBLE.dirty]: 'dirty bit',
-    [INCOMPATIBLE.corrupt]: 'corrupt bit',
-    [INCOMPATIBLE.dataFile]: 'external data file',
-    [INCOMPATIBLE.compressionType]: 'compression type',
-    [INCOMPATIBLE.extendedL2]: 'extended L2 entries',
-  },
-  compatible: { [COMPATIBLE.lazyRefcounts]: 'lazy refcounts' },
-  autoclear: { [AUTOCLEAR.bitmaps]: 'bitmaps', [AUTOCLEAR.rawDataFile]: 'raw external data' },
-};
 const FEATURE_KINDS = ['incompatible', 'compatible', 'autoclear'] as const;
 
 /** Nanoseconds of a second, for the clock of a snapshot. */
@@ -84,9 +79,10 @@ function featureInfos({ header, extensions }: Qcow2Layer): FeatureInfo[] {
   const fields = [header.incompatibleFeatures, header.compatibleFeatures, header.autoclearFeatures];
   return FEATURE_KINDS.flatMap((kind, index) =>
     fields[index]!.map((bit) => {
-      const known = FEATURE_NAMES[kind][bit];
-      const name = known ?? own.find((entry) => entry.kind === index && entry.bit === bit)?.name ?? null;
-      return { kind, bit, name, known: known !== undefined };
+      const nameIn = (names: readonly FeatureName[]) =>
+        names.find((entry) => entry.kind === index && entry.bit === bit)?.name;
+      const known = nameIn(KNOWN_FEATURES);
+      return { kind, bit, name: known ?? nameIn(own) ?? null, known: known !== undefined };
     }),
   );
 }
