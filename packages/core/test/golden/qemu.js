@@ -3,12 +3,21 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
+/**
+ * What QEMU says when the work by which it measures how many iterations a LUKS key shall take was over before the system's
+ * clock of CPU time moved: on a machine with a coarse clock it depends on chance.
+ */
+const CLOCK_STOOD_STILL = 'Unable to get accurate CPU usage';
+/** How often a measurement that chance spoiled is tried in all. */
+const MOST_TRIES = 50;
+
 /** Runs one of QEMU's tools inside `folder`, so that every name on its command line and in its images is relative to it. */
-function run(tool, folder, args) {
+function run(tool, folder, args, tries = MOST_TRIES) {
   try {
     return execFileSync(tool, args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (cause) {
     if (cause.code === 'ENOENT') throw new Error(`${tool} is not installed: install qemu-utils (QEMU's disk tools)`);
+    if (tries > 1 && cause.stderr?.includes(CLOCK_STOOD_STILL)) return run(tool, folder, args, tries - 1);
     throw new Error(`${tool} ${args.join(' ')} failed: ${cause.stderr ?? cause.message}`, { cause });
   }
 }
