@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
+export { openStore, type StoreOptions } from './open-store.js';
 export type { ExportFileOptions, OpfsImage, SpoolOptions } from './opfs-image.js';
 export type { Spool } from './spool.js';
-export { openStore, type Store, type StoreOptions } from './store.js';
+export type { Store } from './store.js';
 export type {
   Persistence,
   StoredImage,

@@ -1,0 +1,186 @@
+/** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
+import type { CreateOptions, OpenOptions, OperationOptions } from 'qcow2';
+import { BufferPool } from './buffer-pool.js';
+import type { CallOptions, Connection, RemoteWorker } from './connection.js';
+import { makeDisposable } from './disposable.js';
+import { guestStream } from './guest-stream.js';
+import { imageName } from './image-name.js';
+import { OpfsImage } from './opfs-image.js';
+import type { Answer, ImageState, WireOpenOptions } from './protocol.js';
+import { RemoteCursor } from './remote-cursor.js';
+import { makeSpool, type Spool } from './spool.js';
+import type { Store } from './store.js';
+import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
+import { streamPull } from './stream-pull.js';
+
+/** A {@link Store} over one worker. */
+export class WorkerStore implements Store {
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  readonly #connection: Connection;
+  readonly #pool: BufferPool = new BufferPool();
+  #persistence: Persistence;
+
+  static {
+    makeDisposable(WorkerStore.prototype);
+  }
+
+  constructor(connection: Connection, persistence: Persistence) {
+    this.#connection = connection;
+    this.#persistence = persistence;
+  }
+
+  get persistence(): Persistence {
+    return this.#persistence;
+  }
+
+  async persist(): Promise<boolean> {
+    if (this.#persistence === 'memory') return false;
+    const granted = (await navigator.storage?.persist?.()) ?? false;
+    this.#persistence = granted ? 'persistent' : 'best-effort';
+    return granted;
+  }
+
+  list(): Promise<StoredImage[]> {
+    return this.#connection.call((worker) => worker.list());
+  }
+
+  async create(name: string, options: CreateOptions): Promise<OpfsImage> {
+    const { signal, onProgress, ...wire } = options;
+    if (wire.dataFile !== undefined) {
+      throw new TypeError(
+        'A store keeps no data files: use Qcow2Image.create of the package qcow2 on devices of your own.',
+      );
+    }
+    const stored = imageName(name);
+    const reports = onProgress !== undefined;
+    const id = this.#connection.reserve();
+    const send = (worker: RemoteWorker): Answer<ImageState> => worker.createStored(id, stored, wire, reports);
+    return this.#image(id, await this.#connection.call(send, { signal, onProgress }, id));
+  }
+
+  async import(
+    name: string,
+    from: Blob | ReadableStream<Uint8Array>,
+    { signal, onProgress }: OperationOptions = {},
+  ): Promise<void> {
+    const stored = imageName(name);
+    const reports = onProgress !== undefined;
+    const run = (blob: Blob | null, options: CallOptions): Promise<void> =>
+      this.#connection.call((worker, call) => worker.importStored(call, stored, blob, reports), {
+        signal,
+        onProgress,
+        ...options,
+      });
+    if (from instanceof Blob) return run(from, {});
+    if (!(from instanceof ReadableStream))
+      throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
+    const { pull, end } = streamPull(from);
+    try {
+      await run(null, { pull });
+    } catch (error) {
+      await end(error);
+      throw error;
+    }
+  }
+
+  async open(name: string, options: OpenOptions = {}): Promise<OpfsImage> {
+    const stored = imageName(name);
+    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire));
+  }
+
+  async openFile(file: Blob, options: OpenOptions = {}): Promise<OpfsImage> {
+    if (!(file instanceof Blob)) throw new TypeError('openFile() opens a File or another Blob.');
+    return this.#open(options, (worker, id, wire) => worker.open(id, file, wire));
+  }
+
+  export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
+  export(
+    name: string,
+    options: StoreExportOptions & { to?: undefined },
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  async export(
+    name: string,
+    { format, to, signal, onProgress }: StoreExportOptions,
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
+    const stored = imageName(name);
+    const reports = onProgress !== undefined;
+    requireFormat(format);
+    if (to === undefined) {
+      const cursor = new RemoteCursor<Uint8Array<ArrayBuffer> | null>(
+        this.#connection,
+        (worker, id) => worker.streamStored(id, stored, format, reports),
+        { signal, onProgress },
+      );
+      await cursor.open();
+      return guestStream(cursor);
+    }
+    if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
+    await this.#connection.call((worker, call) => worker.exportStored(call, stored, format, to, reports), {
+      signal,
+      onProgress,
+    });
+  }
+
+  async spool(name: string, { format, signal, onProgress }: StoreSpoolOptions): Promise<Spool> {
+    const stored = imageName(name);
+    requireFormat(format);
+    const send = (worker: RemoteWorker, id: number): Answer<File> =>
+      worker.spoolStored(id, stored, format, onProgress !== undefined);
+    return makeSpool(this.#connection, send, { signal, onProgress });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const names = [imageName(from), imageName(to)] as const;
+    await this.#connection.call((worker, call) => worker.rename(call, ...names));
+  }
+
+  async remove(name: string): Promise<void> {
+    const stored = imageName(name);
+    await this.#connection.call((worker, call) => worker.remove(call, stored));
+  }
+
+  async estimate(): Promise<StoreEstimate> {
+    const estimate = this.#persistence === 'memory' ? undefined : await navigator.storage?.estimate?.();
+    return {
+      // Safari has estimates from 17 on.
+      usage: estimate?.usage ?? (await this.#connection.call((worker) => worker.usage())),
+      quota: estimate?.quota ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  #image(id: number, state: ImageState): OpfsImage {
+    return new OpfsImage(this.#connection, id, this.#pool, state);
+  }
+
+  async #open(
+    options: OpenOptions,
+    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
+  ): Promise<OpfsImage> {
+    const { mode, cache, resolve, signal, onProgress } = options;
+    const id = this.#connection.reserve();
+    const wire = { mode, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
+    try {
+      const state = await this.#connection.call(
+        (worker) => send(worker, id, wire),
+        { signal, resolve, onProgress, lasting: true },
+        id,
+      );
+      const image = this.#image(id, state);
+      if (!signal?.aborted) return image;
+      await image.close();
+      throw signal.reason;
+    } catch (error) {
+      this.#connection.forget(id);
+      throw error;
+    }
+  }
+}
+
+function requireFormat(format: unknown): void {
+  if (format === 'raw' || format === 'qcow2') return;
+  throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
+}
