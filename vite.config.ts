@@ -10,6 +10,8 @@ export default defineConfig({
     // Machines are shared and noisy: a time limit is there for what hangs, not for what is slow.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // A web server that tests in Node and in browsers read from.
+    globalSetup: './packages/core/test/support/http/global-setup.ts',
     projects: [
       {
         extends: true,

@@ -39,7 +39,7 @@ const core = {
       types: ['src/io', 'src/options'],
       packages: ['fflate'],
     }),
-    'src/sources': part({ imports: ['src/errors'], types: ['src/io', 'src/options'] }),
+    'src/sources': part({ imports: ['src/errors', 'src/io'], types: ['src/options'] }),
     'src/verbs': part({ imports: BELOW_VERBS, types: ['src/options'] }),
     'src/open': part({ imports: BELOW_IMAGE }),
     'src/create-plan': part({ imports: ['src/errors', 'src/format'], types: ['src/options'] }),

@@ -23,6 +23,11 @@ export type {
   Resolved,
   SnapshotInfo,
 } from './options.js';
+export { type AsyncBuffer, asyncBufferSource } from './sources/async-buffer.js';
 export { blobSource } from './sources/blob.js';
 export { bufferSource } from './sources/buffer.js';
 export { type BufferDevice, bufferDevice } from './sources/buffer-device.js';
+export { type HttpSourceOptions, httpSource } from './sources/http.js';
+export { type PmtilesSource, pmtilesSource } from './sources/pmtiles.js';
+export { type CacheOptions, withCache } from './sources/with-cache.js';
+export { type CoalescingOptions, withCoalescing } from './sources/with-coalescing.js';

@@ -11,6 +11,39 @@ interface AbortSignal {
   throwIfAborted(): void;
 }
 
+interface AbortController {
+  readonly signal: AbortSignal;
+  abort(reason?: unknown): void;
+}
+declare var AbortController: { new (): AbortController };
+
+declare function setTimeout(callback: () => void, milliseconds: number): unknown;
+declare function clearTimeout(timer: unknown): void;
+
+interface URL {
+  readonly href: string;
+  readonly protocol: string;
+  readonly origin: string;
+  readonly pathname: string;
+  readonly username: string;
+  readonly password: string;
+}
+declare var URL: { new (url: string | URL): URL };
+
+interface RequestInit {
+  headers?: Record<string, string>;
+  credentials?: 'omit' | 'same-origin' | 'include';
+  cache?: 'no-store';
+  signal?: AbortSignal;
+}
+
+interface Response {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
+}
+declare function fetch(url: string, init: RequestInit): Promise<Response>;
+
 interface Blob {
   readonly size: number;
   slice(start: number, end: number): Blob;
@@ -60,6 +93,7 @@ interface UnderlyingDefaultSource<R> {
 
 interface ReadableStreamDefaultReader<R> {
   read(): Promise<{ done: false; value: R } | { done: true; value: undefined }>;
+  cancel(reason?: unknown): Promise<void>;
 }
 
 interface ReadableStream<R> {

@@ -11,10 +11,15 @@ describe('qcow2', () => {
     expect(Object.keys(core).sort()).toEqual([
       'Qcow2Error',
       'Qcow2Image',
+      'asyncBufferSource',
       'blobSource',
       'bufferDevice',
       'bufferSource',
+      'httpSource',
       'isQcow2Error',
+      'pmtilesSource',
+      'withCache',
+      'withCoalescing',
     ]);
   });
 

@@ -1,0 +1,180 @@
+/**
+ * Owns the decorator that keeps aligned blocks of a slow source. What one caller loads, others wait for; it is loaded once, and
+ * an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which makes one of
+ * blocks that follow each other.
+ */
+import { Qcow2Error } from '../errors.js';
+import type { ByteSource, Done, Transfer } from '../io/device.js';
+import { SharedLoad } from './shared-load.js';
+
+/** A cluster of the usual size. */
+const BLOCK = 64 * 1024;
+/** 256 blocks of the usual size. */
+const BUDGET = 16 * 1024 * 1024;
+/** From this size on a batch goes past the blocks, bytes: it would drive everything else out, and needs the memory twice. */
+const DIRECT = 1024 * 1024;
+
+/** What a cache keeps. */
+export interface CacheOptions {
+  /** Unit of what is fetched and kept, bytes: a power of two from 4 KiB to 4 MiB; default 64 KiB. */
+  blockSize?: number | undefined;
+  /** The most that is kept, bytes; default 16 MiB. One block is kept whatever it says. */
+  cacheBytes?: number | undefined;
+}
+
+/**
+ * A source that answers from blocks of `source` that it keeps, those used longest ago leaving first. Batches of 1 MiB and more, or of a
+ * quarter of the budget, go straight to `source`. `seed` are bytes that `source` is known to begin with.
+ *
+ * @throws RangeError for a block size or a budget that is none
+ */
+export function withCache(source: ByteSource, options: CacheOptions = {}, seed?: Uint8Array): ByteSource {
+  const { blockSize = BLOCK, cacheBytes = BUDGET } = options;
+  if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > 4 * 1024 * 1024) {
+    throw new RangeError(`blockSize must be a power of two from 4096 to 4194304, not ${blockSize}.`);
+  }
+  if (!Number.isSafeInteger(cacheBytes) || cacheBytes < 0) {
+    throw new RangeError(`cacheBytes must be a number of bytes, not ${cacheBytes}.`);
+  }
+  const cached = new CachedSource(source, blockSize, cacheBytes);
+  if (seed !== undefined) cached.seed(seed);
+  return cached;
+}
+
+/** A load of several blocks, which will lie in `blocks` by number. */
+interface BlockLoad {
+  readonly blocks: ReadonlyMap<number, Uint8Array>;
+  readonly load: SharedLoad;
+}
+
+class CachedSource implements ByteSource {
+  readonly #source: ByteSource;
+  readonly #blockSize: number;
+  readonly #most: number;
+  readonly #direct: number;
+  /** By number; the order of insertion is that of use. */
+  readonly #blocks = new Map<number, Uint8Array>();
+  /** By the numbers of the blocks in flight. */
+  readonly #loads = new Map<number, BlockLoad>();
+  #open = true;
+
+  constructor(source: ByteSource, blockSize: number, budget: number) {
+    this.#source = source;
+    this.#blockSize = blockSize;
+    this.#most = Math.max(1, Math.floor(budget / blockSize));
+    this.#direct = Math.min(DIRECT, Math.max(budget / 4, blockSize));
+  }
+
+  get size(): number {
+    return this.#source.size;
+  }
+
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
+    signal?.throwIfAborted();
+    if (!this.#open) throw new Qcow2Error('closed', 'The cached source was closed.');
+    const total = transfers.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    if (total >= this.#direct) return this.#source.read(transfers, signal);
+    const found = new Map<number, Uint8Array>();
+    const loads = new Set<BlockLoad>();
+    const missing: number[] = [];
+    for (const number of this.#numbers(transfers)) {
+      const kept = this.#touch(number);
+      const flying = this.#loads.get(number);
+      if (kept !== undefined) found.set(number, kept);
+      else if (flying !== undefined) loads.add(flying);
+      else missing.push(number);
+    }
+    if (missing.length > 0) loads.add(this.#load(missing));
+    if (loads.size > 0) return this.#finish(transfers, found, loads, signal);
+    this.#copy(transfers, found);
+  }
+
+  close(): Done {
+    this.#open = false;
+    this.#blocks.clear();
+    return this.#source.close?.();
+  }
+
+  /** Keeps what the source begins with; a block that is not whole there is left out. */
+  seed(bytes: Uint8Array): void {
+    for (let number = 0; number * this.#blockSize < bytes.length; number++) {
+      const block = bytes.slice(number * this.#blockSize, (number + 1) * this.#blockSize);
+      if (block.length === this.#lengthOf(number)) this.#keep(number, block);
+    }
+  }
+
+  async #finish(
+    transfers: readonly Transfer[],
+    found: Map<number, Uint8Array>,
+    loads: ReadonlySet<BlockLoad>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await Promise.all([...loads].map(({ load }) => load.wait(signal)));
+    for (const { blocks } of loads) for (const [number, block] of blocks) found.set(number, block);
+    this.#copy(transfers, found);
+  }
+
+  /** Begins to load blocks in one batch. */
+  #load(numbers: readonly number[]): BlockLoad {
+    const blocks = new Map(numbers.map((number) => [number, new Uint8Array(this.#lengthOf(number))]));
+    const batch = [...blocks].map(([number, bytes]) => ({ at: number * this.#blockSize, bytes }));
+    const forget = () => {
+      for (const number of numbers) if (this.#loads.get(number)?.blocks === blocks) this.#loads.delete(number);
+    };
+    const start = async (signal: AbortSignal) => {
+      try {
+        await this.#source.read(batch, signal);
+        if (this.#open) for (const [number, block] of blocks) this.#keep(number, block);
+      } finally {
+        forget();
+      }
+    };
+    // Begun before it is known to others: it waits at least once before it is forgotten.
+    const load = { blocks, load: new SharedLoad(start, forget) };
+    for (const number of numbers) this.#loads.set(number, load);
+    return load;
+  }
+
+  #touch(number: number): Uint8Array | undefined {
+    const block = this.#blocks.get(number);
+    if (block !== undefined) this.#keep(number, block);
+    return block;
+  }
+
+  #keep(number: number, block: Uint8Array): void {
+    this.#blocks.delete(number);
+    this.#blocks.set(number, block);
+    for (const oldest of this.#blocks.keys()) {
+      if (this.#blocks.size <= this.#most) break;
+      this.#blocks.delete(oldest);
+    }
+  }
+
+  #lengthOf(number: number): number {
+    return Math.min(this.#blockSize, this.size - number * this.#blockSize);
+  }
+
+  /** The blocks that the transfers touch, each once, in order. */
+  #numbers(transfers: readonly Transfer[]): number[] {
+    const numbers = new Set<number>();
+    for (const { at, bytes } of transfers) {
+      const end = Math.min(at + bytes.length, this.size);
+      for (let number = Math.floor(at / this.#blockSize); number * this.#blockSize < end; number++) numbers.add(number);
+    }
+    return [...numbers].sort((a, b) => a - b);
+  }
+
+  #copy(transfers: readonly Transfer[], blocks: ReadonlyMap<number, Uint8Array>): void {
+    for (const { at, bytes } of transfers) {
+      const length = Math.max(0, Math.min(bytes.length, this.size - at));
+      bytes.fill(0, length);
+      for (let done = 0; done < length; ) {
+        const number = Math.floor((at + done) / this.#blockSize);
+        const from = at + done - number * this.#blockSize;
+        const part = blocks.get(number)!.subarray(from, from + length - done);
+        bytes.set(part, done);
+        done += part.length;
+      }
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/** The source over HTTP, in browsers: everything it does, and what other origins let a page read. */
+import { describe, expect, it } from 'vitest';
+import { httpSource } from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { httpSuite } from '../suites/http-suite.js';
+import { host } from '../support/http/hosted.js';
+
+httpSuite();
+
+const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index & 0xff);
+
+describe('httpSource on another origin', () => {
+  it('asks no leave first, and needs none', async () => {
+    const file = await host(bytes, { etag: '"1"' });
+    const source = await httpSource(file.url);
+    const into = new Uint8Array(100);
+    await source.read([{ at: 200_000, bytes: into }]);
+    expectSame(into, bytes.subarray(200_000, 200_100));
+    const seen = await file.seen();
+    expect(seen.map(({ method }) => method)).toEqual(['GET', 'GET']);
+    expect(seen[0]!.headers.origin).toBe(location.origin);
+  });
+
+  it('says which headers a server must expose', async () => {
+    const file = await host(bytes, { etag: '"1"', cors: 'hidden' });
+    await expect(httpSource(file.url)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('Access-Control-Expose-Headers: Content-Range, ETag'),
+      details: { status: 206 },
+    });
+    expect(await file.ranges()).toHaveLength(1);
+  });
+
+  it('says what a server must answer that lets no other origin read', async () => {
+    const file = await host(bytes, { cors: 'none' });
+    await expect(httpSource(file.url, { retries: 1, retryDelay: 5 })).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringContaining('Access-Control-Allow-Origin'),
+    });
+  });
+
+  it('lets headers of the caller’s own ask for leave', async () => {
+    const file = await host(bytes);
+    await httpSource(file.url, { headers: { 'X-Key': 'mine' } });
+    expect((await file.seen()).map(({ method }) => method)).toEqual(['OPTIONS', 'GET']);
+  });
+});
