@@ -145,8 +145,8 @@ export function httpSuite(): void {
       await expect(reading(source, 0, 2 * MIB)).rejects.toMatchObject({ code: 'closed' });
     });
 
-    it('bounds how many requests are under way, and how long one is', async () => {
-      const { file, source } = await open({ delay: 30 }, { concurrency: 2 });
+    it('bounds how many requests are under way', async () => {
+      const { file } = await open({ delay: 30 });
       let running = 0;
       let most = 0;
       const limited = await httpSource(file.url, {
@@ -162,7 +162,6 @@ export function httpSuite(): void {
       }));
       await limited.read(batch);
       expect(most).toBe(2);
-      await source.close?.();
     });
   });
 
