@@ -264,7 +264,7 @@ const encrypted = ['aes', 'luks'].map((format) => ({
   unsupported: true,
   secret: 'golden',
   make(bench) {
-    // sha512, the slowest hash there is: the longer QEMU's measurement of it takes, the surer it ends with a figure.
+    // sha512 is slower than the default: the longer QEMU's measurement of it takes, the surer it ends with a figure.
     const iterations = format === 'luks' ? ',encrypt.iter-time=10,encrypt.hash-alg=sha512' : '';
     const options = `encrypt.format=${format},encrypt.key-secret=key${iterations}`;
     bench.img('create', '-q', '-f', 'qcow2', ...bench.key('golden'), '-o', options, bench.image, '1m');
