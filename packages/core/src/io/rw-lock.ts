@@ -1,0 +1,88 @@
+/** Owns the order of requests on one image: readers share, a writer is alone, and who came first goes first. */
+
+/** A waiting request, and how it learns that it may go. */
+interface Waiting {
+  readonly exclusive: boolean;
+  readonly grant: () => void;
+}
+
+/** A FIFO read/write lock that costs nothing when it is free: work that need not wait is done before the call returns. */
+export class RwLock {
+  #readers = 0;
+  #writing = false;
+  readonly #queue: Waiting[] = [];
+
+  /** Whether nobody holds or waits for the lock. */
+  get idle(): boolean {
+    return this.#readers === 0 && !this.#writing && this.#queue.length === 0;
+  }
+
+  /** Runs `work` beside other readers. An abort ends the wait for the lock. */
+  reading<T>(work: () => T | Promise<T>, signal?: AbortSignal): T | Promise<T> {
+    if (!this.#writing && this.#queue.length === 0) {
+      this.#readers++;
+      return this.#holding(work, false);
+    }
+    return this.#wait(false, signal).then(() => this.#holding(work, false));
+  }
+
+  /** Runs `work` alone. */
+  writing<T>(work: () => T | Promise<T>): T | Promise<T> {
+    if (this.idle) {
+      this.#writing = true;
+      return this.#holding(work, true);
+    }
+    return this.#wait(true).then(() => this.#holding(work, true));
+  }
+
+  /** Runs `work` with the lock held, and lets go of it when the work has ended, however that may be. */
+  #holding<T>(work: () => T | Promise<T>, exclusive: boolean): T | Promise<T> {
+    let result: T | Promise<T>;
+    try {
+      result = work();
+    } catch (error) {
+      this.#end(exclusive);
+      throw error;
+    }
+    if (result instanceof Promise) return result.finally(() => this.#end(exclusive));
+    this.#end(exclusive);
+    return result;
+  }
+
+  #wait(exclusive: boolean, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        exclusive,
+        grant: () => {
+          signal?.removeEventListener('abort', abort);
+          resolve();
+        },
+      };
+      const abort = () => {
+        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+        reject(signal?.reason);
+        this.#next();
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#queue.push(waiting);
+    });
+  }
+
+  #end(exclusive: boolean): void {
+    if (exclusive) this.#writing = false;
+    else this.#readers--;
+    this.#next();
+  }
+
+  /** Lets in whoever may go now, in the order of arrival. */
+  #next(): void {
+    for (;;) {
+      const first = this.#queue[0];
+      if (first === undefined || this.#writing || (first.exclusive && this.#readers > 0)) return;
+      this.#queue.shift();
+      if (first.exclusive) this.#writing = true;
+      else this.#readers++;
+      first.grant();
+    }
+  }
+}
