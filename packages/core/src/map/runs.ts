@@ -59,9 +59,8 @@ function subclusterKind(
   first: number,
   at: number,
 ): { kind: 'unallocated' | 'zero' | 'data'; count: number } {
-  const { allocated, zero, host } = mapping;
-  if ((allocated & zero) !== 0) throw damaged(at, 'has subclusters that are both allocated and zero');
-  if (host === null && allocated !== 0) throw damaged(at, 'has allocated subclusters and no cluster to hold them');
+  refuseSubclusters(mapping, at);
+  const { allocated, zero } = mapping;
   const isData = (allocated >>> first) & 1;
   const isZero = (zero >>> first) & 1;
   let count = 1;
@@ -103,8 +102,14 @@ function subclusterRun(
   return { kind, length: Math.min(most, length), host, stored: 0 };
 }
 
+/** Refuses bitmaps that contradict each other, or the lack of a cluster. */
+export function refuseSubclusters({ allocated, zero, host }: Mapping & { kind: 'subclusters' }, at: number): void {
+  if ((allocated & zero) !== 0) throw damaged(at, 'has subclusters that are both allocated and zero');
+  if (host === null && allocated !== 0) throw damaged(at, 'has allocated subclusters and no cluster to hold them');
+}
+
 /** Where the byte `skip` bytes into a cluster lies, once the cluster's own place has been found possible. */
-function placeOf(geometry: Geometry, host: HostOffset | null, at: number, skip: number): HostOffset | null {
+export function placeOf(geometry: Geometry, host: HostOffset | null, at: number, skip: number): HostOffset | null {
   if (host === null) return null;
   if (host % geometry.clusterSize !== 0) throw damaged(at, `points to ${hex(host)}, no multiple of the cluster size`);
   if (geometry.externalData && host !== at - skip) {
@@ -113,11 +118,13 @@ function placeOf(geometry: Geometry, host: HostOffset | null, at: number, skip: 
   return (host + skip) as HostOffset;
 }
 
-function refuseCompressed(geometry: Geometry, host: HostOffset, at: number): void {
+/** Refuses a compressed cluster where none can be. */
+export function refuseCompressed(geometry: Geometry, host: HostOffset, at: number): void {
   if (geometry.externalData) throw damaged(at, 'is compressed, in an image with an external data file');
   if (!Number.isSafeInteger(host)) throw damaged(at, 'is compressed and lies where no file can reach');
 }
 
-function damaged(at: number, finding: string): Qcow2Error {
+/** The error of an L2 entry that contradicts the specification. */
+export function damaged(at: number, finding: string): Qcow2Error {
   return new Qcow2Error('corrupt', `The L2 entry for guest offset ${hex(at)} ${finding}.`, { what: 'L2 entry', at });
 }

@@ -1,0 +1,57 @@
+/** Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction refused. */
+import { getL2Entry } from '../format/entries.js';
+import type { Geometry, HostOffset } from '../format/geometry.js';
+import { damaged, placeOf, refuseCompressed, refuseSubclusters } from './runs.js';
+
+/**
+ * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for subcluster n,
+ * and neither mask having it means that it comes from the layer behind.
+ */
+export interface SoundMapping {
+  /** The host cluster, or the start of the compressed stream. */
+  readonly host: HostOffset | null;
+  /** Nobody else refers to the host cluster. */
+  readonly owned: boolean;
+  /** Subclusters whose bytes lie in the host cluster. */
+  readonly allocated: number;
+  /** Subclusters that read as zeros. */
+  readonly zero: number;
+  /** Bytes of the compressed stream from `host` on; 0 when the cluster is not compressed. */
+  readonly stored: number;
+}
+
+/** The mask of all subclusters of a cluster. */
+export function allSubclusters({ extendedL2 }: Geometry): number {
+  return extendedL2 ? 0xffff_ffff : 1;
+}
+
+/** The mask of the subclusters from `first` to `last`, both included. */
+export function subclusterMask(first: number, last: number): number {
+  const count = last - first + 1;
+  return ((count === 32 ? 0xffff_ffff : (1 << count) - 1) << first) >>> 0;
+}
+
+/**
+ * Entry `index` of an L2 table; `at` is the guest offset of its cluster.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
+ */
+export function soundMapping(geometry: Geometry, table: DataView, index: number, at: number): SoundMapping {
+  const mapping = getL2Entry(geometry, table, index);
+  switch (mapping.kind) {
+    case 'unallocated':
+      return { host: null, owned: false, allocated: 0, zero: 0, stored: 0 };
+    case 'compressed':
+      refuseCompressed(geometry, mapping.host, at);
+      return { host: mapping.host, owned: false, allocated: 0, zero: 0, stored: mapping.length };
+    case 'subclusters':
+      refuseSubclusters(mapping, at);
+      return { ...mapping, host: placeOf(geometry, mapping.host, at, 0), stored: 0 };
+    default: {
+      const zero = mapping.kind === 'zero';
+      if (zero && geometry.version === 2) throw damaged(at, 'has the zero flag, which version 2 does not know');
+      const host = placeOf(geometry, mapping.host, at, 0);
+      return { host, owned: mapping.owned, allocated: zero ? 0 : 1, zero: zero ? 1 : 0, stored: 0 };
+    }
+  }
+}
