@@ -1,0 +1,37 @@
+/** Owns the header's fields that change while an image is written, in place: all of them lie in sector 0 (spec: "Header"). */
+import { setUint64 } from './bytes.js';
+import { AUTOCLEAR } from './header.js';
+
+/** Bytes of the header that are ever rewritten: one sector, which the medium writes whole. */
+export const HEADER_SECTOR_BYTES = 512;
+
+const INCOMPATIBLE_AT = 72;
+const AUTOCLEAR_AT = 88;
+
+/** Sets or clears a bit of `incompatible_features`, of which all known bits are in the low word. Version 3 only. */
+export function setIncompatible(header: DataView, bit: number, on: boolean): void {
+  setBit(header, INCOMPATIBLE_AT + 4, bit, on);
+}
+
+/** Sets or clears a bit of `autoclear_features`. Version 3 only. */
+export function setAutoclear(header: DataView, bit: number, on: boolean): void {
+  setBit(header, AUTOCLEAR_AT + 4, bit, on);
+}
+
+/** Clears the bits of `autoclear_features` that this library does not know: whoever writes and does not know them must. */
+export function clearUnknownAutoclear(header: DataView): void {
+  const known = (1 << AUTOCLEAR.bitmaps) | (1 << AUTOCLEAR.rawDataFile);
+  header.setUint32(AUTOCLEAR_AT, 0);
+  header.setUint32(AUTOCLEAR_AT + 4, header.getUint32(AUTOCLEAR_AT + 4) & known);
+}
+
+/** Says where the refcount table is: `at` in bytes, and its length in clusters. */
+export function setRefcountTable(header: DataView, at: number, clusters: number): void {
+  setUint64(header, 48, at);
+  header.setUint32(56, clusters);
+}
+
+function setBit(header: DataView, at: number, bit: number, on: boolean): void {
+  const word = header.getUint32(at);
+  header.setUint32(at, (on ? word | (1 << bit) : word & ~(1 << bit)) >>> 0);
+}
