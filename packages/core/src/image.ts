@@ -1,7 +1,9 @@
 /** Owns the public handle of an open image: short methods that check their arguments and delegate. */
 import { Qcow2Error } from './errors.js';
-import type { BlockDevice } from './io/device.js';
+import type { BlockDevice, Done } from './io/device.js';
 import { readPieces } from './io/execute.js';
+import { notSynchronous } from './io/synchronous.js';
+import type { Writer } from './io/writer.js';
 import { closeAll, type OpenedImage, openImage } from './open.js';
 import type {
   BitmapInfo,
@@ -22,6 +24,12 @@ import { ExtentIterator } from './verbs/extents.js';
 import { imageInfo } from './verbs/info.js';
 import { readableOf } from './verbs/readable.js';
 
+/** The length of a caller's buffer, which must be one. */
+function lengthOf(bytes: Uint8Array): number {
+  if (bytes instanceof Uint8Array) return bytes.length;
+  throw new TypeError('The bytes to read into, or to write, must be a Uint8Array.');
+}
+
 /** What a read that never had to wait answers. */
 const DONE: Promise<void> = Promise.resolve();
 
@@ -29,11 +37,10 @@ const DONE: Promise<void> = Promise.resolve();
 export class Qcow2Image implements Disk {
   /** Virtual size, bytes. */
   readonly size: number;
-  /** Everything the image says of itself; plain and structured-cloneable. */
-  readonly info: ImageInfo;
   /** Closes the image, for `await using`; there only where the platform knows the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #opened: OpenedImage;
+  #info: ImageInfo | null = null;
   #closing: Promise<void> | null = null;
 
   static {
@@ -49,22 +56,22 @@ export class Qcow2Image implements Disk {
   private constructor(opened: OpenedImage) {
     this.#opened = opened;
     this.size = opened.layer.size;
-    this.info = imageInfo(opened.layer);
   }
 
   /**
-   * Opens an image for reading. Reads the header, the L1 table and, where there are any, the snapshot table and the
-   * bitmap directory; never writes.
+   * Opens an image, for reading unless `options.mode` says otherwise. Reads the header, the L1 table and, where there are any, the snapshot table and the
+   * bitmap directory; for writing, the refcount table as well. Never writes: an image changes with its first change.
    *
-   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `changed` or `io` from
-   *   the source; TypeError when `source` is nothing that can be opened; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `needs-repair` when it is
+   *   to be written and marked dirty or corrupt, `changed` or `io` from the source; TypeError when `source` is nothing that
+   *   can be opened, or nothing that can be written to; the signal's reason when it aborts.
    */
   static async open(source: Openable, options?: OpenOptions): Promise<Qcow2Image> {
     return new Qcow2Image(await openImage(source, options));
   }
 
   /**
-   * Makes an empty image on `device`, over whatever it holds, and opens it. Everything but the header is written and flushed
+   * Makes an empty image on `device`, over whatever it holds, and opens it for writing. Everything but the header is written and flushed
    * first, so that a crash leaves no image rather than half of one. The device stays the caller's.
    *
    * @throws RangeError for a value that no image can have, TypeError for options that exclude each other, both before anything
@@ -82,7 +89,14 @@ export class Qcow2Image implements Disk {
       const own = reference.kind === 'data' && reference.parent === null;
       return own ? dataFile : ((await options.resolve?.(reference)) ?? null);
     };
-    return Qcow2Image.open(device, { signal, cache, resolve });
+    return Qcow2Image.open(device, { mode: 'write', signal, cache, resolve });
+  }
+
+  /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */
+  get info(): ImageInfo {
+    if (this.#opened.write !== null) return imageInfo(this.#opened.layer);
+    this.#info ??= imageInfo(this.#opened.layer);
+    return this.#info;
   }
 
   /** The internal snapshots, in the order of the table. */
@@ -111,8 +125,7 @@ export class Qcow2Image implements Disk {
     try {
       this.#alive();
       options?.signal?.throwIfAborted();
-      if (!(into instanceof Uint8Array)) throw new TypeError('The buffer to read into must be a Uint8Array.');
-      this.#inside(offset, into.length);
+      this.#inside(offset, lengthOf(into));
       return readPieces(this.#opened.layer, [{ offset, into }], options?.signal) ?? DONE;
     } catch (error) {
       return Promise.reject(error);
@@ -169,14 +182,142 @@ export class Qcow2Image implements Disk {
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
 
-  /** Lets go of the image and of every file that opening it opened. A second call waits for the first. */
+  /**
+   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens, when the
+   * next `flush` has returned. A started write finishes. `bytes` must stay as they are until then.
+   *
+   * @throws {@link Qcow2Error} `out-of-range`, `read-only`, `corrupt`, `unsupported` when the disk is encrypted,
+   *   `reference-refused`, `no-space`, `failed` after an earlier failure, `closed`, and what the device throws; RangeError for
+   *   an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array.
+   */
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#change(offset, lengthOf(bytes), (writer) => writer.write(offset, bytes));
+  }
+
+  /**
+   * Turns guest bytes into zeros, by saying so where the format can. `unmap` gives up the clusters that held them.
+   *
+   * @throws as {@link write} does.
+   */
+  writeZeroes(offset: number, length: number, options?: { unmap?: boolean | undefined }): Promise<void> {
+    return this.#change(offset, length, (writer) => writer.zero(offset, length, options?.unmap ?? false));
+  }
+
+  /**
+   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version 2 with
+   * a backing file nothing happens, since it has no way to say so.
+   *
+   * @throws as {@link write} does.
+   */
+  discard(offset: number, length: number): Promise<void> {
+    return this.#change(offset, length, (writer) => writer.discard(offset, length));
+  }
+
+  /**
+   * Returns when everything that was written, zeroed and discarded is on the medium. An image opened for reading has nothing
+   * to bring there.
+   *
+   * @throws {@link Qcow2Error} `failed`, `corrupt`, `no-space`, `closed`, and what the device throws.
+   */
+  async flush(): Promise<void> {
+    this.#alive();
+    await this.#opened.write?.writer.flush();
+  }
+
+  /**
+   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, writes whole clusters,
+   * takes no more until they are written, and flushes when it is closed.
+   *
+   * @throws {@link Qcow2Error} `read-only`, `closed`; RangeError for a start that is no whole number from 0 on. The stream
+   *   errors as {@link write} does.
+   */
+  writable(options?: { start?: number | undefined }): WritableStream<Uint8Array> {
+    const start = options?.start ?? 0;
+    this.#inside(start, 0);
+    this.#writer();
+    return this.#opened.write!.writableOf(this, start);
+  }
+
+  /**
+   * As {@link read}, but done when it returns.
+   *
+   * @throws {@link Qcow2Error} `not-synchronous` when a layer makes its caller wait, and as {@link read} does.
+   */
+  readSync(offset: number, into: Uint8Array): void {
+    this.#alive();
+    this.#inside(offset, lengthOf(into));
+    this.#atOnce(readPieces(this.#opened.layer, [{ offset, into }]));
+  }
+
+  /**
+   * As {@link write}, but done when it returns.
+   *
+   * @throws {@link Qcow2Error} `not-synchronous` when a layer makes its caller wait, and as {@link write} does.
+   */
+  writeSync(offset: number, bytes: Uint8Array): void {
+    const writer = this.#writer();
+    this.#inside(offset, lengthOf(bytes));
+    if (!writer.synchronous) throw notSynchronous(this.#opened.layer);
+    this.#atOnce(writer.write(offset, bytes));
+  }
+
+  /**
+   * As {@link flush}, but done when it returns.
+   *
+   * @throws {@link Qcow2Error} `not-synchronous` when a layer makes its caller wait, and as {@link flush} does.
+   */
+  flushSync(): void {
+    this.#alive();
+    const { write, layer } = this.#opened;
+    if (write === null) return;
+    if (!write.writer.synchronous) throw notSynchronous(layer);
+    this.#atOnce(write.writer.flush());
+  }
+
+  /** Flushes, then lets go of the image and of every file that opening it opened. A second call waits for the first. */
   close(): Promise<void> {
-    this.#closing ??= closeAll(this.#opened.owned);
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#opened.write?.writer.close();
+    } finally {
+      await closeAll(this.#opened.owned);
+    }
+  }
+
+  /** Checks a change, and makes it. */
+  #change(offset: number, length: number, change: (writer: Writer) => Done): Promise<void> {
+    try {
+      const writer = this.#writer();
+      this.#inside(offset, length);
+      return length === 0 ? DONE : (change(writer) ?? DONE);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #writer(): Writer {
+    this.#alive();
+    const { write } = this.#opened;
+    if (write === null) {
+      throw new Qcow2Error('read-only', "The image was opened for reading. Open it with mode 'write' to change it.");
+    }
+    return write.writer;
+  }
+
+  /** Refuses what has to be waited for. It goes on in the background, for nobody. */
+  #atOnce(done: Done): void {
+    if (done === undefined) return;
+    done.catch(() => {});
+    throw notSynchronous(this.#opened.layer);
   }
 
   #alive(): void {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
+    this.#opened.write?.writer.alive();
   }
 
   #range(range: Range | undefined): { start: number; end: number } {

@@ -3,7 +3,7 @@ import { Qcow2Error } from './errors.js';
 import { decodeName } from './format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
 import { geometryOf } from './format/geometry.js';
-import { COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './format/header.js';
+import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
 import { validateBackingFormat, validateTables } from './format/validate.js';
 import { ClusterCache } from './io/cluster-cache.js';
@@ -13,8 +13,10 @@ import type { ByteSource } from './io/device.js';
 import { settled } from './io/done.js';
 import type { Layer, Qcow2Layer } from './io/layer.js';
 import { probeFormat, readHeader, readTables } from './io/metadata.js';
+import type { RwLock } from './io/rw-lock.js';
 import { Scratch } from './io/scratch.js';
 import { TableCache } from './io/table-cache.js';
+import type { Writing } from './open-write.js';
 import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
 import { isByteSource, sourceOf } from './sources/openable.js';
 
@@ -24,6 +26,8 @@ const L2_BUDGET = 32 * 1024 * 1024;
 /** An open image: its layers, and what must be closed with it. */
 export interface OpenedImage {
   readonly layer: Qcow2Layer;
+  /** Null when the image was opened for reading. */
+  readonly write: Writing | null;
   readonly counters: Counters;
   /** The sources that opening made or was handed by `resolve`. */
   readonly owned: readonly ByteSource[];
@@ -36,15 +40,18 @@ export interface OpenedImage {
  *   that is nothing to open.
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
-  if (options.mode !== undefined && options.mode !== 'read') {
-    throw new TypeError(`The mode must be 'read', not ${JSON.stringify(options.mode)}.`);
+  const { mode = 'read', signal } = options;
+  if (mode !== 'read' && mode !== 'write') {
+    throw new TypeError(`The mode must be 'read' or 'write', not ${JSON.stringify(mode)}.`);
   }
-  const opener = new Opener(options);
+  const opening = mode === 'write' ? await import('./open-write.js') : null;
+  const opener = new Opener(options, opening?.newLock() ?? null);
   try {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const source = opener.own(openable, isByteSource(openable));
     const layer = await opener.openLayer(source, null, [openable]);
-    return { layer, counters: opener.counters, owned: opener.owned };
+    const write = (await opening?.openWriting(layer, openable, opener.dataFile, options)) ?? null;
+    return { layer, write, counters: opener.counters, owned: opener.owned };
   } catch (error) {
     // What went wrong is worth more than whether every file could be let go of.
     await closeAll(opener.owned).catch(() => {});
@@ -67,10 +74,15 @@ export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
 class Opener {
   readonly counters = newCounters();
   readonly owned: ByteSource[] = [];
+  /** What was handed over as the external data file of the image itself. */
+  dataFile: Openable | null = null;
   readonly #options: OpenOptions;
+  /** Of the image itself, when it is opened for writing; the files behind it are only read. */
+  readonly #gate: RwLock | null;
 
-  constructor(options: OpenOptions) {
+  constructor(options: OpenOptions, gate: RwLock | null) {
     this.#options = options;
+    this.#gate = gate;
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
@@ -94,7 +106,8 @@ class Opener {
     const format = validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const depth = parent?.depth ?? 0;
-    const dataReference = dataReferenceOf(header, extensions, parent, depth);
+    const gate = parent === null ? this.#gate : null;
+    const dataReference = dataReferenceOf(header, extensions, parent, depth, gate !== null);
     const backingReference = backingReferenceOf(header, bytes, format, parent, depth);
     const data = dataReference === null ? source : await this.#openData(dataReference, chain);
     const backing = backingReference === null ? null : await this.#openBacking(backingReference, chain);
@@ -118,6 +131,8 @@ class Opener {
       unreadable: encryptionOf(header),
       backingReference,
       backing,
+      gate,
+      rawData: header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
     };
   }
 
@@ -148,6 +163,7 @@ class Opener {
 
   async #openData(reference: ImageReference, chain: readonly unknown[]): Promise<ByteSource | null> {
     const answer = await this.#resolve(reference, chain);
+    if (reference.writable) this.dataFile = answer?.openable ?? null;
     return answer === null ? null : answer.source;
   }
 
@@ -205,11 +221,12 @@ function dataReferenceOf(
   extensions: readonly HeaderExtension[],
   parent: ImageReference | null,
   depth: number,
+  writable: boolean,
 ): ImageReference | null {
   if (!header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) return null;
   const extension = findExtension(extensions, EXTENSION.dataFile);
   const name = extension === undefined ? '' : decodeName(extension.data);
-  return { kind: 'data', name, format: 'raw', writable: false, parent, depth: depth + 1 };
+  return { kind: 'data', name, format: 'raw', writable, parent, depth: depth + 1 };
 }
 
 function backingReferenceOf(

@@ -44,15 +44,15 @@ export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } 
 
 /** How an image is opened. */
 export interface OpenOptions extends OperationOptions {
-  /** Only `'read'`, the default, exists so far: it never writes. */
-  mode?: 'read' | undefined;
+  /** `'read'`, the default, never writes. For `'write'` the image must be a `BlockDevice`, neither dirty nor corrupt. */
+  mode?: 'read' | 'write' | undefined;
   /**
    * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
    * its own layer work, and the first read that needs the file throws `reference-refused`.
    */
   resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
   /** Budgets of the caches, in bytes. */
-  cache?: { l2Bytes?: number | undefined } | undefined;
+  cache?: { l2Bytes?: number | undefined; refcountBytes?: number | undefined } | undefined;
 }
 
 /** What a new image is to be; the names are those of `qemu-img create -o`. */
@@ -218,6 +218,12 @@ export interface ImageStats {
   readonly deviceTransfers: number;
   /** Bytes in those transfers. */
   readonly deviceBytes: number;
+  /** Calls of a device's `write`. */
+  readonly deviceWrites: number;
+  /** Bytes in those calls. */
+  readonly deviceBytesWritten: number;
+  /** Calls of a device's `flush`. */
+  readonly deviceFlushes: number;
   /** L2 tables that had to be loaded. */
   readonly l2Loads: number;
   /** Compressed clusters that were inflated. */

@@ -106,6 +106,21 @@ declare var ReadableStream: {
   new <R>(source: UnderlyingDefaultSource<R>, strategy?: { highWaterMark?: number }): ReadableStream<R>;
 };
 
+interface UnderlyingSink<W> {
+  write?(chunk: W): void | Promise<void>;
+  close?(): void | Promise<void>;
+  abort?(reason: unknown): void | Promise<void>;
+}
+
+interface WritableStream<W> {
+  readonly locked: boolean;
+  abort(reason?: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+declare var WritableStream: {
+  new <W>(sink: UnderlyingSink<W>): WritableStream<W>;
+};
+
 interface MessagePort {
   onmessage: (() => void) | null;
   postMessage(message: unknown): void;

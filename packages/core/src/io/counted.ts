@@ -7,6 +7,10 @@ export interface Counters {
   deviceReads: number;
   deviceTransfers: number;
   deviceBytes: number;
+  /** Calls of a device's `write`, their bytes, and calls of its `flush`. */
+  deviceWrites: number;
+  deviceBytesWritten: number;
+  deviceFlushes: number;
   /** L2 tables loaded. */
   l2Loads: number;
   /** Compressed clusters inflated. */
@@ -15,7 +19,16 @@ export interface Counters {
 
 /** Counters at zero. */
 export function newCounters(): Counters {
-  return { deviceReads: 0, deviceTransfers: 0, deviceBytes: 0, l2Loads: 0, inflatedClusters: 0 };
+  return {
+    deviceReads: 0,
+    deviceTransfers: 0,
+    deviceBytes: 0,
+    deviceWrites: 0,
+    deviceBytesWritten: 0,
+    deviceFlushes: 0,
+    l2Loads: 0,
+    inflatedClusters: 0,
+  };
 }
 
 /** A source that counts into `counters` what is asked of `source`. */

@@ -16,6 +16,14 @@ import { isBase, type Layer, type Qcow2Layer } from './layer.js';
  * @throws {@link Qcow2Error} `corrupt`, `unsupported`, `reference-refused`, and what the sources throw.
  */
 export function readPieces(layer: Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
+  const gate = layer.kind === 'qcow2' ? layer.gate : null;
+  return gate === null
+    ? readLayer(layer, pieces, signal)
+    : gate.reading(() => readLayer(layer, pieces, signal), signal);
+}
+
+/** As {@link readPieces}, for whoever holds the layer's lock, or when it has none. */
+export function readLayer(layer: Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
   if (layer.kind === 'raw') {
     return layer.source.read(
       pieces.map(({ offset, into }) => ({ at: offset, bytes: into })),
@@ -117,7 +125,7 @@ function readUnallocated(layer: Qcow2Layer, pieces: readonly Piece[], signal?: A
     return;
   }
   if (layer.backing === null) throw refused(layer.backingReference!);
-  return readPieces(layer.backing, pieces, signal);
+  return readLayer(layer.backing, pieces, signal);
 }
 
 function refused({ kind, name, depth }: ImageReference): Qcow2Error {

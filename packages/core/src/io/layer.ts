@@ -10,6 +10,7 @@ import type { ClusterCache } from './cluster-cache.js';
 import type { Codec } from './codec.js';
 import type { Counters } from './counted.js';
 import type { ByteSource } from './device.js';
+import type { RwLock } from './rw-lock.js';
 import type { Scratch } from './scratch.js';
 import type { TableCache } from './table-cache.js';
 
@@ -51,6 +52,10 @@ export interface Qcow2Layer {
   readonly backingReference: ImageReference | null;
   /** The backing file: null when there is none, or when it was not handed over. */
   readonly backing: Layer | null;
+  /** Keeps readers and the writer apart; null when nobody writes. */
+  readonly gate: RwLock | null;
+  /** The data file is to be a raw disk by itself, and read without the tables. */
+  readonly rawData: boolean;
 }
 
 /** One file of a chain. */

@@ -21,6 +21,8 @@ export class TableCache {
   readonly #most: number;
   readonly #counters: Counters;
   readonly #tables = new Map<number, CachedTable>();
+  /** Tables that differ from the medium, by offset: they are never dropped. */
+  readonly #pinned = new Map<number, DataView>();
   readonly #loading = new Map<number, Promise<DataView>>();
   #clock = 0;
 
@@ -31,6 +33,11 @@ export class TableCache {
     this.#l1 = l1;
     this.#counters = counters;
     this.#most = Math.max(4, Math.floor(budget / geometry.clusterSize));
+  }
+
+  /** The L1 table, which a writer changes in place. */
+  get l1(): DataView {
+    return this.#l1;
   }
 
   /** Entries of the L1 table. */
@@ -49,7 +56,7 @@ export class TableCache {
     const offset = l2TableOffset(this.#l1, l1Index);
     if (offset === 0) return null;
     const cached = this.#tables.get(offset);
-    if (cached === undefined) return undefined;
+    if (cached === undefined) return this.#pinned.get(offset);
     cached.used = ++this.#clock;
     return cached.view;
   }
@@ -78,6 +85,7 @@ export class TableCache {
     if (transfers.length > 0) {
       const done = this.#source.read(transfers);
       const keep = () => {
+        this.#counters.l2Loads += fresh.length;
         for (const { l1Index, offset, view } of fresh) {
           this.#keep(offset, view);
           found(l1Index, view);
@@ -87,6 +95,19 @@ export class TableCache {
       else waits.push(this.#share(done, fresh).then(keep));
     }
     if (waits.length > 0) return settled(Promise.all(waits), signal);
+  }
+
+  /** Keeps a table, new or about to be changed, until {@link unpin}. */
+  pin(offset: number, view: DataView): void {
+    this.#tables.delete(offset);
+    this.#pinned.set(offset, view);
+  }
+
+  /** Says that the pinned table at `offset` is as on the medium; it may be dropped from now on. */
+  unpin(offset: number): void {
+    const view = this.#pinned.get(offset);
+    this.#pinned.delete(offset);
+    if (view !== undefined) this.#keep(offset, view);
   }
 
   /** Lets later callers wait for the same load. */
@@ -118,7 +139,6 @@ export class TableCache {
   }
 
   #keep(offset: number, view: DataView): void {
-    this.#counters.l2Loads++;
     if (this.#tables.size >= this.#most) this.#evict();
     this.#tables.set(offset, { view, used: ++this.#clock });
   }

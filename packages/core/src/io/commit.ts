@@ -1,0 +1,161 @@
+/**
+ * Owns the order in which changes reach the medium, which may tear a write at any 512-byte border, and between two flushes keep
+ * any part of what was written. Each stage is flushed before the next begins; an empty one costs nothing.
+ *
+ *   stage    writes                                                                    a crash after it leaves
+ *   mark     dirty bit on, unknown autoclear bits off: before the first change         nothing wrong
+ *   grow     new refcount blocks and tables, whole, counting themselves                nothing wrong
+ *   reserve  pointers to those; refcounts, each the greater of medium and memory;      leaks
+ *            guest data (an external data file is flushed first); new tables that
+ *            nothing points at yet
+ *   roots    entries of L2 tables in place, entries of the L1 table                    new state, leaks
+ *   release  falling refcounts                                                         clean
+ *   trim     dirty bit off, last                                                       clean
+ *
+ * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place.
+ */
+import { INCOMPATIBLE } from '../format/header.js';
+import { clearUnknownAutoclear, setIncompatible, setRefcountTable } from '../format/header-fields.js';
+import type { Transfer } from './device.js';
+import { rangeOf } from './dirty-tables.js';
+import type { Steps } from './steps.js';
+import type { WriteState } from './write-state.js';
+
+/** What is said in the header before the first change. */
+export function* mark(state: WriteState, version: 2 | 3): Steps {
+  if (version === 2) return;
+  const before = state.header.buffer.slice(0) as ArrayBuffer;
+  clearUnknownAutoclear(state.header);
+  if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);
+  if (sameBytes(before, state.header)) return;
+  yield state.device.write([headerSector(state)]);
+  yield state.device.flush();
+}
+
+/** Brings everything to the medium. `closing` says that it is the last time. */
+export function* commit(state: WriteState, closing: boolean): Steps {
+  const counting = !state.lazy || closing;
+  if (counting) yield* grow(state);
+  yield* reserve(state, counting);
+  yield* roots(state);
+  yield* release(state, counting);
+  if (closing) yield* trim(state);
+}
+
+function* grow({ device, refcounts, metadata }: WriteState): Steps {
+  const transfers: Transfer[] = [];
+  for (const { at, view } of refcounts.unlinkedBlocks()) {
+    metadata.refuseOverlap('refcount block', at, view.byteLength);
+    transfers.push({ at, bytes: bytesOf(view) });
+  }
+  if (refcounts.moved) {
+    const { at } = refcounts.place;
+    metadata.refuseOverlap('refcount table', at, refcounts.table.byteLength);
+    transfers.push({ at, bytes: bytesOf(refcounts.table) });
+  }
+  if (transfers.length === 0) return;
+  yield device.write(transfers);
+  yield device.flush();
+}
+
+function* reserve(state: WriteState, counting: boolean): Steps {
+  const { device, data, refcounts, tables, metadata } = state;
+  const transfers = tables.transfers(true);
+  refuseOverlaps(state, 'L2 table', transfers);
+  if (counting) {
+    transfers.push(...linkTransfers(state));
+    for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
+      metadata.refuseOverlap('refcount block', at, view.byteLength);
+      transfers.push(rangeOf(view, at, dirty));
+    }
+  }
+  yield device.write(transfers);
+  if (data !== null && data !== device) yield data.flush();
+  yield device.flush();
+  if (!counting) return;
+  refcounts.linked();
+  for (const { dirty } of refcounts.dirtyBlocks()) dirty.clear();
+}
+
+/** The pointers to what *grow* has brought to the medium: the header's, when the table moved, else the table's. */
+function linkTransfers(state: WriteState): Transfer[] {
+  const { refcounts } = state;
+  if (refcounts.moved) {
+    setRefcountTable(state.header, refcounts.place.at, refcounts.place.clusters);
+    return [headerSector(state)];
+  }
+  if (refcounts.dirtyTable.empty) return [];
+  const transfer = rangeOf(refcounts.table, refcounts.place.at, refcounts.dirtyTable);
+  refuseOverlaps(state, 'refcount table', [transfer]);
+  return [transfer];
+}
+
+function* roots(state: WriteState): Steps {
+  const { device, tables, dirtyL1, l1, l1At } = state;
+  const transfers = tables.transfers(false);
+  refuseOverlaps(state, 'L2 table', transfers);
+  if (!dirtyL1.empty) {
+    const transfer = rangeOf(l1, l1At, dirtyL1);
+    refuseOverlaps(state, 'L1 table', [transfer]);
+    transfers.push(transfer);
+  }
+  yield device.write(transfers);
+  yield device.flush();
+  tables.written();
+  dirtyL1.clear();
+}
+
+function* release(state: WriteState, counting: boolean): Steps {
+  const { device, refcounts, space, metadata } = state;
+  for (let missing = space.missingForRelease(); missing.length > 0; missing = space.missingForRelease()) {
+    yield* state.loadBlocks(missing);
+  }
+  space.release();
+  if (!counting) return;
+  // Not flushed: until the medium has it there are leaks, and what is allocated anew is counted before it is used.
+  const transfers: Transfer[] = [];
+  for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
+    metadata.refuseOverlap('refcount block', at, view.byteLength);
+    transfers.push(rangeOf(view, at, dirty));
+    dirty.clear();
+  }
+  yield device.write(transfers);
+}
+
+function* trim(state: WriteState): Steps {
+  const { device, header } = state;
+  yield device.flush();
+  if (!state.lazy) return;
+  setIncompatible(header, INCOMPATIBLE.dirty, false);
+  yield device.write([headerSector(state)]);
+  yield device.flush();
+}
+
+/** Marks an image corrupt whose tables lead to each other's places: nobody shall write to it before it is repaired. */
+export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
+  if (version === 2) return;
+  setIncompatible(state.header, INCOMPATIBLE.corrupt, true);
+  yield state.device.write([headerSector(state)]);
+  yield state.device.flush();
+}
+
+function headerSector({ header }: WriteState): Transfer {
+  return { at: 0, bytes: bytesOf(header) };
+}
+
+function refuseOverlaps(
+  { metadata }: WriteState,
+  kind: Parameters<WriteState['metadata']['refuseOverlap']>[0],
+  transfers: readonly Transfer[],
+): void {
+  for (const { at, bytes } of transfers) metadata.refuseOverlap(kind, at, bytes.length);
+}
+
+function bytesOf(view: DataView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function sameBytes(before: ArrayBuffer, after: DataView): boolean {
+  const bytes = new Uint8Array(before);
+  return bytes.every((byte, index) => byte === after.getUint8(index));
+}

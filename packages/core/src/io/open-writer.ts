@@ -1,0 +1,139 @@
+/** Owns the opening of an image's writing side: what it needs beyond reading is read, checked, and entered. */
+import { Qcow2Error } from '../errors.js';
+import { hex, viewOf } from '../format/bytes.js';
+import { l2TableOffset } from '../format/entries.js';
+import { COMPATIBLE, INCOMPATIBLE } from '../format/header.js';
+import { HEADER_SECTOR_BYTES } from '../format/header-fields.js';
+import { MAX_L1_BYTES } from '../format/limits.js';
+import { encodeSnapshots } from '../format/snapshots.js';
+import { SpaceAllocator } from '../space/allocator.js';
+import { DirtyRange } from '../space/dirty-range.js';
+import { MetadataMap } from '../space/metadata-map.js';
+import { Refcounts } from '../space/refcounts.js';
+import type { BlockDevice, Transfer } from './device.js';
+import { DirtyTables } from './dirty-tables.js';
+import type { Qcow2Layer } from './layer.js';
+import type { RwLock } from './rw-lock.js';
+import type { Steps } from './steps.js';
+import type { WriteState } from './write-state.js';
+import { type WriteBudgets, Writer } from './writer.js';
+import { WrittenDevice } from './written-device.js';
+
+/** What the writing side of an image is made of. */
+export interface WriterParts {
+  readonly layer: Qcow2Layer;
+  readonly device: BlockDevice;
+  /** The external data file, when the image has one and it was handed over. */
+  readonly data: BlockDevice | null;
+  readonly lock: RwLock;
+  readonly budgets: WriteBudgets;
+}
+
+/**
+ * Makes the writing side of an opened image. Nothing is written yet.
+ *
+ * @throws {@link Qcow2Error} `needs-repair` when the image is marked dirty or corrupt, `corrupt` when its refcount table or the
+ *   tables of its snapshots cannot be, and what the device throws.
+ */
+export async function openWriter(
+  { layer, device, data, lock, budgets }: WriterParts,
+  signal?: AbortSignal,
+): Promise<Writer> {
+  const { header, geometry, source } = layer;
+  refuseMarked(layer);
+  const sector = new Uint8Array(HEADER_SECTOR_BYTES);
+  const { refcountTableOffset: at, refcountTableClusters: clusters } = header;
+  if (at >= source.size) {
+    const message = `The refcount table should be at ${hex(at)}, but the file ends at ${hex(source.size)}.`;
+    throw new Qcow2Error('corrupt', message, { what: 'refcount table', at });
+  }
+  const table = new Uint8Array(clusters * geometry.clusterSize);
+  await source.read(
+    [
+      { at: 0, bytes: sector },
+      { at, bytes: table },
+    ],
+    signal,
+  );
+  const metadata = new MetadataMap(geometry.clusterSize);
+  const refcounts = new Refcounts(
+    geometry.clusterSize,
+    header.refcountOrder,
+    viewOf(table),
+    { at, clusters },
+    metadata,
+  );
+  enterMetadata(layer, refcounts, metadata);
+  const written = new WrittenDevice(device, layer.counters);
+  const state: WriteState = {
+    geometry,
+    device: written,
+    data: geometry.externalData ? data && new WrittenDevice(data, layer.counters) : written,
+    header: viewOf(sector),
+    l1: layer.tables.l1,
+    l1At: header.l1TableOffset,
+    dirtyL1: new DirtyRange(),
+    tables: new DirtyTables(geometry, layer.tables),
+    refcounts,
+    space: new SpaceAllocator(refcounts, metadata),
+    metadata,
+    lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
+    loadBlocks: (indexes) => loadBlocks(layer, refcounts, indexes),
+  };
+  return new Writer(layer, state, lock, budgets);
+}
+
+function refuseMarked({ header }: Qcow2Layer): void {
+  const { dirty, corrupt } = INCOMPATIBLE;
+  for (const [bit, how] of [
+    [corrupt, 'marked corrupt: a writer found that it contradicts itself'],
+    [dirty, 'marked dirty: it was not closed, and its refcounts may be wrong'],
+  ] as const) {
+    if (!header.incompatibleFeatures.includes(bit)) continue;
+    const message = `The image is ${how}. Repair it before it is written to.`;
+    throw new Qcow2Error('needs-repair', message, { what: 'incompatible_features', at: 72, bit });
+  }
+}
+
+/** Enters where the metadata are that nothing else may be written over. */
+function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: MetadataMap): void {
+  const { header, geometry, source, tables } = layer;
+  const { clusterSize } = geometry;
+  metadata.add('header', 0, clusterSize);
+  metadata.add('refcount table', refcounts.place.at, refcounts.table.byteLength);
+  for (let index = 0; index < refcounts.table.byteLength / 8; index++) {
+    const at = refcounts.blockOffset(index);
+    if (at !== 0) metadata.add('refcount block', at, clusterSize);
+  }
+  if (header.l1Size > 0) metadata.add('L1 table', header.l1TableOffset, header.l1Size * 8);
+  for (let index = 0; index < header.l1Size; index++) {
+    const at = l2TableOffset(tables.l1, index);
+    if (at !== 0) metadata.add('L2 table', at, clusterSize);
+  }
+  if (header.snapshotCount === 0) return;
+  metadata.add('snapshot table', header.snapshotsOffset, encodeSnapshots(layer.snapshots).length);
+  let bytes = 0;
+  layer.snapshots.forEach(({ l1TableOffset: at, l1Size }, index) => {
+    bytes += l1Size * 8;
+    // Together they are no longer than the file; else they overlap, and entering them might never end.
+    if (l1Size * 8 > MAX_L1_BYTES || bytes > source.size || at >= source.size) {
+      const message = `The L1 table of snapshot ${index} cannot lie at ${hex(at)} with ${l1Size} entries.`;
+      throw new Qcow2Error('corrupt', message, { what: `L1 table of snapshot ${index}`, at });
+    }
+    if (l1Size > 0) metadata.add("snapshot's L1 table", at, l1Size * 8);
+  });
+}
+
+/** Reads refcount blocks in one batch. */
+function* loadBlocks({ source, geometry }: Qcow2Layer, refcounts: Refcounts, indexes: readonly number[]): Steps {
+  const blocks = indexes.map((index) => {
+    const at = refcounts.blockOffset(index);
+    if (at >= source.size) {
+      const message = `Refcount block ${index} should be at ${hex(at)}, but the file ends at ${hex(source.size)}.`;
+      throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
+    }
+    return { index, at, bytes: new Uint8Array(geometry.clusterSize) };
+  });
+  yield source.read(blocks.map(({ at, bytes }): Transfer => ({ at, bytes })));
+  for (const { index, bytes } of blocks) refcounts.adopt(index, viewOf(bytes));
+}

@@ -1,0 +1,32 @@
+/** Owns what an image that is open for writing keeps in memory and has not brought to its medium yet. */
+import type { Geometry } from '../format/geometry.js';
+import type { SpaceAllocator } from '../space/allocator.js';
+import type { DirtyRange } from '../space/dirty-range.js';
+import type { MetadataMap } from '../space/metadata-map.js';
+import type { Refcounts } from '../space/refcounts.js';
+import type { DirtyTables } from './dirty-tables.js';
+import type { Steps } from './steps.js';
+import type { WrittenDevice } from './written-device.js';
+
+/** The writing side of an open image. */
+export interface WriteState {
+  readonly geometry: Geometry;
+  /** The image file. */
+  readonly device: WrittenDevice;
+  /** Where guest clusters go: the image file, or an external data file. Null when that was not handed over. */
+  readonly data: WrittenDevice | null;
+  /** Sector 0 as it will be written next. */
+  readonly header: DataView;
+  /** The active L1 table, and where it lies. */
+  readonly l1: DataView;
+  readonly l1At: number;
+  readonly dirtyL1: DirtyRange;
+  readonly tables: DirtyTables;
+  readonly refcounts: Refcounts;
+  readonly space: SpaceAllocator;
+  readonly metadata: MetadataMap;
+  /** Refcounts go to the medium only when the image is closed; it is marked dirty until then. */
+  readonly lazy: boolean;
+  /** Loads refcount blocks by their index. */
+  readonly loadBlocks: (indexes: readonly number[]) => Steps;
+}

@@ -1,0 +1,50 @@
+/** Owns the step from an opened image to one that can be written: what is missing for that is refused before anything is read. */
+import type { BlockDevice } from './io/device.js';
+import type { Qcow2Layer } from './io/layer.js';
+import { openWriter } from './io/open-writer.js';
+import { RwLock } from './io/rw-lock.js';
+import type { Writer } from './io/writer.js';
+import type { Openable, OpenOptions } from './options.js';
+import { isBlockDevice } from './sources/openable.js';
+import { writableOf } from './verbs/writable.js';
+
+/** Changed L2 tables and refcount blocks kept in memory unless the caller says otherwise, bytes. */
+const L2_BUDGET = 32 * 1024 * 1024;
+const REFCOUNT_BUDGET = 16 * 1024 * 1024;
+
+/** What an image that is open for writing has beyond one that is read. */
+export interface Writing {
+  readonly writer: Writer;
+  readonly writableOf: typeof writableOf;
+}
+
+/** A lock for an image that will be read and written. */
+export function newLock(): RwLock {
+  return new RwLock();
+}
+
+/**
+ * Makes the writing side of an image. `dataFile` is what was handed over as its external data file.
+ *
+ * @throws TypeError when one of them is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, and what the device
+ *   throws; the signal's reason when it aborts.
+ */
+export async function openWriting(
+  layer: Qcow2Layer,
+  image: Openable,
+  dataFile: Openable | null,
+  { cache, signal }: OpenOptions,
+): Promise<Writing> {
+  const device = deviceOf(image, 'image');
+  const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
+  const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
+  const writer = await openWriter({ layer, device, data, lock: layer.gate!, budgets }, signal);
+  return { writer, writableOf };
+}
+
+function deviceOf(openable: Openable, what: string): BlockDevice {
+  if (isBlockDevice(openable)) return openable;
+  throw new TypeError(
+    `The ${what} must be a BlockDevice to be written: something with read, write, truncate and flush.`,
+  );
+}

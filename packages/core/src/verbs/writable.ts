@@ -1,0 +1,48 @@
+/** Owns the stream that takes guest bytes: chunks of any size go in, whole clusters come out. */
+
+/** How much is gathered before it is written, bytes: a multiple of every cluster size up to it. */
+const GATHER_BYTES = 2 * 1024 * 1024;
+
+/** What the stream writes to. */
+export interface WritableTarget {
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** A stream that writes what it is given to `target`, from the guest offset `start` on. */
+export function writableOf(target: WritableTarget, start: number): WritableStream<Uint8Array> {
+  const gathered = new Uint8Array(GATHER_BYTES);
+  let length = 0;
+  let at = start;
+  const put = async (bytes: Uint8Array): Promise<void> => {
+    await target.write(at, bytes);
+    at += bytes.length;
+  };
+  /** How many bytes bring the stream to the next multiple of the gathered length. */
+  const room = (): number => GATHER_BYTES - ((at + length) % GATHER_BYTES);
+  const empty = async (): Promise<void> => {
+    const bytes = gathered.subarray(0, length);
+    length = 0;
+    if (bytes.length > 0) await put(bytes);
+  };
+  return new WritableStream<Uint8Array>({
+    async write(chunk) {
+      if (!(chunk instanceof Uint8Array)) throw new TypeError('The chunks of a disk must be Uint8Arrays.');
+      for (let from = 0; from < chunk.length; ) {
+        const part = chunk.subarray(from, from + room());
+        from += part.length;
+        if (length === 0 && part.length === GATHER_BYTES) {
+          await put(part);
+          continue;
+        }
+        gathered.set(part, length);
+        length += part.length;
+        if ((at + length) % GATHER_BYTES === 0) await empty();
+      }
+    },
+    async close() {
+      await empty();
+      await target.flush();
+    },
+  });
+}
