@@ -70,7 +70,7 @@ function AdvancedChoices({ form, refusals, existing, set }: CreateAdvancedProps)
       />
       <SelectField
         label="Compression"
-        hint="How clusters are packed when they are written compressed. This page cannot read zstd yet."
+        hint="How clusters are packed when they are written compressed."
         refusal={refusals.compressionType}
         value={form.compressionType}
         choices={COMPRESSIONS}

@@ -243,8 +243,11 @@ function backingReferenceOf(
 }
 
 /** Loaded at open, so that no read has to wait for it. */
-async function codecFor(header: Header): Promise<Codec | null> {
-  if (header.compressionType !== COMPRESSION_TYPE.zlib) return null;
+async function codecFor(header: Header): Promise<Codec> {
+  if (header.compressionType === COMPRESSION_TYPE.zstd) {
+    const { zstdCodec } = await import('./codecs/zstd.js');
+    return zstdCodec();
+  }
   const { deflateCodec } = await import('./codecs/deflate.js');
   return deflateCodec();
 }

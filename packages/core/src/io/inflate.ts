@@ -13,14 +13,10 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 /**
  * Fills each piece from its compressed cluster.
  *
- * @throws {@link Qcow2Error} `corrupt` for a damaged stream, `unsupported` for a compression this library cannot read.
+ * @throws {@link Qcow2Error} `corrupt` for a damaged stream.
  */
 export function readCompressed(layer: Qcow2Layer, pieces: readonly CompressedPiece[], signal?: AbortSignal): Done {
   if (pieces.length === 0) return;
-  if (layer.codec === null) {
-    const message = `The cluster at ${hex(pieces[0]!.host)} is compressed with zstd, which cannot be read yet.`;
-    throw new Qcow2Error('unsupported', message, { what: 'compressed cluster', at: pieces[0]!.host });
-  }
   return readBatches(
     layer,
     pieces.filter((piece) => !copyKept(layer, piece)),
@@ -108,7 +104,7 @@ function inflate(
     partial.push({ piece, cluster });
     return { input, output: cluster, at: piece.host };
   });
-  return after(layer.codec!.inflate(jobs, signal), () => {
+  return after(layer.codec.inflate(jobs, signal), () => {
     layer.counters.inflatedClusters += jobs.length;
     for (const { piece, cluster } of partial) {
       piece.into.set(cluster.subarray(piece.skip, piece.skip + piece.into.length));

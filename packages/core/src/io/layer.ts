@@ -44,8 +44,7 @@ export interface Qcow2Layer {
   readonly inflated: ClusterCache;
   readonly scratch: Scratch;
   readonly counters: Counters;
-  /** Null when the image's compression is not supported. */
-  readonly codec: Codec | null;
+  readonly codec: Codec;
   /** Why the guest's bytes cannot be read though the map can: they are encrypted. */
   readonly unreadable: Qcow2Error | null;
   /** What the image names as its backing file, when it has one. */
