@@ -1,8 +1,11 @@
 /** The engine over every source that browsers have. */
+import { httpSource } from '../src/index.js';
 import { engineSuite } from './suites/engine-suite.js';
 import { RecordingSource } from './suites/recording-source.js';
+import { host } from './support/http/hosted.js';
 
 engineSuite('bytes', (bytes) => bytes);
 engineSuite('a Blob', (bytes) => new Blob([bytes]));
 engineSuite('a File', (bytes) => new File([bytes], 'disk.qcow2'));
 engineSuite('an asynchronous source', (bytes) => new RecordingSource(bytes, { asynchronous: true }));
+engineSuite('HTTP', async (bytes) => httpSource((await host(bytes)).url));

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { fileSource } from '../node/index.js';
+import { httpSource } from '../src/index.js';
 import { engineSuite } from './suites/engine-suite.js';
 import { RecordingSource } from './suites/recording-source.js';
+import { host } from './support/http/hosted.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-engine-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,3 +23,4 @@ engineSuite('a file', (bytes) => {
 });
 engineSuite('a synchronous source', (bytes) => new RecordingSource(bytes));
 engineSuite('an asynchronous source', (bytes) => new RecordingSource(bytes, { asynchronous: true }));
+engineSuite('HTTP', async (bytes) => httpSource((await host(bytes)).url));

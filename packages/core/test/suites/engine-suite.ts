@@ -57,9 +57,12 @@ function mixedBytes(): Uint8Array {
 }
 
 /** Runs the suite over what `wrap` makes of an image's bytes. */
-export function engineSuite(name: string, wrap: (bytes: Uint8Array<ArrayBuffer>) => Openable): void {
-  const open = (plan: ImagePlan, options?: OpenOptions) =>
-    Qcow2Image.open(wrap(buildImage({ clusterBits: 12, ...plan }).bytes), options);
+export function engineSuite(
+  name: string,
+  wrap: (bytes: Uint8Array<ArrayBuffer>) => Openable | Promise<Openable>,
+): void {
+  const open = async (plan: ImagePlan, options?: OpenOptions) =>
+    Qcow2Image.open(await wrap(buildImage({ clusterBits: 12, ...plan }).bytes), options);
 
   describe(`engine over ${name}`, () => {
     it('reads every kind of cluster, whole and in odd pieces', async () => {
@@ -246,7 +249,7 @@ export function engineSuite(name: string, wrap: (bytes: Uint8Array<ArrayBuffer>)
       const raw = pattern(3, 9001) as Uint8Array<ArrayBuffer>;
       const image = await open(
         { size: 3 * CLUSTER, backingName: 'disk.raw' },
-        { resolve: async () => ({ source: wrap(raw), format: 'raw' }) },
+        { resolve: async () => ({ source: await wrap(raw), format: 'raw' }) },
       );
       const expected = new Uint8Array(3 * CLUSTER);
       expected.set(raw);
