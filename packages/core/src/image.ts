@@ -7,6 +7,8 @@ import type { Writer } from './io/writer.js';
 import { closeAll, type OpenedImage, openImage } from './open.js';
 import type {
   BitmapInfo,
+  CheckOptions,
+  CheckReport,
   CreateOptions,
   Disk,
   Extent,
@@ -169,6 +171,18 @@ export class Qcow2Image implements Disk {
     this.#inside(offset, 0);
     const { seekHole } = await import('./verbs/seek.js');
     return seekHole(this.#opened.layer, offset, () => this.#alive());
+  }
+
+  /**
+   * Counts every reference to every cluster of the image's own file, and compares them with its refcounts, as
+   * `qemu-img check` does. Reads the file anew and changes nothing. Damage is a finding, never an error.
+   *
+   * @throws {@link Qcow2Error} `closed`, and what the source throws; the signal's reason when it aborts.
+   */
+  async check(options?: CheckOptions): Promise<CheckReport> {
+    this.#alive();
+    const { checkSource } = await import('./verbs/check.js');
+    return (await checkSource(this.#opened.layer.source, options)).report;
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * Owns the bits of L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks never leave this file; an
+ * Owns the bits of L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks never leave `format/`; an
  * entry becomes a closed union at once. Entries are read as two 32-bit words, high and low, because a 64-bit read makes a
  * BigInt and takes ten times as long.
  *
@@ -11,11 +11,16 @@
 import type { Geometry, HostOffset } from './geometry.js';
 
 const WORD = 0x1_0000_0000;
-const COPIED = 0x8000_0000;
-const COMPRESSED = 0x4000_0000;
-const OFFSET_HIGH = 0x00ff_ffff;
-const OFFSET_LOW = 0xffff_fe00;
-const ZERO = 1;
+/** In the high word: the refcount is exactly one. This and the next four are for this folder alone. */
+export const COPIED = 0x8000_0000;
+/** In the high word: a compressed cluster descriptor. */
+export const COMPRESSED = 0x4000_0000;
+/** The offset, its part in the high word. */
+export const OFFSET_HIGH = 0x00ff_ffff;
+/** The offset, its part in the low word. */
+export const OFFSET_LOW = 0xffff_fe00;
+/** In the low word: reads as zeros. */
+export const ZERO = 1;
 const SECTOR = 512;
 
 /** One L1 entry: where an L2 table is, null when there is none, and whether its refcount is exactly one. */

@@ -39,6 +39,12 @@ export interface Tables {
   readonly bitmaps: readonly Bitmap[];
 }
 
+/** The snapshot table: its entries, and its length in bytes. */
+export interface SnapshotTable {
+  readonly snapshots: readonly Snapshot[];
+  readonly length: number;
+}
+
 /** The format of a file of which nobody says it: qcow2 by its magic, else raw. */
 export async function probeFormat(source: ByteSource, signal: AbortSignal | undefined): Promise<'qcow2' | 'raw'> {
   const head = await readBytes(source, 0, Math.min(8, source.size), signal);
@@ -106,13 +112,17 @@ export async function readTables(
   if (transfers.length > 0) await source.read(transfers, signal);
   return {
     l1: viewOf(l1),
-    snapshots: await readSnapshots(source, header, table, signal),
+    snapshots: (await snapshotsOf(source, header, table, signal)).snapshots,
     bitmaps: directory === null ? [] : decodeBitmaps(entries, directory.count),
   };
 }
 
-/** Where the bitmap directory is; null when there is none, or when the image does not vouch for it. */
-function bitmapDirectory(
+/**
+ * Where the bitmap directory is; null when there is none, or when the image does not vouch for it.
+ *
+ * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
+ */
+export function bitmapDirectory(
   header: Header,
   extensions: readonly HeaderExtension[],
   geometry: Geometry,
@@ -125,23 +135,36 @@ function bitmapDirectory(
   return bitmaps;
 }
 
+/**
+ * Reads the snapshot table, and answers its length in bytes too.
+ *
+ * @throws {@link Qcow2Error} `corrupt`, and what the source throws.
+ */
+export function readSnapshotTable(
+  source: ByteSource,
+  header: Header,
+  signal: AbortSignal | undefined,
+): Promise<SnapshotTable> {
+  return snapshotsOf(source, header, new Uint8Array(0), signal);
+}
+
 /** The snapshots, from what was read of their table or, when that was too little, from more of it. */
-async function readSnapshots(
+async function snapshotsOf(
   source: ByteSource,
   { snapshotCount, snapshotsOffset }: Header,
   bytes: Uint8Array,
   signal: AbortSignal | undefined,
-): Promise<Snapshot[]> {
+): Promise<SnapshotTable> {
   const most = Math.min(MAX_SNAPSHOT_TABLE_BYTES, Math.max(0, source.size - snapshotsOffset));
   let table = bytes.subarray(0, Math.min(bytes.length, most));
   for (;;) {
     const decoded = decodeSnapshots(table, snapshotCount);
-    if (decoded !== null) return decoded.snapshots;
+    if (decoded !== null) return decoded;
     if (table.length >= most) {
       const message = `The snapshot table at ${hex(snapshotsOffset)} runs past the end of the file or past 64 MiB.`;
       throw new Qcow2Error('corrupt', message, { what: 'snapshot table', at: snapshotsOffset });
     }
-    table = await readBytes(source, snapshotsOffset, Math.min(most, table.length * 4), signal);
+    table = await readBytes(source, snapshotsOffset, Math.min(most, Math.max(4096, table.length * 4)), signal);
   }
 }
 
