@@ -5,11 +5,15 @@ export { Qcow2Image } from './image.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './io/device.js';
 export type {
   BitmapInfo,
+  CheckOptions,
+  CheckReport,
   CreateOptions,
   Disk,
   ExtensionInfo,
   Extent,
+  Fault,
   FeatureInfo,
+  Finding,
   HeaderInfo,
   ImageInfo,
   ImageReference,

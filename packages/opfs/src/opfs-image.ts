@@ -2,6 +2,8 @@
 import { transfer } from 'comlink';
 import {
   type BitmapInfo,
+  type CheckOptions,
+  type CheckReport,
   type Disk,
   type Extent,
   type ImageInfo,
@@ -126,6 +128,17 @@ export class OpfsImage implements Disk {
   /** The first offset from `offset` on that certainly reads as zeros, in bytes; null when there is none. */
   seekHole(offset: number): Promise<number | null> {
     return this.#call((worker, call) => worker.seek(call, this.#id, offset, 'hole'));
+  }
+
+  /**
+   * Counts every reference to every cluster of the image, and compares them with its refcounts. Damage is a finding, never an
+   * error.
+   *
+   * @throws {@link Qcow2Error} `io`; the signal's reason when it aborts
+   */
+  check(options: CheckOptions = {}): Promise<CheckReport> {
+    const { signal, onProgress } = options;
+    return this.#call((worker, call) => worker.check(call, this.#id, onProgress !== undefined), { signal, onProgress });
   }
 
   /**

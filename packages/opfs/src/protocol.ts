@@ -1,6 +1,7 @@
 /** Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable. */
 import type {
   BitmapInfo,
+  CheckReport,
   CreateOptions,
   ImageInfo,
   ImageReference,
@@ -86,6 +87,7 @@ export interface WorkerSide {
   release(cursor: number): Answer<void>;
   seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | null>;
   stats(call: number, image: number): Answer<ImageStats>;
+  check(call: number, image: number, reports: boolean): Answer<CheckReport>;
   /** Writes the guest's bytes into a file of the caller's. */
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
   /** Writes the guest's bytes into a temporary file, and answers that file. */

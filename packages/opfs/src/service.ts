@@ -1,6 +1,7 @@
 /** Owns what the worker does: the open images, and each request of the page carried out on them. */
 import { transfer } from 'comlink';
 import {
+  type CheckReport,
   type Disk,
   type ImageStats,
   isQcow2Error,
@@ -110,6 +111,10 @@ export class Service implements WorkerSide {
 
   stats(call: number, image: number): Answer<ImageStats> {
     return this.#calls.run(call, async () => this.#images.get(image).stats);
+  }
+
+  check(call: number, image: number, reports: boolean): Answer<CheckReport> {
+    return this.#reporting(call, reports, async (options) => this.#images.get(image).check(options));
   }
 
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {

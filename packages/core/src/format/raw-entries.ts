@@ -17,6 +17,16 @@ const BITMAP_RESERVED_LOW = 0x0000_01fe;
 /** A bitmap table entry without an offset: all bits of the cluster are set. */
 const ALL_ONES = 1;
 
+/**
+ * An L2 entry in parts, for loops over millions of them: `flags` of the high word are those that neither an unallocated nor a
+ * plain data cluster has; `copied` and `offset` are the rest of it.
+ */
+export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; readonly offset: number } = {
+  flags: L2_RESERVED_HIGH | COMPRESSED,
+  copied: COPIED,
+  offset: OFFSET_HIGH,
+};
+
 /** Where the entry points. */
 export function rawOffset(high: number, low: number): number {
   return (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);

@@ -3,11 +3,14 @@ import { hex, viewOf } from '../format/bytes.js';
 import { refcountBlockOffset } from '../format/raw-entries.js';
 import { getRefcount, refcountsPerBlock } from '../format/refcounts.js';
 import type { Transfer } from '../io/device.js';
-import { ClusterCounts } from '../space/cluster-counts.js';
+import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../space/cluster-counts.js';
 import type { Host } from './check-host.js';
 
 /** How many bytes of refcount blocks are loaded at once. */
 const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** QEMU reads nothing from here on, and zeros from where the file ends up to here. */
+const MOST_OFFSET = 2 ** 63;
 
 /** The refcounts of every cluster of the file. */
 export class RefcountsOnDisk {
@@ -15,7 +18,7 @@ export class RefcountsOnDisk {
   readonly #host: Host;
   readonly #table: DataView;
   readonly #perBlock: number;
-  /** Blocks that the table places in the middle of a cluster: what they say cannot be known. */
+  /** Blocks that the table places in the middle of a cluster or nowhere: what they say cannot be known. */
   readonly #unreadable = new Set<number>();
 
   private constructor(host: Host, table: DataView) {
@@ -40,9 +43,9 @@ export class RefcountsOnDisk {
     return this.counts.get(cluster);
   }
 
-  /** Whether any cluster from `first` on, up to the next page of counts, may have a refcount other than 0. */
-  any(first: number): boolean {
-    return this.#unreadable.size > 0 || this.counts.any(first);
+  /** Whether the refcount of every cluster can be known: then `counts` has them. */
+  get readable(): boolean {
+    return this.#unreadable.size === 0;
   }
 
   /** The refcount of a cluster past the end of the file, of which the blocks may say something all the same. */
@@ -50,7 +53,7 @@ export class RefcountsOnDisk {
     const index = Math.floor(cluster / this.#perBlock);
     const offset = this.#blockOffset(index);
     if (offset === 0) return 0;
-    if (offset % this.#host.geometry.clusterSize !== 0) return null;
+    if (offset % this.#host.geometry.clusterSize !== 0 || offset >= MOST_OFFSET) return null;
     const block = new Uint8Array(this.#host.geometry.clusterSize);
     block.set(await this.#host.read(offset, block.length));
     return Number(getRefcount(viewOf(block), this.#host.header.refcountOrder, cluster % this.#perBlock));
@@ -96,7 +99,7 @@ export class RefcountsOnDisk {
     const batch: { index: number; offset: number }[] = [];
     for (let index = 0; index < blocks; index++) {
       const offset = this.#blockOffset(index);
-      if (offset % clusterSize !== 0) this.#unreadable.add(index);
+      if (offset % clusterSize !== 0 || offset >= MOST_OFFSET) this.#unreadable.add(index);
       else if (offset !== 0 && offset < this.#host.fileSize) batch.push({ index, offset });
       if (batch.length * clusterSize >= BATCH_BYTES) {
         await this.#readBatch(batch.splice(0));
@@ -126,9 +129,22 @@ export class RefcountsOnDisk {
     const order = this.#host.header.refcountOrder;
     const first = index * this.#perBlock;
     const used = Math.min(this.#perBlock, counts.clusters - first);
-    for (let entry = 0; entry < used; entry++) {
-      const count = getRefcount(block, order, entry);
-      if (count !== 0) counts.set(first + entry, Number(count));
+    for (let entry = 0; entry < used; ) {
+      // The usual width, a page at a time.
+      const end = Math.min(used, nextPage(first + entry) - first);
+      if (order === 4) takeWords(block, entry, end, counts, first);
+      else for (let at = entry; at < end; at++) counts.set(first + at, Number(getRefcount(block, order, at)));
+      entry = end;
     }
+  }
+}
+
+function takeWords(block: DataView, from: number, to: number, counts: ClusterCounts, first: number): void {
+  const page = counts.page(first + from);
+  const shift = (first + from) & PAGE_MASK;
+  for (let entry = from; entry < to; entry++) {
+    const count = block.getUint16(entry * 2);
+    if (count < LARGE_COUNT) page[shift + entry - from] = count;
+    else counts.set(first + entry, count);
   }
 }

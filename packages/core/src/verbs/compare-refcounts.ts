@@ -18,39 +18,75 @@ export async function compareRefcounts(
   turn: () => Promise<void>,
 ): Promise<number> {
   const { references, clusters, geometry } = host;
+  const comparison = new Comparison(host, refcounts);
   const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
-  let highest = 0;
-  let run: Run | null = null;
   for (let first = 0; first < end; first = nextPage(first)) {
     const last = Math.min(nextPage(first), end);
-    if (!references.any(first) && !refcounts.any(first)) continue;
-    for (let cluster = first; cluster < last; cluster++) {
-      const counted = references.get(cluster);
-      const refcount = refcounts.get(cluster);
-      if (refcount === null) {
-        unreadable(host, cluster);
-        continue;
-      }
-      if (counted > 0 || refcount > 0) highest = cluster;
-      if (counted === refcount) {
-        if (counted > 1) shared(host, cluster);
-        continue;
-      }
-      if (run === null || !continues(run, cluster, refcount, counted)) {
-        if (run !== null) tell(host, run);
-        run = { first: cluster, refcount, references: counted, clusters: 0 };
-      }
-      run.clusters++;
-    }
+    if (!refcounts.readable) comparison.each(first, last);
+    else if (references.any(first) || refcounts.counts.any(first)) comparison.page(first, last);
     await turn();
     host.signal?.throwIfAborted();
   }
-  if (run !== null) tell(host, run);
-  return (highest + 1) * geometry.clusterSize;
+  comparison.finish();
+  return (comparison.highest + 1) * geometry.clusterSize;
 }
 
-function continues(run: Run, cluster: number, refcount: number, references: number): boolean {
-  return run.first + run.clusters === cluster && run.refcount === refcount && run.references === references;
+/** A comparison under way. */
+class Comparison {
+  /** The highest cluster in use. */
+  highest = 0;
+  #run: Run | null = null;
+
+  constructor(
+    private readonly host: Host,
+    private readonly refcounts: RefcountsOnDisk,
+  ) {}
+
+  /** The clusters of one page, nearly all of which have one reference and a refcount of 1, or neither. */
+  page(first: number, last: number): void {
+    const references = this.host.references.page(first);
+    const refcounts = this.refcounts.counts.page(first);
+    let highest = -1;
+    for (let at = 0; at < last - first; at++) {
+      const count = references[at]!;
+      if (count === refcounts[at] && count < 2) {
+        if (count === 1) highest = at;
+      } else this.each(first + at, first + at + 1);
+    }
+    if (highest >= 0) this.highest = Math.max(this.highest, first + highest);
+  }
+
+  /** Clusters one by one, whatever their counts are. */
+  each(first: number, last: number): void {
+    const { references } = this.host;
+    for (let cluster = first; cluster < last; cluster++) {
+      const counted = references.get(cluster);
+      const refcount = this.refcounts.get(cluster);
+      if (refcount === null) unreadable(this.host, cluster);
+      else {
+        if (counted > 0 || refcount > 0) this.highest = cluster;
+        if (counted !== refcount) this.#differ(cluster, refcount, counted);
+        else if (counted > 1) shared(this.host, cluster);
+      }
+    }
+  }
+
+  /** Tells of the last run. */
+  finish(): void {
+    if (this.#run !== null) tell(this.host, this.#run);
+    this.#run = null;
+  }
+
+  #differ(cluster: number, refcount: number, references: number): void {
+    const run = this.#run;
+    const continues = run !== null && run.first + run.clusters === cluster;
+    if (continues && run.refcount === refcount && run.references === references) {
+      run.clusters++;
+      return;
+    }
+    this.finish();
+    this.#run = { first: cluster, refcount, references, clusters: 1 };
+  }
 }
 
 function tell({ findings, geometry }: Host, { first, refcount, references, clusters }: Run): void {

@@ -1,4 +1,4 @@
-/** Owns what "handling a hostile file" is: open it, map it, read it, close it, and say what came of each. */
+/** Owns what "handling a hostile file" is: open it, map it, check it, read it, close it, and say what came of each. */
 import { expect } from 'vitest';
 import { isQcow2Error, type Qcow2ErrorCode } from '../../src/errors.js';
 import { Qcow2Image } from '../../src/index.js';
@@ -51,7 +51,9 @@ async function openMapRead(source: GuardedSource): Promise<Outcome> {
   }
   try {
     structuredClone(image.info);
-    return { open: 'opened', map: await walk(image, messages), read: await readStart(image, messages), messages };
+    const map = await walk(image, messages);
+    await check(image, messages);
+    return { open: 'opened', map, read: await readStart(image, messages), messages };
   } finally {
     await image.close();
   }
@@ -71,6 +73,21 @@ async function walk(image: Qcow2Image, messages: string[]): Promise<Outcome['map
     return 'mapped';
   } catch (error) {
     return codeOf(error, messages);
+  }
+}
+
+/** Whatever is damaged, the check gives a report, in which every finding says where and what. */
+async function check(image: Qcow2Image, messages: string[]): Promise<void> {
+  try {
+    const report = await image.check();
+    const counted = report.findings.reduce((sum, { count }) => sum + count, 0);
+    expect(counted).toBeLessThanOrEqual(report.corruptions + report.leaks + report.checkErrors + report.beyond);
+    for (const { message, at } of report.findings.slice(0, 100)) {
+      expect(message).toMatch(/\S.{10}/s);
+      expect(at).toBeGreaterThanOrEqual(0);
+    }
+  } catch (error) {
+    codeOf(error, messages);
   }
 }
 

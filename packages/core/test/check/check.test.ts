@@ -1,0 +1,69 @@
+/** The check as a verb: what it needs, what it reports on the way, and how it ends early. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
+import { repeatingImage } from '../hostile/repeating-image.js';
+import { buildImage } from '../support/image-builder.js';
+
+async function preallocated(size: number): Promise<Qcow2Image> {
+  return Qcow2Image.create(bufferDevice(), { size, clusterSize: 4096, preallocation: 'metadata' });
+}
+
+test('needs neither the backing file nor the data file', async () => {
+  const backed = await Qcow2Image.open(buildImage({ backingName: 'nowhere' }).bytes);
+  expect(await backed.check()).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0 });
+  const resolve = async () => bufferDevice();
+  const device = bufferDevice();
+  await Qcow2Image.create(device, { size: 2 ** 20, dataFile: 'nowhere', preallocation: 'metadata', resolve });
+  const external = await Qcow2Image.open(device);
+  expect(await external.check()).toMatchObject({ corruptions: 0, leaks: 0, beyond: 0, allocatedClusters: 16 });
+});
+
+test('says of a cluster in the data file that it is not where the guest has it', async () => {
+  const device = bufferDevice();
+  const resolve = async () => bufferDevice();
+  await Qcow2Image.create(device, { size: 2 ** 20, dataFile: 'nowhere', preallocation: 'metadata', resolve });
+  const bytes = device.bytes();
+  const view = new DataView(bytes.buffer);
+  const table = Number(view.getBigUint64(Number(view.getBigUint64(40))) & 0x00ff_ffff_ffff_fe00n);
+  view.setBigUint64(table + 8, view.getBigUint64(table + 16));
+  const report = await (await Qcow2Image.open(bytes)).check();
+  expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, beyond: 1 });
+  expect(report.findings).toMatchObject([{ fault: 'data-file-offset', at: table + 8 }]);
+});
+
+test('can be cloned to another thread', async () => {
+  const report = await (await preallocated(2 ** 20)).check();
+  expect(structuredClone(report)).toEqual(report);
+});
+
+test('reports progress up to the end of the disk', async () => {
+  const image = await preallocated(2 ** 30);
+  const seen: Progress[] = [];
+  await image.check({ onProgress: (progress) => seen.push(progress) });
+  expect(seen.at(-1)).toEqual({ phase: 'check', done: 2 ** 30, total: 2 ** 30 });
+});
+
+test('loads tables in batches, not one by one', async () => {
+  const image = await preallocated(2 ** 30); // 512 tables of 4 KiB
+  const before = image.stats.deviceReads;
+  await image.check();
+  expect(image.stats.deviceReads - before).toBeLessThanOrEqual(8);
+});
+
+test('throws the reason of an abort, and closed after close', async () => {
+  const image = await preallocated(2 ** 20);
+  const reason = new Error('enough');
+  await expect(image.check({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  await image.close();
+  await expect(image.check()).rejects.toMatchObject({ name: 'Qcow2Error', code: 'closed' });
+});
+
+test('a timer can abort the check of an image that names one table again and again', async () => {
+  const image = await Qcow2Image.open(repeatingImage());
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const timer = sleep(50).then(() => abort.abort(reason));
+  await expect(image.check({ signal: abort.signal })).rejects.toBe(reason);
+  await timer;
+});

@@ -1,0 +1,51 @@
+/** Owns the comparison with `qemu-img check`: what it says of a file, and our report in its words. */
+import { spawnSync } from 'node:child_process';
+import type { CheckReport } from '../../src/index.js';
+
+/** The figures of `qemu-img check --output=json` that are compared; null when it gives up without a report. */
+export interface QemuFigures {
+  readonly corruptions: number;
+  readonly leaks: number;
+  readonly checkErrors: number;
+  readonly imageEndOffset: number;
+  readonly totalClusters: number;
+  readonly allocatedClusters: number;
+  readonly fragmentedClusters: number;
+  readonly compressedClusters: number;
+}
+
+/** What `qemu-img check` says of a file in `folder`. */
+export function qemuChecks(
+  folder: string,
+  file: string,
+  args: readonly string[] = ['-f', 'qcow2', file],
+): QemuFigures | null {
+  const { stdout, error } = spawnSync('qemu-img', ['check', '--output=json', ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'], // it says every fault of a badly damaged image
+  });
+  if (error !== undefined) throw error;
+  if (!stdout.startsWith('{')) return null;
+  const json = JSON.parse(stdout);
+  return {
+    corruptions: json.corruptions ?? 0,
+    leaks: json.leaks ?? 0,
+    checkErrors: json['check-errors'],
+    imageEndOffset: json['image-end-offset'] ?? 0,
+    totalClusters: json['total-clusters'] ?? 0,
+    allocatedClusters: json['allocated-clusters'] ?? 0,
+    fragmentedClusters: json['fragmented-clusters'] ?? 0,
+    compressedClusters: json['compressed-clusters'] ?? 0,
+  };
+}
+
+/** Our report, the figures of QEMU's alone. */
+export function asQemuChecks({ beyond: _, findings: __, ...figures }: CheckReport): QemuFigures {
+  return figures;
+}
+
+/** The sum of what the findings of one kind count: always the figure itself, unless there were too many to keep. */
+export function countOf({ findings }: CheckReport, kind: CheckReport['findings'][number]['kind']): number {
+  return findings.filter((finding) => finding.kind === kind).reduce((sum, { count }) => sum + count, 0);
+}
