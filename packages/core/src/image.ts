@@ -175,7 +175,8 @@ export class Qcow2Image implements Disk {
 
   /**
    * Counts every reference to every cluster of the image's own file, and compares them with its refcounts, as
-   * `qemu-img check` does. Reads the file anew and changes nothing. Damage is a finding, never an error.
+   * `qemu-img check` does. Reads the file anew and changes nothing: what was written since the last `flush` is not looked at.
+   * Damage is a finding, never an error.
    *
    * @throws {@link Qcow2Error} `closed`, and what the source throws; the signal's reason when it aborts.
    */

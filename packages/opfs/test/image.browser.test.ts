@@ -258,6 +258,27 @@ test('seekData and seekHole find the borders', async () => {
   await image.close();
 });
 
+describe('check', () => {
+  test('counts in the worker, and reports on the way', async () => {
+    const image = await store.openFile(mixed.file);
+    const seen: number[] = [];
+    const report = await image.check({ onProgress: ({ done }) => seen.push(done) });
+    expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0 });
+    expect(report.allocatedClusters).toBeGreaterThan(0);
+    expect(seen.at(-1)).toBeGreaterThanOrEqual(image.size);
+    await image.close();
+  });
+
+  test('ends with the reason of an abort', async () => {
+    const image = await store.openFile(repeatedImage(65_536).file);
+    const controller = new AbortController();
+    const checking = image.check({ signal: controller.signal });
+    controller.abort('enough');
+    expect(await errorOf(checking)).toBe('enough');
+    await image.close();
+  });
+});
+
 describe('readable', () => {
   test('streams the guest bytes, whole and in a range', async () => {
     const image = await store.openFile(mixed.file);

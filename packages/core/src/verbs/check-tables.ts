@@ -74,6 +74,7 @@ export class TableWalk {
     let batch: { index: number; offset: number }[] = [];
     for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
       const offset = this.#l1Entry(table, l1, index);
+      if (this.#late.length > 0) await this.#checkLate();
       if (offset !== null) batch.push({ index, offset });
       if (batch.length < most) continue;
       await this.#readTables(table, batch);
@@ -101,7 +102,8 @@ export class TableWalk {
       host.findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
     }
     if (table.active && offset !== 0) this.#checkCopied(offset, rawCopied(high), place);
-    return offset;
+    // Past the end of the file there are zeros, and so no entries.
+    return offset < host.fileSize ? offset : null;
   }
 
   async #readTables(l1: L1Place, batch: readonly { index: number; offset: number }[]): Promise<void> {
