@@ -3,8 +3,9 @@ import { Qcow2Error } from '../errors.js';
 import { alignUp, hex } from '../format/bytes.js';
 import { l1IndexOf } from '../format/geometry.js';
 import { emptyPlan, type Piece, planRead, type ReadPlan } from '../map/plan-read.js';
+import { nextRun } from '../map/runs.js';
 import type { ImageReference } from '../options.js';
-import type { Done } from './device.js';
+import type { Done, Transfer } from './device.js';
 import { after, all } from './done.js';
 import { readCompressed } from './inflate.js';
 import { isBase, type Layer, type Qcow2Layer } from './layer.js';
@@ -30,6 +31,8 @@ export function readLayer(layer: Layer, pieces: readonly Piece[], signal?: Abort
       signal,
     );
   }
+  const plain = pieces.length === 1 ? plainTransfer(layer, pieces[0]!) : null;
+  if (plain !== null) return readTransfers(layer, [plain], signal);
   const inside = clip(layer, pieces);
   const held: (DataView | null | undefined)[][] = [];
   let missing: number[] | null = null;
@@ -57,6 +60,20 @@ export function readLayer(layer: Layer, pieces: readonly Piece[], signal?: Abort
     });
     return execute(layer, plan(layer, inside, held as (DataView | null)[][]), signal);
   });
+}
+
+/**
+ * The transfer that a piece comes to when it is one run of data, mapped by one table in memory: most small reads are, and what is
+ * done for the others would cost them as much as the call itself.
+ */
+function plainTransfer({ geometry, tables, size }: Qcow2Layer, { offset, into }: Piece): Transfer | null {
+  const end = offset + into.length;
+  if (end > size || into.length === 0 || (offset % geometry.bytesPerL2) + into.length > geometry.bytesPerL2)
+    return null;
+  const table = tables.peek(l1IndexOf(geometry, offset));
+  if (table === undefined || table === null) return null;
+  const { kind, length, host } = nextRun(geometry, table, offset, end);
+  return kind === 'data' && length === into.length ? { at: host!, bytes: into } : null;
 }
 
 /** The pieces that lie on the layer's disk; what lies past it is filled with zeros. */
