@@ -1,12 +1,13 @@
 /** Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their call. */
 import { transfer } from 'comlink';
-import type { ImageReference, OperationOptions, Progress, Resolved } from 'qcow2';
+import type { ImageReference, OperationOptions, Progress } from 'qcow2';
 import type { Answer, PageSide, WireFile, WireResolved } from './protocol.js';
+import { isRemoteFile, type StoreResolved, wireRemoteFile } from './remote-file.js';
 import type { WireError } from './wire-error.js';
 
 /** The callbacks of one call. */
 export interface CallCallbacks {
-  readonly resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
+  readonly resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
   readonly onProgress?: OperationOptions['onProgress'];
   /** The next chunk of a stream, or null at its end. Its buffer is transferred. */
   readonly pull?: (() => Promise<Uint8Array<ArrayBuffer> | null>) | undefined;
@@ -86,18 +87,20 @@ export class Callbacks implements PageSide {
 }
 
 /** The answer itself when structured cloning can carry it. */
-function crossable(answer: Resolved, reference: ImageReference): WireResolved {
-  if (answer === null || isFile(answer)) return answer;
-  if (typeof answer === 'object' && 'format' in answer && isFile(answer.source)) {
-    return { source: answer.source, format: answer.format };
-  }
+function crossable(answer: StoreResolved, reference: ImageReference): WireResolved {
+  if (answer === null) return answer;
+  const file = crossableFile(answer);
+  if (file !== null) return file;
+  const source = typeof answer === 'object' && 'format' in answer ? crossableFile(answer.source) : null;
+  if (source !== null) return { source, format: (answer as { format: 'raw' | 'qcow2' }).format };
   throw new TypeError(
     `resolve() answered ${JSON.stringify(reference.name)} with something that cannot cross to the worker: answer with a ` +
-      'Blob, a File, an ArrayBuffer, a Uint8Array, { source, format } around one of them, or null to refuse. A byte source ' +
-      'of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
+      'Blob, a File, an ArrayBuffer, a Uint8Array, { url } of a web server, { source, format } around one of them, or null to ' +
+      'refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
   );
 }
 
-function isFile(value: unknown): value is WireFile {
-  return value instanceof Blob || value instanceof ArrayBuffer || value instanceof Uint8Array;
+function crossableFile(value: unknown): WireFile | null {
+  if (value instanceof Blob || value instanceof ArrayBuffer || value instanceof Uint8Array) return value;
+  return isRemoteFile(value) ? wireRemoteFile(value) : null;
 }

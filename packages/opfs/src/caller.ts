@@ -1,7 +1,8 @@
 /** Owns what the worker asks of the page: the files that an image names, chunks of a stream, an ear for progress. */
-import type { OpenOptions, Resolved } from 'qcow2';
+import type { Openable, OpenOptions, Resolved } from 'qcow2';
+import { sourceOf } from './foreign-image.js';
 import { ProgressReports } from './progress-reports.js';
-import type { Answer, PageSide, WireResolved } from './protocol.js';
+import type { Answer, PageSide, WireFile, WireResolved } from './protocol.js';
 import { unlessAborted } from './unless-aborted.js';
 import { fromWireError, KeptError } from './wire-error.js';
 
@@ -20,9 +21,22 @@ export class Caller {
 
   /** Asks for the other files that an image names. */
   resolver(call: number, signal: AbortSignal): NonNullable<OpenOptions['resolve']> {
-    // A resolver may be waiting for a person, who may have given up.
-    return (reference): Promise<Resolved> =>
-      unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
+    // The engine tells a chain that leads in a circle by the sources being the same.
+    const fetched = new Map<string, Promise<Openable>>();
+    const opened = (file: WireFile): Promise<Openable> => {
+      if (!('url' in file)) return sourceOf(file, signal);
+      const key = JSON.stringify(file);
+      const source = fetched.get(key) ?? sourceOf(file, signal);
+      fetched.set(key, source);
+      return source;
+    };
+    return async (reference): Promise<Resolved> => {
+      // A resolver may be waiting for a person, who may have given up.
+      const answer = await unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
+      if (answer === null) return null;
+      if ('format' in answer) return { source: await opened(answer.source), format: answer.format };
+      return opened(answer);
+    };
   }
 
   /** The next chunk of the stream that a call imports; null at its end. */

@@ -11,6 +11,7 @@ import type {
   Range,
   SnapshotInfo,
 } from 'qcow2';
+import type { WireRemoteFile } from './remote-file.js';
 import type { StoredImage } from './stored-image.js';
 import type { WireError } from './wire-error.js';
 
@@ -58,7 +59,7 @@ export interface WirePiece {
 export type CursorPage = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
 
 /** What an answer of the page's resolver may be once it crosses. */
-export type WireFile = Blob | ArrayBuffer | Uint8Array;
+export type WireFile = Blob | ArrayBuffer | Uint8Array | WireRemoteFile;
 /** A resolver's answer, as it crosses. */
 export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | null;
 
@@ -71,7 +72,7 @@ export interface WorkerSide {
   connect(lock: string, page: PageSide): Answer<void>;
   /** Aborts a call or a cursor; nothing happens when it has ended. */
   abort(call: number): void;
-  open(call: number, file: Blob, options: WireOpenOptions): Answer<ImageState>;
+  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState>;
   /** Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it fits. */
   read(
     call: number,

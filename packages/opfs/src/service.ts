@@ -7,12 +7,12 @@ import {
   isQcow2Error,
   type OpenOptions,
   type OperationOptions,
-  Qcow2Image,
   type Range,
 } from 'qcow2';
 import { Caller } from './caller.js';
 import { bytePages, extentPages } from './cursor.js';
 import type { Folder } from './folder.js';
+import { openForeign } from './foreign-image.js';
 import { blobImport, pulledImport } from './import-source.js';
 import { type AbortableOptions, Library } from './library.js';
 import { MemoryFolder } from './memory-folder.js';
@@ -28,6 +28,7 @@ import type {
   Outcome,
   PageSide,
   WireCreateOptions,
+  WireFile,
   WireOpenOptions,
   WirePiece,
   WireStorageOptions,
@@ -64,11 +65,10 @@ export class Service implements WorkerSide {
     this.#cursors.abort(call);
   }
 
-  open(call: number, file: Blob, options: WireOpenOptions): Answer<ImageState> {
-    return this.#reporting(call, options.reports, async (running) => {
-      const image = await Qcow2Image.open(file, this.#openOptions(call, options, running));
-      return this.#images.add(call, { image, close: () => image.close() });
-    });
+  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState> {
+    return this.#reporting(call, options.reports, async (running) =>
+      this.#images.add(call, await openForeign(file, this.#openOptions(call, options, running))),
+    );
   }
 
   read(

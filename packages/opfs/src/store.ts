@@ -1,6 +1,7 @@
 /** Owns the interface of a store: the images that an origin keeps, as the page sees them. */
-import type { CreateOptions, OpenOptions, OperationOptions } from 'qcow2';
+import type { CreateOptions, OperationOptions } from 'qcow2';
 import type { OpfsImage } from './opfs-image.js';
+import type { RemoteFile, StoreOpenOptions } from './remote-file.js';
 import type { Spool } from './spool.js';
 import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
 
@@ -47,15 +48,16 @@ export interface Store extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, else as {@link openFile}
    */
-  open(name: string, options?: OpenOptions): Promise<OpfsImage>;
+  open(name: string, options?: StoreOpenOptions): Promise<OpfsImage>;
   /**
-   * Opens an image from a file that a person chose or dropped, or any other Blob. It is read in place, in the worker, and
-   * never written. Works where OPFS is refused.
+   * Opens an image from a file that a person chose or dropped, or any other Blob; or, by `{ url }`, from a web server that does
+   * ranges. It is read in place, in the worker, and never written. Works where OPFS is refused.
    *
-   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, `io`; whatever `resolve` throws; `TypeError` when
-   *   `resolve` answers with an object that cannot cross to the worker; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, `io`, and of a web server `not-found` and `changed`; whatever
+   *   `resolve` throws; `TypeError` when `resolve` answers with an object that cannot cross to the worker, and for an address
+   *   that is none of http or https; the signal's reason when it aborts
    */
-  openFile(file: Blob, options?: OpenOptions): Promise<OpfsImage>;
+  openFile(file: Blob | RemoteFile, options?: StoreOpenOptions): Promise<OpfsImage>;
   /**
    * Writes an image into a file, from the worker; holes are skipped in raw ones. On an abort or a failure nothing half-written
    * is left: a file of a person's keeps what it had, a file in OPFS is left empty.

@@ -1,5 +1,5 @@
 /** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
-import type { CreateOptions, OpenOptions, OperationOptions } from 'qcow2';
+import type { CreateOptions, OperationOptions } from 'qcow2';
 import { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
@@ -8,6 +8,7 @@ import { imageName } from './image-name.js';
 import { OpfsImage } from './opfs-image.js';
 import type { Answer, ImageState, WireOpenOptions } from './protocol.js';
 import { RemoteCursor } from './remote-cursor.js';
+import { isRemoteFile, type RemoteFile, type StoreOpenOptions, wireRemoteFile } from './remote-file.js';
 import { makeSpool, type Spool } from './spool.js';
 import type { Store } from './store.js';
 import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
@@ -83,14 +84,17 @@ export class WorkerStore implements Store {
     }
   }
 
-  async open(name: string, options: OpenOptions = {}): Promise<OpfsImage> {
+  async open(name: string, options: StoreOpenOptions = {}): Promise<OpfsImage> {
     const stored = imageName(name);
     return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire));
   }
 
-  async openFile(file: Blob, options: OpenOptions = {}): Promise<OpfsImage> {
-    if (!(file instanceof Blob)) throw new TypeError('openFile() opens a File or another Blob.');
-    return this.#open(options, (worker, id, wire) => worker.open(id, file, wire));
+  async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<OpfsImage> {
+    if (!(file instanceof Blob) && !isRemoteFile(file)) {
+      throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
+    }
+    const wireFile = file instanceof Blob ? file : wireRemoteFile(file);
+    return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire));
   }
 
   export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
@@ -157,7 +161,7 @@ export class WorkerStore implements Store {
   }
 
   async #open(
-    options: OpenOptions,
+    options: StoreOpenOptions,
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
   ): Promise<OpfsImage> {
     const { mode, cache, resolve, signal, onProgress } = options;

@@ -2,13 +2,6 @@
 import type { TestProject } from 'vitest/node';
 import { startServer } from './server.js';
 
-declare module 'vitest' {
-  export interface ProvidedContext {
-    /** Address of the tests' web server. */
-    httpOrigin: string;
-  }
-}
-
 /** Vitest calls it; what it answers is called at the end. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer();

@@ -2,6 +2,13 @@
 import { inject } from 'vitest';
 import type { FilePlan, Seen } from './plan.js';
 
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Address of the tests' web server. */
+    httpOrigin: string;
+  }
+}
+
 /** A file on the server. */
 export interface Hosted {
   readonly url: string;

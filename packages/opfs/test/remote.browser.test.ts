@@ -1,0 +1,120 @@
+/** Images on a web server, fetched by the worker: named by their address, as image and as backing file. */
+import { isQcow2Error } from 'qcow2';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { host } from '../../core/test/support/http/hosted.js';
+import type { Fault } from '../../core/test/support/http/plan.js';
+import { openStore, type Store, type StoreResolved } from '../src/index.js';
+import { CLUSTER, mixedImage, overlayImage, type TestImage } from './support/images.js';
+import { bytesOf, firstDifference } from './support/opfs.js';
+
+let store: Store;
+let base: TestImage;
+let bytes: Uint8Array;
+beforeAll(async () => {
+  store = await openStore();
+  base = await mixedImage();
+  bytes = await bytesOf(base.file);
+});
+afterAll(() => store.close());
+
+test('an image is opened by its address, with the options it needs, and read in ranges', async () => {
+  const file = await host(bytes, { etag: '"1"' });
+  const image = await store.openFile({ url: file.url, headers: { 'X-Key': 'mine' } });
+  expect((await file.seen()).filter(({ method }) => method === 'GET').length).toBeLessThanOrEqual(2);
+  const guest = new Uint8Array(base.guest.length);
+  await image.read(0, guest);
+  expect(firstDifference(guest, base.guest)).toBe(-1);
+  const gets = (await file.seen()).filter(({ method }) => method === 'GET');
+  expect(gets[0]).toMatchObject({ range: '0-65535', status: 206 });
+  expect(gets.every(({ headers, range }) => headers['x-key'] === 'mine' && range !== null)).toBe(true);
+  await image.close();
+});
+
+test.each<[string, (url: string) => StoreResolved]>([
+  ['an address', (url) => ({ url })],
+  ['a URL', (url) => ({ url: new URL(url) })],
+  ['an address with the format', (url) => ({ source: { url }, format: 'qcow2' })],
+])('a dropped overlay is based on %s', async (_, answer) => {
+  const file = await host(bytes);
+  const { file: overlay, own } = overlayImage('base.img', base.guest.length);
+  const image = await store.openFile(overlay, { resolve: async () => answer(file.url) });
+  const guest = new Uint8Array(base.guest.length);
+  await image.read(0, guest);
+  const expected = base.guest.slice();
+  expected.set(own, CLUSTER);
+  expect(firstDifference(guest, expected)).toBe(-1);
+  expect(image.info.chain).toHaveLength(2);
+  await image.close();
+});
+
+test('a chain on the server that leads in a circle is told as one', async () => {
+  const file = await host(await bytesOf(overlayImage('itself', CLUSTER * 4).file));
+  const opening = store.openFile({ url: file.url }, { resolve: async () => ({ url: file.url }) });
+  await expect(opening).rejects.toMatchObject({ name: 'Qcow2Error', code: 'corrupt' });
+});
+
+test.each<[string, Fault, object]>([
+  ['404', { kind: 'status', status: 404 }, { code: 'not-found', details: { status: 404 } }],
+  ['no ranges', { kind: 'whole' }, { code: 'unsupported', details: { status: 200 } }],
+])('what is wrong with the server is said with class, code and details: %s', async (_, fault, error) => {
+  const file = await host(bytes, { faults: [fault] });
+  await expect(store.openFile({ url: file.url })).rejects.toMatchObject({ name: 'Qcow2Error', ...error });
+});
+
+test('an image that is replaced while it is open is noticed', async () => {
+  const file = await host(bytes, { etag: '"1"' });
+  const image = await store.openFile({ url: file.url, cacheBytes: 0 });
+  await file.plan({ etag: '"2"' });
+  const guest = new Uint8Array(base.guest.length);
+  await expect(image.read(0, guest)).rejects.toMatchObject({ name: 'Qcow2Error', code: 'changed' });
+  await image.close();
+});
+
+test('opening and reading are aborted while the server is silent, with the page’s own reason', async () => {
+  const file = await host(bytes, { faults: [{ kind: 'silence' }] });
+  const reason = { mine: true };
+  const first = new AbortController();
+  const opening = store.openFile({ url: file.url }, { signal: first.signal });
+  setTimeout(() => first.abort(reason), 100);
+  await expect(opening).rejects.toBe(reason);
+  await expect.poll(async () => (await file.seen())[0]?.left).toBe(true);
+
+  const image = await store.openFile({ url: file.url });
+  await file.plan({ faults: [{ kind: 'silence' }] });
+  const second = new AbortController();
+  const reading = image.read(0, new Uint8Array(base.guest.length), { signal: second.signal });
+  setTimeout(() => second.abort(reason), 100);
+  await expect(reading).rejects.toBe(reason);
+  await image.close();
+});
+
+test('closing the image ends what is being fetched for it', async () => {
+  const file = await host(bytes);
+  const image = await store.openFile({ url: file.url });
+  await file.plan({ faults: [{ kind: 'silence' }] });
+  const reading = image.read(0, new Uint8Array(base.guest.length)).then(
+    () => 'read',
+    (error: unknown) => isQcow2Error(error, 'closed'),
+  );
+  const stuck = async () => (await file.seen()).at(-1);
+  await expect.poll(async () => (await stuck())?.status).toBe(0);
+  await image.close();
+  expect(await reading).toBe(true);
+  await expect.poll(async () => (await stuck())?.left).toBe(true);
+});
+
+test('a relative address starts from the page', async () => {
+  await expect(store.openFile({ url: 'no/such/image.qcow2', retries: 0 })).rejects.toMatchObject({
+    details: { url: new URL('no/such/image.qcow2', document.baseURI).href },
+  });
+});
+
+test.each<[string, object]>([
+  ['a file of this machine', { url: 'file:///disk.qcow2' }],
+  ['a blob URL', { url: 'blob:http://localhost/1' }],
+  ['no address', { url: 'http://' }],
+  ['a fetch, which cannot cross', { url: 'http://127.0.0.1/', fetch }],
+  ['nothing of the kind', {}],
+])('%s is a TypeError', async (_, file) => {
+  await expect(store.openFile(file as { url: string })).rejects.toThrow(TypeError);
+});
