@@ -1,4 +1,6 @@
 /** The source over HTTP, in Node. */
+import { httpFailuresSuite } from '../suites/http-failures-suite.js';
 import { httpSuite } from '../suites/http-suite.js';
 
 httpSuite();
+httpFailuresSuite();

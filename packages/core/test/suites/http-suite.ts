@@ -1,43 +1,11 @@
-/** Owns the tests of the source over HTTP, against a real server: what it asks for, what it believes, and what it says otherwise. */
+/** Owns the tests of the source over HTTP, against a real server that does its work: what is asked for, what is kept. */
 import { describe, expect, it } from 'vitest';
-import { type ByteSource, type HttpSourceOptions, httpSource, Qcow2Image } from '../../src/index.js';
-import { type Hosted, host } from '../support/http/hosted.js';
-import type { Fault, FilePlan } from '../support/http/plan.js';
+import { type HttpSourceOptions, httpSource, Qcow2Image } from '../../src/index.js';
+import { host } from '../support/http/hosted.js';
+import type { Fault } from '../support/http/plan.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { expectSame } from './expect-same.js';
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-const bytes = Uint8Array.from({ length: 3 * MIB + 123 }, (_, index) => (index * 7 + (index >> 12)) & 0xff);
-/** Waits that a test does not notice. */
-const quick = { retryDelay: 5 };
-
-async function open(
-  plan: FilePlan = {},
-  options: HttpSourceOptions = {},
-): Promise<{ file: Hosted; source: ByteSource }> {
-  const file = await host(bytes, plan);
-  return { file, source: await httpSource(file.url, { ...quick, ...options }) };
-}
-
-async function readAt(source: ByteSource, at: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-  const into = new Uint8Array(length).fill(0xee);
-  await source.read([{ at, bytes: into }], signal);
-  return into;
-}
-
-/** What a caller sees as a rejection, also where a source throws at once. */
-function reading(source: ByteSource, at: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-  return readAt(source, at, length, signal);
-}
-
-/** The bytes as they are, with zeros past the end. */
-function expected(at: number, length: number): Uint8Array {
-  const part = new Uint8Array(length);
-  part.set(bytes.subarray(at, at + length));
-  return part;
-}
+import { bytes, expected, KIB, MIB, open, readAt } from './http-reads.js';
 
 /** Runs the suite in the current runtime. */
 export function httpSuite(): void {
@@ -87,8 +55,8 @@ export function httpSuite(): void {
       const { file, source } = await open({ delay: 100 });
       const abort = new AbortController();
       const reason = { mine: true };
-      const first = reading(source, 700_000, 100, abort.signal);
-      const others = [1, 2, 3].map((step) => reading(source, 700_000 + step * 10, 100));
+      const first = readAt(source, 700_000, 100, abort.signal);
+      const others = [1, 2, 3].map((step) => readAt(source, 700_000 + step * 10, 100));
       abort.abort(reason);
       await expect(first).rejects.toBe(reason);
       for (const [index, other] of (await Promise.all(others)).entries()) {
@@ -101,7 +69,7 @@ export function httpSuite(): void {
       const { file, source } = await open();
       await file.plan({ faults: [{ kind: 'stall' }] });
       const aborts = [new AbortController(), new AbortController()];
-      const reads = aborts.map(({ signal }) => reading(source, 700_000, 100, signal));
+      const reads = aborts.map(({ signal }) => readAt(source, 700_000, 100, signal));
       for (const [index, abort] of aborts.entries()) setTimeout(() => abort.abort(index), 100);
       const reasons = (await Promise.allSettled(reads)).map((read) => read.status === 'rejected' && read.reason);
       expect(reasons).toEqual([0, 1]);
@@ -119,7 +87,7 @@ export function httpSuite(): void {
       for (const length of [100, 2 * MIB]) {
         const reason = { mine: true };
         const abort = new AbortController();
-        const read = reading(source, 100_000, length, abort.signal);
+        const read = readAt(source, 100_000, length, abort.signal);
         setTimeout(() => abort.abort(reason), 100);
         await expect(read).rejects.toBe(reason);
         await file.plan({ faults: [fault] });
@@ -130,19 +98,19 @@ export function httpSuite(): void {
       setTimeout(() => opening.abort(reason), 100);
       await expect(stuck).rejects.toBe(reason);
       await expect(httpSource(file.url, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-      await expect(reading(source, 0, 1, AbortSignal.abort(reason))).rejects.toBe(reason);
+      await expect(readAt(source, 0, 1, AbortSignal.abort(reason))).rejects.toBe(reason);
     });
 
     it('closes: what is under way is refused, and what comes after', async () => {
       const { file, source } = await open();
       await file.plan({ faults: [{ kind: 'silence' }] });
-      const read = reading(source, 700_000, 100);
+      const read = readAt(source, 700_000, 100);
       const refused = expect(read).rejects.toMatchObject({ name: 'Qcow2Error', code: 'closed' });
       await source.close?.();
       await source.close?.();
       await refused;
-      await expect(reading(source, 0, 1)).rejects.toMatchObject({ code: 'closed' });
-      await expect(reading(source, 0, 2 * MIB)).rejects.toMatchObject({ code: 'closed' });
+      await expect(readAt(source, 0, 1)).rejects.toMatchObject({ code: 'closed' });
+      await expect(readAt(source, 0, 2 * MIB)).rejects.toMatchObject({ code: 'closed' });
     });
 
     it('bounds how many requests are under way', async () => {
@@ -162,124 +130,6 @@ export function httpSuite(): void {
       }));
       await limited.read(batch);
       expect(most).toBe(2);
-    });
-  });
-
-  describe('httpSource on servers that fail', () => {
-    it.each<[string, Fault[]]>([
-      ['503 twice', [status(503), status(503)]],
-      ['429 with Retry-After', [status(429, '0')]],
-      ['408', [status(408)]],
-      ['500 with a date that has passed', [status(500, 'Tue, 01 Jan 2019 00:00:00 GMT')]],
-      ['a connection that breaks before the answer', [{ kind: 'drop', after: 0 }]],
-      ['a connection that breaks in the middle of the body', [{ kind: 'drop', after: 40_000 }]],
-      ['a body that is too short', [{ kind: 'short', length: 100 }]],
-    ])('tries again: %s', async (_, faults) => {
-      const file = await host(bytes, { faults: [...faults] });
-      const source = await httpSource(file.url, quick);
-      expectSame(await readAt(source, 10, 100), expected(10, 100));
-      expect(await file.ranges()).toHaveLength(1 + faults.length);
-      await file.plan({ faults: [...faults] });
-      expectSame(await readAt(source, 1_000_000, 2 * MIB), expected(1_000_000, 2 * MIB));
-    });
-
-    it('waits as long as the server asks, within reason', async () => {
-      const file = await host(bytes, { faults: [status(503, '1')] });
-      const start = Date.now();
-      await httpSource(file.url, quick);
-      expect(Date.now() - start).toBeGreaterThanOrEqual(950);
-      await file.plan({ faults: [status(503, '86400')] });
-      await expect(httpSource(file.url, quick)).rejects.toMatchObject({ code: 'io', details: { status: 503 } });
-      expect(await file.ranges()).toHaveLength(3);
-    });
-
-    it.each<[string, Fault, number, object]>([
-      ['503 for ever', status(503), 4, { code: 'io', details: { status: 503, at: 0 } }],
-      ['bodies that are always short', { kind: 'short', length: 9 }, 4, { code: 'io' }],
-      ['connections that always break', { kind: 'drop', after: 9 }, 4, { code: 'io' }],
-      ['403', status(403), 1, { code: 'io', details: { status: 403 } }],
-      ['401', status(401), 1, { code: 'io', details: { status: 401 } }],
-      ['404', status(404), 1, { code: 'not-found', details: { status: 404 } }],
-      ['410', status(410), 1, { code: 'not-found' }],
-      ['418', status(418), 1, { code: 'io', details: { status: 418 } }],
-      ['another range than was asked for', contentRange('bytes 5-65535/100000'), 1, { code: 'io' }],
-      ['a range that ends early', contentRange('bytes 0-99/100000'), 1, { code: 'io' }],
-      ['a range past 2^53', contentRange('bytes 0-65535/99999999999999999'), 1, { code: 'unsupported' }],
-      ['a length that it does not tell', contentRange('bytes 0-65535/*'), 1, { code: 'unsupported' }],
-      ['a Content-Range that is none', contentRange('all of it'), 1, { code: 'io' }],
-      ['a body that is too long', { kind: 'long', extra: 5 }, 1, { code: 'io' }],
-      ['an encoding', { kind: 'encoding', value: 'x-strange' }, 1, { code: 'unsupported' }],
-      ['the whole file', { kind: 'whole' }, 1, { code: 'unsupported', details: { status: 200 } }],
-    ])('refuses, with words: %s', async (_, fault, requests, error) => {
-      const file = await host(bytes, { faults: Array.from({ length: 9 }, () => fault) });
-      const typed = { name: 'Qcow2Error', ...error };
-      await expect(httpSource(`${file.url}?key=secret`, quick)).rejects.toMatchObject(typed);
-      await expect(httpSource(`${file.url}?key=secret`, { ...quick, retries: 0 })).rejects.not.toThrow(/secret/);
-      expect(await file.ranges()).toHaveLength(requests + 1);
-    });
-
-    it('says that a missing Content-Range may be one that is not exposed', async () => {
-      const file = await host(bytes, { faults: [contentRange('')] });
-      await expect(httpSource(file.url)).rejects.toThrow(/Access-Control-Expose-Headers: Content-Range, ETag/);
-    });
-
-    it('never takes in a whole file that it did not ask for', async () => {
-      const file = await host(new Uint8Array(0), { ranges: false, zeros: 64 * MIB });
-      await expect(httpSource(file.url)).rejects.toMatchObject({
-        code: 'unsupported',
-        message: expect.stringMatching(/does not do ranges/),
-      });
-      await expect.poll(async () => (await file.seen())[0]!.left).toBe(true);
-      expect((await file.seen())[0]!.sent).toBeLessThan(32 * MIB);
-    });
-
-    it('fails as a network does, and says what may be the matter', async () => {
-      const failing = httpSource('http://127.0.0.1:1/disk.qcow2', { ...quick, retries: 1 });
-      await expect(failing).rejects.toMatchObject({
-        code: 'io',
-        message: expect.stringMatching(/cannot be reached.*Access-Control-Allow-Origin/s),
-      });
-    });
-
-    it('leaves no bytes of a failed read for good ones', async () => {
-      const { file, source } = await open();
-      await file.plan({ faults: Array.from({ length: 4 }, () => ({ kind: 'short', length: 9 }) as const) });
-      await expect(reading(source, 700_000, 100)).rejects.toMatchObject({ code: 'io', details: { at: 655_360 } });
-      expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
-    });
-  });
-
-  describe('httpSource on files that change', () => {
-    it.each<[string, FilePlan, FilePlan]>([
-      ['another ETag', { etag: '"1"' }, { etag: '"2"' }],
-      [
-        'another Last-Modified',
-        { lastModified: 'Tue, 01 Jan 2019 00:00:00 GMT' },
-        { lastModified: 'Tue, 01 Jan 2019 00:00:01 GMT' },
-      ],
-    ])('notices %s', async (_, before, after) => {
-      const { file, source } = await open(before);
-      expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
-      await file.plan(after);
-      await expect(reading(source, 1_000_000, 100)).rejects.toMatchObject({ name: 'Qcow2Error', code: 'changed' });
-      await expect(reading(source, 0, 2 * MIB)).rejects.toMatchObject({ code: 'changed' });
-      // What was read before is of one file with itself.
-      expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
-    });
-
-    it('goes by the ETag where there is one', async () => {
-      const { file, source } = await open({ etag: '"1"', lastModified: 'Tue, 01 Jan 2019 00:00:00 GMT' });
-      await file.plan({ etag: '"1"', lastModified: 'Tue, 01 Jan 2019 00:00:01 GMT' });
-      expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
-    });
-
-    it('notices another length, also where it is asked for what is gone', async () => {
-      const { file, source } = await open();
-      await file.put(bytes.subarray(0, 2 * MIB));
-      await expect(reading(source, 700_000, 100)).rejects.toMatchObject({ code: 'changed' });
-      await expect(reading(source, 3 * MIB, 100)).rejects.toMatchObject({ code: 'changed' });
-      await file.put(new Uint8Array(0));
-      await expect(reading(source, 700_000, 100)).rejects.toMatchObject({ code: 'changed' });
     });
   });
 
@@ -379,14 +229,6 @@ export function httpSuite(): void {
 /** A range of blocks of 64 KiB, both figures in KiB. */
 function range(start: number, length: number): string {
   return `${start * KIB}-${(start + length) * KIB - 1}`;
-}
-
-function status(code: number, retryAfter?: string): Fault {
-  return { kind: 'status', status: code, ...(retryAfter === undefined ? {} : { retryAfter }) };
-}
-
-function contentRange(value: string): Fault {
-  return { kind: 'content-range', value };
 }
 
 /** A cluster whose every byte says which it is. */
