@@ -8,10 +8,10 @@
  * @property {string} where
  * @property {string} name
  * @property {readonly number[]} ours
- * @property {number} bytes that were read in that time
- * @property {number} reads requests of ours in that time
- * @property {number} calls of the device's `read` in that time
- * @property {number} transfers contiguous runs in those calls
+ * @property {number} bytes that were read or written in that time
+ * @property {number} reads requests of ours in that time, writes where it writes
+ * @property {number} calls of the device's `read`, or `write`, in that time
+ * @property {number} [transfers] contiguous runs in those calls
  * @property {{ seconds: readonly number[], goal?: number }} [peer] the same work by qemu-img
  * @property {{ seconds: readonly number[], goal?: number }} [raw] the same bytes by bare device calls
  */
@@ -21,9 +21,9 @@ const COLUMNS = [
   'case',
   'time',
   'MB/s',
-  'reads/s',
-  'calls/read',
-  'runs/read',
+  'requests/s',
+  'calls/request',
+  'runs/request',
   'x qemu-img',
   'goal',
   'x raw calls',
@@ -79,7 +79,7 @@ function row({ where, name, ours, bytes, reads, calls, transfers, peer, raw }) {
     short(bytes / time / 1e6),
     short(reads / time),
     short(calls / reads),
-    short(transfers / reads),
+    transfers === undefined ? '' : short(transfers / reads),
     faster?.text ?? '',
     faster ? verdict(faster.typical, peer?.goal, 'least') : '',
     longer?.text ?? '',

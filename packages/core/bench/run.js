@@ -2,6 +2,7 @@
  * Measures the engine in Node and in Chromium beside qemu-img and bare device calls, and prints a table: `pnpm bench`.
  *
  *   --only=node|chromium   one of the two
+ *   --what=reads|writes    one of the two
  *   --rounds=7             turns of each contender
  */
 import { parseArgs } from 'node:util';
@@ -9,16 +10,22 @@ import { runTool } from '../../../scripts/run.js';
 import { chromiumCases } from './chromium-cases.js';
 import { imageFolder } from './images.js';
 import { nodeCases } from './node-cases.js';
+import { nodeWriteCases } from './node-write-cases.js';
 import { table } from './report.js';
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, rounds: { type: 'string', default: '7' } } });
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, what: { type: 'string' }, rounds: { type: 'string', default: '7' } },
+});
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number from 1 on');
 
 await runTool('tsc', ['-b', 'packages/core/node', 'packages/opfs']);
 const folder = imageFolder();
+/** @param {string} where @param {string} what */
+const wanted = (where, what) => (values.only ?? where) === where && (values.what ?? what) === what;
 const results = [
-  ...(values.only === 'chromium' ? [] : await nodeCases(folder, rounds)),
-  ...(values.only === 'node' ? [] : await chromiumCases(folder, rounds)),
+  ...(wanted('node', 'reads') ? await nodeCases(folder, rounds) : []),
+  ...(wanted('node', 'writes') ? await nodeWriteCases(folder, rounds) : []),
+  ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
 ];
 console.log(table(results));
