@@ -22,7 +22,7 @@ import type {
   Resolved,
   SnapshotInfo,
 } from './options.js';
-import { ExtentIterator } from './verbs/extents.js';
+import { BatchIterator } from './verbs/batch-iterator.js';
 import { imageInfo } from './verbs/info.js';
 import { readableOf } from './verbs/readable.js';
 
@@ -42,6 +42,8 @@ export class Qcow2Image implements Disk {
   /** Closes the image, for `await using`; there only where the platform knows the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #opened: OpenedImage;
+  /** The image of which this is a snapshot, when it is one. */
+  readonly #viewed: Qcow2Image | null;
   #info: ImageInfo | null = null;
   #closing: Promise<void> | null = null;
 
@@ -55,8 +57,9 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  private constructor(opened: OpenedImage) {
+  private constructor(opened: OpenedImage, viewed: Qcow2Image | null = null) {
     this.#opened = opened;
+    this.#viewed = viewed;
     this.size = opened.layer.size;
   }
 
@@ -141,7 +144,7 @@ export class Qcow2Image implements Disk {
    *   is none; the signal's reason when it aborts.
    */
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
-    return new ExtentIterator(async () => {
+    return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = this.#range(range);
       const { mapBatches } = await import('./verbs/map.js');
@@ -195,6 +198,35 @@ export class Qcow2Image implements Disk {
     this.#alive();
     const { start, end } = this.#range(range);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
+  }
+
+  /**
+   * The disk of an internal snapshot, to read; of the size that the disk had. An id is looked for first, then a name, as QEMU
+   * does. Closing the view leaves this image open; closing this image closes the view.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `closed`, and what the
+   *   source throws.
+   */
+  async openSnapshot(idOrName: string): Promise<Qcow2Image> {
+    this.#alive();
+    const { snapshotLayer } = await import('./verbs/open-snapshot.js');
+    const layer = await snapshotLayer(this.#opened.layer, idOrName);
+    this.#alive();
+    return new Qcow2Image({ layer, write: null, counters: this.#opened.counters, owned: [] }, this);
+  }
+
+  /**
+   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last written,
+   *   `unsupported`, `closed`, and what the source throws; the signal's reason when it aborts.
+   */
+  dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
+    return new BatchIterator(async () => {
+      this.#alive();
+      const { dirtyBatches } = await import('./verbs/dirty.js');
+      return dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
+    });
   }
 
   /**
@@ -333,6 +365,7 @@ export class Qcow2Image implements Disk {
   #alive(): void {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     this.#opened.write?.writer.alive();
+    if (this.#viewed !== null) this.#viewed.#alive();
   }
 
   #range(range: Range | undefined): { start: number; end: number } {

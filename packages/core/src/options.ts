@@ -147,6 +147,7 @@ export interface BitmapInfo {
   readonly name: string;
   /** Guest bytes a bit stands for. */
   readonly granularity: number;
+  /** `in-use`: it was not saved when the image was last written, and what it marks is not to be trusted. */
   readonly flags: readonly ('in-use' | 'auto' | 'extra-data-compatible')[];
 }
 

@@ -19,6 +19,8 @@ export const MAX_SNAPSHOT_EXTRA_BYTES = 1024;
 export const MAX_BITMAPS = 65_535;
 export const MAX_BITMAP_DIRECTORY_BYTES: number = 1024 * MAX_BITMAPS;
 export const MAX_BITMAP_NAME_BYTES = 1023;
+/** How many bytes the clusters of a bitmap's data may take: 512 MiB. */
+export const MAX_BITMAP_DATA_BYTES: number = 512 * 1024 * 1024;
 /** The granularity of a bitmap: 512 bytes to 2 GiB. */
 export const MIN_GRANULARITY_BITS = 9;
 export const MAX_GRANULARITY_BITS = 31;

@@ -35,6 +35,12 @@ export class TableCache {
     this.#most = Math.max(4, Math.floor(budget / geometry.clusterSize));
   }
 
+  /** A cache of its own, with the same budget, for another L1 table of the same file: a snapshot's. */
+  over(l1: DataView): TableCache {
+    const budget = this.#most * this.#geometry.clusterSize;
+    return new TableCache(this.#geometry, this.#source, l1, budget, this.#counters);
+  }
+
   /** The L1 table, which a writer changes in place. */
   get l1(): DataView {
     return this.#l1;

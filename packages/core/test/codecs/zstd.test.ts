@@ -80,7 +80,7 @@ const text = new Uint8Array(Buffer.alloc(CLUSTER / 2, 'a text of no great length
 const raw = (bytes: Uint8Array) => ({ kind: 'raw', bytes }) as const;
 const repeated = (byte: number, count: number) => ({ kind: 'repeated', byte, count }) as const;
 
-/** `records(2048, 3)` as `zstd -19` writes it: matches at the third recent offset and just before the last, which QEMU never asks for. */
+/** `records(2048, 3)` as `zstd -19` writes it: matches at the third recent offset, which QEMU never asks for. */
 const THOROUGH = [
   'KLUv/WAAB5URAOaSNQsgXB/iMydYrh9mTDEAMQAxAA2yHrHNCtPqtqVjfdAwADXppMNhrxRW/7uyIKtzLhH4S8AxbuLaEW+Wp/Si',
   'DPtvzUJOAKRPivUfvp7HhskXJ5NWu4yJPOnjiqk414aqEKVCvx53rW+7+gCnESVmnCX+IIcZLrP7K7FQUYVzcONfhPc0p1K4qJmi',

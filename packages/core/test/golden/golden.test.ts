@@ -4,8 +4,15 @@ import { openAsBlob, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileSource } from '../../node/index.js';
-import { type ByteSource, type Extent, type ImageInfo, type Openable, Qcow2Image } from '../../src/index.js';
-import { type Golden, loadGolden, type QemuExtent } from './golden.js';
+import {
+  type ByteSource,
+  type Extent,
+  type ImageInfo,
+  type Openable,
+  Qcow2Image,
+  type Range,
+} from '../../src/index.js';
+import { type Golden, type GoldenWindow, loadGolden, type QemuExtent } from './golden.js';
 import { numbers } from './qemu.js';
 
 const goldens = loadGolden();
@@ -69,7 +76,7 @@ function asQemuInforms(info: ImageInfo): Record<string, unknown> {
       'date-nsec': snapshot.dateNsec,
       'vm-clock-sec': snapshot.vmClockSec,
       'vm-clock-nsec': snapshot.vmClockNsec,
-      icount: snapshot.icount,
+      icount: snapshot.icount ?? undefined,
     })),
     compat: info.compat,
     'compression-type': info.compressionType,
@@ -130,11 +137,41 @@ async function compareRandomReads(image: Qcow2Image, start: number, expected: Ui
   }
 }
 
-async function compareBytes(image: Qcow2Image, golden: Golden): Promise<void> {
-  for (const { start, length, file, sha256 } of golden.windows) {
+async function compareBytes(image: Qcow2Image, golden: Golden, windows: readonly GoldenWindow[]): Promise<void> {
+  for (const { start, length, file, sha256 } of windows) {
     const bytes = await readOddly(image, start, length);
     expect(createHash('sha256').update(bytes).digest('hex'), `${start} to ${start + length}`).toBe(sha256);
     if (length > 0) await compareRandomReads(image, start, new Uint8Array(readFileSync(join(golden.folder, file))));
+  }
+}
+
+async function compareMap(image: Qcow2Image, map: readonly QemuExtent[]): Promise<void> {
+  const extents: Extent[] = [];
+  for await (const extent of image.map()) extents.push(extent);
+  // of an empty disk qemu-img prints one extent of no bytes
+  const wanted = map.filter(({ length }) => length > 0).map(({ compressed: _, ...rest }) => rest);
+  expect(asQemuMaps(extents)).toEqual(wanted);
+}
+
+/** The view of each snapshot, by its id: as the image would be with the snapshot applied. */
+async function compareSnapshots(image: Qcow2Image, golden: Golden): Promise<void> {
+  for (const { id, map, windows } of golden.snapshots) {
+    await using view = await image.openSnapshot(id);
+    expect(view.size).toBe(map.reduce((sum, { length }) => sum + length, 0));
+    await compareMap(view, map);
+    await compareBytes(view, golden, windows);
+  }
+}
+
+async function compareBitmaps(image: Qcow2Image, golden: Golden): Promise<void> {
+  for (const { name, dirty } of golden.bitmaps) {
+    if (dirty === null) {
+      await expect(image.dirty(name).next()).rejects.toMatchObject({ name: 'Qcow2Error', code: 'corrupt' });
+      continue;
+    }
+    const ranges: Range[] = [];
+    for await (const range of image.dirty(name)) ranges.push(range);
+    expect(ranges, name).toEqual(dirty);
   }
 }
 
@@ -145,7 +182,7 @@ async function expectRefusal(image: Qcow2Image, golden: Golden): Promise<void> {
 }
 
 test('there are golden images of every feature', () => {
-  expect(goldens.length).toBeGreaterThan(70);
+  expect(goldens.length).toBeGreaterThanOrEqual(100);
 });
 
 describe.each<SourceKind>(['node file', 'blob', 'buffer'])('through a %s', (kind) => {
@@ -155,17 +192,19 @@ describe.each<SourceKind>(['node file', 'blob', 'buffer'])('through a %s', (kind
         expect(asQemuInforms(image.info)).toEqual(qemuInforms(golden));
       }));
 
-    test('map', () =>
-      withImage(golden, kind, async (image) => {
-        const extents: Extent[] = [];
-        for await (const extent of image.map()) extents.push(extent);
-        // of an empty disk qemu-img prints one extent of no bytes
-        const wanted = golden.map.filter(({ length }) => length > 0).map(({ compressed: _, ...rest }) => rest);
-        expect(asQemuMaps(extents)).toEqual(wanted);
-      }));
+    test('map', () => withImage(golden, kind, (image) => compareMap(image, golden.map)));
 
     test(golden.unsupported ? 'its bytes are refused' : 'bytes', () =>
-      withImage(golden, kind, (image) => (golden.unsupported ? expectRefusal : compareBytes)(image, golden)),
+      withImage(golden, kind, (image) =>
+        golden.unsupported ? expectRefusal(image, golden) : compareBytes(image, golden, golden.windows),
+      ),
     );
+
+    if (golden.snapshots.length > 0) {
+      test('snapshots', () => withImage(golden, kind, (image) => compareSnapshots(image, golden)));
+    }
+    if (golden.bitmaps.length > 0) {
+      test('bitmaps', () => withImage(golden, kind, (image) => compareBitmaps(image, golden)));
+    }
   });
 });

@@ -51,6 +51,14 @@ export interface QemuInfo {
   };
 }
 
+/** Guest bytes as `qemu-img convert` reads them; `file` holds them. */
+export interface GoldenWindow {
+  readonly start: number;
+  readonly length: number;
+  readonly file: string;
+  readonly sha256: string;
+}
+
 /** A golden image and what qemu-img says of it. */
 export interface Golden {
   readonly name: string;
@@ -63,8 +71,11 @@ export interface Golden {
   readonly unsupported: boolean;
   readonly info: QemuInfo;
   readonly map: readonly QemuExtent[];
-  /** Guest ranges as `qemu-img convert` reads them; `file` holds the bytes. */
-  readonly windows: readonly { start: number; length: number; file: string; sha256: string }[];
+  readonly windows: readonly GoldenWindow[];
+  /** The disk of each snapshot, in the order of the table. */
+  readonly snapshots: readonly { id: string; map: readonly QemuExtent[]; windows: readonly GoldenWindow[] }[];
+  /** What each bitmap marks; null for one that QEMU does not trust. */
+  readonly bitmaps: readonly { name: string; dirty: readonly { start: number; length: number }[] | null }[];
 }
 
 /** All golden images, made on the spot when the recipes are newer. */

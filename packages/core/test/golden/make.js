@@ -24,7 +24,7 @@ import { recipes } from './recipes.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const cache = join(here, '.cache');
-const scripts = ['make.js', 'qemu.js', 'recipes.js', 'recipes-backing.js'];
+const scripts = ['make.js', 'qemu.js', 'recipes.js', 'recipes-backing.js', 'recipes-state.js'];
 
 /** A name that changes with everything the images depend on. */
 function edition() {
@@ -56,17 +56,37 @@ function describeWhole(bench) {
   return { start: 0, length: bytes.length, file, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
+/** The disk of a snapshot: qemu-img applies it to a copy of the image, which then has the snapshot's size, and reads that. */
+function describeSnapshot(bench, { id }, bitmaps, windows) {
+  const view = bench.viewOf(id, bitmaps);
+  try {
+    const described = windows?.map((window) => describeWindow(view, window)) ?? [describeWhole(view)];
+    return { id, map: JSON.parse(view.img('map', '--output=json', '-f', 'qcow2', view.image)), windows: described };
+  } finally {
+    view.removeImage();
+  }
+}
+
+/** What a bitmap marks, as an NBD server tells it; null for one that QEMU does not trust. */
+function describeBitmap(bench, { name, flags }) {
+  return { name, dirty: flags.includes('in-use') ? null : bench.dirty(name) };
+}
+
 /** Everything that qemu-img says of an image. */
 function describe(bench, recipe) {
   const { secret } = recipe;
   const keyed = secret ? [...bench.key(secret), ...bench.keyed()] : ['-f', 'qcow2', bench.image];
+  const info = JSON.parse(bench.img('info', '--output=json', '-f', 'qcow2', bench.image));
+  const { bitmaps = [] } = info['format-specific'].data;
   return {
     name: recipe.name,
     files: (recipe.files ?? []).map((suffix) => bench.beside(suffix)),
     unsupported: recipe.unsupported ?? false,
-    info: JSON.parse(bench.img('info', '--output=json', '-f', 'qcow2', bench.image)),
+    info,
     map: JSON.parse(bench.img('map', '--output=json', ...keyed)),
     windows: secret ? [] : (recipe.windows?.map((window) => describeWindow(bench, window)) ?? [describeWhole(bench)]),
+    snapshots: (info.snapshots ?? []).map((snapshot) => describeSnapshot(bench, snapshot, bitmaps, recipe.windows)),
+    bitmaps: bitmaps.map((bitmap) => describeBitmap(bench, bitmap)),
   };
 }
 

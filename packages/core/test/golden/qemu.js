@@ -1,6 +1,7 @@
 /** Owns the calls of qemu-img and qemu-io by which golden images are made and described. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
@@ -134,5 +135,35 @@ export class Workbench {
     const filled = `${file}.filled`;
     this.write(filled, this.read(file));
     renameSync(join(this.folder, filled), join(this.folder, file));
+  }
+
+  /** A bench with a copy of the image to which a snapshot has been applied; QEMU wants its bitmaps gone for that. */
+  viewOf(snapshot, bitmaps) {
+    const view = new Workbench(this.folder, `${this.name}.snapshot-${snapshot}`);
+    view.write(view.image, this.read(this.image));
+    for (const { name } of bitmaps) view.img('bitmap', '--remove', view.image, name);
+    view.img('snapshot', '-a', snapshot, view.image);
+    view.fillHoles(view.image);
+    return view;
+  }
+
+  removeImage() {
+    rmSync(join(this.folder, this.image));
+  }
+
+  /** The ranges that a persistent bitmap marks: qemu-nbd serves it as a context, and qemu-img asks what is marked there. */
+  dirty(bitmap) {
+    // A socket's path must be absolute, and short.
+    const place = mkdtempSync(join(tmpdir(), 'qcow2-nbd-'));
+    const socket = join(place, 's');
+    try {
+      // It ends when its one client goes.
+      run('qemu-nbd', this.folder, ['-r', '--fork', '-k', socket, '-B', bitmap, '-f', 'qcow2', this.image]);
+      const server = `driver=nbd,server.type=unix,server.path=${socket},x-dirty-bitmap=qemu:dirty-bitmap:${bitmap}`;
+      const map = JSON.parse(run('qemu-img', this.folder, ['map', '--output=json', '--image-opts', server]));
+      return map.filter(({ data }) => !data).map(({ start, length }) => ({ start, length }));
+    } finally {
+      rmSync(place, { recursive: true, force: true });
+    }
   }
 }

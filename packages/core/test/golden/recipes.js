@@ -2,6 +2,7 @@
 
 import { contents } from './qemu.js';
 import { backingRecipes } from './recipes-backing.js';
+import { stateRecipes } from './recipes-state.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -179,30 +180,6 @@ const sizes = [0, 512, 65_536, 1_000_003, 5 * 512].map((size) => ({
   },
 }));
 
-const snapshots = {
-  name: 'snapshots',
-  make(bench) {
-    bench.create(bench.image, 2 * MiB);
-    bench.io(bench.image, 'write -P 1 0 1m');
-    bench.img('snapshot', '-c', 'first', bench.image);
-    bench.io(bench.image, 'write -P 2 128k 256k', 'write -z 512k 64k');
-    bench.img('snapshot', '-c', 'sécond with a long name that no field of fixed width would hold', bench.image);
-    bench.io(bench.image, 'write -P 3 256k 64k', 'write -P 4 1500k 100k');
-    bench.img('snapshot', '-d', 'first', bench.image);
-    bench.img('snapshot', '-c', 'third', bench.image);
-  },
-};
-
-const bitmaps = {
-  name: 'bitmaps',
-  make(bench) {
-    bench.create(bench.image, 4 * MiB);
-    bench.img('bitmap', '--add', bench.image, 'plain');
-    bench.img('bitmap', '--add', '--disable', '-g', '4096', bench.image, 'off');
-    bench.io(bench.image, 'write -P 1 0 1m');
-  },
-};
-
 const marks = [
   {
     name: 'lazy-refcounts',
@@ -287,9 +264,8 @@ export const recipes = [
   ...preallocated,
   ...huge,
   ...sizes,
-  snapshots,
-  bitmaps,
   ...marks,
   ...encrypted,
   ...backingRecipes,
+  ...stateRecipes,
 ];

@@ -8,6 +8,10 @@ import { GuardedSource, withAllocationsWatched } from './guard.js';
 const READ_LIMIT = 1024 * 1024;
 /** As many extents as are asked for. */
 const EXTENT_LIMIT = 10_000;
+/** As many snapshots, and bitmaps, as are looked into. */
+const STATES_LIMIT = 3;
+/** What the damage of a snapshot or a bitmap may be called. */
+const DAMAGE = ['corrupt', 'unsupported', 'reference-refused'];
 /** A file of these tests is handled in milliseconds; this much is the time bound, with room for a busy machine. */
 const TIME_LIMIT_MS = 20_000;
 
@@ -53,9 +57,37 @@ async function openMapRead(source: GuardedSource): Promise<Outcome> {
     structuredClone(image.info);
     const map = await walk(image, messages);
     await check(image, messages);
-    return { open: 'opened', map, read: await readStart(image, messages), messages };
+    const read = await readStart(image, messages);
+    await readStates(image, messages);
+    return { open: 'opened', map, read, messages };
   } finally {
     await image.close();
+  }
+}
+
+/** The other states that the image keeps: the disks of its first snapshots, and what its first bitmaps mark. */
+async function readStates(image: Qcow2Image, messages: string[]): Promise<void> {
+  for (const { id } of image.snapshots.slice(0, STATES_LIMIT)) {
+    try {
+      await using view = await image.openSnapshot(id);
+      await view.read(0, new Uint8Array(Math.min(view.size, READ_LIMIT)));
+    } catch (error) {
+      expect(DAMAGE).toContain(codeOf(error, messages));
+    }
+  }
+  for (const { name } of image.bitmaps.slice(0, STATES_LIMIT)) {
+    let ranges = 0;
+    let end = -1;
+    try {
+      for await (const { start, length } of image.dirty(name)) {
+        expect(start, 'ranges are in order and apart').toBeGreaterThan(end);
+        end = start + length;
+        expect(end, 'ranges end with the disk').toBeLessThanOrEqual(image.size);
+        if (++ranges === EXTENT_LIMIT) break;
+      }
+    } catch (error) {
+      expect(DAMAGE).toContain(codeOf(error, messages));
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /** The iterator of a map: in order, also when asked faster than it can answer, and over at its end. */
 import { describe, expect, it } from 'vitest';
 import type { Extent } from '../src/index.js';
-import { ExtentIterator } from '../src/verbs/extents.js';
+import { BatchIterator } from '../src/verbs/batch-iterator.js';
 
 const extent = (start: number): Extent => ({
   start,
@@ -26,15 +26,15 @@ async function* batches(...sizes: number[]): AsyncGenerator<Extent[], void, unde
   }
 }
 
-describe('ExtentIterator', () => {
+describe('BatchIterator', () => {
   it('hands out every extent of every batch, empty ones too', async () => {
     const starts: number[] = [];
-    for await (const { start } of new ExtentIterator(async () => batches(3, 0, 2, 1, 0))) starts.push(start);
+    for await (const { start } of new BatchIterator(async () => batches(3, 0, 2, 1, 0))) starts.push(start);
     expect(starts).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   it('answers calls that come at once in order', async () => {
-    const iterator = new ExtentIterator(async () => batches(2, 3));
+    const iterator = new BatchIterator(async () => batches(2, 3));
     const results = await Promise.all(Array.from({ length: 7 }, () => iterator.next()));
     expect(results.map(({ value }) => value?.start)).toEqual([0, 1, 2, 3, 4, undefined, undefined]);
     expect(results.map(({ done }) => done)).toEqual([false, false, false, false, false, true, true]);
@@ -42,18 +42,18 @@ describe('ExtentIterator', () => {
 
   it('is over after break, and after an error', async () => {
     ended = 0;
-    const iterator = new ExtentIterator(async () => batches(5, 5));
+    const iterator = new BatchIterator(async () => batches(5, 5));
     for await (const { start } of iterator) if (start === 1) break;
     expect(ended).toBe(1);
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
-    const failing = new ExtentIterator(() => Promise.reject(new Error('no')));
+    const failing = new BatchIterator(() => Promise.reject(new Error('no')));
     await expect(failing.next()).rejects.toThrow('no');
     expect(await failing.next()).toEqual({ done: true, value: undefined });
   });
 
   it('does nothing before the first extent is asked for', async () => {
     let opened = 0;
-    const iterator = new ExtentIterator(async () => {
+    const iterator = new BatchIterator(async () => {
       opened++;
       return batches(1);
     });

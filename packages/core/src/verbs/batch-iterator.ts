@@ -1,27 +1,26 @@
-/** Owns the iterator that hands out the extents of a map one by one. */
-import type { Extent } from '../options.js';
+/** Owns the iterator that hands out one by one what comes in batches: the extents of a map, the ranges of a bitmap. */
 
-/** A source of batches, opened when the first extent is asked for. */
-export type OpenBatches = () => Promise<AsyncGenerator<Extent[], void, undefined>>;
+/** A source of batches, opened when the first item is asked for. */
+export type OpenBatches<Item> = () => Promise<AsyncGenerator<Item[], void, undefined>>;
 
 /**
- * The extents of batches, one by one. Written by hand because a generator that delegates costs Firefox microseconds for each
- * of perhaps a million extents. Calls of `next` that come at once are answered in order.
+ * The items of batches, one by one. Written by hand because a generator that delegates costs Firefox microseconds for each
+ * of perhaps a million items. Calls of `next` that come at once are answered in order.
  */
-export class ExtentIterator implements AsyncIterableIterator<Extent, undefined, undefined> {
-  readonly #open: OpenBatches;
-  #batches: AsyncGenerator<Extent[], void, undefined> | null = null;
-  #batch: readonly Extent[] = [];
+export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
+  readonly #open: OpenBatches<Item>;
+  #batches: AsyncGenerator<Item[], void, undefined> | null = null;
+  #batch: readonly Item[] = [];
   #at = 0;
   #ended = false;
   /** The last call that had to wait, while there is one: those behind it wait for it. */
-  #waiting: Promise<IteratorResult<Extent, undefined>> | null = null;
+  #waiting: Promise<IteratorResult<Item, undefined>> | null = null;
 
-  constructor(open: OpenBatches) {
+  constructor(open: OpenBatches<Item>) {
     this.#open = open;
   }
 
-  next(): Promise<IteratorResult<Extent, undefined>> {
+  next(): Promise<IteratorResult<Item, undefined>> {
     if (this.#waiting === null && this.#at < this.#batch.length) {
       return Promise.resolve({ done: false, value: this.#batch[this.#at++]! });
     }
@@ -38,7 +37,7 @@ export class ExtentIterator implements AsyncIterableIterator<Extent, undefined, 
   }
 
   /** Ends the iteration, and lets go of what stands behind it. */
-  async return(): Promise<IteratorResult<Extent, undefined>> {
+  async return(): Promise<IteratorResult<Item, undefined>> {
     this.#ended = true;
     this.#batch = [];
     await this.#batches?.return();
@@ -49,7 +48,7 @@ export class ExtentIterator implements AsyncIterableIterator<Extent, undefined, 
     return this;
   }
 
-  async #advance(): Promise<IteratorResult<Extent, undefined>> {
+  async #advance(): Promise<IteratorResult<Item, undefined>> {
     try {
       while (!this.#ended && this.#at >= this.#batch.length) {
         this.#batches ??= await this.#open();

@@ -1,0 +1,52 @@
+/** Owns the table of a persistent bitmap and its bits (spec: "Bitmap table", "Bitmap data"). */
+import { Qcow2Error } from '../errors.js';
+import { hex } from './bytes.js';
+
+/** What an entry says of its stretch of bits: all of them clear, all set, or in the cluster at `offset`. */
+export type BitmapStretch = 'clear' | 'set' | { readonly offset: number };
+
+const WORD = 0x1_0000_0000;
+const OFFSET_HIGH = 0x00ff_ffff;
+const OFFSET_LOW = 0xffff_fe00;
+const ALL_ONES = 1;
+
+/**
+ * Entry `index` of a bitmap's table.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is named.
+ */
+export function getBitmapStretch(table: DataView, index: number, clusterSize: number, bitmap: string): BitmapStretch {
+  const high = table.getUint32(index * 8);
+  const low = table.getUint32(index * 8 + 4);
+  const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
+  const ones = (low & ALL_ONES) !== 0;
+  const reserved = (high & ~OFFSET_HIGH) !== 0 || (low & ~OFFSET_LOW & ~ALL_ONES) !== 0;
+  if (reserved || (ones && offset !== 0)) throw damaged(index, bitmap, 'sets bits that are reserved');
+  if (offset % clusterSize !== 0)
+    throw damaged(index, bitmap, `points to ${hex(offset)}, no multiple of the cluster size`);
+  if (offset === 0) return ones ? 'set' : 'clear';
+  return { offset };
+}
+
+/**
+ * The first bit from `from` on, below `to`, that is `value`; `to` when there is none. Bit 0 is the least significant of the
+ * first byte.
+ */
+export function findBit(bits: Uint8Array, from: number, to: number, value: boolean): number {
+  const without = value ? 0 : 0xff;
+  for (let at = from; at < to; ) {
+    const byte = bits[at >> 3]!;
+    if ((at & 7) === 0 && byte === without) {
+      at += 8;
+      continue;
+    }
+    if (((byte >> (at & 7)) & 1) === (value ? 1 : 0)) return at;
+    at++;
+  }
+  return to;
+}
+
+function damaged(index: number, bitmap: string, finding: string): Qcow2Error {
+  const what = `table of bitmap "${bitmap}"`;
+  return new Qcow2Error('corrupt', `Entry ${index} of the ${what} ${finding}.`, { what, at: index * 8 });
+}
