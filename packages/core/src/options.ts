@@ -328,6 +328,10 @@ export interface Disk extends AsyncDisposable {
   seekHole(offset: number): Promise<number | null>;
   /** Counts every reference of the image against its refcounts. Damage is a finding, never an error. */
   check(options?: CheckOptions): Promise<CheckReport>;
+  /** The disk of an internal snapshot, to read: a view that ends with this image. An id is looked for first, then a name. */
+  openSnapshot(idOrName: string): Promise<Disk>;
+  /** The ranges that a persistent bitmap marks, in order, neighbours merged. */
+  dirty(bitmap: string, options?: OperationOptions): AsyncIterable<Range>;
   /** The guest's bytes as a stream, a byte stream where the platform has them. */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Lets go of the image and of every file that opening it opened. A second call does nothing. */

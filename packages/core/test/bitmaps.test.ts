@@ -2,72 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { Qcow2Image, type Range } from '../src/index.js';
 import { RecordingSource } from './suites/recording-source.js';
-import { get, put } from './support/big-endian.js';
-import { buildImage, type Cell } from './support/image-builder.js';
-
-const CLUSTER = 512;
-/** Guest bytes that one cluster of bits stands for at the granularity of 512. */
-const STRETCH = CLUSTER * 8 * 512;
-/** Guest clusters that hold the directory, the table, and from then on the bits; the guest sees them too. */
-const DIRECTORY = 0;
-const TABLE = 1;
-const BITS = 2;
-
-interface BitmapPlan {
-  /** Size of the disk, bytes. */
-  readonly size?: number;
-  /** Each an entry as it is, or the bits that its cluster holds. */
-  readonly table: readonly (bigint | Uint8Array)[];
-  readonly flags?: number;
-  readonly extraBytes?: number;
-  /** Breaks the directory's only entry. */
-  readonly damage?: (entry: Uint8Array) => void;
-}
-
-function directory(plan: BitmapPlan, tableAt: number): Uint8Array {
-  const extra = plan.extraBytes ?? 0;
-  const entry = new Uint8Array(Math.ceil((24 + extra + 1) / 8) * 8);
-  put(entry, 0, 8, tableAt);
-  put(entry, 8, 4, plan.table.length);
-  put(entry, 12, 4, plan.flags ?? 0);
-  put(entry, 16, 1, 1);
-  put(entry, 17, 1, 9);
-  put(entry, 18, 2, 1);
-  put(entry, 20, 4, extra);
-  entry[24 + extra] = 'b'.charCodeAt(0);
-  plan.damage?.(entry);
-  return entry;
-}
-
-/** An image with one bitmap, named `b`, of the granularity 512. */
-function imageOf(plan: BitmapPlan): Uint8Array<ArrayBuffer> {
-  const build = (hostOf: (cluster: number) => number) => {
-    const clusters = new Map<number, Cell>();
-    const table = new Uint8Array(CLUSTER);
-    plan.table.forEach((entry, index) => {
-      put(table, index * 8, 8, typeof entry === 'bigint' ? entry : hostOf(BITS + index));
-      if (typeof entry !== 'bigint') clusters.set(BITS + index, { kind: 'data', bytes: entry });
-    });
-    const entry = directory(plan, hostOf(TABLE));
-    clusters.set(DIRECTORY, { kind: 'data', bytes: entry });
-    clusters.set(TABLE, { kind: 'data', bytes: table });
-    const data = new Uint8Array(24);
-    put(data, 0, 4, 1);
-    put(data, 8, 8, entry.length);
-    put(data, 16, 8, hostOf(DIRECTORY));
-    const extensions = [{ type: 0x23852875, data }];
-    return buildImage({
-      clusterBits: 9,
-      size: plan.size ?? plan.table.length * STRETCH,
-      autoclear: 1n,
-      extensions,
-      clusters,
-    });
-  };
-  // the first build says where the clusters come to lie
-  const first = build(() => 0);
-  return build((cluster) => Number(get(first.bytes, first.entryAt(cluster), 8) & 0x00ff_ffff_ffff_fe00n)).bytes;
-}
+import { put } from './support/big-endian.js';
+import { type BitmapPlan, bitmapImage, CLUSTER, STRETCH } from './support/bitmap-image.js';
 
 async function ranges(image: Qcow2Image): Promise<Range[]> {
   const found: Range[] = [];
@@ -87,7 +23,7 @@ const LAST = CLUSTER * 8 - 1;
 describe('what a bitmap marks', () => {
   it('is nothing, all, or what its bits say, and runs on from one entry to the next', async () => {
     const plan = { table: [0n, bits(0, 9, 10, LAST), 1n, 1n, bits(0), bits(5)], size: 6 * STRETCH };
-    expect(await ranges(await Qcow2Image.open(imageOf(plan)))).toEqual([
+    expect(await ranges(await Qcow2Image.open(bitmapImage(plan)))).toEqual([
       { start: STRETCH, length: 512 },
       { start: STRETCH + 9 * 512, length: 1024 },
       { start: STRETCH + LAST * 512, length: 512 + 2 * STRETCH + 512 },
@@ -99,20 +35,20 @@ describe('what a bitmap marks', () => {
     const all = new Uint8Array(CLUSTER).fill(0xff);
     for (const last of [all, 1n]) {
       const plan = { table: [0n, last, 1n], size: STRETCH + 5 * 512 };
-      expect(await ranges(await Qcow2Image.open(imageOf(plan)))).toEqual([{ start: STRETCH, length: 5 * 512 }]);
+      expect(await ranges(await Qcow2Image.open(bitmapImage(plan)))).toEqual([{ start: STRETCH, length: 5 * 512 }]);
     }
-    expect(await ranges(await Qcow2Image.open(imageOf({ table: [all], size: 0 })))).toEqual([]);
+    expect(await ranges(await Qcow2Image.open(bitmapImage({ table: [all], size: 0 })))).toEqual([]);
   });
 
   it('comes in order, also when it is more than one batch', async () => {
     const even = new Uint8Array(CLUSTER).fill(0x55);
-    const found = await ranges(await Qcow2Image.open(imageOf({ table: [even, even, even] })));
+    const found = await ranges(await Qcow2Image.open(bitmapImage({ table: [even, even, even] })));
     expect(found).toHaveLength((3 * (LAST + 1)) / 2);
     expect(found.every(({ start, length }, index) => start === index * 1024 && length === 512)).toBe(true);
   });
 
   it('is read in two device calls: the table, and all bits at once', async () => {
-    const source = new RecordingSource(imageOf({ table: Array.from({ length: 20 }, (_, i) => bits(i)) }));
+    const source = new RecordingSource(bitmapImage({ table: Array.from({ length: 20 }, (_, i) => bits(i)) }));
     const image = await Qcow2Image.open(source);
     const before = image.stats.deviceReads;
     await ranges(image);
@@ -120,7 +56,7 @@ describe('what a bitmap marks', () => {
   });
 
   it('is not told by a snapshot, nor when the image is closed or the signal aborted', async () => {
-    const image = await Qcow2Image.open(imageOf({ table: [1n] }));
+    const image = await Qcow2Image.open(bitmapImage({ table: [1n] }));
     const reason = new Error('enough');
     await expect(image.dirty('b', { signal: AbortSignal.abort(reason) }).next()).rejects.toBe(reason);
     await expect(image.dirty('c').next()).rejects.toMatchObject({ code: 'not-found', details: { name: 'c' } });
@@ -144,7 +80,7 @@ describe('a bitmap that is not to be trusted', () => {
     ['has a table longer than the file', { table: [1n], damage: (entry) => put(entry, 8, 4, 100_000) }, 'corrupt'],
     ['has more than 512 MiB of bits', { table: [1n], damage: (entry) => put(entry, 8, 4, 2 ** 20 + 1) }, 'unsupported'],
   ])('because it %s is refused, and the image reads on', async (_, plan, code) => {
-    const image = await Qcow2Image.open(imageOf(plan));
+    const image = await Qcow2Image.open(bitmapImage(plan));
     await expect(ranges(image)).rejects.toMatchObject({
       code,
       details: { what: expect.stringContaining('bitmap "b"'), at: expect.any(Number) },
@@ -153,7 +89,7 @@ describe('a bitmap that is not to be trusted', () => {
   });
 
   it('is read in spite of extra data that may be ignored', async () => {
-    const image = await Qcow2Image.open(imageOf({ table: [1n], extraBytes: 8, flags: 4 }));
+    const image = await Qcow2Image.open(bitmapImage({ table: [1n], extraBytes: 8, flags: 4 }));
     expect(await ranges(image)).toEqual([{ start: 0, length: STRETCH }]);
   });
 });

@@ -1,10 +1,11 @@
-/** Owns the worker's end of a cursor: extents or guest bytes that the page fetches one page at a time. */
-import { type Extent, Qcow2Error } from 'qcow2';
-import { EXTENTS_PER_PAGE, packExtents } from './extent-page.js';
+/** Owns the worker's end of a cursor: extents, ranges or guest bytes that the page fetches one page at a time. */
+import { Qcow2Error } from 'qcow2';
 import type { ProgressReports } from './progress-reports.js';
 import type { CursorPage } from './protocol.js';
 
-/** A page with fewer extents than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
+/** How many extents or ranges cross in one hop. */
+export const ITEMS_PER_PAGE = 4096;
+/** A page with fewer items than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
 const PATIENCE = 50;
 
 /** Where a cursor's pages come from. */
@@ -60,20 +61,24 @@ export class Cursor {
   }
 }
 
-/** The extents of a map, packed. `now` is a clock in milliseconds. */
-export function extentPages(extents: AsyncIterable<Extent>, now: () => number = () => performance.now()): Pages {
-  const iterator = extents[Symbol.asyncIterator]();
+/** The extents of a map, or the ranges of a bitmap, packed. `now` is a clock in milliseconds. */
+export function itemPages<Item>(
+  items: AsyncIterable<Item>,
+  pack: (page: readonly Item[]) => Float64Array<ArrayBuffer>,
+  now: () => number = () => performance.now(),
+): Pages {
+  const iterator = items[Symbol.asyncIterator]();
   return {
     async next() {
-      const page: Extent[] = [];
+      const page: Item[] = [];
       const patience = now() + PATIENCE;
-      while (page.length < EXTENTS_PER_PAGE) {
+      while (page.length < ITEMS_PER_PAGE) {
         const item = await iterator.next();
         if (item.done) break;
         page.push(item.value);
         if (now() > patience) break;
       }
-      return page.length > 0 ? packExtents(page) : null;
+      return page.length > 0 ? pack(page) : null;
     },
     async end() {
       await iterator.return?.();

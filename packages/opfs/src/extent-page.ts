@@ -1,9 +1,6 @@
 /** Owns the packed form in which a page of extents crosses: cloning thousands of small objects would cost more than finding them. */
 import type { Extent } from 'qcow2';
 
-/** How many extents cross in one hop. */
-export const EXTENTS_PER_PAGE = 4096;
-
 /** start, length, depth, flags, offset. A double holds every integer up to 2^53, and no offset passes that. */
 const FIELDS = 5;
 const NO_OFFSET = -1;

@@ -17,9 +17,11 @@ import {
 import type { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
-import { ExtentIterator } from './extent-iterator.js';
+import { unpackExtents } from './extent-page.js';
 import { guestStream } from './guest-stream.js';
+import { PageIterator } from './page-iterator.js';
 import type { Answer, ImageState } from './protocol.js';
+import { unpackRanges } from './range-page.js';
 import { RemoteCursor } from './remote-cursor.js';
 import { makeSpool, type Spool } from './spool.js';
 
@@ -117,7 +119,39 @@ export class OpfsImage implements Disk {
    */
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent> {
     const reports = options?.onProgress !== undefined;
-    return new ExtentIterator(this.#cursor((worker, id) => worker.map(id, this.#id, range ?? null, reports), options));
+    const cursor = this.#cursor<Float64Array<ArrayBuffer>>(
+      (worker, id) => worker.map(id, this.#id, range ?? null, reports),
+      options,
+    );
+    return new PageIterator(cursor, unpackExtents);
+  }
+
+  /**
+   * The disk of an internal snapshot, to read, stream, export or spool; of the size it had. An id is looked for first, then a
+   * name. Closing the view leaves this image open; closing this image ends the view.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
+   */
+  async openSnapshot(idOrName: string): Promise<OpfsImage> {
+    const id = this.#connection.reserve();
+    const state = await this.#call((worker, call) => worker.openSnapshot(call, this.#id, idOrName), {}, id);
+    return new OpfsImage(this.#connection, id, this.#pool, state);
+  }
+
+  /**
+   * The ranges of the disk that a persistent bitmap marks, in order, neighbours merged. Leaving the loop early frees the
+   * worker's side of it.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last written,
+   *   `unsupported`, `io`; the signal's reason when it aborts
+   */
+  dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range> {
+    const reports = options?.onProgress !== undefined;
+    const cursor = this.#cursor<Float64Array<ArrayBuffer>>(
+      (worker, id) => worker.dirty(id, this.#id, bitmap, reports),
+      options,
+    );
+    return new PageIterator(cursor, unpackRanges);
   }
 
   /** The first offset from `offset` on that may hold data, in bytes; null when there is none. */

@@ -55,7 +55,7 @@ export interface WirePiece {
   readonly shared?: Uint8Array | undefined;
 }
 
-/** One hop of a cursor: packed extents or guest bytes, or null at the end. */
+/** One hop of a cursor: packed extents or ranges, or guest bytes, or null at the end. */
 export type CursorPage = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
 
 /** What an answer of the page's resolver may be once it crosses. */
@@ -73,6 +73,8 @@ export interface WorkerSide {
   /** Aborts a call or a cursor; nothing happens when it has ended. */
   abort(call: number): void;
   open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState>;
+  /** Opens the view of a snapshot, as an image of its own that ends with the other. */
+  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState>;
   /** Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it fits. */
   read(
     call: number,
@@ -82,6 +84,8 @@ export interface WorkerSide {
   ): Answer<ArrayBuffer | null>;
   /** Opens a cursor over the extents of a range. */
   map(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
+  /** Opens a cursor over the ranges that a bitmap marks. */
+  dirty(call: number, image: number, bitmap: string, reports: boolean): Answer<void>;
   /** Opens a cursor over the guest bytes of a range. */
   stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
   next(cursor: number): Answer<CursorPage>;

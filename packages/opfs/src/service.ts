@@ -10,7 +10,8 @@ import {
   type Range,
 } from 'qcow2';
 import { Caller } from './caller.js';
-import { bytePages, extentPages } from './cursor.js';
+import { bytePages, itemPages } from './cursor.js';
+import { packExtents } from './extent-page.js';
 import type { Folder } from './folder.js';
 import { openForeign } from './foreign-image.js';
 import { blobImport, pulledImport } from './import-source.js';
@@ -34,6 +35,7 @@ import type {
   WireStorageOptions,
   WorkerSide,
 } from './protocol.js';
+import { packRanges } from './range-page.js';
 import { exportRaw } from './raw-export.js';
 import { openSink } from './raw-sink.js';
 import { outcomeOf, RunningCalls } from './running-calls.js';
@@ -71,6 +73,13 @@ export class Service implements WorkerSide {
     );
   }
 
+  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState> {
+    return this.#calls.run(call, async () => {
+      const view = await this.#images.get(image).openSnapshot(idOrName);
+      return this.#images.add(call, { image: view, close: () => view.close() });
+    });
+  }
+
   read(
     call: number,
     image: number,
@@ -83,7 +92,13 @@ export class Service implements WorkerSide {
 
   map(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
     return this.#openCursor(call, image, reports, async (options) =>
-      extentPages(this.#images.get(image).map(range ?? undefined, options)),
+      itemPages(this.#images.get(image).map(range ?? undefined, options), packExtents),
+    );
+  }
+
+  dirty(call: number, image: number, bitmap: string, reports: boolean): Answer<void> {
+    return this.#openCursor(call, image, reports, async (options) =>
+      itemPages(this.#images.get(image).dirty(bitmap, options), packRanges),
     );
   }
 

@@ -2,8 +2,8 @@
 import type { Extent } from 'qcow2';
 import { isQcow2Error } from 'qcow2';
 import { expect, test } from 'vitest';
-import { bytePages, Cursor, extentPages, type Pages } from '../src/cursor.js';
-import { EXTENTS_PER_PAGE, unpackExtents } from '../src/extent-page.js';
+import { bytePages, Cursor, ITEMS_PER_PAGE, itemPages, type Pages } from '../src/cursor.js';
+import { packExtents, unpackExtents } from '../src/extent-page.js';
 import { ProgressReports } from '../src/progress-reports.js';
 
 function cursorOf(pages: Pages, controller = new AbortController()): Cursor {
@@ -27,11 +27,11 @@ function endless(): { extents: AsyncGenerator<Extent>; ended: () => boolean } {
 
 test('a fast map fills its pages', async () => {
   const { extents, ended } = endless();
-  const cursor = cursorOf(extentPages(extents, () => 0));
+  const cursor = cursorOf(itemPages(extents, packExtents, () => 0));
   for (let page = 0; page < 3; page++) {
     const starts = [...unpackExtents((await cursor.next()) as Float64Array)].map((extent) => extent.start);
-    expect(starts).toHaveLength(EXTENTS_PER_PAGE);
-    expect(starts[0]).toBe(page * EXTENTS_PER_PAGE * 512);
+    expect(starts).toHaveLength(ITEMS_PER_PAGE);
+    expect(starts[0]).toBe(page * ITEMS_PER_PAGE * 512);
   }
   await cursor.release();
   expect(ended()).toBe(true);
@@ -44,7 +44,7 @@ test('a slow map sends what it has after 50 ms', async () => {
     clock += 10;
     return clock;
   };
-  const cursor = cursorOf(extentPages(extents, tick));
+  const cursor = cursorOf(itemPages(extents, packExtents, tick));
   expect([...unpackExtents((await cursor.next()) as Float64Array)]).toHaveLength(6);
   await cursor.release();
 });

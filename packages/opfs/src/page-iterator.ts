@@ -1,25 +1,28 @@
-/** Owns the iteration over the extents that a cursor delivers page by page. */
-import type { Extent } from 'qcow2';
-import { unpackExtents } from './extent-page.js';
+/** Owns the iteration over what a cursor delivers page by page: extents, or ranges. */
 import type { RemoteCursor } from './remote-cursor.js';
 
 /** An iterator written by hand: a generator would wait several times for each of what may be millions of extents. */
-export class ExtentIterator implements AsyncIterableIterator<Extent> {
+export class PageIterator<Item> implements AsyncIterableIterator<Item> {
   readonly #cursor: RemoteCursor<Float64Array<ArrayBuffer> | null>;
-  #page: Iterator<Extent, void, undefined> = [].values();
+  readonly #unpack: (packed: Float64Array) => Iterator<Item, void, undefined>;
+  #page: Iterator<Item, void, undefined> = [].values();
   /** Calls made while a page is on its way queue up here. */
   #turning: Promise<void> | null = null;
   #done = false;
 
-  constructor(cursor: RemoteCursor<Float64Array<ArrayBuffer> | null>) {
+  constructor(
+    cursor: RemoteCursor<Float64Array<ArrayBuffer> | null>,
+    unpack: (packed: Float64Array) => Iterator<Item, void, undefined>,
+  ) {
     this.#cursor = cursor;
+    this.#unpack = unpack;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  next(): Promise<IteratorResult<Extent, undefined>> {
+  next(): Promise<IteratorResult<Item, undefined>> {
     if (!this.#turning && !this.#done) {
       const item = this.#page.next();
       if (!item.done) return Promise.resolve(item);
@@ -28,13 +31,13 @@ export class ExtentIterator implements AsyncIterableIterator<Extent> {
   }
 
   /** Ends the iteration early and frees the worker's side of it. */
-  async return(): Promise<IteratorResult<Extent, undefined>> {
+  async return(): Promise<IteratorResult<Item, undefined>> {
     this.#done = true;
     await this.#cursor.release();
     return { done: true, value: undefined };
   }
 
-  async #nextOfLaterPage(): Promise<IteratorResult<Extent, undefined>> {
+  async #nextOfLaterPage(): Promise<IteratorResult<Item, undefined>> {
     while (!this.#done) {
       this.#turning ??= this.#turn();
       await this.#turning;
@@ -47,7 +50,7 @@ export class ExtentIterator implements AsyncIterableIterator<Extent> {
   async #turn(): Promise<void> {
     try {
       const packed = await this.#cursor.next();
-      if (packed) this.#page = unpackExtents(packed);
+      if (packed) this.#page = this.#unpack(packed);
       else this.#done = true;
     } catch (error) {
       this.#done = true;

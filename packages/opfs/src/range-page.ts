@@ -1,0 +1,20 @@
+/** Owns the packed form in which a page of ranges crosses, as extents do. */
+import type { Range } from 'qcow2';
+
+/** start, length. A double holds every integer up to 2^53. */
+const FIELDS = 2;
+
+/** A page of ranges as numbers, ready to be transferred. */
+export function packRanges(ranges: readonly Range[]): Float64Array<ArrayBuffer> {
+  const packed = new Float64Array(ranges.length * FIELDS);
+  ranges.forEach(({ start, length }, index) => {
+    packed[index * FIELDS] = start;
+    packed[index * FIELDS + 1] = length;
+  });
+  return packed;
+}
+
+/** The ranges of a packed page, in order. */
+export function* unpackRanges(packed: Float64Array): Generator<Range, void, undefined> {
+  for (let at = 0; at < packed.length; at += FIELDS) yield { start: packed[at]!, length: packed[at + 1]! };
+}
