@@ -304,7 +304,8 @@ export class Qcow2Image implements Disk {
   writeSync(offset: number, bytes: Uint8Array): void {
     const writer = this.#writer();
     this.#inside(offset, lengthOf(bytes));
-    if (!writer.synchronous) throw notSynchronous(this.#opened.layer);
+    const { waiting } = writer;
+    if (waiting !== null) throw waiting;
     this.#atOnce(writer.write(offset, bytes));
   }
 
@@ -315,10 +316,11 @@ export class Qcow2Image implements Disk {
    */
   flushSync(): void {
     this.#alive();
-    const { write, layer } = this.#opened;
-    if (write === null) return;
-    if (!write.writer.synchronous) throw notSynchronous(layer);
-    this.#atOnce(write.writer.flush());
+    const writer = this.#opened.write?.writer;
+    if (writer === undefined) return;
+    const { waiting } = writer;
+    if (waiting !== null) throw waiting;
+    this.#atOnce(writer.flush());
   }
 
   /** Flushes, then lets go of the image and of every file that opening it opened. A second call waits for the first. */

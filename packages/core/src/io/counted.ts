@@ -38,7 +38,8 @@ export function counted(source: ByteSource, counters: Counters): ByteSource {
       return source.size;
     },
     read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
-      counters.deviceReads++;
+      // An empty batch only asks whether the source makes its caller wait.
+      if (transfers.length > 0) counters.deviceReads++;
       counters.deviceTransfers += transfers.length;
       for (const { bytes } of transfers) counters.deviceBytes += bytes.length;
       return source.read(transfers, signal);

@@ -12,6 +12,7 @@ import { readLayer } from './execute.js';
 import { isBase, type Qcow2Layer } from './layer.js';
 import type { RwLock } from './rw-lock.js';
 import { run, type Steps } from './steps.js';
+import { othersAtWork, readsWait, waits } from './synchronous.js';
 import type { WriteState } from './write-state.js';
 
 /** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
@@ -25,13 +26,18 @@ export interface WriteBudgets {
   readonly refcountBytes: number;
 }
 
-/** The writing side of an open image. Requests are carried out one by one, in the order in which they came. */
+/**
+ * The writing side of an open image. Requests are carried out one by one, in the order in which they came; only zeroing and
+ * discarding across the border of an L2 table lets others in between, so what overlaps it must wait for it.
+ */
 export class Writer {
   readonly #layer: Qcow2Layer;
   readonly #state: WriteState;
   readonly #lock: RwLock;
   readonly #budgets: WriteBudgets;
   #marked = false;
+  /** Requests that let others in between their parts, and are not done. */
+  readonly #inParts = new Set<Promise<void>>();
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets) {
     this.#layer = layer;
@@ -40,10 +46,16 @@ export class Writer {
     this.#budgets = budgets;
   }
 
-  /** Whether every device that is written to answers at once, and nobody is at work. */
-  get synchronous(): boolean {
+  /**
+   * Why a change cannot be made at once: somebody is at work, or a file makes its caller wait. Files that are only read count, too,
+   * since parts of clusters are copied from them. Null when it can.
+   */
+  get waiting(): Qcow2Error | null {
     const { device, data } = this.#state;
-    return this.#lock.idle && !device.promises && !data?.promises;
+    if (!this.#lock.idle) return othersAtWork();
+    if (device.promises) return waits('image', 0);
+    if (data?.promises) return waits('data file', 1);
+    return readsWait(this.#layer);
   }
 
   /**
@@ -72,7 +84,10 @@ export class Writer {
   /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. */
   zero(offset: number, length: number, unmap: boolean): Done {
     if (this.#mustWriteZeros()) return this.#alone(() => this.#writeZeros(offset, offset + length));
-    return run(this.#zero(offset, offset + length, unmap));
+    const done = run(this.#zero(offset, offset + length, unmap));
+    if (done === undefined) return;
+    this.#inParts.add(done);
+    return done.finally(() => this.#inParts.delete(done));
   }
 
   /** Gives up guest bytes; they read as zeros where the format can say so. */
@@ -87,10 +102,16 @@ export class Writer {
     return this.#alone(() => commit(this.#state, false));
   }
 
-  /** Brings everything to the medium for the last time. After a failure there is nothing to bring. */
+  /**
+   * Brings everything to the medium for the last time, once whatever was started has ended. After a failure there is nothing
+   * to bring.
+   */
   close(): Done {
-    if (this.#failure !== null || !this.#marked) return;
-    return this.#alone(() => commit(this.#state, true));
+    if (this.#inParts.size > 0) return Promise.allSettled(this.#inParts).then(() => this.close());
+    // Whether anything was changed is known only when it is this request's turn.
+    return this.#lock.writing(() => {
+      if (this.#failure === null && this.#marked) return run(this.#guarded(() => commit(this.#state, true)));
+    });
   }
 
   /** Runs a request alone. An image that contradicts itself is marked corrupt, and fails. */
