@@ -1,4 +1,5 @@
 /** Owns the counting of what is written, and the knowledge whether a device holds anything that is not flushed. */
+import { isQcow2Error, Qcow2Error } from '../errors.js';
 import type { Counters } from './counted.js';
 import type { BlockDevice, Done, Transfer } from './device.js';
 
@@ -28,7 +29,11 @@ export class WrittenDevice {
     return done !== undefined;
   }
 
-  /** Writes a batch; an empty one is no call. */
+  /**
+   * Writes a batch; an empty one is no call.
+   *
+   * @throws {@link Qcow2Error} what the device throws, as `io` when it is of no other kind.
+   */
   write(transfers: readonly Transfer[]): Done {
     if (transfers.length === 0) return;
     this.unflushed = true;
@@ -37,7 +42,11 @@ export class WrittenDevice {
     return this.#noting(() => this.#device.write(transfers));
   }
 
-  /** Returns when everything is on the medium; when it is already, that is no call. */
+  /**
+   * Returns when everything is on the medium; when it is already, that is no call.
+   *
+   * @throws as {@link write} does.
+   */
   flush(): Done {
     if (!this.unflushed) return;
     this.#counters.deviceFlushes++;
@@ -48,13 +57,21 @@ export class WrittenDevice {
 
   #noting(call: () => Done): Done {
     try {
-      return call()?.catch((error: unknown) => {
-        this.failure ??= error;
-        throw error;
-      });
+      return call()?.catch((error: unknown) => this.#fail(error));
     } catch (error) {
-      this.failure ??= error;
-      throw error;
+      return this.#fail(error);
     }
   }
+
+  /** Keeps the reason. A device may throw what it likes; who writes to an image gets an error of the closed set. */
+  #fail(reason: unknown): never {
+    const error = isQcow2Error(reason) ? reason : ioError(reason);
+    this.failure ??= error;
+    throw error;
+  }
+}
+
+function ioError(cause: unknown): Qcow2Error {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new Qcow2Error('io', `The device could not be written: ${why}`, { what: 'device' }, { cause });
 }

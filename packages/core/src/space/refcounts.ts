@@ -210,8 +210,8 @@ export class Refcounts {
     const entriesPerCluster = clusterSize / 8;
     const old = this.#place;
     let blocks = 1;
-    // Half as much again, so that an image which grows does not move its table at every step.
-    let clusters = Math.ceil(old.clusters * 1.5) + 1;
+    // Half as much again, so that an image which grows does not move its table at every step; but never more than can be.
+    let clusters = Math.min(Math.ceil(old.clusters * 1.5) + 1, MAX_REFCOUNT_TABLE_BYTES / clusterSize);
     for (;;) {
       const counted = Math.ceil((blocks + clusters) / perBlock);
       if (counted <= blocks && clusters * entriesPerCluster >= index + blocks) break;

@@ -69,13 +69,30 @@ async function* layerBatches(
   }
 }
 
-/** The next tables, about 4 MiB of them, and the guest offset up to which they map. */
+/** The next tables, about 4 MiB of them. */
 async function nextTables(
   layer: Qcow2Layer,
   at: number,
   end: number,
   signal: AbortSignal | undefined,
-): Promise<{ tables: (DataView | null)[]; until: number }> {
+): Promise<Mapped> {
+  const look = () => loadTables(layer, at, end, signal);
+  // While a request changes the tables they lead to what is not there yet, or not any more.
+  return layer.gate === null ? look() : layer.gate.reading(look, signal);
+}
+
+/** L2 tables that follow one another, null where there is none, and the guest offset up to which they map. */
+interface Mapped {
+  readonly tables: (DataView | null)[];
+  readonly until: number;
+}
+
+async function loadTables(
+  layer: Qcow2Layer,
+  at: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<Mapped> {
   const { bytesPerL2, clusterSize } = layer.geometry;
   const most = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
