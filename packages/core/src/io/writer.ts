@@ -28,7 +28,7 @@ export interface WriteBudgets {
 
 /**
  * The writing side of an open image. Requests are carried out one by one, in the order in which they came; only zeroing and
- * discarding across the border of an L2 table lets others in between, so what overlaps it must wait for it.
+ * discarding across the reach of an L2 table lets others in between, so what overlaps it must wait for it.
  */
 export class Writer {
   readonly #layer: Qcow2Layer;
@@ -296,29 +296,41 @@ export class Writer {
 
   /** Each L2 table's part alone, so that nobody waits for the whole. */
   *#zero(start: number, end: number, unmap: boolean): Steps {
+    for (const rest = { at: start }; rest.at < end; ) yield this.#alone(() => this.#zeroNext(rest, end, unmap));
+  }
+
+  /** The part of one L2 table. Tables without anything are passed by: a disk of a pebibyte has millions. */
+  *#zeroNext(rest: { at: number }, end: number, unmap: boolean): Steps {
+    const { bytesPerL2 } = this.#layer.geometry;
+    for (;;) {
+      const start = rest.at;
+      const stop = Math.min(end, start - (start % bytesPerL2) + bytesPerL2);
+      const passed = this.#zeroAlready(start);
+      if (!passed) yield* this.#zeroWithin(start, stop, unmap);
+      rest.at = stop;
+      if (!passed || stop === end) return;
+    }
+  }
+
+  /** A part of one L2 table: whole subclusters by their entries, what is beside them by writing zeros. */
+  *#zeroWithin(start: number, end: number, unmap: boolean): Steps {
     const { geometry, size } = this.#layer;
     const unit = geometry.subclusterSize;
     const from = alignUp(start, unit);
     // What lies behind the end of the disk is nobody's: its last subcluster counts as whole.
     const to = end === size ? alignUp(end, unit) : end - (end % unit);
-    if (from >= to && from > start && end < from) {
-      yield this.#alone(() => this.#zeroEdge(start, end));
+    if (from > to) {
+      yield* this.#zeroEdge(start, end);
       return;
     }
-    yield this.#alone(() => this.#zeroEdge(start, Math.min(from, end)));
-    for (let at = from; at < to; ) {
-      const next = Math.min(to, at - (at % geometry.bytesPerL2) + geometry.bytesPerL2);
-      const index = l1IndexOf(geometry, at);
-      const begin = at;
-      if (!this.#zeroAlready(index)) yield this.#alone(() => this.#zeroWhole(index, begin, next, unmap));
-      at = next;
-    }
-    if (to < end) yield this.#alone(() => this.#zeroEdge(Math.max(to, start), end));
+    yield* this.#zeroEdge(start, Math.min(from, end));
+    if (from < to) yield* this.#zeroWhole(l1IndexOf(geometry, start), from, to, unmap);
+    yield* this.#zeroEdge(to, end);
   }
 
-  /** Whether nothing in reach of an L1 entry is held by any layer. */
-  #zeroAlready(index: number): boolean {
-    return isBase(this.#layer) && getL1Entry(this.#state.l1, index).offset === null;
+  /** Whether nothing in the reach of the L2 table that maps a guest offset is held by any layer. */
+  #zeroAlready(at: number): boolean {
+    return isBase(this.#layer) && !this.#layer.tables.has(l1IndexOf(this.#layer.geometry, at));
   }
 
   /** Whole subclusters of one L2 table. */
