@@ -1,0 +1,182 @@
+/**
+ * The engine against a plain array: random requests, alone and together, over every kind of image and over devices that answer
+ * at once and those that promise; at the end QEMU says whether the image is clean and its disk the same.
+ *
+ * QCOW2_MODEL_RUNS says how many runs each kind gets; fast-check prints the seed and the path of a failure.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type BlockDevice, bufferDevice, type Extent, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { numbers } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu.js';
+import { SlowDevice } from '../support/slow-device.js';
+import { KINDS, type Kind, type Made, make } from './kinds.js';
+import { applyTo, compatible, placed, type Request, type Step, steps } from './operations.js';
+
+const RUNS = Number(process.env.QCOW2_MODEL_RUNS ?? 2);
+
+const folder = new QemuFolder('model');
+
+/** How a run is set up. */
+interface Setting {
+  /** The device promises, and its calls take turns in an order that this decides; null when it answers at once. */
+  readonly slow: number | null;
+  /** Next to nothing is kept in memory, so that changes are committed all the time. */
+  readonly frugal: boolean;
+}
+
+const setting: fc.Arbitrary<Setting> = fc.record({
+  slow: fc.oneof(fc.constant(null), fc.nat(1_000_000)),
+  frugal: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+});
+
+/** A device that stays open when the image that it was handed to is closed. */
+function kept(device: BlockDevice): BlockDevice {
+  return {
+    get size() {
+      return device.size;
+    },
+    read: (transfers, signal) => device.read(transfers, signal),
+    write: (transfers) => device.write(transfers),
+    truncate: (size) => device.truncate(size),
+    flush: () => device.flush(),
+  };
+}
+
+/** One image under test, and the array that it must equal. */
+class Run {
+  readonly disk: Uint8Array<ArrayBuffer>;
+  readonly #kind: Kind;
+  readonly #made: Made;
+  readonly #setting: Setting;
+  readonly #image: ReturnType<typeof bufferDevice>;
+  readonly #data: ReturnType<typeof bufferDevice> | null;
+  readonly #next: () => number;
+  #open!: Qcow2Image;
+
+  constructor(kind: Kind, made: Made, setting: Setting) {
+    this.#kind = kind;
+    this.#made = made;
+    this.#setting = setting;
+    this.#image = bufferDevice(made.image);
+    this.#data = made.data && bufferDevice(made.data);
+    this.#next = numbers(setting.slow ?? 0);
+    this.disk = made.disk.slice();
+  }
+
+  async open(): Promise<void> {
+    const { frugal } = this.#setting;
+    this.#open = await Qcow2Image.open(this.#device(this.#image), {
+      mode: 'write',
+      resolve: async ({ kind, name, format }) => {
+        if (kind === 'data') return this.#device(this.#data!);
+        return { source: this.#made.files.get(name)!, format: format as 'raw' | 'qcow2' };
+      },
+      cache: frugal ? { l2Bytes: 1, refcountBytes: 1 } : undefined,
+    });
+  }
+
+  #device(device: BlockDevice): BlockDevice {
+    return this.#setting.slow === null ? kept(device) : new SlowDevice(device, this.#next);
+  }
+
+  async step(step: Step): Promise<void> {
+    if (step.kind === 'one') await this.#start(placed(this.#kind, step.request));
+    else if (step.kind === 'reopen') await this.#reopen();
+    else await this.#together(step);
+  }
+
+  /** Starts requests without waiting, and then waits for them in another order; perhaps closes meanwhile. */
+  async #together({ requests, order, close }: Step & { kind: 'together' }): Promise<void> {
+    const under = compatible(
+      requests.map((drawn) => placed(this.#kind, drawn)),
+      this.#kind,
+    )
+      .filter(({ what }) => what !== 'map' && what !== 'seek')
+      .map((request) => this.#start(request));
+    const closing = close ? this.#open.close() : null;
+    const next = numbers(order);
+    under.forEach((promise) => void promise.catch(() => {}));
+    const waits = [...under].sort(() => (next() % 2 === 0 ? 1 : -1));
+    await Promise.allSettled(waits.slice(0, 2));
+    for (const wait of waits) await wait;
+    if (closing === null) return;
+    await closing;
+    await this.open();
+  }
+
+  /** Starts a request; the array changes at once, as requests are carried out in the order in which they are made. */
+  async #start(request: Request): Promise<void> {
+    const { what, offset, length, bytes } = request;
+    applyTo(this.disk, this.#kind, request);
+    if (bytes !== null) return this.#open.write(offset, bytes);
+    if (what === 'flush') return this.#open.flush();
+    if (what === 'discard') return this.#open.discard(offset, length);
+    if (what === 'map') return this.#compareMap(offset, length);
+    if (what === 'seek') return this.#compareSeeks(offset);
+    if (what !== 'read') return this.#open.writeZeroes(offset, length, { unmap: what === 'zero-unmap' });
+    const expected = this.disk.slice(offset, offset + length);
+    const into = new Uint8Array(length).fill(0xee);
+    await this.#open.read(offset, into);
+    expectSame(into, expected);
+  }
+
+  /** What the map calls zero is zero, and where it says that bytes lie in the file, there they lie. */
+  async #compareMap(start: number, length: number): Promise<void> {
+    const extents: Extent[] = [];
+    for await (const extent of this.#open.map({ start, length })) extents.push(extent);
+    let at = start;
+    const medium = this.#data ?? this.#image;
+    for (const { start: from, length: run, zero, data, depth, offset, compressed } of extents) {
+      expect(from).toBe(at);
+      at += run;
+      const there = this.disk.subarray(from, from + run);
+      if (zero) expectSame(new Uint8Array(run), there);
+      if (!data || depth > 0 || offset === undefined || compressed) continue;
+      const stored = new Uint8Array(run);
+      medium.read([{ at: offset, bytes: stored }]);
+      expectSame(stored, there);
+    }
+    expect(at).toBe(start + length);
+  }
+
+  async #compareSeeks(offset: number): Promise<void> {
+    const data = (await this.#open.seekData(offset)) ?? this.disk.length;
+    expectSame(new Uint8Array(data - offset), this.disk.subarray(offset, data));
+    const hole = await this.#open.seekHole(offset);
+    if (hole !== null) expect(this.disk[hole]).toBe(0);
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#open.close();
+    await this.open();
+  }
+
+  /** Closes, and lets QEMU judge. */
+  async judge(): Promise<void> {
+    await this.#open.close();
+    if (this.#data !== null) folder.put('data.raw', this.#data.bytes());
+    folder.put('image.qcow2', this.#image.bytes());
+    folder.put('disk.raw', this.disk);
+    const check = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
+    expect(check, check.out + check.error).toMatchObject({ status: 0 });
+    expect(folder.ask('compare', '-f', 'qcow2', '-F', 'raw', 'image.qcow2', 'disk.raw')).toMatchObject({ status: 0 });
+    if (this.#kind.options.includes('data_file_raw'))
+      expectSame(this.#data!.bytes().subarray(0, this.disk.length), this.disk);
+    for (const [name, content] of this.#made.snapshots) expectSame(folder.raw('image.qcow2', name), content);
+  }
+}
+
+describe('random requests', () => {
+  it.each(KINDS.map((kind) => [kind.name, kind] as const))('%s', async (_, kind) => {
+    const made = make(folder, kind);
+    const property = fc.asyncProperty(setting, steps, async (setting, steps) => {
+      const run = new Run(kind, made, setting);
+      await run.open();
+      for (const step of steps) await run.step(step);
+      await run.judge();
+    });
+    await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: 50_000 });
+  });
+});

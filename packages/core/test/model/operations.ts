@@ -1,0 +1,112 @@
+/** Owns the operations that the model tests draw at random, and what each does to a plain array. */
+import fc from 'fast-check';
+import { noiseOf } from '../support/numbers.js';
+import type { Kind } from './kinds.js';
+
+/** A request, as fast-check draws it; places and lengths are made of it by {@link placed}. */
+export interface Drawn {
+  readonly what: 'write' | 'zero' | 'zero-unmap' | 'discard' | 'read' | 'flush' | 'map' | 'seek';
+  /** Which cluster of the disk, as a share of 2^16. */
+  readonly where: number;
+  /** How the ends lie beside the borders of units. */
+  readonly before: number;
+  readonly after: number;
+  /** How many units. */
+  readonly units: number;
+  readonly seed: number;
+}
+
+/** What happens next: one request awaited, some together, the image reopened, or closed with requests under way. */
+export type Step =
+  | { readonly kind: 'one'; readonly request: Drawn }
+  | { readonly kind: 'together'; readonly requests: readonly Drawn[]; readonly order: number; readonly close: boolean }
+  | { readonly kind: 'reopen' };
+
+/** A request of a certain disk. */
+export interface Request {
+  readonly what: Drawn['what'];
+  readonly offset: number;
+  readonly length: number;
+  /** What a write writes. */
+  readonly bytes: Uint8Array<ArrayBuffer> | null;
+}
+
+const nudge = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(0) },
+  { weight: 3, arbitrary: fc.constantFrom(-1, 1, -512, 512) },
+  { weight: 2, arbitrary: fc.integer({ min: -4096, max: 4096 }) },
+);
+
+const request: fc.Arbitrary<Drawn> = fc.record({
+  what: fc.oneof(
+    { weight: 9, arbitrary: fc.constant('write' as const) },
+    { weight: 2, arbitrary: fc.constant('zero' as const) },
+    { weight: 2, arbitrary: fc.constant('zero-unmap' as const) },
+    { weight: 3, arbitrary: fc.constant('discard' as const) },
+    { weight: 4, arbitrary: fc.constant('read' as const) },
+    { weight: 2, arbitrary: fc.constant('flush' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('map' as const, 'seek' as const) },
+  ),
+  where: fc.nat(65_535),
+  before: nudge,
+  after: nudge,
+  units: fc.oneof(
+    { weight: 4, arbitrary: fc.nat(2) },
+    { weight: 2, arbitrary: fc.nat(9) },
+    { weight: 1, arbitrary: fc.nat(150) },
+  ),
+  seed: fc.nat(1_000_000),
+});
+
+/** The steps of one run. */
+export const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 12, arbitrary: fc.record({ kind: fc.constant('one' as const), request }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('together' as const),
+        requests: fc.array(request, { minLength: 2, maxLength: 6 }),
+        order: fc.nat(1000),
+        close: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
+  ),
+  { minLength: 30, maxLength: 70, size: 'max' },
+);
+
+/** Places a drawn request on a disk. */
+export function placed({ size, unit }: Kind, { what, where, before, after, units, seed }: Drawn): Request {
+  const units0 = Math.ceil(size / unit);
+  const start = Math.floor((where / 65_536) * units0) * unit + before;
+  const offset = Math.min(Math.max(0, start), size - 1);
+  // At most a megabyte and a half of a request, however large the units are.
+  const wanted = Math.min(units * unit, Math.max(unit * 2, 1_500_000)) + after;
+  const length = Math.min(Math.max(1, wanted), size - offset);
+  return { what, offset, length, bytes: what === 'write' ? noiseOf(seed, length) : null };
+}
+
+/** Does to the plain array what the request does to the disk. */
+export function applyTo(disk: Uint8Array, { discards }: Kind, { what, offset, length, bytes }: Request): void {
+  if (bytes !== null) disk.set(bytes, offset);
+  else if (what === 'zero' || what === 'zero-unmap' || (what === 'discard' && discards)) {
+    disk.fill(0, offset, offset + length);
+  }
+}
+
+/**
+ * The requests that may be started together: zeroing across the reach of an L2 table lets others in between, so it may not be
+ * beside what overlaps it.
+ */
+export function compatible(requests: readonly Request[], { clusterSize, options }: Kind): Request[] {
+  const reach = (clusterSize * clusterSize) / (options.includes('extended_l2') ? 16 : 8);
+  const inParts = ({ what, offset, length }: Request) =>
+    ['zero', 'zero-unmap', 'discard'].includes(what) &&
+    Math.floor(offset / reach) !== Math.floor((offset + length - 1) / reach);
+  const overlap = (a: Request, b: Request) => a.offset < b.offset + b.length && b.offset < a.offset + a.length;
+  return requests.filter(
+    (one, index) =>
+      !requests.some((other, at) => at < index && overlap(one, other) && (inParts(one) || inParts(other))),
+  );
+}
