@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 /** Expects the same bytes, and says where the first difference is. */
 export function expectSame(actual: Uint8Array, expected: Uint8Array): void {
   expect(actual.length).toBe(expected.length);
-  const at = expected.findIndex((byte, index) => actual[index] !== byte);
-  if (at >= 0) expect({ at, byte: actual[at] }).toEqual({ at, byte: expected[at] });
+  let at = 0;
+  while (at < expected.length && actual[at] === expected[at]) at++;
+  if (at < expected.length) expect({ at, byte: actual[at] }).toEqual({ at, byte: expected[at] });
 }
