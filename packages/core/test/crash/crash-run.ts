@@ -1,0 +1,106 @@
+/** Owns one run over a recording: power is cut at many places, in many ways, and each image is judged. */
+import { numbers } from '../golden/qemu.js';
+import { type CrashChoice, CrashWalk } from './crash-states.js';
+import { judge } from './judge.js';
+import { Oracle } from './oracle.js';
+import { type Recording, windowOf } from './workloads.js';
+
+/** A crash that left an image which is not as it should be. */
+export interface Failure {
+  readonly what: string;
+  /** How many entries of the log had happened, and the seed of the choice: with the kind and its seed, what to replay. */
+  readonly position: number;
+  readonly choice: number;
+  /** The least of the pending sectors that must be missing or old for it to fail so. */
+  readonly missing: readonly string[];
+}
+
+/** Judges about `crashes` images that power cuts along a recording leave; answers how many, and the first that fails. */
+export async function crashEverywhere(
+  recording: Recording,
+  crashes: number,
+): Promise<{ judged: number; failure: Failure | null }> {
+  const { log, seed } = recording;
+  const next = numbers(seed ^ 0x5eed);
+  const flushes = log.entries.filter(({ kind }) => kind === 'flush').length;
+  const atFlush = Math.max(1, Math.floor(crashes / 2 / Math.max(1, flushes)));
+  const elsewhere = (crashes - atFlush * flushes) / Math.max(1, log.entries.length - flushes);
+  const walk = new CrashWalk(log);
+  const oracle = new Oracle(recording.start.guest, recording.timeline);
+  let judged = 0;
+  for (; ; walk.step()) {
+    const here = walk.next?.kind === 'flush' ? atFlush : Math.floor(elsewhere + (next() % 1000) / 1000);
+    oracle.advance(walk.position);
+    // Where nothing is pending there is one state alone.
+    for (let i = 0; i < (walk.pendingSectors === 0 ? Math.min(1, here) : here); i++) {
+      const choice = next();
+      judged++;
+      const what = await judgeChoice(recording, walk, oracle, walk.choose(choice), choice);
+      if (what === null) continue;
+      const missing = await missingFor(recording, walk, oracle, choice);
+      return { judged, failure: { what, position: walk.position, choice, missing } };
+    }
+    if (walk.next === undefined) return { judged, failure: null };
+  }
+}
+
+/** Judges one crash again. */
+export async function replay(recording: Recording, position: number, choice: number): Promise<Failure | null> {
+  const walk = new CrashWalk(recording.log);
+  const oracle = new Oracle(recording.start.guest, recording.timeline);
+  while (walk.position < position) walk.step();
+  oracle.advance(position);
+  const what = await judgeChoice(recording, walk, oracle, walk.choose(choice), choice);
+  if (what === null) return null;
+  return { what, position, choice, missing: await missingFor(recording, walk, oracle, choice) };
+}
+
+function judgeChoice(
+  recording: Recording,
+  walk: CrashWalk,
+  oracle: Oracle,
+  choice: CrashChoice,
+  seed: number,
+): Promise<string | null> {
+  const { kind, start } = recording;
+  const { backing, snapshot } = start;
+  const touched = [windowOf(kind, start)];
+  return walk.crashed(choice, (sources) => judge({ sources, backing, oracle, snapshot, touched, seed }));
+}
+
+/** Puts back, one by one, what the choice left out, as long as it still fails: what remains is what it takes. */
+async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle, seed: number): Promise<string[]> {
+  const complete = walk.complete();
+  const least = walk.choose(seed).map(({ versions, size }) => ({ versions: new Map(versions), size }));
+  const fails = async (): Promise<boolean> => (await judgeChoice(recording, walk, oracle, least, seed)) !== null;
+  const missing: string[] = [];
+  for (const [device, { versions, size }] of complete.entries()) {
+    const mine = least[device]!;
+    const chosen = mine.size;
+    mine.size = size;
+    if (!(await fails())) mine.size = chosen;
+    if (mine.size !== size) missing.push(`device ${device}: the length ${mine.size}, not ${size}`);
+    for (const [sector, latest] of versions) {
+      const version = mine.versions.get(sector)!;
+      if (version === latest) continue;
+      mine.versions.set(sector, latest);
+      if (await fails()) continue;
+      mine.versions.set(sector, version);
+      missing.push(`device ${device}: sector ${sector} as version ${version}, not ${latest}`);
+    }
+  }
+  return missing;
+}
+
+/** A failure in words, with the way to see it again. */
+export function describeFailure({ kind, seed, story }: Recording, failure: Failure): string {
+  const { what, position, choice, missing } = failure;
+  const before = story.filter((line) => Number.parseInt(line, 10) <= position);
+  return [
+    `"${kind.name}", workload ${seed}, cut after ${position} entries of the log, choice ${choice}:`,
+    what,
+    `it takes ${missing.length === 0 ? 'nothing that is missing' : missing.slice(0, 20).join('; ')}`,
+    `the last that the guest did:\n  ${before.slice(-12).join('\n  ')}`,
+    `replay it: QCOW2_CRASH_REPLAY='${kind.name}/${seed}/${position}/${choice}'`,
+  ].join('\n');
+}

@@ -1,0 +1,66 @@
+/**
+ * Power cuts: workloads are recorded on devices that log every write, and then power is cut along the log, at every flush and
+ * in between. Whatever part of the unflushed writes is on the medium, the image must be sound and hold what was acknowledged.
+ *
+ * `QCOW2_CRASHES` sets how many images are judged in all, `QCOW2_CRASH_SEED` other workloads than the usual ones, and
+ * `QCOW2_CRASH_REPLAY` is what a failure prints.
+ */
+import { describe, expect, test } from 'vitest';
+import { bufferSource } from '../../src/index.js';
+import { checkSource } from '../../src/verbs/check.js';
+import { crashEverywhere, describeFailure, replay } from './crash-run.js';
+import { CrashWalk } from './crash-states.js';
+import { DISK_KINDS, type DiskKind } from './disks.js';
+import { record } from './workloads.js';
+
+const CRASHES = Number(process.env.QCOW2_CRASHES ?? 24_000);
+const FIRST_SEED = Number(process.env.QCOW2_CRASH_SEED ?? 1);
+const REPLAY = process.env.QCOW2_CRASH_REPLAY;
+/** Images judged along one workload. */
+const PER_WORKLOAD = 200;
+
+let judgedInAll = 0;
+
+async function crashKind(kind: DiskKind): Promise<void> {
+  const share = CRASHES / DISK_KINDS.length;
+  for (let seed = FIRST_SEED, judged = 0; judged < share; seed++) {
+    const recording = await record(kind, seed);
+    const run = await crashEverywhere(recording, Math.min(PER_WORKLOAD, Math.ceil(share)));
+    if (run.failure !== null) throw new Error(describeFailure(recording, run.failure));
+    judged += run.judged;
+    judgedInAll += run.judged;
+  }
+}
+
+/** What a workload leaves that ended as it should is without a flaw. */
+async function closesClean(kind: DiskKind): Promise<void> {
+  const { log } = await record(kind, FIRST_SEED);
+  const walk = new CrashWalk(log);
+  while (walk.next !== undefined) walk.step();
+  await walk.crashed(walk.complete(), async ([image]) => {
+    const bytes = new Uint8Array(image!.size);
+    await image!.read([{ at: 0, bytes }]);
+    const { report, host } = await checkSource(bufferSource(bytes));
+    expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, beyond: 0 });
+    expect(host.header.incompatibleFeatures).not.toContain(0);
+  });
+}
+
+describe.runIf(REPLAY !== undefined)('replay', () => {
+  test(`${REPLAY}`, async () => {
+    const [name, seed, position, choice] = REPLAY!.split('/');
+    const kind = DISK_KINDS.find((known) => known.name === name);
+    if (kind === undefined) throw new Error(`There is no kind "${name}".`);
+    const recording = await record(kind, Number(seed));
+    const failure = await replay(recording, Number(position), Number(choice));
+    if (failure !== null) throw new Error(describeFailure(recording, failure));
+  });
+});
+
+describe.runIf(REPLAY === undefined)('a power cut', () => {
+  test.each(DISK_KINDS)('leaves $name sound', crashKind, 600_000);
+  test.each(DISK_KINDS)('does not happen, and $name has no flaw', closesClean);
+  test('was tried as often as was asked', () => {
+    expect(judgedInAll).toBeGreaterThanOrEqual(CRASHES);
+  });
+});

@@ -1,0 +1,109 @@
+/** Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle says. */
+import { type ByteSource, type Finding, type Openable, Qcow2Image } from '../../src/index.js';
+import { checkSource } from '../../src/verbs/check.js';
+import type { Oracle } from './oracle.js';
+
+/** How many bytes of a large disk are read beyond those that a workload touches. */
+const SAMPLE = 128 * 1024;
+/** A disk up to this long is read whole. */
+const WHOLE = 1024 * 1024;
+
+/** What a crash has left, and what it is judged by. */
+export interface Case {
+  /** The image's file, and its data file when it has one. */
+  readonly sources: readonly ByteSource[];
+  readonly backing: Uint8Array | null;
+  readonly oracle: Oracle;
+  /** The guest bytes of the snapshot, which nothing may change. */
+  readonly snapshot: Uint8Array | null;
+  /** The part of the disk that the workload touches. */
+  readonly touched: readonly { readonly offset: number; readonly length: number }[];
+  /** Picks what else is read of a large disk. */
+  readonly seed: number;
+}
+
+/** What is wrong with the image; null when nothing is. */
+export async function judge(left: Case): Promise<string | null> {
+  try {
+    return (await judgeReferences(left)) ?? (await judgeBytes(left)) ?? (await judgeSnapshot(left));
+  } catch (error) {
+    return `it cannot be read: ${error instanceof Error ? error.stack : error}`;
+  }
+}
+
+async function judgeReferences({ sources, snapshot }: Case): Promise<string | null> {
+  const { report, host } = await checkSource(sources[0]!);
+  const dirty = host.header.incompatibleFeatures.includes(0);
+  const wrong = report.findings.filter((finding) => !isHarmless(finding, dirty));
+  if (wrong.length > 0) {
+    return wrong
+      .slice(0, 5)
+      .map(({ fault, what, at, message }) => `${fault} at ${what} (${at}): ${message}`)
+      .join('\n');
+  }
+  if (!dirty) return null;
+  // Once it is repaired the counts are what the references are: nothing that is written in place may have two.
+  const most = snapshot === null ? 1 : 2;
+  for (let cluster = 0; cluster < host.clusters; cluster++) {
+    const count = host.references.get(cluster);
+    if (count > most) return `cluster ${cluster} is referenced ${count} times`;
+  }
+  return null;
+}
+
+/** Leaks are; so is an entry that is only slower. The refcounts of a dirty image are anything until it is repaired. */
+function isHarmless({ kind, fault }: Finding, dirty: boolean): boolean {
+  if (kind === 'leak' || fault === 'copied-missing') return true;
+  return dirty && (fault === 'refcount-low' || fault === 'copied-set');
+}
+
+async function judgeBytes({ sources, backing, oracle, touched, seed }: Case): Promise<string | null> {
+  const image = await Qcow2Image.open(sources[0]!, { resolve: async ({ kind }) => fileOf(kind, sources, backing) });
+  const sample = (seed * 4096) % Math.max(1, oracle.size - SAMPLE);
+  const ranges =
+    oracle.size <= WHOLE
+      ? [{ offset: 0, length: oracle.size }]
+      : [...touched, { offset: sample, length: Math.min(SAMPLE, oracle.size - sample) }];
+  for (const { offset, length } of ranges) {
+    const bytes = new Uint8Array(length).fill(0xee);
+    await image.read(offset, bytes);
+    const wrong = oracle.judge(offset, bytes);
+    if (wrong !== null) return wrong;
+  }
+  return null;
+}
+
+function fileOf(kind: 'backing' | 'data', sources: readonly ByteSource[], backing: Uint8Array | null): Openable | null {
+  return kind === 'data' ? sources[1]! : backing;
+}
+
+/** The disk of the first snapshot: the image opens as that disk when its header names the snapshot's L1 table. */
+async function judgeSnapshot({ sources, backing, snapshot }: Case): Promise<string | null> {
+  if (snapshot === null) return null;
+  const [file] = sources;
+  const place = new Uint8Array(8);
+  const entry = new Uint8Array(12);
+  await file!.read([{ at: 64, bytes: place }]);
+  await file!.read([{ at: Number(new DataView(place.buffer).getBigUint64(0)), bytes: entry }]);
+  const view: ByteSource = {
+    size: file!.size,
+    read(transfers, signal) {
+      const done = file!.read(transfers, signal);
+      for (const { at, bytes } of transfers) if (at === 0) putL1(bytes, entry);
+      return done;
+    },
+  };
+  const image = await Qcow2Image.open(view, { resolve: async ({ kind }) => fileOf(kind, sources, backing) });
+  const bytes = new Uint8Array(snapshot.length);
+  await image.read(0, bytes);
+  if (Buffer.compare(bytes, snapshot) === 0) return null;
+  const wrong = bytes.findIndex((byte, index) => byte !== snapshot[index]);
+  return `byte ${wrong} of the snapshot reads as ${bytes[wrong]}, not as ${snapshot[wrong]}`;
+}
+
+/** Puts a snapshot's `l1_table_offset` and `l1_size` into the header's fields, at 40 and 36. */
+function putL1(header: Uint8Array, entry: Uint8Array): void {
+  if (header.length < 48) return;
+  header.set(entry.subarray(0, 8), 40);
+  header.set(entry.subarray(8, 12), 36);
+}
