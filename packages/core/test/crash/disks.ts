@@ -141,6 +141,8 @@ function bitmaps(changes: number): DiskKind {
   };
 }
 
+/** An autoclear feature of some later version. */
+const AUTOCLEAR = 1n << 40n;
 const snapshots = [{ id: '1', name: 'one' }];
 const shorter = pattern(45 * 512 + 100, 77);
 
@@ -152,11 +154,11 @@ export const DISK_KINDS: readonly DiskKind[] = [
   created('v2', { size: 128 * KiB, clusterSize: 2 * KiB, version: 2 }, 40, { fill: [[3, 9]] }),
   created('refcounts of 1 bit', { size: 128 * 512, clusterSize: 512, refcountBits: 1 }, 40, { fill: [[0, 20]] }),
   created('refcounts of 4 bits', { size: 128 * KiB, clusterSize: KiB, refcountBits: 4 }, 40, { fill: [[0, 20]] }),
-  created('refcounts of 64 bits', { size: 128 * KiB, clusterSize: KiB, refcountBits: 64 }, 40, { fill: [[0, 40]] }),
+  created('refcounts of 64 bits', { size: 256 * 512, clusterSize: 512, refcountBits: 64 }, 40, { fill: [[0, 46]] }),
   created('many tables', { size: 4096 * KiB, clusterSize: 512 }, 60),
   created('a growing refcount table', { size: 2600 * KiB, clusterSize: 512, refcountBits: 64 }, 30, {
-    fill: [[0, 3850]],
-    window: { offset: 1920 * KiB, length: 680 * KiB },
+    fill: [[0, 3950]],
+    window: { offset: 1970 * KiB, length: 600 * KiB },
   }),
   created('lazy refcounts', { size: 96 * KiB, clusterSize: KiB, lazyRefcounts: true }, 40, { fill: [[3, 9]] }),
   created('extended L2', { size: 512 * KiB, clusterSize: 16 * KiB, extendedL2: true }, 40, { fill: [[3, 4]] }),
@@ -187,5 +189,6 @@ export const DISK_KINDS: readonly DiskKind[] = [
   built('a snapshot', { size: 160 * KiB, clusterBits: 12, snapshots }, 40),
   built('a snapshot, of 512', { size: 80 * 512, clusterBits: 9, snapshots, refcountOrder: 2 }, 40),
   built('a snapshot, lazy', { size: 96 * KiB, clusterBits: 12, snapshots, compatible: 1n }, 40),
+  built('an unknown autoclear bit', { size: 96 * KiB, clusterBits: 12, autoclear: AUTOCLEAR, compatible: 0n }, 30),
   bitmaps(20),
 ];
