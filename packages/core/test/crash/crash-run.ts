@@ -65,7 +65,9 @@ function judgeChoice(
   const { kind, start } = recording;
   const { backing, snapshot } = start;
   const touched = [windowOf(kind, start)];
-  return walk.crashed(choice, (sources) => judge({ sources, backing, oracle, snapshot, start: start.guest, touched, seed }));
+  return walk.crashed(choice, (sources) =>
+    judge({ sources, backing, oracle, snapshot, start: start.guest, touched, seed }),
+  );
 }
 
 /** Puts back, one by one, what the choice left out, as long as it still fails: what remains is what it takes. */

@@ -74,7 +74,9 @@ async function judgeBytes({ sources, backing, oracle, touched, seed, start }: Ca
     await image.read(offset, bytes);
     const wrong = oracle.judge(offset, bytes);
     if (wrong !== null) return wrong;
-    const untouched = image.info.features.some(({ kind, bit }) => kind === 'autoclear' && !KNOWN_AUTOCLEAR.includes(bit));
+    const untouched = image.info.features.some(
+      ({ kind, bit }) => kind === 'autoclear' && !KNOWN_AUTOCLEAR.includes(bit),
+    );
     if (untouched && Buffer.compare(bytes, start.subarray(offset, offset + length)) !== 0) {
       return 'the disk has changed, and an unknown autoclear bit is still on';
     }

@@ -76,7 +76,10 @@ const MUTANTS: readonly KnownMutant[] = [
     file: 'io/commit.ts',
     edits: [
       ['const transfers = tables.transfers(true);', 'const transfers: Transfer[] = [];'],
-      ['const transfers = tables.transfers(false);', 'const transfers = tables.transfers(true).concat(tables.transfers(false));'],
+      [
+        'const transfers = tables.transfers(false);',
+        'const transfers = tables.transfers(true).concat(tables.transfers(false));',
+      ],
     ],
     on: ['512', 'many tables'],
   },
@@ -120,12 +123,7 @@ describe('the power cuts find', () => {
   });
 
   test('nothing in an engine without a fault', async () => {
-    const engine = await mutantEngine({
-      name: 'none',
-      file: 'io/commit.ts',
-      find: '/** Brings',
-      replace: '/** Brings',
-    });
+    const engine = await mutantEngine({ name: 'none', file: 'io/commit.ts', edits: [] });
     const kind = DISK_KINDS.find(({ name }) => name === '4k')!;
     const run = await crashEverywhere(await record(kind, 1, engine), 200);
     expect(run.failure).toBeNull();
