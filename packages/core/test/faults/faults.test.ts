@@ -1,0 +1,299 @@
+/**
+ * Devices that fail: at every call of every kind in turn, until the work succeeds, the caller gets a typed error, the image is
+ * `failed` after a failed write or flush and usable after a failed read, and nothing that was acknowledged is lost.
+ */
+import { describe, expect, it } from 'vitest';
+import { type BlockDevice, bufferDevice, isQcow2Error, Qcow2Error, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { type Call, type Fault, FaultyDevice } from '../support/faulty-device.js';
+import { noiseOf } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu.js';
+
+const KIB = 1024;
+const SIZE = 3 * 1024 * KIB;
+const folder = new QemuFolder('faults');
+
+/** The image on which everything happens: what is in it, and what lies beside it. */
+interface Start {
+  readonly name: string;
+  readonly image: Uint8Array;
+  readonly data: Uint8Array | null;
+  readonly base: Uint8Array | null;
+  readonly disk: Uint8Array;
+}
+
+function start(name: string, options: string, ...prepare: (() => void)[]): Start {
+  folder.img('create', '-q', '-f', 'qcow2', '-o', options, 'image.qcow2', String(SIZE));
+  folder.io('image.qcow2', 'write -P 7 0 600k', 'write -P 8 1m 100k');
+  for (const step of prepare) step();
+  const data = options.includes('data_file=') ? folder.get('data.raw') : null;
+  return { name, image: folder.get('image.qcow2'), data, base: null, disk: folder.raw('image.qcow2') };
+}
+
+function overlay(): Start {
+  const base = noiseOf(3, SIZE - 1000 * 512);
+  folder.put('base.raw', base);
+  folder.img(
+    'create',
+    '-q',
+    '-f',
+    'qcow2',
+    '-o',
+    'cluster_size=4k',
+    '-b',
+    'base.raw',
+    '-F',
+    'raw',
+    'image.qcow2',
+    String(SIZE),
+  );
+  return {
+    name: 'over a backing file',
+    image: folder.get('image.qcow2'),
+    data: null,
+    base,
+    disk: folder.raw('image.qcow2'),
+  };
+}
+
+const STARTS: readonly Start[] = [
+  start('plain', 'cluster_size=4k'),
+  start('growing refcount table', 'cluster_size=512,refcount_bits=64'),
+  start('with a snapshot', 'cluster_size=4k', () => folder.img('snapshot', '-c', 'one', 'image.qcow2')),
+  start('with lazy refcounts', 'cluster_size=4k,lazy_refcounts=on'),
+  start('with a data file', 'cluster_size=4k,data_file=data.raw'),
+  start('with subclusters', 'cluster_size=16k,extended_l2=on'),
+  overlay(),
+];
+
+/** A change of the disk, and the same on an array. */
+interface Change {
+  readonly make: (image: Qcow2Image) => Promise<void>;
+  readonly apply: (disk: Uint8Array) => void;
+}
+
+const write = (offset: number, length: number, seed: number): Change => ({
+  make: (image) => image.write(offset, noiseOf(seed, length)),
+  apply: (disk) => disk.set(noiseOf(seed, length), offset),
+});
+const zero = (offset: number, length: number, how: 'discard' | 'unmap' | 'keep'): Change => ({
+  make: (image) =>
+    how === 'discard' ? image.discard(offset, length) : image.writeZeroes(offset, length, { unmap: how === 'unmap' }),
+  apply: (disk) => disk.fill(0, offset, offset + length),
+});
+const flush: Change = { make: (image) => image.flush(), apply: () => {} };
+
+/** Rounds of work: fresh clusters, old ones, shared ones, zeros, discards, and a flush now and then. */
+const WORK: readonly Change[] = [
+  write(1000, 5000, 1),
+  write(700 * KIB, 300 * KIB, 2),
+  flush,
+  zero(100 * KIB + 100, 90 * KIB, 'discard'),
+  write(120 * KIB, 10_000, 3),
+  zero(300 * KIB, 20 * KIB, 'keep'),
+  write(2200 * KIB, 700 * KIB, 4),
+  flush,
+  zero(0, 50 * KIB, 'unmap'),
+  write(20 * KIB, 4096, 5),
+  flush,
+];
+
+/** The files under test, their faults in one of them. */
+class Bench {
+  readonly image: ReturnType<typeof bufferDevice>;
+  readonly data: ReturnType<typeof bufferDevice> | null;
+  readonly faulty: FaultyDevice;
+  readonly #start: Start;
+  readonly #inData: boolean;
+
+  constructor(start: Start, inData: boolean) {
+    this.#start = start;
+    this.#inData = inData;
+    this.image = bufferDevice(start.image);
+    this.data = start.data && bufferDevice(start.data);
+    this.faulty = new FaultyDevice(inData ? this.data! : this.image);
+  }
+
+  open(): Promise<Qcow2Image> {
+    const device: BlockDevice = this.#inData ? this.image : this.faulty;
+    return Qcow2Image.open(device, {
+      mode: 'write',
+      resolve: async ({ kind }) => {
+        if (kind === 'data') return this.#inData ? this.faulty : new FaultyDevice(this.data!);
+        return { source: this.#start.base!, format: 'raw' };
+      },
+    });
+  }
+
+  /** What the disk holds when the image is opened again. QEMU finds leaks in it at most. */
+  async judge(lazy: boolean): Promise<Uint8Array> {
+    if (this.data !== null) folder.put('data.raw', this.data.bytes());
+    folder.put('image.qcow2', this.image.bytes());
+    // With lazy refcounts the image is marked dirty, and the promise holds once it is repaired.
+    if (lazy) folder.ask('check', '-q', '-r', 'all', 'image.qcow2');
+    const check = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
+    expect([0, 3], check.out + check.error).toContain(check.status);
+    const { base } = this.#start;
+    const image = await Qcow2Image.open(folder.get('image.qcow2'), {
+      resolve: async ({ kind }) => (kind === 'data' ? this.data!.bytes() : { source: base!, format: 'raw' }),
+    });
+    const disk = new Uint8Array(SIZE);
+    await image.read(0, disk);
+    await image.close();
+    return disk;
+  }
+}
+
+/** Every byte is one that it may be: of the disk as it was acknowledged, or of a change since. */
+function expectAllowed(actual: Uint8Array, allowed: readonly Uint8Array[]): void {
+  expect(actual.length).toBe(SIZE);
+  for (let at = 0; at < SIZE; at++) {
+    if (allowed.every((disk) => disk[at] !== actual[at])) {
+      expect({ at, byte: actual[at] }).toEqual({ at, byte: allowed.map((disk) => disk[at]) });
+    }
+  }
+}
+
+/** Does the work until something fails; answers the error, and what the disk may hold then: first what it held when last flushed. */
+async function work(image: Qcow2Image, disk: Uint8Array): Promise<{ error: unknown; allowed: Uint8Array[] }> {
+  let allowed = [disk.slice()];
+  for (const change of WORK) {
+    const after = allowed.at(-1)!.slice();
+    change.apply(after);
+    allowed.push(after);
+    try {
+      await change.make(image);
+    } catch (error) {
+      return { error, allowed };
+    }
+    if (change === flush) allowed = [after];
+  }
+  return { error: null, allowed };
+}
+
+const noSpace = new Qcow2Error('no-space', 'The quota is spent.', { what: 'test' });
+const plain = new Error('The disk is on fire.');
+
+/** How the nth failure comes: thrown and rejected, typed and not, with nothing and half of the write done. */
+function faultAt(call: Call, nth: number): Fault {
+  return { call, nth, error: nth % 2 === 0 ? noSpace : plain, promised: nth % 4 > 1, done: nth % 3 === 0 ? 0.5 : 0 };
+}
+
+/** Each image, and its data file where it has one. */
+const PLACES = STARTS.flatMap((start) => [
+  { name: start.name, start, inData: false },
+  ...(start.data === null ? [] : [{ name: `${start.name}, failing there`, start, inData: true }]),
+]);
+
+describe.each(PLACES)('$name', ({ start, inData }) => {
+  const lazy = start.name.includes('lazy');
+
+  it.each(['write', 'flush'] as const)('fails for good at the nth %s, and loses nothing', async (call) => {
+    for (let nth = 0; ; nth++) {
+      const bench = new Bench(start, inData);
+      const image = await bench.open();
+      bench.faulty.fault = faultAt(call, nth);
+      const { error, allowed } = await work(image, start.disk);
+      const failing =
+        error ??
+        (await image.close().then(
+          () => null,
+          (reason: unknown) => reason,
+        ));
+      if (failing === null) {
+        expect(bench.faulty.struck).toBe(false);
+        expect(nth).toBeGreaterThan(0);
+        expectSame(await bench.judge(false), allowed[0]!);
+        break;
+      }
+      const { error: thrown } = bench.faulty.fault;
+      if (thrown === noSpace) expect(failing).toBe(noSpace);
+      else expect(failing).toMatchObject({ name: 'Qcow2Error', code: 'io', cause: plain });
+      if (error !== null) await expectFailed(image);
+      await image.close().catch(() => expect(error).toBe(null));
+      expectAllowed(await bench.judge(lazy), allowed);
+    }
+  });
+
+  it('goes on after the nth read failed, and nothing has changed', async () => {
+    for (let nth = 0; ; nth++) {
+      const bench = new Bench(start, inData);
+      const image = await bench.open();
+      // Counted from here on: opening reads as well.
+      bench.faulty.fault = { ...faultAt('read', nth + bench.faulty.calls.length), done: 0 };
+      const { error, allowed } = await work(image, start.disk);
+      if (error === null) {
+        await image.close();
+        break;
+      }
+      expect(isQcow2Error(error, 'no-space') || error === plain).toBe(true);
+      bench.faulty.fault = null;
+      const into = new Uint8Array(SIZE);
+      await image.read(0, into);
+      expectAllowed(into, allowed);
+      const { error: again } = await work(image, into);
+      expect(again).toBe(null);
+      await image.close();
+      const expected = into.slice();
+      for (const change of WORK) change.apply(expected);
+      expectSame(await bench.judge(false), expected);
+    }
+  });
+});
+
+/** Whatever is asked of a failed image is refused. */
+async function expectFailed(image: Qcow2Image): Promise<void> {
+  const failed = { name: 'Qcow2Error', code: 'failed', cause: expect.anything() };
+  await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject(failed);
+  await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject(failed);
+  await expect(image.discard(0, 512)).rejects.toMatchObject(failed);
+  await expect(image.flush()).rejects.toMatchObject(failed);
+  expect(() => image.flushSync()).toThrow(expect.objectContaining(failed));
+}
+
+describe('requests under way when the device fails', () => {
+  it('all fail, those that waited with `failed`, and close resolves', async () => {
+    const bench = new Bench(STARTS[0]!, false);
+    const image = await bench.open();
+    bench.faulty.fault = { call: 'write', nth: 0, error: noSpace, promised: true };
+    const requests = [0, 1, 2].map((index) => image.write(index * 10_000, noiseOf(index, 5000)));
+    const closing = image.close();
+    const outcomes = await Promise.allSettled(requests);
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual([
+      'no-space',
+      'failed',
+      'failed',
+    ]);
+    await closing;
+    await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it('fail at close, which rejects with the reason and lets go all the same', async () => {
+    const bench = new Bench(STARTS[0]!, false);
+    const image = await bench.open();
+    await image.write(0, noiseOf(1, 5000));
+    bench.faulty.fault = { call: 'flush', nth: 0, error: plain, promised: false };
+    await expect(image.close()).rejects.toMatchObject({ code: 'io', cause: plain });
+    await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('creating an image on a device that fails', () => {
+  it.each(['write', 'flush', 'truncate'] as const)('leaves no image at the nth %s', async (call) => {
+    for (let nth = 0; ; nth++) {
+      const device = bufferDevice();
+      const faulty = new FaultyDevice(device);
+      faulty.fault = faultAt(call, nth);
+      const creating = Qcow2Image.create(faulty, { size: SIZE, preallocation: 'metadata' });
+      const outcome = await creating.then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (!faulty.struck) {
+        expect(outcome).toBe(null);
+        break;
+      }
+      expect(outcome).toBe(faulty.fault.error);
+    }
+  });
+});
