@@ -1,6 +1,6 @@
 /** Owns the table of a persistent bitmap and its bits (spec: "Bitmap table", "Bitmap data"). */
 import { Qcow2Error } from '../errors.js';
-import { hex } from './bytes.js';
+import { hex, setUint64 } from './bytes.js';
 
 /** What an entry says of its stretch of bits: all of them clear, all set, or in the cluster at `offset`. */
 export type BitmapStretch = 'clear' | 'set' | { readonly offset: number };
@@ -44,6 +44,28 @@ export function findBit(bits: Uint8Array, from: number, to: number, value: boole
     at++;
   }
   return to;
+}
+
+/** Writes entry `index` of a bitmap's table: the inverse of {@link getBitmapStretch}. */
+export function setBitmapStretch(table: DataView, index: number, stretch: BitmapStretch): void {
+  setUint64(table, index * 8, typeof stretch === 'string' ? 0 : stretch.offset);
+  if (stretch === 'set') table.setUint32(index * 8 + 4, ALL_ONES);
+}
+
+/** Sets the bits from `from` to before `to`; answers whether one of them was clear. */
+export function setBits(bits: Uint8Array, from: number, to: number): boolean {
+  let changed = false;
+  for (let at = from; at < to; ) {
+    const whole = (at & 7) === 0 && to - at >= 8;
+    const mask = whole ? 0xff : 1 << (at & 7);
+    const byte = bits[at >> 3]!;
+    if ((byte & mask) !== mask) {
+      bits[at >> 3] = byte | mask;
+      changed = true;
+    }
+    at += whole ? 8 : 1;
+  }
+  return changed;
 }
 
 function damaged(index: number, bitmap: string, finding: string): Qcow2Error {

@@ -8,6 +8,8 @@ const BITMAP_HEADER_BYTES = 24;
 
 /** Bits of an entry's flags. */
 export const BITMAP_FLAG = { inUse: 0, auto: 1, extraDataCompatible: 2 } as const;
+/** Where the flags stand in an entry. Entries begin at multiples of 8: flags never straddle two sectors. */
+export const BITMAP_FLAGS_AT = 12;
 
 /** One entry of the bitmap directory; offsets and sizes in bytes. */
 export interface Bitmap {
@@ -70,7 +72,7 @@ export function decodeBitmaps(bytes: Uint8Array, count: number): Bitmap[] {
 
 /** The bytes of a bitmap directory: the inverse of {@link decodeBitmaps}. */
 export function encodeBitmaps(bitmaps: readonly Bitmap[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(bitmaps.reduce((sum, bitmap) => sum + entryLength(bitmap), 0));
+  const bytes = new Uint8Array(bitmaps.reduce((sum, bitmap) => sum + bitmapEntryLength(bitmap), 0));
   const view = viewOf(bytes);
   let at = 0;
   for (const bitmap of bitmaps) {
@@ -83,12 +85,18 @@ export function encodeBitmaps(bitmaps: readonly Bitmap[]): Uint8Array<ArrayBuffe
     view.setUint32(at + 20, bitmap.extra.length);
     bytes.set(bitmap.extra, at + BITMAP_HEADER_BYTES);
     bytes.set(bitmap.name, at + BITMAP_HEADER_BYTES + bitmap.extra.length);
-    at += entryLength(bitmap);
+    at += bitmapEntryLength(bitmap);
   }
   return bytes;
 }
 
-function entryLength({ extra, name }: Bitmap): number {
+/** Whether a flag of an entry is set; `flag` is one of {@link BITMAP_FLAG}. */
+export function hasBitmapFlag({ flags }: Bitmap, flag: number): boolean {
+  return ((flags >>> flag) & 1) !== 0;
+}
+
+/** Bytes that an entry takes in the directory. */
+export function bitmapEntryLength({ extra, name }: Bitmap): number {
   return alignUp(BITMAP_HEADER_BYTES + extra.length + name.length, 8);
 }
 

@@ -115,6 +115,32 @@ export function findExtension(extensions: readonly HeaderExtension[], type: numb
   return extensions.findLast((extension) => extension.type === type);
 }
 
+/** "gone": what an extension that was dropped from the middle of the list is called. Whoever does not know a type passes over it. */
+const DROPPED = 0x676f6e65;
+
+/**
+ * What to write, and where, so that an image no longer has extensions of a type. The others stay where they are, so that the
+ * list can be read whatever part of it reaches the medium: the end of the list moves up to a dropped extension that is its
+ * last, and one in the middle takes a type that nobody knows. Type and length share a sector; where the header's length is no
+ * multiple of 8 they may not, and the extensions stay.
+ */
+export function dropExtensions(
+  extensions: readonly HeaderExtension[],
+  type: number,
+): { readonly at: number; readonly bytes: Uint8Array<ArrayBuffer> }[] {
+  if (extensions.some(({ offset }) => offset % 8 !== 0)) return [];
+  const lastKept = extensions.findLastIndex((extension) => extension.type !== type);
+  return extensions.flatMap(({ type: own, offset, data }, index) => {
+    if (own !== type) return [];
+    const bytes = new Uint8Array(EXTENSION_HEADER_BYTES + data.length);
+    if (index < lastKept) {
+      viewOf(bytes).setUint32(0, DROPPED);
+      viewOf(bytes).setUint32(4, data.length);
+    }
+    return { at: offset - EXTENSION_HEADER_BYTES, bytes };
+  });
+}
+
 /** The feature name table as a list; a last entry that is cut short is left out. */
 export function decodeFeatureNames(data: Uint8Array): FeatureName[] {
   const names: FeatureName[] = [];

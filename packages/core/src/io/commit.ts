@@ -3,43 +3,90 @@
  * any part of what was written. Each stage is flushed before the next begins; an empty one costs nothing.
  *
  *   stage    writes                                                                    a crash after it leaves
- *   mark     dirty bit on, unknown autoclear bits off: before the first change         nothing wrong
+ *   mark     dirty bit on, unknown autoclear bits off, auto bitmaps in use:            nothing wrong
+ *            before the first change; bitmaps that cannot be kept go (dropBitmaps)
  *   grow     new refcount blocks and tables, whole, counting themselves                nothing wrong
  *   reserve  pointers to those; refcounts, each the greater of medium and memory;      leaks
  *            guest data (an external data file is flushed first); new tables that
- *            nothing points at yet
- *   roots    entries of L2 tables in place, entries of the L1 table                    new state, leaks
+ *            nothing points at yet; bits of bitmaps
+ *   roots    entries of L2 tables in place, entries of the L1 table and of the         new state, leaks
+ *            tables of bitmaps
  *   release  falling refcounts                                                         clean
- *   trim     dirty bit off, last                                                       clean
+ *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
- * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place.
+ * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place. Bits of
+ * bitmaps are brought to the medium when the image is closed, or when there are too many to keep; a bitmap that is in use there
+ * is not trusted by anybody, so its clusters and the entries of its table are written in place.
  */
-import { INCOMPATIBLE } from '../format/header.js';
-import { clearUnknownAutoclear, setIncompatible, setRefcountTable } from '../format/header-fields.js';
+import { AUTOCLEAR, INCOMPATIBLE } from '../format/header.js';
+import {
+  clearUnknownAutoclear,
+  HEADER_SECTOR_BYTES,
+  setAutoclear,
+  setIncompatible,
+  setRefcountTable,
+} from '../format/header-fields.js';
 import type { Transfer } from './device.js';
+import type { DirtyBitmaps } from './dirty-bitmaps.js';
 import { rangeOf } from './dirty-tables.js';
 import type { Steps } from './steps.js';
+import type { UnkeptBitmaps } from './unkept-bitmaps.js';
 import type { WriteState } from './write-state.js';
 
-/** What is said in the header before the first change. */
+/** What is said before the first change. */
 export function* mark(state: WriteState, version: 2 | 3): Steps {
   if (version === 2) return;
   const before = state.header.buffer.slice(0) as ArrayBuffer;
   clearUnknownAutoclear(state.header);
+  if (state.unkept !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
   if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);
-  if (sameBytes(before, state.header)) return;
-  yield state.device.write([headerSector(state)]);
+  const transfers = state.bitmaps?.flagTransfers(true) ?? [];
+  refuseOverlaps(state, 'bitmap directory', transfers);
+  if (!sameBytes(before, state.header)) transfers.push(headerSector(state));
+  yield state.device.write(transfers);
   yield state.device.flush();
+  if (state.unkept !== null) yield* dropBitmaps(state, state.unkept);
+}
+
+/**
+ * Lets bitmaps go that the autoclear bit does not vouch for any more: the extension first, then its clusters, which are counted
+ * until the next commit is past its roots. A crash in between leaves the extension, which nobody believes, or leaks.
+ */
+function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
+  const { device, header, space } = state;
+  const transfers: Transfer[] = [];
+  for (const { at, bytes } of unkept.extensionTransfers()) {
+    const inSector = Math.max(0, Math.min(bytes.length, HEADER_SECTOR_BYTES - at));
+    if (inSector > 0) new Uint8Array(header.buffer, header.byteOffset).set(bytes.subarray(0, inSector), at);
+    transfers.push({ at, bytes });
+  }
+  yield device.write(transfers);
+  yield device.flush();
+  unkept.dropped();
+  for (const run of unkept.clusters) space.retire(run);
+  state.unkept = null;
 }
 
 /** Brings everything to the medium. `closing` says that it is the last time. */
 export function* commit(state: WriteState, closing: boolean): Steps {
   const counting = !state.lazy || closing;
+  const bitmaps = closing || state.bitmaps?.full ? state.bitmaps : null;
+  if (bitmaps !== null) yield* place(state, bitmaps);
   if (counting) yield* grow(state);
-  yield* reserve(state, counting);
-  yield* roots(state);
+  yield* reserve(state, counting, bitmaps);
+  yield* roots(state, bitmaps);
   yield* release(state, counting);
   if (closing) yield* trim(state);
+}
+
+/** Gives the bits of bitmaps that have no clusters some. */
+function* place({ space, loadBlocks }: WriteState, bitmaps: DirtyBitmaps): Steps {
+  const { homeless } = bitmaps;
+  if (homeless === 0) return;
+  for (let missing = space.reserve(homeless); missing !== null; missing = space.reserve(homeless)) {
+    yield* loadBlocks(missing);
+  }
+  bitmaps.place(space);
 }
 
 function* grow({ device, refcounts, metadata }: WriteState): Steps {
@@ -58,10 +105,15 @@ function* grow({ device, refcounts, metadata }: WriteState): Steps {
   yield device.flush();
 }
 
-function* reserve(state: WriteState, counting: boolean): Steps {
+function* reserve(state: WriteState, counting: boolean, bitmaps: DirtyBitmaps | null): Steps {
   const { device, data, refcounts, tables, metadata } = state;
   const transfers = tables.transfers(true);
   refuseOverlaps(state, 'L2 table', transfers);
+  if (bitmaps !== null) {
+    const bits = bitmaps.dataTransfers();
+    refuseOverlaps(state, 'bitmap data', bits);
+    transfers.push(...bits);
+  }
   if (counting) {
     transfers.push(...linkTransfers(state));
     for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
@@ -90,7 +142,7 @@ function linkTransfers(state: WriteState): Transfer[] {
   return [transfer];
 }
 
-function* roots(state: WriteState): Steps {
+function* roots(state: WriteState, bitmaps: DirtyBitmaps | null): Steps {
   const { device, tables, dirtyL1, l1, l1At } = state;
   const transfers = tables.transfers(false);
   refuseOverlaps(state, 'L2 table', transfers);
@@ -99,10 +151,16 @@ function* roots(state: WriteState): Steps {
     refuseOverlaps(state, 'L1 table', [transfer]);
     transfers.push(transfer);
   }
+  if (bitmaps !== null) {
+    const entries = bitmaps.tableTransfers();
+    refuseOverlaps(state, 'bitmap table', entries);
+    transfers.push(...entries);
+  }
   yield device.write(transfers);
   yield device.flush();
   tables.written();
   dirtyL1.clear();
+  bitmaps?.stored();
 }
 
 function* release(state: WriteState, counting: boolean): Steps {
@@ -125,9 +183,12 @@ function* release(state: WriteState, counting: boolean): Steps {
 function* trim(state: WriteState): Steps {
   const { device, header } = state;
   yield device.flush();
-  if (!state.lazy) return;
-  setIncompatible(header, INCOMPATIBLE.dirty, false);
-  yield device.write([headerSector(state)]);
+  const transfers = state.bitmaps?.flagTransfers(false) ?? [];
+  if (state.lazy) {
+    setIncompatible(header, INCOMPATIBLE.dirty, false);
+    transfers.push(headerSector(state));
+  }
+  yield device.write(transfers);
   yield device.flush();
 }
 

@@ -29,11 +29,12 @@ export interface Qcow2Layer {
   readonly depth: number;
   /** Virtual size, bytes. */
   readonly size: number;
-  readonly header: Header;
-  readonly extensions: readonly HeaderExtension[];
+  /** As it was opened, but for what is said of bitmaps: those of an image that is written may have to go. */
+  header: Header;
+  extensions: readonly HeaderExtension[];
   readonly snapshots: readonly Snapshot[];
-  /** Empty, too, when the image says that its bitmaps are not to be trusted. */
-  readonly bitmaps: readonly Bitmap[];
+  /** Empty, too, when the image says that its bitmaps are not to be trusted. While it is written the flags are as on the medium. */
+  bitmaps: readonly Bitmap[];
   readonly geometry: Geometry;
   readonly source: ByteSource;
   /** Where guest clusters are: the source itself, the external data file, or null when that was not handed over. */

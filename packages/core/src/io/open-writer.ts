@@ -13,6 +13,7 @@ import { Refcounts } from '../space/refcounts.js';
 import type { BlockDevice, Transfer } from './device.js';
 import { DirtyTables } from './dirty-tables.js';
 import type { Qcow2Layer } from './layer.js';
+import type { OpenedBitmaps } from './open-bitmaps.js';
 import type { RwLock } from './rw-lock.js';
 import type { Steps } from './steps.js';
 import type { WriteState } from './write-state.js';
@@ -64,6 +65,7 @@ export async function openWriter(
     metadata,
   );
   enterMetadata(layer, refcounts, metadata);
+  const { kept, unkept } = await bitmapsOf(layer, metadata, signal);
   const written = new WrittenDevice(device, layer.counters);
   const state: WriteState = {
     geometry,
@@ -77,10 +79,19 @@ export async function openWriter(
     refcounts,
     space: new SpaceAllocator(refcounts, metadata),
     metadata,
+    bitmaps: kept,
+    unkept,
     lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
     loadBlocks: (indexes) => loadBlocks(layer, refcounts, indexes),
   };
   return new Writer(layer, state, lock, budgets);
+}
+
+/** Most images have no bitmaps, and their writers do without the code for them. */
+async function bitmapsOf(layer: Qcow2Layer, metadata: MetadataMap, signal?: AbortSignal): Promise<OpenedBitmaps> {
+  if (layer.bitmaps.length === 0) return { kept: null, unkept: null };
+  const { openBitmaps } = await import('./open-bitmaps.js');
+  return openBitmaps(layer, metadata, signal);
 }
 
 function refuseMarked({ header }: Qcow2Layer): void {

@@ -4,8 +4,10 @@ import type { SpaceAllocator } from '../space/allocator.js';
 import type { DirtyRange } from '../space/dirty-range.js';
 import type { MetadataMap } from '../space/metadata-map.js';
 import type { Refcounts } from '../space/refcounts.js';
+import type { DirtyBitmaps } from './dirty-bitmaps.js';
 import type { DirtyTables } from './dirty-tables.js';
 import type { Steps } from './steps.js';
+import type { UnkeptBitmaps } from './unkept-bitmaps.js';
 import type { WrittenDevice } from './written-device.js';
 
 /** The writing side of an open image. */
@@ -25,6 +27,10 @@ export interface WriteState {
   readonly refcounts: Refcounts;
   readonly space: SpaceAllocator;
   readonly metadata: MetadataMap;
+  /** The bitmaps that follow every change; null when there are none. */
+  readonly bitmaps: DirtyBitmaps | null;
+  /** Bitmaps that cannot follow, and go before the first change; null when there are none, or when they are gone. */
+  unkept: UnkeptBitmaps | null;
   /** Refcounts go to the medium only when the image is closed; it is marked dirty until then. */
   readonly lazy: boolean;
   /** Loads refcount blocks by their index. */

@@ -159,7 +159,7 @@ export class Writer {
     const target = this.#target();
     const first = l1IndexOf(geometry, offset);
     const last = l1IndexOf(geometry, offset + bytes.length - 1);
-    yield* this.#mark();
+    yield* this.#track(offset, offset + bytes.length);
     const tables = yield* this.#writableTables(first, last);
     yield* this.#reserve(clustersNeeded(geometry, { first, tables }, offset, bytes.length));
     const borrowed: Uint8Array[] = [];
@@ -265,6 +265,13 @@ export class Writer {
     this.#marked = true;
   }
 
+  /** Marks bytes that are about to change in the bitmaps, which are in use from then on. */
+  *#track(start: number, end: number): Steps {
+    yield* this.#mark();
+    const { bitmaps } = this.#state;
+    if (bitmaps !== null) yield* bitmaps.mark(start, end, () => commit(this.#state, false));
+  }
+
   /**
    * The device that takes guest bytes.
    *
@@ -316,6 +323,10 @@ export class Writer {
   *#zeroWithin(start: number, end: number, unmap: boolean): Steps {
     const { geometry, size } = this.#layer;
     const unit = geometry.subclusterSize;
+    // The whole request, also where nothing but zeros was: a bitmap says what was written, as QEMU's do.
+    if (this.#state.bitmaps !== null && this.#layer.unreadable === null) {
+      yield this.#alone(() => this.#track(start, end));
+    }
     const from = alignUp(start, unit);
     // What lies behind the end of the disk is nobody's: its last subcluster counts as whole.
     const to = end === size ? alignUp(end, unit) : end - (end % unit);

@@ -1,0 +1,174 @@
+/** Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { BitmapModel, QemuFolder } from './qemu.js';
+
+const MIB = 1024 * 1024;
+const folder = new QemuFolder();
+afterAll(() => folder.remove());
+
+/** Deterministic 32-bit numbers (mulberry32). */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return (t ^ (t >>> 14)) >>> 0;
+  };
+}
+
+/** Writes, zeroes and discards at random; notes in the models what a bitmap should say. */
+async function change(image: Qcow2Image, next: () => number, steps: number, models: readonly BitmapModel[]) {
+  for (let step = 0; step < steps; step++) {
+    const offset = next() % image.size;
+    const length = Math.min(image.size - offset, next() % (step % 7 === 0 ? 700_000 : 9000));
+    const kind = next() % 8;
+    if (kind < 4) await image.write(offset, new Uint8Array(length).fill(kind + 1));
+    else if (kind === 4) await image.writeZeroes(offset, length);
+    else if (kind === 5) await image.writeZeroes(offset, length, { unmap: true });
+    else if (kind === 6) await image.discard(offset, length);
+    else {
+      await image.flush();
+      continue;
+    }
+    for (const model of models) model.mark(offset, length);
+  }
+}
+
+describe('auto bitmaps', () => {
+  const size = 6 * MIB + 512 * 7;
+  const kinds = [
+    'cluster_size=512',
+    'cluster_size=512,refcount_bits=1',
+    'cluster_size=4k',
+    'cluster_size=4k,lazy_refcounts=on',
+    'cluster_size=64k',
+    'cluster_size=2M',
+    'cluster_size=16k,extended_l2=on',
+  ];
+  it.each(kinds)('say what was written: %s', async (options) => {
+    const granularities = { finest: 512, usual: 65_536, coarse: 4 * MIB, coarsest: 2 ** 31 };
+    const names = Object.entries(granularities);
+    const models = names.map(([, granularity]) => new BitmapModel(granularity, size));
+    folder.create(options, size, granularities);
+    const next = numbers(options.length * 7919 + 1);
+    const device = bufferDevice(folder.read());
+    for (let session = 0; session < 3; session++) {
+      const image = await Qcow2Image.open(device, { mode: 'write' });
+      await change(image, next, 40, models);
+      await image.close();
+      folder.write(device.bytes());
+      expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+      expect(folder.bitmaps()).toEqual(names.map(([name, granularity]) => ({ name, granularity, flags: ['auto'] })));
+      names.forEach(([name], index) => {
+        expect(folder.dirty(name), name).toEqual(models[index]!.ranges());
+      });
+    }
+  });
+
+  it('are written by QEMU and by this library in turns', async () => {
+    folder.create('cluster_size=512', size, { a: 512, b: 4096 });
+    const models = [new BitmapModel(512, size), new BitmapModel(4096, size)];
+    const next = numbers(3);
+    for (let turn = 0; turn < 3; turn++) {
+      const offset = 512 * (next() % 10_000);
+      folder.io(`write ${offset} 70000`, `discard ${offset + MIB} 512`);
+      for (const model of models) model.mark(offset, 70_000);
+      for (const model of models) model.mark(offset + MIB, 512);
+      const device = bufferDevice(folder.read());
+      const image = await Qcow2Image.open(device, { mode: 'write' });
+      await change(image, next, 20, models);
+      await image.close();
+      folder.write(device.bytes());
+    }
+    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(folder.dirty('a')).toEqual(models[0]!.ranges());
+    expect(folder.dirty('b')).toEqual(models[1]!.ranges());
+  });
+
+  it('say of a whole disk that it was written without a cluster of bits', async () => {
+    // 512-byte clusters hold 4096 bits: 2 MiB of the disk at this granularity, the last of which are not there.
+    const bytes = 5 * MIB;
+    folder.create('cluster_size=512', bytes, { all: 512 });
+    const device = bufferDevice(folder.read());
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    await image.discard(0, bytes);
+    await image.close();
+    // The last stretch is not full, and has a cluster: the bits behind the end must be clear.
+    expect(Math.ceil(device.size / 512) - Math.ceil(folder.read().length / 512)).toBe(1);
+    const again = await Qcow2Image.open(device, { mode: 'write' });
+    await again.write(MIB, new Uint8Array(10));
+    await again.close();
+    folder.write(device.bytes());
+    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(folder.dirty('all')).toEqual([{ start: 0, length: bytes }]);
+    expect((await Qcow2Image.open(device)).bitmaps).toEqual([{ name: 'all', granularity: 512, flags: ['auto'] }]);
+  });
+
+  it('go to the medium early when their bits take too much memory', async () => {
+    // A cluster of bits of these stands for 256 MiB of the disk; 530 of them are more than the 32 MiB that are kept.
+    const step = 256 * MIB;
+    const bytes = 133 * step;
+    folder.create('cluster_size=64k', bytes, { a: 512, b: 512, c: 512, d: 512 });
+    const model = new BitmapModel(512, bytes);
+    const device = bufferDevice(folder.read());
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const round = async (at: number) => {
+      for (let offset = at; offset < bytes; offset += step) {
+        await image.write(offset, new Uint8Array(1024).fill(1));
+        model.mark(offset, 1024);
+      }
+    };
+    await round(0);
+    // One flush for the flags, and those of a commit that nobody asked for.
+    expect(image.stats.deviceFlushes).toBeGreaterThan(1);
+    await round(4096);
+    await image.close();
+    folder.write(device.bytes());
+    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    for (const name of 'abcd') expect(folder.dirty(name)).toEqual(model.ranges());
+  });
+
+  it('stay as they are when nothing is written', async () => {
+    folder.create('cluster_size=4k', size, { still: 512 });
+    const device = bufferDevice(folder.read());
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    await image.flush();
+    await image.close();
+    expect(Buffer.compare(device.bytes(), folder.read())).toBe(0);
+  });
+});
+
+describe('bitmaps that do not follow', () => {
+  it('stay as they are: disabled ones, and those that were not closed', async () => {
+    folder.create('cluster_size=4k', MIB, { crashed: 4096, off: 4096, on: 4096 });
+    folder.io('write 0 8192');
+    folder.img('bitmap', '--disable', 'i.qcow2', 'off');
+    const first = bufferDevice(folder.read());
+    const crashing = await Qcow2Image.open(first, { mode: 'write' });
+    await crashing.write(65_536, new Uint8Array(512));
+    await crashing.flush();
+    folder.write(first.bytes());
+    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    const flags = { crashed: ['in-use', 'auto'], off: [], on: ['in-use', 'auto'] };
+    const listed = () => Object.fromEntries(folder.bitmaps().map(({ name, flags }) => [name, flags]));
+    expect(listed()).toEqual(flags);
+    folder.img('bitmap', '--remove', 'i.qcow2', 'on');
+    folder.img('bitmap', '--add', '-g', '4096', 'i.qcow2', 'on');
+    const device = bufferDevice(folder.read());
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    await image.write(131_072, new Uint8Array(512));
+    expect(image.bitmaps.map(({ name, flags }) => [name, flags])).toEqual([
+      ['crashed', ['in-use', 'auto']],
+      ['off', []],
+      ['on', ['in-use', 'auto']],
+    ]);
+    await image.close();
+    folder.write(device.bytes());
+    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(listed()).toEqual({ ...flags, on: ['auto'] });
+    expect(folder.dirty('off')).toEqual([{ start: 0, length: 8192 }]);
+    expect(folder.dirty('on')).toEqual([{ start: 131_072, length: 4096 }]);
+  });
+});
