@@ -9,6 +9,7 @@ import { alignUp, decodeName, viewOf } from '../format/bytes.js';
 import { decodeBitmapsExtension, EXTENSION, findExtension } from '../format/extensions.js';
 import type { HostOffset } from '../format/geometry.js';
 import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../format/limits.js';
+import type { Freed } from '../map/plan-write.js';
 import type { MetadataKind, MetadataMap } from '../space/metadata-map.js';
 import { DirtyBitmap, stretchesNeeded } from './dirty-bitmap.js';
 import { DirtyBitmaps, type TrackedBitmap } from './dirty-bitmaps.js';
@@ -140,12 +141,12 @@ class Claims {
     this.#clusterSize = clusterSize;
   }
 
-  /** Enters places as metadata. Unless all of them can be and are free they are nobody's: protected, but not to be given up. */
+  /** Enters places as metadata, unless one of them is none, or in use already: then none is. */
   take(places: Iterable<Place | null>): boolean {
     const before = this.taken.length;
     for (const place of places) {
       if (place === null || !this.#free(place)) {
-        this.taken.length = before;
+        for (const run of this.taken.splice(before)) this.#release(run);
         return false;
       }
       const { kind, at, length } = place;
@@ -159,10 +160,15 @@ class Claims {
   }
 
   #free({ at, length }: Place): boolean {
-    const last = Math.floor((at + length - 1) / this.#clusterSize);
-    for (let cluster = Math.floor(at / this.#clusterSize); cluster <= last; cluster++) {
+    for (let cluster = at / this.#clusterSize; cluster * this.#clusterSize < at + length; cluster++) {
       if (this.#metadata.kindOf(cluster) !== undefined) return false;
     }
     return true;
+  }
+
+  #release({ host, length }: Freed): void {
+    for (let cluster = host / this.#clusterSize; cluster * this.#clusterSize < host + length; cluster++) {
+      this.#metadata.delete(cluster);
+    }
   }
 }

@@ -124,6 +124,7 @@ describe('auto bitmaps', () => {
     // One flush for the flags, and those of a commit that nobody asked for.
     expect(image.stats.deviceFlushes).toBeGreaterThan(1);
     await round(4096);
+    expect(image.stats.deviceFlushes).toBeLessThan(10);
     await image.close();
     folder.write(device.bytes());
     expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });

@@ -90,6 +90,13 @@ describe('bitmaps that cannot be kept', () => {
       image.put((bitmap) => ({ ...bitmap, tableOffset: Number(image.view.getBigUint64(40)) })),
     'one table for both': (image) => image.put((bitmap) => ({ ...bitmap, tableOffset: image.bitmaps[0]!.tableOffset })),
     'an entry with reserved bits': (image) => image.view.setUint8(image.bitmaps[1]!.tableOffset, 1),
+    'bits where the guest has its own, and an entry that is none': (image) => {
+      const l2 = Number(image.view.getBigUint64(Number(image.view.getBigUint64(40))) & 0xff_ffff_ffff_fe00n);
+      const data = Number(image.view.getBigUint64(l2) & 0xff_ffff_ffff_fe00n);
+      setUint64(image.view, image.bitmaps[0]!.tableOffset, data);
+      image.view.setUint8(image.bitmaps[0]!.tableOffset + 8, 1);
+      image.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
+    },
     'bits in the refcount table': (image) =>
       setUint64(image.view, image.bitmaps[1]!.tableOffset, Number(image.view.getBigUint64(48))),
     'bits past the end of the file': (image) => setUint64(image.view, image.bitmaps[1]!.tableOffset, 2 ** 40),
