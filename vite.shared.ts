@@ -15,6 +15,7 @@ export const shared: UserConfig = {
     // Tests and the demo run the sources; the packed-tarball test covers what is published.
     alias: [
       { find: /^qcow2\/node$/, replacement: at('./packages/core/node/index.ts') },
+      { find: /^qcow2\/internal$/, replacement: at('./packages/core/src/internal.ts') },
       { find: /^qcow2$/, replacement: at('./packages/core/src/index.ts') },
       { find: /^qcow2-opfs\/worker$/, replacement: at('./packages/opfs/src/worker.ts') },
       { find: /^qcow2-opfs$/, replacement: at('./packages/opfs/src/index.ts') },

@@ -1,7 +1,19 @@
 /** What crashes in the middle of copying an image: the worker, and the whole tab. Nothing half-written stays. */
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { choose, clearOpfs, create, expect, launchProfile, opfsFiles, type Profile, row, test } from './fixtures.js';
+import {
+  choose,
+  create,
+  expect,
+  killWorkers,
+  launchProfile,
+  opfsFiles,
+  type Profile,
+  row,
+  startEmpty,
+  test,
+  watchWorkers,
+} from './fixtures.js';
 import { processesOf } from './processes.js';
 
 /** Begins to copy a large image, and returns when some of it is there. */
@@ -12,22 +24,11 @@ async function beginCopying(page: Page, image: string): Promise<void> {
 }
 
 test('a worker that dies leaves nothing, and another try succeeds', async ({ page, images }) => {
-  await page.addInitScript(() => {
-    const workers: Worker[] = [];
-    const Native = Worker;
-    window.Worker = class extends Native {
-      constructor(...args: ConstructorParameters<typeof Worker>) {
-        super(...args);
-        workers.push(this);
-      }
-    };
-    Object.assign(window, { workers });
-  });
-  await clearOpfs(page);
-  await page.reload();
+  await watchWorkers(page);
+  await startEmpty(page);
   await create(page, 'before.qcow2', '1G');
   await beginCopying(page, await images.large());
-  await page.evaluate(() => (window as unknown as { workers: Worker[] }).workers[0]?.terminate());
+  await killWorkers(page);
   const notice = page.getByRole('region', { name: 'Keeping large.qcow2' });
   await expect(notice.getByRole('alert')).toContainText('The worker that reads large.qcow2 stopped.');
   // The page has looked at the list with a new worker, which swept.

@@ -184,6 +184,40 @@ export function clearOpfs(page: Page): Promise<void> {
   });
 }
 
+/** Begins again with a browser that keeps no image. */
+export async function startEmpty(page: Page): Promise<void> {
+  await clearOpfs(page);
+  await page.reload();
+  await expect(page.getByText('None yet.')).toBeVisible();
+}
+
+/** From the next load of the page on, what {@link killWorkers} and {@link countWorkers} need to know. */
+export async function watchWorkers(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const workers: Worker[] = [];
+    const Native = Worker;
+    window.Worker = class extends Native {
+      constructor(...args: ConstructorParameters<typeof Worker>) {
+        super(...args);
+        workers.push(this);
+      }
+    };
+    Object.assign(window, { workers });
+  });
+}
+
+/** Ends the page's workers as the system does when memory is short: without a word. */
+export function killWorkers(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    for (const worker of (window as unknown as { workers: Worker[] }).workers) worker.terminate();
+  });
+}
+
+/** How many workers the page has made. */
+export function countWorkers(page: Page): Promise<number> {
+  return page.evaluate(() => (window as unknown as { workers: Worker[] }).workers.length);
+}
+
 /** The row of a stored image. */
 export function row(page: Page, name: string): Locator {
   return page.getByRole('listitem').filter({ has: page.getByRole('heading', { name, exact: true }) });

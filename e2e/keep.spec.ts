@@ -2,7 +2,6 @@
 import type { Page } from '@playwright/test';
 import {
   choose,
-  clearOpfs,
   create,
   download,
   drop,
@@ -10,16 +9,13 @@ import {
   mapLoaded,
   opfsFiles,
   row,
+  startEmpty,
   test,
   withoutPicker,
 } from './fixtures.js';
 import { sha256 } from './images.js';
 
-test.beforeEach(async ({ page }) => {
-  await clearOpfs(page);
-  await page.reload();
-  await expect(page.getByText('None yet.')).toBeVisible();
-});
+test.beforeEach(({ page }) => startEmpty(page));
 
 const keep = (page: Page): Promise<void> => page.getByRole('button', { name: 'Keep in this browser' }).click();
 

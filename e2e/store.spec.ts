@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import {
-  clearOpfs,
   create,
   download,
   expect,
@@ -12,16 +11,13 @@ import {
   opfsFiles,
   type Profile,
   row,
+  startEmpty,
   test,
   withoutPicker,
 } from './fixtures.js';
 import { qemuImg } from './images.js';
 
-test.beforeEach(async ({ page }) => {
-  await clearOpfs(page);
-  await page.reload();
-  await expect(page.getByText('None yet.')).toBeVisible();
-});
+test.beforeEach(({ page }) => startEmpty(page));
 
 /** Takes a stored image away as it is: what qemu-img says of it. */
 async function takeAway(profile: Profile, page: Page, name: string): Promise<Record<string, unknown>> {

@@ -1,24 +1,12 @@
 /** A worker that dies, as one does that runs out of memory: the page says so, and goes on with a new one. */
-import { drop, expect, mapLoaded, test } from './fixtures.js';
+import { countWorkers, drop, expect, killWorkers, mapLoaded, test, watchWorkers } from './fixtures.js';
 
 test('the page says that its worker died, and opens the next file with a new one', async ({ page, images }) => {
-  await page.addInitScript(() => {
-    const workers: Worker[] = [];
-    const Native = Worker;
-    window.Worker = class extends Native {
-      constructor(...args: ConstructorParameters<typeof Worker>) {
-        super(...args);
-        workers.push(this);
-      }
-    };
-    Object.assign(window, { workers });
-  });
+  await watchWorkers(page);
   await page.reload();
   await drop(page, await images.compressed());
   await mapLoaded(page);
-  await page.evaluate(() => {
-    for (const worker of (window as unknown as { workers: Worker[] }).workers) worker.terminate();
-  });
+  await killWorkers(page);
   await page.getByRole('button', { name: 'Next' }).click();
   await expect(page.getByText('The worker that reads compressed.qcow2 stopped.')).toBeVisible();
 
@@ -26,5 +14,5 @@ test('the page says that its worker died, and opens the next file with a new one
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
   await mapLoaded(page);
   await expect(page.getByRole('alert')).toHaveCount(0);
-  expect(await page.evaluate(() => (window as unknown as { workers: Worker[] }).workers.length)).toBe(2);
+  expect(await countWorkers(page)).toBe(2);
 });

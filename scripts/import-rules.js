@@ -47,14 +47,15 @@ const core = {
     'src/create': part({ imports: [...BELOW_IMAGE, 'src/create-plan'] }),
     'src/image': part({ imports: [...BELOW_IMAGE, 'src/open', 'src/open-write', 'src/create'] }),
     'src/index': part({ imports: BELOW_INDEX }),
+    'src/internal': part({ imports: ['src/io', 'src/map'] }),
     node: part({ imports: ['src/index'], packages: ['node:'] }),
   },
 };
 
-/** The engine is used through its public face. */
+/** The engine is used through its public face, and what of it is no engine but serves here as well through `qcow2/internal`. */
 const opfs = {
   folder: 'packages/opfs',
-  parts: { src: part({ packages: ['qcow2', 'comlink'] }) },
+  parts: { src: part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }) },
 };
 
 /** @type {readonly PackageRule[]} */

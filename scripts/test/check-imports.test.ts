@@ -65,7 +65,7 @@ describe('what is refused', () => {
       'src/format may import src/errors',
     ],
     ['a type alone, into format', 'src/format/a.ts', "import type { Done } from '../io/device.js';", 'src/format may'],
-    ['a value where types alone may pass', 'src/sources/a.ts', "import { calls } from '../io/device.js';", 'types of'],
+    ['a value where types alone may pass', 'src/codecs/a.ts', "import { calls } from '../io/device.js';", 'types of'],
     ['a re-export', 'src/map/a.ts', "export { calls } from '../io/device.js';", 'src/map may import'],
     ['a star export', 'src/map/a.ts', "export * from '../io/device.js';", 'src/map may import'],
     ['a dynamic import', 'src/map/a.ts', "export const a = () => import('../io/device.js');", 'src/map may import'],

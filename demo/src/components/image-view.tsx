@@ -1,6 +1,7 @@
 /** Owns the page of an open image. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { fileLabels } from '../file-label.js';
 import { closeImage, type Opened, openAs, openFiles } from '../session.js';
 import { formatCount, formatNumberOf, formatShare, formatSize } from '../size.js';
 import { ChainCard } from './chain-card.js';
@@ -58,6 +59,7 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
 /** Files that were dropped together with the image and do not belong to its chain. */
 function UnusedFiles({ opened }: { readonly opened: Opened }): JSX.Element | null {
   if (opened.unused.length === 0) return null;
+  const labels = fileLabels(opened.unused, [opened.file]);
   return (
     <div class="notice" role="status">
       <p>
@@ -65,9 +67,14 @@ function UnusedFiles({ opened }: { readonly opened: Opened }): JSX.Element | nul
         {opened.unused.length === 1 ? 'it is' : 'they are'} not used:
       </p>
       <div class="actions">
-        {opened.unused.map((file) => (
-          <button type="button" class="button plain small" key={file.name} onClick={() => openAs(file, opened.files)}>
-            Open {file.name} instead
+        {opened.unused.map((file, index) => (
+          <button
+            type="button"
+            class="button plain small"
+            key={labels[index]}
+            onClick={() => openAs(file, opened.files)}
+          >
+            Open {labels[index]} instead
           </button>
         ))}
       </div>

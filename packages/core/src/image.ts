@@ -4,6 +4,7 @@ import type { BlockDevice, Done } from './io/device.js';
 import { readPieces } from './io/execute.js';
 import { notSynchronous } from './io/synchronous.js';
 import type { Writer } from './io/writer.js';
+import { boundsOf, requireInside } from './map/guest-range.js';
 import { closeAll, type OpenedImage, openImage } from './open.js';
 import type {
   BitmapInfo,
@@ -130,7 +131,7 @@ export class Qcow2Image implements Disk {
     try {
       this.#alive();
       options?.signal?.throwIfAborted();
-      this.#inside(offset, lengthOf(into));
+      requireInside(offset, lengthOf(into), this.size);
       return readPieces(this.#opened.layer, [{ offset, into }], options?.signal) ?? DONE;
     } catch (error) {
       return Promise.reject(error);
@@ -146,7 +147,7 @@ export class Qcow2Image implements Disk {
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
-      const { start, end } = this.#range(range);
+      const { start, end } = boundsOf(range, this.size);
       const { mapBatches } = await import('./verbs/map.js');
       return mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
@@ -159,7 +160,7 @@ export class Qcow2Image implements Disk {
    */
   async seekData(offset: number): Promise<number | null> {
     this.#alive();
-    this.#inside(offset, 0);
+    requireInside(offset, 0, this.size);
     const { seekData } = await import('./verbs/seek.js');
     return seekData(this.#opened.layer, offset, () => this.#alive());
   }
@@ -171,7 +172,7 @@ export class Qcow2Image implements Disk {
    */
   async seekHole(offset: number): Promise<number | null> {
     this.#alive();
-    this.#inside(offset, 0);
+    requireInside(offset, 0, this.size);
     const { seekHole } = await import('./verbs/seek.js');
     return seekHole(this.#opened.layer, offset, () => this.#alive());
   }
@@ -196,7 +197,7 @@ export class Qcow2Image implements Disk {
    */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive();
-    const { start, end } = this.#range(range);
+    const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
 
@@ -280,7 +281,7 @@ export class Qcow2Image implements Disk {
    */
   writable(options?: { start?: number | undefined }): WritableStream<Uint8Array> {
     const start = options?.start ?? 0;
-    this.#inside(start, 0);
+    requireInside(start, 0, this.size);
     this.#writer();
     return this.#opened.write!.writableOf(this, start);
   }
@@ -292,7 +293,7 @@ export class Qcow2Image implements Disk {
    */
   readSync(offset: number, into: Uint8Array): void {
     this.#alive();
-    this.#inside(offset, lengthOf(into));
+    requireInside(offset, lengthOf(into), this.size);
     this.#atOnce(readPieces(this.#opened.layer, [{ offset, into }]));
   }
 
@@ -303,7 +304,7 @@ export class Qcow2Image implements Disk {
    */
   writeSync(offset: number, bytes: Uint8Array): void {
     const writer = this.#writer();
-    this.#inside(offset, lengthOf(bytes));
+    requireInside(offset, lengthOf(bytes), this.size);
     const { waiting } = writer;
     if (waiting !== null) throw waiting;
     this.#atOnce(writer.write(offset, bytes));
@@ -341,7 +342,7 @@ export class Qcow2Image implements Disk {
   #change(offset: number, length: number, change: (writer: Writer) => Done): Promise<void> {
     try {
       const writer = this.#writer();
-      this.#inside(offset, length);
+      requireInside(offset, length, this.size);
       return length === 0 ? DONE : (change(writer) ?? DONE);
     } catch (error) {
       return Promise.reject(error);
@@ -368,24 +369,5 @@ export class Qcow2Image implements Disk {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     this.#opened.write?.writer.alive();
     if (this.#viewed !== null) this.#viewed.#alive();
-  }
-
-  #range(range: Range | undefined): { start: number; end: number } {
-    if (range === undefined) return { start: 0, end: this.size };
-    this.#inside(range.start, range.length);
-    return { start: range.start, end: range.start + range.length };
-  }
-
-  #inside(offset: number, length: number): void {
-    if (!Number.isSafeInteger(offset) || offset < 0) {
-      throw new RangeError(`An offset must be a whole number of bytes from 0 on, not ${offset}.`);
-    }
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw new RangeError(`A length must be a whole number of bytes from 0 on, not ${length}.`);
-    }
-    if (offset + length > this.size) {
-      const message = `Bytes ${offset} to ${offset + length} were asked for; the disk ends at ${this.size}.`;
-      throw new Qcow2Error('out-of-range', message, { what: 'request', at: offset, length, size: this.size });
-    }
   }
 }

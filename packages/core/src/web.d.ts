@@ -123,7 +123,7 @@ declare var WritableStream: {
 
 interface MessagePort {
   onmessage: (() => void) | null;
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
   close(): void;
 }
 

@@ -28,8 +28,8 @@ describe('qcow2', () => {
   });
 
   it('is one ESM build for every runtime, and its one dependency is recorded', () => {
-    expect(Object.keys(manifest.exports)).toEqual(['.', './node', './package.json']);
-    for (const entry of [manifest.exports['.'], manifest.exports['./node']]) {
+    expect(Object.keys(manifest.exports)).toEqual(['.', './node', './internal', './package.json']);
+    for (const entry of [manifest.exports['.'], manifest.exports['./node'], manifest.exports['./internal']]) {
       expect(Object.keys(entry)).toEqual(['types', 'default']);
     }
     expect(manifest.type).toBe('module');

@@ -9,6 +9,9 @@ import { fromWireError } from './wire-error.js';
 /** The worker as the page sees it. */
 export type RemoteWorker = Remote<WorkerSide>;
 
+/** How long a worker may take to load and to answer for the first time: a slow network must not fail it. Milliseconds. */
+const START_PATIENCE = 30_000;
+
 /** How a call behaves beside what it sends. */
 export interface CallOptions extends CallCallbacks {
   readonly signal?: AbortSignal | undefined;
@@ -47,9 +50,10 @@ export class Connection {
   /**
    * Starts a worker and resolves when it answers.
    *
+   * @param patience how long it may take to, milliseconds: one that dies before says nothing, and holds no lock yet
    * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure context
    */
-  static async start(create: () => Worker): Promise<Connection> {
+  static async start(create: () => Worker, patience: number = START_PATIENCE): Promise<Connection> {
     if (!globalThis.navigator?.locks) {
       throw new Qcow2Error(
         'unavailable',
@@ -63,7 +67,7 @@ export class Connection {
       throw new Qcow2Error('failed', `The worker could not be created: ${String(cause)}`, {}, { cause });
     }
     const connection = new Connection(worker);
-    await connection.#connect();
+    await connection.#connect(patience);
     return connection;
   }
 
@@ -129,7 +133,7 @@ export class Connection {
     return this.#closing;
   }
 
-  async #connect(): Promise<void> {
+  async #connect(patience: number): Promise<void> {
     // A unique name: the worker holds this lock for as long as it lives, and nobody else ever asks for it but this page.
     const lock = `qcow2-opfs worker ${crypto.randomUUID()}`;
     const onError = (event: ErrorEvent): void => {
@@ -138,13 +142,19 @@ export class Connection {
         new Qcow2Error('failed', `The worker could not be started: ${event.message || 'its script did not load'}.`),
       );
     };
+    const onSilence = (): void => {
+      const message = `The worker did not answer within ${patience / 1000} seconds. Try to open the store again.`;
+      this.#end(new Qcow2Error('failed', message));
+    };
     this.#worker.addEventListener('error', onError);
+    const timer = setTimeout(onSilence, patience);
     try {
       await this.call((worker) => worker.connect(lock, proxy(this.#callbacks)));
     } catch (error) {
       this.#worker.terminate();
       throw error;
     } finally {
+      clearTimeout(timer);
       this.#worker.removeEventListener('error', onError);
     }
     // Comlink's calls never settle once a worker is dead. Its lock falls free then, and this request is granted.

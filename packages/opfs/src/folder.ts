@@ -1,5 +1,5 @@
 /** Owns the interface between a store's verbs and what holds its files: OPFS, or memory. */
-import type { BlockDevice, Openable } from 'qcow2';
+import type { BlockDevice, ByteSource, Openable } from 'qcow2';
 
 /** A file of a folder as it is now: it can be read until it is renamed or removed. */
 export interface FolderFile {
@@ -7,10 +7,10 @@ export interface FolderFile {
   readonly size: number;
   /** Milliseconds since the epoch. */
   readonly lastModified: number;
-  /** For the engine. Closing it does nothing to the file. */
+  /** For a short look. */
   readonly source: Openable;
-  /** The bytes in order. */
-  stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** For reading much of it, or long: the fastest that the platform has for a file that others may read meanwhile. */
+  open(): Promise<ByteSource>;
 }
 
 /** A file that has no name yet. */

@@ -1,6 +1,6 @@
 /** Owns the files of a store that one open image reads: each under its lock, and the same file for the same name. */
-import type { ImageReference, Openable } from 'qcow2';
-import type { Folder, FolderFile } from './folder.js';
+import type { ByteSource, ImageReference, Openable } from 'qcow2';
+import type { Folder } from './folder.js';
 import { lastComponent } from './image-name.js';
 import type { ImageLocks } from './lock.js';
 import type { Release } from './web-lock.js';
@@ -12,6 +12,7 @@ export class HeldFiles {
   readonly #signal: AbortSignal | undefined;
   /** The engine tells a chain that leads in a circle by the sources being the same. */
   readonly #sources = new Map<string, Openable>();
+  readonly #opened: ByteSource[] = [];
   readonly #releases: Release[] = [];
 
   constructor(folder: Folder, locks: ImageLocks, signal: AbortSignal | undefined) {
@@ -26,11 +27,11 @@ export class HeldFiles {
   }
 
   /**
-   * Holds a file; null when there is none.
+   * Holds a file, open; null when there is none.
    *
    * @throws {@link Qcow2Error} `locked` when somebody changes it, `unavailable`; the signal's reason
    */
-  async hold(name: string): Promise<FolderFile | null> {
+  async hold(name: string): Promise<ByteSource | null> {
     const release = await this.#locks.read(name, this.#signal);
     try {
       const file = await this.#folder.file(name);
@@ -39,9 +40,11 @@ export class HeldFiles {
         release();
         return null;
       }
-      this.#sources.set(name, file.source);
+      const source = await file.open();
+      this.#sources.set(name, source);
+      this.#opened.push(source);
       this.#releases.push(release);
-      return file;
+      return source;
     } catch (error) {
       release();
       throw error;
@@ -52,11 +55,13 @@ export class HeldFiles {
   async resolve({ kind, name }: ImageReference): Promise<Openable | null> {
     const stored = kind === 'backing' ? lastComponent(name) : null;
     if (stored === null) return null;
-    return this.#sources.get(stored) ?? (await this.hold(stored))?.source ?? null;
+    return this.#sources.get(stored) ?? (await this.hold(stored));
   }
 
   /** Lets go of every file. */
   release(): void {
+    // None of these has to be waited for: nothing was written.
+    for (const source of this.#opened.splice(0)) source.close?.();
     for (const release of this.#releases.splice(0)) release();
   }
 }

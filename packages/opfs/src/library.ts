@@ -1,6 +1,7 @@
 /** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
 import {
   type BlockDevice,
+  type ByteSource,
   type CreateOptions,
   type Openable,
   type OpenOptions,
@@ -8,17 +9,15 @@ import {
   Qcow2Error,
   Qcow2Image,
 } from 'qcow2';
+import { discardBuffer, progressOf, turns } from 'qcow2/internal';
 import { bytePages, type Pages } from './cursor.js';
-import type { Draft, Folder, FolderFile } from './folder.js';
+import { fileDisk, filePages } from './file-disk.js';
+import type { Draft, Folder } from './folder.js';
 import { HeldFiles } from './held-files.js';
 import type { ImportSource } from './import-source.js';
 import { Inventory } from './inventory.js';
 import { ImageLocks } from './lock.js';
-import { progressMeter } from './progress-meter.js';
-import { exportRaw } from './raw-export.js';
-import { openSink } from './raw-sink.js';
-import { availableBytes } from './storage-error.js';
-import { turns } from './turns.js';
+import { exportInto } from './raw-export.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /** An image that is open, and what is held for it. */
@@ -79,7 +78,7 @@ export class Library {
   async open(name: string, options: OpenOptions = {}): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, options.signal);
     try {
-      const { source } = (await held.hold(name)) ?? notFound(name);
+      const source = (await held.hold(name)) ?? notFound(name);
       const image = await Qcow2Image.open(source, {
         ...options,
         resolve: async (reference) => (await held.resolve(reference)) ?? (await options.resolve?.(reference)) ?? null,
@@ -101,11 +100,11 @@ export class Library {
   ): Promise<void> {
     await this.requireForeign(to);
     if (format === 'qcow2') {
-      return this.#withFile(name, options.signal, (file) => copyFile(file, to, options));
+      return this.#withFile(name, options.signal, (file) => exportInto(to, fileDisk(file), options));
     }
     const open = await this.open(name, { signal: options.signal });
     try {
-      await exportRaw(open.image, await openSink(to, open.image.size, await availableBytes()), options);
+      await exportInto(to, open.image, options);
     } finally {
       await open.close();
     }
@@ -120,7 +119,7 @@ export class Library {
     const held = new HeldFiles(this.#folder, this.#locks, options.signal);
     try {
       const file = (await held.hold(name)) ?? notFound(name);
-      return endingWith(reporting(bytePages(file.stream()), file.size, options), () => held.release());
+      return endingWith(filePages(file, options), () => held.release());
     } catch (error) {
       held.release();
       throw error;
@@ -192,7 +191,7 @@ export class Library {
     }
   }
 
-  async #withFile(name: string, signal: AbortSignal, work: (file: FolderFile) => Promise<void>): Promise<void> {
+  async #withFile(name: string, signal: AbortSignal, work: (file: ByteSource) => Promise<void>): Promise<void> {
     const held = new HeldFiles(this.#folder, this.#locks, signal);
     try {
       await work((await held.hold(name)) ?? notFound(name));
@@ -230,59 +229,19 @@ async function requireImage(source: Openable, signal: AbortSignal): Promise<void
 }
 
 async function copyInto(device: BlockDevice, source: ImportSource, options: AbortableOptions): Promise<void> {
-  const progress = progressMeter(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
+  const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
   const turn = turns();
-  for (let at = 0; ; ) {
+  let at = 0;
+  for (;;) {
     await turn();
     const bytes = await unlessAborted(source.next(), options.signal);
     if (!bytes) break;
     await device.write([{ at, bytes }]);
     at += bytes.length;
-    progress.advance(bytes.length);
+    discardBuffer(bytes);
+    progress(at);
   }
-  progress.finish();
-}
-
-/** Copies a file as it is. */
-async function copyFile(file: FolderFile, to: FileSystemFileHandle, options: AbortableOptions): Promise<void> {
-  const sink = await openSink(to, file.size, await availableBytes());
-  const pages = reporting(bytePages(file.stream()), file.size, options);
-  const turn = turns();
-  try {
-    let at = 0;
-    for (;;) {
-      await turn();
-      options.signal.throwIfAborted();
-      const bytes = await pages.next();
-      if (!bytes) break;
-      await sink.write(at, bytes);
-      at += bytes.length;
-    }
-    await sink.finish();
-  } catch (error) {
-    await sink.abandon();
-    throw error;
-  } finally {
-    await pages.end().catch(() => {});
-  }
-}
-
-/** Pages of a file of that size, with their progress reported. */
-function reporting(
-  pages: Pages<Uint8Array<ArrayBuffer>>,
-  size: number,
-  options: OperationOptions,
-): Pages<Uint8Array<ArrayBuffer>> {
-  const progress = progressMeter(options, 'export', size);
-  return {
-    async next() {
-      const page = await pages.next();
-      if (page) progress.advance(page.length);
-      else progress.finish();
-      return page;
-    },
-    end: () => pages.end(),
-  };
+  progress(at, true);
 }
 
 function endingWith(pages: Pages, then: () => void | Promise<void>): Pages {

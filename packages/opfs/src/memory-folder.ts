@@ -3,9 +3,6 @@ import { type BlockDevice, type ByteSource, bufferDevice } from 'qcow2';
 import type { Draft, Folder, FolderFile } from './folder.js';
 import { noSpace } from './storage-error.js';
 
-/** What a stream reads at once. Bytes. */
-const CHUNK = 1024 * 1024;
-
 interface MemoryFile {
   readonly device: BlockDevice;
   readonly lastModified: number;
@@ -28,7 +25,7 @@ export class MemoryFolder implements Folder {
     const { device, lastModified } = file;
     const { size } = device;
     const source: ByteSource = { size, read: (transfers, signal) => device.read(transfers, signal) };
-    return { size, lastModified, source, stream: () => streamOf(device) };
+    return { size, lastModified, source, open: async () => source };
   }
 
   async draft(): Promise<Draft> {
@@ -76,16 +73,4 @@ function memoryDevice(): BlockDevice {
     flush: () => device.flush(),
     close: () => device.close?.(),
   };
-}
-
-function streamOf(device: BlockDevice): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let at = 0;
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> => {
-    const bytes = new Uint8Array(Math.min(CHUNK, device.size - at));
-    if (bytes.length === 0) return controller.close();
-    await device.read([{ at, bytes }]);
-    at += bytes.length;
-    controller.enqueue(bytes);
-  };
-  return new ReadableStream({ pull }, { highWaterMark: 0 });
 }

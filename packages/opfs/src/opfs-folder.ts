@@ -1,12 +1,12 @@
 /** Owns a store's files in OPFS. */
-import { Qcow2Error } from 'qcow2';
+import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { OpfsDevice } from './device.js';
 import type { Draft, Folder, FolderFile } from './folder.js';
 import { isImageName } from './image-name.js';
 import { moveFile } from './move-file.js';
 import type { PrivateFolder } from './private-folder.js';
 import { storageError } from './storage-error.js';
-import { openSyncHandle } from './sync-handle.js';
+import { openSharedHandle, openSyncHandle } from './sync-handle.js';
 import { TemporaryFile } from './temporary-file.js';
 
 /** The images of a folder in OPFS. */
@@ -32,9 +32,10 @@ export class OpfsFolder implements Folder {
   async file(name: string): Promise<FolderFile | null> {
     const directory = await this.#folder.open();
     try {
-      const file = await (await directory.getFileHandle(name)).getFile();
+      const handle = await directory.getFileHandle(name);
+      const file = await handle.getFile();
       const { size, lastModified } = file;
-      return { size, lastModified, source: file, stream: () => file.stream() };
+      return { size, lastModified, source: file, open: () => openForReading(handle, file) };
     } catch (error) {
       // A folder of that name is no file of ours.
       if (error instanceof DOMException && ['NotFoundError', 'TypeMismatchError'].includes(error.name)) return null;
@@ -103,4 +104,10 @@ async function guard<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     throw storageError(error, 0, null);
   }
+}
+
+/** A sync handle answers at once and fills a buffer that is kept; a File makes one wait, and leaves buffers behind. */
+async function openForReading(handle: FileSystemFileHandle, file: File): Promise<ByteSource> {
+  const shared = await openSharedHandle(handle);
+  return shared ? new OpfsDevice(shared) : blobSource(file);
 }

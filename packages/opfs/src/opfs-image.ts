@@ -14,6 +14,7 @@ import {
   type SnapshotInfo,
   type Transfer,
 } from 'qcow2';
+import { boundsOf } from 'qcow2/internal';
 import type { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
@@ -178,8 +179,11 @@ export class OpfsImage implements Disk {
   /**
    * The guest's bytes as a stream, a byte stream where the platform has them. It reads one chunk ahead; cancelling it frees
    * the worker's side of it.
+   *
+   * @throws at once, RangeError for a range that is none and {@link Qcow2Error} `out-of-range`; the rest comes from the stream
    */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+    boundsOf(range, this.size);
     const reports = options?.onProgress !== undefined;
     return guestStream(this.#cursor((worker, id) => worker.stream(id, this.#id, range ?? null, reports), options));
   }

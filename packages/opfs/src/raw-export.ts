@@ -1,13 +1,16 @@
-/** Owns the copy of an image's guest bytes into a file: large windows, several in flight, holes skipped. */
-import type { Disk, Extent, OperationOptions, Progress } from 'qcow2';
-import type { RawSink } from './raw-sink.js';
+/** Owns the copy of a disk's bytes into a file: large windows, several in flight, holes skipped. */
+import type { Disk, Extent, OperationOptions } from 'qcow2';
+import { progressOf, turns } from 'qcow2/internal';
+import { openSink, type RawSink } from './raw-sink.js';
+import { availableBytes } from './storage-error.js';
 
 /** The span of guest bytes that one read takes, at most: large beside the cost of a slice, small beside 64 MiB. Bytes. */
 const WINDOW = 2 * 1024 * 1024;
 /** Reads in flight; each has a buffer of WINDOW bytes. */
 const DEPTH = 4;
-/** Progress is reported no more often. Milliseconds. */
-const REPORT_EVERY = 100;
+
+/** What of a disk it takes to copy it. */
+export type ExportedDisk = Pick<Disk, 'size' | 'map' | 'read'>;
 
 /** A span of guest bytes that is read whole, and the parts of it that are written; the rest are holes. */
 interface Window {
@@ -17,12 +20,25 @@ interface Window {
 }
 
 /**
- * Fills a sink with an image's bytes. On any failure the sink is abandoned before the error is thrown.
+ * Fills a file with a disk's bytes. On any failure nothing half-written is left in it.
  *
- * @throws whatever the image or the sink throws; the signal's reason when it aborts
+ * @throws {@link Qcow2Error} `no-space`, `locked`, `unavailable`; else as {@link exportRaw}
  */
-export async function exportRaw(image: Disk, sink: RawSink, options: OperationOptions): Promise<void> {
-  const copy = new Copy(image, sink, options);
+export async function exportInto(
+  to: FileSystemFileHandle,
+  disk: ExportedDisk,
+  options: OperationOptions,
+): Promise<void> {
+  await exportRaw(disk, await openSink(to, disk.size, await availableBytes()), options);
+}
+
+/**
+ * Fills a sink with a disk's bytes. On any failure the sink is abandoned before the error is thrown.
+ *
+ * @throws whatever the disk or the sink throws; the signal's reason when it aborts
+ */
+export async function exportRaw(disk: ExportedDisk, sink: RawSink, options: OperationOptions): Promise<void> {
+  const copy = new Copy(disk, sink, options);
   try {
     await copy.run();
     await sink.finish();
@@ -33,28 +49,29 @@ export async function exportRaw(image: Disk, sink: RawSink, options: OperationOp
 }
 
 class Copy {
-  readonly #image: Disk;
+  readonly #disk: ExportedDisk;
   readonly #sink: RawSink;
   readonly #signal: AbortSignal | undefined;
-  readonly #onProgress: ((progress: Progress) => void) | undefined;
+  readonly #report: (done: number) => void;
+  /** A disk may answer at once, and then keeps no message waiting. */
+  readonly #turn: () => Promise<void> = turns();
   readonly #busy = new Set<Promise<void>>();
   readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
   #failure: { readonly error: unknown } | null = null;
   #done = 0;
-  #reportAt = 0;
 
-  constructor(image: Disk, sink: RawSink, options: OperationOptions) {
-    this.#image = image;
+  constructor(disk: ExportedDisk, sink: RawSink, options: OperationOptions) {
+    this.#disk = disk;
     this.#sink = sink;
     this.#signal = options.signal;
-    this.#onProgress = options.onProgress;
+    this.#report = progressOf(options, 'export', disk.size);
   }
 
   async run(): Promise<void> {
-    const { size } = this.#image;
+    const { size } = this.#disk;
     try {
       let covered = 0;
-      for await (const window of windowsOf(this.#image.map(undefined, { signal: this.#signal }))) {
+      for await (const window of windowsOf(this.#disk.map(undefined, { signal: this.#signal }))) {
         this.#advance(window.start - covered);
         covered = window.end;
         await this.#start(window);
@@ -72,6 +89,7 @@ class Copy {
 
   /** Starts a window as soon as fewer than DEPTH are in flight. */
   async #start(window: Window): Promise<void> {
+    await this.#turn();
     while (this.#busy.size >= DEPTH) await Promise.race(this.#busy);
     this.#signal?.throwIfAborted();
     const job = this.#copy(window)
@@ -84,7 +102,7 @@ class Copy {
 
   async #copy({ start, end, parts }: Window): Promise<void> {
     const buffer = this.#buffers.pop() ?? new Uint8Array(WINDOW);
-    await this.#image.read(start, buffer.subarray(0, end - start), { signal: this.#signal });
+    await this.#disk.read(start, buffer.subarray(0, end - start), { signal: this.#signal });
     for (const part of parts) {
       if (this.#failure) return;
       await this.#sink.write(part.start, buffer.subarray(part.start - start, part.end - start));
@@ -96,12 +114,7 @@ class Copy {
   /** Counts guest bytes that are dealt with, written or skipped. */
   #advance(bytes: number): void {
     this.#done += bytes;
-    if (performance.now() >= this.#reportAt && this.#done < this.#image.size) this.#report(this.#done);
-  }
-
-  #report(done: number): void {
-    this.#reportAt = performance.now() + REPORT_EVERY;
-    this.#onProgress?.({ phase: 'export', done, total: this.#image.size });
+    this.#report(this.#done);
   }
 }
 

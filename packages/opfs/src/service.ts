@@ -1,14 +1,6 @@
 /** Owns what the worker does: the open images, and each request of the page carried out on them. */
 import { transfer } from 'comlink';
-import {
-  type CheckReport,
-  type Disk,
-  type ImageStats,
-  isQcow2Error,
-  type OpenOptions,
-  type OperationOptions,
-  type Range,
-} from 'qcow2';
+import { type CheckReport, type ImageStats, isQcow2Error, type OpenOptions, type Range } from 'qcow2';
 import { Caller } from './caller.js';
 import { bytePages, itemPages } from './cursor.js';
 import { packExtents } from './extent-page.js';
@@ -36,11 +28,9 @@ import type {
   WorkerSide,
 } from './protocol.js';
 import { packRanges } from './range-page.js';
-import { exportRaw } from './raw-export.js';
-import { openSink } from './raw-sink.js';
+import { exportInto } from './raw-export.js';
 import { outcomeOf, RunningCalls } from './running-calls.js';
 import { Spools } from './spools.js';
-import { availableBytes } from './storage-error.js';
 import type { StoredImage } from './stored-image.js';
 import { holdLock } from './web-lock.js';
 
@@ -136,14 +126,14 @@ export class Service implements WorkerSide {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
       await this.#library.requireForeign(to);
-      await writeRaw(disk, to, options);
+      await exportInto(to, disk, options);
     });
   }
 
   spool(call: number, image: number, reports: boolean): Answer<File> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
-      return this.#spools.create(call, this.#folder, disk.size, (to) => writeRaw(disk, to, options));
+      return this.#spools.create(call, this.#folder, disk.size, (to) => exportInto(to, disk, options));
     });
   }
 
@@ -257,10 +247,6 @@ export class Service implements WorkerSide {
   #reports(call: number, wanted: boolean): ProgressReports {
     return this.#caller?.reports(call, wanted) ?? new ProgressReports(null);
   }
-}
-
-async function writeRaw(disk: Disk, to: FileSystemFileHandle, options: OperationOptions): Promise<void> {
-  await exportRaw(disk, await openSink(to, disk.size, await availableBytes()), options);
 }
 
 /** Where images are kept: in OPFS, or, when that is wanted where the platform refuses it, in memory. */

@@ -1,5 +1,7 @@
 /** Owns the type of an OPFS sync access handle and how one is opened: the `dom` library does not know either. */
 
+type CreateHandle = (options?: { mode: 'read-only' }) => Promise<SyncHandle>;
+
 /** A FileSystemSyncAccessHandle: exclusive, synchronous, in dedicated workers only. Offsets and lengths are bytes. */
 export interface SyncHandle {
   read(into: Uint8Array, options: { at: number }): number;
@@ -17,12 +19,29 @@ export interface SyncHandle {
  * @throws `DOMException` `NoModificationAllowedError` when the file is in use
  */
 export async function openSyncHandle(file: FileSystemFileHandle): Promise<SyncHandle | null> {
-  const { createSyncAccessHandle } = file as { createSyncAccessHandle?: () => Promise<SyncHandle> };
+  const { createSyncAccessHandle } = file as { createSyncAccessHandle?: CreateHandle };
   if (!createSyncAccessHandle) return null;
   try {
     return await createSyncAccessHandle.call(file);
   } catch (error) {
     if (error instanceof DOMException && error.name === 'InvalidStateError') return null;
+    throw error;
+  }
+}
+
+/**
+ * A sync handle for reading alone, of which a file can have many at once; null where the platform has only handles that
+ * exclude each other, as Firefox and Safari do, and where somebody has one of those.
+ */
+export async function openSharedHandle(file: FileSystemFileHandle): Promise<SyncHandle | null> {
+  const { createSyncAccessHandle } = file as { createSyncAccessHandle?: CreateHandle };
+  // A platform that knows no modes would ignore the wish, and shut everybody out.
+  const { FileSystemSyncAccessHandle: type } = globalThis as { FileSystemSyncAccessHandle?: { prototype: object } };
+  if (!createSyncAccessHandle || !type || !('mode' in type.prototype)) return null;
+  try {
+    return await createSyncAccessHandle.call(file, { mode: 'read-only' });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NoModificationAllowedError') return null;
     throw error;
   }
 }

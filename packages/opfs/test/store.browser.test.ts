@@ -1,6 +1,7 @@
 /** The life of a store: starting, closing, a worker that cannot start, and one that dies. */
 import { isQcow2Error } from 'qcow2';
 import { describe, expect, test } from 'vitest';
+import { Connection } from '../src/connection.js';
 import { openStore } from '../src/index.js';
 import { mixedImage, repeatedImage } from './support/images.js';
 import { firstDifference } from './support/opfs.js';
@@ -110,6 +111,18 @@ describe('a worker that dies', () => {
     expect(await codeOf(store.openFile(file))).toBe('failed');
     await image.close();
     await store.close();
+  });
+
+  test('before it has answered, and without a word, does not hang either', async () => {
+    const { create, kill } = killableWorker();
+    const silent = (): Worker => {
+      const worker = create();
+      kill();
+      return worker;
+    };
+    const started = performance.now();
+    expect(await codeOf(Connection.start(silent, 300))).toBe('failed');
+    expect(performance.now() - started).toBeGreaterThanOrEqual(299);
   });
 
   test('while it opens does not hang either', async () => {

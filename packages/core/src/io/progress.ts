@@ -4,20 +4,23 @@ import type { OperationOptions } from '../options.js';
 /** Least time between two reports, milliseconds. */
 const INTERVAL = 100;
 
-/** A function that is told how many of `total` bytes are done, and passes on what `onProgress` should hear. */
+/**
+ * A function that is told how many of `total` bytes are done, and passes on what `onProgress` should hear. With a `total` of
+ * `Infinity`, as when nobody knows, it must be told which call is the last.
+ */
 export function progressOf(
   options: OperationOptions | undefined,
   phase: string,
   total: number,
-): (done: number) => void {
+): (done: number, last?: boolean) => void {
   const report = options?.onProgress;
   if (report === undefined) return () => {};
-  let last = 0;
+  let reportedAt = 0;
   let reported = -1;
-  return (done) => {
+  return (done, last = done >= total) => {
     const now = Date.now();
-    if (done <= reported || (done < total && now - last < INTERVAL)) return;
-    last = now;
+    if (done <= reported || (!last && now - reportedAt < INTERVAL)) return;
+    reportedAt = now;
     reported = done;
     report({ phase, done, total });
   };

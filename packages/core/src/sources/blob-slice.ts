@@ -1,14 +1,16 @@
 /**
- * Owns the reading of one slice of a Blob. A large slice is read as a stream, in chunks: `arrayBuffer` would leave one
- * buffer of the slice's own size to be collected, and browsers collect late. Not with a reader that brings its own buffers: on the stream
- * of a Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
+ * Owns the reading of one slice of a Blob. A large slice is read as a stream, in chunks, each given back before the next:
+ * `arrayBuffer` would take the memory of the whole slice. Not with a reader that brings its own buffers: on the stream of a
+ * Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
  */
+import { discardBuffer } from '../io/spent-buffer.js';
 
 /** From this length on a stream pays, bytes. */
 const STREAMED = 256 * 1024;
 
 /**
- * Hands the bytes of `[start, end)` to `deliver`, in order, each run with its distance from `start`.
+ * Hands the bytes of `[start, end)` to `deliver`, in order, each run with its distance from `start`. They are gone when it
+ * returns.
  *
  * @returns how many bytes there were: fewer than asked for when the file has become shorter
  * @throws what the platform throws
@@ -23,7 +25,9 @@ export async function readSlice(
   if (end - start < STREAMED) {
     const bytes = new Uint8Array(await slice.arrayBuffer());
     deliver(0, bytes);
-    return bytes.length;
+    const { length } = bytes;
+    discardBuffer(bytes);
+    return length;
   }
   const reader = slice.stream().getReader();
   let at = 0;
@@ -32,5 +36,6 @@ export async function readSlice(
     if (done) return at;
     deliver(at, value);
     at += value.length;
+    discardBuffer(value);
   }
 }
