@@ -1,6 +1,8 @@
 /** Owns one run over a recording: power is cut at many places, in many ways, and each image is judged. */
+import { type ByteSource, Qcow2Image } from '../../src/index.js';
 import { numbers } from '../golden/qemu.js';
 import { type CrashChoice, CrashWalk } from './crash-states.js';
+import type { StartDisk } from './disks.js';
 import { judge } from './judge.js';
 import { Oracle } from './oracle.js';
 import { type Recording, windowOf } from './workloads.js';
@@ -29,7 +31,8 @@ export async function crashEverywhere(
   const oracle = new Oracle(recording.start.guest, recording.timeline);
   let judged = 0;
   for (; ; walk.step()) {
-    const here = walk.next?.kind === 'flush' ? atFlush : Math.floor(elsewhere + (next() % 1000) / 1000);
+    const some = walk.next?.kind === 'flush' ? atFlush : Math.floor(elsewhere + (next() % 1000) / 1000);
+    const here = walk.next === undefined ? Math.max(1, some) : some;
     oracle.advance(walk.position);
     // Where nothing is pending there is one state alone.
     for (let i = 0; i < (walk.pendingSectors === 0 ? Math.min(1, here) : here); i++) {
@@ -92,6 +95,33 @@ async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle,
     }
   }
   return missing;
+}
+
+/**
+ * The image that one power cut along a recording leaves, for another workload to go on with; null when it has to be repaired
+ * first.
+ */
+export async function leftOver({ kind, seed, start, log }: Recording): Promise<StartDisk | null> {
+  const next = numbers(seed ^ 0x1ef7);
+  const walk = new CrashWalk(log);
+  for (let position = next() % log.entries.length; position > 0; position--) walk.step();
+  return walk.crashed(walk.choose(next()), async (sources) => {
+    const [image, data] = await Promise.all(sources.map(bytesOf));
+    const resolve = async (reference: { kind: 'backing' | 'data' }) =>
+      reference.kind === 'data' ? (data ?? null) : start.backing;
+    const disk = await Qcow2Image.open(image!, { resolve });
+    if (disk.info.dirty) return null;
+    const guest = start.guest.slice();
+    const { offset, length } = windowOf(kind, start);
+    await disk.read(offset, guest.subarray(offset, offset + length));
+    return { ...start, image: image!, data: data ?? null, guest };
+  });
+}
+
+async function bytesOf(source: ByteSource): Promise<Uint8Array> {
+  const bytes = new Uint8Array(source.size);
+  await source.read([{ at: 0, bytes }]);
+  return bytes;
 }
 
 /** A failure in words, with the way to see it again. */

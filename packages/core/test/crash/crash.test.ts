@@ -8,7 +8,7 @@
 import { describe, expect, test } from 'vitest';
 import { bufferSource } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check.js';
-import { crashEverywhere, describeFailure, replay } from './crash-run.js';
+import { crashEverywhere, describeFailure, leftOver, replay } from './crash-run.js';
 import { CrashWalk } from './crash-states.js';
 import { DISK_KINDS, type DiskKind } from './disks.js';
 import { record } from './workloads.js';
@@ -18,6 +18,9 @@ const FIRST_SEED = Number(process.env.QCOW2_CRASH_SEED ?? 1);
 const REPLAY = process.env.QCOW2_CRASH_REPLAY;
 /** Images judged along one workload. */
 const PER_WORKLOAD = 200;
+
+/** How often a workload goes on with what another left. */
+const TWICE = Math.ceil(CRASHES / 4000);
 
 let judgedInAll = 0;
 
@@ -29,6 +32,18 @@ async function crashKind(kind: DiskKind): Promise<void> {
     if (run.failure !== null) throw new Error(describeFailure(recording, run.failure));
     judged += run.judged;
     judgedInAll += run.judged;
+  }
+}
+
+/** Other workloads go on with what power cuts left, its leaks included, and lose power themselves. */
+async function cutTwice(kind: DiskKind): Promise<void> {
+  for (let round = 0; round < TWICE; round++) {
+    const first = await record(kind, FIRST_SEED + 500_000 + round);
+    const left = await leftOver(first);
+    if (left === null) continue;
+    const second = await record(kind, FIRST_SEED + round, undefined, left);
+    const { failure } = await crashEverywhere(second, 20);
+    if (failure !== null) throw new Error(`after workload ${first.seed}:\n${describeFailure(second, failure)}`);
   }
 }
 
@@ -59,6 +74,7 @@ describe.runIf(REPLAY !== undefined)('replay', () => {
 
 describe.runIf(REPLAY === undefined)('a power cut', () => {
   test.each(DISK_KINDS)('leaves $name sound', crashKind, 600_000);
+  test.each(DISK_KINDS)('and another one leave $name sound', cutTwice, 600_000);
   test.each(DISK_KINDS)('does not happen, and $name has no flaw', closesClean);
   test('was tried as often as was asked', () => {
     expect(judgedInAll).toBeGreaterThanOrEqual(CRASHES);

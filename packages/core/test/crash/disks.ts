@@ -150,12 +150,12 @@ const shorter = pattern(45 * 512 + 100, 77);
 export const DISK_KINDS: readonly DiskKind[] = [
   created('512', { size: 96 * 512, clusterSize: 512 }, 40),
   created('4k', { size: 256 * KiB, clusterSize: 4 * KiB }, 40, { fill: [[3, 9]] }),
-  created('64k', { size: 1024 * KiB, clusterSize: 64 * KiB }, 24, { fill: [[2, 3]] }),
+  created('64k', { size: 640 * KiB, clusterSize: 64 * KiB }, 24, { fill: [[2, 3]] }),
   created('v2', { size: 128 * KiB, clusterSize: 2 * KiB, version: 2 }, 40, { fill: [[3, 9]] }),
   created('refcounts of 1 bit', { size: 128 * 512, clusterSize: 512, refcountBits: 1 }, 40, { fill: [[0, 20]] }),
   created('refcounts of 4 bits', { size: 128 * KiB, clusterSize: KiB, refcountBits: 4 }, 40, { fill: [[0, 20]] }),
   created('refcounts of 64 bits', { size: 256 * 512, clusterSize: 512, refcountBits: 64 }, 40, { fill: [[0, 46]] }),
-  created('many tables', { size: 4096 * KiB, clusterSize: 512 }, 60),
+  created('many tables', { size: 1536 * KiB, clusterSize: 512 }, 60),
   created('a growing refcount table', { size: 2600 * KiB, clusterSize: 512, refcountBits: 64 }, 30, {
     fill: [[0, 3950]],
     window: { offset: 1970 * KiB, length: 600 * KiB },

@@ -86,8 +86,7 @@ function byteOf({ offset, bytes }: GuestChange, at: number): number {
   return bytes === null ? 0 : bytes[at - offset]!;
 }
 
-/** Makes a change to a disk that is an array. */
-export function apply(disk: Uint8Array, { offset, length, bytes }: GuestChange): void {
+function apply(disk: Uint8Array, { offset, length, bytes }: GuestChange): void {
   if (bytes === null) disk.fill(0, offset, offset + length);
   else disk.set(bytes, offset);
 }
