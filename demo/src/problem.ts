@@ -1,5 +1,6 @@
 /** Owns what a person is told when something fails: what it is, why, what to do, and the details folded below. */
 import { isQcow2Error, type Qcow2Error, type Qcow2ErrorCode } from 'qcow2';
+import { fetchWords } from './fetch-problem.js';
 import { formatCount, formatOffset } from './size.js';
 
 /** An error, said for a person. */
@@ -35,6 +36,8 @@ const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
 export function describe(error: unknown, name: string): Problem {
   if (isQcow2Error(error, 'not-qcow2')) return describeForeign(error, name);
   if (isQcow2Error(error)) {
+    const words = fetchWords(error);
+    if (words) return { ...words, reason: error.message, details: detailsOf(error) };
     const title = titleOf(error, name);
     const advice = isBase(error) ? 'Delete those first.' : (ADVICE[error.code] ?? AGAIN);
     return { title, reason: error.message, advice, details: detailsOf(error) };

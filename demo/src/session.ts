@@ -1,29 +1,21 @@
 /** Owns what is open on the page: the image, the files of its chain, its map, and what went wrong last. */
 import { type Signal, signal } from '@preact/signals';
-import { isQcow2Error, type OpenOptions } from 'qcow2';
+import { isQcow2Error } from 'qcow2';
 import type { OpfsImage, Store } from 'qcow2-opfs';
 import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
 import { Download } from './download.js';
 import { diskOf } from './download-source.js';
 import { noticeError, withEngine } from './engine.js';
+import { ImageCheck } from './image-check.js';
 import { MapLoad } from './map-load.js';
 import { mapSummary } from './map-words.js';
+import { type Origin, openOrigin, RemoteFile, StoredFile } from './origin.js';
 import { describe, type Problem } from './problem.js';
-
-/** An image in this browser, by its name. */
-export class StoredFile {
-  readonly name: string;
-
-  /** Of that name. */
-  constructor(name: string) {
-    this.name = name;
-  }
-}
 
 /** An image that is open. */
 export interface Opened {
-  /** What was opened: a file of the person's, or one that lives in this browser. */
-  readonly file: File | StoredFile;
+  /** What was opened. */
+  readonly file: Origin;
   readonly image: OpfsImage;
   readonly files: FileSet;
   /** Files that were dropped with it and that its chain does not name. */
@@ -31,6 +23,7 @@ export interface Opened {
   readonly missing: readonly Missing[];
   readonly map: MapLoad;
   readonly download: Download;
+  readonly check: ImageCheck;
   /** Ends everything that still runs for it. */
   readonly abort: AbortController;
 }
@@ -64,13 +57,23 @@ export async function openFiles(files: readonly File[]): Promise<void> {
 }
 
 /** Opens one of the files at hand instead. */
-export function openAs(leaf: File | StoredFile, files: FileSet): Promise<void> {
+export function openAs(leaf: Origin, files: FileSet): Promise<void> {
   return run(leaf.name, (store, signal) => open(store, leaf, files, [], signal));
 }
 
 /** Opens an image that lives in this browser. */
 export function openStored(name: string): Promise<void> {
   return openAs(new StoredFile(name), new FileSet([]));
+}
+
+/** Opens an image on a web server. Returns when it is open, refused, or cancelled. */
+export function openAddress(url: URL): Promise<void> {
+  return openAs(new RemoteFile(url), new FileSet([]));
+}
+
+/** Stops the opening that is under way. */
+export function cancelOpening(): void {
+  running?.abort();
 }
 
 /** Hands over a file for what the open chain misses, whatever the file is called. */
@@ -143,6 +146,7 @@ function replace(next: Opened | null): void {
   if (!old) return;
   old.abort.abort();
   old.download.cancel();
+  old.check.cancel();
   old.image.close().catch(noticeError);
 }
 
@@ -166,22 +170,21 @@ async function examine(store: Store, files: readonly File[], signal: AbortSignal
 
 async function open(
   store: Store,
-  leaf: File | StoredFile,
+  leaf: Origin,
   files: FileSet,
   unused: readonly File[],
   signal: AbortSignal,
 ): Promise<Opened> {
-  const options: OpenOptions = { signal, resolve: async (reference) => files.resolve(reference, leaf) };
-  const image = await (leaf instanceof StoredFile ? store.open(leaf.name, options) : store.openFile(leaf, options));
-  const map = new MapLoad(image);
+  const image = await openOrigin(store, leaf, files, signal);
   return {
     file: leaf,
     image,
     files,
     unused,
     missing: missingFrom(image.info, leaf.name),
-    map,
+    map: new MapLoad(image),
     download: new Download(diskOf(image, leaf.name)),
+    check: new ImageCheck(image, leaf.name),
     abort: new AbortController(),
   };
 }

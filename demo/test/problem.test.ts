@@ -36,6 +36,18 @@ group('problems', () => {
     expect(describe(error, 'leaf.qcow2').title).toBe('A file that leaf.qcow2 is based on cannot be used.');
   });
 
+  it('say of a web server what it does, and name the file that was asked for', () => {
+    const details = { what: 'HTTP answer', at: 0, url: 'https://example.org/disks/base.raw' };
+    const whole = describe(new Qcow2Error('unsupported', 'It would send the whole file.', details), 'leaf.qcow2');
+    expect(whole.title).toBe('The server of base.raw does not let it be read in pieces.');
+    expect(whole.reason).toBe('It would send the whole file.');
+    const refused = describe(new Qcow2Error('io', 'Status 403.', { ...details, status: 403 }), 'leaf.qcow2');
+    expect(refused.advice).toContain('no password and no cookies');
+    const down = describe(new Qcow2Error('io', 'Status 503.', { ...details, status: 503 }), 'leaf.qcow2');
+    expect(down.advice).toContain('try again later');
+    expect(describe(new Qcow2Error('io', 'Failed to fetch.', details), 'a').advice).toContain('a slip in the address');
+  });
+
   it('own up to a fault of the page', () => {
     const problem = describe(new TypeError('x is not a function'), 'a.qcow2');
     expect(problem.advice).toContain('a fault of this page');

@@ -2,9 +2,11 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { fileLabels } from '../file-label.js';
+import { RemoteFile } from '../origin.js';
 import { closeImage, type Opened, openAs, openFiles } from '../session.js';
 import { formatCount, formatNumberOf, formatShare, formatSize } from '../size.js';
 import { ChainCard } from './chain-card.js';
+import { CheckCard } from './check-card.js';
 import { ChooseButton } from './choose-button.js';
 import { DownloadCard } from './download-card.js';
 import { ExtensionsCard, FeaturesCard, FormatCard, HeaderCard } from './image-facts.js';
@@ -29,6 +31,9 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
             A qcow2 image, version {info.version}: a disk of {formatSize(info.virtualSize)} in a file of{' '}
             {formatSize(info.fileSize)}.
           </p>
+          {opened.file instanceof RemoteFile && (
+            <p class="soft">Fetched as it is needed, by your browser, from {opened.file.url.host}.</p>
+          )}
         </div>
         <div class="actions">
           <ChooseButton onFiles={openFiles}>Open another</ChooseButton>
@@ -37,12 +42,13 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
           </button>
         </div>
       </div>
-      <MissingFiles missing={opened.missing} leafName={opened.file.name} />
+      <MissingFiles missing={opened.missing} leaf={opened.file} />
       <UnusedFiles opened={opened} />
       <Tiles opened={opened} />
       <DownloadCard opened={opened} />
       <KeepCard opened={opened} />
       <MapCard opened={opened} />
+      <CheckCard check={opened.check} />
       <div class="cards">
         <FormatCard info={info} />
         <HeaderCard info={info} />

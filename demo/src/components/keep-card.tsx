@@ -5,15 +5,15 @@ import { useId, useRef } from 'preact/hooks';
 import { baseName } from '../chain.js';
 import { nameRefusal } from '../create-form.js';
 import { keepFiles, keeps } from '../keep.js';
-import { type Opened, StoredFile } from '../session.js';
+import type { Opened } from '../session.js';
 import { shelf, shelfPlace } from '../shelf.js';
 import { formatSize } from '../size.js';
 import { Card } from './card.js';
 
-/** Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for one that is here already. */
+/** Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for what is no file of the person's. */
 export function KeepCard({ opened }: { readonly opened: Opened }): JSX.Element | null {
   const { file } = opened;
-  if (file instanceof StoredFile) return null;
+  if (!(file instanceof File)) return null;
   return <KeepForm file={file} opened={opened} />;
 }
 

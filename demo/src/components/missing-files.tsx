@@ -1,16 +1,18 @@
 /** Owns the request for the files that the open chain names and that are not here. */
 import type { JSX } from 'preact';
 import { baseName, type Missing } from '../chain.js';
+import { type Origin, RemoteFile } from '../origin.js';
 import { supply } from '../session.js';
 import { ChooseButton } from './choose-button.js';
 
 interface MissingFilesProps {
   readonly missing: readonly Missing[];
-  readonly leafName: string;
+  /** The image that was opened. */
+  readonly leaf: Origin;
 }
 
 /** Asks for each missing file by name; nothing when the chain is complete. */
-export function MissingFiles({ missing, leafName }: MissingFilesProps): JSX.Element | null {
+export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element | null {
   if (missing.length === 0) return null;
   return (
     <div class="notice" role="status">
@@ -19,7 +21,7 @@ export function MissingFiles({ missing, leafName }: MissingFilesProps): JSX.Elem
         return (
           <div class="missing" key={`${file.neededBy}:${file.name}`}>
             <p>
-              {sentenceFor(file, leafName)} <strong>Drop it here too, or choose it.</strong>
+              {sentenceFor(file, leaf.name)} <strong>Drop it here too, or choose it.</strong>
             </p>
             <ChooseButton multiple={false} onFiles={([chosen]) => chosen && supply(file, chosen)}>
               Choose {name ?? 'its data file'}
@@ -27,7 +29,10 @@ export function MissingFiles({ missing, leafName }: MissingFilesProps): JSX.Elem
           </div>
         );
       })}
-      <p class="soft">Until then, the header and the map of what is here are below; the rest of the map is unknown.</p>
+      <p class="soft">
+        {leaf instanceof RemoteFile && `Only what lies on ${leaf.url.host} as the image says is fetched by itself. `}
+        Until then, the header and the map of what is here are below; the rest of the map is unknown.
+      </p>
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../sample-image.js';
 import { openFiles } from '../session.js';
+import { AddressForm } from './address-form.js';
 import { ChooseButton } from './choose-button.js';
 import { ShelfSection } from './shelf-section.js';
 
@@ -34,12 +35,13 @@ export function Welcome(): JSX.Element {
             Try a sample image
           </button>
         </div>
+        <AddressForm />
       </div>
       <ShelfSection />
       <ul class="promises">
         <li>
-          <strong>Nothing leaves your computer.</strong> The file is read in place by this page, and is never changed or
-          uploaded.
+          <strong>Nothing leaves your computer.</strong> A file is read in place by this page, and is never changed or
+          uploaded. An address is fetched by your browser, from that server alone.
         </li>
         <li>
           <strong>Any size.</strong> Only the tables are read until you ask for more: the header of a 100 GiB image is

@@ -1,0 +1,38 @@
+/** Owns what a person is told when a web server does not give an image as it should. */
+import type { Qcow2Error } from 'qcow2';
+import { fileNameAt, parseUrl } from './address.js';
+
+/** What is said of it, beside the engine's own sentence. */
+export interface FetchWords {
+  readonly title: string;
+  readonly advice: string;
+}
+
+const COPY = 'Download the image, and drop the copy here.';
+
+/** Says what went wrong with a request; null for an error that is not about one. */
+export function fetchWords({ code, details }: Qcow2Error): FetchWords | null {
+  const { url, status } = details;
+  if (typeof url !== 'string') return null;
+  const parsed = parseUrl(url);
+  const name = parsed ? fileNameAt(parsed) : url;
+  switch (code) {
+    case 'unsupported':
+      return { title: `The server of ${name} does not let it be read in pieces.`, advice: COPY };
+    case 'not-found':
+      return { title: `There is no ${name} at that address.`, advice: 'Look for a slip in the address.' };
+    case 'changed':
+      return {
+        title: `${name} was replaced on its server while it was being read.`,
+        advice: 'Open the address again.',
+      };
+    default:
+      return { title: `${name} could not be fetched.`, advice: adviceFor(status) };
+  }
+}
+
+function adviceFor(status: unknown): string {
+  if (status === 401 || status === 403) return `This page sends no password and no cookies. ${COPY}`;
+  if (typeof status === 'number') return 'The fault is on the side of the server: try again later.';
+  return `Look for a slip in the address. If the image opens in a tab of its own, its server lets no other page read it. ${COPY}`;
+}
