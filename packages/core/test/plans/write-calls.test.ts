@@ -1,0 +1,122 @@
+/** The number of device calls is the performance model: here those of writing are counted. */
+import { describe, expect, it } from 'vitest';
+import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
+import { type Called, FaultyDevice } from '../support/faulty-device.js';
+import { buildImage, type Cell } from '../support/image-builder.js';
+import { noiseOf } from '../support/numbers.js';
+
+const CLUSTER = 65_536;
+const MIB = 1024 * 1024;
+const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
+
+/** A device that writes down its calls, and an image on it that is open for writing; the calls so far are forgotten. */
+async function opened(bytes: Uint8Array, base?: Uint8Array): Promise<{ image: Qcow2Image; calls: Called[] }> {
+  const device = new FaultyDevice(bufferDevice(bytes));
+  const resolve = async () => (base === undefined ? null : { source: base, format: 'raw' as const });
+  const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+  expect(device.calls.filter(({ call }) => call !== 'read')).toEqual([]);
+  device.calls.length = 0;
+  return { image, calls: device.calls };
+}
+
+async function fresh(options: CreateOptions): Promise<{ image: Qcow2Image; calls: Called[] }> {
+  const device = bufferDevice();
+  await (await Qcow2Image.create(device, options)).close();
+  return opened(device.bytes());
+}
+
+const writes = (calls: readonly Called[]) => calls.filter(({ call }) => call === 'write');
+const flushes = (calls: readonly Called[]) => calls.filter(({ call }) => call === 'flush');
+
+describe('device calls of writing', () => {
+  it('are at most two before the flush for 1 MiB of fresh clusters, one of them the write', async () => {
+    const { image, calls } = await fresh({ size: 64 * MIB });
+    await image.write(0, noiseOf(1, MIB));
+    expect(writes(calls)).toEqual([{ call: 'write', transfers: 1, bytes: MIB }]);
+    expect(calls.length).toBeLessThanOrEqual(2);
+    calls.length = 0;
+    // The table is there now, and the refcount block.
+    await image.write(MIB, noiseOf(1, MIB));
+    expect(calls).toEqual([{ call: 'write', transfers: 1, bytes: MIB }]);
+  });
+
+  it('are few for the flush that follows: data and tables, the roots, and no more than two flushes', async () => {
+    const { image, calls } = await fresh({ size: 64 * MIB });
+    await image.write(0, noiseOf(1, MIB));
+    calls.length = 0;
+    await image.flush();
+    expect(flushes(calls)).toHaveLength(2);
+    expect(writes(calls)).toHaveLength(2);
+    calls.length = 0;
+    await image.flush();
+    expect(calls).toEqual([]);
+  });
+
+  it('are one for 4 KiB in place, and one flush makes it safe', async () => {
+    const { image, calls } = await opened(buildImage({ size: MIB, clusters: new Map([[2, filled(1)]]) }).bytes);
+    await image.read(0, new Uint8Array(1));
+    calls.length = 0;
+    await image.write(2 * CLUSTER + 4096, noiseOf(1, 4096));
+    expect(calls).toEqual([{ call: 'write', transfers: 1, bytes: 4096 }]);
+    await image.flush();
+    expect(calls.slice(1)).toEqual([{ call: 'flush', transfers: 0, bytes: 0 }]);
+    await image.close();
+    expect(calls).toHaveLength(2);
+  });
+
+  it('copy nothing more for 4 KiB in a fresh cluster of 128 KiB with subclusters', async () => {
+    const { image, calls } = await fresh({ size: 64 * MIB, clusterSize: 131_072, extendedL2: true });
+    await image.write(3 * 131_072 + 8192, noiseOf(1, 4096));
+    expect(writes(calls)).toEqual([{ call: 'write', transfers: 1, bytes: 4096 }]);
+  });
+
+  it('are one write for a copied head and tail: the clusters are whole', async () => {
+    const base = noiseOf(4, MIB);
+    const built = buildImage({ size: MIB, backingName: 'base.raw' });
+    const { image, calls } = await opened(built.bytes, base);
+    await image.write(CLUSTER - 100, noiseOf(1, 200));
+    expect(writes(calls)).toEqual([{ call: 'write', transfers: 1, bytes: 2 * CLUSTER }]);
+  });
+
+  it('are none for zeroing or discarding what is a hole already', async () => {
+    const { image, calls } = await fresh({ size: 64 * MIB });
+    await image.discard(0, 64 * MIB);
+    await image.writeZeroes(100, 10 * MIB);
+    await image.flush();
+    await image.close();
+    expect(calls).toEqual([]);
+  });
+
+  it('are those of one table for a discard of a pebibyte with one table', async () => {
+    const { image, calls } = await fresh({ size: 2 ** 50 });
+    await image.write(2 ** 49, noiseOf(1, CLUSTER));
+    await image.flush();
+    calls.length = 0;
+    await image.discard(0, 2 ** 50);
+    expect(calls).toEqual([]);
+    await image.flush();
+    expect(writes(calls).length).toBeLessThanOrEqual(2);
+    expect(calls.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(CLUSTER);
+    await image.close();
+  });
+
+  it('mark a lazy image before the first change, once', async () => {
+    const { image, calls } = await fresh({ size: 64 * MIB, lazyRefcounts: true });
+    await image.write(0, noiseOf(1, CLUSTER));
+    const [mark, flush, ...rest] = calls.filter(({ call }) => call !== 'read');
+    expect([mark, flush]).toEqual([
+      { call: 'write', transfers: 1, bytes: 512 },
+      { call: 'flush', transfers: 0, bytes: 0 },
+    ]);
+    expect(rest).toEqual([{ call: 'write', transfers: 1, bytes: CLUSTER }]);
+  });
+
+  it('keep changes to themselves when they fit the budget: many writes, one commit', async () => {
+    const { image, calls } = await fresh({ size: 64 * MIB });
+    for (let at = 0; at < 32 * MIB; at += MIB) await image.write(at, noiseOf(1, MIB));
+    expect(writes(calls)).toHaveLength(32);
+    expect(flushes(calls)).toHaveLength(0);
+    await image.close();
+    expect(flushes(calls).length).toBeLessThanOrEqual(3);
+  });
+});
