@@ -131,14 +131,19 @@ export class Writer {
   }
 
   *#keepBudgets(): Steps {
-    const { tables, refcounts, space, geometry } = this.#state;
-    const mostBlocks = Math.max(4, Math.floor(this.#budgets.refcountBytes / geometry.clusterSize));
-    refcounts.evict(mostBlocks);
+    const { tables, refcounts, space } = this.#state;
+    const mostBlocks = this.#mostBlocks;
+    refcounts.evict(mostBlocks, noBlock);
     const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
     if (full || space.quarantine.size > MOST_QUARANTINED) {
       yield* commit(this.#state, false);
-      refcounts.evict(mostBlocks);
+      refcounts.evict(mostBlocks, noBlock);
     }
+  }
+
+  /** How many refcount blocks are kept in memory. */
+  get #mostBlocks(): number {
+    return Math.max(4, Math.floor(this.#budgets.refcountBytes / this.#state.geometry.clusterSize));
   }
 
   *#write(offset: number, bytes: Uint8Array): Steps {
@@ -253,8 +258,11 @@ export class Writer {
 
   *#reserve(clusters: number): Steps {
     if (clusters === 0) return;
-    const { space, loadBlocks } = this.#state;
-    for (let missing = space.reserve(clusters); missing !== null; missing = space.reserve(clusters)) {
+    const { space, refcounts, loadBlocks } = this.#state;
+    const needed = (block: number) => space.needs(block);
+    for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
+      // The way through a full image is long: what was passed is not kept.
+      refcounts.evict(this.#mostBlocks, needed);
       yield* loadBlocks(missing);
     }
   }
@@ -367,6 +375,9 @@ export class Writer {
     if (!already || length < end - start) yield* this.#writeZeros(start, end);
   }
 }
+
+/** Between requests no block is needed. */
+const noBlock = (): boolean => false;
 
 /** Copies a table that others refer to as well. Its clusters are theirs, too, so none of them is owned. */
 function copyShared({ geometry }: Qcow2Layer, from: DataView, to: DataView): void {

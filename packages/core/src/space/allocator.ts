@@ -28,6 +28,8 @@ export class SpaceAllocator implements Allocator {
   /** Where a search for several clusters goes on. */
   #cursor = 0;
   #reserved: Run[] = [];
+  /** Where the search for what is still missing goes on. A single cluster fills the first hole there is. */
+  #search = { at: 0, missing: 0, single: true };
   /** Clusters that were given up, and how many references each. */
   readonly quarantine: Map<number, number> = new Map();
 
@@ -38,29 +40,42 @@ export class SpaceAllocator implements Allocator {
 
   /**
    * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. Answers the blocks that must be
-   * loaded before it can be asked again, or null when it is done.
+   * loaded before {@link searchOn} can go on, or null when it is done.
    *
    * @throws {@link Qcow2Error} `corrupt` when metadata are in the way that nobody counts, `no-space` when the image is full.
    */
   reserve(clusters: number): readonly number[] | null {
-    const refcounts = this.#refcounts;
     this.#reserved = [];
-    let cluster = clusters === 1 ? this.#lowest : this.#cursor;
-    for (let missing = clusters; missing > 0; ) {
-      const block = Math.floor(cluster / refcounts.perBlock);
+    this.#search = { at: clusters === 1 ? this.#lowest : this.#cursor, missing: clusters, single: clusters === 1 };
+    return this.searchOn();
+  }
+
+  /** Goes on with the search of {@link reserve}, from where it stopped: what it has passed may be forgotten meanwhile. */
+  searchOn(): readonly number[] | null {
+    const refcounts = this.#refcounts;
+    const search = this.#search;
+    while (search.missing > 0) {
+      const block = Math.floor(search.at / refcounts.perBlock);
       const blockEnd = (block + 1) * refcounts.perBlock;
       if (refcounts.blockOffset(block) === 0) this.#add(block);
       else if (!refcounts.loaded(block)) return this.#ahead(block);
-      const start = refcounts.nextFree(cluster, blockEnd);
-      const end = start === blockEnd ? start : refcounts.nextUsed(start, Math.min(blockEnd, start + missing));
-      if (clusters === 1) this.#lowest = start;
-      if (end - start >= Math.min(missing, LEAST_RUN) || (end === blockEnd && end > start)) {
+      const start = refcounts.nextFree(search.at, blockEnd);
+      const end = start === blockEnd ? start : refcounts.nextUsed(start, Math.min(blockEnd, start + search.missing));
+      if (search.single) this.#lowest = start;
+      if (end - start >= Math.min(search.missing, LEAST_RUN) || (end === blockEnd && end > start)) {
         this.#reserved.push({ start, end });
-        missing -= end - start;
+        search.missing -= end - start;
       }
-      cluster = end;
+      search.at = end;
     }
     return null;
+  }
+
+  /** Whether a block is needed for what was found, or for where the search is: it must stay loaded. */
+  needs(block: number): boolean {
+    const { perBlock } = this.#refcounts;
+    const within = (cluster: number) => Math.floor(cluster / perBlock) === block;
+    return block >= Math.floor(this.#search.at / perBlock) || this.#reserved.some(({ start }) => within(start));
   }
 
   allocate(): HostOffset {

@@ -88,11 +88,12 @@ export class Refcounts {
     if (!this.#blocks.has(index)) this.#blocks.set(index, { view, dirty: new DirtyRange() });
   }
 
-  /** Forgets the blocks loaded longest ago that are as on the medium, while more than `most` are in memory. */
-  evict(most: number): void {
+  /** Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in memory. */
+  evict(most: number, needed: (index: number) => boolean): void {
+    if (this.#blocks.size <= most) return;
     for (const [index, { dirty }] of this.#blocks) {
       if (this.#blocks.size <= most) return;
-      if (dirty.empty && !this.unlinked.has(index)) this.#blocks.delete(index);
+      if (dirty.empty && !this.unlinked.has(index) && !needed(index)) this.#blocks.delete(index);
     }
   }
 

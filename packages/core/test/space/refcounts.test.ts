@@ -1,0 +1,110 @@
+/** Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its way. */
+import { describe, expect, it } from 'vitest';
+import { setRefcount } from '../../src/format/refcounts.js';
+import { SpaceAllocator } from '../../src/space/allocator.js';
+import { MetadataMap } from '../../src/space/metadata-map.js';
+import { Refcounts } from '../../src/space/refcounts.js';
+
+const CLUSTER = 512;
+const MIB = 1024 * 1024;
+/** 16 bits each. */
+const ORDER = 4;
+const PER_BLOCK = (CLUSTER * 8) / 16;
+
+/** Refcounts whose table has `bytes` and names a block at every entry, each of them in some place. */
+function fullTable(bytes: number): { refcounts: Refcounts; metadata: MetadataMap } {
+  const table = new DataView(new ArrayBuffer(bytes));
+  for (let index = 0; index < bytes / 8; index++) table.setUint32(index * 8 + 4, CLUSTER);
+  const metadata = new MetadataMap(CLUSTER);
+  const place = { at: 2 * CLUSTER, clusters: bytes / CLUSTER };
+  return { refcounts: new Refcounts(CLUSTER, ORDER, table, place, metadata), metadata };
+}
+
+/** A block that counts everything as used but the clusters of `free`. */
+function block(free: readonly number[]): DataView {
+  const view = new DataView(new ArrayBuffer(CLUSTER));
+  for (let cluster = 0; cluster < PER_BLOCK; cluster++)
+    setRefcount(view, ORDER, cluster, free.includes(cluster) ? 0 : 1);
+  return view;
+}
+
+describe('the refcount table', () => {
+  it('grows by half, and gives up its old place', () => {
+    const { refcounts } = fullTable(MIB);
+    const entries = MIB / 8;
+    const given = refcounts.add(entries);
+    expect(given).toHaveLength(MIB / CLUSTER);
+    expect(given[0]).toBe(2);
+    expect(refcounts.table.byteLength).toBeGreaterThanOrEqual(1.5 * MIB);
+    // Behind what was counted: blocks for the new table and for themselves, then the table.
+    expect(refcounts.place.at).toBeGreaterThan(entries * PER_BLOCK * CLUSTER);
+    const last = refcounts.place.at / CLUSTER + refcounts.place.clusters;
+    expect(refcounts.nextFree(last - 1, Number.POSITIVE_INFINITY)).toBe(last);
+  });
+
+  it('grows to all of its 8 MiB, also where half as much again would be more', () => {
+    const { refcounts } = fullTable(6 * MIB);
+    refcounts.add((6 * MIB) / 8);
+    expect(refcounts.table.byteLength).toBe(8 * MIB);
+    expect(refcounts.place.clusters).toBe((8 * MIB) / CLUSTER);
+  });
+
+  it('does not grow past them: there is no space, and nothing has changed', () => {
+    const { refcounts } = fullTable(8 * MIB);
+    const { table, place } = refcounts;
+    expect(() => refcounts.add(MIB)).toThrow(expect.objectContaining({ code: 'no-space' }));
+    expect(refcounts.table).toBe(table);
+    expect(refcounts.place).toBe(place);
+    expect(refcounts.moved).toBe(false);
+    expect(refcounts.unlinked.size).toBe(0);
+  });
+});
+
+describe('the search for free clusters', () => {
+  /** Answers every question for blocks, forgetting others as the writer does; counts how often each was loaded. */
+  function search(
+    space: SpaceAllocator,
+    refcounts: Refcounts,
+    clusters: number,
+    frees: Map<number, number[]>,
+  ): Map<number, number> {
+    const loads = new Map<number, number>();
+    for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
+      refcounts.evict(4, (index) => space.needs(index));
+      for (const index of missing) {
+        loads.set(index, (loads.get(index) ?? 0) + 1);
+        refcounts.adopt(index, block(frees.get(index) ?? []));
+      }
+    }
+    return loads;
+  }
+
+  it('passes each block once, keeps few of them, and has those of what it found', () => {
+    const { refcounts, metadata } = fullTable(MIB);
+    const space = new SpaceAllocator(refcounts, metadata);
+    const run = Array.from({ length: 20 }, (_, step) => 100 + step);
+    const frees = new Map([
+      [3, run],
+      [900, run],
+      [1500, run],
+    ]);
+    const loads = search(space, refcounts, 60, frees);
+    expect(Math.max(...loads.values())).toBe(1);
+    expect(refcounts.blocks).toBeLessThan(40);
+    const found = Array.from({ length: 60 }, () => space.allocate() / CLUSTER);
+    expect(found).toEqual([3, 900, 1500].flatMap((index) => run.map((cluster) => index * PER_BLOCK + cluster)));
+  });
+
+  it('takes one cluster from the first hole, many from where there is room for them', () => {
+    const { refcounts, metadata } = fullTable(MIB);
+    const space = new SpaceAllocator(refcounts, metadata);
+    const frees = new Map([
+      [0, [5, 50]],
+      [1, Array.from({ length: 100 }, (_, step) => step)],
+    ]);
+    search(space, refcounts, 30, frees);
+    expect(space.allocate() / CLUSTER).toBe(PER_BLOCK);
+    search(space, refcounts, 1, frees);
+    expect(space.allocate() / CLUSTER).toBe(5);
+  });
+});
