@@ -239,7 +239,7 @@ export class Qcow2Image implements Disk {
    *   an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array.
    */
   write(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.#change(offset, lengthOf(bytes), (writer) => writer.write(offset, bytes));
+    return this.#change(offset, bytes, (writer) => writer.write(offset, bytes));
   }
 
   /**
@@ -338,10 +338,11 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  /** Checks a change, and makes it. */
-  #change(offset: number, length: number, change: (writer: Writer) => Done): Promise<void> {
+  /** Checks a change of so many bytes, or of the bytes given, and makes it. */
+  #change(offset: number, what: number | Uint8Array, change: (writer: Writer) => Done): Promise<void> {
     try {
       const writer = this.#writer();
+      const length = typeof what === 'number' ? what : lengthOf(what);
       requireInside(offset, length, this.size);
       return length === 0 ? DONE : (change(writer) ?? DONE);
     } catch (error) {

@@ -1,0 +1,277 @@
+/** What an image may ask of whoever writes to it: marks, bits and fields that are unknown, damage, and what cannot be. */
+import { describe, expect, it } from 'vitest';
+import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { put } from '../support/big-endian.js';
+import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
+import { noiseOf } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu.js';
+
+const CLUSTER = 65_536;
+const MIB = 1024 * 1024;
+const folder = new QemuFolder('rules');
+const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
+
+const writing = (device: BlockDevice) => Qcow2Image.open(device, { mode: 'write' });
+
+/** The file after work on an image that is built to a plan, before and after. */
+async function worked(plan: ImagePlan, work: (image: Qcow2Image) => Promise<void>): Promise<[Uint8Array, Uint8Array]> {
+  const { bytes } = buildImage({ size: MIB, ...plan });
+  const device = bufferDevice(bytes);
+  const image = await writing(device);
+  await work(image);
+  await image.close();
+  return [bytes, device.bytes()];
+}
+
+const u64 = (bytes: Uint8Array, at: number): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at);
+
+describe('opening', () => {
+  it('for reading gives an image that refuses every change', async () => {
+    const image = await Qcow2Image.open(bufferDevice(buildImage({ size: MIB }).bytes));
+    const refused = { name: 'Qcow2Error', code: 'read-only' };
+    await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject(refused);
+    await expect(image.writeZeroes(0, 1)).rejects.toMatchObject(refused);
+    await expect(image.discard(0, 1)).rejects.toMatchObject(refused);
+    expect(() => image.writable()).toThrow(expect.objectContaining(refused));
+    expect(() => image.writeSync(0, new Uint8Array(1))).toThrow(expect.objectContaining(refused));
+    await image.flush();
+    image.flushSync();
+    await image.close();
+  });
+
+  it.each([
+    ['dirty', 1n],
+    ['corrupt', 2n],
+  ])('for writing refuses an image that is marked %s, which opens for reading', async (_, incompatible) => {
+    const { bytes } = buildImage({ size: MIB, incompatible });
+    await expect(writing(bufferDevice(bytes))).rejects.toMatchObject({ code: 'needs-repair', details: { at: 72 } });
+    await (await Qcow2Image.open(bytes)).close();
+  });
+
+  it('refuses incompatible features that it does not know', async () => {
+    const { bytes } = buildImage({ size: MIB, incompatible: 1n << 40n });
+    await expect(writing(bufferDevice(bytes))).rejects.toMatchObject({ code: 'unsupported' });
+  });
+
+  it.each([
+    ['a Blob', new Blob(['QFI'])],
+    ['bytes', new Uint8Array(9)],
+  ])('for writing refuses %s, which nothing can be written to', async (_, source) => {
+    await expect(Qcow2Image.open(source, { mode: 'write' })).rejects.toThrow();
+    const image = buildImage({ size: MIB }).bytes;
+    await expect(
+      Qcow2Image.open(source instanceof Blob ? new Blob([image]) : image, { mode: 'write' }),
+    ).rejects.toThrow(TypeError);
+  });
+
+  it('refuses tables that lie past the end of the file', async () => {
+    const built = buildImage({ size: MIB });
+    const bytes = built.bytes.slice();
+    put(bytes, 48, 8, 2 ** 40);
+    await expect(writing(bufferDevice(bytes))).rejects.toMatchObject({ code: 'corrupt' });
+  });
+});
+
+describe('what is not known', () => {
+  it('of autoclear features is cleared before the first change, and stays until then', async () => {
+    const plan = { autoclear: (1n << 60n) | (1n << 5n) };
+    const [before, untouched] = await worked(plan, (image) => image.flush());
+    expectSame(untouched, before);
+    const device = bufferDevice(before);
+    const image = await writing(device);
+    await image.write(0, new Uint8Array(1));
+    expect(u64(device.bytes(), 88)).toBe(0n); // on the medium before anything else is, which the crash tests see to
+    await image.close();
+    const [, discarded] = await worked(plan, (image) => image.writeZeroes(0, CLUSTER));
+    expect(u64(discarded, 88)).toBe(plan.autoclear); // nothing was there: nothing changed
+  });
+
+  it('of compatible features, header fields and extensions is kept byte for byte', async () => {
+    const headerLength = 160;
+    const extensions = [
+      { type: 0x1234_5678, data: noiseOf(1, 37) },
+      { type: 0x0bad_cafe, data: noiseOf(2, 8) },
+    ];
+    const built = buildImage({ size: MIB, headerLength, compatible: 1n << 33n, extensions });
+    const bytes = built.bytes.slice();
+    bytes.set(noiseOf(3, headerLength - 112), 112);
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    for (let at = 0; at < MIB; at += CLUSTER) await image.write(at, noiseOf(at, CLUSTER));
+    await image.discard(0, MIB);
+    await image.close();
+    expectSame(device.bytes().subarray(0, 512), bytes.subarray(0, 512));
+  });
+
+  it('is kept also when the refcount table moves, and the header says where to', async () => {
+    const extensions = [{ type: 0x1234_5678, data: noiseOf(1, 37) }];
+    const built = buildImage({ size: 4 * MIB, clusterBits: 9, refcountOrder: 6, compatible: 1n << 33n, extensions });
+    const device = bufferDevice(built.bytes);
+    const image = await writing(device);
+    await image.write(0, noiseOf(9, 4 * MIB));
+    await image.close();
+    const [before, after] = [built.bytes.slice(0, 512), device.bytes().subarray(0, 512)];
+    expect(u64(after, 48)).not.toBe(u64(before, 48));
+    before.set(after.subarray(48, 60), 48);
+    expectSame(after, before);
+    folder.put('moved.qcow2', device.bytes());
+    folder.img('check', '-f', 'qcow2', 'moved.qcow2');
+    expectSame(folder.raw('moved.qcow2'), noiseOf(9, 4 * MIB));
+  });
+});
+
+describe('an image that contradicts itself', () => {
+  /** Opens a damaged image, and expects a change to be refused, the image marked corrupt, and nothing else written. */
+  async function refuses(bytes: Uint8Array, change: (image: Qcow2Image) => Promise<void>, what: string): Promise<void> {
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    await expect(change(image)).rejects.toMatchObject({ code: 'corrupt', details: { what } });
+    await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
+    await image.close();
+    const marked = device.bytes();
+    expect(u64(marked, 72) & 2n).toBe(2n);
+    put(marked, 79, 1, marked[79]! & ~2);
+    expectSame(marked.subarray(0, bytes.length), bytes);
+    await expect(writing(device)).rejects.toMatchObject({ code: 'needs-repair' });
+  }
+
+  const build = (entry: (built: BuiltImage) => number): Uint8Array => {
+    const plan = { size: MIB, clusters: new Map<number, Cell>([[0, filled(1)]]) };
+    const built = buildImage(plan);
+    const bytes = built.bytes.slice();
+    put(bytes, built.entryAt(0), 8, (1n << 63n) | BigInt(entry(built)));
+    return bytes;
+  };
+  const write = (image: Qcow2Image) => image.write(0, noiseOf(1, 512));
+
+  it('is not written over its L1 table', () =>
+    refuses(
+      build(({ l1 }) => l1),
+      write,
+      'L1 table',
+    ));
+  it('is not written over an L2 table', () =>
+    refuses(
+      build(({ entryAt }) => entryAt(0)),
+      write,
+      'L2 table',
+    ));
+  it('is not written over its refcount table', () =>
+    refuses(
+      build(({ refcountTable }) => refcountTable),
+      write,
+      'refcount table',
+    ));
+  it('is not written over a refcount block', () =>
+    refuses(
+      build(({ refcountBlocks }) => refcountBlocks[0]!),
+      write,
+      'refcount block',
+    ));
+
+  it('does not hand out a cluster of metadata that no refcount counts', () => {
+    const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
+    const bytes = built.bytes.slice();
+    put(bytes, built.refcountBlocks[0]! + (built.l1 / CLUSTER) * 2, 2, 0);
+    return refuses(bytes, (image) => image.write(CLUSTER, noiseOf(1, 512)), 'L1 table');
+  });
+
+  it('is refused when a cluster that is given up has no reference', async () => {
+    const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
+    const bytes = built.bytes.slice();
+    const data = Number(u64(bytes, built.entryAt(0)) & 0xff_ffff_ffff_fe00n);
+    put(bytes, built.refcountBlocks[0]! + (data / CLUSTER) * 2, 2, 0);
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    await image.discard(0, CLUSTER);
+    await expect(image.flush()).rejects.toMatchObject({ code: 'corrupt' });
+    await image.close();
+    expect(u64(device.bytes(), 72) & 2n).toBe(2n);
+  });
+
+  it('of version 2 fails as well, though it has no place for the mark', async () => {
+    const built = buildImage({ version: 2, size: MIB, clusters: new Map([[0, filled(1)]]) });
+    const bytes = built.bytes.slice();
+    put(bytes, built.entryAt(0), 8, (1n << 63n) | BigInt(built.l1));
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    await expect(write(image)).rejects.toMatchObject({ code: 'corrupt' });
+    await expect(write(image)).rejects.toMatchObject({ code: 'failed' });
+    await image.close();
+    expectSame(device.bytes(), bytes);
+  });
+
+  it('is told from a request that reads one damaged entry: nothing changes, and the rest can be written', async () => {
+    const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
+    const bytes = built.bytes.slice();
+    put(bytes, built.entryAt(0), 8, 512n);
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    await expect(write(image)).rejects.toMatchObject({ code: 'corrupt', details: { what: 'L2 entry', at: 0 } });
+    await image.write(CLUSTER, noiseOf(1, CLUSTER));
+    await image.close();
+    expect(u64(device.bytes(), 72)).toBe(0n);
+  });
+});
+
+describe('what cannot be done', () => {
+  it('is refused past the end of the disk, and for numbers that are none', async () => {
+    const image = await writing(bufferDevice(buildImage({ size: MIB }).bytes));
+    const outside = { code: 'out-of-range', details: { size: MIB } };
+    await expect(image.write(MIB - 1, new Uint8Array(2))).rejects.toMatchObject(outside);
+    await expect(image.writeZeroes(MIB, 1)).rejects.toMatchObject(outside);
+    await expect(image.discard(0, MIB + 1)).rejects.toMatchObject(outside);
+    expect(() => image.writable({ start: MIB + 1 })).toThrow(expect.objectContaining({ code: 'out-of-range' }));
+    for (const offset of [-1, 0.5, Number.NaN, 2 ** 53]) {
+      await expect(image.write(offset, new Uint8Array(1))).rejects.toThrow(RangeError);
+      await expect(image.discard(0, offset)).rejects.toThrow(RangeError);
+    }
+    await expect(image.write(0, 'bytes' as never)).rejects.toThrow(TypeError);
+    await image.write(MIB, new Uint8Array(0));
+    await image.discard(MIB, 0);
+    expect(image.stats.deviceWrites).toBe(0);
+    await image.close();
+    await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it('is refused on an encrypted disk', async () => {
+    const { bytes } = buildImage({ size: MIB, encryption: 1, clusters: new Map([[0, filled(1)]]) });
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    await expect(image.write(0, noiseOf(1, 512))).rejects.toMatchObject({ code: 'unsupported' });
+    await expect(image.discard(0, CLUSTER)).rejects.toMatchObject({ code: 'unsupported' });
+    await image.close();
+    expectSame(device.bytes(), bytes);
+  });
+
+  it('is not done: version 2 over a backing file cannot say zeros, so a discard does nothing', async () => {
+    const built = buildImage({ version: 2, size: MIB, backingName: 'base', clusters: new Map([[0, filled(1)]]) });
+    const device = bufferDevice(built.bytes);
+    const resolve = async () => ({ source: noiseOf(1, MIB), format: 'raw' as const });
+    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    await image.discard(0, MIB);
+    await image.flush();
+    expectSame(device.bytes(), built.bytes);
+    await image.writeZeroes(0, 2 * CLUSTER, { unmap: true });
+    const into = new Uint8Array(3 * CLUSTER);
+    await image.read(0, into);
+    await image.close();
+    const expected = noiseOf(1, MIB).slice(0, 3 * CLUSTER);
+    expected.fill(0, 0, 2 * CLUSTER);
+    expectSame(into, expected);
+  });
+
+  it('needs the files that are not there: the data file, and the backing file for parts of clusters alone', async () => {
+    const backed = buildImage({ size: MIB, backingName: 'base' });
+    const image = await writing(bufferDevice(backed.bytes));
+    await expect(image.write(100, new Uint8Array(1))).rejects.toMatchObject({ code: 'reference-refused' });
+    await image.write(CLUSTER, noiseOf(1, CLUSTER));
+    await image.writeZeroes(2 * CLUSTER, CLUSTER);
+    await image.close();
+    folder.img('create', '-q', '-f', 'qcow2', '-o', 'data_file=data.raw', 'image.qcow2', String(MIB));
+    const split = await writing(bufferDevice(folder.get('image.qcow2')));
+    await expect(split.write(0, noiseOf(1, CLUSTER))).rejects.toMatchObject({ code: 'reference-refused' });
+    await split.close();
+  });
+});
