@@ -1,0 +1,137 @@
+/** Owns the tests of the stream that takes guest bytes, which hold in every runtime. */
+import { describe, expect, it } from 'vitest';
+import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
+import { noiseOf, numbers } from '../support/numbers.js';
+import { expectSame } from './expect-same.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+async function fresh(size: number): Promise<Qcow2Image> {
+  return Qcow2Image.create(bufferDevice(), { size });
+}
+
+async function readAll(image: Qcow2Image): Promise<Uint8Array> {
+  const disk = new Uint8Array(image.size);
+  await image.read(0, disk);
+  return disk;
+}
+
+/** A stream of `bytes` in chunks of all sizes, empty ones too. */
+function chunked(bytes: Uint8Array<ArrayBuffer>, seed: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const next = numbers(seed);
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      const length = [0, 1, 511, 4096, 100_000, 2 * MIB, 5 * MIB][next() % 7]!;
+      controller.enqueue(bytes.subarray(at, at + length));
+      at += length;
+      if (at >= bytes.length) controller.close();
+    },
+  });
+}
+
+/** Runs the suite. */
+export function writableSuite(): void {
+  describe('the writable stream', () => {
+    it.each([0, 1, 65_536, 3 * MIB - 1])(
+      'takes chunks of any size from %i on, and is flushed when it is closed',
+      async (start) => {
+        const bytes = noiseOf(start, 9 * MIB + 777);
+        const image = await fresh(16 * MIB);
+        await chunked(bytes, 3).pipeTo(image.writable({ start }));
+        const flushed = image.stats;
+        expect(flushed.deviceFlushes).toBeGreaterThan(0);
+        await image.flush();
+        expect(image.stats.deviceFlushes).toBe(flushed.deviceFlushes);
+        const expected = new Uint8Array(16 * MIB);
+        expected.set(bytes, start);
+        expectSame(await readAll(image), expected);
+        await image.close();
+      },
+    );
+
+    it('writes whole clusters, in large pieces: few device calls for many chunks', async () => {
+      const image = await fresh(16 * MIB);
+      const before = image.stats;
+      const writer = image.writable().getWriter();
+      for (let at = 0; at < 8 * MIB; at += 4 * KIB) await writer.write(noiseOf(at, 4 * KIB));
+      expect(image.stats.deviceWrites - before.deviceWrites).toBe(4);
+      expect(image.stats.deviceBytesWritten - before.deviceBytesWritten).toBe(8 * MIB);
+      await writer.close();
+      await image.close();
+    });
+
+    it('lets go of a chunk that it took: the buffer is the caller’s again', async () => {
+      const image = await fresh(MIB);
+      const writer = image.writable().getWriter();
+      const chunk = noiseOf(1, 1000);
+      await writer.write(chunk);
+      chunk.fill(0);
+      await writer.close();
+      expectSame((await readAll(image)).subarray(0, 1000), noiseOf(1, 1000));
+      await image.close();
+    });
+
+    it('takes no more while it writes', async () => {
+      const device = bufferDevice();
+      const image = await Qcow2Image.create(device, { size: 16 * MIB });
+      await image.close();
+      let go = () => {};
+      const gate = new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      let written = 0;
+      const gated: BlockDevice = {
+        get size() {
+          return device.size;
+        },
+        read: (transfers) => device.read(transfers),
+        async write(transfers) {
+          if (transfers.length === 0) return;
+          written++;
+          await gate;
+          await device.write(transfers);
+        },
+        truncate: async (length) => device.truncate(length),
+        flush: async () => device.flush(),
+      };
+      const slow = await Qcow2Image.open(gated, { mode: 'write' });
+      const writer = slow.writable().getWriter();
+      const first = writer.write(noiseOf(1, 2 * MIB));
+      const second = writer.write(noiseOf(2, 2 * MIB));
+      expect(writer.desiredSize).toBeLessThanOrEqual(0);
+      await Promise.race([writer.ready, new Promise((resolve) => setTimeout(resolve, 50))]);
+      expect(written).toBe(1);
+      go();
+      await Promise.all([first, second]);
+      await writer.ready;
+      expect(writer.desiredSize).toBeGreaterThan(0);
+      await writer.close();
+      await slow.close();
+    });
+
+    it('errors past the end of the disk, and for a chunk that is none; what came before is there', async () => {
+      const image = await fresh(MIB);
+      const writer = image.writable({ start: MIB - 1000 }).getWriter();
+      await writer.write(noiseOf(1, 1000));
+      await writer.write(noiseOf(2, 1)).catch(() => {});
+      await expect(writer.close()).rejects.toMatchObject({ code: 'out-of-range' });
+      await expect(writer.closed).rejects.toMatchObject({ code: 'out-of-range' });
+      const other = image.writable().getWriter();
+      await expect(other.write('text' as never)).rejects.toThrow(TypeError);
+      await expect(other.closed).rejects.toThrow(TypeError);
+      await image.close();
+      expect(() => image.writable()).toThrow(expect.objectContaining({ code: 'closed' }));
+    });
+
+    it('takes a gzip stream as it is unpacked', async () => {
+      const image = await fresh(4 * MIB);
+      const bytes = noiseOf(4, 3 * MIB);
+      const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream('gzip'));
+      await packed.pipeThrough(new DecompressionStream('gzip')).pipeTo(image.writable());
+      expectSame((await readAll(image)).subarray(0, 3 * MIB), bytes);
+      await image.close();
+    });
+  });
+}

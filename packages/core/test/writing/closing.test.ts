@@ -1,0 +1,92 @@
+/** Requests that were started and not awaited when the image is closed, and the order in which requests are carried out. */
+import { describe, expect, it } from 'vitest';
+import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { noiseOf } from '../support/numbers.js';
+import { SlowDevice } from '../support/slow-device.js';
+
+const MIB = 1024 * 1024;
+
+async function fresh(
+  size: number,
+  clusterSize = 4096,
+): Promise<{ device: ReturnType<typeof bufferDevice>; image: Qcow2Image }> {
+  const device = bufferDevice();
+  await (await Qcow2Image.create(device, { size, clusterSize })).close();
+  return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' }) };
+}
+
+async function reread(device: ReturnType<typeof bufferDevice>): Promise<Uint8Array> {
+  const image = await Qcow2Image.open(device.bytes());
+  const disk = new Uint8Array(image.size);
+  await image.read(0, disk);
+  return disk;
+}
+
+describe('closing', () => {
+  it('waits for a write that waits for a read', async () => {
+    const { device, image } = await fresh(MIB);
+    await image.write(0, noiseOf(1, 4096));
+    await image.close();
+    const again = await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' });
+    const reading = again.read(0, new Uint8Array(4096));
+    const writing = again.write(0, noiseOf(2, 4096));
+    await again.close();
+    expectSame((await reread(device)).subarray(0, 4096), noiseOf(2, 4096));
+    await Promise.all([reading, writing]);
+  });
+
+  it('waits for a long discard: nothing is written after it', async () => {
+    const size = 32 * MIB; // sixteen tables
+    const { device, image } = await fresh(size);
+    for (let at = 0; at < size; at += 2 * MIB) await image.write(at, noiseOf(at, 8192));
+    await image.flush();
+    const discarding = image.discard(0, size);
+    await image.close();
+    const closed = device.bytes();
+    await discarding;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expectSame(device.bytes(), closed);
+    expectSame(await reread(device), new Uint8Array(size));
+  });
+});
+
+describe('requests that are not awaited', () => {
+  it('are carried out in their order: zeroing does not reach what is written after it', async () => {
+    const { image } = await fresh(MIB);
+    await image.write(0, noiseOf(1, 64 * 1024));
+    const under = [
+      image.writeZeroes(100, 40_000, { unmap: true }),
+      image.write(4096, noiseOf(2, 8192)),
+      image.discard(20_000, 10_000),
+      image.write(24_576, noiseOf(3, 100)),
+    ];
+    const into = new Uint8Array(64 * 1024);
+    await image.read(0, into);
+    const expected = noiseOf(1, 64 * 1024);
+    expected.fill(0, 100, 40_100);
+    expected.set(noiseOf(2, 8192), 4096);
+    expected.fill(0, 20_000, 30_000);
+    expected.set(noiseOf(3, 100), 24_576);
+    expectSame(into, expected);
+    await Promise.all(under);
+    await image.close();
+  });
+
+  it('let others in between the tables of a long discard', async () => {
+    const size = 32 * MIB;
+    const { device, image: first } = await fresh(size);
+    for (let at = 0; at < size; at += 2 * MIB) await first.write(at, noiseOf(at, 8192));
+    await first.close();
+    // Opened anew, so that each of the sixteen tables has to be waited for.
+    const image = await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' });
+    let discarded = false;
+    const discarding = image.discard(0, size).then(() => {
+      discarded = true;
+    });
+    await image.read(size - 512, new Uint8Array(512));
+    expect(discarded).toBe(false);
+    await discarding;
+    await image.close();
+  });
+});
