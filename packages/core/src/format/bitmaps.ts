@@ -6,8 +6,6 @@ import { MAX_BITMAP_NAME_BYTES, MAX_GRANULARITY_BITS, MIN_GRANULARITY_BITS } fro
 /** The fixed part of an entry. */
 const BITMAP_HEADER_BYTES = 24;
 
-/** Bits of an entry's flags. */
-export const BITMAP_FLAG = { inUse: 0, auto: 1, extraDataCompatible: 2 } as const;
 /** Where the flags stand in an entry. Entries begin at multiples of 8: flags never straddle two sectors. */
 export const BITMAP_FLAGS_AT = 12;
 
@@ -16,7 +14,7 @@ export interface Bitmap {
   readonly tableOffset: number;
   /** Entries of its table. */
   readonly tableSize: number;
-  /** 32-bit word, see {@link BITMAP_FLAG}. */
+  /** 32-bit word, see `BITMAP_FLAG`. */
   readonly flags: number;
   /** 1 is a dirty tracking bitmap, the only type there is. */
   readonly type: number;
@@ -90,7 +88,7 @@ export function encodeBitmaps(bitmaps: readonly Bitmap[]): Uint8Array<ArrayBuffe
   return bytes;
 }
 
-/** Whether a flag of an entry is set; `flag` is one of {@link BITMAP_FLAG}. */
+/** Whether a flag of an entry is set; `flag` is one of `BITMAP_FLAG`. */
 export function hasBitmapFlag({ flags }: Bitmap, flag: number): boolean {
   return ((flags >>> flag) & 1) !== 0;
 }

@@ -44,6 +44,13 @@ export interface Header {
   readonly unknownFields: Uint8Array;
 }
 
+/** Whether these first bytes of a file are qcow2's, of version 2 or later: what QEMU probes for. */
+export function isQcow2(head: Uint8Array): boolean {
+  if (head.length < 8) return false;
+  const view = viewOf(head);
+  return view.getUint32(0) === MAGIC && view.getUint32(4) >= 2;
+}
+
 /**
  * Decodes the header at the start of `bytes`, which hold it whole or up to the end of the file.
  *

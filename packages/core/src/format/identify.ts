@@ -47,13 +47,6 @@ export const IDENTIFY_HEAD_BYTES: number = ISO_AT + 5;
 /** How much of its end: a fixed VHD is a raw disk with a footer. */
 export const IDENTIFY_TAIL_BYTES = 512;
 
-/** Whether these first bytes of a file are qcow2's, of version 2 or later: what QEMU probes for. */
-export function isQcow2(head: Uint8Array): boolean {
-  if (head.length < 8) return false;
-  const view = viewOf(head);
-  return view.getUint32(0) === MAGIC && view.getUint32(4) >= 2;
-}
-
 /**
  * What a file that is not qcow2 is, in words that follow "this is", or null when nobody knows. `head` are its first
  * bytes, `tail` its last.

@@ -24,14 +24,6 @@ export interface Snapshot {
   readonly name: Uint8Array;
 }
 
-/** What the known part of a snapshot's extra data says; null where it ends before the field. */
-export interface SnapshotExtra {
-  readonly vmStateSize: number | null;
-  readonly diskSize: number | null;
-  /** Null also for -1, which says that icount was off. */
-  readonly icount: number | null;
-}
-
 /**
  * Decodes `count` entries from the start of `bytes`. Answers null when the bytes end before the table does: the caller
  * then reads more.
@@ -102,17 +94,6 @@ export function encodeSnapshots(snapshots: readonly Snapshot[]): Uint8Array<Arra
     at += entryLength(snapshot);
   }
   return bytes;
-}
-
-/** The known fields of a snapshot's extra data. */
-export function decodeSnapshotExtra(extra: Uint8Array): SnapshotExtra {
-  const view = viewOf(extra);
-  const icountOff = extra.length < 24 || (view.getUint32(16) === 0xffff_ffff && view.getUint32(20) === 0xffff_ffff);
-  return {
-    vmStateSize: extra.length >= 8 ? getUint64(view, 0) : null,
-    diskSize: extra.length >= 16 ? getUint64(view, 8) : null,
-    icount: icountOff ? null : getUint64(view, 16),
-  };
 }
 
 function entryLength({ extra, id, name }: Snapshot): number {

@@ -2,7 +2,8 @@
  * Owns the bitmaps that follow every change of an image while it is written: that they are in use, which on the medium means
  * not to be trusted, from before the first change until the image was closed (spec: "Bitmap directory").
  */
-import { BITMAP_FLAG, BITMAP_FLAGS_AT, type Bitmap } from '../format/bitmaps.js';
+import { BITMAP_FLAG } from '../format/bitmap-flag.js';
+import { BITMAP_FLAGS_AT, type Bitmap } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
 import type { SpaceAllocator } from '../space/allocator.js';
 import type { MetadataMap } from '../space/metadata-map.js';

@@ -3,8 +3,9 @@
  * change are made ready for it, or, when one of them cannot be, all are to go (spec: "Bitmaps").
  */
 import { isQcow2Error, Qcow2Error } from '../errors.js';
+import { BITMAP_FLAG } from '../format/bitmap-flag.js';
 import { type BitmapStretch, getBitmapStretch } from '../format/bitmap-table.js';
-import { BITMAP_FLAG, type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../format/bitmaps.js';
+import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../format/bitmaps.js';
 import { alignUp, decodeName, viewOf } from '../format/bytes.js';
 import { decodeBitmapsExtension, EXTENSION, findExtension } from '../format/extensions.js';
 import type { HostOffset } from '../format/geometry.js';

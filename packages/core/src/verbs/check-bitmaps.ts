@@ -4,7 +4,7 @@ import { type Bitmap, decodeBitmaps } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
 import type { HeaderExtension } from '../format/extensions.js';
 import { bitmapClusterOffset } from '../format/raw-entries.js';
-import { bitmapDirectory } from '../io/metadata.js';
+import { bitmapDirectory } from '../io/bitmap-directory.js';
 import type { Host } from './check-host.js';
 
 /** How many bytes of a bitmap's table are looked at at once. */

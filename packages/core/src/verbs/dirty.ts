@@ -1,7 +1,8 @@
 /** Owns the reading of persistent bitmaps: which ranges of the disk one marks. */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
+import { BITMAP_FLAG } from '../format/bitmap-flag.js';
 import { findBit, getBitmapStretch } from '../format/bitmap-table.js';
-import { BITMAP_FLAG, type Bitmap } from '../format/bitmaps.js';
+import type { Bitmap } from '../format/bitmaps.js';
 import { decodeName, hex, viewOf } from '../format/bytes.js';
 import { MAX_BITMAP_DATA_BYTES } from '../format/limits.js';
 import type { Transfer } from '../io/device.js';

@@ -1,5 +1,6 @@
 /** Owns what an image says of itself: plain values out of the open layers. */
-import { BITMAP_FLAG, type Bitmap } from '../format/bitmaps.js';
+import { BITMAP_FLAG } from '../format/bitmap-flag.js';
+import type { Bitmap } from '../format/bitmaps.js';
 import { decodeName } from '../format/bytes.js';
 import {
   decodeFeatureNames,
@@ -10,7 +11,8 @@ import {
   KNOWN_FEATURES,
 } from '../format/extensions.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
-import { decodeSnapshotExtra, type Snapshot } from '../format/snapshots.js';
+import { decodeSnapshotExtra } from '../format/snapshot-extra.js';
+import type { Snapshot } from '../format/snapshots.js';
 import type { Layer, Qcow2Layer } from '../io/layer.js';
 import type { BitmapInfo, FeatureInfo, HeaderInfo, ImageInfo, LayerInfo, SnapshotInfo } from '../options.js';
 
