@@ -6,3 +6,4 @@ export { progressOf } from './io/progress.js';
 export { discardBuffer } from './io/spent-buffer.js';
 export { turns } from './io/turns.js';
 export { boundsOf } from './map/guest-range.js';
+export { writableOf } from './verbs/writable.js';

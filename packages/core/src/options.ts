@@ -334,6 +334,16 @@ export interface Disk extends AsyncDisposable {
   dirty(bitmap: string, options?: OperationOptions): AsyncIterable<Range>;
   /** The guest's bytes as a stream, a byte stream where the platform has them. */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Lets go of the image and of every file that opening it opened. A second call does nothing. */
+  /** Writes guest bytes from `offset` on. They are on the medium when the next `flush` has returned. A started write finishes. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. */
+  writeZeroes(offset: number, length: number, options?: { unmap?: boolean | undefined }): Promise<void>;
+  /** Gives up guest bytes, and the clusters that held them. */
+  discard(offset: number, length: number): Promise<void>;
+  /** Returns when everything that was written, zeroed and discarded is on the medium. */
+  flush(): Promise<void>;
+  /** A stream to write guest bytes to, from `start` on; it flushes when it is closed. */
+  writable(options?: { start?: number | undefined }): WritableStream<Uint8Array>;
+  /** Flushes, then lets go of the image and of every file that opening it opened. A second call does nothing. */
   close(): Promise<void>;
 }

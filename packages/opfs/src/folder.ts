@@ -13,6 +13,13 @@ export interface FolderFile {
   open(): Promise<ByteSource>;
 }
 
+/** A file of a folder that is being changed: nobody else has it until it is let go of. */
+export interface WritableFile {
+  readonly device: BlockDevice;
+  /** Lets go of the device, without flushing it. */
+  close(): void;
+}
+
 /** A file that has no name yet. */
 export interface Draft {
   readonly device: BlockDevice;
@@ -35,6 +42,12 @@ export interface Folder {
   names(): Promise<string[]>;
   /** A file by its name; null when there is none. */
   file(name: string): Promise<FolderFile | null>;
+  /**
+   * A file by its name, to be changed; null when there is none.
+   *
+   * @throws {@link Qcow2Error} `locked` when somebody has it who took no lock
+   */
+  writable(name: string): Promise<WritableFile | null>;
   draft(): Promise<Draft>;
   /** The name of the image that a file handle of the caller's is; null when it is none of this folder's. */
   imageOf(handle: FileSystemFileHandle): Promise<string | null>;

@@ -1,6 +1,6 @@
 /** Owns the opening of an image that is in no store: the file that the page handed over, or one that the worker fetches. */
 import { type ByteSource, httpSource, type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
-import type { OpenImage } from './library.js';
+import type { OpenImage } from './held-image.js';
 import type { WireFile } from './protocol.js';
 
 /**

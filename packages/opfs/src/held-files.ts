@@ -1,11 +1,11 @@
-/** Owns the files of a store that one open image reads: each under its lock, and the same file for the same name. */
-import type { ByteSource, ImageReference, Openable } from 'qcow2';
+/** Owns the files of a store that one open image works on: each under its lock, and the same file for the same name. */
+import type { BlockDevice, ByteSource, ImageReference, Openable } from 'qcow2';
 import type { Folder } from './folder.js';
 import { lastComponent } from './image-name.js';
 import type { ImageLocks } from './lock.js';
 import type { Release } from './web-lock.js';
 
-/** Files that are held for reading until they are released together. */
+/** Files that are held until they are released together. */
 export class HeldFiles {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
@@ -49,6 +49,33 @@ export class HeldFiles {
       release();
       throw error;
     }
+  }
+
+  /**
+   * Holds a file against everybody else, to change it; null when there is none.
+   *
+   * @throws {@link Qcow2Error} `locked` when somebody has it open, `unavailable`; the signal's reason
+   */
+  async holdWritable(name: string): Promise<BlockDevice | null> {
+    const release = await this.#locks.change(name, this.#signal);
+    try {
+      const device = await this.openLocked(name);
+      if (device) this.#releases.push(release);
+      else release();
+      return device;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** As {@link holdWritable}, for whoever has the lock already, and keeps it until these files are released. */
+  async openLocked(name: string): Promise<BlockDevice | null> {
+    const file = await this.#folder.writable(name);
+    if (!file) return null;
+    this.#sources.set(name, file.device);
+    this.#releases.push(() => file.close());
+    return file.device;
   }
 
   /** The image of this store that a backing file's name leads to, whatever folders the name goes through; else null. */

@@ -2,7 +2,8 @@
 /** The public face of the package; defines nothing. */
 export { openStore, type StoreOptions } from './open-store.js';
 export type { ExportFileOptions, OpfsImage, SpoolOptions } from './opfs-image.js';
-export type { RemoteFile, StoreOpenOptions, StoreResolved } from './remote-file.js';
+export type { WriteOptions } from './outgoing-bytes.js';
+export type { RemoteFile, StoreCreateOptions, StoreOpenOptions, StoreResolved } from './remote-file.js';
 export type { Spool } from './spool.js';
 export type { Store } from './store.js';
 export type {

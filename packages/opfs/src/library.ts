@@ -1,33 +1,16 @@
 /** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
-import {
-  type BlockDevice,
-  type ByteSource,
-  type CreateOptions,
-  type Openable,
-  type OpenOptions,
-  type OperationOptions,
-  Qcow2Error,
-  Qcow2Image,
-} from 'qcow2';
-import { discardBuffer, progressOf, turns } from 'qcow2/internal';
+import { type ByteSource, type CreateOptions, type Openable, type OpenOptions, Qcow2Error, Qcow2Image } from 'qcow2';
 import { bytePages, type Pages } from './cursor.js';
+import { type AbortableOptions, copyInto } from './file-copy.js';
 import { fileDisk, filePages } from './file-disk.js';
 import type { Draft, Folder } from './folder.js';
 import { HeldFiles } from './held-files.js';
+import { type OpenImage, openHeld, resolverOf } from './held-image.js';
 import type { ImportSource } from './import-source.js';
 import { Inventory } from './inventory.js';
 import { ImageLocks } from './lock.js';
 import { exportInto } from './raw-export.js';
-import { unlessAborted } from './unless-aborted.js';
-
-/** An image that is open, and what is held for it. */
-export interface OpenImage {
-  readonly image: Qcow2Image;
-  close(): Promise<void>;
-}
-
-/** What an operation that can be aborted takes here. */
-export type AbortableOptions = OperationOptions & { signal: AbortSignal };
+import type { Release } from './web-lock.js';
 
 /** The images of a folder. Every name is one that `imageName` gave. */
 export class Library {
@@ -41,21 +24,26 @@ export class Library {
     this.inventory = new Inventory(folder, this.#locks);
   }
 
-  /** Makes an empty image. Nothing is left when it fails. */
-  create(name: string, options: CreateOptions & AbortableOptions): Promise<void> {
-    return this.#add(name, options.signal, async (draft) => {
-      const held = new HeldFiles(this.#folder, this.#locks, options.signal);
-      held.set(name, draft.device);
-      try {
-        const image = await Qcow2Image.create(draft.device, {
-          ...options,
-          resolve: (reference) => held.resolve(reference),
-        });
-        await image.close();
-      } finally {
-        held.release();
-      }
-    });
+  /** Makes an empty image, and opens it for writing. Nothing is left when it fails. */
+  async create(name: string, options: CreateOptions & AbortableOptions & OpenOptions): Promise<OpenImage> {
+    const lock = await this.#lockFree(name, options.signal);
+    try {
+      await this.#fill(name, options.signal, async ({ device }) => {
+        const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+        held.set(name, device);
+        try {
+          // The caller is asked once, when the image is opened.
+          await (await Qcow2Image.create(device, { ...options, resolve: resolverOf(held, {}) })).close();
+        } finally {
+          held.release();
+        }
+      });
+      const { image, close } = await this.#openNew(name, options);
+      return { image, close: () => close().finally(lock) };
+    } catch (error) {
+      lock();
+      throw error;
+    }
   }
 
   /** Takes an image over. Nothing is left when it fails. */
@@ -74,17 +62,15 @@ export class Library {
     }
   }
 
-  /** Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed. */
+  /**
+   * Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed, the image
+   * itself against everybody else when it is to be written.
+   */
   async open(name: string, options: OpenOptions = {}): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, options.signal);
     try {
-      const source = (await held.hold(name)) ?? notFound(name);
-      const image = await Qcow2Image.open(source, {
-        ...options,
-        resolve: async (reference) => (await held.resolve(reference)) ?? (await options.resolve?.(reference)) ?? null,
-      });
-      const close = (): Promise<void> => image.close().finally(() => held.release());
-      return { image, close };
+      const source = await (options.mode === 'write' ? held.holdWritable(name) : held.hold(name));
+      return await openHeld(held, source ?? notFound(name), options);
     } catch (error) {
       held.release();
       throw error;
@@ -159,23 +145,51 @@ export class Library {
 
   /** Fills a new file and gives it its name, under the lock of that name. */
   async #add(name: string, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
+    const release = await this.#lockFree(name, signal);
+    try {
+      await this.#fill(name, signal, fill);
+    } finally {
+      release();
+    }
+  }
+
+  /** Holds a name that nobody has. */
+  async #lockFree(name: string, signal: AbortSignal): Promise<Release> {
     await this.#requireFree(name);
     const release = await this.#locks.change(name, signal);
     try {
       await this.#requireFree(name);
-      const draft = await this.#folder.draft();
-      try {
-        signal.throwIfAborted();
-        await fill(draft);
-        await draft.device.flush();
-        signal.throwIfAborted();
-        await draft.keepAs(name);
-      } catch (error) {
-        await draft.discard();
-        throw error;
-      }
-    } finally {
+      return release;
+    } catch (error) {
       release();
+      throw error;
+    }
+  }
+
+  /** Opens for writing what has just been made, or deletes it again. */
+  async #openNew(name: string, { signal, cache, resolve }: OpenOptions): Promise<OpenImage> {
+    const held = new HeldFiles(this.#folder, this.#locks, signal);
+    try {
+      const device = (await held.openLocked(name)) ?? notFound(name);
+      return await openHeld(held, device, { mode: 'write', signal, cache, resolve });
+    } catch (error) {
+      held.release();
+      await this.#folder.remove(name);
+      throw error;
+    }
+  }
+
+  async #fill(name: string, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
+    const draft = await this.#folder.draft();
+    try {
+      signal.throwIfAborted();
+      await fill(draft);
+      await draft.device.flush();
+      signal.throwIfAborted();
+      await draft.keepAs(name);
+    } catch (error) {
+      await draft.discard();
+      throw error;
     }
   }
 
@@ -226,22 +240,6 @@ function notFound(name: string): never {
 async function requireImage(source: Openable, signal: AbortSignal): Promise<void> {
   const image = await Qcow2Image.open(source, { signal });
   await image.close();
-}
-
-async function copyInto(device: BlockDevice, source: ImportSource, options: AbortableOptions): Promise<void> {
-  const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
-  const turn = turns();
-  let at = 0;
-  for (;;) {
-    await turn();
-    const bytes = await unlessAborted(source.next(), options.signal);
-    if (!bytes) break;
-    await device.write([{ at, bytes }]);
-    at += bytes.length;
-    discardBuffer(bytes);
-    progress(at);
-  }
-  progress(at, true);
 }
 
 function endingWith(pages: Pages, then: () => void | Promise<void>): Pages {

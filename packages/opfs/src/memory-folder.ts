@@ -1,11 +1,11 @@
 /** Owns a store's files in memory, for where the platform refuses its storage. They go with the worker. */
 import { type BlockDevice, type ByteSource, bufferDevice } from 'qcow2';
-import type { Draft, Folder, FolderFile } from './folder.js';
+import type { Draft, Folder, FolderFile, WritableFile } from './folder.js';
 import { noSpace } from './storage-error.js';
 
 interface MemoryFile {
   readonly device: BlockDevice;
-  readonly lastModified: number;
+  lastModified: number;
 }
 
 /** The images of one worker's memory. */
@@ -26,6 +26,15 @@ export class MemoryFolder implements Folder {
     const { size } = device;
     const source: ByteSource = { size, read: (transfers, signal) => device.read(transfers, signal) };
     return { size, lastModified, source, open: async () => source };
+  }
+
+  async writable(name: string): Promise<WritableFile | null> {
+    const file = this.#files.get(name);
+    if (!file) return null;
+    const close = (): void => {
+      file.lastModified = Date.now();
+    };
+    return { device: file.device, close };
   }
 
   async draft(): Promise<Draft> {

@@ -1,18 +1,29 @@
 /** Owns the images that are open in the worker, by the number of the call that opened each. */
 import { Qcow2Error, type Qcow2Image } from 'qcow2';
-import { roundedLength } from './buffer-pool.js';
-import type { OpenImage } from './library.js';
-import type { ImageState, WirePiece } from './protocol.js';
+import type { OpenImage } from './held-image.js';
+import type { Changed, ImageState } from './protocol.js';
 
 /** The images of one worker. */
 export class OpenImages {
   readonly #images = new Map<number, OpenImage>();
+  /** What the page was last told of each image, as text, without the length of its file. */
+  readonly #told = new Map<number, string>();
 
   /** Keeps an image; what the page is told of it. */
   add(id: number, open: OpenImage): ImageState {
     this.#images.set(id, open);
-    const { size, info, snapshots, bitmaps } = open.image;
-    return { size, info, snapshots, bitmaps };
+    const state = stateOf(open.image);
+    this.#told.set(id, textOf(state));
+    return state;
+  }
+
+  /** What the page must hear of an image after a change of it: the state when it is another, else the length of the file. */
+  changed(id: number, image: Qcow2Image): Changed {
+    const state = stateOf(image);
+    const text = textOf(state);
+    const same = this.#told.get(id) === text;
+    this.#told.set(id, text);
+    return { state: same ? null : state, fileSize: state.info.fileSize };
   }
 
   /** @throws {@link Qcow2Error} `closed` when it is not open any more */
@@ -26,6 +37,7 @@ export class OpenImages {
   take(id: number): OpenImage | undefined {
     const open = this.#images.get(id);
     this.#images.delete(id);
+    this.#told.delete(id);
     return open;
   }
 
@@ -37,29 +49,11 @@ export class OpenImages {
   }
 }
 
-/**
- * Fills the pieces of a request. Those without shared memory of their own lie one after the other in the answer, which is
- * `spare` where there is one; null when there are none.
- *
- * @throws what reading throws, once every piece is at rest
- */
-export async function readPieces(
-  disk: Qcow2Image,
-  pieces: readonly WirePiece[],
-  spare: ArrayBuffer | null,
-  signal: AbortSignal,
-): Promise<ArrayBuffer | null> {
-  const length = pieces.reduce((sum, piece) => sum + (piece.shared ? 0 : piece.length), 0);
-  const buffer = length > 0 ? (spare ?? new ArrayBuffer(roundedLength(length))) : null;
-  let at = 0;
-  const reads = pieces.map((piece) => {
-    if (piece.shared) return disk.read(piece.at, piece.shared, { signal });
-    const into = buffer ? new Uint8Array(buffer, at, piece.length) : new Uint8Array(0);
-    at += piece.length;
-    return disk.read(piece.at, into, { signal });
-  });
-  // All must be at rest, also when one has failed: shared memory is the caller's again with the answer.
-  const failed = (await Promise.allSettled(reads)).find((read) => read.status === 'rejected');
-  if (failed) throw failed.reason;
-  return buffer;
+function stateOf({ size, info }: Qcow2Image): ImageState {
+  return { size, info, snapshots: info.snapshots, bitmaps: info.bitmaps };
+}
+
+/** The length of the file changes with most writes, and crosses by itself. */
+function textOf({ size, info }: ImageState): string {
+  return JSON.stringify([size, { ...info, fileSize: 0 }]);
 }

@@ -1,13 +1,17 @@
 /** Owns a store's files in OPFS. */
 import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { OpfsDevice } from './device.js';
-import type { Draft, Folder, FolderFile } from './folder.js';
+import type { Draft, Folder, FolderFile, WritableFile } from './folder.js';
 import { isImageName } from './image-name.js';
 import { moveFile } from './move-file.js';
 import type { PrivateFolder } from './private-folder.js';
 import { storageError } from './storage-error.js';
-import { openSharedHandle, openSyncHandle } from './sync-handle.js';
+import { openSharedHandle, openSyncHandle, type SyncHandle } from './sync-handle.js';
 import { TemporaryFile } from './temporary-file.js';
+
+/** How long a file is waited for that somebody has open, and how often it is tried. Milliseconds. */
+const PATIENCE = 2000;
+const RETRY_EVERY = 50;
 
 /** The images of a folder in OPFS. */
 export class OpfsFolder implements Folder {
@@ -37,8 +41,20 @@ export class OpfsFolder implements Folder {
       const { size, lastModified } = file;
       return { size, lastModified, source: file, open: () => openForReading(handle, file) };
     } catch (error) {
-      // A folder of that name is no file of ours.
-      if (error instanceof DOMException && ['NotFoundError', 'TypeMismatchError'].includes(error.name)) return null;
+      if (isMissing(error)) return null;
+      throw storageError(error, 0, null);
+    }
+  }
+
+  async writable(name: string): Promise<WritableFile | null> {
+    const directory = await this.#folder.open();
+    // What can be swept makes room.
+    await this.#folder.swept();
+    try {
+      const device = new OpfsDevice(await patientHandle(await directory.getFileHandle(name)));
+      return { device, close: () => device.close() };
+    } catch (error) {
+      if (isMissing(error)) return null;
       throw storageError(error, 0, null);
     }
   }
@@ -49,9 +65,7 @@ export class OpfsFolder implements Folder {
     await this.#folder.swept();
     const file = await guard(TemporaryFile.create(directory));
     try {
-      const handle = await openSyncHandle(file.handle);
-      if (!handle) throw new Qcow2Error('unavailable', 'This browser has no synchronous access to its OPFS files.');
-      return new OpfsDraft(file, new OpfsDevice(handle));
+      return new OpfsDraft(file, new OpfsDevice(await requireHandle(file.handle)));
     } catch (error) {
       await file.remove();
       throw storageError(error, 0, null);
@@ -95,6 +109,31 @@ class OpfsDraft implements Draft {
   discard(): Promise<void> {
     this.device.close();
     return guard(this.#file.remove());
+  }
+}
+
+/** Nothing of that name, or a folder, which is no file of ours. */
+function isMissing(error: unknown): boolean {
+  return error instanceof DOMException && ['NotFoundError', 'TypeMismatchError'].includes(error.name);
+}
+
+async function requireHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
+  const handle = await openSyncHandle(file);
+  if (!handle) throw new Qcow2Error('unavailable', 'This browser has no synchronous access to its OPFS files.');
+  return handle;
+}
+
+/** Waits a while for a file whose Web Lock is free already: the handle of a tab that crashed can outlive its locks. */
+async function patientHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
+  const until = performance.now() + PATIENCE;
+  for (;;) {
+    try {
+      return await requireHandle(file);
+    } catch (error) {
+      const inUse = error instanceof DOMException && error.name === 'NoModificationAllowedError';
+      if (!inUse || performance.now() >= until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY));
+    }
   }
 }
 

@@ -14,14 +14,15 @@ import {
   type SnapshotInfo,
   type Transfer,
 } from 'qcow2';
-import { boundsOf } from 'qcow2/internal';
+import { boundsOf, writableOf } from 'qcow2/internal';
 import type { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
 import { unpackExtents } from './extent-page.js';
 import { guestStream } from './guest-stream.js';
+import { crossesShared, outgoing, type WriteOptions } from './outgoing-bytes.js';
 import { PageIterator } from './page-iterator.js';
-import type { Answer, ImageState } from './protocol.js';
+import type { Answer, Changed, ImageState, WireRangeChange } from './protocol.js';
 import { unpackRanges } from './range-page.js';
 import { RemoteCursor } from './remote-cursor.js';
 import { makeSpool, type Spool } from './spool.js';
@@ -45,18 +46,11 @@ export interface SpoolOptions extends OperationOptions {
  * image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and details.
  */
 export class OpfsImage implements Disk {
-  /** Virtual size, bytes. */
-  readonly size: number;
-  /** What is known of the image without reading its tables; as of `open`. */
-  readonly info: ImageInfo;
-  /** The image's internal snapshots. */
-  readonly snapshots: readonly SnapshotInfo[];
-  /** The image's persistent dirty bitmaps. */
-  readonly bitmaps: readonly BitmapInfo[];
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #connection: Connection;
   readonly #id: number;
   readonly #pool: BufferPool;
+  #state: ImageState;
   #closing: Promise<void> | null = null;
 
   static {
@@ -68,10 +62,27 @@ export class OpfsImage implements Disk {
     this.#connection = connection;
     this.#id = id;
     this.#pool = pool;
-    this.size = state.size;
-    this.info = state.info;
-    this.snapshots = state.snapshots;
-    this.bitmaps = state.bitmaps;
+    this.#state = state;
+  }
+
+  /** Virtual size, bytes. */
+  get size(): number {
+    return this.#state.size;
+  }
+
+  /** What is known of the image without reading its tables; as of `open` and the last change of this handle that was answered. */
+  get info(): ImageInfo {
+    return this.#state.info;
+  }
+
+  /** The image's internal snapshots. */
+  get snapshots(): readonly SnapshotInfo[] {
+    return this.#state.snapshots;
+  }
+
+  /** The image's persistent dirty bitmaps. */
+  get bitmaps(): readonly BitmapInfo[] {
+    return this.#state.bitmaps;
   }
 
   /**
@@ -110,6 +121,67 @@ export class OpfsImage implements Disk {
       from += bytes.length;
     }
     this.#pool.give(answer);
+  }
+
+  /**
+   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens, when the
+   * next `flush` has resolved. Reads and writes of one image are carried out in the order of the calls. The bytes are copied
+   * before this returns unless `transfer` hands them over; those in shared memory are read by the worker itself, and must stay
+   * as they are until the promise settles.
+   *
+   * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is spent,
+   *   `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure: what was
+   *   flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no Uint8Array
+   */
+  write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
+    return this.writeBatch([{ at: offset, bytes }], options);
+  }
+
+  /**
+   * Writes all bytes to their offsets in one trip to the worker, in order; else as {@link write}. When a piece fails, the others
+   * may have been written.
+   */
+  async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
+    this.#requireOpen();
+    const { pieces, packed, moved } = outgoing(transfers, options, this.#pool);
+    const written = await this.#call((worker, call) => worker.write(call, this.#id, transfer(pieces, moved), packed));
+    this.#heard(written);
+    if (written.spare) this.#pool.give(written.spare);
+  }
+
+  /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. Throws as {@link write} does. */
+  writeZeroes(offset: number, length: number, options?: { unmap?: boolean | undefined }): Promise<void> {
+    return this.#change({ kind: options?.unmap ? 'unmap' : 'zeroes', offset, length });
+  }
+
+  /**
+   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version 2 with
+   * a backing file nothing happens. Throws as {@link write} does.
+   */
+  discard(offset: number, length: number): Promise<void> {
+    return this.#change({ kind: 'discard', offset, length });
+  }
+
+  /**
+   * Resolves when everything that was written, zeroed and discarded is on the medium. An image that is only read has nothing to
+   * bring there.
+   *
+   * @throws {@link Qcow2Error} `failed`, `no-space`, `io`
+   */
+  async flush(): Promise<void> {
+    this.#heard(await this.#call((worker, call) => worker.flush(call, this.#id)));
+  }
+
+  /**
+   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, sends whole clusters,
+   * takes no more than it can send, and flushes when it is closed. It errors as {@link write} does.
+   *
+   * @throws {@link Qcow2Error} `out-of-range`; RangeError for a start that is no whole number from 0 on
+   */
+  writable(options?: { start?: number | undefined }): WritableStream<Uint8Array> {
+    this.#requireOpen();
+    const { start } = boundsOf({ start: options?.start ?? 0, length: 0 }, this.size);
+    return writableOf(this, start);
   }
 
   /**
@@ -226,7 +298,10 @@ export class OpfsImage implements Disk {
     return makeSpool(this.#connection, send, { signal, onProgress });
   }
 
-  /** Lets go of the image and of every file that opening it opened. A second call does nothing. */
+  /**
+   * Flushes, then lets go of the image and of every file that opening it opened; also when flushing fails, which then rejects. A
+   * second call waits for the first.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -236,6 +311,17 @@ export class OpfsImage implements Disk {
     // A worker that is gone holds nothing any more.
     if (this.#connection.alive) await this.#connection.call((worker) => worker.close(this.#id));
     this.#connection.forget(this.#id);
+  }
+
+  async #change(change: WireRangeChange): Promise<void> {
+    this.#heard(await this.#call((worker, call) => worker.change(call, this.#id, change)));
+  }
+
+  /** Keeps what the worker says of the image after a change. */
+  #heard({ state, fileSize }: Changed): void {
+    const { info } = this.#state;
+    if (state) this.#state = state;
+    else if (fileSize !== info.fileSize) this.#state = { ...this.#state, info: { ...info, fileSize } };
   }
 
   #cursor<Page extends Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(
@@ -268,9 +354,4 @@ export class OpfsImage implements Disk {
 
 function requireRaw(format: unknown): void {
   if (format !== 'raw') throw new TypeError(`The only format so far is 'raw', not ${JSON.stringify(format)}.`);
-}
-
-/** Whether the bytes lie in memory that this page shares with its worker. Only an isolated page can send such memory. */
-function crossesShared(bytes: Uint8Array): boolean {
-  return globalThis.crossOriginIsolated === true && bytes.buffer instanceof SharedArrayBuffer;
 }

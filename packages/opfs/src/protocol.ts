@@ -29,6 +29,19 @@ export interface ImageState {
   readonly bitmaps: readonly BitmapInfo[];
 }
 
+/** What the page hears with every answer of a change. */
+export interface Changed {
+  /** What the page holds of the image from now on; null when only the length of its file may be another. */
+  readonly state: ImageState | null;
+  /** Length of the image's file, bytes. */
+  readonly fileSize: number;
+}
+
+/** The answer to a write: the buffer that brought the bytes goes back. */
+export interface Written extends Changed {
+  readonly spare: ArrayBuffer | null;
+}
+
 /** {@link OpenOptions} without what cannot be cloned: the callbacks are only said to exist. */
 export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
@@ -37,8 +50,11 @@ export interface WireOpenOptions {
   readonly reports: boolean;
 }
 
-/** {@link CreateOptions} without the callbacks. */
-export type WireCreateOptions = Omit<CreateOptions, 'signal' | 'onProgress'>;
+/** {@link CreateOptions} without the callbacks, and how the image is opened then. */
+export interface WireCreateOptions extends Omit<CreateOptions, 'signal' | 'onProgress'> {
+  readonly cache?: OpenOptions['cache'];
+  readonly resolves: boolean;
+}
 
 /** Where a store keeps its images. */
 export interface WireStorageOptions {
@@ -53,6 +69,20 @@ export interface WirePiece {
   readonly at: number;
   readonly length: number;
   readonly shared?: Uint8Array | undefined;
+}
+
+/** One piece of a write: bytes for a guest offset, by themselves (shared, or transferred), or else in the request's buffer. */
+export interface WireBytes {
+  readonly at: number;
+  readonly length: number;
+  readonly bytes?: Uint8Array | undefined;
+}
+
+/** A change of the guest's bytes that brings none. */
+export interface WireRangeChange {
+  readonly kind: 'zeroes' | 'unmap' | 'discard';
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** One hop of a cursor: packed extents or ranges, or guest bytes, or null at the end. */
@@ -82,6 +112,10 @@ export interface WorkerSide {
     pieces: readonly WirePiece[],
     spare: ArrayBuffer | null,
   ): Answer<ArrayBuffer | null>;
+  /** Writes the pieces, in order; those without bytes of their own lie one after the other in `packed`. */
+  write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written>;
+  change(call: number, image: number, change: WireRangeChange): Answer<Changed>;
+  flush(call: number, image: number): Answer<Changed>;
   /** Opens a cursor over the extents of a range. */
   map(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
   /** Opens a cursor over the ranges that a bitmap marks. */
@@ -104,7 +138,7 @@ export interface WorkerSide {
   list(): Answer<StoredImage[]>;
   /** The bytes that all stored images are long. */
   usage(): Answer<number>;
-  /** Makes an image and opens it. */
+  /** Makes an image and opens it for writing. */
   createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState>;
   /** Takes over a Blob, or, for null, the chunks that the page is then asked for. */
   importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void>;

@@ -1,5 +1,5 @@
 /** Owns files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches them. */
-import type { HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
+import type { CreateOptions, HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
 
 /**
  * A file on a web server. It is plain data: the worker fetches what it needs of it, in ranges, as `httpSource` of the package
@@ -18,6 +18,9 @@ export interface StoreOpenOptions extends Omit<OpenOptions, 'resolve'> {
   /** As `resolve` of the engine's `OpenOptions`; it runs on the page, and its answer must be able to cross to the worker. */
   resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
 }
+
+/** What a new image is to be, and how it is opened then. */
+export type StoreCreateOptions = CreateOptions & Pick<StoreOpenOptions, 'resolve' | 'cache'>;
 
 /** A {@link RemoteFile} as it crosses: its address complete. */
 export interface WireRemoteFile {

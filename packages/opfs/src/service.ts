@@ -1,31 +1,37 @@
 /** Owns what the worker does: the open images, and each request of the page carried out on them. */
 import { transfer } from 'comlink';
-import { type CheckReport, type ImageStats, isQcow2Error, type OpenOptions, type Range } from 'qcow2';
+import { type CheckReport, type ImageStats, isQcow2Error, type OpenOptions, type Qcow2Image, type Range } from 'qcow2';
 import { Caller } from './caller.js';
 import { bytePages, itemPages } from './cursor.js';
 import { packExtents } from './extent-page.js';
+import type { AbortableOptions } from './file-copy.js';
 import type { Folder } from './folder.js';
 import { openForeign } from './foreign-image.js';
 import { blobImport, pulledImport } from './import-source.js';
-import { type AbortableOptions, Library } from './library.js';
+import { Library } from './library.js';
 import { MemoryFolder } from './memory-folder.js';
 import { OpenCursors, type OpenPages } from './open-cursors.js';
-import { OpenImages, readPieces } from './open-images.js';
+import { OpenImages } from './open-images.js';
 import { OpfsFolder } from './opfs-folder.js';
+import { changeRange, readPieces, writePieces } from './pieces.js';
 import { PrivateFolder } from './private-folder.js';
 import { ProgressReports } from './progress-reports.js';
 import type {
   Answer,
+  Changed,
   CursorPage,
   ImageState,
   Outcome,
   PageSide,
+  WireBytes,
   WireCreateOptions,
   WireFile,
   WireOpenOptions,
   WirePiece,
+  WireRangeChange,
   WireStorageOptions,
   WorkerSide,
+  Written,
 } from './protocol.js';
 import { packRanges } from './range-page.js';
 import { exportInto } from './raw-export.js';
@@ -78,6 +84,23 @@ export class Service implements WorkerSide {
   ): Answer<ArrayBuffer | null> {
     const answer = this.#calls.run(call, async (signal) => readPieces(this.#images.get(image), pieces, spare, signal));
     return transferring(answer, (buffer) => buffer);
+  }
+
+  write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written> {
+    const answer = this.#calls.run(call, async () => {
+      const disk = this.#images.get(image);
+      await writePieces(disk, pieces, packed);
+      return { ...this.#images.changed(image, disk), spare: packed };
+    });
+    return transferring(answer, ({ spare }) => spare);
+  }
+
+  change(call: number, image: number, change: WireRangeChange): Answer<Changed> {
+    return this.#change(call, image, (disk) => changeRange(disk, change));
+  }
+
+  flush(call: number, image: number): Answer<Changed> {
+    return this.#change(call, image, (disk) => disk.flush());
   }
 
   map(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
@@ -176,10 +199,10 @@ export class Service implements WorkerSide {
   }
 
   createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState> {
+    const { resolves, ...wanted } = options;
     return this.#reporting(call, reports, async (running) => {
-      await this.#library.create(name, { ...options, ...running });
-      // It has its name: what aborts now comes too late.
-      return this.#images.add(call, await this.#library.open(name));
+      const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
+      return this.#images.add(call, await this.#library.create(name, { ...wanted, ...running, resolve }));
     });
   }
 
@@ -235,6 +258,14 @@ export class Service implements WorkerSide {
       const value = await work({ signal, onProgress: progress.onProgress });
       await progress.delivered();
       return value;
+    });
+  }
+
+  #change(call: number, image: number, work: (disk: Qcow2Image) => Promise<void>): Answer<Changed> {
+    return this.#calls.run(call, async () => {
+      const disk = this.#images.get(image);
+      await work(disk);
+      return this.#images.changed(image, disk);
     });
   }
 

@@ -1,7 +1,7 @@
 /** Owns the interface of a store: the images that an origin keeps, as the page sees them. */
-import type { CreateOptions, OperationOptions } from 'qcow2';
+import type { OperationOptions } from 'qcow2';
 import type { OpfsImage } from './opfs-image.js';
-import type { RemoteFile, StoreOpenOptions } from './remote-file.js';
+import type { RemoteFile, StoreCreateOptions, StoreOpenOptions } from './remote-file.js';
 import type { Spool } from './spool.js';
 import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
 
@@ -24,14 +24,15 @@ export interface Store extends AsyncDisposable {
   /** Every stored image, sorted by name: also those that are locked or cannot be opened, which then have no `info`. */
   list(): Promise<StoredImage[]>;
   /**
-   * Makes an empty image and opens it. A backing file is named by the name of an image of this store; that one of the name is
-   * there is not required. Nothing is left when it fails or aborts.
+   * Makes an empty image and opens it for writing, as {@link open} does. A backing file is named by the name of an image of this
+   * store, or is what `resolve` answers: a File, or `{ url }` of a web server. That there is one is not required. Nothing is left
+   * when it fails or aborts.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would lead in a circle;
    *   RangeError for a value that no image can have; TypeError for options that exclude each other, and for `dataFile`: a
    *   store holds images, and a raw file beside one would be none; the signal's reason when it aborts
    */
-  create(name: string, options: CreateOptions): Promise<OpfsImage>;
+  create(name: string, options: StoreCreateOptions): Promise<OpfsImage>;
   /**
    * Takes a copy of an image into the store. A Blob is read in the worker; a stream is read to its end, or cancelled when the
    * import fails. The name stands for the image when all of it is there and has been opened; until then, and when it fails or
@@ -43,10 +44,13 @@ export interface Store extends AsyncDisposable {
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
-   * Opens a stored image for reading. The name of a backing file leads to the image of this store with its last component for
-   * a name; only where there is none, `resolve` is asked. Until it is closed, it and its bases are neither renamed nor removed.
+   * Opens a stored image, for reading unless `options.mode` is `'write'`. Whoever writes has the image alone: it is `locked` for
+   * everybody else, for readers and for `export`, `rename` and `remove` of this store too, until it is closed or its tab or
+   * worker is gone; its own handle's `export` and `spool` work. The name of a backing file leads to the image of this store with its last component for
+   * a name; only where there is none, `resolve` is asked. Until it is closed, it and its bases are neither renamed nor removed,
+   * nor are the bases written.
    *
-   * @throws {@link Qcow2Error} `not-found`, `locked`, else as {@link openFile}
+   * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or corrupt, else as {@link openFile}
    */
   open(name: string, options?: StoreOpenOptions): Promise<OpfsImage>;
   /**

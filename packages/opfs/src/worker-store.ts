@@ -1,5 +1,5 @@
 /** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
-import type { CreateOptions, OperationOptions } from 'qcow2';
+import type { OperationOptions } from 'qcow2';
 import { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
@@ -8,7 +8,13 @@ import { imageName } from './image-name.js';
 import { OpfsImage } from './opfs-image.js';
 import type { Answer, ImageState, WireOpenOptions } from './protocol.js';
 import { RemoteCursor } from './remote-cursor.js';
-import { isRemoteFile, type RemoteFile, type StoreOpenOptions, wireRemoteFile } from './remote-file.js';
+import {
+  isRemoteFile,
+  type RemoteFile,
+  type StoreCreateOptions,
+  type StoreOpenOptions,
+  wireRemoteFile,
+} from './remote-file.js';
 import { makeSpool, type Spool } from './spool.js';
 import type { Store } from './store.js';
 import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
@@ -45,18 +51,18 @@ export class WorkerStore implements Store {
     return this.#connection.call((worker) => worker.list());
   }
 
-  async create(name: string, options: CreateOptions): Promise<OpfsImage> {
-    const { signal, onProgress, ...wire } = options;
-    if (wire.dataFile !== undefined) {
+  async create(name: string, options: StoreCreateOptions): Promise<OpfsImage> {
+    const { signal, onProgress, resolve, ...wanted } = options;
+    if (wanted.dataFile !== undefined) {
       throw new TypeError(
         'A store keeps no data files: use Qcow2Image.create of the package qcow2 on devices of your own.',
       );
     }
     const stored = imageName(name);
     const reports = onProgress !== undefined;
-    const id = this.#connection.reserve();
-    const send = (worker: RemoteWorker): Answer<ImageState> => worker.createStored(id, stored, wire, reports);
-    return this.#image(id, await this.#connection.call(send, { signal, onProgress }, id));
+    const wire = { ...wanted, resolves: resolve !== undefined };
+    const callbacks = { signal, onProgress, resolve };
+    return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports));
   }
 
   async import(
@@ -92,6 +98,9 @@ export class WorkerStore implements Store {
   async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<OpfsImage> {
     if (!(file instanceof Blob) && !isRemoteFile(file)) {
       throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
+    }
+    if (options.mode === 'write') {
+      throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
     const wireFile = file instanceof Blob ? file : wireRemoteFile(file);
     return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire));
@@ -165,18 +174,22 @@ export class WorkerStore implements Store {
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
   ): Promise<OpfsImage> {
     const { mode, cache, resolve, signal, onProgress } = options;
-    const id = this.#connection.reserve();
     const wire = { mode, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
+    const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire));
+    if (!signal?.aborted) return image;
+    await image.close();
+    throw signal.reason;
+  }
+
+  /** Has the worker open something, which goes by the number of that call, and whose callbacks stay until it is closed. */
+  async #opening(
+    callbacks: CallOptions,
+    send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
+  ): Promise<OpfsImage> {
+    const id = this.#connection.reserve();
+    const options = { ...callbacks, lasting: true };
     try {
-      const state = await this.#connection.call(
-        (worker) => send(worker, id, wire),
-        { signal, resolve, onProgress, lasting: true },
-        id,
-      );
-      const image = this.#image(id, state);
-      if (!signal?.aborted) return image;
-      await image.close();
-      throw signal.reason;
+      return this.#image(id, await this.#connection.call((worker) => send(worker, id), options, id));
     } catch (error) {
       this.#connection.forget(id);
       throw error;
