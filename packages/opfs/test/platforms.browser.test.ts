@@ -44,6 +44,11 @@ describe('where storage is refused', () => {
     const into = new Uint8Array(guest.length);
     await image.read(0, into);
     expect(firstDifference(into, guest)).toBe(-1);
+    await image.write(CLUSTER, noise(CLUSTER, 5));
+    await image.close();
+    const overlay = await store.open('new');
+    await overlay.read(CLUSTER, into.subarray(0, CLUSTER));
+    expect(firstDifference(into.subarray(0, CLUSTER), noise(CLUSTER, 5))).toBe(-1);
     expect((await store.list()).map(({ name, info, overlays }) => [name, info?.virtualSize, overlays])).toEqual([
       ['base', guest.length, ['new']],
       ['new', 2 ** 30, []],
@@ -54,7 +59,7 @@ describe('where storage is refused', () => {
     expect(await codeOf(store.remove('base'))).toBe('locked');
     expect(await codeOf(store.rename('new', 'base'))).toBe('exists');
     expect(await codeOf(store.rename('new', 'newer'))).toBe('locked');
-    await image.close();
+    await overlay.close();
     await store.rename('new', 'newer');
     await store.remove('newer');
     await store.rename('base', 'disk');
