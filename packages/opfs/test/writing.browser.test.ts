@@ -127,10 +127,11 @@ describe('the bytes', () => {
 
   test('may lie in memory that can be resized', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
-    const buffers = [
-      new ArrayBuffer(512, { maxByteLength: 1024 }),
-      new SharedArrayBuffer(512, { maxByteLength: 1024 }),
-    ];
+    // The library of types is older than the second argument.
+    const size = [512, { maxByteLength: 1024 }];
+    const buffers: ArrayBufferLike[] = [ArrayBuffer, SharedArrayBuffer].map((Memory) =>
+      Reflect.construct(Memory, size),
+    );
     for (const [index, buffer] of buffers.entries()) {
       const bytes = new Uint8Array(buffer);
       bytes.set(noise(512, index));
