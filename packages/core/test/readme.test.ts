@@ -12,17 +12,17 @@ const readme = readFileSync(new URL('README.md', root), 'utf8');
 const blocks = [...readme.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1]);
 
 describe('README', () => {
-  it.each(['page', 'worker', 'http'])('shows docs/examples/%s.ts as it is', (name) => {
+  it.each(['page', 'store', 'worker', 'http'])('shows docs/examples/%s.ts as it is', (name) => {
     const source = readFileSync(new URL(`docs/examples/${name}.ts`, root), 'utf8');
     const example = /\/\/ #region example\n(.*?)\/\/ #endregion/s.exec(source)?.[1];
     expect(blocks).toContain(example);
   });
 
   it('has no example that is not run', () => {
-    expect(blocks).toHaveLength(3);
+    expect(blocks).toHaveLength(4);
   });
 
-  it('streams a disk through its backing file, as its second example says', async () => {
+  it('streams a disk through its backing file, as its third example says', async () => {
     const cell = { kind: 'data', bytes: new Uint8Array(65_536).fill(7) } as const;
     const base = buildImage({ size: 131_072, clusters: new Map([[1, cell]]) }).bytes;
     const top = buildImage({ size: 131_072, backingName: 'base.qcow2' }).bytes;
