@@ -22,7 +22,7 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {
-  test(`axe finds nothing on the empty page, in an image and at an error, ${colorScheme}`, async ({
+  test(`axe finds nothing on the empty page, in an image, in a snapshot and at an error, ${colorScheme}`, async ({
     images,
     folder,
   }) => {
@@ -32,6 +32,13 @@ for (const colorScheme of ['light', 'dark'] as const) {
     expect(await violations(page)).toEqual([]);
     const { leaf } = await images.chain();
     await drop(page, leaf);
+    await mapLoaded(page);
+    expect(await violations(page)).toEqual([]);
+    await drop(page, await images.history());
+    await page.getByRole('button', { name: 'Check the image' }).click();
+    await expect(page.getByText('The image is clean').first()).toBeVisible();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Open first' }).click();
     await mapLoaded(page);
     expect(await violations(page)).toEqual([]);
     await drop(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
@@ -51,6 +58,12 @@ test('nothing scrolls sideways at 360 pixels', async ({ page, images }) => {
   const { leaf } = await images.chain();
   await drop(page, leaf);
   await mapLoaded(page);
+  expect(await excess()).toBe(0);
+  await drop(page, await images.history());
+  await page.getByRole('button', { name: 'Check the image' }).click();
+  await expect(page.getByText('The image is clean').first()).toBeVisible();
+  expect(await excess()).toBe(0);
+  await page.getByRole('button', { name: 'Open first' }).click();
   expect(await excess()).toBe(0);
   await drop(page, await images.file(`${'a-very-long-name-'.repeat(8)}.txt`, 'text'));
   await expect(page.getByRole('alert')).toBeVisible();

@@ -22,6 +22,11 @@ export function qemuImg(...args: string[]): Promise<string> {
   return tool('qemu-img', ...args);
 }
 
+/** Runs commands of qemu-io on a qcow2 image. */
+export async function qemuIo(path: string, ...commands: string[]): Promise<void> {
+  await tool('qemu-io', '-f', 'qcow2', ...commands.flatMap((command) => ['-c', command]), path);
+}
+
 /** The SHA-256 of a file, in hexadecimal. */
 export async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
@@ -91,6 +96,26 @@ export class Images {
     return { base, middle, leaf };
   }
 
+  /**
+   * Two snapshots of a disk of 8 MiB, which then grew to 16 MiB and changed; one bitmap that records, and marks 3 MiB, and one
+   * that does not, of 128 KiB.
+   */
+  history(): Promise<string> {
+    return this.#make('history.qcow2', async (path) => {
+      await qemuImg('create', '-q', '-f', 'qcow2', path, '8M');
+      await qemuIo(path, 'write -q -P 1 0 2M');
+      await qemuImg('snapshot', '-c', 'first', path);
+      await qemuIo(path, 'write -q -P 2 1M 2M');
+      await qemuImg('snapshot', '-c', 'before the upgrade', path);
+      await qemuImg('resize', '-q', path, '16M');
+      await qemuImg('bitmap', '--add', '-g', '128k', path, 'stopped');
+      await qemuIo(path, 'write -q -P 3 12M 100');
+      await qemuImg('bitmap', '--disable', path, 'stopped');
+      await qemuImg('bitmap', '--add', path, 'nightly');
+      await qemuIo(path, 'write -q -P 4 0 3M');
+    });
+  }
+
   /** 100 GiB in clusters of 64 KiB, every one of them mapped, and data in a few. */
   huge(): Promise<string> {
     return this.#make('huge.qcow2', async (path) => {
@@ -104,7 +129,7 @@ export class Images {
     return this.#make('scattered.qcow2', async (path) => {
       await qemuImg('create', '-q', '-f', 'qcow2', path, '100G');
       const commands = Array.from({ length: 800 }, (_, index) => `write -q ${index * 128 * 2 ** 20} 64k`);
-      await tool('qemu-io', '-f', 'qcow2', ...commands.flatMap((command) => ['-c', command]), path);
+      await qemuIo(path, ...commands);
     });
   }
 

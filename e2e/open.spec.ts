@@ -1,8 +1,8 @@
 /** Opening images: dropped, chosen, several at once, with a file of the chain missing, and the sample. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { choose, drop, expect, mapLoaded, test } from './fixtures.js';
-import { qemuImg } from './images.js';
+import { choose, download, drop, expect, mapLoaded, test, withoutPicker } from './fixtures.js';
+import { qemuImg, qemuIo, sha256 } from './images.js';
 
 test('the empty page says what it is, and that nothing leaves the computer', async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('See inside a virtual disk');
@@ -103,14 +103,27 @@ test('a backing file with another name can be chosen for it', async ({ page, ima
   await expect(page.getByRole('list', { name: 'Legend' })).toContainText('From backing file');
 });
 
-test('a missing data file is asked for by name', async ({ page, images }) => {
+test('a missing data file is asked for by name, and can be chosen whatever it is called', async ({
+  page,
+  profile,
+  images,
+}) => {
   const data = join(images.folder, 'data.raw');
   const image = join(images.folder, 'external.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', '-o', `data_file=${data}`, image, '4M');
+  await qemuIo(image, 'write -q -P 7 1M 1M');
+  await withoutPicker(page);
   await drop(page, image);
   await expect(page.getByText('This image keeps its data in data.raw.')).toBeVisible();
-  await drop(page, data);
+  await expect(page.getByRole('region', { name: 'Format' })).toContainText('4 MiB (4,194,304 bytes)');
+  await mapLoaded(page);
+  await expect(page.getByRole('list', { name: 'Legend' })).toContainText('Data');
+  await choose(page, 'Choose data.raw', await images.file('renamed (2).raw', await readFile(data)));
   await expect(page.getByText('keeps its data in')).toHaveCount(0);
+  await mapLoaded(page);
+  const button = page.getByRole('button', { name: 'Download as raw' });
+  const file = await download(profile, page, 'external.raw', () => button.click());
+  expect(await sha256(file)).toBe(await images.rawDigest(image));
 });
 
 test('the sample image is made on the spot, and qemu-img finds it clean', async ({ page, images }) => {
@@ -125,7 +138,7 @@ test('the sample image is made on the spot, and qemu-img finds it clean', async 
   });
   await page.getByRole('button', { name: 'Try a sample image' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('sample.qcow2');
-  await expect(page.getByRole('region', { name: 'Snapshots' })).toContainText('before the log');
+  await expect(page.getByRole('region', { name: 'Snapshots', exact: true })).toContainText('before the log');
   await mapLoaded(page);
   const legend = page.getByRole('list', { name: 'Legend' });
   for (const kind of ['Data', 'Compressed', 'Zeros', 'Unallocated']) await expect(legend).toContainText(kind);

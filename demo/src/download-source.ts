@@ -1,4 +1,4 @@
-/** Owns what can be downloaded: the disk of an open image, and a stored image in either form. */
+/** Owns what can be downloaded: the disk of an open image or of a snapshot in it, and a stored image in either form. */
 import type { OperationOptions } from 'qcow2';
 import type { OpfsImage, Spool, StoredImage } from 'qcow2-opfs';
 import { withEngineOnce } from './engine.js';
@@ -33,6 +33,27 @@ export function diskOf(image: OpfsImage, imageName: string): DownloadSource {
   };
 }
 
+/** The disk of a snapshot, `size` bytes, in an image from a file of that name; `open` is asked for it once it is needed. */
+export function snapshotOf(
+  open: () => Promise<OpfsImage>,
+  size: number,
+  name: string,
+  imageName: string,
+): DownloadSource {
+  return {
+    imageName: `${name} in ${imageName}`,
+    fileName: `${stem(imageName)} (${name.replace(UNFIT, '_')}).raw`,
+    format: 'raw',
+    size,
+    export: async (to, options) => (await open()).export({ format: 'raw', to, ...options }),
+    spool: async (options) => (await open()).spool({ format: 'raw', ...options }),
+    stream: async (options) => (await open()).readable(undefined, options),
+  };
+}
+
+/** What file names cannot have in them on one system or another. */
+const UNFIT = /[\\/:*?"<>|\p{Cc}]/gu;
+
 /** A stored image: its disk, or its file as it is. */
 export function storedImage({ name, fileSize, info }: StoredImage, format: 'raw' | 'qcow2'): DownloadSource {
   return {
@@ -46,8 +67,12 @@ export function storedImage({ name, fileSize, info }: StoredImage, format: 'raw'
   };
 }
 
+function stem(name: string): string {
+  return name.replace(/\.(qcow2?|img)$/i, '');
+}
+
 function rawName(name: string): string {
-  return `${name.replace(/\.(qcow2?|img)$/i, '')}.raw`;
+  return `${stem(name)}.raw`;
 }
 
 function qcow2Name(name: string): string {

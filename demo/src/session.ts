@@ -1,8 +1,10 @@
 /** Owns what is open on the page: the image, the files of its chain, its map, and what went wrong last. */
 import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error } from 'qcow2';
-import type { OpfsImage, Store } from 'qcow2-opfs';
+import type { Store } from 'qcow2-opfs';
+import { BitmapCount } from './bitmap-count.js';
 import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
+import type { DiskView } from './disk-view.js';
 import { Download } from './download.js';
 import { diskOf } from './download-source.js';
 import { noticeError, withEngine } from './engine.js';
@@ -11,25 +13,31 @@ import { MapLoad } from './map-load.js';
 import { mapSummary } from './map-words.js';
 import { type Origin, openOrigin, RemoteFile, StoredFile } from './origin.js';
 import { describe, type Problem } from './problem.js';
+import { SnapshotDisk } from './snapshot-disk.js';
 
 /** An image that is open. */
-export interface Opened {
+export interface Opened extends DiskView {
   /** What was opened. */
   readonly file: Origin;
-  readonly image: OpfsImage;
   readonly files: FileSet;
   /** Files that were dropped with it and that its chain does not name. */
   readonly unused: readonly File[];
-  readonly missing: readonly Missing[];
-  readonly map: MapLoad;
-  readonly download: Download;
+  readonly snapshots: readonly SnapshotDisk[];
+  readonly count: BitmapCount;
   readonly check: ImageCheck;
-  /** Ends everything that still runs for it. */
-  readonly abort: AbortController;
+}
+
+/** The disk of a snapshot that is shown in place of the image's own. */
+export interface SnapshotView extends DiskView {
+  readonly snapshot: SnapshotDisk;
 }
 
 /** The image that is open; null on the empty page. */
 export const opened: Signal<Opened | null> = signal<Opened | null>(null);
+/** The snapshot of it that is shown; null where it is the image itself. */
+export const shown: Signal<SnapshotView | null> = signal<SnapshotView | null>(null);
+/** The snapshot that was shown last, from which a person came back to the image; null when it was not from one. */
+export const leftSnapshot: Signal<SnapshotDisk | null> = signal<SnapshotDisk | null>(null);
 /** The name of the file that is being opened; null when none is. */
 export const opening: Signal<string | null> = signal<string | null>(null);
 /** What went wrong last, until it is dismissed or something opens. */
@@ -80,6 +88,29 @@ export function cancelOpening(): void {
 export async function supply(missing: Missing, file: File): Promise<void> {
   const now = opened.value;
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
+}
+
+/** Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused. */
+export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
+  try {
+    const image = await snapshot.open();
+    if (opened.value !== of) return;
+    leaveSnapshot();
+    const { name, download } = snapshot;
+    const abort = new AbortController();
+    shown.value = { name, snapshot, image, missing: of.missing, map: new MapLoad(image), download, abort };
+    problem.value = null;
+    void loadMap(shown.value);
+  } catch (error) {
+    if (opened.value === of) report(error, of.name);
+  }
+}
+
+/** Shows the image again. */
+export function leaveSnapshot(): void {
+  leftSnapshot.value = shown.value?.snapshot ?? null;
+  shown.value?.abort.abort();
+  shown.value = null;
 }
 
 /** Shows what went wrong with the file of that name. */
@@ -134,7 +165,7 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
 }
 
 /** Loads the map behind the page's back, and says so once it is complete: not at each step, which would drown the rest. */
-async function loadMap({ image, map, abort }: Opened): Promise<void> {
+async function loadMap({ image, map, abort }: DiskView): Promise<void> {
   await map.run(image, abort.signal);
   if (map.state.value === 'complete')
     announcement.value = `The map is complete. ${mapSummary(map.allocation).join(' ')}`;
@@ -142,11 +173,15 @@ async function loadMap({ image, map, abort }: Opened): Promise<void> {
 
 function replace(next: Opened | null): void {
   const old = opened.value;
+  leaveSnapshot();
+  leftSnapshot.value = null;
   opened.value = next;
   if (!old) return;
   old.abort.abort();
   old.download.cancel();
   old.check.cancel();
+  old.count.cancel();
+  for (const { download } of old.snapshots) download.cancel();
   old.image.close().catch(noticeError);
 }
 
@@ -177,6 +212,7 @@ async function open(
 ): Promise<Opened> {
   const image = await openOrigin(store, leaf, files, signal);
   return {
+    name: leaf.name,
     file: leaf,
     image,
     files,
@@ -184,6 +220,8 @@ async function open(
     missing: missingFrom(image.info, leaf.name),
     map: new MapLoad(image),
     download: new Download(diskOf(image, leaf.name)),
+    snapshots: image.snapshots.map((info) => new SnapshotDisk(info, image, leaf.name)),
+    count: new BitmapCount(image, leaf.name),
     check: new ImageCheck(image, leaf.name),
     abort: new AbortController(),
   };

@@ -1,17 +1,19 @@
 /** Owns the frame of the page: its head, what is in the middle, where things are said aloud. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { announcement, opened, openFiles, opening, problem, refuseFolder } from '../session.js';
+import { announcement, opened, openFiles, opening, problem, refuseFolder, shown } from '../session.js';
 import { DropTarget } from './drop-target.js';
 import { ImageView } from './image-view.js';
 import { KeepList } from './keep-list.js';
 import { Logo } from './logo.js';
 import { ProblemNotice } from './problem-notice.js';
+import { SnapshotView } from './snapshot-view.js';
 import { Welcome } from './welcome.js';
 
 /** The whole page. */
 export function App(): JSX.Element {
   const now = opened.value;
+  const view = shown.value;
   const main = useRef<HTMLElement>(null);
   const notice = useRef<HTMLDivElement>(null);
   const wasOpen = useRef(false);
@@ -20,8 +22,9 @@ export function App(): JSX.Element {
     wasOpen.current = now !== null;
   }, [now]);
   useEffect(() => {
-    document.title = now ? `${now.file.name}: qcow2` : 'qcow2: see inside a virtual disk';
-  }, [now]);
+    const name = view?.name ?? now?.name;
+    document.title = name === undefined ? 'qcow2: see inside a virtual disk' : `${name}: qcow2`;
+  }, [now, view]);
   useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), [problem.value]);
   return (
     <>
@@ -47,7 +50,9 @@ export function App(): JSX.Element {
           {opening.value === null ? '' : `Opening ${opening.value}…`}
         </p>
         <KeepList />
-        {now ? <ImageView opened={now} key={now.file} /> : <Welcome />}
+        {now && view && <SnapshotView view={view} opened={now} />}
+        {now && !view && <ImageView opened={now} key={now.file} />}
+        {!now && <Welcome />}
       </main>
       <p class="visually-hidden" role="status">
         {announcement.value}

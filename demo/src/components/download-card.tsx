@@ -1,14 +1,14 @@
 /** Owns the download's controls: what the file will be, progress in numbers, cancel, and how it ended. */
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
-import type { Opened } from '../session.js';
+import type { DiskView } from '../disk-view.js';
 import { formatSize } from '../size.js';
 import { Card } from './card.js';
 import { DownloadProgress, downloadWords } from './download-progress.js';
 
 /** The section of the download, in whichever state it is. */
-export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Element {
-  const { download, map, missing } = opened;
+export function DownloadCard({ disk }: { readonly disk: DiskView }): JSX.Element {
+  const { download, map, missing } = disk;
   void map.version.value; // the amount of data is known better with every extent
   const state = download.state.value;
   const busy = state.step === 'running' || state.step === 'asking';
@@ -18,7 +18,7 @@ export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Eleme
     <Card title="Take it away" class="download">
       <div class="download-row">
         <p>
-          <strong>{download.fileName}</strong>: {sizeSentence(opened)}
+          <strong>{download.fileName}</strong>: {sizeSentence(disk)}
           {blocked && ' A file of the chain is missing: add it first.'}
         </p>
         {state.step === 'running' ? (
@@ -46,7 +46,7 @@ export function DownloadCard({ opened }: { readonly opened: Opened }): JSX.Eleme
 }
 
 /** The final size, before anything starts: `2 GiB file; 300 MiB of it data.` */
-function sizeSentence({ download, map, missing }: Opened): string {
+function sizeSentence({ download, map, missing }: DiskView): string {
   const whole = `${formatSize(download.total)} file`;
   if (map.state.value !== 'complete' || missing.length > 0) return `${whole}.`;
   const { stored, size } = map.allocation;

@@ -3,23 +3,27 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { fileLabels } from '../file-label.js';
 import { RemoteFile } from '../origin.js';
-import { closeImage, type Opened, openAs, openFiles } from '../session.js';
-import { formatCount, formatNumberOf, formatShare, formatSize } from '../size.js';
+import { closeImage, leftSnapshot, type Opened, openAs, openFiles } from '../session.js';
+import { formatSize } from '../size.js';
+import { BitmapsCard } from './bitmaps-card.js';
 import { ChainCard } from './chain-card.js';
 import { CheckCard } from './check-card.js';
 import { ChooseButton } from './choose-button.js';
 import { DownloadCard } from './download-card.js';
 import { ExtensionsCard, FeaturesCard, FormatCard, HeaderCard } from './image-facts.js';
-import { BitmapsCard, SnapshotsCard } from './image-history.js';
 import { KeepCard } from './keep-card.js';
 import { MapCard } from './map-card.js';
 import { MissingFiles } from './missing-files.js';
+import { SnapshotsCard } from './snapshots-card.js';
+import { Tiles } from './tiles.js';
 
-/** Everything about an open image. Its heading takes the focus when another image opens. */
+/** Everything about an open image. Its heading takes the focus when another image opens; coming back from a snapshot does not. */
 export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element {
   const { info } = opened.image;
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), [opened]);
+  useEffect(() => {
+    if (leftSnapshot.peek() === null) heading.current?.focus();
+  }, [opened]);
   return (
     <div class="image">
       <div class="image-head">
@@ -44,19 +48,21 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
       </div>
       <MissingFiles missing={opened.missing} leaf={opened.file} />
       <UnusedFiles opened={opened} />
-      <Tiles opened={opened} />
-      <DownloadCard opened={opened} />
+      <Tiles disk={opened} />
+      <DownloadCard disk={opened} />
       <KeepCard opened={opened} />
-      <MapCard opened={opened} />
+      <MapCard disk={opened} />
+      {opened.snapshots.length > 0 && <SnapshotsCard opened={opened} />}
+      {info.bitmaps.length > 0 && <BitmapsCard opened={opened} />}
       <CheckCard check={opened.check} />
       <div class="cards">
         <FormatCard info={info} />
         <HeaderCard info={info} />
         <ChainCard opened={opened} />
-        <SnapshotsCard info={info} />
+        {opened.snapshots.length === 0 && <SnapshotsCard opened={opened} />}
         <FeaturesCard info={info} />
         <ExtensionsCard info={info} />
-        <BitmapsCard info={info} />
+        {info.bitmaps.length === 0 && <BitmapsCard opened={opened} />}
       </div>
     </div>
   );
@@ -84,49 +90,6 @@ function UnusedFiles({ opened }: { readonly opened: Opened }): JSX.Element | nul
           </button>
         ))}
       </div>
-    </div>
-  );
-}
-
-/** The four figures that people look for first. */
-function Tiles({ opened }: { readonly opened: Opened }): JSX.Element {
-  const { info } = opened.image;
-  const { allocation, state, version } = opened.map;
-  void version.value;
-  const stored = state.value === 'complete' ? formatSize(allocation.stored) : 'Not known yet';
-  return (
-    <dl class="tiles">
-      <SizeTile name="Disk size" bytes={info.virtualSize} />
-      <SizeTile name="File size" bytes={info.fileSize} />
-      <div>
-        <dt>Data</dt>
-        <dd>
-          <span class="figure">{stored}</span>{' '}
-          <span class="soft">
-            {state.value === 'complete'
-              ? `${formatShare(allocation.stored, allocation.size)} of the disk`
-              : `${formatShare(allocation.mapped, allocation.size)} of the map is loaded`}
-          </span>
-        </dd>
-      </div>
-      <div>
-        <dt>Cluster size</dt>
-        <dd>
-          <span class="figure">{formatSize(info.clusterSize)}</span>{' '}
-          <span class="soft">{formatNumberOf(Math.ceil(info.virtualSize / info.clusterSize), 'cluster')}</span>
-        </dd>
-      </div>
-    </dl>
-  );
-}
-
-function SizeTile({ name, bytes }: { readonly name: string; readonly bytes: number }): JSX.Element {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>
-        <span class="figure">{formatSize(bytes)}</span> <span class="soft">({formatCount(bytes)} bytes)</span>
-      </dd>
     </div>
   );
 }

@@ -1,9 +1,10 @@
 /** Owns the section of the allocation map: summary, map, legend, table. */
 import type { JSX } from 'preact';
 import { baseName } from '../chain.js';
+import type { DiskView } from '../disk-view.js';
 import { mapSummary } from '../map-words.js';
 import { describe } from '../problem.js';
-import { type Opened, report } from '../session.js';
+import { report } from '../session.js';
 import { formatShare, formatSize } from '../size.js';
 import { Card } from './card.js';
 import { ExtentTable } from './extent-table.js';
@@ -12,8 +13,8 @@ import { MapLegend } from './map-legend.js';
 import { ProblemNotice } from './problem-notice.js';
 
 /** The allocation map of an image, with everything that says it in words. */
-export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
-  const { map, image, file } = opened;
+export function MapCard({ disk }: { readonly disk: DiskView }): JSX.Element {
+  const { map, image, name: diskName } = disk;
   const layerName = (depth: number): string => {
     const name = image.info.chain[depth]?.name;
     return depth === 0 || !name ? (depth === 0 ? 'this image' : `layer ${depth}`) : baseName(name);
@@ -27,7 +28,7 @@ export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
   }
   return (
     <Card title="Allocation map" class="wide">
-      <MapSummary opened={opened} />
+      <MapSummary disk={disk} />
       <MapCanvas
         map={map}
         onPick={(cell) => {
@@ -36,16 +37,16 @@ export function MapCard({ opened }: { readonly opened: Opened }): JSX.Element {
       />
       <div class="map-below">
         <MapLegend map={map} />
-        <ExtentTable map={map} layerName={layerName} onError={(error) => report(error, file.name)} />
+        <ExtentTable map={map} layerName={layerName} onError={(error) => report(error, diskName)} />
       </div>
-      {typeof map.state.value === 'object' && <ProblemNotice problem={describe(map.state.value.failed, file.name)} />}
+      {typeof map.state.value === 'object' && <ProblemNotice problem={describe(map.state.value.failed, diskName)} />}
     </Card>
   );
 }
 
 /** The map for those who do not look at it; while it loads, how far it is. */
-function MapSummary({ opened }: { readonly opened: Opened }): JSX.Element {
-  const { allocation, state, version } = opened.map;
+function MapSummary({ disk }: { readonly disk: DiskView }): JSX.Element {
+  const { allocation, state, version } = disk.map;
   void version.value;
   if (typeof state.value === 'object') {
     return (

@@ -9,6 +9,7 @@ import { openStored } from '../session.js';
 import { renameImage } from '../shelf.js';
 import { formatSize } from '../size.js';
 import { storedDownload } from '../stored-downloads.js';
+import { DownloadButton } from './download-button.js';
 import { DownloadProgress, downloadWords } from './download-progress.js';
 import { RenameForm } from './rename-form.js';
 
@@ -134,7 +135,9 @@ function RowDownloads({ image }: { readonly image: StoredImage }): JSX.Element {
             key={download.format}
             name={image.name}
             download={download}
-            onButton={(button) => button && buttons.current.set(download, button)}
+            buttonRef={(button: HTMLButtonElement | null) => {
+              if (button) buttons.current.set(download, button);
+            }}
           />
         ))}
       </div>
@@ -147,32 +150,5 @@ function RowDownloads({ image }: { readonly image: StoredImage }): JSX.Element {
         </Fragment>
       ))}
     </div>
-  );
-}
-
-interface DownloadButtonProps {
-  readonly name: string;
-  readonly download: Download;
-  readonly onButton: (button: HTMLButtonElement | null) => void;
-}
-
-/** Starts a download, and cancels the one that runs. */
-function DownloadButton({ name, download, onButton }: DownloadButtonProps): JSX.Element {
-  const { step } = download.state.value;
-  const running = step === 'running';
-  return (
-    <button
-      ref={onButton}
-      type="button"
-      class="button plain small"
-      aria-label={running ? `Cancel ${download.format}: ${name}` : `Download as ${download.format}: ${name}`}
-      aria-disabled={step === 'asking'}
-      onClick={() => {
-        if (running) download.cancel();
-        else void download.start();
-      }}
-    >
-      {running ? `Cancel ${download.format}` : `Download as ${download.format}`}
-    </button>
   );
 }
