@@ -217,7 +217,8 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk.
+   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk. While the
+   * image is written that is as of the first range asked for.
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last written,
    *   `unsupported`, `closed`, and what the source throws; the signal's reason when it aborts.
@@ -225,6 +226,7 @@ export class Qcow2Image implements Disk {
   dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
+      await this.#opened.write?.writer.storeBitmaps();
       const { dirtyBatches } = await import('./verbs/dirty.js');
       return dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
     });

@@ -15,8 +15,8 @@
  *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
  * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place. Bits of
- * bitmaps are brought to the medium when the image is closed, or when there are too many to keep; a bitmap that is in use there
- * is not trusted by anybody, so its clusters and the entries of its table are written in place.
+ * bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too many to keep; a
+ * bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table are written in place.
  */
 import { AUTOCLEAR, INCOMPATIBLE } from '../format/header.js';
 import {
@@ -67,10 +67,10 @@ function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
   state.unkept = null;
 }
 
-/** Brings everything to the medium. `closing` says that it is the last time. */
-export function* commit(state: WriteState, closing: boolean): Steps {
+/** Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too. */
+export function* commit(state: WriteState, closing: boolean, storing: boolean = closing): Steps {
   const counting = !state.lazy || closing;
-  const bitmaps = closing || state.bitmaps?.full ? state.bitmaps : null;
+  const bitmaps = storing || state.bitmaps?.full ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
   if (counting) yield* grow(state);
   yield* reserve(state, counting, bitmaps);

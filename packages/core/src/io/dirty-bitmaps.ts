@@ -3,7 +3,7 @@
  * not to be trusted, from before the first change until the image was closed (spec: "Bitmap directory").
  */
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
-import { BITMAP_FLAGS_AT, type Bitmap } from '../format/bitmaps.js';
+import { BITMAP_FLAGS_AT } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
 import type { SpaceAllocator } from '../space/allocator.js';
 import type { MetadataMap } from '../space/metadata-map.js';
@@ -82,22 +82,17 @@ export class DirtyBitmaps {
     this.#held = 0;
   }
 
-  /** What says in the directory, in place, that the bitmaps are in use, or no longer. Each flag is written whole or not at all. */
+  /**
+   * What says in the directory, in place, that the bitmaps are in use, or no longer. Each flag is written whole or not at all. Only
+   * the medium says so: here the bits are known, and to be trusted.
+   */
   flagTransfers(inUse: boolean): Transfer[] {
-    const bitmaps = [...this.#layer.bitmaps];
-    const transfers = this.#tracked.map(({ index, at }): Transfer => {
-      const bitmap = withInUse(bitmaps[index]!, inUse);
-      bitmaps[index] = bitmap;
+    const bit = 1 << BITMAP_FLAG.inUse;
+    return this.#tracked.map(({ index, at }): Transfer => {
+      const { flags } = this.#layer.bitmaps[index]!;
       const bytes = new Uint8Array(4);
-      viewOf(bytes).setUint32(0, bitmap.flags);
+      viewOf(bytes).setUint32(0, inUse ? flags | bit : flags);
       return { at: at + BITMAP_FLAGS_AT, bytes };
     });
-    this.#layer.bitmaps = bitmaps;
-    return transfers;
   }
-}
-
-function withInUse(bitmap: Bitmap, inUse: boolean): Bitmap {
-  const bit = 1 << BITMAP_FLAG.inUse;
-  return { ...bitmap, flags: inUse ? bitmap.flags | bit : bitmap.flags & ~bit };
 }

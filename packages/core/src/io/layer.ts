@@ -33,7 +33,10 @@ export interface Qcow2Layer {
   header: Header;
   extensions: readonly HeaderExtension[];
   readonly snapshots: readonly Snapshot[];
-  /** Empty, too, when the image says that its bitmaps are not to be trusted. While it is written the flags are as on the medium. */
+  /**
+   * Empty, too, when the image says that its bitmaps are not to be trusted. While it is written those that follow are in use on
+   * the medium, not here.
+   */
   bitmaps: readonly Bitmap[];
   readonly geometry: Geometry;
   readonly source: ByteSource;

@@ -102,6 +102,12 @@ export class Writer {
     return this.#alone(() => commit(this.#state, false));
   }
 
+  /** Brings the bits of bitmaps to where they are read. On the medium they stay in use. */
+  storeBitmaps(): Done {
+    if (this.#state.bitmaps === null) return;
+    return this.#alone(() => commit(this.#state, false, true));
+  }
+
   /**
    * Brings everything to the medium for the last time, once whatever was started has ended. After a failure there is nothing
    * to bring.
@@ -311,12 +317,18 @@ export class Writer {
 
   /** Each L2 table's part alone, so that nobody waits for the whole. */
   *#zero(start: number, end: number, unmap: boolean): Steps {
-    for (const rest = { at: start }; rest.at < end; ) yield this.#alone(() => this.#zeroNext(rest, end, unmap));
+    for (const rest = { at: start, tracked: false }; rest.at < end; ) {
+      yield this.#alone(() => this.#zeroNext(rest, end, unmap));
+    }
   }
 
   /** The part of one L2 table. Tables without anything are passed by: a disk of a pebibyte has millions. */
-  *#zeroNext(rest: { at: number }, end: number, unmap: boolean): Steps {
+  *#zeroNext(rest: { at: number; tracked: boolean }, end: number, unmap: boolean): Steps {
     const { bytesPerL2 } = this.#layer.geometry;
+    // The whole request, also where nothing but zeros was: a bitmap says what was written, as QEMU's do.
+    const tracking = this.#state.bitmaps !== null && this.#layer.unreadable === null;
+    if (tracking && !rest.tracked) yield* this.#track(rest.at, end);
+    rest.tracked = true;
     for (;;) {
       const start = rest.at;
       const stop = Math.min(end, start - (start % bytesPerL2) + bytesPerL2);
@@ -331,10 +343,6 @@ export class Writer {
   *#zeroWithin(start: number, end: number, unmap: boolean): Steps {
     const { geometry, size } = this.#layer;
     const unit = geometry.subclusterSize;
-    // The whole request, also where nothing but zeros was: a bitmap says what was written, as QEMU's do.
-    if (this.#state.bitmaps !== null && this.#layer.unreadable === null) {
-      yield this.#alone(() => this.#track(start, end));
-    }
     const from = alignUp(start, unit);
     // What lies behind the end of the disk is nobody's: its last subcluster counts as whole.
     const to = end === size ? alignUp(end, unit) : end - (end % unit);
