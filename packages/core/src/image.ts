@@ -2,7 +2,6 @@
 import { Qcow2Error } from './errors.js';
 import type { BlockDevice, Done } from './io/device.js';
 import { readPieces } from './io/execute.js';
-import { notSynchronous } from './io/synchronous.js';
 import type { Writer } from './io/writer.js';
 import { boundsOf, requireInside } from './map/guest-range.js';
 import { closeAll, type OpenedImage, openImage } from './open.js';
@@ -213,7 +212,7 @@ export class Qcow2Image implements Disk {
     const { snapshotLayer } = await import('./verbs/open-snapshot.js');
     const layer = await snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
-    return new Qcow2Image({ layer, write: null, counters: this.#opened.counters, owned: [] }, this);
+    return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
   }
 
   /**
@@ -296,7 +295,7 @@ export class Qcow2Image implements Disk {
   readSync(offset: number, into: Uint8Array): void {
     this.#alive();
     requireInside(offset, lengthOf(into), this.size);
-    this.#atOnce(readPieces(this.#opened.layer, [{ offset, into }]));
+    this.#atOnce(() => readPieces(this.#opened.layer, [{ offset, into }]));
   }
 
   /**
@@ -309,7 +308,7 @@ export class Qcow2Image implements Disk {
     requireInside(offset, lengthOf(bytes), this.size);
     const { waiting } = writer;
     if (waiting !== null) throw waiting;
-    this.#atOnce(writer.write(offset, bytes));
+    this.#atOnce(() => writer.write(offset, bytes));
   }
 
   /**
@@ -323,7 +322,7 @@ export class Qcow2Image implements Disk {
     if (writer === undefined) return;
     const { waiting } = writer;
     if (waiting !== null) throw waiting;
-    this.#atOnce(writer.flush());
+    this.#atOnce(() => writer.flush());
   }
 
   /** Flushes, then lets go of the image and of every file that opening it opened. A second call waits for the first. */
@@ -362,10 +361,14 @@ export class Qcow2Image implements Disk {
   }
 
   /** Refuses what has to be waited for. It goes on in the background, for nobody. */
-  #atOnce(done: Done): void {
+  #atOnce(work: () => Done): void {
+    const { lastWait } = this.#opened;
+    lastWait.for = null;
+    const done = work();
     if (done === undefined) return;
     done.catch(() => {});
-    throw notSynchronous(this.#opened.layer);
+    const what = lastWait.for ?? 'other requests on the image';
+    throw new Qcow2Error('not-synchronous', `The call would have to wait for the ${what}.`, { what });
   }
 
   #alive(): void {

@@ -1,23 +1,21 @@
 /** Owns the opening of an image: bytes become a validated layer, and the files it names become the layers behind it. */
 import { Qcow2Error } from './errors.js';
-import { decodeName } from './format/bytes.js';
-import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
+import { EXTENSION, findExtension } from './format/extensions.js';
 import { geometryOf } from './format/geometry.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './format/header.js';
-import { MAX_CHAIN_DEPTH } from './format/limits.js';
 import { validateBackingFormat, validateTables } from './format/validate.js';
 import { ClusterCache } from './io/cluster-cache.js';
 import type { Codec } from './io/codec.js';
-import { type Counters, counted, newCounters } from './io/counted.js';
+import { type Counters, counted, type LastWait, newCounters } from './io/counted.js';
 import type { ByteSource } from './io/device.js';
-import { settled } from './io/done.js';
-import type { Layer, Qcow2Layer } from './io/layer.js';
-import { probeFormat, readHeader, readTables } from './io/metadata.js';
+import type { Qcow2Layer } from './io/layer.js';
+import { readHeader, readTables } from './io/metadata.js';
 import type { RwLock } from './io/rw-lock.js';
 import { Scratch } from './io/scratch.js';
 import { TableCache } from './io/table-cache.js';
+import type { LayerOpener, NamingFile } from './open-references.js';
 import type { Writing } from './open-write.js';
-import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
+import type { ImageReference, Openable, OpenOptions } from './options.js';
 import { isByteSource, sourceOf } from './sources/openable.js';
 
 /** L2 tables kept for each layer unless the caller says otherwise: QEMU's figure. */
@@ -29,6 +27,7 @@ export interface OpenedImage {
   /** Null when the image was opened for reading. */
   readonly write: Writing | null;
   readonly counters: Counters;
+  readonly lastWait: LastWait;
   /** The sources that opening made or was handed by `resolve`. */
   readonly owned: readonly ByteSource[];
 }
@@ -48,10 +47,10 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
   const opener = new Opener(options, opening?.newLock() ?? null);
   try {
     signal?.throwIfAborted();
-    const source = opener.own(openable, isByteSource(openable));
+    const source = opener.own(openable, isByteSource(openable), 'image');
     const layer = await opener.openLayer(source, null, [openable]);
     const write = (await opening?.openWriting(layer, openable, opener.dataFile, options)) ?? null;
-    return { layer, write, counters: opener.counters, owned: opener.owned };
+    return { layer, write, counters: opener.counters, lastWait: opener.lastWait, owned: opener.owned };
   } catch (error) {
     // What went wrong is worth more than whether every file could be let go of.
     await closeAll(opener.owned).catch(() => {});
@@ -71,30 +70,31 @@ export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
 }
 
 /** One opening: what the layers of a chain share. */
-class Opener {
+class Opener implements LayerOpener {
   readonly counters = newCounters();
+  readonly lastWait: LastWait = { for: null };
   readonly owned: ByteSource[] = [];
   /** What was handed over as the external data file of the image itself. */
   dataFile: Openable | null = null;
-  readonly #options: OpenOptions;
+  readonly options: OpenOptions;
   /** Of the image itself, when it is opened for writing; the files behind it are only read. */
   readonly #gate: RwLock | null;
 
   constructor(options: OpenOptions, gate: RwLock | null) {
-    this.#options = options;
+    this.options = options;
     this.#gate = gate;
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  own(openable: Openable, keptByCaller: boolean): ByteSource {
+  own(openable: Openable, keptByCaller: boolean, what: string): ByteSource {
     const source = sourceOf(openable);
     if (!keptByCaller) this.owned.push(source);
-    return counted(source, this.counters);
+    return counted(source, this.counters, what, this.lastWait);
   }
 
   /** Opens one qcow2 file, then what it names. `chain` are the files above it and itself, to see a cycle. */
   async openLayer(source: ByteSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer> {
-    const { signal, cache } = this.#options;
+    const { signal, cache } = this.options;
     const { header, extensions, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({
       version: header.version,
@@ -107,10 +107,18 @@ class Opener {
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const depth = parent?.depth ?? 0;
     const gate = parent === null ? this.#gate : null;
-    const dataReference = dataReferenceOf(header, extensions, parent, depth, gate !== null);
-    const backingReference = backingReferenceOf(header, bytes, format, parent, depth);
-    const data = dataReference === null ? source : await this.#openData(dataReference, chain);
-    const backing = backingReference === null ? null : await this.#openBacking(backingReference, chain);
+    const names: NamingFile = {
+      header,
+      extensions,
+      bytes,
+      backingFormat: format,
+      parent,
+      depth,
+      writable: gate !== null,
+    };
+    const { dataReference, data, backingReference, backing } = namesOthers(header)
+      ? await (await import('./open-references.js')).openReferences(this, names, chain, source)
+      : { dataReference: null, data: source, backingReference: null, backing: null };
     return {
       kind: 'qcow2',
       depth,
@@ -135,111 +143,11 @@ class Opener {
       rawData: header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
     };
   }
-
-  /**
-   * What the caller answers for a reference: the file and, if anyone says, its format. An abort does not wait for the answer.
-   * What is in `chain` stays whose it was.
-   */
-  async #resolve(reference: ImageReference, chain: readonly unknown[]): Promise<ResolvedFile | null> {
-    const { resolve, signal } = this.#options;
-    if (resolve === undefined) return null;
-    const answering = (async () => formatOf(await resolve(reference), reference))();
-    try {
-      await settled(answering, signal);
-      signal?.throwIfAborted();
-    } catch (error) {
-      // Nobody else lets go of a file that is answered too late.
-      const letGo = async () => {
-        const late = await answering;
-        if (late !== null && !chain.includes(late.openable)) await sourceOf(late.openable).close?.();
-      };
-      letGo().catch(() => {});
-      throw error;
-    }
-    const answer = await answering;
-    if (answer === null) return null;
-    return { ...answer, source: this.own(answer.openable, chain.includes(answer.openable)) };
-  }
-
-  async #openData(reference: ImageReference, chain: readonly unknown[]): Promise<ByteSource | null> {
-    const answer = await this.#resolve(reference, chain);
-    if (reference.writable) this.dataFile = answer?.openable ?? null;
-    return answer === null ? null : answer.source;
-  }
-
-  async #openBacking(reference: ImageReference, chain: readonly unknown[]): Promise<Layer | null> {
-    const answer = await this.#resolve(reference, chain);
-    if (answer === null) return null;
-    const { source } = answer;
-    const { name, depth } = reference;
-    const details = { what: 'backing file', name, depth };
-    if (chain.includes(answer.openable)) {
-      throw new Qcow2Error('corrupt', `The backing file "${name}" is part of the chain that leads to it.`, details);
-    }
-    if (depth >= MAX_CHAIN_DEPTH) {
-      throw new Qcow2Error('unsupported', `The chain of backing files is longer than ${MAX_CHAIN_DEPTH}.`, details);
-    }
-    try {
-      const format = answer.format ?? (await probeFormat(source, this.#options.signal));
-      if (RAW_FORMATS.includes(format)) return { kind: 'raw', depth, size: source.size, source };
-      if (format === 'qcow2') return await this.openLayer(source, reference, [...chain, answer.openable]);
-      throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
-    } catch (error) {
-      throw withinBacking(error, reference);
-    }
-  }
 }
 
-/** A file that the caller handed over, and its format where the caller or the image says one. */
-interface ResolvedFile {
-  readonly openable: Openable;
-  readonly source: ByteSource;
-  readonly format: string | undefined;
-}
-
-function formatOf(answer: Resolved | undefined, reference: ImageReference): Omit<ResolvedFile, 'source'> | null {
-  if (answer === null || answer === undefined) return null;
-  const { format } = reference;
-  if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
-    return { openable: answer.source, format: answer.format ?? format };
-  }
-  return { openable: answer, format };
-}
-
-/** What images call a raw file: `file` and `host_device` stood there before QEMU told format from protocol. */
-const RAW_FORMATS: readonly string[] = ['raw', 'file', 'host_device'];
-
-/** An error from inside a backing file, saying which. */
-function withinBacking(error: unknown, { name, depth }: ImageReference): unknown {
-  if (!(error instanceof Qcow2Error) || 'layer' in error.details) return error;
-  const message = `Backing file "${name}": ${error.message}`;
-  return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });
-}
-
-function dataReferenceOf(
-  header: Header,
-  extensions: readonly HeaderExtension[],
-  parent: ImageReference | null,
-  depth: number,
-  writable: boolean,
-): ImageReference | null {
-  if (!header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) return null;
-  const extension = findExtension(extensions, EXTENSION.dataFile);
-  const name = extension === undefined ? '' : decodeName(extension.data);
-  return { kind: 'data', name, format: 'raw', writable, parent, depth: depth + 1 };
-}
-
-function backingReferenceOf(
-  header: Header,
-  bytes: Uint8Array,
-  format: string | undefined,
-  parent: ImageReference | null,
-  depth: number,
-): ImageReference | null {
-  const { backingFileOffset: at, backingFileSize: length } = header;
-  // A name without a character names nothing: QEMU opens such an image as one without a backing file.
-  const name = at === 0 ? '' : decodeName(bytes.subarray(at, at + length));
-  return name === '' ? null : { kind: 'backing', name, format, writable: false, parent, depth: depth + 1 };
+/** Whether the image says that it needs other files. */
+function namesOthers({ incompatibleFeatures, backingFileOffset }: Header): boolean {
+  return backingFileOffset !== 0 || incompatibleFeatures.includes(INCOMPATIBLE.dataFile);
 }
 
 /** Loaded at open, so that no read has to wait for it. */

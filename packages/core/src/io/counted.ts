@@ -31,8 +31,13 @@ export function newCounters(): Counters {
   };
 }
 
-/** A source that counts into `counters` what is asked of `source`. */
-export function counted(source: ByteSource, counters: Counters): ByteSource {
+/** Which file made its caller wait last: what a synchronous caller is told. */
+export interface LastWait {
+  for: string | null;
+}
+
+/** A source that counts into `counters` what is asked of `source`, and notes under the name `what` that it had to be waited for. */
+export function counted(source: ByteSource, counters: Counters, what: string, wait: LastWait): ByteSource {
   return {
     get size() {
       return source.size;
@@ -42,7 +47,9 @@ export function counted(source: ByteSource, counters: Counters): ByteSource {
       if (transfers.length > 0) counters.deviceReads++;
       counters.deviceTransfers += transfers.length;
       for (const { bytes } of transfers) counters.deviceBytes += bytes.length;
-      return source.read(transfers, signal);
+      const done = source.read(transfers, signal);
+      if (done !== undefined) wait.for = what;
+      return done;
     },
     close: () => source.close?.(),
   };

@@ -32,12 +32,6 @@ export interface Tables {
   readonly bitmaps: readonly Bitmap[];
 }
 
-/** The format of a file of which nobody says it: qcow2 by its magic, else raw. */
-export async function probeFormat(source: ByteSource, signal: AbortSignal | undefined): Promise<'qcow2' | 'raw'> {
-  const head = await readBytes(source, 0, Math.min(8, source.size), signal);
-  return isQcow2(head) ? 'qcow2' : 'raw';
-}
-
 /**
  * Reads the header and its extensions.
  *

@@ -1,0 +1,169 @@
+/** Owns the other files that an image names: its references, what the caller answers for them, and the layers they become. */
+import { Qcow2Error } from './errors.js';
+import { decodeName } from './format/bytes.js';
+import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
+import { type Header, INCOMPATIBLE } from './format/header.js';
+import { MAX_CHAIN_DEPTH } from './format/limits.js';
+import type { ByteSource } from './io/device.js';
+import { settled } from './io/done.js';
+import type { Layer, Qcow2Layer } from './io/layer.js';
+import { probeFormat } from './io/probe.js';
+import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
+import { sourceOf } from './sources/openable.js';
+
+/** Who opens the files of one chain. */
+export interface LayerOpener {
+  readonly options: OpenOptions;
+  /** What was handed over as the external data file of the image itself. */
+  dataFile: Openable | null;
+  own(openable: Openable, keptByCaller: boolean, what: string): ByteSource;
+  openLayer(source: ByteSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer>;
+}
+
+/** An image that may name other files, and where it stands in its chain. */
+export interface NamingFile {
+  readonly header: Header;
+  readonly extensions: readonly HeaderExtension[];
+  /** Its first cluster. */
+  readonly bytes: Uint8Array;
+  readonly backingFormat: string | undefined;
+  readonly parent: ImageReference | null;
+  readonly depth: number;
+  /** It is opened for writing. */
+  readonly writable: boolean;
+}
+
+/** The files that an image names; `data` is where its guest clusters are, null when that was not handed over. */
+export interface References {
+  readonly dataReference: ImageReference | null;
+  readonly data: ByteSource | null;
+  readonly backingReference: ImageReference | null;
+  readonly backing: Layer | null;
+}
+
+/**
+ * Asks for the files that an image names, and opens those that are handed over. `chain` are the files above it and itself,
+ * `source` is its own.
+ *
+ * @throws {@link Qcow2Error} `corrupt` for a chain that leads in a circle, `unsupported` for one that is too long or of another
+ *   format, and what opening a layer throws; what `resolve` throws; the signal's reason when it aborts.
+ */
+export async function openReferences(
+  opener: LayerOpener,
+  file: NamingFile,
+  chain: readonly unknown[],
+  source: ByteSource,
+): Promise<References> {
+  const dataReference = dataReferenceOf(file);
+  const backingReference = backingReferenceOf(file);
+  const data = dataReference === null ? source : await openData(opener, dataReference, chain);
+  const backing = backingReference === null ? null : await openBacking(opener, backingReference, chain);
+  return { dataReference, data, backingReference, backing };
+}
+
+function dataReferenceOf({ header, extensions, parent, depth, writable }: NamingFile): ImageReference | null {
+  if (!header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) return null;
+  const extension = findExtension(extensions, EXTENSION.dataFile);
+  const name = extension === undefined ? '' : decodeName(extension.data);
+  return { kind: 'data', name, format: 'raw', writable, parent, depth: depth + 1 };
+}
+
+function backingReferenceOf({ header, bytes, backingFormat, parent, depth }: NamingFile): ImageReference | null {
+  const { backingFileOffset: at, backingFileSize: length } = header;
+  // A name without a character names nothing: QEMU opens such an image as one without a backing file.
+  const name = at === 0 ? '' : decodeName(bytes.subarray(at, at + length));
+  if (name === '') return null;
+  return { kind: 'backing', name, format: backingFormat, writable: false, parent, depth: depth + 1 };
+}
+
+/** A file that the caller handed over, and its format where the caller or the image says one. */
+interface ResolvedFile {
+  readonly openable: Openable;
+  readonly source: ByteSource;
+  readonly format: string | undefined;
+}
+
+/**
+ * What the caller answers for a reference: the file and, if anyone says, its format. An abort does not wait for the answer.
+ * What is in `chain` stays whose it was.
+ */
+async function resolved(
+  opener: LayerOpener,
+  reference: ImageReference,
+  chain: readonly unknown[],
+): Promise<ResolvedFile | null> {
+  const { resolve, signal } = opener.options;
+  if (resolve === undefined) return null;
+  const answering = (async () => formatOf(await resolve(reference), reference))();
+  try {
+    await settled(answering, signal);
+    signal?.throwIfAborted();
+  } catch (error) {
+    // Nobody else lets go of a file that is answered too late.
+    const letGo = async () => {
+      const late = await answering;
+      if (late !== null && !chain.includes(late.openable)) await sourceOf(late.openable).close?.();
+    };
+    letGo().catch(() => {});
+    throw error;
+  }
+  const answer = await answering;
+  if (answer === null) return null;
+  const what = `${reference.kind} file "${reference.name}"`;
+  return { ...answer, source: opener.own(answer.openable, chain.includes(answer.openable), what) };
+}
+
+function formatOf(answer: Resolved | undefined, reference: ImageReference): Omit<ResolvedFile, 'source'> | null {
+  if (answer === null || answer === undefined) return null;
+  const { format } = reference;
+  if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
+    return { openable: answer.source, format: answer.format ?? format };
+  }
+  return { openable: answer, format };
+}
+
+async function openData(
+  opener: LayerOpener,
+  reference: ImageReference,
+  chain: readonly unknown[],
+): Promise<ByteSource | null> {
+  const answer = await resolved(opener, reference, chain);
+  if (reference.writable) opener.dataFile = answer?.openable ?? null;
+  return answer === null ? null : answer.source;
+}
+
+/** What images call a raw file: `file` and `host_device` stood there before QEMU told format from protocol. */
+const RAW_FORMATS: readonly string[] = ['raw', 'file', 'host_device'];
+
+async function openBacking(
+  opener: LayerOpener,
+  reference: ImageReference,
+  chain: readonly unknown[],
+): Promise<Layer | null> {
+  const answer = await resolved(opener, reference, chain);
+  if (answer === null) return null;
+  const { source } = answer;
+  const { name, depth } = reference;
+  const details = { what: 'backing file', name, depth };
+  if (chain.includes(answer.openable)) {
+    throw new Qcow2Error('corrupt', `The backing file "${name}" is part of the chain that leads to it.`, details);
+  }
+  if (depth >= MAX_CHAIN_DEPTH) {
+    throw new Qcow2Error('unsupported', `The chain of backing files is longer than ${MAX_CHAIN_DEPTH}.`, details);
+  }
+  try {
+    const format = answer.format ?? (await probeFormat(source, opener.options.signal));
+    if (RAW_FORMATS.includes(format)) return { kind: 'raw', depth, size: source.size, source };
+    if (format === 'qcow2') return await opener.openLayer(source, reference, [...chain, answer.openable]);
+    throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
+  } catch (error) {
+    throw withinBacking(error, reference);
+  }
+}
+
+/** An error from inside a backing file, saying which. */
+function withinBacking(error: unknown, { name, depth }: ImageReference): unknown {
+  if (!(error instanceof Qcow2Error) || 'layer' in error.details) return error;
+  const message = `Backing file "${name}": ${error.message}`;
+  return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });
+}
