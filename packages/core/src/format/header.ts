@@ -1,6 +1,6 @@
 /** Owns the header of versions 2 and 3: its fields and their places (spec: "Header"). */
 import { Qcow2Error } from '../errors.js';
-import { getBits64, getUint64, setBits64, setUint64, viewOf } from './bytes.js';
+import { getBits64, getUint64, viewOf } from './bytes.js';
 
 /** `QFI\xfb`. */
 export const MAGIC = 0x514649fb;
@@ -106,34 +106,6 @@ export function decodeHeader(bytes: Uint8Array): Header {
     compressionType: headerLength > 104 ? view.getUint8(104) : COMPRESSION_TYPE.zlib,
     unknownFields: bytes.slice(Math.min(105, headerLength), headerLength),
   };
-}
-
-/** The bytes of a header, `headerLength` of them: the inverse of {@link decodeHeader}. */
-export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(header.headerLength);
-  const view = viewOf(bytes);
-  view.setUint32(0, MAGIC);
-  view.setUint32(4, header.version);
-  setUint64(view, 8, header.backingFileOffset);
-  view.setUint32(16, header.backingFileSize);
-  view.setUint32(20, header.clusterBits);
-  setUint64(view, 24, header.size);
-  view.setUint32(32, header.cryptMethod);
-  view.setUint32(36, header.l1Size);
-  setUint64(view, 40, header.l1TableOffset);
-  setUint64(view, 48, header.refcountTableOffset);
-  view.setUint32(56, header.refcountTableClusters);
-  view.setUint32(60, header.snapshotCount);
-  setUint64(view, 64, header.snapshotsOffset);
-  if (header.version === 2) return bytes;
-  setBits64(view, 72, header.incompatibleFeatures);
-  setBits64(view, 80, header.compatibleFeatures);
-  setBits64(view, 88, header.autoclearFeatures);
-  view.setUint32(96, header.refcountOrder);
-  view.setUint32(100, header.headerLength);
-  if (header.headerLength > 104) view.setUint8(104, header.compressionType);
-  bytes.set(header.unknownFields, header.headerLength - header.unknownFields.length);
-  return bytes;
 }
 
 function truncated(needed: number, have: number): Qcow2Error {

@@ -6,18 +6,12 @@
  * The last two are there only when metadata is preallocated, and the data only when it lies in the image itself.
  */
 import { encodeName, viewOf } from './bytes.js';
+import { encodeExtensions, encodeFeatureNames } from './encode-extensions.js';
+import { encodeHeader } from './encode-header.js';
 import { setL1Entry, setL2Entry } from './entries.js';
-import { EXTENSION, encodeExtensions, encodeFeatureNames, KNOWN_FEATURES } from './extensions.js';
+import { EXTENSION, KNOWN_FEATURES } from './extensions.js';
 import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
-import {
-  AUTOCLEAR,
-  COMPATIBLE,
-  COMPRESSION_TYPE,
-  CRYPT_METHOD,
-  encodeHeader,
-  INCOMPATIBLE,
-  V2_HEADER_LENGTH,
-} from './header.js';
+import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE, V2_HEADER_LENGTH } from './header.js';
 import { MAX_BACKING_FORMAT_BYTES, MAX_BACKING_NAME_BYTES, MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES } from './limits.js';
 import { refcountsPerBlock, setRefcount } from './refcounts.js';
 

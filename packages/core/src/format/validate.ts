@@ -4,20 +4,12 @@
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { decodeName, hex } from './bytes.js';
-import {
-  type BitmapsExtension,
-  decodeFeatureNames,
-  EXTENSION,
-  findExtension,
-  type HeaderExtension,
-} from './extensions.js';
+import { decodeFeatureNames, EXTENSION, findExtension, type HeaderExtension } from './extensions.js';
 import { type Geometry, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './header.js';
 import {
   MAX_BACKING_FORMAT_BYTES,
   MAX_BACKING_NAME_BYTES,
-  MAX_BITMAP_DIRECTORY_BYTES,
-  MAX_BITMAPS,
   MAX_CLUSTER_BITS,
   MAX_HOST_OFFSET,
   MAX_L1_BYTES,
@@ -125,33 +117,6 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
 }
 
 /**
- * Checks the place of the bitmap directory.
- *
- * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
- */
-export function validateBitmapsExtension(
-  { count, directorySize, directoryOffset }: BitmapsExtension,
-  at: number,
-  geometry: Geometry,
-  fileSize: number,
-): void {
-  if (count === 0) fail('corrupt', 'nb_bitmaps', at, 'is 0 in a bitmaps extension');
-  if (count > MAX_BITMAPS) fail('unsupported', 'nb_bitmaps', at, `is ${count}; 65,535 is the most`);
-  if (directorySize > MAX_BITMAP_DIRECTORY_BYTES) {
-    fail(
-      'unsupported',
-      'bitmap_directory_size',
-      at + 8,
-      `is ${directorySize}; 1024 bytes for each of 65,535 is the most`,
-    );
-  }
-  aligned('bitmap_directory_offset', at + 16, directoryOffset, geometry);
-  if (directoryOffset + directorySize > fileSize) {
-    fail('corrupt', 'bitmap_directory_size', at + 8, 'lets the directory run past the end of the file');
-  }
-}
-
-/**
  * The format that the image gives for its backing file, if it gives one.
  *
  * @throws {@link Qcow2Error} `corrupt` when the name is longer than QEMU takes.
@@ -165,12 +130,22 @@ export function validateBackingFormat(extension: HeaderExtension | undefined): s
   return decodeName(data) || undefined;
 }
 
-function aligned(what: string, at: number, offset: number, { clusterSize }: Geometry): void {
+/**
+ * Refuses a host offset that no image can have.
+ *
+ * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
+ */
+export function aligned(what: string, at: number, offset: number, { clusterSize }: Geometry): void {
   if (offset >= MAX_HOST_OFFSET) fail('corrupt', what, at, 'is 2^56 or more, where no image can reach');
   if (!Number.isSafeInteger(offset)) fail('unsupported', what, at, 'is 2^53 or more');
   if (offset % clusterSize !== 0) fail('corrupt', what, at, `is ${hex(offset)}, no multiple of the cluster size`);
 }
 
-function fail(code: Qcow2ErrorCode, what: string, at: number, finding: string): never {
+/**
+ * Refuses a field of the header.
+ *
+ * @throws {@link Qcow2Error} always.
+ */
+export function fail(code: Qcow2ErrorCode, what: string, at: number, finding: string): never {
   throw new Qcow2Error(code, `${what} in the header ${finding}.`, { what, at });
 }

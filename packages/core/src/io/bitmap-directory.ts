@@ -2,13 +2,11 @@
 import {
   type BitmapsExtension,
   decodeBitmapsExtension,
-  EXTENSION,
-  findExtension,
-  type HeaderExtension,
-} from '../format/extensions.js';
+  validateBitmapsExtension,
+} from '../format/bitmaps-extension.js';
+import { EXTENSION, findExtension, type HeaderExtension } from '../format/extensions.js';
 import type { Geometry } from '../format/geometry.js';
 import { AUTOCLEAR, type Header } from '../format/header.js';
-import { validateBitmapsExtension } from '../format/validate.js';
 
 export { decodeBitmaps } from '../format/bitmaps.js';
 

@@ -1,5 +1,6 @@
 /** Owns the going of bitmaps that a writer cannot keep up to date: nothing may be left of them that looks true. */
-import { dropExtensions, EXTENSION } from '../format/extensions.js';
+import { dropExtensions } from '../format/encode-extensions.js';
+import { EXTENSION } from '../format/extensions.js';
 import { AUTOCLEAR } from '../format/header.js';
 import type { Freed } from '../map/plan-write.js';
 import type { Transfer } from './device.js';

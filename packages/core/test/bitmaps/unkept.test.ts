@@ -1,15 +1,14 @@
 /** Bitmaps that cannot be kept up to date go before the first change, in an order that survives a crash, and leave no leak. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../src/format/bitmaps.js';
-import { setUint64, viewOf } from '../../src/format/bytes.js';
 import {
   type BitmapsExtension,
   decodeBitmapsExtension,
-  decodeExtensions,
-  dropExtensions,
   encodeBitmapsExtension,
-  findExtension,
-} from '../../src/format/extensions.js';
+} from '../../src/format/bitmaps-extension.js';
+import { setUint64, viewOf } from '../../src/format/bytes.js';
+import { dropExtensions } from '../../src/format/encode-extensions.js';
+import { decodeExtensions, findExtension } from '../../src/format/extensions.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { QemuFolder } from './qemu.js';
 import { crashed, Recorder, sectorsOf } from './recorder.js';

@@ -2,7 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../src/format/bitmaps.js';
+import { decodeBitmapsExtension, encodeBitmapsExtension } from '../../src/format/bitmaps-extension.js';
 import { viewOf } from '../../src/format/bytes.js';
+import { encodeExtensions, encodeFeatureNames } from '../../src/format/encode-extensions.js';
+import { encodeHeader } from '../../src/format/encode-header.js';
 import {
   countContiguous,
   getL1Entry,
@@ -11,16 +14,9 @@ import {
   setL1Entry,
   setL2Entry,
 } from '../../src/format/entries.js';
-import {
-  decodeBitmapsExtension,
-  decodeExtensions,
-  decodeFeatureNames,
-  encodeBitmapsExtension,
-  encodeExtensions,
-  encodeFeatureNames,
-} from '../../src/format/extensions.js';
+import { decodeExtensions, decodeFeatureNames } from '../../src/format/extensions.js';
 import { geometryOf, type HostOffset } from '../../src/format/geometry.js';
-import { decodeHeader, encodeHeader, type Header } from '../../src/format/header.js';
+import { decodeHeader, type Header } from '../../src/format/header.js';
 import { getRefcount, refcountsPerBlock, setRefcount } from '../../src/format/refcounts.js';
 import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../src/format/snapshots.js';
 
