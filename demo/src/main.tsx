@@ -1,7 +1,9 @@
 /** Owns the start of the page. */
 import './styles/tokens.css';
 import './styles/page.css';
+import './styles/welcome.css';
 import './styles/image.css';
+import './styles/tables.css';
 import './styles/shelf.css';
 import { render } from 'preact';
 import { App } from './components/app.js';

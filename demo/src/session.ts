@@ -181,7 +181,7 @@ function replace(next: Opened | null): void {
   old.download.cancel();
   old.check.cancel();
   old.count.cancel();
-  for (const { download } of old.snapshots) download.cancel();
+  for (const snapshot of old.snapshots) snapshot.close();
   old.image.close().catch(noticeError);
 }
 

@@ -3,8 +3,9 @@ import type { SnapshotInfo } from 'qcow2';
 import type { OpfsImage } from 'qcow2-opfs';
 import { Download } from './download.js';
 import { snapshotOf } from './download-source.js';
+import { noticeError } from './engine.js';
 
-/** A snapshot of the open image. Its disk stays open, once it is, until the image is closed. */
+/** A snapshot of the open image. Its disk stays open, once it is, until `close`. */
 export class SnapshotDisk {
   /** What the page calls it. */
   readonly name: string;
@@ -33,5 +34,10 @@ export class SnapshotDisk {
       if (this.#disk === opening) this.#disk = null;
     });
     return opening;
+  }
+  /** Stops its download and lets go of its disk. */
+  close(): void {
+    this.download.cancel();
+    this.#disk?.then((disk) => disk.close()).catch(noticeError);
   }
 }

@@ -38,12 +38,12 @@ export function SnapshotsCard({ opened }: { readonly opened: Opened }): JSX.Elem
   ] as const;
   return (
     <Card title="Snapshots">
-      <ScrollTable label="List of snapshots" columns={columns}>
-        {snapshots.map((snapshot) => (
-          <SnapshotRow key={snapshot} snapshot={snapshot} opened={opened} />
-        ))}
-      </ScrollTable>
       <div class="progresses">
+        <ScrollTable label="List of snapshots" columns={columns}>
+          {snapshots.map((snapshot) => (
+            <SnapshotRow key={snapshot} snapshot={snapshot} opened={opened} />
+          ))}
+        </ScrollTable>
         {snapshots.map((snapshot) => (
           <SnapshotProgress key={snapshot} snapshot={snapshot} />
         ))}
