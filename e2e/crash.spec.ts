@@ -8,13 +8,12 @@ import {
   killWorkers,
   launchProfile,
   opfsFiles,
-  type Profile,
   row,
   startEmpty,
   test,
   watchWorkers,
 } from './fixtures.js';
-import { processesOf } from './processes.js';
+import { killTab } from './kill-tab.js';
 
 /** Begins to copy a large image, and returns when some of it is there. */
 async function beginCopying(page: Page, image: string): Promise<void> {
@@ -37,34 +36,6 @@ test('a worker that dies leaves nothing, and another try succeeds', async ({ pag
   await expect(row(page, 'large.qcow2')).toContainText('Disk of 1 GiB', { timeout: 60_000 });
   expect(await opfsFiles(page)).toEqual(['before.qcow2', 'large.qcow2']);
 });
-
-/**
- * Kills the tab as the system does when memory is short; the browser to go on with. Under Playwright, Firefox ends with its
- * first dead tab, and is started again.
- */
-async function killTab(profile: Profile, page: Page, folder: string): Promise<Profile> {
-  const { kind, context } = profile;
-  if (kind === 'chromium') {
-    const session = await context.newCDPSession(page);
-    const crashed = page.waitForEvent('crash');
-    // There is nobody left who could answer.
-    session.send('Page.crash').catch(() => {});
-    await crashed;
-    return profile;
-  }
-  const closed = context.waitForEvent('close');
-  const tabs = await contentProcesses(folder);
-  expect(tabs).not.toEqual([]);
-  for (const pid of tabs) process.kill(pid, 'SIGKILL');
-  await closed;
-  return launchProfile(test.info(), folder);
-}
-
-/** The processes with the pages of the Firefox whose profile is in `folder`. */
-async function contentProcesses(folder: string): Promise<number[]> {
-  const processes = await processesOf(folder);
-  return processes.filter(({ command }) => / tab$/.test(command)).map(({ pid }) => pid);
-}
 
 test('a tab that is killed leaves nothing for the next visit, and what it had is there', async ({ images, folder }) => {
   const home = join(folder, 'killed');

@@ -24,11 +24,11 @@ export interface Profile {
   readonly downloads: string;
 }
 
-/** Starts a browser with a profile of its own in `folder`. */
+/** Starts a browser with a profile of its own in `folder`. `storage` is what Firefox lets a page store, bytes. */
 export async function launchProfile(
   info: WorkerInfo,
   folder: string,
-  wanted: { dark?: boolean; private?: boolean; persist?: boolean } = {},
+  wanted: { dark?: boolean; private?: boolean; persist?: boolean; storage?: number } = {},
 ): Promise<Profile> {
   const kind = info.project.name === 'firefox' ? 'firefox' : 'chromium';
   const type: BrowserType = { chromium, firefox }[kind];
@@ -47,6 +47,8 @@ export async function launchProfile(
         // 0 is dark, 1 light. Playwright's own way, colorScheme, does not reach a stock Firefox.
         'layout.css.prefers-color-scheme.content-override': wanted.dark ? 0 : 1,
         'browser.privatebrowsing.autostart': wanted.private === true,
+        // KiB for all origins together, of which each may have a fifth.
+        ...(wanted.storage && { 'dom.quotaManager.temporaryStorage.fixedLimit': (wanted.storage * 5) / 1024 }),
         // Firefox's own way to answer its question about persistent storage in tests.
         'dom.storageManager.prompt.testing': wanted.persist === true,
         'dom.storageManager.prompt.testing.allow': wanted.persist === true,

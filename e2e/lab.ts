@@ -1,0 +1,58 @@
+/** Owns the page with the package alone: built from e2e/lab and served, with room for files beside it. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Page } from '@playwright/test';
+import { build, preview } from 'vite';
+import { shared } from '../vite.shared.js';
+import type { Lab } from './lab/lab.js';
+
+declare global {
+  interface Window {
+    lab: Lab;
+  }
+}
+
+/** A web server with the page. */
+export interface LabServer {
+  readonly address: string;
+  /** Serves a file beside the page; its address. */
+  serve(name: string, bytes: Uint8Array): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Builds the page into `folder`, and serves it on a free port. */
+export async function startLab(folder: string): Promise<LabServer> {
+  const outDir = join(folder, 'lab');
+  await mkdir(outDir, { recursive: true });
+  const root = fileURLToPath(new URL('./lab/', import.meta.url));
+  const common = { ...shared, configFile: false, root, base: './', logLevel: 'warn' } as const;
+  await build({ ...common, build: { outDir, emptyOutDir: false, target: 'es2022' } });
+  const server = await preview({
+    ...common,
+    build: { outDir },
+    preview: { ...shared.preview, host: '127.0.0.1', port: 0 },
+  });
+  const address = server.resolvedUrls?.local[0];
+  if (address === undefined) throw new Error('The page of the package has no address.');
+  return {
+    address,
+    async serve(name, bytes) {
+      await writeFile(join(outDir, name), bytes);
+      return new URL(name, address).href;
+    },
+    close: () => server.close(),
+  };
+}
+
+/** Goes to the page, and waits for what it offers. */
+export async function gotoLab(page: Page, { address }: LabServer): Promise<void> {
+  await page.goto(address);
+  await page.waitForFunction(() => 'lab' in window);
+}
+
+/** The file of a stored image, written to `path`. */
+export async function takeFile(page: Page, name: string, path: string): Promise<void> {
+  const text = await page.evaluate((wanted) => window.lab.file(wanted), name);
+  await writeFile(path, Buffer.from(text, 'base64'));
+}
