@@ -73,28 +73,46 @@ function judgeChoice(
   );
 }
 
-/** Puts back, one by one, what the choice left out, as long as it still fails: what remains is what it takes. */
+/** How many images the search for what it takes may cost: it is for people, and they wait for it. */
+const MOST_TRIES = 200;
+
+/** Puts back what the choice left out, in ever smaller parts, as long as it still fails: what remains is what it takes. */
 async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle, seed: number): Promise<string[]> {
-  const complete = walk.complete();
+  const latest = walk.complete();
   const least = walk.choose(seed).map(({ versions, size }) => ({ versions: new Map(versions), size }));
-  const fails = async (): Promise<boolean> => (await judgeChoice(recording, walk, oracle, least, seed)) !== null;
-  const missing: string[] = [];
-  for (const [device, { versions, size }] of complete.entries()) {
-    const mine = least[device]!;
-    const chosen = mine.size;
-    mine.size = size;
-    if (!(await fails())) mine.size = chosen;
-    if (mine.size !== size) missing.push(`device ${device}: the length ${mine.size}, not ${size}`);
-    for (const [sector, latest] of versions) {
-      const version = mine.versions.get(sector)!;
-      if (version === latest) continue;
-      mine.versions.set(sector, latest);
-      if (await fails()) continue;
-      mine.versions.set(sector, version);
-      missing.push(`device ${device}: sector ${sector} as version ${version}, not ${latest}`);
+  const missing = latest.flatMap(({ versions }, device) =>
+    [...versions]
+      .filter(([sector, version]) => least[device]!.versions.get(sector) !== version)
+      .map(([sector]) => ({
+        device,
+        sector,
+        chosen: least[device]!.versions.get(sector)!,
+        latest: versions.get(sector)!,
+      })),
+  );
+  for (const [device, mine] of least.entries()) mine.size = Math.max(mine.size, latest[device]!.size);
+  let left = missing;
+  let tries = 0;
+  for (
+    let part = Math.ceil(left.length / 2);
+    part >= 1 && tries < MOST_TRIES;
+    part = part === 1 ? 0 : Math.ceil(part / 2)
+  ) {
+    for (let from = 0; from < left.length && tries < MOST_TRIES; ) {
+      const some = left.slice(from, from + part);
+      for (const { device, sector, latest: version } of some) least[device]!.versions.set(sector, version);
+      tries++;
+      if ((await judgeChoice(recording, walk, oracle, least, seed)) !== null) {
+        left = left.filter((one) => !some.includes(one));
+        continue;
+      }
+      for (const { device, sector, chosen } of some) least[device]!.versions.set(sector, chosen);
+      from += part;
     }
   }
-  return missing;
+  return left.map(({ device, sector, chosen, latest: version }) => {
+    return `device ${device}: sector ${sector} as version ${chosen}, not ${version}`;
+  });
 }
 
 /**

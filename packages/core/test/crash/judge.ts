@@ -1,6 +1,7 @@
 /** Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle says. */
 import { type ByteSource, type Finding, type Openable, Qcow2Image } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check.js';
+import { judgeBitmaps } from './judge-bitmaps.js';
 import type { Oracle } from './oracle.js';
 
 /** How many bytes of a large disk are read beyond those that a workload touches. */
@@ -74,10 +75,13 @@ async function judgeBytes({ sources, backing, oracle, touched, seed, start }: Ca
     await image.read(offset, bytes);
     const wrong = oracle.judge(offset, bytes);
     if (wrong !== null) return wrong;
+    const before = start.subarray(offset, offset + length);
+    const unmarked = await judgeBitmaps(image, offset, bytes, before);
+    if (unmarked !== null) return unmarked;
     const untouched = image.info.features.some(
       ({ kind, bit }) => kind === 'autoclear' && !KNOWN_AUTOCLEAR.includes(bit),
     );
-    if (untouched && Buffer.compare(bytes, start.subarray(offset, offset + length)) !== 0) {
+    if (untouched && Buffer.compare(bytes, before) !== 0) {
       return 'the disk has changed, and an unknown autoclear bit is still on';
     }
   }
