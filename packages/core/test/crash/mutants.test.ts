@@ -54,8 +54,8 @@ const MUTANTS: readonly KnownMutant[] = [
     file: 'io/commit.ts',
     edits: [
       [
-        '  yield* roots(state);\n  yield* release(state, counting);',
-        '  yield* release(state, counting);\n  yield* roots(state);',
+        '  yield* roots(state, bitmaps);\n  yield* release(state, counting);',
+        '  yield* release(state, counting);\n  yield* roots(state, bitmaps);',
       ],
     ],
     on: ['4k'],
@@ -65,8 +65,8 @@ const MUTANTS: readonly KnownMutant[] = [
     file: 'io/commit.ts',
     edits: [
       [
-        '  yield* reserve(state, counting);\n  yield* roots(state);',
-        '  yield* roots(state);\n  yield* reserve(state, counting);',
+        '  yield* reserve(state, counting, bitmaps);\n  yield* roots(state, bitmaps);',
+        '  yield* roots(state, bitmaps);\n  yield* reserve(state, counting, bitmaps);',
       ],
     ],
     on: ['4k'],
@@ -97,8 +97,20 @@ const MUTANTS: readonly KnownMutant[] = [
   {
     name: 'unknown autoclear bits are not off before the first change',
     file: 'io/commit.ts',
-    edits: [['  yield state.device.flush();\n}\n\n/** Brings everything', '}\n\n/** Brings everything']],
+    edits: [['  yield state.device.flush();\n  if (state.unkept', '  if (state.unkept']],
     on: ['an unknown autoclear bit'],
+  },
+  {
+    name: 'bitmaps are not in use before the first change',
+    file: 'io/commit.ts',
+    edits: [['state.bitmaps?.flagTransfers(true) ?? []', '[]']],
+    on: ['bitmaps'],
+  },
+  {
+    name: 'bitmaps are no longer in use and their bits are not there',
+    file: 'io/commit.ts',
+    edits: [['storing: boolean = closing', 'storing: boolean = false']],
+    on: ['bitmaps'],
   },
   {
     name: 'the dirty bit comes after the first change',
