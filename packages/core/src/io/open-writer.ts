@@ -17,7 +17,8 @@ import type { OpenedBitmaps } from './open-bitmaps.js';
 import type { RwLock } from './rw-lock.js';
 import type { Steps } from './steps.js';
 import type { WriteState } from './write-state.js';
-import { type WriteBudgets, Writer } from './writer.js';
+import type { WriteBudgets } from './write-steps.js';
+import { Writer } from './writer.js';
 import { WrittenDevice } from './written-device.js';
 
 /** What the writing side of an image is made of. */

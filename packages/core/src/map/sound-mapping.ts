@@ -55,3 +55,24 @@ export function soundMapping(geometry: Geometry, table: DataView, index: number,
     }
   }
 }
+
+/**
+ * Where `length` bytes from the guest offset `at` on lie in their cluster, entry `index` of its table, when all of them are there and
+ * the cluster is nobody else's; null otherwise.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
+ */
+export function ownPlace(
+  geometry: Geometry,
+  table: DataView,
+  index: number,
+  at: number,
+  length: number,
+): number | null {
+  const within = at % geometry.clusterSize;
+  const { host, owned, allocated, stored } = soundMapping(geometry, table, index, at - within);
+  if (host === null || !owned || stored > 0) return null;
+  const unit = geometry.subclusterSize;
+  const touched = subclusterMask(Math.floor(within / unit), Math.floor((within + length - 1) / unit));
+  return (touched & ~allocated) === 0 ? host + within : null;
+}

@@ -1,0 +1,248 @@
+/** Owns the steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves. */
+import { Qcow2Error } from '../errors.js';
+import { viewOf } from '../format/bytes.js';
+import { getL1Entry, getL2Entry, setL1Entry, setL2Entry } from '../format/entries.js';
+import { l1IndexOf } from '../format/geometry.js';
+import { clustersNeeded, type EntryChange, type Freed, planWrite, type WritePlan } from '../map/plan-write.js';
+import { ownPlace } from '../map/sound-mapping.js';
+import { commit, mark } from './commit.js';
+import { readLayer } from './execute.js';
+import { isBase, type Qcow2Layer } from './layer.js';
+import type { Steps } from './steps.js';
+import type { WriteState } from './write-state.js';
+
+/** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+/** How many references may wait in quarantine before a commit lets them go. */
+const MOST_QUARANTINED = 65_536;
+
+/** How much of the changes is kept in memory, bytes, before they are committed. */
+export interface WriteBudgets {
+  readonly l2Bytes: number;
+  readonly refcountBytes: number;
+}
+
+/** The steps by which an open image is changed. Whoever runs them holds its lock alone. */
+export class WriteSteps {
+  readonly #layer: Qcow2Layer;
+  readonly #state: WriteState;
+  readonly #budgets: WriteBudgets;
+  /** The first change has been announced in the header. */
+  marked = false;
+
+  constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets) {
+    this.#layer = layer;
+    this.#state = state;
+    this.#budgets = budgets;
+  }
+
+  /**
+   * Where bytes can be written without another word, because they lie in one cluster that is there and nobody else's: the host
+   * offset. Null when more is to be done. Most writes of a running machine are such.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
+   */
+  placeOf(offset: number, length: number): number | null {
+    const { geometry, tables, unreadable } = this.#layer;
+    const { clusterSize, bytesPerL2, externalData } = geometry;
+    const within = offset % clusterSize;
+    if (!this.marked || this.#state.bitmaps !== null || externalData || unreadable !== null) return null;
+    if (within + length > clusterSize) return null;
+    const l1Index = l1IndexOf(geometry, offset);
+    const table = tables.peek(l1Index);
+    if (table === null || table === undefined || !getL1Entry(this.#state.l1, l1Index).owned) return null;
+    const place = ownPlace(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
+    // What would reach metadata is refused on the long way.
+    return place === null || this.#state.metadata.kindOf(Math.floor(place / clusterSize)) !== undefined ? null : place;
+  }
+
+  /** Commits when what is kept in memory outgrows its budget. */
+  *keepBudgets(): Steps {
+    const { tables, refcounts, space } = this.#state;
+    const mostBlocks = this.#mostBlocks;
+    refcounts.evict(mostBlocks, noBlock);
+    const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
+    if (full || space.quarantine.size > MOST_QUARANTINED) {
+      yield* commit(this.#state, false);
+      refcounts.evict(mostBlocks, noBlock);
+    }
+  }
+
+  /** How many refcount blocks are kept in memory. */
+  get #mostBlocks(): number {
+    return Math.max(4, Math.floor(this.#budgets.refcountBytes / this.#state.geometry.clusterSize));
+  }
+
+  /** Writes guest bytes, as many at once as are planned at once. */
+  *write(offset: number, bytes: Uint8Array): Steps {
+    for (let done = 0; done < bytes.length; ) {
+      const at = offset + done;
+      // Chunks end where clusters do, so that no cluster is copied twice.
+      const length = Math.min(bytes.length - done, CHUNK_BYTES - (at % this.#layer.geometry.clusterSize));
+      yield* this.#writeChunk(at, bytes.subarray(done, done + length));
+      if (length < bytes.length - done) yield* this.keepBudgets();
+      done += length;
+    }
+  }
+
+  *#writeChunk(offset: number, bytes: Uint8Array): Steps {
+    const layer = this.#layer;
+    const { geometry } = layer;
+    const { space, metadata } = this.#state;
+    const target = this.#target();
+    const first = l1IndexOf(geometry, offset);
+    const last = l1IndexOf(geometry, offset + bytes.length - 1);
+    yield* this.track(offset, offset + bytes.length);
+    const tables = yield* this.writableTables(first, last);
+    yield* this.#reserve(clustersNeeded(geometry, { first, tables }, offset, bytes.length));
+    const borrowed: Uint8Array[] = [];
+    const take = (length: number): Uint8Array => {
+      const buffer = layer.scratch.take(length);
+      borrowed.push(buffer);
+      return buffer;
+    };
+    const context = { geometry, allocator: space, base: isBase(layer), end: target.size, take };
+    const plan = planWrite(context, { first, tables }, offset, bytes);
+    yield* this.#copy(plan);
+    if (!geometry.externalData) {
+      for (const { at, bytes } of plan.transfers) metadata.refuseOverlap('guest data', at, bytes.length);
+    }
+    yield target.write(plan.transfers);
+    for (const buffer of borrowed) layer.scratch.give(buffer);
+    this.apply(first, tables, plan.changes, plan.freed);
+  }
+
+  /** Fills the parts of a plan that are copied. When they cannot be read nothing has changed. */
+  *#copy({ copies, taken }: WritePlan): Steps {
+    if (copies.length === 0) return;
+    try {
+      yield readLayer(this.#layer, copies);
+    } catch (error) {
+      for (const host of taken) this.#state.space.giveBack(host);
+      throw error;
+    }
+  }
+
+  /** Makes the changes of a plan whose bytes are in place. */
+  apply(first: number, tables: readonly DataView[], changes: readonly EntryChange[], freed: readonly Freed[]): void {
+    const { l1, space, geometry } = this.#state;
+    for (const change of changes) {
+      const { offset } = getL1Entry(l1, change.l1Index);
+      this.#state.tables.change(offset!, tables[change.l1Index - first]!, change);
+    }
+    if (!geometry.externalData) for (const run of freed) space.retire(run);
+  }
+
+  /** The tables of these L1 entries, each one there and referred to by nobody else. */
+  *writableTables(first: number, last: number): Steps<DataView[]> {
+    const { l1 } = this.#state;
+    const tables: DataView[] = [];
+    let toMake = 0;
+    for (let index = first; index <= last; index++) {
+      const { offset, owned } = getL1Entry(l1, index);
+      if (offset === null || !owned) toMake++;
+    }
+    const loaded = yield* this.loadTables(first, last);
+    if (toMake > 0) yield* this.#reserve(toMake);
+    loaded.forEach((table, step) => {
+      const { owned } = getL1Entry(l1, first + step);
+      tables.push(table !== null && owned ? table : this.#makeTable(first + step, table));
+    });
+    return tables;
+  }
+
+  /** The tables of these L1 entries, null where there is none. */
+  *loadTables(first: number, last: number): Steps<(DataView | null)[]> {
+    const { tables } = this.#layer;
+    const held: (DataView | null)[] = [];
+    const missing: number[] = [];
+    for (let index = first; index <= last; index++) {
+      const table = tables.peek(index);
+      if (table === undefined) missing.push(index);
+      held.push(table ?? null);
+    }
+    if (missing.length > 0) {
+      yield tables.load(missing, (index, table) => {
+        held[index - first] = table;
+      });
+    }
+    return held;
+  }
+
+  /** A table of its own for an L1 entry: an empty one, or a copy of one that others refer to as well. */
+  #makeTable(index: number, shared: DataView | null): DataView {
+    const { geometry, l1, dirtyL1, space, metadata, tables } = this.#state;
+    const host = space.allocate();
+    const view = viewOf(new Uint8Array(geometry.clusterSize));
+    if (shared !== null) {
+      copyShared(this.#layer, shared, view);
+      space.retire({ host: getL1Entry(l1, index).offset!, length: geometry.clusterSize });
+    }
+    metadata.add('L2 table', host, geometry.clusterSize);
+    tables.addFresh(host, view);
+    setL1Entry(l1, index, { offset: host, owned: true });
+    dirtyL1.add(index * 8, index * 8 + 8);
+    return view;
+  }
+
+  *#reserve(clusters: number): Steps {
+    if (clusters === 0) return;
+    const { space, refcounts, loadBlocks } = this.#state;
+    const needed = (block: number) => space.needs(block);
+    for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
+      // The way through a full image is long: what was passed is not kept.
+      refcounts.evict(this.#mostBlocks, needed);
+      yield* loadBlocks(missing);
+    }
+  }
+
+  /** Announces the first change in the header. */
+  *mark(): Steps {
+    if (this.marked) return;
+    yield* mark(this.#state, this.#layer.geometry.version);
+    this.marked = true;
+  }
+
+  /** Marks bytes that are about to change in the bitmaps, which are in use from then on. */
+  *track(start: number, end: number): Steps {
+    yield* this.mark();
+    const { bitmaps } = this.#state;
+    if (bitmaps !== null) yield* bitmaps.mark(start, end, () => commit(this.#state, false));
+  }
+
+  /**
+   * The device that takes guest bytes.
+   *
+   * @throws {@link Qcow2Error} `unsupported` for an encrypted disk, `reference-refused` without its data file.
+   */
+  #target(): NonNullable<WriteState['data']> {
+    const { unreadable, dataReference } = this.#layer;
+    if (unreadable !== null) throw unreadable;
+    if (this.#state.data !== null) return this.#state.data;
+    const name = dataReference?.name ?? '';
+    const message = `The write needs the data file "${name}", which was not handed over.`;
+    throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
+  }
+
+  /** Writes zeros where no entry can say them. */
+  *writeZeros(start: number, end: number): Steps {
+    const zeros = new Uint8Array(Math.min(end - start, CHUNK_BYTES));
+    for (let at = start; at < end; ) {
+      const length = Math.min(end - at, zeros.length);
+      yield* this.write(at, zeros.subarray(0, length));
+      at += length;
+    }
+  }
+}
+
+/** Between requests no block is needed. */
+const noBlock = (): boolean => false;
+
+/** Copies a table that others refer to as well. Its clusters are theirs, too, so none of them is owned. */
+function copyShared({ geometry }: Qcow2Layer, from: DataView, to: DataView): void {
+  for (let index = 0; index < geometry.l2Entries; index++) {
+    const mapping = getL2Entry(geometry, from, index);
+    const owned = geometry.externalData;
+    setL2Entry(geometry, to, index, 'owned' in mapping ? { ...mapping, owned } : mapping);
+  }
+}
