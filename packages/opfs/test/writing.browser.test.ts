@@ -211,7 +211,8 @@ test('mistakes and refusals arrive with their class, and leave the image as it w
 
 describe('an image that is open for writing', () => {
   test('is nobody else’s: not to write, not to read, in no tab', async () => {
-    const image = await store.create('disk', { size: 2 ** 20 });
+    await (await store.create('disk', { size: 2 ** 20 })).close();
+    const image = await store.open('disk', { mode: 'write' });
     await image.write(0, noise(1000, 1));
     const other = await openStore();
     const to = await targetFile();
