@@ -367,8 +367,8 @@ export class Qcow2Image implements Disk {
     const done = work();
     if (done === undefined) return;
     done.catch(() => {});
-    const what = lastWait.for ?? 'other requests on the image';
-    throw new Qcow2Error('not-synchronous', `The call would have to wait for the ${what}.`, { what });
+    const { what, depth } = lastWait.for ?? { what: 'other requests', depth: 0 };
+    throw new Qcow2Error('not-synchronous', `The call would have to wait for the ${what}.`, { what, depth });
   }
 
   #alive(): void {

@@ -4,6 +4,7 @@ import { decodeName } from './format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
 import { type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
+import type { FilePlace } from './io/counted.js';
 import type { ByteSource } from './io/device.js';
 import { settled } from './io/done.js';
 import type { Layer, Qcow2Layer } from './io/layer.js';
@@ -16,7 +17,7 @@ export interface LayerOpener {
   readonly options: OpenOptions;
   /** What was handed over as the external data file of the image itself. */
   dataFile: Openable | null;
-  own(openable: Openable, keptByCaller: boolean, what: string): ByteSource;
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): ByteSource;
   openLayer(source: ByteSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer>;
 }
 
@@ -109,8 +110,8 @@ async function resolved(
   }
   const answer = await answering;
   if (answer === null) return null;
-  const what = `${reference.kind} file "${reference.name}"`;
-  return { ...answer, source: opener.own(answer.openable, chain.includes(answer.openable), what) };
+  const place: FilePlace = { what: `${reference.kind} file`, depth: reference.depth };
+  return { ...answer, source: opener.own(answer.openable, chain.includes(answer.openable), place) };
 }
 
 function formatOf(answer: Resolved | undefined, reference: ImageReference): Omit<ResolvedFile, 'source'> | null {

@@ -6,7 +6,7 @@ import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } 
 import { validateBackingFormat, validateTables } from './format/validate.js';
 import { ClusterCache } from './io/cluster-cache.js';
 import type { Codec } from './io/codec.js';
-import { type Counters, counted, type LastWait, newCounters } from './io/counted.js';
+import { type Counters, counted, type FilePlace, type LastWait, newCounters } from './io/counted.js';
 import type { ByteSource } from './io/device.js';
 import type { Qcow2Layer } from './io/layer.js';
 import { readHeader, readTables } from './io/metadata.js';
@@ -47,7 +47,7 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
   const opener = new Opener(options, opening?.newLock() ?? null);
   try {
     signal?.throwIfAborted();
-    const source = opener.own(openable, isByteSource(openable), 'image');
+    const source = opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
     const layer = await opener.openLayer(source, null, [openable]);
     const write = (await opening?.openWriting(layer, openable, opener.dataFile, options)) ?? null;
     return { layer, write, counters: opener.counters, lastWait: opener.lastWait, owned: opener.owned };
@@ -86,10 +86,10 @@ class Opener implements LayerOpener {
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  own(openable: Openable, keptByCaller: boolean, what: string): ByteSource {
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): ByteSource {
     const source = sourceOf(openable);
     if (!keptByCaller) this.owned.push(source);
-    return counted(source, this.counters, what, this.lastWait);
+    return counted(source, this.counters, place, this.lastWait);
   }
 
   /** Opens one qcow2 file, then what it names. `chain` are the files above it and itself, to see a cycle. */

@@ -33,11 +33,17 @@ export function newCounters(): Counters {
 
 /** Which file made its caller wait last: what a synchronous caller is told. */
 export interface LastWait {
-  for: string | null;
+  for: FilePlace | null;
 }
 
-/** A source that counts into `counters` what is asked of `source`, and notes under the name `what` that it had to be waited for. */
-export function counted(source: ByteSource, counters: Counters, what: string, wait: LastWait): ByteSource {
+/** A file of a chain: what it is to the image, and how far behind it. */
+export interface FilePlace {
+  readonly what: 'image' | 'backing file' | 'data file';
+  readonly depth: number;
+}
+
+/** A source that counts into `counters` what is asked of `source`, and notes that it had to be waited for. */
+export function counted(source: ByteSource, counters: Counters, place: FilePlace, wait: LastWait): ByteSource {
   return {
     get size() {
       return source.size;
@@ -48,7 +54,7 @@ export function counted(source: ByteSource, counters: Counters, what: string, wa
       counters.deviceTransfers += transfers.length;
       for (const { bytes } of transfers) counters.deviceBytes += bytes.length;
       const done = source.read(transfers, signal);
-      if (done !== undefined) wait.for = what;
+      if (done !== undefined) wait.for = place;
       return done;
     },
     close: () => source.close?.(),
