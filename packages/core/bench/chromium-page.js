@@ -94,4 +94,22 @@ function readTurn(name) {
   });
 }
 
-Object.assign(globalThis, { bench: { openAll, takeTurn, importTurn, readTurn, extentsOf, statsOf } });
+/**
+ * Writes to OPFS in a worker; answers the seconds and how many device calls there were.
+ *
+ * @param {unknown} turn
+ * @returns {Promise<{ seconds: number, calls: number }>}
+ */
+function writeTurn(turn) {
+  return new Promise((resolve, reject) => {
+    const worker = startWorker('/writer.js');
+    worker.addEventListener('error', reject);
+    worker.addEventListener('message', ({ data }) => {
+      worker.terminate();
+      resolve(data);
+    });
+    worker.postMessage(turn);
+  });
+}
+
+Object.assign(globalThis, { bench: { openAll, takeTurn, importTurn, readTurn, writeTurn, extentsOf, statsOf } });

@@ -14,7 +14,7 @@ const HTML =
   '<!doctype html><title>bench</title><input type="file" multiple><script type="module" src="/page.js"></script>';
 
 /** The scripts that are served, by name. */
-const SCRIPTS = ['page', 'worker', 'reader'];
+const SCRIPTS = ['page', 'worker', 'reader', 'writer'];
 
 /**
  * Bundles a script, minified as an application would.

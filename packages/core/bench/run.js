@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util';
 import { runTool } from '../../../scripts/run.js';
 import { chromiumCases } from './chromium-cases.js';
+import { chromiumWriteCases } from './chromium-write-cases.js';
 import { imageFolder } from './images.js';
 import { nodeCases } from './node-cases.js';
 import { nodeWriteCases } from './node-write-cases.js';
@@ -27,5 +28,6 @@ const results = [
   ...(wanted('node', 'reads') ? await nodeCases(folder, rounds) : []),
   ...(wanted('node', 'writes') ? await nodeWriteCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
+  ...(wanted('chromium', 'writes') ? await chromiumWriteCases(rounds) : []),
 ];
 console.log(table(results));
