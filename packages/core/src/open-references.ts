@@ -12,6 +12,9 @@ import { probeFormat } from './io/probe.js';
 import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
 import { sourceOf } from './sources/openable.js';
 
+/** Where the header says where the name of the backing file is. */
+const BACKING_FILE_OFFSET_AT = 8;
+
 /** Who opens the files of one chain. */
 export interface LayerOpener {
   readonly options: OpenOptions;
@@ -147,7 +150,8 @@ async function openBacking(
   const { name, depth } = reference;
   const details = { what: 'backing file', name, depth };
   if (chain.includes(answer.openable)) {
-    throw new Qcow2Error('corrupt', `The backing file "${name}" is part of the chain that leads to it.`, details);
+    const message = `The backing file "${name}" is part of the chain that leads to it.`;
+    throw new Qcow2Error('corrupt', message, { ...details, at: BACKING_FILE_OFFSET_AT });
   }
   if (depth >= MAX_CHAIN_DEPTH) {
     throw new Qcow2Error('unsupported', `The chain of backing files is longer than ${MAX_CHAIN_DEPTH}.`, details);

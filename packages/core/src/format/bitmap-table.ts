@@ -1,6 +1,7 @@
 /** Owns the table of a persistent bitmap and its bits (spec: "Bitmap table", "Bitmap data"). */
 import { Qcow2Error } from '../errors.js';
-import { hex, setUint64 } from './bytes.js';
+import type { Bitmap } from './bitmaps.js';
+import { decodeName, hex, setUint64 } from './bytes.js';
 
 /** What an entry says of its stretch of bits: all of them clear, all set, or in the cluster at `offset`. */
 export type BitmapStretch = 'clear' | 'set' | { readonly offset: number };
@@ -15,7 +16,7 @@ const ALL_ONES = 1;
  *
  * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is named.
  */
-export function getBitmapStretch(table: DataView, index: number, clusterSize: number, bitmap: string): BitmapStretch {
+export function getBitmapStretch(table: DataView, index: number, clusterSize: number, bitmap: Bitmap): BitmapStretch {
   const high = table.getUint32(index * 8);
   const low = table.getUint32(index * 8 + 4);
   const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
@@ -68,7 +69,7 @@ export function setBits(bits: Uint8Array, from: number, to: number): boolean {
   return changed;
 }
 
-function damaged(index: number, bitmap: string, finding: string): Qcow2Error {
-  const what = `table of bitmap "${bitmap}"`;
-  return new Qcow2Error('corrupt', `Entry ${index} of the ${what} ${finding}.`, { what, at: index * 8 });
+function damaged(index: number, { name, tableOffset }: Bitmap, finding: string): Qcow2Error {
+  const what = `table of bitmap "${decodeName(name)}"`;
+  return new Qcow2Error('corrupt', `Entry ${index} of the ${what} ${finding}.`, { what, at: tableOffset + index * 8 });
 }

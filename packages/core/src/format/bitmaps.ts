@@ -24,16 +24,23 @@ export interface Bitmap {
 }
 
 /**
- * Decodes the directory, all of `bytes`, which must hold exactly `count` entries.
+ * Decodes the directory, all of `bytes`, which lie at `place` in the file and must hold exactly `count` entries.
  *
  * @throws {@link Qcow2Error} `corrupt` when it does not, or when an entry breaks a rule of the specification.
  */
-export function decodeBitmaps(bytes: Uint8Array, count: number): Bitmap[] {
+export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): Bitmap[] {
+  const damaged = (how: string): Qcow2Error => {
+    const what = `bitmap ${bitmaps.length}`;
+    return new Qcow2Error('corrupt', `Bitmap ${bitmaps.length} of the bitmap directory ${how}.`, {
+      what,
+      at: place + at,
+    });
+  };
   const view = viewOf(bytes);
   const bitmaps: Bitmap[] = [];
   let at = 0;
   while (at < bytes.length) {
-    if (at + BITMAP_HEADER_BYTES > bytes.length) throw damaged(bitmaps.length, at, 'is cut short');
+    if (at + BITMAP_HEADER_BYTES > bytes.length) throw damaged('is cut short');
     const nameLength = view.getUint16(at + 18);
     const extraLength = view.getUint32(at + 20);
     const granularityBits = view.getUint8(at + 17);
@@ -41,13 +48,13 @@ export function decodeBitmaps(bytes: Uint8Array, count: number): Bitmap[] {
     const extra = at + BITMAP_HEADER_BYTES;
     const name = extra + extraLength;
     const end = name + nameLength;
-    if (alignUp(end, 8) > bytes.length) throw damaged(bitmaps.length, at, 'runs past the end of the directory');
+    if (alignUp(end, 8) > bytes.length) throw damaged('runs past the end of the directory');
     if (nameLength === 0 || nameLength > MAX_BITMAP_NAME_BYTES) {
-      throw damaged(bitmaps.length, at, `has a name of ${nameLength} bytes`);
+      throw damaged(`has a name of ${nameLength} bytes`);
     }
-    if (type !== 1) throw damaged(bitmaps.length, at, `is of the unknown type ${type}`);
+    if (type !== 1) throw damaged(`is of the unknown type ${type}`);
     if (granularityBits < MIN_GRANULARITY_BITS || granularityBits > MAX_GRANULARITY_BITS) {
-      throw damaged(bitmaps.length, at, `has ${granularityBits} granularity bits`);
+      throw damaged(`has ${granularityBits} granularity bits`);
     }
     bitmaps.push({
       tableOffset: getUint64(view, at),
@@ -63,6 +70,7 @@ export function decodeBitmaps(bytes: Uint8Array, count: number): Bitmap[] {
   if (bitmaps.length !== count) {
     throw new Qcow2Error('corrupt', `The bitmap directory holds ${bitmaps.length} bitmaps and should hold ${count}.`, {
       what: 'bitmap directory',
+      at: place,
     });
   }
   return bitmaps;
@@ -96,8 +104,4 @@ export function hasBitmapFlag({ flags }: Bitmap, flag: number): boolean {
 /** Bytes that an entry takes in the directory. */
 export function bitmapEntryLength({ extra, name }: Bitmap): number {
   return alignUp(BITMAP_HEADER_BYTES + extra.length + name.length, 8);
-}
-
-function damaged(index: number, at: number, how: string): Qcow2Error {
-  return new Qcow2Error('corrupt', `Bitmap ${index} of the bitmap directory ${how}.`, { what: `bitmap ${index}`, at });
 }

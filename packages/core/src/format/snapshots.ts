@@ -25,12 +25,16 @@ export interface Snapshot {
 }
 
 /**
- * Decodes `count` entries from the start of `bytes`. Answers null when the bytes end before the table does: the caller
- * then reads more.
+ * Decodes `count` entries from the start of `bytes`, which lie at `place` in the file. Answers null when the bytes end before
+ * the table does: the caller then reads more.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry carries more extra data than QEMU allows.
  */
-export function decodeSnapshots(bytes: Uint8Array, count: number): { snapshots: Snapshot[]; length: number } | null {
+export function decodeSnapshots(
+  bytes: Uint8Array,
+  count: number,
+  place: number,
+): { snapshots: Snapshot[]; length: number } | null {
   const view = viewOf(bytes);
   const snapshots: Snapshot[] = [];
   let at = 0;
@@ -40,14 +44,8 @@ export function decodeSnapshots(bytes: Uint8Array, count: number): { snapshots: 
     const nameLength = view.getUint16(at + 14);
     const extraLength = view.getUint32(at + 36);
     if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES) {
-      throw new Qcow2Error(
-        'corrupt',
-        `Snapshot ${index} carries ${extraLength} bytes of extra data; 1024 is the most.`,
-        {
-          what: `snapshot ${index}`,
-          at,
-        },
-      );
+      const message = `Snapshot ${index} carries ${extraLength} bytes of extra data; 1024 is the most.`;
+      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: place + at });
     }
     const extra = at + SNAPSHOT_HEADER_BYTES;
     const id = extra + extraLength;

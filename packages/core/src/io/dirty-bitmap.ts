@@ -4,7 +4,7 @@
  */
 import { type BitmapStretch, getBitmapStretch, setBitmapStretch, setBits } from '../format/bitmap-table.js';
 import type { Bitmap } from '../format/bitmaps.js';
-import { decodeName, viewOf } from '../format/bytes.js';
+import { viewOf } from '../format/bytes.js';
 import { DirtyRange } from '../space/dirty-range.js';
 import type { ByteSource, Transfer } from './device.js';
 import { rangeOf } from './dirty-tables.js';
@@ -36,7 +36,6 @@ export function stretchesNeeded(size: number, { granularityBits }: Bitmap, clust
 export class DirtyBitmap {
   readonly #parts: DirtyBitmapParts;
   readonly #granularity: number;
-  readonly #name: string;
   /** Bits of the whole bitmap, and of a stretch. */
   readonly #bits: number;
   readonly #perStretch: number;
@@ -48,7 +47,6 @@ export class DirtyBitmap {
   constructor(parts: DirtyBitmapParts) {
     this.#parts = parts;
     this.#granularity = 2 ** parts.bitmap.granularityBits;
-    this.#name = decodeName(parts.bitmap.name);
     this.#bits = Math.ceil(parts.size / this.#granularity);
     this.#perStretch = parts.clusterSize * 8;
   }
@@ -139,7 +137,7 @@ export class DirtyBitmap {
   }
 
   #entry(index: number): BitmapStretch {
-    return getBitmapStretch(this.#parts.table, index, this.#parts.clusterSize, this.#name);
+    return getBitmapStretch(this.#parts.table, index, this.#parts.clusterSize, this.#parts.bitmap);
   }
 
   #setEntry(index: number, stretch: BitmapStretch): void {

@@ -93,7 +93,7 @@ export async function readTables(
   return {
     l1: viewOf(l1),
     snapshots: await snapshotsOf(source, header, table, signal),
-    bitmaps: directory === null ? [] : marking!.decodeBitmaps(entries, directory.count),
+    bitmaps: directory === null ? [] : marking!.decodeBitmaps(entries, directory.count, directory.directoryOffset),
   };
 }
 

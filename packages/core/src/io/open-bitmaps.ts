@@ -7,7 +7,7 @@ import { BITMAP_FLAG } from '../format/bitmap-flag.js';
 import { type BitmapStretch, getBitmapStretch } from '../format/bitmap-table.js';
 import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../format/bitmaps.js';
 import { decodeBitmapsExtension } from '../format/bitmaps-extension.js';
-import { alignUp, decodeName, viewOf } from '../format/bytes.js';
+import { alignUp, viewOf } from '../format/bytes.js';
 import { EXTENSION, findExtension } from '../format/extensions.js';
 import type { HostOffset } from '../format/geometry.js';
 import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../format/limits.js';
@@ -113,19 +113,18 @@ interface Place {
 /** Where a bitmap's table and bits are; null for an entry of the table that is none, or leads past the end of the file. */
 function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): Generator<Place | null> {
   const { clusterSize } = geometry;
-  const name = decodeName(bitmap.name);
   yield { kind: 'bitmap table', at: bitmap.tableOffset, length: table.byteLength };
   for (let index = 0; index < table.byteLength / TABLE_ENTRY_BYTES; index++) {
-    const stretch = stretchOrNull(table, index, clusterSize, name);
+    const stretch = stretchOrNull(table, index, clusterSize, bitmap);
     if (typeof stretch === 'string') continue;
     const inside = stretch !== null && stretch.offset < source.size;
     yield inside ? { kind: 'bitmap data', at: stretch.offset, length: clusterSize } : null;
   }
 }
 
-function stretchOrNull(table: DataView, index: number, clusterSize: number, name: string): BitmapStretch | null {
+function stretchOrNull(table: DataView, index: number, clusterSize: number, bitmap: Bitmap): BitmapStretch | null {
   try {
-    return getBitmapStretch(table, index, clusterSize, name);
+    return getBitmapStretch(table, index, clusterSize, bitmap);
   } catch (error) {
     if (isQcow2Error(error, 'corrupt')) return null;
     throw error;

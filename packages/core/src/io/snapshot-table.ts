@@ -40,7 +40,7 @@ export async function continueSnapshotTable(
   const most = Math.min(MAX_SNAPSHOT_TABLE_BYTES, Math.max(0, source.size - snapshotsOffset));
   let table = bytes.subarray(0, Math.min(bytes.length, most));
   for (;;) {
-    const decoded = decodeSnapshots(table, snapshotCount);
+    const decoded = decodeSnapshots(table, snapshotCount, snapshotsOffset);
     if (decoded !== null) return decoded;
     if (table.length >= most) {
       const message = `The snapshot table at ${hex(snapshotsOffset)} runs past the end of the file or past 64 MiB.`;

@@ -3,6 +3,7 @@ import { Qcow2Error } from '../errors.js';
 import { hex, viewOf } from '../format/bytes.js';
 import { l2TableOffset } from '../format/entries.js';
 import type { Geometry } from '../format/geometry.js';
+import { setTablePlace } from '../map/table-places.js';
 import type { Counters } from './counted.js';
 import type { ByteSource, Done, Transfer } from './device.js';
 import { settled } from './done.js';
@@ -105,6 +106,7 @@ export class TableCache {
 
   /** Keeps a table, new or about to be changed, until {@link unpin}. */
   pin(offset: number, view: DataView): void {
+    setTablePlace(view, offset);
     this.#tables.delete(offset);
     this.#pinned.set(offset, view);
   }
@@ -145,6 +147,7 @@ export class TableCache {
   }
 
   #keep(offset: number, view: DataView): void {
+    setTablePlace(view, offset);
     if (this.#tables.size >= this.#most) this.#evict();
     this.#tables.set(offset, { view, used: ++this.#clock });
   }

@@ -3,6 +3,7 @@ import { Qcow2Error } from '../errors.js';
 import { hex } from '../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../format/entries.js';
 import type { Geometry, HostOffset } from '../format/geometry.js';
+import { tablePlace } from './table-places.js';
 
 /** A stretch of guest bytes that has one kind and, where it has a place in the file, lies there in one piece. */
 export interface Run {
@@ -35,7 +36,7 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'compressed': {
-      refuseCompressed(geometry, mapping.host, at);
+      refuseCompressed(geometry, table, mapping.host, at);
       const length = Math.min(most, clusterSize - skip);
       return { kind: 'compressed', length, host: mapping.host, stored: mapping.length };
     }
@@ -43,11 +44,11 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
       return subclusterRun(geometry, table, index, mapping, at, most);
     default: {
       if (mapping.kind === 'zero' && geometry.version === 2) {
-        throw damaged(at, 'has the zero flag, which version 2 does not know');
+        throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
       }
       const count = countContiguous(geometry, table, index, limit);
       const length = Math.min(most, count * clusterSize - skip);
-      const host = mapping.kind === 'unallocated' ? null : placeOf(geometry, mapping.host, at, skip);
+      const host = mapping.kind === 'unallocated' ? null : placeOf(geometry, table, mapping.host, at, skip);
       return { kind: mapping.kind, length, host, stored: 0 };
     }
   }
@@ -55,11 +56,13 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
 
 /** The kind of one subcluster, and how many from `first` on, to the end of the cluster, share it. */
 function subclusterKind(
+  geometry: Geometry,
+  table: DataView,
   mapping: Mapping & { kind: 'subclusters' },
   first: number,
   at: number,
 ): { kind: 'unallocated' | 'zero' | 'data'; count: number } {
-  refuseSubclusters(mapping, at);
+  refuseSubclusters(geometry, table, mapping, at);
   const { allocated, zero } = mapping;
   const isData = (allocated >>> first) & 1;
   const isZero = (zero >>> first) & 1;
@@ -85,8 +88,8 @@ function subclusterRun(
   const { clusterSize, subclusterSize } = geometry;
   const skip = at % clusterSize;
   const first = Math.floor(skip / subclusterSize);
-  const { kind, count } = subclusterKind(mapping, first, at);
-  const host = placeOf(geometry, mapping.host, at, skip);
+  const { kind, count } = subclusterKind(geometry, table, mapping, first, at);
+  const host = placeOf(geometry, table, mapping.host, at, skip);
   let end = first + count;
   let length = end * subclusterSize - skip;
   // On into the clusters that follow, while they begin with the same kind and lie right behind.
@@ -94,7 +97,7 @@ function subclusterRun(
     const following = getL2Entry(geometry, table, next);
     if (following.kind !== 'subclusters') break;
     if (following.host !== (host === null ? null : host + length)) break;
-    const run = subclusterKind(following, 0, at + length);
+    const run = subclusterKind(geometry, table, following, 0, at + length);
     if (run.kind !== kind) break;
     end = run.count;
     length += run.count * subclusterSize;
@@ -103,28 +106,45 @@ function subclusterRun(
 }
 
 /** Refuses bitmaps that contradict each other, or the lack of a cluster. */
-export function refuseSubclusters({ allocated, zero, host }: Mapping & { kind: 'subclusters' }, at: number): void {
-  if ((allocated & zero) !== 0) throw damaged(at, 'has subclusters that are both allocated and zero');
-  if (host === null && allocated !== 0) throw damaged(at, 'has allocated subclusters and no cluster to hold them');
+export function refuseSubclusters(
+  geometry: Geometry,
+  table: DataView,
+  { allocated, zero, host }: Mapping & { kind: 'subclusters' },
+  at: number,
+): void {
+  const refuse = (finding: string) => damaged(geometry, table, at, finding);
+  if ((allocated & zero) !== 0) throw refuse('has subclusters that are both allocated and zero');
+  if (host === null && allocated !== 0) throw refuse('has allocated subclusters and no cluster to hold them');
 }
 
 /** Where the byte `skip` bytes into a cluster lies, once the cluster's own place has been found possible. */
-export function placeOf(geometry: Geometry, host: HostOffset | null, at: number, skip: number): HostOffset | null {
+export function placeOf(
+  geometry: Geometry,
+  table: DataView,
+  host: HostOffset | null,
+  at: number,
+  skip: number,
+): HostOffset | null {
   if (host === null) return null;
-  if (host % geometry.clusterSize !== 0) throw damaged(at, `points to ${hex(host)}, no multiple of the cluster size`);
+  const refuse = (finding: string) => damaged(geometry, table, at, finding);
+  if (host % geometry.clusterSize !== 0) throw refuse(`points to ${hex(host)}, no multiple of the cluster size`);
   if (geometry.externalData && host !== at - skip) {
-    throw damaged(at, `points to ${hex(host)} in the external data file, where it must equal the guest offset`);
+    throw refuse(`points to ${hex(host)} in the external data file, where it must equal the guest offset`);
   }
   return (host + skip) as HostOffset;
 }
 
 /** Refuses a compressed cluster where none can be. */
-export function refuseCompressed(geometry: Geometry, host: HostOffset, at: number): void {
-  if (geometry.externalData) throw damaged(at, 'is compressed, in an image with an external data file');
-  if (!Number.isSafeInteger(host)) throw damaged(at, 'is compressed and lies where no file can reach');
+export function refuseCompressed(geometry: Geometry, table: DataView, host: HostOffset, at: number): void {
+  if (geometry.externalData)
+    throw damaged(geometry, table, at, 'is compressed, in an image with an external data file');
+  if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed and lies where no file can reach');
 }
 
-/** The error of an L2 entry that contradicts the specification. */
-export function damaged(at: number, finding: string): Qcow2Error {
-  return new Qcow2Error('corrupt', `The L2 entry for guest offset ${hex(at)} ${finding}.`, { what: 'L2 entry', at });
+/** The error of the L2 entry of the guest offset `guest` that contradicts the specification; `table` is the table it stands in. */
+export function damaged(geometry: Geometry, table: DataView, guest: number, finding: string): Qcow2Error {
+  const { bytesPerL2, clusterSize, l2EntrySize } = geometry;
+  const at = tablePlace(table) + Math.floor((guest % bytesPerL2) / clusterSize) * l2EntrySize;
+  const message = `The L2 entry for guest offset ${hex(guest)} ${finding}.`;
+  return new Qcow2Error('corrupt', message, { what: 'L2 entry', at, guest });
 }

@@ -42,15 +42,16 @@ export function soundMapping(geometry: Geometry, table: DataView, index: number,
     case 'unallocated':
       return { host: null, owned: false, allocated: 0, zero: 0, stored: 0 };
     case 'compressed':
-      refuseCompressed(geometry, mapping.host, at);
+      refuseCompressed(geometry, table, mapping.host, at);
       return { host: mapping.host, owned: false, allocated: 0, zero: 0, stored: mapping.length };
     case 'subclusters':
-      refuseSubclusters(mapping, at);
-      return { ...mapping, host: placeOf(geometry, mapping.host, at, 0), stored: 0 };
+      refuseSubclusters(geometry, table, mapping, at);
+      return { ...mapping, host: placeOf(geometry, table, mapping.host, at, 0), stored: 0 };
     default: {
       const zero = mapping.kind === 'zero';
-      if (zero && geometry.version === 2) throw damaged(at, 'has the zero flag, which version 2 does not know');
-      const host = placeOf(geometry, mapping.host, at, 0);
+      if (zero && geometry.version === 2)
+        throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
+      const host = placeOf(geometry, table, mapping.host, at, 0);
       return { host, owned: mapping.owned, allocated: zero ? 0 : 1, zero: zero ? 1 : 0, stored: 0 };
     }
   }

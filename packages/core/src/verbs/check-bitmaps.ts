@@ -29,7 +29,7 @@ async function readDirectory(host: Host, extensions: readonly HeaderExtension[])
     const { count, directoryOffset, directorySize } = directory;
     const place = { what: 'bitmap directory', at: directoryOffset };
     host.referMetadata(directoryOffset, directorySize, () => place);
-    return decodeBitmaps(await host.read(directoryOffset, directorySize), count);
+    return decodeBitmaps(await host.read(directoryOffset, directorySize), count, directoryOffset);
   } catch (error) {
     if (!isQcow2Error(error, 'corrupt', 'unsupported')) throw error;
     const place = { what: error.details.what ?? 'bitmap directory', at: error.details.at ?? 0 };

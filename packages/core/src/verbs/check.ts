@@ -131,7 +131,7 @@ async function readSnapshots(host: Host): Promise<{ snapshots: readonly Snapshot
     return { snapshots, length };
   } catch (error) {
     if (!isQcow2Error(error, 'corrupt')) throw error;
-    const place = { what: error.details.what ?? 'snapshot table', at: header.snapshotsOffset };
+    const place = { what: error.details.what ?? 'snapshot table', at: error.details.at ?? header.snapshotsOffset };
     findings.add('check-error', 'snapshot-table', place, () => error.message);
     return { snapshots: [], length: 0 };
   }

@@ -42,7 +42,7 @@ export async function* dirtyBatches(
     await turn();
     options?.signal?.throwIfAborted();
     alive();
-    const read = await readStretches(layer, viewOf(table), index, stretches, name, options?.signal);
+    const read = await readStretches(layer, viewOf(table), index, stretches, bitmap, options?.signal);
     for (const stretch of read) {
       yield* stretch === 'clear' ? [] : ranges.add(index, layer.geometry.clusterSize * 8, stretch);
       index++;
@@ -99,7 +99,7 @@ async function readStretches(
   table: DataView,
   first: number,
   end: number,
-  name: string,
+  bitmap: Bitmap,
   signal: AbortSignal | undefined,
 ): Promise<('clear' | 'set' | Uint8Array)[]> {
   const { clusterSize } = layer.geometry;
@@ -107,12 +107,13 @@ async function readStretches(
   const transfers: Transfer[] = [];
   const until = Math.min(end, first + READ_ENTRIES);
   for (let index = first; index < until && transfers.length * clusterSize < READ_BYTES; index++) {
-    const stretch = getBitmapStretch(table, index, clusterSize, name);
+    const stretch = getBitmapStretch(table, index, clusterSize, bitmap);
     if (typeof stretch === 'string') {
       read.push(stretch);
       continue;
     }
     if (stretch.offset >= layer.source.size) {
+      const name = decodeName(bitmap.name);
       const message = `The bitmap "${name}" has bits at ${hex(stretch.offset)}, past the end of the file.`;
       throw new Qcow2Error('corrupt', message, { what: `data of bitmap "${name}"`, at: stretch.offset });
     }

@@ -36,7 +36,7 @@ class Spoilt {
     this.extension = decodeBitmapsExtension(found);
     this.extensionAt = found.offset;
     const { directoryOffset: at, directorySize } = this.extension;
-    this.bitmaps = decodeBitmaps(this.bytes.subarray(at, at + directorySize), this.extension.count);
+    this.bitmaps = decodeBitmaps(this.bytes.subarray(at, at + directorySize), this.extension.count, at);
   }
 
   /** Writes the directory anew, in its place. */

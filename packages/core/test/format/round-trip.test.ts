@@ -260,10 +260,10 @@ describe('snapshots', () => {
     fc.assert(
       fc.property(fc.array(snapshot, { minLength: 1, maxLength: 6 }), fc.nat(), (snapshots, cut) => {
         const encoded = encodeSnapshots(snapshots);
-        expect(decodeSnapshots(encoded, snapshots.length)).toEqual({ snapshots, length: encoded.length });
+        expect(decodeSnapshots(encoded, snapshots.length, 0)).toEqual({ snapshots, length: encoded.length });
         // Padding may be missing at the end of a file, names may not.
         const short = cut % (encoded.length - 8);
-        expect(decodeSnapshots(encoded.subarray(0, short), snapshots.length)).toBeNull();
+        expect(decodeSnapshots(encoded.subarray(0, short), snapshots.length, 0)).toBeNull();
       }),
     );
   });
@@ -284,8 +284,8 @@ describe('bitmaps', () => {
     fc.assert(
       fc.property(fc.array(bitmap, { minLength: 1, maxLength: 6 }), (bitmaps) => {
         const encoded = encodeBitmaps(bitmaps);
-        expect(decodeBitmaps(encoded, bitmaps.length)).toEqual(bitmaps);
-        expect(() => decodeBitmaps(encoded, bitmaps.length + 1)).toThrow(/should hold/);
+        expect(decodeBitmaps(encoded, bitmaps.length, 0)).toEqual(bitmaps);
+        expect(() => decodeBitmaps(encoded, bitmaps.length + 1, 0)).toThrow(/should hold/);
         expect(viewOf(encoded).byteLength % 8).toBe(0);
       }),
     );

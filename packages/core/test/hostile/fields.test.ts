@@ -1,6 +1,5 @@
 /** One field broken at a time: each image gets a typed error or a correct read, within bounds of time and memory. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { isQcow2Error, Qcow2Image } from '../../src/index.js';
 import { put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from './bases.js';
@@ -97,32 +96,6 @@ describe('a file so long that its length excuses nothing', () => {
       expectAnswer(outcome);
       expect(outcome.open, `${value}`).not.toBe('opened');
     }
-  });
-});
-
-describe('a chain', () => {
-  test('that never ends is refused', async () => {
-    const { bytes } = overlayImage();
-    let asked = 0;
-    const resolve = async () => {
-      asked++;
-      return { source: bytes, format: 'qcow2' as const };
-    };
-    const open = Qcow2Image.open(bytes, { resolve });
-    await expect(open).rejects.toSatisfy((error) => isQcow2Error(error, 'corrupt', 'unsupported'));
-    expect(asked).toBeLessThanOrEqual(16);
-  });
-
-  test('whose base is broken is refused', async () => {
-    const base = plainImage().bytes;
-    put(base, 36, 4, 0xffff_ffff);
-    const resolve = async () => ({ source: base, format: 'qcow2' as const });
-    await expect(Qcow2Image.open(overlayImage().bytes, { resolve })).rejects.toSatisfy((error) => isQcow2Error(error));
-  });
-
-  test('whose base is no image although it should be is refused', async () => {
-    const resolve = async () => ({ source: new Uint8Array(4096), format: 'qcow2' as const });
-    await expect(Qcow2Image.open(overlayImage().bytes, { resolve })).rejects.toMatchObject({ code: 'not-qcow2' });
   });
 });
 

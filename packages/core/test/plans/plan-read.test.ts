@@ -116,10 +116,10 @@ describe('planRead', () => {
     expect(() => plan(extended, [table], 0, 10)).toThrow(expect.objectContaining({ code: 'corrupt' }));
   });
 
-  it('refuses an unaligned cluster, naming the guest offset', () => {
+  it('refuses an unaligned cluster, naming the entry and the guest offset', () => {
     const table = tableOf(plain, { 2: { kind: 'data', host: 512 as HostOffset, owned: true } });
     expect(() => plan(plain, [table], 2 * CLUSTER, 10)).toThrow(
-      expect.objectContaining({ code: 'corrupt', details: { what: 'L2 entry', at: 2 * CLUSTER } }),
+      expect.objectContaining({ code: 'corrupt', details: { what: 'L2 entry', at: 16, guest: 2 * CLUSTER } }),
     );
   });
 
