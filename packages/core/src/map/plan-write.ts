@@ -2,7 +2,7 @@
 import type { Mapping } from '../format/entries.js';
 import type { Geometry, HostOffset } from '../format/geometry.js';
 import type { Piece } from './plan-read.js';
-import { allSubclusters, type SoundMapping, soundMapping, subclusterMask } from './sound-mapping.js';
+import { allSubclusters, ownsPlace, type SoundMapping, soundMapping, subclusterMask } from './sound-mapping.js';
 import type { Transfer } from './transfer.js';
 
 /** Who hands out host clusters; `space/` implements it. */
@@ -104,11 +104,6 @@ export function clustersNeeded(
     if (!ownsPlace(old)) needed++;
   }
   return needed;
-}
-
-/** Whether the cluster has a place that may be written to: its own, and not a compressed stream. */
-function ownsPlace({ host, owned, stored }: SoundMapping): boolean {
-  return host !== null && owned && stored === 0;
 }
 
 /** Plans the part of a request that lies in one guest cluster. */

@@ -57,6 +57,11 @@ export function soundMapping(geometry: Geometry, table: DataView, index: number,
   }
 }
 
+/** Whether the cluster has a place that may be written to: its own, and not a compressed stream. */
+export function ownsPlace({ host, owned, stored }: SoundMapping): boolean {
+  return host !== null && owned && stored === 0;
+}
+
 /**
  * Where `length` bytes from the guest offset `at` on lie in their cluster, entry `index` of its table, when all of them are there and
  * the cluster is nobody else's; null otherwise.
@@ -71,9 +76,9 @@ export function ownPlace(
   length: number,
 ): number | null {
   const within = at % geometry.clusterSize;
-  const { host, owned, allocated, stored } = soundMapping(geometry, table, index, at - within);
-  if (host === null || !owned || stored > 0) return null;
+  const mapping = soundMapping(geometry, table, index, at - within);
+  if (!ownsPlace(mapping)) return null;
   const unit = geometry.subclusterSize;
   const touched = subclusterMask(Math.floor(within / unit), Math.floor((within + length - 1) / unit));
-  return (touched & ~allocated) === 0 ? host + within : null;
+  return (touched & ~mapping.allocated) === 0 ? mapping.host! + within : null;
 }
