@@ -99,8 +99,9 @@ export class Qcow2Image implements Disk {
 
   /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */
   get info(): ImageInfo {
-    if (this.#opened.write !== null) return imageInfo(this.#opened.layer);
-    this.#info ??= imageInfo(this.#opened.layer);
+    const { layer, write } = this.#opened;
+    if (write !== null) return imageInfo(write.writer.current);
+    this.#info ??= imageInfo(layer);
     return this.#info;
   }
 

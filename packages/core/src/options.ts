@@ -147,7 +147,10 @@ export interface BitmapInfo {
   readonly name: string;
   /** Guest bytes a bit stands for. */
   readonly granularity: number;
-  /** `in-use`: it was not saved when the image was last written, and what it marks is not to be trusted. */
+  /**
+   * `in-use`: it was not saved when the image was last written, and what it marks is not to be trusted. While the image is written
+   * the file says so of every bitmap that follows; what it marks can be asked for all the same.
+   */
   readonly flags: readonly ('in-use' | 'auto' | 'extra-data-compatible')[];
 }
 

@@ -53,7 +53,9 @@ describe('what is written', () => {
   test('is there after close alone, also where refcounts wait for it', async () => {
     await (await store.create('lazy', { size: 2 ** 20, lazyRefcounts: true })).close();
     const image = await store.open('lazy', { mode: 'write' });
+    expect(image.info.dirty).toBe(false);
     await image.write(7, new Uint8Array([1, 2, 3]));
+    expect(image.info.dirty).toBe(true);
     await image.close();
     const again = await store.open('lazy');
     expect(again.info.dirty).toBe(false);

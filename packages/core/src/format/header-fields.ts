@@ -1,10 +1,12 @@
 /** Owns the header's fields that change while an image is written, in place: all of them lie in sector 0 (spec: "Header"). */
-import { setUint64 } from './bytes.js';
-import { AUTOCLEAR } from './header.js';
+import { getBits64, getUint64, setUint64 } from './bytes.js';
+import { AUTOCLEAR, type Header } from './header.js';
 
 /** Bytes of the header that are ever rewritten: one sector, which the medium writes whole. */
 export const HEADER_SECTOR_BYTES = 512;
 
+const REFCOUNT_TABLE_AT = 48;
+const REFCOUNT_TABLE_CLUSTERS_AT = 56;
 const INCOMPATIBLE_AT = 72;
 const AUTOCLEAR_AT = 88;
 
@@ -27,8 +29,18 @@ export function clearUnknownAutoclear(header: DataView): void {
 
 /** Says where the refcount table is: `at` in bytes, and its length in clusters. */
 export function setRefcountTable(header: DataView, at: number, clusters: number): void {
-  setUint64(header, 48, at);
-  header.setUint32(56, clusters);
+  setUint64(header, REFCOUNT_TABLE_AT, at);
+  header.setUint32(REFCOUNT_TABLE_CLUSTERS_AT, clusters);
+}
+
+/** `header`, decoded before, with those of its fields as sector 0 says them now that change while an image is written. */
+export function withCurrentFields(header: Header, sector: DataView): Header {
+  const refcountTableOffset = getUint64(sector, REFCOUNT_TABLE_AT);
+  const refcountTableClusters = sector.getUint32(REFCOUNT_TABLE_CLUSTERS_AT);
+  if (header.version === 2) return { ...header, refcountTableOffset, refcountTableClusters };
+  const incompatibleFeatures = getBits64(sector, INCOMPATIBLE_AT);
+  const autoclearFeatures = getBits64(sector, AUTOCLEAR_AT);
+  return { ...header, refcountTableOffset, refcountTableClusters, incompatibleFeatures, autoclearFeatures };
 }
 
 function setBit(header: DataView, at: number, bit: number, on: boolean): void {

@@ -3,7 +3,7 @@
  * not to be trusted, from before the first change until the image was closed (spec: "Bitmap directory").
  */
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
-import { BITMAP_FLAGS_AT } from '../format/bitmaps.js';
+import { BITMAP_FLAGS_AT, type Bitmap } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
 import type { SpaceAllocator } from '../space/allocator.js';
 import type { MetadataMap } from '../space/metadata-map.js';
@@ -12,6 +12,7 @@ import type { DirtyBitmap } from './dirty-bitmap.js';
 import type { Qcow2Layer } from './layer.js';
 import type { Steps } from './steps.js';
 
+const IN_USE = 1 << BITMAP_FLAG.inUse;
 /** Bits kept in memory, bytes: more are brought to their clusters, where they stay in use. */
 const BITS_BUDGET = 32 * 1024 * 1024;
 
@@ -30,6 +31,8 @@ export class DirtyBitmaps {
   readonly #tracked: readonly TrackedBitmap[];
   readonly #metadata: MetadataMap;
   #held = 0;
+  /** What the medium says of the tracked ones. */
+  #inUse = false;
 
   constructor(layer: Qcow2Layer, tracked: readonly TrackedBitmap[], metadata: MetadataMap) {
     this.#layer = layer;
@@ -82,16 +85,26 @@ export class DirtyBitmaps {
     this.#held = 0;
   }
 
+  /** All bitmaps of the image with the flags that the medium has of them. */
+  get onMedium(): readonly Bitmap[] {
+    const { bitmaps } = this.#layer;
+    if (!this.#inUse) return bitmaps;
+    const tracked = new Set(this.#tracked.map(({ index }) => index));
+    return bitmaps.map((bitmap, index) =>
+      tracked.has(index) ? { ...bitmap, flags: (bitmap.flags | IN_USE) >>> 0 } : bitmap,
+    );
+  }
+
   /**
    * What says in the directory, in place, that the bitmaps are in use, or no longer. Each flag is written whole or not at all. Only
    * the medium says so: here the bits are known, and to be trusted.
    */
   flagTransfers(inUse: boolean): Transfer[] {
-    const bit = 1 << BITMAP_FLAG.inUse;
+    this.#inUse = inUse;
     return this.#tracked.map(({ index, at }): Transfer => {
       const { flags } = this.#layer.bitmaps[index]!;
       const bytes = new Uint8Array(4);
-      viewOf(bytes).setUint32(0, inUse ? flags | bit : flags);
+      viewOf(bytes).setUint32(0, inUse ? flags | IN_USE : flags);
       return { at: at + BITMAP_FLAGS_AT, bytes };
     });
   }

@@ -29,7 +29,10 @@ export interface Qcow2Layer {
   readonly depth: number;
   /** Virtual size, bytes. */
   readonly size: number;
-  /** As it was opened, but for what is said of bitmaps: those of an image that is written may have to go. */
+  /**
+   * As it was opened, but for what is said of bitmaps: those of an image that is written may have to go. What else changes while it
+   * is written the writer has (`Writer.current`).
+   */
   header: Header;
   extensions: readonly HeaderExtension[];
   readonly snapshots: readonly Snapshot[];

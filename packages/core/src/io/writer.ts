@@ -1,5 +1,6 @@
 /** Owns the changing of an open image: each request alone and in its turn, and what happens when one fails. */
 import { Qcow2Error } from '../errors.js';
+import { withCurrentFields } from '../format/header-fields.js';
 import { commit, markCorrupt } from './commit.js';
 import type { Done } from './device.js';
 import { isBase, type Qcow2Layer } from './layer.js';
@@ -41,6 +42,17 @@ export class Writer {
     if (device.promises) return waits('image', 0);
     if (data?.promises) return waits('data file', 1);
     return readsWait(this.#layer);
+  }
+
+  /** The image as the medium describes it now: its header changes, and its bitmaps are in use from the first change on. */
+  get current(): Qcow2Layer {
+    const layer = this.#layer;
+    const { header, bitmaps } = this.#state;
+    return {
+      ...layer,
+      header: withCurrentFields(layer.header, header),
+      bitmaps: bitmaps?.onMedium ?? layer.bitmaps,
+    };
   }
 
   /**

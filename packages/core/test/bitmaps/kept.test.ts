@@ -174,7 +174,7 @@ describe('bitmaps that do not follow', () => {
     expect(image.bitmaps.map(({ name, flags }) => [name, flags])).toEqual([
       ['crashed', ['in-use', 'auto']],
       ['off', []],
-      ['on', ['auto']],
+      ['on', ['in-use', 'auto']],
     ]);
     await image.close();
     folder.write(device.bytes());

@@ -129,6 +129,7 @@ describe('an image that contradicts itself', () => {
     await expect(change(image)).rejects.toMatchObject({ code: 'corrupt', details: { what } });
     await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
     await image.close();
+    expect(image.info.corrupt).toBe(true);
     const marked = device.bytes();
     expect(u64(marked, 72) & 2n).toBe(2n);
     put(marked, 79, 1, marked[79]! & ~2);
