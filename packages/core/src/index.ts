@@ -19,6 +19,8 @@ export type {
   ImageReference,
   ImageStats,
   LayerInfo,
+  LuksInfo,
+  LuksSlotInfo,
   Openable,
   OpenOptions,
   OperationOptions,

@@ -1,5 +1,4 @@
 /** Owns the opening of an image: bytes become a validated layer, and the files it names become the layers behind it. */
-import { Qcow2Error } from './errors.js';
 import { EXTENSION, findExtension } from './format/extensions.js';
 import { geometryOf } from './format/geometry.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './format/header.js';
@@ -119,6 +118,10 @@ class Opener implements LayerOpener {
     const { dataReference, data, backingReference, backing } = namesOthers(header)
       ? await (await import('./open-references.js')).openReferences(this, names, chain, source)
       : { dataReference: null, data: source, backingReference: null, backing: null };
+    const encrypted = header.cryptMethod !== CRYPT_METHOD.none;
+    const encryption = encrypted
+      ? await (await import('./io/encryption.js')).readEncryption(source, header, extensions, signal)
+      : null;
     return {
       kind: 'qcow2',
       depth,
@@ -136,7 +139,8 @@ class Opener implements LayerOpener {
       scratch: new Scratch(),
       counters: this.counters,
       codec: await codecFor(header),
-      unreadable: encryptionOf(header),
+      unreadable: encryption?.unreadable ?? null,
+      luks: encryption?.luks,
       backingReference,
       backing,
       gate,
@@ -158,11 +162,4 @@ async function codecFor(header: Header): Promise<Codec> {
   }
   const { deflateCodec } = await import('./codecs/deflate.js');
   return deflateCodec();
-}
-
-function encryptionOf({ cryptMethod }: Header): Qcow2Error | null {
-  if (cryptMethod === CRYPT_METHOD.none) return null;
-  const method = cryptMethod === CRYPT_METHOD.aes ? 'AES' : 'LUKS';
-  const message = `The disk is encrypted (${method}); encrypted images can be inspected, but not read yet.`;
-  return new Qcow2Error('unsupported', message, { what: 'crypt_method', at: 32 });
 }

@@ -180,6 +180,32 @@ export interface HeaderInfo {
   readonly backingFileOffset: number;
 }
 
+/** A key slot of a LUKS header: a place for a key that is locked by a passphrase. */
+export interface LuksSlotInfo {
+  readonly active: boolean;
+  /** Iterations of PBKDF2, and anti-forensic stripes; only of an active slot. */
+  readonly iters?: number | undefined;
+  readonly stripes?: number | undefined;
+  /** Where its key material is, bytes from the start of the LUKS header. */
+  readonly keyOffset: number;
+}
+
+/** The LUKS header of an encrypted image, with the fields of `qemu-img info --output=json` in camelCase. */
+export interface LuksInfo {
+  /** Cipher, and the length of its key in bits: `'aes-256'`. */
+  readonly cipherAlg: string;
+  readonly cipherMode: string;
+  readonly ivgenAlg: string;
+  /** Only of a generator that needs a hash. */
+  readonly ivgenHashAlg?: string | undefined;
+  readonly hashAlg: string;
+  readonly uuid: string;
+  /** Bytes from the start of the LUKS header. */
+  readonly payloadOffset: number;
+  readonly masterKeyIters: number;
+  readonly slots: readonly LuksSlotInfo[];
+}
+
 /** Everything about an image that is known without reading its tables. Plain and structured-cloneable. */
 export interface ImageInfo {
   readonly format: 'qcow2';
@@ -198,6 +224,11 @@ export interface ImageInfo {
   readonly compressionType: 'zlib' | 'zstd';
   readonly extendedL2: boolean;
   readonly encryption: 'aes' | 'luks' | null;
+  /**
+   * What the LUKS header says, when `encryption` is `'luks'`; null when it is damaged or of a kind that is not known. Then reading
+   * the disk throws what is wrong with it, as {@link Qcow2Error} `corrupt` or `unsupported`.
+   */
+  readonly luks?: LuksInfo | null | undefined;
   /** The image was not closed cleanly: its refcounts may be wrong. */
   readonly dirty: boolean;
   /** A writer found the image inconsistent and marked it so. */

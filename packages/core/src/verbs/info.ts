@@ -38,6 +38,7 @@ export function imageInfo(layer: Qcow2Layer): ImageInfo {
     compressionType: header.compressionType === COMPRESSION_TYPE.zstd ? 'zstd' : 'zlib',
     extendedL2: geometry.extendedL2,
     encryption: encryptionName(header.cryptMethod),
+    luks: layer.luks,
     dirty: incompatibleFeatures.includes(INCOMPATIBLE.dirty),
     corrupt: incompatibleFeatures.includes(INCOMPATIBLE.corrupt),
     backingFile: layer.backingReference?.name,

@@ -12,7 +12,7 @@ import {
   Qcow2Image,
   type Range,
 } from '../../src/index.js';
-import { type Golden, type GoldenWindow, loadGolden, type QemuExtent } from './golden.js';
+import { type Golden, type GoldenWindow, loadGolden, type QemuEncryption, type QemuExtent } from './golden.js';
 import { numbers } from './qemu.js';
 
 const goldens = loadGolden();
@@ -88,6 +88,7 @@ function asQemuInforms(info: ImageInfo): Record<string, unknown> {
     'data-file-raw': info.dataFileRaw,
     bitmaps: info.bitmaps.map(({ name, granularity, flags }) => ({ name, granularity, flags: [...flags] })),
     encryption: info.encryption,
+    luks: info.luks,
   };
 }
 
@@ -112,6 +113,27 @@ function qemuInforms({ info }: Golden): Record<string, unknown> {
     'data-file-raw': data['data-file-raw'] ?? false,
     bitmaps: data.bitmaps ?? [],
     encryption: data.encrypt?.format ?? null,
+    luks: data.encrypt?.format === 'luks' ? luksOf(data.encrypt) : undefined,
+  };
+}
+
+/** What qemu-img says of a LUKS header, its names as ours. */
+function luksOf({ slots, ...said }: QemuEncryption): Record<string, unknown> {
+  return {
+    cipherAlg: said['cipher-alg'],
+    cipherMode: said['cipher-mode'],
+    ivgenAlg: said['ivgen-alg'],
+    ivgenHashAlg: said['ivgen-hash-alg'],
+    hashAlg: said['hash-alg'],
+    uuid: said.uuid,
+    payloadOffset: said['payload-offset'],
+    masterKeyIters: said['master-key-iters'],
+    slots: slots?.map(({ active, iters, stripes, ...slot }) => ({
+      active,
+      iters,
+      stripes,
+      keyOffset: slot['key-offset'],
+    })),
   };
 }
 

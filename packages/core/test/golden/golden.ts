@@ -17,6 +17,20 @@ export interface QemuExtent {
   offset?: number;
 }
 
+/** How an image is encrypted: all but `format` of LUKS alone. */
+export interface QemuEncryption {
+  format: string;
+  'cipher-alg'?: string;
+  'cipher-mode'?: string;
+  'ivgen-alg'?: string;
+  'ivgen-hash-alg'?: string;
+  'hash-alg'?: string;
+  uuid?: string;
+  'payload-offset'?: number;
+  'master-key-iters'?: number;
+  slots?: readonly { active: boolean; iters?: number; stripes?: number; 'key-offset': number }[];
+}
+
 /** The fields of `qemu-img info --output=json` that are compared. */
 export interface QemuInfo {
   'virtual-size': number;
@@ -46,7 +60,7 @@ export interface QemuInfo {
       'data-file'?: string;
       'data-file-raw'?: boolean;
       bitmaps?: readonly { name: string; granularity: number; flags: readonly string[] }[];
-      encrypt?: { format: string };
+      encrypt?: QemuEncryption;
     };
   };
 }

@@ -1,0 +1,155 @@
+/**
+ * Owns the header of LUKS version 1, which an encrypted image carries: what it is encrypted with, and where its keys are. Keys are not
+ * looked at (cryptsetup: "LUKS On-Disk Format Specification", version 1.2.1).
+ */
+import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
+import { alignUp, decodeName, viewOf } from './bytes.js';
+
+/** Length of the header: what stands before the key material. */
+export const LUKS_HEADER_BYTES = 592;
+const MAGIC: readonly number[] = [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe]; // "LUKS", then what no text has
+const SECTOR = 512;
+const SLOTS = 8;
+const STRIPES = 4000;
+/** Where key material may begin, and the unit in which it is laid out: cryptsetup's and QEMU's. */
+const KEY_AREA_AT = 4096;
+const SLOTS_AT = 208;
+const SLOT_BYTES = 48;
+const SLOT_STATE = { enabled: 0x00ac71f3, disabled: 0x0000dead } as const;
+
+/** Lengths of the keys that a cipher takes, bytes. */
+const CIPHERS: ReadonlyMap<string, readonly number[]> = new Map([
+  ['aes', [16, 24, 32]],
+  ['cast5', [16]],
+  ['serpent', [16, 24, 32]],
+  ['twofish', [16, 24, 32]],
+]);
+const MODES: readonly string[] = ['ecb', 'cbc', 'xts', 'ctr'];
+const IV_GENERATORS: readonly string[] = ['plain', 'plain64', 'essiv'];
+/** Lengths of digests, bytes. */
+const HASHES: ReadonlyMap<string, number> = new Map([
+  ['md5', 16],
+  ['sha1', 20],
+  ['sha224', 28],
+  ['sha256', 32],
+  ['sha384', 48],
+  ['sha512', 64],
+  ['ripemd160', 20],
+]);
+
+/** A place for a key that is locked by a passphrase. */
+export interface LuksSlot {
+  readonly active: boolean;
+  /** Iterations of PBKDF2, and anti-forensic stripes; only of an active one. */
+  readonly iters?: number;
+  readonly stripes?: number;
+  /** Where its key material is, bytes from the start of the LUKS header. */
+  readonly keyOffset: number;
+}
+
+/** What the header says, in the words of QEMU. */
+export interface LuksHeader {
+  /** Cipher and length of its key, bits: `'aes-256'`. */
+  readonly cipherAlg: string;
+  readonly cipherMode: string;
+  readonly ivgenAlg: string;
+  /** Only of the generator that needs one. */
+  readonly ivgenHashAlg?: string;
+  /** Of PBKDF2. */
+  readonly hashAlg: string;
+  readonly uuid: string;
+  /** Where data would begin, bytes from the start of the LUKS header. */
+  readonly payloadOffset: number;
+  readonly masterKeyIters: number;
+  readonly slots: readonly LuksSlot[];
+}
+
+type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
+
+/**
+ * Decodes the header in `bytes`, which lie at `offset` in the file and are followed by key material: in all `length` bytes.
+ *
+ * @throws {@link Qcow2Error} `unsupported` for another version, or an algorithm that QEMU does not have; `corrupt` where QEMU finds
+ *   the header to be so, and for key material that is not within `length`.
+ */
+export function decodeLuks(bytes: Uint8Array, offset: number, length: number): LuksHeader {
+  const fail: Fail = (code, what, at, finding) => {
+    const message = `The LUKS header is ${code === 'corrupt' ? 'damaged' : 'not supported'}: ${what} ${finding}.`;
+    throw new Qcow2Error(code, message, { what: `LUKS header, ${what}`, at: offset + at });
+  };
+  if (bytes.length < LUKS_HEADER_BYTES) fail('corrupt', 'length', 0, `is ${bytes.length} bytes; 592 are needed`);
+  const view = viewOf(bytes);
+  if (!MAGIC.every((byte, index) => bytes[index] === byte)) fail('corrupt', 'magic', 0, 'is not that of LUKS');
+  const version = view.getUint16(6);
+  if (version !== 1) fail('unsupported', 'version', 6, `is ${version}; 1 is known`);
+  const keyBytes = view.getUint32(108);
+  const masterKeyIters = view.getUint32(164);
+  if (masterKeyIters === 0) fail('corrupt', 'mk-digest-iter', 164, 'is 0');
+  const payloadOffset = view.getUint32(104) * SECTOR;
+  if (payloadOffset < KEY_AREA_AT) fail('corrupt', 'payload-offset', 104, 'lies within the header');
+  const algorithms = decodeAlgorithms(bytes, keyBytes, fail);
+  const slots = decodeSlots(view, keyBytes, Math.min(payloadOffset, length), fail);
+  return { ...algorithms, uuid: decodeName(bytes.subarray(168, SLOTS_AT)), payloadOffset, masterKeyIters, slots };
+}
+
+type Algorithms = Pick<LuksHeader, 'cipherAlg' | 'cipherMode' | 'ivgenAlg' | 'ivgenHashAlg' | 'hashAlg'>;
+
+/** The names of the algorithms. `cipher-mode` says three things: `cbc-essiv:sha256`. */
+function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algorithms {
+  const nameAt = (what: string, at: number): string => {
+    const field = bytes.subarray(at, at + 32);
+    if (!field.includes(0)) fail('corrupt', what, at, 'does not end');
+    return decodeName(field);
+  };
+  const cipher = nameAt('cipher-name', 8);
+  const said = nameAt('cipher-mode', 40);
+  const hashAlg = nameAt('hash-spec', 72);
+  const unknown = (what: string, at: number, name: string) => fail('unsupported', what, at, `names "${name}"`);
+  const dash = said.indexOf('-');
+  if (dash < 0) fail('corrupt', 'cipher-mode', 40, `names no IV generator: "${said}"`);
+  const cipherMode = said.slice(0, dash);
+  const [ivgenAlg = '', ...hashes] = said.slice(dash + 1).split(':');
+  const ivgenHashAlg = hashes.length === 0 ? null : hashes.join(':');
+  const known = MODES.includes(cipherMode) && IV_GENERATORS.includes(ivgenAlg);
+  if (!known || (ivgenHashAlg !== null && !HASHES.has(ivgenHashAlg))) unknown('cipher-mode', 40, said);
+  if (!HASHES.has(hashAlg)) unknown('hash-spec', 72, hashAlg);
+  // XTS takes two keys, each half of what is kept.
+  const keyLength = cipherMode === 'xts' ? Math.floor(keyBytes / 2) : keyBytes;
+  const lengths = CIPHERS.get(cipher);
+  if (lengths === undefined) return unknown('cipher-name', 8, cipher);
+  if (!lengths.includes(keyLength)) {
+    fail('unsupported', 'key-bytes', 108, `is ${keyBytes}, a length that ${cipher} does not have in ${cipherMode}`);
+  }
+  const algorithms = { cipherAlg: `${cipher}-${keyLength * 8}`, cipherMode, ivgenAlg, hashAlg };
+  // Generators that need no hash may be said to have one: it is ignored, as by QEMU and dm-crypt.
+  if (ivgenAlg !== 'essiv') return algorithms;
+  if (ivgenHashAlg === null) return fail('corrupt', 'cipher-mode', 40, `names no hash for its IV generator: "${said}"`);
+  // Its key is the digest.
+  if (!lengths.includes(HASHES.get(ivgenHashAlg)!)) unknown('cipher-mode', 40, said);
+  return { ...algorithms, ivgenHashAlg };
+}
+
+/** The key slots, each with its key material within the first `end` bytes, and away from that of the others. */
+function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail): LuksSlot[] {
+  const material = alignUp(keyBytes * STRIPES, KEY_AREA_AT);
+  const slots: LuksSlot[] = [];
+  for (let index = 0; index < SLOTS; index++) {
+    const at = SLOTS_AT + index * SLOT_BYTES;
+    const refuse = (field: string, inside: number, finding: string) =>
+      fail('corrupt', `key slot ${index}, ${field}`, at + inside, finding);
+    const state = view.getUint32(at);
+    const iters = view.getUint32(at + 4);
+    const keyOffset = view.getUint32(at + 40) * SECTOR;
+    const stripes = view.getUint32(at + 44);
+    const active = state === SLOT_STATE.enabled;
+    if (!active && state !== SLOT_STATE.disabled) refuse('active', 0, `is 0x${state.toString(16)}`);
+    if (active && iters === 0) refuse('iterations', 4, 'is 0');
+    if (stripes !== STRIPES) refuse('stripes', 44, `is ${stripes}; it must be ${STRIPES}`);
+    if (keyOffset < KEY_AREA_AT) refuse('key-material-offset', 40, 'lies within the header');
+    if (keyOffset + material > end) refuse('key-material-offset', 40, 'leads past the end of the keys');
+    const beside = slots.findIndex((other) => Math.abs(other.keyOffset - keyOffset) < material);
+    if (beside >= 0) refuse('key-material-offset', 40, `leads into the key of slot ${beside}`);
+    slots.push(active ? { active, iters, stripes, keyOffset } : { active, keyOffset });
+  }
+  return slots;
+}

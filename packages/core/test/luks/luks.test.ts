@@ -1,0 +1,304 @@
+/** What `info` says of LUKS images: what qemu-img says, and of damaged ones why their disk cannot be read. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LUKS_HEADER_BYTES } from '../../src/format/luks.js';
+import { bufferDevice, isQcow2Error, type LuksInfo, Qcow2Image } from '../../src/index.js';
+import { Workbench } from '../golden/qemu.js';
+import { numbers } from '../support/numbers.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'qcow2-luks-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const bench = new Workbench(folder, 'i');
+
+/** What `qemu-img info` says of the encryption of `i.qcow2`, in our words. */
+function qemuInforms(): unknown {
+  const info = JSON.parse(bench.img('info', '--output=json', bench.image));
+  const { format, 'detached-header': _, ...said } = info['format-specific'].data.encrypt;
+  expect(format).toBe('luks');
+  return camelCased(said);
+}
+
+function camelCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(camelCased);
+  if (typeof value !== 'object' || value === null) return value;
+  const named = Object.entries(value).map(([name, inner]) => [
+    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+    camelCased(inner),
+  ]);
+  return Object.fromEntries(named);
+}
+
+/** Makes an encrypted image; sha512 is the slowest, and QEMU's measurement of it the surest to end. */
+function make(options = ''): Uint8Array<ArrayBuffer> {
+  const encryption = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10,encrypt.hash-alg=sha512';
+  const all = `cluster_size=4k,${encryption}${options}`;
+  bench.img('create', '-q', '-f', 'qcow2', ...bench.key('one'), '-o', all, bench.image, '1m');
+  return new Uint8Array(bench.read(bench.image));
+}
+
+async function luksOf(bytes: Uint8Array): Promise<LuksInfo | null | undefined> {
+  await using image = await Qcow2Image.open(bytes);
+  expect(image.info.encryption).toBe('luks');
+  return image.info.luks;
+}
+
+/** An image with data, as QEMU makes them. */
+let sound: Uint8Array<ArrayBuffer>;
+beforeAll(() => {
+  make();
+  bench.ioKeyed('one', 'write -P 1 0 64k');
+  sound = new Uint8Array(bench.read(bench.image));
+});
+
+describe('a LUKS image', () => {
+  it.each([
+    '',
+    ',encrypt.cipher-alg=twofish-256,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha256',
+    ',encrypt.cipher-alg=cast5-128,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=plain',
+  ])('says what qemu-img says of it: defaults%s', async (options) => {
+    const luks = await luksOf(make(options));
+    expect(luks).toEqual(qemuInforms());
+    expect(structuredClone(luks)).toEqual(luks);
+  });
+
+  it('says which of its key slots are taken', async () => {
+    bench.write(bench.image, sound);
+    const more = 'encrypt.state=active,encrypt.new-secret=two,encrypt.iter-time=10,encrypt.keyslot=5';
+    const keys = [...bench.key('one'), '--object', 'secret,id=two,data=two'];
+    bench.img('amend', ...keys, ...['-o', more], ...bench.keyed());
+    const luks = await luksOf(new Uint8Array(bench.read(bench.image)));
+    expect(luks?.slots.map(({ active }) => active)).toEqual([true, false, false, false, false, true, false, false]);
+    expect(luks).toEqual(qemuInforms());
+  });
+
+  it('costs one read more to open than another, of its header alone', async () => {
+    const calls = async (image: Uint8Array) => {
+      await using opened = await Qcow2Image.open(image);
+      return opened.stats;
+    };
+    const plain = sound.slice();
+    new DataView(plain.buffer).setUint32(32, 0);
+    const [luks, without] = [await calls(sound), await calls(plain)];
+    expect(luks.deviceReads - without.deviceReads).toBe(1);
+    expect(luks.deviceBytes - without.deviceBytes).toBe(LUKS_HEADER_BYTES);
+  });
+
+  it('with the older method has none', async () => {
+    const options = 'encrypt.format=aes,encrypt.key-secret=key';
+    bench.img('create', '-q', '-f', 'qcow2', ...bench.key('one'), '-o', options, bench.image, '1m');
+    await using image = await Qcow2Image.open(new Uint8Array(bench.read(bench.image)));
+    expect(image.info.encryption).toBe('aes');
+    expect(image.info.luks).toBeUndefined();
+  });
+});
+
+/** The parts of an image that are spoilt here. */
+class Parts {
+  readonly view: DataView;
+  /** Where the pointer's data and the LUKS header are. */
+  readonly pointer = 120;
+  readonly header: number;
+
+  constructor(readonly bytes: Uint8Array<ArrayBuffer>) {
+    this.view = new DataView(bytes.buffer);
+    expect(this.view.getUint32(112)).toBe(0x0537be77);
+    this.header = Number(this.view.getBigUint64(this.pointer));
+  }
+
+  text(at: number, text: string): void {
+    this.bytes.fill(0, this.header + at, this.header + at + 32);
+    this.bytes.set(new TextEncoder().encode(text), this.header + at);
+  }
+
+  u32(at: number, value: number): void {
+    this.view.setUint32(this.header + at, value);
+  }
+}
+
+interface Damage {
+  readonly name: string;
+  readonly code?: 'unsupported';
+  readonly what: string;
+  readonly harm: (parts: Parts) => void;
+  /** QEMU looks at it only when a key is used, or does not survive it. */
+  readonly qemuOpens?: true;
+}
+
+const POINTER = 'full disk encryption header pointer';
+const slotAt = (index: number): number => 208 + 48 * index;
+const DAMAGES: readonly Damage[] = [
+  {
+    name: 'no pointer',
+    what: POINTER,
+    harm: ({ view }) => view.setUint32(112, 0x11223344),
+    qemuOpens: true, // it crashes
+  },
+  { name: 'a pointer of another length', what: POINTER, harm: ({ bytes }) => bytes.fill(0, 128, 136).set([8], 119) },
+  { name: 'a pointer into a cluster', what: POINTER, harm: ({ view, pointer }) => view.setUint8(pointer + 7, 1) },
+  {
+    name: 'a pointer past the end of the file',
+    what: POINTER,
+    harm: ({ view, pointer }) => view.setUint8(pointer, 0x7f),
+  },
+  {
+    name: 'a length past the end of the file',
+    what: POINTER,
+    harm: ({ view, pointer }) => view.setUint8(pointer + 8, 0x7f),
+    qemuOpens: true,
+  },
+  {
+    name: 'a length less than the header',
+    what: 'LUKS header, length',
+    harm: ({ view, pointer }) => view.setBigUint64(pointer + 8, 591n),
+  },
+  {
+    name: 'a length that ends among the keys',
+    what: 'LUKS header, key slot 1, key-material-offset',
+    harm: ({ view, pointer }) => view.setBigUint64(pointer + 8, 0x5_0000n),
+    qemuOpens: true,
+  },
+  { name: 'another magic', what: 'LUKS header, magic', harm: ({ bytes, header }) => bytes.set([0], header + 5) },
+  {
+    name: 'version 2',
+    code: 'unsupported',
+    what: 'LUKS header, version',
+    harm: ({ bytes, header }) => bytes.set([2], header + 7),
+  },
+  {
+    name: 'an unknown cipher',
+    code: 'unsupported',
+    what: 'LUKS header, cipher-name',
+    harm: (parts) => parts.text(8, 'rot13'),
+  },
+  {
+    name: 'a cipher whose name does not end',
+    what: 'LUKS header, cipher-name',
+    harm: (parts) => parts.text(8, 'a'.repeat(32)),
+  },
+  {
+    name: 'a mode without a generator',
+    what: 'LUKS header, cipher-mode',
+    harm: (parts) => parts.text(40, 'xts'),
+  },
+  {
+    name: 'an unknown mode',
+    code: 'unsupported',
+    what: 'LUKS header, cipher-mode',
+    harm: (parts) => parts.text(40, 'xxx-plain64'),
+  },
+  {
+    name: 'an unknown generator',
+    code: 'unsupported',
+    what: 'LUKS header, cipher-mode',
+    harm: (parts) => parts.text(40, 'xts-complex64'),
+  },
+  {
+    name: 'a generator without its hash',
+    what: 'LUKS header, cipher-mode',
+    harm: (parts) => parts.text(40, 'xts-essiv'),
+  },
+  {
+    name: 'a hash too long for the key of its generator',
+    code: 'unsupported',
+    what: 'LUKS header, cipher-mode',
+    harm: (parts) => parts.text(40, 'xts-essiv:sha512'),
+  },
+  {
+    name: 'an unknown hash',
+    code: 'unsupported',
+    what: 'LUKS header, hash-spec',
+    harm: (parts) => parts.text(72, 'crc32'),
+  },
+  {
+    name: 'a key of no length',
+    code: 'unsupported',
+    what: 'LUKS header, key-bytes',
+    harm: (parts) => parts.u32(108, 0),
+  },
+  {
+    name: 'a key of a length beyond all',
+    code: 'unsupported',
+    what: 'LUKS header, key-bytes',
+    harm: (parts) => parts.u32(108, 0xffffffff),
+  },
+  { name: 'a payload in the header', what: 'LUKS header, payload-offset', harm: (parts) => parts.u32(104, 7) },
+  {
+    name: 'a payload among the keys',
+    what: 'LUKS header, key slot 7, key-material-offset',
+    harm: (parts) => parts.u32(104, 4000),
+  },
+  { name: 'no iterations', what: 'LUKS header, mk-digest-iter', harm: (parts) => parts.u32(164, 0) },
+  {
+    name: 'a slot that is neither active nor not',
+    what: 'LUKS header, key slot 3, active',
+    harm: (parts) => parts.u32(slotAt(3), 0xdeaf),
+  },
+  {
+    name: 'a slot without iterations',
+    what: 'LUKS header, key slot 0, iterations',
+    harm: (parts) => parts.u32(slotAt(0) + 4, 0),
+  },
+  {
+    name: 'a slot of too many stripes',
+    what: 'LUKS header, key slot 2, stripes',
+    harm: (parts) => parts.u32(slotAt(2) + 44, 4001),
+  },
+  {
+    name: 'a slot in the header',
+    what: 'LUKS header, key slot 0, key-material-offset',
+    harm: (parts) => parts.u32(slotAt(0) + 40, 0),
+  },
+  {
+    name: 'a slot past all',
+    what: 'LUKS header, key slot 7, key-material-offset',
+    harm: (parts) => parts.u32(slotAt(7) + 40, 0x7fffffff),
+  },
+  {
+    name: 'a slot in another',
+    what: 'LUKS header, key slot 6, key-material-offset',
+    harm: (parts) => parts.u32(slotAt(6) + 40, 64),
+  },
+];
+
+describe('a LUKS header with', () => {
+  it.each(DAMAGES)('$name is told when the disk is read, and everything else works', async (damage) => {
+    const parts = new Parts(sound.slice());
+    damage.harm(parts);
+    await using image = await Qcow2Image.open(parts.bytes);
+    expect(image.info).toMatchObject({ encryption: 'luks', luks: null });
+    const { code = 'corrupt', what } = damage;
+    const wanted = { name: 'Qcow2Error', code, details: { what, at: expect.any(Number) } };
+    await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject(wanted);
+    expect(await image.map().next()).toMatchObject({ done: false, value: { start: 0, data: true } });
+    await image.check();
+    bench.write('harmed.qcow2', parts.bytes);
+    if (damage.qemuOpens) return;
+    expect(() => bench.img('info', 'harmed.qcow2')).toThrow();
+  });
+
+  it('damage is not written to either', async () => {
+    const parts = new Parts(sound.slice());
+    parts.u32(164, 0);
+    const device = bufferDevice(parts.bytes);
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    await expect(image.write(0, new Uint8Array(512))).rejects.toMatchObject({ code: 'corrupt' });
+    await image.close();
+    expect(Buffer.compare(device.bytes(), parts.bytes)).toBe(0);
+  });
+
+  it('any bytes changed says something or nothing, and never fails in another way', async () => {
+    const next = numbers(17);
+    const { header } = new Parts(sound);
+    for (let round = 0; round < 200; round++) {
+      const bytes = sound.slice();
+      for (let flips = 1 + (next() % 3); flips > 0; flips--) bytes[header + (next() % LUKS_HEADER_BYTES)] = next();
+      await using image = await Qcow2Image.open(bytes);
+      const error = await image.read(0, new Uint8Array(1)).catch((thrown: unknown) => thrown);
+      expect(isQcow2Error(error, 'corrupt', 'unsupported')).toBe(true);
+      const { luks } = image.info;
+      expect(luks === null || luks?.slots.length === 8).toBe(true);
+    }
+  });
+});
