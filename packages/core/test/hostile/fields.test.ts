@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from './bases.js';
+import { change } from './change.js';
 import {
   type Breakage,
   bitmapsExtension,
@@ -15,6 +16,7 @@ import {
   versionThreeHeader,
 } from './fields.js';
 import { handle, type Outcome } from './handle.js';
+import { bitmapTables, cryptoHeader, cuts, refcounts, snapshotL1 } from './tables.js';
 
 /** The codes that damage may get; the others of the set mean something else. */
 const DAMAGE = ['corrupt', 'unsupported', 'not-qcow2', 'reference-refused'];
@@ -23,10 +25,22 @@ const cases: readonly [string, BuiltImage, ((image: BuiltImage) => Breakage[])[]
   [
     'rich',
     richImage(),
-    [commonHeader, versionThreeHeader, extensions, bitmapsExtension, snapshotTable, l1Entries, l2Entries],
+    [
+      commonHeader,
+      versionThreeHeader,
+      extensions,
+      bitmapsExtension,
+      cryptoHeader,
+      snapshotTable,
+      snapshotL1,
+      bitmapTables,
+      refcounts,
+      l1Entries,
+      l2Entries,
+    ],
   ],
-  ['plain', plainImage(), [commonHeader, versionThreeHeader, l1Entries, l2Entries]],
-  ['version 2', oldImage(), [commonHeader, l1Entries, l2Entries]],
+  ['plain', plainImage(), [commonHeader, versionThreeHeader, refcounts, l1Entries, l2Entries]],
+  ['version 2', oldImage(), [commonHeader, refcounts, l1Entries, l2Entries]],
   ['extended L2', extendedImage(), [l1Entries, l2Entries, subclusterBitmaps]],
 ];
 
@@ -57,15 +71,17 @@ describe.each(cases)('the %s image', (_, image, generators) => {
     apply(file);
     const outcome = await handle(file);
     expectAnswer(outcome);
+    await change(file);
     if (verdict === 'refused') expect(outcome.open).not.toBe('opened');
     if (verdict === 'unreadable') expect(outcome.read).not.toBeInstanceOf(Uint8Array);
     if (verdict === 'same') expect(Buffer.compare(bytesOf(outcome), sound)).toBe(0);
   });
 
-  test.each([0, 1, 3, 4, 71, 72, 103, 104, 111, 112, 200, 511, 512, 4095, 4096, 9000])(
+  test.each([0, 1, 3, 4, 71, 72, 103, 104, 111, 112, 200, 511, 512, 4095, 4096, 9000, ...cuts(image)])(
     'cut to %i bytes',
     async (length) => {
       expectAnswer(await handle(image.bytes.slice(0, length)));
+      await change(image.bytes.slice(0, length));
     },
   );
 });

@@ -26,7 +26,7 @@ const SIGN64 = 1n << 63n;
 const TOO_FAR = 1n << 56n;
 
 /** One field with several values, each with its verdict. */
-function field(
+export function field(
   name: string,
   at: number,
   width: Width,

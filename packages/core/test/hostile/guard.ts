@@ -1,8 +1,8 @@
 /** Owns the watch over the engine while it handles a hostile file: how much it reads, and how much memory it takes. */
 import { vi } from 'vitest';
-import type { ByteSource, Transfer } from '../../src/io/device.js';
+import type { BlockDevice, Transfer } from '../../src/io/device.js';
 
-/** More than anything the engine needs for the files of these tests: a few of the largest clusters. */
+/** More than anything the engine needs for small files: a few of the largest clusters. For large ones, their length. */
 const ALLOCATION_LIMIT = 16 * 1024 * 1024;
 /** The largest cluster: what a transfer may be longer than the file, since tables are read whole. */
 const LARGEST_CLUSTER = 2 * 1024 * 1024;
@@ -13,11 +13,12 @@ type BufferConstructor = new (...args: unknown[]) => object;
 
 /**
  * Puts watched constructors in place of the global ones while `work` runs: an allocation beyond the limit fails, with an error
- * that no test takes for an answer.
+ * that no test takes for an answer. `fileBytes` is the length of the file at hand.
  */
-export async function withAllocationsWatched<T>(work: () => Promise<T>): Promise<T> {
+export async function withAllocationsWatched<T>(work: () => Promise<T>, fileBytes = 0): Promise<T> {
+  const limit = Math.max(ALLOCATION_LIMIT, fileBytes + LARGEST_CLUSTER);
   for (const name of ['ArrayBuffer', 'Uint8Array', 'Int32Array', 'Uint32Array', 'Float64Array', 'Array'] as const) {
-    vi.stubGlobal(name, watched(globalThis[name] as unknown as BufferConstructor));
+    vi.stubGlobal(name, watched(globalThis[name] as unknown as BufferConstructor, limit));
   }
   try {
     return await work();
@@ -26,11 +27,11 @@ export async function withAllocationsWatched<T>(work: () => Promise<T>): Promise
   }
 }
 
-function watched(original: BufferConstructor): BufferConstructor {
+function watched(original: BufferConstructor, limit: number): BufferConstructor {
   return new Proxy(original, {
     construct(target, args, newTarget) {
       const [length] = args;
-      if (typeof length === 'number' && length > ALLOCATION_LIMIT) {
+      if (typeof length === 'number' && length > limit) {
         throw new Error(`unbounded allocation: new ${target.name}(${length})`);
       }
       return Reflect.construct(target, args, newTarget);
@@ -39,7 +40,7 @@ function watched(original: BufferConstructor): BufferConstructor {
 }
 
 /** A buffer as a source that notes what nobody may ask of it. Notes rather than throws: an engine may wrap what a source throws. */
-export class GuardedSource implements ByteSource {
+export class GuardedSource implements BlockDevice {
   readonly size: number;
   readonly violations: string[] = [];
   private calls = 0;
@@ -64,5 +65,18 @@ export class GuardedSource implements ByteSource {
       bytes.set(there);
       bytes.fill(0, there.length);
     }
+  }
+
+  /** It could be written to; an image that is opened for reading never does. */
+  write(): void {
+    this.violations.push('a write');
+  }
+
+  truncate(): void {
+    this.violations.push('a change of length');
+  }
+
+  flush(): void {
+    this.violations.push('a flush');
   }
 }
