@@ -5,16 +5,11 @@
  * `QCOW2_FUZZ` sets how many images are tried, `QCOW2_FUZZ_SEED` where the random numbers start. A failure names the seed of
  * its image, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=...` repeats it alone.
  */
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterAll, expect, test } from 'vitest';
-import { get } from '../support/big-endian.js';
+import { expect, test } from 'vitest';
 import { extendedImage, oldImage, plainImage, richImage } from './bases.js';
 import { change } from './change.js';
 import { handle } from './handle.js';
+import { isHarmless, qemuReads } from './oracle.js';
 import { damage } from './random-damage.js';
 import { structuresOf } from './structures.js';
 
@@ -22,9 +17,6 @@ const COUNT = Number(process.env.QCOW2_FUZZ ?? 520);
 const SEED = Number(process.env.QCOW2_FUZZ_SEED ?? 20_261_122);
 /** One in so many of the images that read is also shown to qemu-img, which takes some fifty times as long. */
 const ORACLE_EVERY = COUNT === 1 ? 1 : 4;
-
-const folder = mkdtempSync(join(tmpdir(), 'qcow2-fuzz-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const bases = [richImage(), plainImage(), oldImage(), extendedImage()].map(({ bytes }) => ({
   bytes,
@@ -36,25 +28,6 @@ function fuzz(seed: number): Uint8Array {
   const file = bytes.slice();
   for (const { at, value } of damage(seed, bytes, structures)) file[at] = value;
   return file;
-}
-
-/** Whether qemu-img may see it: the image names no file, needs no key, and its disk is small. */
-function isHarmless(file: Uint8Array): boolean {
-  const namesNothing = get(file, 8, 8) === 0n && (get(file, 72, 8) & 4n) === 0n && !Buffer.from(file).includes('DATA');
-  return namesNothing && get(file, 32, 4) === 0n && get(file, 24, 8) <= 1_048_576n;
-}
-
-/** What qemu-img reads, or null when it reads nothing. */
-async function qemuReads(file: Uint8Array): Promise<Uint8Array | null> {
-  writeFileSync(join(folder, 'image.qcow2'), file);
-  rmSync(join(folder, 'image.raw'), { force: true });
-  const args = ['convert', '-f', 'qcow2', '-O', 'raw', 'image.qcow2', 'image.raw'];
-  try {
-    await promisify(execFile)('qemu-img', args, { cwd: folder, timeout: 10_000 });
-    return new Uint8Array(readFileSync(join(folder, 'image.raw')));
-  } catch {
-    return null; // it refuses too: there is nothing to compare with
-  }
 }
 
 test('qemu-img reads the images as we do before they are broken', async () => {
