@@ -1,12 +1,7 @@
-/** Owns the answer to who makes a synchronous caller wait. */
+/** Owns the answer to who makes a synchronous caller wait, before anything is written: a write that has begun must finish. */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource } from './device.js';
 import type { Layer } from './layer.js';
-
-/** The error of a synchronous call that would have had to wait: it names the file that is the reason, or the other requests. */
-export function notSynchronous(top: Layer): Qcow2Error {
-  return readsWait(top) ?? othersAtWork();
-}
 
 /** The error that names the first file of a chain that is read with promises; null when none is. */
 export function readsWait(top: Layer): Qcow2Error | null {
@@ -21,14 +16,13 @@ export function readsWait(top: Layer): Qcow2Error | null {
 
 /** The error of a synchronous call that would have had to wait for another request. */
 export function othersAtWork(): Qcow2Error {
-  const details = { what: 'image', depth: 0 };
-  return new Qcow2Error('not-synchronous', 'Another request is at work: wait for it first.', details);
+  const what = 'other requests on the image';
+  return new Qcow2Error('not-synchronous', `The call would have to wait for ${what}.`, { what });
 }
 
 /** The error of a synchronous call for which a file makes its caller wait. */
 export function waits(what: string, depth: number): Qcow2Error {
-  const message = `The ${what} at depth ${depth} is read or written with promises, so no call can be done at once.`;
-  return new Qcow2Error('not-synchronous', message, { what, depth });
+  return new Qcow2Error('not-synchronous', `The call would have to wait for the ${what}.`, { what, depth });
 }
 
 /** An empty batch changes nothing, and tells. */
