@@ -16,6 +16,14 @@ async function fresh(
   return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' }) };
 }
 
+/** Some data in the reach of each L2 table of a disk, opened anew so that each of them has to be waited for. */
+async function sixteenTables(size: number): ReturnType<typeof fresh> {
+  const { device, image } = await fresh(size);
+  for (let at = 0; at < size; at += 2 * MIB) await image.write(at, noiseOf(at, 8192));
+  await image.close();
+  return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' }) };
+}
+
 async function reread(device: ReturnType<typeof bufferDevice>): Promise<Uint8Array> {
   const image = await Qcow2Image.open(device.bytes());
   const disk = new Uint8Array(image.size);
@@ -37,10 +45,8 @@ describe('closing', () => {
   });
 
   it('waits for a long discard: nothing is written after it', async () => {
-    const size = 32 * MIB; // sixteen tables
-    const { device, image } = await fresh(size);
-    for (let at = 0; at < size; at += 2 * MIB) await image.write(at, noiseOf(at, 8192));
-    await image.flush();
+    const size = 32 * MIB;
+    const { device, image } = await sixteenTables(size);
     const discarding = image.discard(0, size);
     await image.close();
     const closed = device.bytes();
@@ -75,11 +81,7 @@ describe('requests that are not awaited', () => {
 
   it('let others in between the tables of a long discard', async () => {
     const size = 32 * MIB;
-    const { device, image: first } = await fresh(size);
-    for (let at = 0; at < size; at += 2 * MIB) await first.write(at, noiseOf(at, 8192));
-    await first.close();
-    // Opened anew, so that each of the sixteen tables has to be waited for.
-    const image = await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' });
+    const { image } = await sixteenTables(size);
     let discarded = false;
     const discarding = image.discard(0, size).then(() => {
       discarded = true;
