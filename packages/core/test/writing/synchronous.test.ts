@@ -12,9 +12,6 @@ const CLUSTER = 65_536;
 const folder = new QemuFolder('sync');
 const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
-/** The refusal of a reader, which names the file. */
-const waits = (what: string) => expect.objectContaining({ code: 'not-synchronous', details: { what } });
-
 describe('synchronous forms', () => {
   it('write, read and flush before they return, over fresh, old and backing clusters', async () => {
     const base = noiseOf(1, MIB);
@@ -62,7 +59,7 @@ describe('synchronous forms', () => {
     const refused = expect.objectContaining({ code: 'not-synchronous', details: { what: 'image', depth: 0 } });
     expect(() => image.writeSync(0, new Uint8Array(1))).toThrow(refused);
     expect(() => image.flushSync()).toThrow(refused);
-    expect(() => image.readSync(0, new Uint8Array(1))).toThrow(waits('image'));
+    expect(() => image.readSync(0, new Uint8Array(1))).toThrow(refused);
     await image.close();
     expectSame(device.bytes(), bytes);
   });
@@ -74,7 +71,7 @@ describe('synchronous forms', () => {
     const image = await Qcow2Image.open(device, { mode: 'write', resolve });
     const refused = expect.objectContaining({ code: 'not-synchronous', details: { what: 'backing file', depth: 1 } });
     expect(() => image.writeSync(100, noiseOf(2, 10))).toThrow(refused);
-    expect(() => image.readSync(100, new Uint8Array(10))).toThrow(waits('backing file "base.raw"'));
+    expect(() => image.readSync(100, new Uint8Array(10))).toThrow(refused);
     await image.close();
     expectSame(device.bytes(), built.bytes); // nothing was written behind the caller's back
   });
