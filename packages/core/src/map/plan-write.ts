@@ -1,7 +1,9 @@
 /** Owns the plan of a write: which host clusters take the bytes, what must be copied beside them, which entries change. */
+import { alignUp, hex } from '../format/bytes.js';
 import type { Mapping } from '../format/entries.js';
 import type { Geometry, HostOffset } from '../format/geometry.js';
 import type { Piece } from './plan-read.js';
+import { damaged } from './runs.js';
 import { allSubclusters, ownsPlace, type SoundMapping, soundMapping, subclusterMask } from './sound-mapping.js';
 import type { Transfer } from './transfer.js';
 
@@ -120,7 +122,8 @@ function planCluster(
   const start = at - (at % clusterSize);
   const l1Index = Math.floor(at / bytesPerL2);
   const index = Math.floor((at % bytesPerL2) / clusterSize);
-  const old = soundMapping(geometry, tables[l1Index - first]!, index, start);
+  const table = tables[l1Index - first]!;
+  const old = soundMapping(geometry, table, index, start);
   const touched = subclusterMask(
     Math.floor((at - start) / subclusterSize),
     Math.floor((upTo - 1 - start) / subclusterSize),
@@ -128,6 +131,10 @@ function planCluster(
   // In an external data file every cluster has its place, which nobody shares.
   const inPlace = externalData || ownsPlace(old);
   let host = externalData ? (start as HostOffset) : old.host;
+  if (inPlace && !externalData && host! >= alignUp(context.end, clusterSize)) {
+    // The file would grow as far as an entry says: petabytes, when that is damaged.
+    throw damaged(geometry, table, start, `points to ${hex(host!)}, past the end of the file`);
+  }
   if (!inPlace || host === null) {
     host = allocator.allocate();
     plan.taken.push(host);

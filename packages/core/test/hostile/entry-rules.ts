@@ -137,6 +137,18 @@ export const writerRules: readonly BrokenRule[] = [
     [l2, 8, (1n << 63n) | BigInt(plain.refcountTable)],
     writing('corrupt', 'refcount table', plain.refcountTable),
   ),
+  changed(
+    'written data within the file',
+    plain,
+    [l2, 8, (1n << 63n) | (1n << 54n)],
+    writing('corrupt', 'L2 entry', l2),
+  ),
+  changed(
+    'zeros that are written over within the file',
+    plain,
+    [l2, 8, (1n << 63n) | (1n << 54n) | 1n],
+    writing('corrupt', 'L2 entry', l2),
+  ),
   {
     rule: 'a refcount for each reference',
     file: () => {
