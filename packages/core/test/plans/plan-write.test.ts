@@ -52,7 +52,11 @@ describe('planWrite', () => {
 
   it('overwrites in place, and changes no entry', () => {
     const entries = { 0: data(7), 1: data(8) };
-    const { transfers, copies, changes } = plan(plain, entries, { offset: CLUSTER - 2048, length: 4096, end: 9 * CLUSTER });
+    const { transfers, copies, changes } = plan(plain, entries, {
+      offset: CLUSTER - 2048,
+      length: 4096,
+      end: 9 * CLUSTER,
+    });
     expect(transfers).toEqual([{ at: 8 * CLUSTER - 2048, length: 4096 }]);
     expect({ copies, changes }).toEqual({ copies: [], changes: [] });
   });
