@@ -13,6 +13,12 @@ export interface QemuBitmap {
   readonly flags: readonly string[];
 }
 
+/** What qemu-img says while a qemu-nbd whose client has left is still on its way out. */
+const LOCKED = 'Failed to get "write" lock';
+/** How long that may take, milliseconds. */
+const MOST_WAIT = 30_000;
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+
 /** A folder with one image in it, `i.qcow2`. */
 export class QemuFolder {
   readonly #folder = mkdtempSync(join(tmpdir(), 'qcow2-bitmaps-'));
@@ -24,7 +30,12 @@ export class QemuFolder {
 
   /** Runs qemu-img, which must succeed. */
   img(...args: string[]): string {
-    return execFileSync('qemu-img', args, { cwd: this.#folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const until = Date.now() + MOST_WAIT; ; Atomics.wait(PAUSE, 0, 0, 20)) {
+      const options = { cwd: this.#folder, encoding: 'utf8' } as const;
+      const { status, stdout, stderr } = spawnSync('qemu-img', args, options);
+      if (status === 0) return stdout;
+      if (!stderr.includes(LOCKED) || Date.now() > until) throw new Error(`qemu-img ${args.join(' ')}: ${stderr}`);
+    }
   }
 
   /** Runs qemu-io commands on the image. */
