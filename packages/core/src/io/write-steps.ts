@@ -52,8 +52,9 @@ export class WriteSteps {
     const table = tables.peek(l1Index);
     if (table === null || table === undefined || !getL1Entry(this.#state.l1, l1Index).owned) return null;
     const place = ownPlace(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
-    // What would reach metadata is refused on the long way.
-    return place === null || this.#state.metadata.kindOf(Math.floor(place / clusterSize)) !== undefined ? null : place;
+    // What would reach metadata, or past the end of the file, is refused on the long way.
+    const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
+    return sound ? place : null;
   }
 
   /** Commits when what is kept in memory outgrows its budget. */
@@ -94,7 +95,7 @@ export class WriteSteps {
     const last = l1IndexOf(geometry, offset + bytes.length - 1);
     yield* this.track(offset, offset + bytes.length);
     const tables = yield* this.writableTables(first, last);
-    yield* this.#reserve(clustersNeeded(geometry, { first, tables }, offset, bytes.length));
+    yield* this.#reserve(clustersNeeded(geometry, { first, tables }, offset, bytes.length, target.size));
     const borrowed: Uint8Array[] = [];
     const take = (length: number): Uint8Array => {
       const buffer = layer.scratch.take(length);

@@ -87,23 +87,30 @@ export function planWrite(context: WriteContext, held: WritableTables, offset: n
 }
 
 /**
- * How many clusters such a write will allocate.
+ * How many clusters such a write to a file of `fileSize` bytes will allocate. Every entry is looked at here, before anything is
+ * allocated: a plan that is made after this is not refused halfway.
  *
- * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
+ * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification, or leads past the end of the file.
  */
 export function clustersNeeded(
   geometry: Geometry,
   { first, tables }: WritableTables,
   offset: number,
   length: number,
+  fileSize: number,
 ): number {
   if (geometry.externalData) return 0;
   const { clusterSize, bytesPerL2 } = geometry;
   let needed = 0;
   for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
     const index = Math.floor((at % bytesPerL2) / clusterSize);
-    const old = soundMapping(geometry, tables[Math.floor(at / bytesPerL2) - first]!, index, at);
+    const table = tables[Math.floor(at / bytesPerL2) - first]!;
+    const old = soundMapping(geometry, table, index, at);
     if (!ownsPlace(old)) needed++;
+    else if (old.host! >= alignUp(fileSize, clusterSize)) {
+      // The file would grow as far as an entry says: petabytes, when that is damaged.
+      throw damaged(geometry, table, at, `points to ${hex(old.host!)}, past the end of the file`);
+    }
   }
   return needed;
 }
@@ -131,10 +138,6 @@ function planCluster(
   // In an external data file every cluster has its place, which nobody shares.
   const inPlace = externalData || ownsPlace(old);
   let host = externalData ? (start as HostOffset) : old.host;
-  if (inPlace && !externalData && host! >= alignUp(context.end, clusterSize)) {
-    // The file would grow as far as an entry says: petabytes, when that is damaged.
-    throw damaged(geometry, table, start, `points to ${hex(host!)}, past the end of the file`);
-  }
   if (!inPlace || host === null) {
     host = allocator.allocate();
     plan.taken.push(host);

@@ -43,6 +43,11 @@ export class MetadataMap {
     this.#claimedTwice.delete(cluster);
   }
 
+  /** Whether the host offset `at` lies in a cluster of metadata. */
+  has(at: number): boolean {
+    return this.#clusters.has(Math.floor(at / this.#clusterSize));
+  }
+
   /** What the cluster holds; undefined when it is no metadata. */
   kindOf(cluster: number): MetadataKind | undefined {
     return this.#clusters.get(cluster);

@@ -29,7 +29,7 @@ function plan(
   const allocator = { allocate: () => host(next++, geometry.clusterSize) };
   const context = { geometry, allocator, base, end, take: (bytes: number) => new Uint8Array(bytes).fill(0xee) };
   const held = { first: 0, tables: [tableOf(geometry, entries)] };
-  const needed = clustersNeeded(geometry, held, offset, length);
+  const needed = clustersNeeded(geometry, held, offset, length, end);
   const made = planWrite(context, held, offset, new Uint8Array(length).fill(1));
   expect(made.taken).toHaveLength(needed);
   return {
@@ -136,10 +136,13 @@ describe('planWrite', () => {
 
   it.each([
     ['an unaligned cluster', { kind: 'data', host: 512 as HostOffset, owned: true }],
+    ['a cluster past the end of the file', { kind: 'data', host: (2 ** 40) as HostOffset, owned: true }],
     ['a compressed stream out of reach', { kind: 'compressed', host: (2 ** 53) as HostOffset, length: 512 }],
   ] as [string, Mapping][])('refuses %s before anything is allocated', (_, mapping) => {
     const held = { first: 0, tables: [tableOf(plain, { 1: mapping })] };
-    expect(() => clustersNeeded(plain, held, 0, 2 * CLUSTER)).toThrow(expect.objectContaining({ code: 'corrupt' }));
+    expect(() => clustersNeeded(plain, held, 0, 2 * CLUSTER, 2 ** 30)).toThrow(
+      expect.objectContaining({ code: 'corrupt' }),
+    );
   });
 });
 

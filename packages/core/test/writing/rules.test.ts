@@ -217,6 +217,26 @@ describe('an image that contradicts itself', () => {
   });
 });
 
+describe('an entry that leads past the end of the file', () => {
+  it('is refused, by the first request and by later ones, and takes no cluster with it', async () => {
+    const built = buildImage({ size: MIB, clusters: new Map([[1, filled(1)]]) });
+    const bytes = built.bytes.slice();
+    put(bytes, built.entryAt(1), 8, (1n << 63n) | (1n << 40n));
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    const refused = { code: 'corrupt', details: { what: 'L2 entry', at: built.entryAt(1) } };
+    for (const offset of [0, CLUSTER]) {
+      await expect(image.write(offset, noiseOf(1, 2 * CLUSTER - offset))).rejects.toMatchObject(refused);
+      await image.write(2 * CLUSTER, noiseOf(1, CLUSTER)); // from now on there is a short way
+    }
+    put(bytes, built.entryAt(1), 8, 0n);
+    await image.close();
+    expect(device.size).toBeLessThan(2 ** 30);
+    const { leaks } = await (await Qcow2Image.open(device.bytes())).check();
+    expect(leaks).toBe(1); // the cluster that the entry led to before it was damaged
+  });
+});
+
 describe('what cannot be done', () => {
   it('is refused past the end of the disk, and for numbers that are none', async () => {
     const image = await writing(bufferDevice(buildImage({ size: MIB }).bytes));
