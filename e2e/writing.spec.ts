@@ -77,6 +77,39 @@ for (const from of ['a web server', 'a dropped file'] as const) {
   });
 }
 
+test('two tabs do not write one image: the second is told so, and has its turn when the first has closed', async ({
+  page,
+  lab,
+}) => {
+  const other = await page.context().newPage();
+  await gotoLab(page, lab);
+  await gotoLab(other, lab);
+  await page.evaluate(async () => {
+    const store = await window.lab.openStore();
+    const disk = await store.create('one of two', { size: 1_048_576 });
+    await disk.write(0, new Uint8Array(70_000).fill(7));
+    Object.assign(window, { letGo: () => disk.close() });
+  });
+  const open = (): Promise<string | number> =>
+    other.evaluate(async () => {
+      const store = await window.lab.openStore();
+      try {
+        const disk = await store.open('one of two', { mode: 'write' });
+        const end = new Uint8Array(1);
+        await disk.read(69_999, end);
+        return end[0]!;
+      } catch (error) {
+        return (error as { code: string }).code;
+      } finally {
+        await store.close();
+      }
+    });
+  expect(await open()).toBe('locked');
+  await page.evaluate('letGo()');
+  expect(await open()).toBe(7);
+  await other.close();
+});
+
 test('a quota that is spent in the middle of writing is said, and what was flushed is there', async ({
   lab,
   folder,
