@@ -12,6 +12,7 @@ import {
   mapLoaded,
   row,
   test,
+  titled,
   withoutPicker,
 } from './fixtures.js';
 
@@ -35,10 +36,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await mapLoaded(page);
     expect(await violations(page)).toEqual([]);
     await drop(page, await images.history());
+    await titled(page, 'history.qcow2');
     await page.getByRole('button', { name: 'Check the image' }).click();
     await expect(page.getByText('The image is clean').first()).toBeVisible();
     expect(await violations(page)).toEqual([]);
     await page.getByRole('button', { name: 'Open first' }).click();
+    await titled(page, 'first');
     await mapLoaded(page);
     expect(await violations(page)).toEqual([]);
     await drop(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
@@ -60,10 +63,12 @@ test('nothing scrolls sideways at 360 pixels', async ({ page, images }) => {
   await mapLoaded(page);
   expect(await excess()).toBe(0);
   await drop(page, await images.history());
+  await titled(page, 'history.qcow2');
   await page.getByRole('button', { name: 'Check the image' }).click();
   await expect(page.getByText('The image is clean').first()).toBeVisible();
   expect(await excess()).toBe(0);
   await page.getByRole('button', { name: 'Open first' }).click();
+  await titled(page, 'first');
   expect(await excess()).toBe(0);
   await drop(page, await images.file(`${'a-very-long-name-'.repeat(8)}.txt`, 'text'));
   await expect(page.getByRole('alert')).toBeVisible();

@@ -10,6 +10,7 @@ import {
   mapLoaded,
   opfsFiles,
   test,
+  titled,
   withoutPicker,
 } from './fixtures.js';
 import { sha256 } from './images.js';
@@ -128,6 +129,7 @@ test('where storage is refused, as in a private window, the file is made in memo
     await expect(page.getByRole('button', { name: 'Free the space' })).toHaveCount(0);
 
     await drop(page, await images.large());
+    await titled(page, 'large.qcow2');
     await mapLoaded(page);
     await start(page);
     await expect(page.getByRole('alert')).toContainText('1 GiB is too much for this window.');

@@ -149,6 +149,11 @@ export async function choose(page: Page, button: string, ...paths: string[]): Pr
   await (await chooser).setFiles(paths);
 }
 
+/** Waits until the page shows the image or snapshot of that name: until then, an image that was open before has the buttons. */
+export async function titled(page: Page, name: string): Promise<void> {
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(name);
+}
+
 /** Waits until the map has loaded. */
 export async function mapLoaded(page: Page): Promise<void> {
   await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible({ timeout: 15_000 });

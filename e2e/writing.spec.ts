@@ -187,7 +187,7 @@ test('a tab that is killed in the middle of writing leaves an image that is soun
       flushed = round;
     });
     await page.evaluate(async () => {
-      const { started, flushed } = window as unknown as Record<'started' | 'flushed', (round: number) => void>;
+      const { started, flushed } = window as unknown as Record<'started' | 'flushed', (round: number) => Promise<void>>;
       const store = await window.lab.openStore();
       const disk = await store.create('disk', { size: 8 * 2 ** 20 });
       void window.lab.writeRounds(disk, started, flushed);

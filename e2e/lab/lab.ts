@@ -10,8 +10,12 @@ export interface Lab {
   /** All bytes of a disk, or of a stored image's file, in base 64. */
   disk(image: OpfsImage): Promise<string>;
   file(name: string): Promise<string>;
-  /** Writes rounds of blocks without end, each flushed; says so before and after. */
-  writeRounds(image: OpfsImage, started: (round: number) => void, flushed: (round: number) => void): Promise<void>;
+  /** Writes rounds of blocks without end, each flushed; says so after, and before: no round begins of which nobody heard. */
+  writeRounds(
+    image: OpfsImage,
+    started: (round: number) => Promise<void>,
+    flushed: (round: number) => Promise<void>,
+  ): Promise<void>;
 }
 
 /** A round writes this many blocks of that many bytes; each is full of the round's number. */
@@ -45,13 +49,13 @@ const lab: Lab = {
   },
   async writeRounds(image, started, flushed) {
     for (let round = 1; ; round++) {
-      started(round);
+      await started(round);
       const bytes = new Uint8Array(new Uint32Array(BLOCK / 4).fill(round).buffer);
       const writes = Array.from({ length: 32 }, (_, step) =>
         image.write(((round * 37 + step * 61) % BLOCKS) * BLOCK, bytes),
       );
       await Promise.all([...writes, image.flush()]);
-      flushed(round);
+      void flushed(round);
     }
   },
 };
