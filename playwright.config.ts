@@ -16,7 +16,12 @@ export default defineConfig({
   // Machines are shared and noisy: a time limit is there for what hangs, not for what is slow.
   timeout: 120_000,
   expect: { timeout: 20_000 },
-  use: { baseURL: address, trace: 'retain-on-failure' },
+  use: {
+    baseURL: address,
+    // What was done, and the page at its end: to record the page at each step doubles what the tests take.
+    trace: { mode: 'retain-on-failure', screenshots: false, snapshots: false },
+    screenshot: 'only-on-failure',
+  },
   projects: [
     { name: 'chromium', use: { browserName: 'chromium', launchOptions: launchOptions('chromium') } },
     // Firefox's pages share processes, so that no test can tell whose memory it is.
