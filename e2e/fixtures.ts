@@ -78,10 +78,29 @@ interface WorkerFixtures {
   readonly folder: string;
   readonly images: Images;
   readonly profile: Profile;
+  /** A second browser, in the dark theme: started when a test first asks for it. */
+  readonly darkProfile: Profile;
+}
+
+interface TestFixtures {
+  readonly page: Page;
+  /** The page in the dark theme. */
+  readonly darkPage: Page;
+}
+
+/** Opens the page for one test, which it fails when it lets an error escape. */
+async function visit({ context }: Profile, use: (page: Page) => Promise<void>): Promise<void> {
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(error.stack ?? error.message));
+  await page.goto('/');
+  await use(page);
+  await page.close();
+  expect(faults, 'errors that nobody caught on the page').toEqual([]);
 }
 
 /** Playwright's `test`, with a page in a profile on disk, and images. A page that lets an error escape fails its test. */
-export const test = base.extend<{ page: Page }, WorkerFixtures>({
+export const test = base.extend<TestFixtures, WorkerFixtures>({
   folder: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's dependencies from this pattern
     async ({}, use) => {
@@ -107,15 +126,16 @@ export const test = base.extend<{ page: Page }, WorkerFixtures>({
     },
     { scope: 'worker' },
   ],
-  page: async ({ profile }, use) => {
-    const page = await profile.context.newPage();
-    const faults: string[] = [];
-    page.on('pageerror', (error) => faults.push(error.stack ?? error.message));
-    await page.goto('/');
-    await use(page);
-    await page.close();
-    expect(faults, 'errors that nobody caught on the page').toEqual([]);
-  },
+  darkProfile: [
+    async ({ folder }, use, info) => {
+      const profile = await launchProfile(info, join(folder, 'dark'), { dark: true });
+      await use(profile);
+      await profile.context.close();
+    },
+    { scope: 'worker' },
+  ],
+  page: ({ profile }, use) => visit(profile, use),
+  darkPage: ({ darkProfile }, use) => visit(darkProfile, use),
 });
 
 export { expect } from '@playwright/test';
