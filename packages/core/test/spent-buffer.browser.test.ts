@@ -2,19 +2,39 @@
 import { expect, test } from 'vitest';
 import { discardBuffer } from '../src/io/spent-buffer.js';
 
-test('a buffer is empty as soon as it is given back, and so is the next one, also much later', async () => {
-  for (let round = 0; round < 20; round++) {
-    const bytes = new Uint8Array(100_000);
-    discardBuffer(bytes);
-    expect(bytes.buffer.byteLength).toBe(0);
+const MIB = 2 ** 20;
+
+/** What is gathered of earlier tests goes with it. */
+function discardMuch(): void {
+  discardBuffer(new Uint8Array(2 * MIB));
+}
+
+test('buffers are empty as soon as some have gathered, and so are the next ones, also much later', async () => {
+  discardMuch();
+  for (let round = 0; round < 5; round++) {
+    const chunks = Array.from({ length: 21 }, () => new Uint8Array(100_000));
+    for (const chunk of chunks) discardBuffer(chunk);
+    expect(chunks.map(({ byteLength }) => byteLength)).toEqual(chunks.map(() => 0));
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 });
 
-test('a part of a buffer takes the whole along, and a buffer without bytes is no error', () => {
+test('a large one is empty at once', () => {
+  const large = new Uint8Array(3 * MIB);
+  discardBuffer(large);
+  expect(large.byteLength).toBe(0);
+});
+
+test('a part of a buffer takes the whole along, twice is no error, nor is a buffer without bytes or one that went elsewhere', () => {
+  discardMuch();
   const whole = new Uint8Array(100);
   discardBuffer(whole.subarray(10, 20));
-  expect(whole.byteLength).toBe(0);
+  discardBuffer(whole);
   discardBuffer(new Uint8Array(0));
+  const sent = new Uint8Array(100);
+  discardBuffer(sent);
+  structuredClone(sent, { transfer: [sent.buffer] });
+  discardMuch();
+  expect(whole.byteLength).toBe(0);
   discardBuffer(whole);
 });

@@ -23,6 +23,11 @@ export interface WritableFile {
 /** A file that has no name yet. */
 export interface Draft {
   readonly device: BlockDevice;
+  /**
+   * Begins to make durable what has been written so far, and answers at once: where the platform can, that goes on while more is
+   * written, and leaves the device's own flush less to do. It promises nothing by itself.
+   */
+  flushAhead(): void;
   /** Lets go of the device and gives the file its name, which nobody has. */
   keepAs(name: string): Promise<void>;
   /** Deletes it. */

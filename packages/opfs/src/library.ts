@@ -50,11 +50,12 @@ export class Library {
   async import(name: string, source: ImportSource, options: AbortableOptions): Promise<void> {
     const { signal } = options;
     try {
-      await this.#add(name, signal, async ({ device }) => {
+      await this.#add(name, signal, async (draft) => {
+        const { device } = draft;
         // What is no image is refused at once, and what does not fit before it is copied.
         if (source.whole) await requireImage(source.whole, signal);
         if (source.size !== null) await device.truncate(source.size);
-        await copyInto(device, source, options);
+        await copyInto(draft, source, options);
         await requireImage(device, signal);
       });
     } finally {

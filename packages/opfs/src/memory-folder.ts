@@ -43,7 +43,7 @@ export class MemoryFolder implements Folder {
       this.#files.set(name, { device, lastModified: Date.now() });
     };
     const discard = async (): Promise<void> => device.close?.();
-    return { device, keepAs, discard };
+    return { device, flushAhead: () => {}, keepAs, discard };
   }
 
   /** Handles are of files, and these are none. */

@@ -1,12 +1,13 @@
 /** Owns a store's files in OPFS. */
 import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { OpfsDevice } from './device.js';
+import { FlushingWorker } from './flusher.js';
 import type { Draft, Folder, FolderFile, WritableFile } from './folder.js';
 import { isImageName } from './image-name.js';
 import { moveFile } from './move-file.js';
 import type { PrivateFolder } from './private-folder.js';
 import { storageError } from './storage-error.js';
-import { openSharedHandle, openSyncHandle, type SyncHandle } from './sync-handle.js';
+import { openSharedHandle, openSyncHandle, openUnlockedHandle, type SyncHandle } from './sync-handle.js';
 import { TemporaryFile } from './temporary-file.js';
 
 /** How long a file is waited for that somebody has open, and how often it is tried. Milliseconds. */
@@ -65,7 +66,10 @@ export class OpfsFolder implements Folder {
     await this.#folder.swept();
     const file = await guard(TemporaryFile.create(directory));
     try {
-      return new OpfsDraft(file, new OpfsDevice(await requireHandle(file.handle)));
+      // The lock of its name keeps others away.
+      const unlocked = await openUnlockedHandle(file.handle);
+      const device = new OpfsDevice(unlocked ?? (await requireHandle(file.handle)));
+      return new OpfsDraft(file, device, unlocked !== null);
     } catch (error) {
       await file.remove();
       throw storageError(error, 0, null);
@@ -95,20 +99,36 @@ export class OpfsFolder implements Folder {
 class OpfsDraft implements Draft {
   readonly device: OpfsDevice;
   readonly #file: TemporaryFile;
+  readonly #shared: boolean;
+  /** Undefined until it is needed, null where there cannot be one. */
+  #flusher: FlushingWorker | null | undefined;
 
-  constructor(file: TemporaryFile, device: OpfsDevice) {
+  /** @param shared whether the device's handle lets there be others */
+  constructor(file: TemporaryFile, device: OpfsDevice, shared: boolean) {
     this.#file = file;
     this.device = device;
+    this.#shared = shared;
   }
 
-  keepAs(name: string): Promise<void> {
-    this.device.close();
-    return guard(this.#file.keepAs(name));
+  flushAhead(): void {
+    if (!this.#shared) return;
+    if (this.#flusher === undefined) this.#flusher = FlushingWorker.start(this.#file.handle);
+    this.#flusher?.flush();
   }
 
-  discard(): Promise<void> {
+  async keepAs(name: string): Promise<void> {
+    await this.#close();
+    await guard(this.#file.keepAs(name));
+  }
+
+  async discard(): Promise<void> {
+    await this.#close();
+    await guard(this.#file.remove());
+  }
+
+  async #close(): Promise<void> {
     this.device.close();
-    return guard(this.#file.remove());
+    await this.#flusher?.close();
   }
 }
 

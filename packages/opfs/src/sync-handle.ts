@@ -1,6 +1,6 @@
 /** Owns the type of an OPFS sync access handle and how one is opened: the `dom` library does not know either. */
 
-type CreateHandle = (options?: { mode: 'read-only' }) => Promise<SyncHandle>;
+type CreateHandle = (options?: { mode: 'read-only' | 'readwrite-unsafe' }) => Promise<SyncHandle>;
 
 /** A FileSystemSyncAccessHandle: exclusive, synchronous, in dedicated workers only. Offsets and lengths are bytes. */
 export interface SyncHandle {
@@ -34,14 +34,31 @@ export async function openSyncHandle(file: FileSystemFileHandle): Promise<SyncHa
  * exclude each other, as Firefox and Safari do, and where somebody has one of those.
  */
 export async function openSharedHandle(file: FileSystemFileHandle): Promise<SyncHandle | null> {
-  const { createSyncAccessHandle } = file as { createSyncAccessHandle?: CreateHandle };
-  // A platform that knows no modes would ignore the wish, and shut everybody out.
-  const { FileSystemSyncAccessHandle: type } = globalThis as { FileSystemSyncAccessHandle?: { prototype: object } };
-  if (!createSyncAccessHandle || !type || !('mode' in type.prototype)) return null;
   try {
-    return await createSyncAccessHandle.call(file, { mode: 'read-only' });
+    return await openInMode(file, 'read-only');
   } catch (error) {
     if (error instanceof DOMException && error.name === 'NoModificationAllowedError') return null;
     throw error;
   }
+}
+
+/**
+ * A sync handle for reading and writing that others of its kind may be open beside, in whose stead the caller keeps others
+ * away; null where the platform has only handles that exclude each other.
+ *
+ * @throws `DOMException` `NoModificationAllowedError` when the file is in use in another way
+ */
+export function openUnlockedHandle(file: FileSystemFileHandle): Promise<SyncHandle | null> {
+  return openInMode(file, 'readwrite-unsafe');
+}
+
+async function openInMode(
+  file: FileSystemFileHandle,
+  mode: 'read-only' | 'readwrite-unsafe',
+): Promise<SyncHandle | null> {
+  const { createSyncAccessHandle } = file as { createSyncAccessHandle?: CreateHandle };
+  // A platform that knows no modes would ignore the wish, and shut everybody out.
+  const { FileSystemSyncAccessHandle: type } = globalThis as { FileSystemSyncAccessHandle?: { prototype: object } };
+  if (!createSyncAccessHandle || !type || !('mode' in type.prototype)) return null;
+  return createSyncAccessHandle.call(file, { mode });
 }
