@@ -12,10 +12,16 @@ import { Qcow2Image } from '../src/index.js';
  * @property {number} flushEvery a flush after so many writes
  */
 
-/** @param {string} name @param {boolean} anew */
-async function handleOf(name, anew) {
+/**
+ * The handle of a contender's file. What is written over lies in order: it is not what a fresh turn left, at random perhaps.
+ *
+ * @param {string} contender
+ * @param {boolean} fresh
+ */
+async function handleOf(contender, fresh) {
   const folder = await navigator.storage.getDirectory();
-  if (anew) await folder.removeEntry(name).catch(() => {});
+  const name = fresh ? `${contender}-fresh` : contender;
+  if (fresh) await folder.removeEntry(name).catch(() => {});
   const file = await folder.getFileHandle(name, { create: true });
   return file.createSyncAccessHandle();
 }
@@ -43,7 +49,7 @@ async function timed({ offsets, flushEvery }, write, flush) {
 
 /** @param {WriteTurn} turn @param {Uint8Array} bytes */
 async function bare(turn, bytes) {
-  const handle = await handleOf('bare.raw', turn.fresh);
+  const handle = await handleOf('bare', turn.fresh);
   if (!turn.fresh && handle.getSize() < turn.size) fill(turn.size, (at, part) => handle.write(part, { at }));
   try {
     const write = (/** @type {number} */ at) => handle.write(bytes, { at });
@@ -55,7 +61,7 @@ async function bare(turn, bytes) {
 
 /** @param {WriteTurn} turn @param {Uint8Array} bytes */
 async function engine(turn, bytes) {
-  const device = new OpfsDevice(await handleOf('ours.qcow2', turn.fresh));
+  const device = new OpfsDevice(await handleOf('ours', turn.fresh));
   try {
     if (device.size === 0) {
       const made = await Qcow2Image.create(device, { size: turn.size });

@@ -10,11 +10,14 @@ export type AbortableOptions = OperationOptions & { signal: AbortSignal };
 
 /** How much is written before it is flushed while more is: small enough to leave the last flush little. Bytes. */
 const FLUSH_EVERY = 8 * 1024 * 1024;
+/** Whatever is shorter is copied before a flush beside it would have begun. Bytes. */
+const LONG = 32 * 1024 * 1024;
 
 /** Writes all of the source, from the file's start on. Throws what either throws; the signal's reason. */
 export async function copyInto(draft: Draft, source: ImportSource, options: AbortableOptions): Promise<void> {
   const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
   const turn = turns();
+  const long = source.size === null || source.size >= LONG;
   let at = 0;
   let flushed = 0;
   for (;;) {
@@ -24,7 +27,7 @@ export async function copyInto(draft: Draft, source: ImportSource, options: Abor
     await draft.device.write([{ at, bytes }]);
     at += bytes.length;
     discardBuffer(bytes);
-    if (at - flushed >= FLUSH_EVERY) {
+    if (long && at - flushed >= FLUSH_EVERY) {
       draft.flushAhead();
       flushed = at;
     }

@@ -7,22 +7,22 @@ export const FLUSHER_NAME = 'qcow2-opfs flusher';
 
 /** What a worker of that name does: flushes one file. */
 export class Flusher {
-  #handle: SyncHandle | null = null;
+  #opening: Promise<SyncHandle | null> = Promise.resolve(null);
 
   /** @throws `DOMException` as the platform does */
   async open(file: FileSystemFileHandle): Promise<void> {
-    this.#handle = await openUnlockedHandle(file);
+    this.#opening = openUnlockedHandle(file);
+    await this.#opening;
   }
 
-  /** Makes durable what anybody has written to the file. */
-  flush(): void {
-    this.#handle?.flush();
+  /** Makes durable what anybody has written to the file. Requests can come while it is still being opened. */
+  async flush(): Promise<void> {
+    (await this.#opening)?.flush();
   }
 
   /** Lets go of the file. */
-  close(): void {
-    this.#handle?.close();
-    this.#handle = null;
+  async close(): Promise<void> {
+    (await this.#opening)?.close();
   }
 }
 

@@ -21,3 +21,13 @@ export function workerWithoutStorage(): Worker {
 export function workerWithoutMove(): Worker {
   return new Worker(new URL('./moveless-worker.ts', import.meta.url), { type: 'module' });
 }
+
+/** The package's worker, which tells of its flushes on the BroadcastChannel `flushes`. */
+export function tellingWorker(): Worker {
+  return new Worker(new URL('./telling-worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** The package's worker where no worker can be started from it: there are none, or their script does not run. */
+export function workerWithoutWorkers(name: 'no workers' | 'no script'): Worker {
+  return new Worker(new URL('./workerless-worker.ts', import.meta.url), { type: 'module', name });
+}
