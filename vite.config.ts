@@ -1,4 +1,5 @@
 /** The configuration of every unit test: in Node, Chromium and Firefox. The demo page has its own, in demo/. */
+import { availableParallelism } from 'node:os';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { launchOptions } from './scripts/find-browsers.js';
@@ -12,12 +13,16 @@ export default defineConfig({
     hookTimeout: 120_000,
     // A web server that tests in Node and in browsers read from.
     globalSetup: './packages/core/test/support/http/global-setup.ts',
+    // As many as there are processors, at least two: these tests wait for qemu-img, and those in browsers for locks.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         extends: true,
         test: {
           name: 'node',
           environment: 'node',
+          // A process for each file would take longer than most files do. Whatever a test changes it puts back.
+          isolate: false,
           include: ['{packages/*,demo,scripts}/test/**/*.test.ts'],
           exclude: ['**/*.browser.test.ts'],
         },

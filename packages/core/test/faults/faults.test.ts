@@ -144,31 +144,51 @@ class Bench {
   }
 }
 
+/** What is compared at once: nearly every part of a disk is that of one of the disks it may be. */
+const PART = 4 * KIB;
+
 /** Every byte is one that it may be: of the disk as it was acknowledged, or of a change since. */
 function expectAllowed(actual: Uint8Array, allowed: readonly Uint8Array[]): void {
   expect(actual.length).toBe(SIZE);
-  for (let at = 0; at < SIZE; at++) {
-    if (allowed.every((disk) => disk[at] !== actual[at])) {
-      expect({ at, byte: actual[at] }).toEqual({ at, byte: allowed.map((disk) => disk[at]) });
+  for (let part = 0; part < SIZE; part += PART) {
+    if (
+      allowed.some((disk) => Buffer.compare(actual.subarray(part, part + PART), disk.subarray(part, part + PART)) === 0)
+    )
+      continue;
+    for (let at = part; at < part + PART; at++) {
+      if (allowed.every((disk) => disk[at] !== actual[at])) {
+        expect({ at, byte: actual[at] }).toEqual({ at, byte: allowed.map((disk) => disk[at]) });
+      }
     }
   }
 }
 
-/** Does the work until something fails; answers the error, and what the disk may hold then: first what it held when last flushed. */
-async function work(image: Qcow2Image, disk: Uint8Array): Promise<{ error: unknown; allowed: Uint8Array[] }> {
-  let allowed = [disk.slice()];
+/** What a disk holds before the work, and after every change of it. */
+function disksOf(disk: Uint8Array): readonly Uint8Array[] {
+  const disks = [disk];
   for (const change of WORK) {
-    const after = allowed.at(-1)!.slice();
+    const after = disks.at(-1)!.slice();
     change.apply(after);
-    allowed.push(after);
+    disks.push(after);
+  }
+  return disks;
+}
+
+/** Does the work until something fails; answers the error, and what of `disks` the disk may hold then: first what it held when last flushed. */
+async function work(
+  image: Qcow2Image,
+  disks: readonly Uint8Array[],
+): Promise<{ error: unknown; allowed: readonly Uint8Array[] }> {
+  let flushed = 0;
+  for (const [index, change] of WORK.entries()) {
     try {
       await change.make(image);
     } catch (error) {
-      return { error, allowed };
+      return { error, allowed: disks.slice(flushed, index + 2) };
     }
-    if (change === flush) allowed = [after];
+    if (change === flush) flushed = index + 1;
   }
-  return { error: null, allowed };
+  return { error: null, allowed: disks.slice(flushed) };
 }
 
 const noSpace = new Qcow2Error('no-space', 'The quota is spent.', { what: 'test' });
@@ -189,11 +209,12 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
   const lazy = start.name.includes('lazy');
 
   it.each(['write', 'flush'] as const)('fails for good at the nth %s, and loses nothing', async (call) => {
+    const disks = disksOf(start.disk);
     for (let nth = 0; ; nth++) {
       const bench = new Bench(start, inData);
       const image = await bench.open();
       bench.faulty.fault = faultAt(call, nth);
-      const { error, allowed } = await work(image, start.disk);
+      const { error, allowed } = await work(image, disks);
       const failing =
         error ??
         (await image.close().then(
@@ -216,12 +237,13 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
   });
 
   it('goes on after the nth read failed, and nothing has changed', async () => {
+    const disks = disksOf(start.disk);
     for (let nth = 0; ; nth++) {
       const bench = new Bench(start, inData);
       const image = await bench.open();
       // Counted from here on: opening reads as well.
       bench.faulty.fault = { ...faultAt('read', nth + bench.faulty.calls.length), done: 0 };
-      const { error, allowed } = await work(image, start.disk);
+      const { error, allowed } = await work(image, disks);
       if (error === null) {
         await image.close();
         break;
@@ -231,12 +253,11 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
       const into = new Uint8Array(SIZE);
       await image.read(0, into);
       expectAllowed(into, allowed);
-      const { error: again } = await work(image, into);
+      const after = disksOf(into);
+      const { error: again } = await work(image, after);
       expect(again).toBe(null);
       await image.close();
-      const expected = into.slice();
-      for (const change of WORK) change.apply(expected);
-      expectSame(await bench.judge(false), expected);
+      expectSame(await bench.judge(false), after.at(-1)!);
     }
   });
 });

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
+import { QemuFolder } from '../support/qemu.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from './bases.js';
 import { change } from './change.js';
 import {
@@ -18,6 +19,8 @@ import {
 import { handle, type Outcome } from './handle.js';
 import { isHarmless, qemuReads } from './oracle.js';
 import { bitmapTables, cryptoHeader, cuts, refcounts, snapshotL1 } from './tables.js';
+
+const folder = new QemuFolder('fields');
 
 /** The codes that damage may get; the others of the set mean something else. */
 const DAMAGE = ['corrupt', 'unsupported', 'not-qcow2', 'reference-refused'];
@@ -74,7 +77,7 @@ describe.each(cases)('the %s image', (_, image, generators) => {
     expectAnswer(outcome);
     await change(file);
     if (verdict === 'answered' && outcome.read instanceof Uint8Array && isHarmless(file)) {
-      const wanted = await qemuReads(file);
+      const wanted = await qemuReads(folder, file);
       if (wanted !== null) expect(Buffer.compare(outcome.read, wanted), 'it reads as qemu-img reads it').toBe(0);
     }
     if (verdict === 'refused') expect(outcome.open).not.toBe('opened');

@@ -6,6 +6,7 @@
  * its image, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=...` repeats it alone.
  */
 import { expect, test } from 'vitest';
+import { QemuFolder } from '../support/qemu.js';
 import { extendedImage, oldImage, plainImage, richImage } from './bases.js';
 import { change } from './change.js';
 import { handle } from './handle.js';
@@ -13,6 +14,7 @@ import { isHarmless, qemuReads } from './oracle.js';
 import { damage } from './random-damage.js';
 import { structuresOf } from './structures.js';
 
+const folder = new QemuFolder('fuzz');
 const COUNT = Number(process.env.QCOW2_FUZZ ?? 520);
 const SEED = Number(process.env.QCOW2_FUZZ_SEED ?? 20_261_122);
 /** One in so many of the images that read is also shown to qemu-img, which takes some fifty times as long. */
@@ -32,7 +34,7 @@ function fuzz(seed: number): Uint8Array {
 
 test('qemu-img reads the images as we do before they are broken', async () => {
   for (const { bytes } of bases) {
-    const wanted = await qemuReads(bytes);
+    const wanted = await qemuReads(folder, bytes);
     expect(wanted).not.toBeNull();
     expect(Buffer.compare((await handle(bytes)).read as Uint8Array, wanted!)).toBe(0);
   }
@@ -52,7 +54,7 @@ test(`${COUNT} images from seed ${SEED} on`, { timeout: 60_000 + COUNT * 100 }, 
     if (!(outcome.read instanceof Uint8Array)) continue;
     tally.read++;
     if (tally.read % ORACLE_EVERY > 0 || !isHarmless(file)) continue;
-    const wanted = await qemuReads(file);
+    const wanted = await qemuReads(folder, file);
     if (!wanted) continue;
     tally.compared++;
     expect(Buffer.compare(outcome.read, wanted), `the image of seed ${seed} reads as qemu-img reads it`).toBe(0);

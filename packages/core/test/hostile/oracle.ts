@@ -1,14 +1,9 @@
 /** Owns the questions to qemu-img about damaged images: which it may see at all, and what it reads of them. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { afterAll } from 'vitest';
 import { get } from '../support/big-endian.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'qcow2-hostile-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+import type { QemuFolder } from '../support/qemu.js';
 
 /** Whether qemu-img may see it: the image names no file, needs no key, and its disk is small. */
 export function isHarmless(file: Uint8Array): boolean {
@@ -16,14 +11,14 @@ export function isHarmless(file: Uint8Array): boolean {
   return namesNothing && get(file, 32, 4) === 0n && get(file, 24, 8) <= 1_048_576n;
 }
 
-/** What qemu-img reads, or null when it reads nothing. */
-export async function qemuReads(file: Uint8Array): Promise<Uint8Array | null> {
-  writeFileSync(join(folder, 'image.qcow2'), file);
-  rmSync(join(folder, 'image.raw'), { force: true });
+/** What qemu-img, working in `folder`, reads, or null when it reads nothing. */
+export async function qemuReads(folder: QemuFolder, file: Uint8Array): Promise<Uint8Array | null> {
+  folder.put('image.qcow2', file);
+  rmSync(folder.at('image.raw'), { force: true });
   const args = ['convert', '-f', 'qcow2', '-O', 'raw', 'image.qcow2', 'image.raw'];
   try {
-    await promisify(execFile)('qemu-img', args, { cwd: folder, timeout: 10_000 });
-    return new Uint8Array(readFileSync(join(folder, 'image.raw')));
+    await promisify(execFile)('qemu-img', args, { cwd: folder.path, timeout: 10_000 });
+    return folder.get('image.raw');
   } catch {
     return null; // it refuses too: there is nothing to compare with
   }
