@@ -12,6 +12,11 @@ const MOST_BUFFERS = 1024;
  * @throws {@link Qcow2Error} `changed` when the file has become shorter than `size`, `io`.
  */
 export function readTransfers(fd: number, transfers: readonly Transfer[], size: number): void {
+  // A small read is a single one, and what looking for runs costs shows beside it.
+  if (transfers.length === 1) {
+    fill(fd, transfers[0]!, size);
+    return;
+  }
   for (let first = 0; first < transfers.length; ) {
     const last = runEnd(transfers, first);
     if (last === first + 1) fill(fd, transfers[first]!, size);

@@ -2,6 +2,7 @@
 import { Qcow2Error } from './errors.js';
 import type { BlockDevice, Done } from './io/device.js';
 import { readPieces } from './io/execute.js';
+import { mustWait } from './io/last-wait.js';
 import type { Writer } from './io/writer.js';
 import { boundsOf, requireInside } from './map/guest-range.js';
 import { closeAll, type OpenedImage, openImage } from './open.js';
@@ -368,8 +369,7 @@ export class Qcow2Image implements Disk {
     const done = work();
     if (done === undefined) return;
     done.catch(() => {});
-    const { what, depth } = lastWait.for ?? { what: 'other requests', depth: 0 };
-    throw new Qcow2Error('not-synchronous', `The call would have to wait for the ${what}.`, { what, depth });
+    throw mustWait(lastWait.for);
   }
 
   #alive(): void {

@@ -5,8 +5,9 @@ import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } 
 import { validateBackingFormat, validateTables } from './format/validate.js';
 import { ClusterCache } from './io/cluster-cache.js';
 import type { Codec } from './io/codec.js';
-import { type Counters, counted, type FilePlace, type LastWait, newCounters } from './io/counted.js';
+import { type Counters, counted, newCounters } from './io/counted.js';
 import type { ByteSource } from './io/device.js';
+import type { FilePlace, LastWait } from './io/last-wait.js';
 import type { Qcow2Layer } from './io/layer.js';
 import { readHeader, readTables } from './io/metadata.js';
 import type { RwLock } from './io/rw-lock.js';

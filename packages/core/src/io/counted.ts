@@ -1,5 +1,6 @@
 /** Owns the counting of device calls, the figure that decides how fast the engine is. */
 import type { ByteSource, Done, Transfer } from './device.js';
+import type { FilePlace, LastWait } from './last-wait.js';
 
 /** What the layers of a chain count together. */
 export interface Counters {
@@ -29,17 +30,6 @@ export function newCounters(): Counters {
     l2Loads: 0,
     inflatedClusters: 0,
   };
-}
-
-/** Which file made its caller wait last: what a synchronous caller is told. */
-export interface LastWait {
-  for: FilePlace | null;
-}
-
-/** A file of a chain: what it is to the image, and how far behind it. */
-export interface FilePlace {
-  readonly what: 'image' | 'backing file' | 'data file';
-  readonly depth: number;
 }
 
 /** A source that counts into `counters` what is asked of `source`, and notes that it had to be waited for. */

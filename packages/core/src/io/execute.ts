@@ -122,14 +122,16 @@ function readTransfers(layer: Qcow2Layer, transfers: ReadPlan['transfers'], sign
 
 /** The file's last cluster may be short; a cluster that begins past the end means that the file was cut. */
 function refusePastEnd(layer: Qcow2Layer, transfers: ReadPlan['transfers']): void {
-  const end = alignUp(layer.source.size, layer.geometry.clusterSize);
+  const { size } = layer.source;
   for (const { at, bytes } of transfers) {
+    if (at + bytes.length <= size) continue;
+    const end = alignUp(size, layer.geometry.clusterSize);
     if (at + bytes.length > end) {
       const first = Math.max(at, end);
       throw new Qcow2Error(
         'corrupt',
-        `The image has data at ${hex(first)}, but the file ends at ${hex(layer.source.size)}. Is it cut short?`,
-        { what: 'data cluster', at: first, fileSize: layer.source.size },
+        `The image has data at ${hex(first)}, but the file ends at ${hex(size)}. Is it cut short?`,
+        { what: 'data cluster', at: first, fileSize: size },
       );
     }
   }

@@ -3,10 +3,11 @@ import { Qcow2Error } from '../errors.js';
 import { withCurrentFields } from '../format/header-fields.js';
 import { commit, markCorrupt } from './commit.js';
 import type { Done } from './device.js';
+import { mustWait } from './last-wait.js';
 import { isBase, type Qcow2Layer } from './layer.js';
 import type { RwLock } from './rw-lock.js';
 import { run, type Steps } from './steps.js';
-import { othersAtWork, readsWait, waits } from './synchronous.js';
+import { readsWait } from './synchronous.js';
 import type { WriteState } from './write-state.js';
 import { type WriteBudgets, WriteSteps } from './write-steps.js';
 import { ZeroSteps } from './zero-steps.js';
@@ -38,9 +39,9 @@ export class Writer {
    */
   get waiting(): Qcow2Error | null {
     const { device, data } = this.#state;
-    if (!this.#lock.idle) return othersAtWork();
-    if (device.promises) return waits('image', 0);
-    if (data?.promises) return waits('data file', 1);
+    if (!this.#lock.idle) return mustWait(null);
+    if (device.promises) return mustWait({ what: 'image', depth: 0 });
+    if (data?.promises) return mustWait({ what: 'data file', depth: 1 });
     return readsWait(this.#layer);
   }
 
