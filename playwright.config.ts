@@ -13,6 +13,8 @@ export default defineConfig({
   reporter: [['list'], ['json', { outputFile: 'test-results/e2e.json' }]],
   forbidOnly: true,
   workers: 2,
+  // Else the last file runs alone.
+  fullyParallel: true,
   // Machines are shared and noisy: a time limit is there for what hangs, not for what is slow.
   timeout: 120_000,
   expect: { timeout: 20_000 },

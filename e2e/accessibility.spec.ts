@@ -16,6 +16,9 @@ import {
 } from './fixtures.js';
 import type { Images } from './images.js';
 
+// In one worker, so that one browser in the dark theme is enough.
+test.describe.configure({ mode: 'default' });
+
 async function violations(page: Page): Promise<string[]> {
   // Axe is half a megabyte, which a page that has it need not be given twice.
   const isThere = await page.evaluate(() => 'axe' in window);

@@ -15,6 +15,7 @@ import {
 } from '@playwright/test';
 import { launchOptions } from '../scripts/find-browsers.js';
 import { Images } from './images.js';
+import { type LabServer, startLab } from './lab.js';
 
 /** A browser whose storage is on disk: that of Playwright's ordinary contexts is held in memory, and small. */
 export interface Profile {
@@ -80,6 +81,8 @@ interface WorkerFixtures {
   readonly profile: Profile;
   /** A second browser, in the dark theme: started when a test first asks for it. */
   readonly darkProfile: Profile;
+  /** The page with the package alone. Here, since Playwright starts new workers, and so browsers, for a file with its own. */
+  readonly lab: LabServer;
 }
 
 interface TestFixtures {
@@ -131,6 +134,14 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
       const profile = await launchProfile(info, join(folder, 'dark'), { dark: true });
       await use(profile);
       await profile.context.close();
+    },
+    { scope: 'worker' },
+  ],
+  lab: [
+    async ({ folder }, use) => {
+      const lab = await startLab(folder);
+      await use(lab);
+      await lab.close();
     },
     { scope: 'worker' },
   ],

@@ -2,21 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test as base, expect, launchProfile } from './fixtures.js';
+import { expect, launchProfile, test } from './fixtures.js';
 import { qemuImg } from './images.js';
 import { killTab } from './kill-tab.js';
-import { gotoLab, type LabServer, startLab, takeFile } from './lab.js';
-
-const test = base.extend<object, { lab: LabServer }>({
-  lab: [
-    async ({ folder }, use) => {
-      const lab = await startLab(folder);
-      await use(lab);
-      await lab.close();
-    },
-    { scope: 'worker' },
-  ],
-});
+import { gotoLab, takeFile } from './lab.js';
 
 const MIB = 2 ** 20;
 
