@@ -8,6 +8,7 @@ import { expectSame } from '../suites/expect-same.js';
 import { type Call, type Fault, FaultyDevice } from '../support/faulty-device.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
+import { disksOf, work } from './work.js';
 
 const KIB = 1024;
 const SIZE = 3 * 1024 * KIB;
@@ -64,38 +65,6 @@ const STARTS: readonly Start[] = [
   start('with a data file', 'cluster_size=4k,data_file=data.raw'),
   start('with subclusters', 'cluster_size=16k,extended_l2=on'),
   overlay(),
-];
-
-/** A change of the disk, and the same on an array. */
-interface Change {
-  readonly make: (image: Qcow2Image) => Promise<void>;
-  readonly apply: (disk: Uint8Array) => void;
-}
-
-const write = (offset: number, length: number, seed: number): Change => ({
-  make: (image) => image.write(offset, noiseOf(seed, length)),
-  apply: (disk) => disk.set(noiseOf(seed, length), offset),
-});
-const zero = (offset: number, length: number, how: 'discard' | 'unmap' | 'keep'): Change => ({
-  make: (image) =>
-    how === 'discard' ? image.discard(offset, length) : image.writeZeroes(offset, length, { unmap: how === 'unmap' }),
-  apply: (disk) => disk.fill(0, offset, offset + length),
-});
-const flush: Change = { make: (image) => image.flush(), apply: () => {} };
-
-/** Rounds of work: fresh clusters, old ones, shared ones, zeros, discards, and a flush now and then. */
-const WORK: readonly Change[] = [
-  write(1000, 5000, 1),
-  write(700 * KIB, 300 * KIB, 2),
-  flush,
-  zero(100 * KIB + 100, 90 * KIB, 'discard'),
-  write(120 * KIB, 10_000, 3),
-  zero(300 * KIB, 20 * KIB, 'keep'),
-  write(2200 * KIB, 700 * KIB, 4),
-  flush,
-  zero(0, 50 * KIB, 'unmap'),
-  write(20 * KIB, 4096, 5),
-  flush,
 ];
 
 /** The files under test, their faults in one of them. */
@@ -161,34 +130,6 @@ function expectAllowed(actual: Uint8Array, allowed: readonly Uint8Array[]): void
       }
     }
   }
-}
-
-/** What a disk holds before the work, and after every change of it. */
-function disksOf(disk: Uint8Array): readonly Uint8Array[] {
-  const disks = [disk];
-  for (const change of WORK) {
-    const after = disks.at(-1)!.slice();
-    change.apply(after);
-    disks.push(after);
-  }
-  return disks;
-}
-
-/** Does the work until something fails; answers the error, and what of `disks` the disk may hold then: first what it held when last flushed. */
-async function work(
-  image: Qcow2Image,
-  disks: readonly Uint8Array[],
-): Promise<{ error: unknown; allowed: readonly Uint8Array[] }> {
-  let flushed = 0;
-  for (const [index, change] of WORK.entries()) {
-    try {
-      await change.make(image);
-    } catch (error) {
-      return { error, allowed: disks.slice(flushed, index + 2) };
-    }
-    if (change === flush) flushed = index + 1;
-  }
-  return { error: null, allowed: disks.slice(flushed) };
 }
 
 const noSpace = new Qcow2Error('no-space', 'The quota is spent.', { what: 'test' });
