@@ -4,6 +4,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { launchOptions } from './scripts/find-browsers.js';
 import { shared } from './vite.shared.js';
+import { bundledWorkers } from './vite.workers.js';
 
 export default defineConfig({
   ...shared,
@@ -29,6 +30,7 @@ export default defineConfig({
       },
       {
         extends: true,
+        plugins: [bundledWorkers()],
         // Found before the first test, or the first run reloads in the middle.
         optimizeDeps: { include: ['comlink', 'fast-check', 'fflate'] },
         test: {

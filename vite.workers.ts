@@ -1,0 +1,37 @@
+/** Each worker of the tests in one file: served module by module, as Vite does, to start one takes a second. */
+import { build, type Plugin } from 'vite';
+import { shared } from './vite.shared.js';
+
+/** How Vite's development server asks for the script of a module worker. */
+const WORKER = /^([^?]+)\?worker_file&type=module$/;
+
+/** Bundles the script of every worker that is started, when it is asked for first and when it has changed since. */
+export function bundledWorkers(): Plugin {
+  return {
+    name: 'bundled-workers',
+    enforce: 'pre',
+    async load(id) {
+      const entry = WORKER.exec(id)?.[1];
+      if (entry === undefined) return null;
+      const built = await build({
+        configFile: false,
+        logLevel: 'warn',
+        resolve: shared.resolve ?? {},
+        build: {
+          write: false,
+          minify: false,
+          target: 'esnext',
+          rolldownOptions: {
+            input: entry,
+            output: { format: 'es', codeSplitting: false },
+            treeshake: false, // or what a test puts before a worker's own modules is left out: package.json says it does nothing
+          },
+        },
+      });
+      if (!('output' in built)) throw new Error(`${entry} was not bundled at once.`);
+      const [chunk] = built.output;
+      for (const file of chunk.moduleIds) this.addWatchFile(file);
+      return { code: chunk.code, map: { mappings: '' } };
+    },
+  };
+}
