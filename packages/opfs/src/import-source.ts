@@ -21,7 +21,6 @@ export interface ImportSource {
  */
 export function blobImport(blob: Blob): ImportSource {
   const reader = blob.stream().getReader();
-  let ahead: Promise<Chunk | null> | null = null;
   let done = 0;
   const read = (): Promise<Chunk | null> => {
     const next = reader.read().then((result) => result.value ?? null);
@@ -29,13 +28,14 @@ export function blobImport(blob: Blob): ImportSource {
     next.catch(() => {});
     return next;
   };
+  let ahead = read();
   return {
     size: blob.size,
     whole: blob,
     async next() {
       let chunk: Chunk | null;
       try {
-        chunk = await (ahead ?? read());
+        chunk = await ahead;
       } catch (error) {
         throw readFailure(error, done);
       }

@@ -49,11 +49,14 @@ export class Library {
   /** Takes an image over. Nothing is left when it fails. */
   async import(name: string, source: ImportSource, options: AbortableOptions): Promise<void> {
     const { signal } = options;
+    // What is no image is refused at once, and what does not fit before it is copied.
+    const looked = source.whole ? requireImage(source.whole, signal) : null;
+    // Whoever awaits it sees its error.
+    looked?.catch(() => {});
     try {
       await this.#add(name, signal, async (draft) => {
         const { device } = draft;
-        // What is no image is refused at once, and what does not fit before it is copied.
-        if (source.whole) await requireImage(source.whole, signal);
+        await looked;
         if (source.size !== null) await device.truncate(source.size);
         await copyInto(draft, source, options);
         await requireImage(device, signal);
