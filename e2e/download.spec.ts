@@ -1,18 +1,6 @@
 /** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
-import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import {
-  clearOpfs,
-  download,
-  drop,
-  expect,
-  launchPrivate,
-  mapLoaded,
-  opfsFiles,
-  test,
-  titled,
-  withoutPicker,
-} from './fixtures.js';
+import { clearOpfs, download, drop, expect, mapLoaded, opfsFiles, test, withoutPicker } from './fixtures.js';
 import { sha256 } from './images.js';
 
 /** Answers the file picker, which no test can operate, with a real file in OPFS. */
@@ -113,27 +101,4 @@ test('a disk for which there is no room is refused with the reason, before anyth
     /The file needs 8 TiB \(8,796,093,022,208 bytes\), and .* are free/,
   );
   expect(await opfsFiles(page)).toEqual([]);
-});
-
-test('where storage is refused, as in a private window, the file is made in memory', async ({ images, folder }) => {
-  const profile = await launchPrivate(join(folder, 'private'), test.info());
-  try {
-    const page = await profile.context.newPage();
-    await page.goto('/');
-    await withoutPicker(page);
-    const image = await images.compressed();
-    await drop(page, image);
-    const file = await download(profile, page, 'compressed.raw', () => start(page));
-    expect(await sha256(file)).toBe(await images.rawDigest(image));
-    await expect(page.getByText('compressed.raw (64 MiB) was handed to the browser')).toBeVisible();
-    await expect(page.getByRole('button', { name: 'Free the space' })).toHaveCount(0);
-
-    await drop(page, await images.large());
-    await titled(page, 'large.qcow2');
-    await mapLoaded(page);
-    await start(page);
-    await expect(page.getByRole('alert')).toContainText('1 GiB is too much for this window.');
-  } finally {
-    await profile.context.close();
-  }
 });

@@ -63,7 +63,7 @@ export async function launchProfile(
  * Starts a browser that refuses storage to pages: Firefox in a private window. Chromium gives OPFS to private windows too,
  * so there the worker finds it refused.
  */
-export async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile> {
+async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile> {
   const profile = await launchProfile(info, folder, { private: true });
   if (profile.kind === 'chromium') {
     await profile.context.route(/worker.*\.js$/, async (route) => {
@@ -81,6 +81,8 @@ interface WorkerFixtures {
   readonly profile: Profile;
   /** A second browser, in the dark theme: started when a test first asks for it. */
   readonly darkProfile: Profile;
+  /** One more, which refuses storage to pages. */
+  readonly privateProfile: Profile;
   /** The page with the package alone. Here, since Playwright starts new workers, and so browsers, for a file with its own. */
   readonly lab: LabServer;
 }
@@ -132,6 +134,14 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   darkProfile: [
     async ({ folder }, use, info) => {
       const profile = await launchProfile(info, join(folder, 'dark'), { dark: true });
+      await use(profile);
+      await profile.context.close();
+    },
+    { scope: 'worker' },
+  ],
+  privateProfile: [
+    async ({ folder }, use, info) => {
+      const profile = await launchPrivate(join(folder, 'private'), info);
       await use(profile);
       await profile.context.close();
     },

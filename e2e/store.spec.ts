@@ -1,34 +1,8 @@
 /** Images that live in the browser: created, still there after a reload, renamed, deleted, taken away as qemu-img wants them. */
-import { join } from 'node:path';
-import type { Page } from '@playwright/test';
-import {
-  create,
-  download,
-  expect,
-  launchPrivate,
-  launchProfile,
-  mapLoaded,
-  opfsFiles,
-  type Profile,
-  row,
-  startEmpty,
-  test,
-  withoutPicker,
-} from './fixtures.js';
-import { qemuImg } from './images.js';
+import { create, expect, mapLoaded, opfsFiles, row, startEmpty, test } from './fixtures.js';
+import { takeAway } from './take-away.js';
 
 test.beforeEach(({ page }) => startEmpty(page));
-
-/** Takes a stored image away as it is: what qemu-img says of it. */
-async function takeAway(profile: Profile, page: Page, name: string): Promise<Record<string, unknown>> {
-  await withoutPicker(page);
-  const button = page.getByRole('button', { name: `Download as qcow2: ${name}`, exact: true });
-  const file = await download(profile, page, name, () => button.click());
-  const check = JSON.parse(await qemuImg('check', '-f', 'qcow2', '--output=json', file));
-  expect(check['check-errors']).toBe(0);
-  expect([check.corruptions ?? 0, check.leaks ?? 0]).toEqual([0, 0]);
-  return JSON.parse(await qemuImg('info', '-f', 'qcow2', '--output=json', file));
-}
 
 test('an image is created, is there after a reload, and is what was asked for', async ({ page, profile }) => {
   await create(page, 'disk.qcow2', '10G');
@@ -197,41 +171,4 @@ test('a broken image stays on the list with its reason, and can be deleted', asy
   await page.getByRole('button', { name: 'Delete broken.qcow2' }).click();
   await page.getByRole('button', { name: 'Delete it' }).click();
   await expect(page.getByText('None yet.')).toBeVisible();
-});
-
-test('the storage is said in words, and the browser can be asked to keep it', async ({ folder }) => {
-  const profile = await launchProfile(test.info(), join(folder, 'persist'), { persist: true });
-  try {
-    const page = await profile.context.newPage();
-    await page.goto('/');
-    await expect(page.getByText(/used, and room for at least .* more, says the browser\./)).toBeVisible();
-    await expect(page.getByText('The browser may clear these images when it runs short of space.')).toBeVisible();
-    if (profile.kind === 'chromium') {
-      const session = await profile.context.newCDPSession(page);
-      const { origin } = new URL(page.url());
-      await session.send('Browser.grantPermissions', { origin, permissions: ['durableStorage'] });
-    }
-    await page.getByRole('button', { name: 'Ask it to keep them' }).click();
-    await expect(page.getByText('Only you can clear these images')).toBeVisible();
-    expect(await page.evaluate(() => navigator.storage.persisted())).toBe(true);
-  } finally {
-    await profile.context.close();
-  }
-});
-
-test('where storage is refused, as in a private window, images are in memory, and the page says so', async ({
-  folder,
-}) => {
-  const profile = await launchPrivate(join(folder, 'private-store'), test.info());
-  try {
-    const page = await profile.context.newPage();
-    await page.goto('/');
-    await expect(page.getByText('These images are only in memory.')).toBeVisible();
-    await create(page, 'disk.qcow2', '1G');
-    expect(await takeAway(profile, page, 'disk.qcow2')).toMatchObject({ 'virtual-size': 2 ** 30 });
-    await page.reload();
-    await expect(page.getByText('None yet.')).toBeVisible();
-  } finally {
-    await profile.context.close();
-  }
 });

@@ -10,12 +10,15 @@ test('what one tab does shows in the other, and an image that is open there is n
   const other = await profile.context.newPage();
   await other.goto('/');
   await expect(other.getByText('None yet.')).toBeVisible();
+  // As a person does who goes from one to the other: a browser gives a tab in the background little time.
+  await page.bringToFront();
   await create(page, 'disk.qcow2', '1G');
   await expect(row(other, 'disk.qcow2')).toBeVisible();
 
   await page.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('disk.qcow2');
   // Two that read do not disturb each other.
+  await other.bringToFront();
   await other.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
   await expect(other.getByRole('heading', { level: 1 })).toHaveText('disk.qcow2');
   await other.getByRole('button', { name: 'Close' }).click();
@@ -30,7 +33,9 @@ test('what one tab does shows in the other, and an image that is open there is n
   await other.getByRole('button', { name: 'Delete it' }).click();
   await expect(other.getByRole('alert')).toContainText('disk.qcow2 is open in another tab.');
 
+  await page.bringToFront();
   await page.getByRole('button', { name: 'Close' }).click();
+  await other.bringToFront();
   await other.getByRole('button', { name: 'Try again' }).click();
   await expect(other.getByText('None yet.')).toBeVisible();
   await expect(page.getByText('None yet.')).toBeVisible();

@@ -1,0 +1,15 @@
+/** Owns the taking away of a stored image as it is, for qemu-img to judge. */
+import { expect, type Page } from '@playwright/test';
+import { download, type Profile, withoutPicker } from './fixtures.js';
+import { qemuImg } from './images.js';
+
+/** Takes a stored image away as it is: what qemu-img says of it. */
+export async function takeAway(profile: Profile, page: Page, name: string): Promise<Record<string, unknown>> {
+  await withoutPicker(page);
+  const button = page.getByRole('button', { name: `Download as qcow2: ${name}`, exact: true });
+  const file = await download(profile, page, name, () => button.click());
+  const check = JSON.parse(await qemuImg('check', '-f', 'qcow2', '--output=json', file));
+  expect(check['check-errors']).toBe(0);
+  expect([check.corruptions ?? 0, check.leaks ?? 0]).toEqual([0, 0]);
+  return JSON.parse(await qemuImg('info', '-f', 'qcow2', '--output=json', file));
+}
