@@ -90,6 +90,7 @@ export function corruptImage(): File {
 /** An image whose file is long: what it consists of does not matter, and so it is followed by bytes that nobody refers to. */
 export async function longFile(megabytes: number): Promise<File> {
   const { file } = await mixedImage();
-  const mega = noise(2 ** 20, 3);
+  // A Blob of Blobs refers to them; of buffers it would be as many copies.
+  const mega = new Blob([noise(2 ** 20, 3)]);
   return new File([file, ...Array.from({ length: megabytes }, () => mega)], 'long.qcow2');
 }
