@@ -18,6 +18,8 @@ export async function copyInto(draft: Draft, source: ImportSource, options: Abor
   const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
   const turn = turns();
   const long = source.size === null || source.size >= LONG;
+  // What flushes takes its time to start: it is to be there for the first bytes.
+  if (long) draft.flushAhead();
   let at = 0;
   let flushed = 0;
   for (;;) {

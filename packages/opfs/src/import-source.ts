@@ -15,8 +15,11 @@ export interface ImportSource {
   end(): Promise<void>;
 }
 
+/** How many chunks are read ahead, while the file is made that takes them. Chromium's have up to 2 MiB. */
+const AHEAD = 6;
+
 /**
- * The bytes of a Blob, read one chunk ahead. Not by a reader that brings its own buffers: on the stream of a Blob that one
+ * The bytes of a Blob, read some chunks ahead. Not by a reader that brings its own buffers: on the stream of a Blob that one
  * stalls for ever now and then in Chromium (docs/decisions/0004).
  */
 export function blobImport(blob: Blob): ImportSource {
@@ -28,18 +31,18 @@ export function blobImport(blob: Blob): ImportSource {
     next.catch(() => {});
     return next;
   };
-  let ahead = read();
+  const ahead = Array.from({ length: AHEAD }, read);
   return {
     size: blob.size,
     whole: blob,
     async next() {
       let chunk: Chunk | null;
       try {
-        chunk = await ahead;
+        chunk = await ahead.shift()!;
       } catch (error) {
         throw readFailure(error, done);
       }
-      if (chunk) ahead = read();
+      if (chunk) ahead.push(read());
       else if (done !== blob.size) throw changed(done, undefined);
       done += chunk?.length ?? 0;
       return chunk;

@@ -1,7 +1,7 @@
 /** Owns a store's files in OPFS. */
 import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { OpfsDevice } from './device.js';
-import { FlushingWorker } from './flusher.js';
+import { Flusher } from './flusher.js';
 import type { Draft, Folder, FolderFile, WritableFile } from './folder.js';
 import { isImageName } from './image-name.js';
 import { moveFile } from './move-file.js';
@@ -101,7 +101,7 @@ class OpfsDraft implements Draft {
   readonly #file: TemporaryFile;
   readonly #shared: boolean;
   /** Undefined until it is needed, null where there cannot be one. */
-  #flusher: FlushingWorker | null | undefined;
+  #flusher: Flusher | null | undefined;
 
   /** @param shared whether the device's handle lets there be others */
   constructor(file: TemporaryFile, device: OpfsDevice, shared: boolean) {
@@ -112,7 +112,7 @@ class OpfsDraft implements Draft {
 
   flushAhead(): void {
     if (!this.#shared) return;
-    if (this.#flusher === undefined) this.#flusher = FlushingWorker.start(this.#file.handle);
+    if (this.#flusher === undefined) this.#flusher = Flusher.start(this.#file.handle);
     this.#flusher?.flush();
   }
 

@@ -1,9 +1,22 @@
-/** Tells everybody of each flush in the worker that imports it: the worker's name. */
+/** Tells everybody of the flushes in the worker that imports it, and of what other workers that it starts answer. */
 const channel = new BroadcastChannel('flushes');
 const { prototype } = (globalThis as unknown as { FileSystemSyncAccessHandle: { prototype: { flush: () => void } } })
   .FileSystemSyncAccessHandle;
 const { flush } = prototype;
 prototype.flush = function (this: object): void {
   flush.call(this);
-  channel.postMessage(self.name);
+  channel.postMessage('flushed');
+};
+
+const Native = Worker;
+globalThis.Worker = class extends Native {
+  constructor(...args: ConstructorParameters<typeof Worker>) {
+    super(...args);
+    this.addEventListener('message', ({ data }) => channel.postMessage(data));
+  }
+
+  override postMessage(message: unknown): void {
+    channel.postMessage(message === 'flush' ? 'asked' : 'other');
+    super.postMessage(message);
+  }
 };
