@@ -29,7 +29,7 @@ const core = {
   parts: {
     'src/errors': part(),
     'src/format': part({ imports: ['src/errors'] }),
-    'src/options': part({ types: ['src/errors', 'src/io'] }),
+    'src/options': part({ types: ['src/errors', 'src/format', 'src/io'] }),
     'src/map': part({ imports: ['src/errors', 'src/format'], types: ['src/options'] }),
     // `space` implements the Allocator interface that `map` declares.
     'src/space': part({ imports: ['src/errors', 'src/format'], types: ['src/map', 'src/options'] }),

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
 export { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from './errors.js';
+export type { LuksInfo, LuksSlotInfo } from './format/luks.js';
 export { Qcow2Image } from './image.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './io/device.js';
 export type {
@@ -19,8 +20,6 @@ export type {
   ImageReference,
   ImageStats,
   LayerInfo,
-  LuksInfo,
-  LuksSlotInfo,
   Openable,
   OpenOptions,
   OperationOptions,

@@ -1,4 +1,5 @@
 /** Owns the types of what callers hand in and of the plain values they get back. */
+import type { LuksInfo } from './format/luks.js';
 import type { ByteSource } from './io/device.js';
 
 /** What can be opened as an image; turned into a {@link ByteSource} at the edge. A `File` is a `Blob`. */
@@ -178,32 +179,6 @@ export interface HeaderInfo {
   readonly refcountTableClusters: number;
   readonly snapshotsOffset: number;
   readonly backingFileOffset: number;
-}
-
-/** A key slot of a LUKS header: a place for a key that is locked by a passphrase. */
-export interface LuksSlotInfo {
-  readonly active: boolean;
-  /** Iterations of PBKDF2, and anti-forensic stripes; only of an active slot. */
-  readonly iters?: number | undefined;
-  readonly stripes?: number | undefined;
-  /** Where its key material is, bytes from the start of the LUKS header. */
-  readonly keyOffset: number;
-}
-
-/** The LUKS header of an encrypted image, with the fields of `qemu-img info --output=json` in camelCase. */
-export interface LuksInfo {
-  /** Cipher, and the length of its key in bits: `'aes-256'`. */
-  readonly cipherAlg: string;
-  readonly cipherMode: string;
-  readonly ivgenAlg: string;
-  /** Only of a generator that needs a hash. */
-  readonly ivgenHashAlg?: string | undefined;
-  readonly hashAlg: string;
-  readonly uuid: string;
-  /** Bytes from the start of the LUKS header. */
-  readonly payloadOffset: number;
-  readonly masterKeyIters: number;
-  readonly slots: readonly LuksSlotInfo[];
 }
 
 /** Everything about an image that is known without reading its tables. Plain and structured-cloneable. */

@@ -37,31 +37,31 @@ const HASHES: ReadonlyMap<string, number> = new Map([
   ['ripemd160', 20],
 ]);
 
-/** A place for a key that is locked by a passphrase. */
-export interface LuksSlot {
+/** A key slot of a LUKS header: a place for a key that is locked by a passphrase. */
+export interface LuksSlotInfo {
   readonly active: boolean;
-  /** Iterations of PBKDF2, and anti-forensic stripes; only of an active one. */
-  readonly iters?: number;
-  readonly stripes?: number;
+  /** Iterations of PBKDF2, and anti-forensic stripes; only of an active slot. */
+  readonly iters?: number | undefined;
+  readonly stripes?: number | undefined;
   /** Where its key material is, bytes from the start of the LUKS header. */
   readonly keyOffset: number;
 }
 
-/** What the header says, in the words of QEMU. */
-export interface LuksHeader {
-  /** Cipher and length of its key, bits: `'aes-256'`. */
+/** The LUKS header of an encrypted image, with the fields of `qemu-img info --output=json` in camelCase. */
+export interface LuksInfo {
+  /** Cipher, and the length of its key in bits: `'aes-256'`. */
   readonly cipherAlg: string;
   readonly cipherMode: string;
   readonly ivgenAlg: string;
-  /** Only of the generator that needs one. */
-  readonly ivgenHashAlg?: string;
+  /** Only of a generator that needs a hash. */
+  readonly ivgenHashAlg?: string | undefined;
   /** Of PBKDF2. */
   readonly hashAlg: string;
   readonly uuid: string;
   /** Where data would begin, bytes from the start of the LUKS header. */
   readonly payloadOffset: number;
   readonly masterKeyIters: number;
-  readonly slots: readonly LuksSlot[];
+  readonly slots: readonly LuksSlotInfo[];
 }
 
 type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
@@ -72,7 +72,7 @@ type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) =>
  * @throws {@link Qcow2Error} `unsupported` for another version, or an algorithm that QEMU does not have; `corrupt` where QEMU finds
  *   the header to be so, and for key material that is not within `length`.
  */
-export function decodeLuks(bytes: Uint8Array, offset: number, length: number): LuksHeader {
+export function decodeLuks(bytes: Uint8Array, offset: number, length: number): LuksInfo {
   const fail: Fail = (code, what, at, finding) => {
     const message = `The LUKS header is ${code === 'corrupt' ? 'damaged' : 'not supported'}: ${what} ${finding}.`;
     throw new Qcow2Error(code, message, { what: `LUKS header, ${what}`, at: offset + at });
@@ -92,7 +92,7 @@ export function decodeLuks(bytes: Uint8Array, offset: number, length: number): L
   return { ...algorithms, uuid: decodeName(bytes.subarray(168, SLOTS_AT)), payloadOffset, masterKeyIters, slots };
 }
 
-type Algorithms = Pick<LuksHeader, 'cipherAlg' | 'cipherMode' | 'ivgenAlg' | 'ivgenHashAlg' | 'hashAlg'>;
+type Algorithms = Pick<LuksInfo, 'cipherAlg' | 'cipherMode' | 'ivgenAlg' | 'ivgenHashAlg' | 'hashAlg'>;
 
 /** The names of the algorithms. `cipher-mode` says three things: `cbc-essiv:sha256`. */
 function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algorithms {
@@ -130,9 +130,9 @@ function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algo
 }
 
 /** The key slots, each with its key material within the first `end` bytes, and away from that of the others. */
-function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail): LuksSlot[] {
+function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail): LuksSlotInfo[] {
   const material = alignUp(keyBytes * STRIPES, KEY_AREA_AT);
-  const slots: LuksSlot[] = [];
+  const slots: LuksSlotInfo[] = [];
   for (let index = 0; index < SLOTS; index++) {
     const at = SLOTS_AT + index * SLOT_BYTES;
     const refuse = (field: string, inside: number, finding: string) =>

@@ -3,7 +3,7 @@ import { isQcow2Error, Qcow2Error } from '../errors.js';
 import { getUint64, hex, viewOf } from '../format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from '../format/extensions.js';
 import { CRYPT_METHOD, type Header } from '../format/header.js';
-import { decodeLuks, LUKS_HEADER_BYTES, type LuksHeader } from '../format/luks.js';
+import { decodeLuks, LUKS_HEADER_BYTES, type LuksInfo } from '../format/luks.js';
 import type { ByteSource } from './device.js';
 import { readBytes } from './read-bytes.js';
 
@@ -12,7 +12,7 @@ export interface Encryption {
   /** What every read throws. */
   readonly unreadable: Qcow2Error;
   /** Null when it is damaged or of a kind that is not known; undefined for another method. */
-  readonly luks: LuksHeader | null | undefined;
+  readonly luks: LuksInfo | null | undefined;
 }
 
 /**
@@ -51,7 +51,7 @@ async function readLuks(
   clusterSize: number,
   extensions: readonly HeaderExtension[],
   signal: AbortSignal | undefined,
-): Promise<LuksHeader> {
+): Promise<LuksInfo> {
   const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
   if (pointer === undefined) throw damaged('is missing', 32);
   if (pointer.data.length !== 16) throw damaged(`is ${pointer.data.length} bytes long, not 16`, pointer.offset);

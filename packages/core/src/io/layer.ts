@@ -4,7 +4,7 @@ import type { Bitmap } from '../format/bitmaps.js';
 import type { HeaderExtension } from '../format/extensions.js';
 import type { Geometry } from '../format/geometry.js';
 import type { Header } from '../format/header.js';
-import type { LuksHeader } from '../format/luks.js';
+import type { LuksInfo } from '../format/luks.js';
 import type { Snapshot } from '../format/snapshots.js';
 import type { ImageReference } from '../options.js';
 import type { ClusterCache } from './cluster-cache.js';
@@ -56,7 +56,7 @@ export interface Qcow2Layer {
   /** Why the guest's bytes cannot be read though the map can: they are encrypted, or would be if its LUKS header were sound. */
   readonly unreadable: Qcow2Error | null;
   /** What the LUKS header says: null when it is not sound, undefined without one. */
-  readonly luks: LuksHeader | null | undefined;
+  readonly luks: LuksInfo | null | undefined;
   /** What the image names as its backing file, when it has one. */
   readonly backingReference: ImageReference | null;
   /** The backing file: null when there is none, or when it was not handed over. */
