@@ -43,9 +43,7 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
     case 'subclusters':
       return subclusterRun(geometry, table, index, mapping, at, most);
     default: {
-      if (mapping.kind === 'zero' && geometry.version === 2) {
-        throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
-      }
+      if (mapping.kind === 'zero') refuseZero(geometry, table, at);
       const count = countContiguous(geometry, table, index, limit);
       const length = Math.min(most, count * clusterSize - skip);
       const host = mapping.kind === 'unallocated' ? null : placeOf(geometry, table, mapping.host, at, skip);
@@ -132,6 +130,11 @@ export function placeOf(
     throw refuse(`points to ${hex(host)} in the external data file, where it must equal the guest offset`);
   }
   return (host + skip) as HostOffset;
+}
+
+/** Refuses a zero cluster where none can be. */
+export function refuseZero(geometry: Geometry, table: DataView, at: number): void {
+  if (geometry.version === 2) throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
 }
 
 /** Refuses a compressed cluster where none can be. */

@@ -1,7 +1,7 @@
 /** Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction refused. */
 import { getL2Entry } from '../format/entries.js';
 import type { Geometry, HostOffset } from '../format/geometry.js';
-import { damaged, placeOf, refuseCompressed, refuseSubclusters } from './runs.js';
+import { placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
 
 /**
  * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for subcluster n,
@@ -49,8 +49,7 @@ export function soundMapping(geometry: Geometry, table: DataView, index: number,
       return { ...mapping, host: placeOf(geometry, table, mapping.host, at, 0), stored: 0 };
     default: {
       const zero = mapping.kind === 'zero';
-      if (zero && geometry.version === 2)
-        throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
+      if (zero) refuseZero(geometry, table, at);
       const host = placeOf(geometry, table, mapping.host, at, 0);
       return { host, owned: mapping.owned, allocated: zero ? 0 : 1, zero: zero ? 1 : 0, stored: 0 };
     }
