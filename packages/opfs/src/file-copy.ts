@@ -17,22 +17,20 @@ const LONG = 32 * 1024 * 1024;
 export async function copyInto(draft: Draft, source: ImportSource, options: AbortableOptions): Promise<void> {
   const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
   const turn = turns();
-  const long = source.size === null || source.size >= LONG;
-  // What flushes takes its time to start: it is to be there for the first bytes.
-  if (long) draft.flushAhead();
+  // From the start on: what flushes takes its time to be there.
+  let flushAt = source.size === null || source.size >= LONG ? 0 : Number.POSITIVE_INFINITY;
   let at = 0;
-  let flushed = 0;
   for (;;) {
+    if (at >= flushAt) {
+      draft.flushAhead();
+      flushAt = at + FLUSH_EVERY;
+    }
     await turn();
     const bytes = await unlessAborted(source.next(), options.signal);
     if (!bytes) break;
     await draft.device.write([{ at, bytes }]);
     at += bytes.length;
     discardBuffer(bytes);
-    if (long && at - flushed >= FLUSH_EVERY) {
-      draft.flushAhead();
-      flushed = at;
-    }
     progress(at);
   }
   progress(at, true);

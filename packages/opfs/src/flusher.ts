@@ -1,5 +1,7 @@
 /** Owns the flushing of a file in a second worker: a flush blocks whoever calls it, and so would stop the writing meanwhile. */
 
+import type { CreateHandle, SyncHandle } from './sync-handle.js';
+
 /** What is sent to that worker: the file, first, and then what is to be done with it. */
 type Request = FileSystemFileHandle | 'flush' | 'close';
 /** What it answers to the file, and to `'close'`. */
@@ -65,12 +67,11 @@ export class Flusher {
  * from outside.
  */
 function serve(): void {
-  type Handle = { flush(): void; close(): void };
-  type Openable = { createSyncAccessHandle(options: { mode: string }): Promise<Handle> };
-  let opening: Promise<Handle | null>;
-  self.onmessage = async ({ data }: MessageEvent<(FileSystemFileHandle & Openable) | 'flush' | 'close'>) => {
+  let opening: Promise<SyncHandle | null>;
+  self.onmessage = async ({ data }: MessageEvent<Request>) => {
     if (typeof data !== 'string') {
-      opening = data.createSyncAccessHandle({ mode: 'readwrite-unsafe' }).catch(() => null);
+      const file = data as FileSystemFileHandle & { createSyncAccessHandle: CreateHandle };
+      opening = file.createSyncAccessHandle({ mode: 'readwrite-unsafe' }).catch(() => null);
       self.postMessage((await opening) === null ? 'failed' : 'opened');
       return;
     }

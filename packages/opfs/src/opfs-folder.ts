@@ -99,7 +99,6 @@ export class OpfsFolder implements Folder {
 class OpfsDraft implements Draft {
   readonly device: OpfsDevice;
   readonly #file: TemporaryFile;
-  readonly #shared: boolean;
   /** Undefined until it is needed, null where there cannot be one. */
   #flusher: Flusher | null | undefined;
 
@@ -107,11 +106,10 @@ class OpfsDraft implements Draft {
   constructor(file: TemporaryFile, device: OpfsDevice, shared: boolean) {
     this.#file = file;
     this.device = device;
-    this.#shared = shared;
+    this.#flusher = shared ? undefined : null;
   }
 
   flushAhead(): void {
-    if (!this.#shared) return;
     if (this.#flusher === undefined) this.#flusher = Flusher.start(this.#file.handle);
     this.#flusher?.flush();
   }

@@ -1,6 +1,7 @@
 /** Owns the type of an OPFS sync access handle and how one is opened: the `dom` library does not know either. */
 
-type CreateHandle = (options?: { mode: 'read-only' | 'readwrite-unsafe' }) => Promise<SyncHandle>;
+/** The method of a file handle that opens one; without a mode nobody else may have the file open. */
+export type CreateHandle = (options?: { mode: 'read-only' | 'readwrite-unsafe' }) => Promise<SyncHandle>;
 
 /** A FileSystemSyncAccessHandle: exclusive, synchronous, in dedicated workers only. Offsets and lengths are bytes. */
 export interface SyncHandle {
