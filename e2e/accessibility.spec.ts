@@ -1,19 +1,7 @@
 /** What everybody must be able to do: axe in both themes, narrow windows, the keyboard alone. */
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import {
-  choose,
-  clearOpfs,
-  create,
-  drop,
-  expect,
-  mapLoaded,
-  row,
-  startEmpty,
-  test,
-  titled,
-  withoutPicker,
-} from './fixtures.js';
+import { choose, create, drop, expect, mapLoaded, row, test, titled, withoutPicker } from './fixtures.js';
 import type { Images } from './images.js';
 
 // In one worker, so that one browser in the dark theme is enough.
@@ -31,7 +19,6 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 async function inspectImages(page: Page, images: Images): Promise<void> {
-  await startEmpty(page);
   expect(await violations(page)).toEqual([]);
   const { leaf } = await images.chain();
   await drop(page, leaf);
@@ -96,8 +83,6 @@ test('nothing scrolls sideways at 360 pixels', async ({ page, images }) => {
 
 /** A list with one of everything: a base and its overlay, a download that has ended, a copy that was refused. */
 async function fillShelf(page: Page, letter: string): Promise<void> {
-  await clearOpfs(page);
-  await page.reload();
   await withoutPicker(page);
   await create(page, 'base.qcow2', '5G');
   await create(page, `${'a-very-long-name-'.repeat(8)}.qcow2`, '1G', async () => {
@@ -187,7 +172,6 @@ test('headings go down one level at a time', async ({ page }) => {
       expect(level - (levels[index - 1] ?? 0)).toBeLessThanOrEqual(1);
     });
   };
-  await clearOpfs(page);
   await create(page, 'headed.qcow2', '1M');
   await check();
   await page.getByRole('button', { name: 'Try a sample image' }).click();

@@ -1,6 +1,6 @@
 /** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
 import type { Page } from '@playwright/test';
-import { clearOpfs, download, drop, expect, mapLoaded, opfsFiles, test, withoutPicker } from './fixtures.js';
+import { download, drop, expect, mapLoaded, opfsFiles, test, withoutPicker } from './fixtures.js';
 import { sha256 } from './images.js';
 
 /** Answers the file picker, which no test can operate, with a real file in OPFS. */
@@ -27,8 +27,6 @@ function pickedDigest(page: Page): Promise<string | null> {
 }
 
 const start = (page: Page): Promise<void> => page.getByRole('button', { name: 'Download as raw' }).click();
-
-test.beforeEach(({ page }) => clearOpfs(page));
 
 for (const kind of ['plain', 'compressed'] as const) {
   test(`${kind}, into a file that the picker gave`, async ({ page, images }) => {

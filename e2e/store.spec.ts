@@ -1,8 +1,6 @@
 /** Images that live in the browser: created, still there after a reload, renamed, deleted, taken away as qemu-img wants them. */
-import { create, expect, mapLoaded, opfsFiles, row, startEmpty, test } from './fixtures.js';
+import { create, expect, mapLoaded, opfsFiles, row, test } from './fixtures.js';
 import { takeAway } from './take-away.js';
-
-test.beforeEach(({ page }) => startEmpty(page));
 
 test('an image is created, is there after a reload, and is what was asked for', async ({ page, profile }) => {
   await create(page, 'disk.qcow2', '10G');

@@ -1,12 +1,10 @@
 /** Two tabs and the same images: each sees what the other does, and neither takes an image away from the other. */
-import { clearOpfs, create, expect, row, test } from './fixtures.js';
+import { create, expect, row, test } from './fixtures.js';
 
 test('what one tab does shows in the other, and an image that is open there is neither renamed nor deleted', async ({
   page,
   profile,
 }) => {
-  await clearOpfs(page);
-  await page.reload();
   const other = await profile.context.newPage();
   await other.goto('/');
   await expect(other.getByText('None yet.')).toBeVisible();
