@@ -1,4 +1,5 @@
 /** Owns the way of measuring: contenders take turns in one run, and medians are compared. */
+import { spawnSync } from 'node:child_process';
 
 /**
  * A contender runs once and answers the seconds it took.
@@ -7,8 +8,16 @@
  */
 
 /**
- * Lets the contenders of one case take turns, so that what else the machine does hurts all alike. The first round warms up
- * and is not counted.
+ * Writes to the disk whatever still waits for it: a turn that flushes would else pay for what others wrote or deleted. Where
+ * there is no such command, nothing happens.
+ */
+function settleDisk() {
+  spawnSync('sync', { stdio: 'ignore' });
+}
+
+/**
+ * Lets the contenders of one case take turns, so that what else the machine does hurts all alike, each with a disk that has
+ * nothing to do. The first round warms up and is not counted.
  *
  * @template {string} Name
  * @param {Record<Name, Contender>} contenders
@@ -20,6 +29,7 @@ export async function takeTurns(contenders, rounds) {
   const times = new Map(names.map((name) => [name, /** @type {number[]} */ ([])]));
   for (let round = 0; round <= rounds; round++) {
     for (const name of names) {
+      settleDisk();
       const seconds = await contenders[name]();
       if (round > 0) times.get(name)?.push(seconds);
     }

@@ -28,7 +28,7 @@ export class Library {
   async create(name: string, options: CreateOptions & AbortableOptions & OpenOptions): Promise<OpenImage> {
     const lock = await this.#lockFree(name, options.signal);
     try {
-      await this.#fill(name, options.signal, async ({ device }) => {
+      await this.#fill(name, await this.#folder.draft(), options.signal, async ({ device }) => {
         const held = new HeldFiles(this.#folder, this.#locks, options.signal);
         held.set(name, device);
         try {
@@ -149,9 +149,21 @@ export class Library {
 
   /** Fills a new file and gives it its name, under the lock of that name. */
   async #add(name: string, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
-    const release = await this.#lockFree(name, signal);
+    // Side by side with the lock: each waits some milliseconds for the browser's main process.
+    const draft = this.#folder.draft();
+    draft.catch(() => {});
+    let release: Release;
     try {
-      await this.#fill(name, signal, fill);
+      release = await this.#lockFree(name, signal);
+    } catch (error) {
+      await draft.then(
+        (made) => made.discard(),
+        () => {},
+      );
+      throw error;
+    }
+    try {
+      await this.#fill(name, await draft, signal, fill);
     } finally {
       release();
     }
@@ -159,8 +171,12 @@ export class Library {
 
   /** Holds a name that nobody has. */
   async #lockFree(name: string, signal: AbortSignal): Promise<Release> {
-    await this.#requireFree(name);
-    const release = await this.#locks.change(name, signal);
+    let release = await this.#locks.tryChange(name);
+    if (release === null) {
+      // An image that somebody has open is there: nobody need wait to be told.
+      await this.#requireFree(name);
+      release = await this.#locks.change(name, signal);
+    }
     try {
       await this.#requireFree(name);
       return release;
@@ -183,8 +199,8 @@ export class Library {
     }
   }
 
-  async #fill(name: string, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
-    const draft = await this.#folder.draft();
+  /** Fills a file and gives it its name. Nothing is left of it when that fails. */
+  async #fill(name: string, draft: Draft, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
     try {
       signal.throwIfAborted();
       await fill(draft);
