@@ -1,6 +1,6 @@
 /** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
 import type { Page } from '@playwright/test';
-import { download, drop, expect, mapLoaded, opfsFiles, test, withoutPicker } from './fixtures.js';
+import { download, drop, expect, mapLoaded, opfsFiles, test, titled, withoutPicker } from './fixtures.js';
 import { sha256 } from './images.js';
 
 /** Answers the file picker, which no test can operate, with a real file in OPFS. */
@@ -71,6 +71,51 @@ test('a download shows numbers while it runs, and leaves nothing when it is canc
   await expect(page.locator('.figures')).toContainText(/\d+% ?: .* of 1 GiB/);
   await page.getByRole('button', { name: 'Cancel download' }).click();
   await expect(page.getByText('Cancelled. Nothing half-written was left.')).toBeVisible();
+  expect(await pickedDigest(page)).toBeNull();
+});
+
+/** Lets the file picker of {@link withPicker} wait until the returned function is called. */
+async function holdPicker(page: Page): Promise<() => Promise<void>> {
+  await page.evaluate(() => {
+    const { showSaveFilePicker: pick } = window as unknown as { showSaveFilePicker: () => Promise<unknown> };
+    const held = new Promise<void>((resolve) => Object.assign(window, { letPick: resolve }));
+    Object.assign(window, { showSaveFilePicker: () => held.then(pick) });
+  });
+  return () => page.evaluate(() => (window as unknown as { letPick: () => void }).letPick());
+}
+
+test('a download goes on while another image is opened, and when that is closed', async ({ page, images }) => {
+  const image = await images.compressed();
+  await withPicker(page);
+  const letPick = await holdPicker(page);
+  await drop(page, image);
+  await titled(page, 'compressed.qcow2');
+  await start(page);
+  await drop(page, await images.plain());
+  await titled(page, 'plain.qcow2');
+  const carried = page.getByRole('region', { name: 'Download of compressed.raw' });
+  await expect(carried).toContainText('Choose where to save the file.');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await letPick();
+  await expect(carried.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+  expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
+  await carried.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(carried).toHaveCount(0);
+  await expect(page.getByRole('main')).toBeFocused();
+});
+
+test('a download that goes on can be cancelled, and leaves nothing', async ({ page, images }) => {
+  await withPicker(page);
+  await drop(page, await images.large());
+  await titled(page, 'large.qcow2');
+  await start(page);
+  await expect(page.getByRole('progressbar')).toBeVisible();
+  await drop(page, await images.plain());
+  await titled(page, 'plain.qcow2');
+  const carried = page.getByRole('region', { name: 'Download of large.raw' });
+  await expect(carried.getByRole('progressbar')).toBeVisible();
+  await carried.getByRole('button', { name: 'Cancel' }).click();
+  await expect(carried).toContainText('Cancelled. Nothing half-written was left.');
   expect(await pickedDigest(page)).toBeNull();
 });
 

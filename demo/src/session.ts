@@ -3,6 +3,7 @@ import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error } from 'qcow2';
 import type { Store } from 'qcow2-opfs';
 import { BitmapCount } from './bitmap-count.js';
+import { carryOn } from './carried-downloads.js';
 import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
 import type { DiskView } from './disk-view.js';
 import { Download } from './download.js';
@@ -178,11 +179,12 @@ function replace(next: Opened | null): void {
   opened.value = next;
   if (!old) return;
   old.abort.abort();
-  old.download.cancel();
   old.check.cancel();
   old.count.cancel();
-  for (const snapshot of old.snapshots) snapshot.close();
-  old.image.close().catch(noticeError);
+  carryOn([old.download, ...old.snapshots.map(({ download }) => download)], () => {
+    for (const snapshot of old.snapshots) snapshot.close();
+    old.image.close().catch(noticeError);
+  });
 }
 
 /** Which other files each one needs; null for those that are no qcow2 images, such as a raw base. */

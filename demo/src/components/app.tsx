@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { announcement, opened, openFiles, opening, problem, refuseFolder, shown } from '../session.js';
+import { CarriedList } from './carried-list.js';
 import { DropTarget } from './drop-target.js';
 import { ImageView } from './image-view.js';
 import { KeepList } from './keep-list.js';
@@ -50,6 +51,7 @@ export function App(): JSX.Element {
           {opening.value === null ? '' : `Opening ${opening.value}…`}
         </p>
         <KeepList />
+        <CarriedList />
         {now && view && <SnapshotView view={view} opened={now} />}
         {now && !view && <ImageView opened={now} key={now.file} />}
         {!now && <Welcome />}

@@ -16,10 +16,12 @@ interface DownloadProgressProps {
   readonly download: Download;
   /** A button in it was pressed that is gone now, and with it the focus. */
   readonly onPressed: () => void;
+  /** Where it can be taken off the page once it was refused. */
+  readonly onDismiss?: () => void;
 }
 
 /** A download, in whichever state it is; nothing before it starts. */
-export function DownloadProgress({ download, onPressed }: DownloadProgressProps): JSX.Element | null {
+export function DownloadProgress({ download, onPressed, onDismiss }: DownloadProgressProps): JSX.Element | null {
   const state = download.state.value;
   switch (state.step) {
     case 'idle':
@@ -30,7 +32,7 @@ export function DownloadProgress({ download, onPressed }: DownloadProgressProps)
       return <p>Cancelled. Nothing half-written was left.</p>;
     case 'refused':
       return (
-        <ProblemNotice problem={state.problem}>
+        <ProblemNotice problem={state.problem} {...(onDismiss && { onDismiss })}>
           <button
             type="button"
             class="button plain small"

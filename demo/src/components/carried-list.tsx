@@ -1,0 +1,66 @@
+/** Owns the list of downloads that go on though the page shows something else by now. */
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { carried, dismissCarried } from '../carried-downloads.js';
+import type { Download } from '../download.js';
+import { DownloadProgress, downloadWords } from './download-progress.js';
+
+/** States whose own words say which file it is. */
+const NAMED: readonly string[] = ['finished', 'idle'];
+
+/** Every such download; nothing when there is none. */
+export function CarriedList(): JSX.Element {
+  return (
+    <div class="keeps">
+      {carried.value.map((download) => (
+        <CarriedDownload download={download} key={download} />
+      ))}
+    </div>
+  );
+}
+
+function CarriedDownload({ download }: { readonly download: Download }): JSX.Element {
+  const section = useRef<HTMLElement>(null);
+  const { step } = download.state.value;
+  useEffect(() => {
+    // Its temporary file was freed, or its picker closed: nothing is left to be said of it.
+    if (step === 'idle') dismissCarried(download);
+  }, [download, step]);
+  const cancel = (): void => {
+    download.cancel();
+    section.current?.focus(); // the button goes
+  };
+  const dismiss = (): void => {
+    section.current?.closest('main')?.focus();
+    dismissCarried(download);
+  };
+  const progress = (
+    <DownloadProgress download={download} onPressed={() => section.current?.focus()} onDismiss={dismiss} />
+  );
+  return (
+    <section ref={section} class="keep" aria-label={`Download of ${download.fileName}`} tabIndex={-1}>
+      {step === 'refused' ? (
+        progress
+      ) : (
+        <div class="notice row">
+          <div class="carried">
+            {!NAMED.includes(step) && (
+              <p>
+                <strong>{download.fileName}</strong>
+              </p>
+            )}
+            {progress}
+          </div>
+          {step !== 'asking' && (
+            <button type="button" class="button plain small" onClick={step === 'running' ? cancel : dismiss}>
+              {step === 'running' ? 'Cancel' : 'Dismiss'}
+            </button>
+          )}
+        </div>
+      )}
+      <p class="visually-hidden" role="status">
+        {downloadWords(download)}
+      </p>
+    </section>
+  );
+}
