@@ -45,10 +45,10 @@ export function wireRemoteFile({ url, ...options }: RemoteFile): WireRemoteFile 
       'A fetch of your own cannot cross to the worker: use httpSource and Qcow2Image.open of the package qcow2.',
     );
   }
-  const { headers, credentials, retries, retryDelay, concurrency, blockSize, cacheBytes } = options;
+  const { headers, credentials, timeout, retries, retryDelay, concurrency, blockSize, cacheBytes } = options;
   return {
     // In the worker a relative address would start from its script.
     url: new URL(url, globalThis.document?.baseURI ?? location.href).href,
-    options: { headers: { ...headers }, credentials, retries, retryDelay, concurrency, blockSize, cacheBytes },
+    options: { headers: { ...headers }, credentials, timeout, retries, retryDelay, concurrency, blockSize, cacheBytes },
   };
 }

@@ -3,6 +3,7 @@ import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
 import { type Asked, type FileVersion, failure, judgeAnswer } from './http-answer.js';
 import { linkedAbort } from './linked-abort.js';
+import { Patience } from './patience.js';
 import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
 import { Slots } from './slots.js';
 
@@ -16,6 +17,8 @@ export interface HttpResource extends RetryPolicy {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Requests under way at once. */
   readonly concurrency: number;
+  /** How long the server may say nothing to a request, ms. */
+  readonly timeout: number;
 }
 
 /** What the first request brought: the source, and the bytes that the file begins with. */
@@ -27,7 +30,7 @@ export interface OpenedRanges {
 /**
  * Asks for the first `length` bytes, and learns from the answer how long the file is and by what to know it again.
  *
- * @throws {@link Qcow2Error} what {@link judgeAnswer} throws; the signal's reason
+ * @throws {@link Qcow2Error} what {@link judgeAnswer} throws, `io` for a server that says nothing; the signal's reason
  */
 export async function openRanges(
   resource: HttpResource,
@@ -102,15 +105,23 @@ function request(
   accept: (response: Response) => Uint8Array,
 ): Promise<Uint8Array> {
   const attempt = async () => {
-    const response = await send(resource, asked, signal);
+    const link = linkedAbort(signal);
+    const patience = new Patience(resource.timeout, () => link.abort(new PassingFailure(silent(resource, asked))));
     try {
-      const into = accept(response);
-      // An empty file may be told with a page about it.
-      if (into.length > 0) await receive(response, into, asked, signal);
-      return into;
+      const response = await send(resource, asked, link.signal);
+      try {
+        patience.heard();
+        const into = accept(response);
+        // An empty file may be told with a page about it.
+        if (into.length > 0) await receive(response, into, asked, link.signal, patience);
+        return into;
+      } finally {
+        // A body that nobody reads to its end keeps its connection busy, and may be as long as the file.
+        letGo(response);
+      }
     } finally {
-      // A body that nobody reads to its end keeps its connection busy, and may be as long as the file.
-      letGo(response);
+      patience.end();
+      link.release();
     }
   };
   return withRetries(attempt, resource, signal);
@@ -138,7 +149,13 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
 }
 
 /** Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. */
-async function receive(response: Response, into: Uint8Array, asked: Asked, signal: AbortSignal): Promise<void> {
+async function receive(
+  response: Response,
+  into: Uint8Array,
+  asked: Asked,
+  signal: AbortSignal,
+  patience: Patience,
+): Promise<void> {
   const reader = response.body?.getReader();
   let at = 0;
   try {
@@ -146,6 +163,7 @@ async function receive(response: Response, into: Uint8Array, asked: Asked, signa
       const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
       signal.throwIfAborted();
       if (done) break;
+      patience.heard();
       if (at + value.length > into.length) {
         throw failure('io', response, asked, `sent more than the ${into.length} bytes that it announced`);
       }
@@ -160,6 +178,11 @@ async function receive(response: Response, into: Uint8Array, asked: Asked, signa
     reader?.cancel().catch(() => {});
   }
   if (at < into.length) throw new PassingFailure(broken(response, asked, at, into.length, undefined));
+}
+
+function silent({ timeout }: HttpResource, { name, start }: Asked): Qcow2Error {
+  const message = `The server of ${name} said nothing for ${timeout / 1000} seconds.`;
+  return new Qcow2Error('io', message, { what: 'HTTP request', at: start, url: name });
 }
 
 function broken({ status }: Response, { name, start }: Asked, at: number, length: number, cause: unknown): Qcow2Error {

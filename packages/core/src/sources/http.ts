@@ -10,6 +10,10 @@ import { withCoalescing } from './with-coalescing.js';
 
 /** What the first request asks for at the least, bytes: the header and, at the usual cluster size, all of its cluster. */
 const HEAD_BYTES = 64 * 1024;
+/** So long that a slow server, or a queue of the browser's, is not taken for a dead one. Milliseconds. */
+const TIMEOUT = 60_000;
+/** No timer takes more, ms. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
 /** As many as browsers open to one server over HTTP/1.1. */
 const CONCURRENCY = 6;
 
@@ -24,7 +28,12 @@ export interface HttpSourceOptions extends CacheOptions {
   credentials?: 'omit' | 'same-origin' | 'include' | undefined;
   /** Used in place of the platform's `fetch`. It must honour the signal. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
-  /** How often a request is made again when the network fails, or the server says 408, 429 or 5xx; default 3. */
+  /**
+   * How long the server may say nothing before the request has failed, ms: from sending it to the first word of the answer, and from
+   * one part of the answer to the next. Default 60,000, at most 2^31-1.
+   */
+  timeout?: number | undefined;
+  /** How often a request is made again when the network or the timeout fails it, or the server says 408, 429 or 5xx; default 3. */
   retries?: number | undefined;
   /** About how long to wait before that, ms; each further wait is twice as long, and Retry-After comes first. Default 200. */
   retryDelay?: number | undefined;
@@ -40,7 +49,7 @@ export interface HttpSourceOptions extends CacheOptions {
  * Content-Range, ETag`). The source stays the caller's: close it after the image.
  *
  * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read, `not-found`, `io` with the
- *   status in `details`; TypeError for an address that is none of http or https; the signal's reason
+ *   status in `details`, or without one when no answer comes; TypeError for an address that is none of http or https; the signal's reason
  */
 export async function httpSource(url: string | URL, options: HttpSourceOptions = {}): Promise<ByteSource> {
   const { headers = {}, credentials = 'same-origin', blockSize = HEAD_BYTES, cacheBytes, signal } = options;
@@ -53,6 +62,7 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
     retries: count('retries', options.retries ?? 3, 0),
     retryDelay: count('retryDelay', options.retryDelay ?? 200, 0),
     concurrency: count('concurrency', options.concurrency ?? CONCURRENCY, 1),
+    timeout: Math.min(count('timeout', options.timeout ?? TIMEOUT, 1), LONGEST_TIMEOUT),
   };
   const { source, head } = await openRanges(resource, Math.max(HEAD_BYTES, blockSize), signal);
   return withCache(withCoalescing(source), { blockSize, cacheBytes }, head);

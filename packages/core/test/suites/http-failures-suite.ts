@@ -61,6 +61,38 @@ export function httpFailuresSuite(): void {
       expect(await file.ranges()).toHaveLength(requests + 1);
     });
 
+    it.each<[string, Fault]>([
+      ['the answer', { kind: 'silence' }],
+      ['the rest of the answer', { kind: 'stall' }],
+    ])('does not wait for ever for %s', async (_, fault) => {
+      const options = { ...quick, timeout: 150 };
+      const file = await host(bytes, { faults: [fault, fault] });
+      const source = await httpSource(file.url, options);
+      expectSame(await readAt(source, 10, 100), expected(10, 100));
+      expect(await file.ranges()).toHaveLength(3);
+      await file.plan({ faults: Array.from({ length: 4 }, () => fault) });
+      await expect(readAt(source, 700_000, 100)).rejects.toMatchObject({
+        code: 'io',
+        message: expect.stringMatching(/said nothing for 0\.15 seconds/),
+        details: { at: 655_360 },
+      });
+      expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
+    });
+
+    it('is patient with a slow answer as long as something comes', async () => {
+      const { file, source } = await open({}, { timeout: 2000 });
+      await file.plan({ faults: [{ kind: 'slow', pause: 150 }] });
+      const start = Date.now();
+      expectSame(await readAt(source, 700_000, MIB), expected(700_000, MIB));
+      expect(Date.now() - start).toBeGreaterThan(2000);
+      expect(await file.ranges()).toHaveLength(2);
+    });
+
+    it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses a timeout of %d', async (timeout) => {
+      const { url } = await host(bytes);
+      await expect(httpSource(url, { timeout })).rejects.toThrow(RangeError);
+    });
+
     it('says that a missing Content-Range may be one that is not exposed', async () => {
       const file = await host(bytes, { faults: [contentRange('')] });
       await expect(httpSource(file.url)).rejects.toThrow(/Access-Control-Expose-Headers: Content-Range, ETag/);

@@ -16,6 +16,8 @@ export type Fault =
   | { kind: 'content-range'; value: string }
   /** The whole file, with status 200. */
   | { kind: 'whole' }
+  /** A pause before each 64 KiB of the body, ms. */
+  | { kind: 'slow'; pause: number }
   /** The headers and half of the body, and then nothing. */
   | { kind: 'stall' }
   /** Not even headers. */

@@ -146,6 +146,7 @@ async function send(response: ServerResponse, seen: Seen, body: Buffer, fault: F
   for (let at = 0; at < end && !response.destroyed; at += CHUNK) {
     const chunk = body.subarray(at, Math.min(end, at + CHUNK));
     seen.sent += chunk.length;
+    if (fault.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.pause));
     if (!response.write(chunk)) await room(response);
   }
   if (fault.kind === 'drop') {
