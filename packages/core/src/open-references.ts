@@ -4,10 +4,11 @@ import { decodeName } from './format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
 import { type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
+import { BackingFile, withinBacking } from './io/backing-file.js';
 import type { ByteSource } from './io/device.js';
 import { settled } from './io/done.js';
 import type { FilePlace } from './io/last-wait.js';
-import type { Layer, Qcow2Layer } from './io/layer.js';
+import type { Backing, Qcow2Layer } from './io/layer.js';
 import { probeFormat } from './io/probe.js';
 import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
 import { sourceOf } from './sources/openable.js';
@@ -42,7 +43,7 @@ export interface References {
   readonly dataReference: ImageReference | null;
   readonly data: ByteSource | null;
   readonly backingReference: ImageReference | null;
-  readonly backing: Layer | null;
+  readonly backing: Backing | null;
 }
 
 /**
@@ -143,7 +144,7 @@ async function openBacking(
   opener: LayerOpener,
   reference: ImageReference,
   chain: readonly unknown[],
-): Promise<Layer | null> {
+): Promise<Backing | null> {
   const answer = await resolved(opener, reference, chain);
   if (answer === null) return null;
   const { source } = answer;
@@ -158,17 +159,13 @@ async function openBacking(
   }
   try {
     const format = answer.format ?? (await probeFormat(source, opener.options.signal));
-    if (RAW_FORMATS.includes(format)) return { kind: 'raw', depth, size: source.size, source };
-    if (format === 'qcow2') return await opener.openLayer(source, reference, [...chain, answer.openable]);
+    if (RAW_FORMATS.includes(format))
+      return new BackingFile({ kind: 'raw', depth, size: source.size, source }, reference);
+    if (format === 'qcow2') {
+      return new BackingFile(await opener.openLayer(source, reference, [...chain, answer.openable]), reference);
+    }
     throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
   } catch (error) {
     throw withinBacking(error, reference);
   }
-}
-
-/** An error from inside a backing file, saying which. */
-function withinBacking(error: unknown, { name, depth }: ImageReference): unknown {
-  if (!(error instanceof Qcow2Error) || 'layer' in error.details) return error;
-  const message = `Backing file "${name}": ${error.message}`;
-  return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });
 }

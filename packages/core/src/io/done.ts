@@ -3,24 +3,25 @@ import type { Done } from './device.js';
 
 /**
  * Starts every part, and waits for those that must be waited for: `undefined` when nothing must. Every part ends before the
- * whole does, also when one fails, so that no transfer writes into a buffer that its owner has back.
+ * whole does, also when one fails, so that no transfer writes into a buffer that its owner has back. When nothing must be waited
+ * for, a failure is thrown at once.
  */
 export function all(parts: readonly (() => Done)[]): Done {
-  const waits: Promise<void>[] = [];
-  for (const part of parts) {
+  const failures: unknown[] = [];
+  const fail = (error: unknown): void => {
+    failures.push(error);
+  };
+  const waits = parts.map((part) => {
     try {
-      const done = part();
-      if (done !== undefined) waits.push(done);
+      return part()?.catch(fail);
     } catch (error) {
-      waits.push(Promise.reject(error));
+      return fail(error);
     }
-  }
-  if (waits.length === 0) return;
-  if (waits.length === 1) return waits[0];
-  return Promise.allSettled(waits).then((results) => {
-    const failure = results.find((result) => result.status === 'rejected');
-    if (failure !== undefined) throw failure.reason;
   });
+  const end = (): void => {
+    if (failures.length > 0) throw failures[0];
+  };
+  return waits.some(Boolean) ? Promise.all(waits).then(end) : end();
 }
 
 /** Goes on with `next` at once, or when `done` is. (Not called `then`: that would make the module a thenable.) */

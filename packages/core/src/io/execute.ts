@@ -8,7 +8,7 @@ import type { ImageReference } from '../options.js';
 import type { Done, Transfer } from './device.js';
 import { after, all } from './done.js';
 import { readCompressed } from './inflate.js';
-import { isBase, type Layer, type Qcow2Layer } from './layer.js';
+import { isBase, type Qcow2Layer } from './layer.js';
 
 /**
  * Fills every piece with the guest's bytes as `layer` and the layers behind it have them; past the layer's end that is
@@ -16,21 +16,15 @@ import { isBase, type Layer, type Qcow2Layer } from './layer.js';
  *
  * @throws {@link Qcow2Error} `corrupt`, `unsupported`, `reference-refused`, and what the sources throw.
  */
-export function readPieces(layer: Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
-  const gate = layer.kind === 'qcow2' ? layer.gate : null;
+export function readPieces(layer: Qcow2Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
+  const { gate } = layer;
   return gate === null
     ? readLayer(layer, pieces, signal)
     : gate.reading(() => readLayer(layer, pieces, signal), signal);
 }
 
 /** As {@link readPieces}, for whoever holds the layer's lock, or when it has none. */
-export function readLayer(layer: Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
-  if (layer.kind === 'raw') {
-    return layer.source.read(
-      pieces.map(({ offset, into }) => ({ at: offset, bytes: into })),
-      signal,
-    );
-  }
+export function readLayer(layer: Qcow2Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
   const plain = pieces.length === 1 ? plainTransfer(layer, pieces[0]!) : null;
   if (plain !== null) return readTransfers(layer, [plain], signal);
   const inside = clip(layer, pieces);
@@ -144,7 +138,7 @@ function readUnallocated(layer: Qcow2Layer, pieces: readonly Piece[], signal?: A
     return;
   }
   if (layer.backing === null) throw refused(layer.backingReference!);
-  return readLayer(layer.backing, pieces, signal);
+  return layer.backing.read(pieces, signal);
 }
 
 function refused({ kind, name, depth }: ImageReference): Qcow2Error {

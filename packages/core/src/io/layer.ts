@@ -6,11 +6,12 @@ import type { Geometry } from '../format/geometry.js';
 import type { Header } from '../format/header.js';
 import type { LuksInfo } from '../format/luks.js';
 import type { Snapshot } from '../format/snapshots.js';
+import type { Piece } from '../map/plan-read.js';
 import type { ImageReference } from '../options.js';
 import type { ClusterCache } from './cluster-cache.js';
 import type { Codec } from './codec.js';
 import type { Counters } from './counted.js';
-import type { ByteSource } from './device.js';
+import type { ByteSource, Done } from './device.js';
 import type { RwLock } from './rw-lock.js';
 import type { Scratch } from './scratch.js';
 import type { TableCache } from './table-cache.js';
@@ -60,11 +61,20 @@ export interface Qcow2Layer {
   /** What the image names as its backing file, when it has one. */
   readonly backingReference: ImageReference | null;
   /** The backing file: null when there is none, or when it was not handed over. */
-  readonly backing: Layer | null;
+  readonly backing: Backing | null;
   /** Keeps readers and the writer apart; null when nobody writes. */
   readonly gate: RwLock | null;
   /** The data file is to be a raw disk by itself, and read without the tables. */
   readonly rawData: boolean;
+}
+
+/** The file behind an image. */
+export interface Backing {
+  readonly layer: Layer;
+  /** Fills every piece with the guest's bytes as that file and those behind it have them. Throws as reading does, saying where. */
+  read(pieces: readonly Piece[], signal?: AbortSignal): Done;
+  /** The same items, of something else that is read there; what it throws says where. */
+  within<T>(items: AsyncIterable<T>): AsyncIterable<T>;
 }
 
 /** One file of a chain. */

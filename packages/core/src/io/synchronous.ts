@@ -6,7 +6,7 @@ import type { Layer } from './layer.js';
 
 /** The error that names the first file of a chain that is read with promises; null when none is. */
 export function readsWait(top: Layer): Qcow2Error | null {
-  for (let layer: Layer | null = top; layer !== null; layer = layer.kind === 'qcow2' ? layer.backing : null) {
+  for (let layer: Layer | undefined = top; layer; layer = layer.kind === 'qcow2' ? layer.backing?.layer : undefined) {
     const { depth, source } = layer;
     const what = depth === 0 ? 'image' : 'backing file';
     if (promises(source)) return mustWait({ what, depth });

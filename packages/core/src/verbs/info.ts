@@ -117,9 +117,9 @@ function bitmapInfo({ name, granularityBits, flags }: Bitmap): BitmapInfo {
 /** The files of the chain, ending with one that was not handed over if there is such. */
 function chainOf(top: Qcow2Layer): LayerInfo[] {
   const chain: LayerInfo[] = [];
-  let layer: Layer | null = top;
+  let layer: Layer | undefined = top;
   let name: string | null = null;
-  while (layer !== null) {
+  while (layer !== undefined) {
     const data: LayerInfo['dataFile'] =
       layer.kind === 'qcow2' && layer.dataReference !== null
         ? { name: layer.dataReference.name || null, missing: layer.data === null }
@@ -139,7 +139,7 @@ function chainOf(top: Qcow2Layer): LayerInfo[] {
       const format = backingReference.format ?? null;
       chain.push({ depth: layer.depth + 1, name, format, virtualSize: null, missing: true, dataFile: null });
     }
-    layer = backing;
+    layer = backing?.layer;
   }
   return chain;
 }

@@ -127,11 +127,13 @@ async function* throughBacking(
       continue;
     }
     if (layer.backing === null) {
-      batch.push({ ...unknownExtent(extent), depth: layer.depth + 1 });
+      batch.push(unknownExtent(extent, layer.depth + 1));
       continue;
     }
-    const inside = Math.max(0, Math.min(extent.length, layer.backing.size - extent.start));
-    for await (const part of layerBatches(layer.backing, extent.start, extent.start + inside, run)) {
+    const { layer: behind } = layer.backing;
+    const inside = Math.max(0, Math.min(extent.length, behind.size - extent.start));
+    const parts = layerBatches(behind, extent.start, extent.start + inside, run);
+    for await (const part of layer.backing.within(parts)) {
       if (part.length < 1024) {
         batch.push(...part);
         continue;
@@ -155,7 +157,7 @@ function zeroWhereNobodyHoldsIt(extent: Extent): Extent {
   return extent;
 }
 
-function unknownExtent({ start, length, depth }: Extent): Extent {
+function unknownExtent({ start, length }: Extent, depth: number): Extent {
   return { start, length, depth, present: false, zero: false, data: false, compressed: false };
 }
 

@@ -1,6 +1,6 @@
 /** Owns the guest's bytes as a stream. */
 import { readPieces } from '../io/execute.js';
-import type { Layer } from '../io/layer.js';
+import type { Qcow2Layer } from '../io/layer.js';
 import { progressOf } from '../io/progress.js';
 import type { OperationOptions } from '../options.js';
 
@@ -16,7 +16,7 @@ type Chunk = Uint8Array<ArrayBuffer>;
  * `alive` throws when the image is no longer open.
  */
 export function readableOf(
-  layer: Layer,
+  layer: Qcow2Layer,
   start: number,
   end: number,
   alive: () => void,
@@ -34,7 +34,7 @@ export function readableOf(
 
 /** Reads a range in order: at once where the source answers at once, else a few chunks ahead. */
 class GuestReader {
-  readonly #layer: Layer;
+  readonly #layer: Qcow2Layer;
   readonly #end: number;
   readonly #alive: () => void;
   readonly #options: OperationOptions | undefined;
@@ -46,7 +46,7 @@ class GuestReader {
   readonly #ahead: Promise<Chunk>[] = [];
   #waits = false;
 
-  constructor(layer: Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
+  constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
     this.#layer = layer;
     this.#start = start;
     this.#next = start;
