@@ -116,6 +116,18 @@ export class Images {
     });
   }
 
+  /** 4 MiB with some data, encrypted by LUKS. */
+  encrypted(): Promise<string> {
+    return this.#make('encrypted.qcow2', async (path) => {
+      const secret = ['--object', 'secret,id=key,data=secret'];
+      // Faster hashes than sha512 can be too fast for QEMU to measure, and then it makes no image.
+      const luks = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10,encrypt.hash-alg=sha512';
+      await qemuImg('create', '-q', ...secret, '-f', 'qcow2', '-o', luks, path, '4M');
+      const opened = `driver=qcow2,file.filename=${path},encrypt.key-secret=key`;
+      await tool('qemu-io', ...secret, '--image-opts', '-c', 'write -q -P 1 0 64k', opened);
+    });
+  }
+
   /** 100 GiB in clusters of 64 KiB, every one of them mapped, and data in a few. */
   huge(): Promise<string> {
     return this.#make('huge.qcow2', async (path) => {

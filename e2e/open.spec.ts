@@ -1,7 +1,7 @@
 /** Opening images: dropped, chosen, several at once, with a file of the chain missing, and the sample. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { choose, download, drop, expect, mapLoaded, test, withoutPicker } from './fixtures.js';
+import { choose, download, drop, expect, mapLoaded, test, titled, withoutPicker } from './fixtures.js';
 import { qemuImg, qemuIo, sha256 } from './images.js';
 
 test('the empty page says what it is, and that nothing leaves the computer', async ({ page }) => {
@@ -162,4 +162,28 @@ test('the sample image is made on the spot, and qemu-img finds it clean', async 
   const raw = join(images.folder, 'sample.raw');
   await qemuImg('convert', '-O', 'raw', path, raw);
   expect((await readFile(raw)).includes('00000100 disk0: cluster')).toBe(true);
+});
+
+test('an encrypted image shows its LUKS header as qemu-img has it, and says that its disk cannot be read', async ({
+  page,
+  images,
+}) => {
+  const image = await images.encrypted();
+  const { data } = JSON.parse(await qemuImg('info', '-f', 'qcow2', '--output=json', image))['format-specific'];
+  const luks = data.encrypt;
+  const active = luks.slots.findIndex((slot: { active: boolean }) => slot.active);
+  await drop(page, image);
+  await titled(page, 'encrypted.qcow2');
+  const card = page.getByRole('region', { name: 'Encryption (LUKS)' });
+  await expect(card).toContainText(`${luks['cipher-alg']}, ${luks['cipher-mode']}`);
+  await expect(card).toContainText(luks['ivgen-alg']);
+  await expect(card).toContainText(luks['hash-alg']);
+  await expect(card).toContainText(luks.uuid);
+  await expect(card).toContainText(`0x${luks['payload-offset'].toString(16)}`);
+  await expect(card).toContainText(`1 of ${luks.slots.length} key slots in use`);
+  const iterations = luks.slots[active].iters.toLocaleString('en');
+  await expect(card.getByRole('listitem')).toContainText(`Slot ${active} ${iterations} iterations`);
+  await withoutPicker(page);
+  await page.getByRole('button', { name: 'Download as raw' }).click();
+  await expect(page.getByRole('alert')).toContainText(/encrypted/);
 });

@@ -12,6 +12,7 @@ import { ChooseButton } from './choose-button.js';
 import { DownloadCard } from './download-card.js';
 import { ExtensionsCard, FeaturesCard, FormatCard, HeaderCard } from './image-facts.js';
 import { KeepCard } from './keep-card.js';
+import { LuksCard } from './luks-card.js';
 import { MapCard } from './map-card.js';
 import { MissingFiles } from './missing-files.js';
 import { SnapshotsCard } from './snapshots-card.js';
@@ -57,6 +58,7 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
       <CheckCard check={opened.check} />
       <div class="cards">
         <FormatCard info={info} />
+        <LuksCard info={info} />
         <HeaderCard info={info} />
         <ChainCard opened={opened} />
         {opened.snapshots.length === 0 && <SnapshotsCard opened={opened} />}
