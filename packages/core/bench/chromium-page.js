@@ -94,20 +94,22 @@ function readTurn(name) {
   });
 }
 
+/** @type {Worker | null} */
+let writer = null;
+
 /**
- * Writes to OPFS in a worker; answers the seconds and how many device calls there were.
+ * Writes to OPFS in a worker, the same for all turns: a new one would begin each with code that is not compiled yet. Answers the
+ * seconds and how many device calls there were.
  *
  * @param {unknown} turn
  * @returns {Promise<{ seconds: number, calls: number }>}
  */
 function writeTurn(turn) {
+  writer ??= startWorker('/writer.js');
+  const worker = writer;
   return new Promise((resolve, reject) => {
-    const worker = startWorker('/writer.js');
-    worker.addEventListener('error', reject);
-    worker.addEventListener('message', ({ data }) => {
-      worker.terminate();
-      resolve(data);
-    });
+    worker.onerror = reject;
+    worker.onmessage = ({ data }) => resolve(data);
     worker.postMessage(turn);
   });
 }
