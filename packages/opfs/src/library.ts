@@ -171,12 +171,8 @@ export class Library {
 
   /** Holds a name that nobody has. */
   async #lockFree(name: string, signal: AbortSignal): Promise<Release> {
-    let release = await this.#locks.tryChange(name);
-    if (release === null) {
-      // An image that somebody has open is there: nobody need wait to be told.
-      await this.#requireFree(name);
-      release = await this.#locks.change(name, signal);
-    }
+    await this.#requireFree(name);
+    const release = await this.#locks.change(name, signal);
     try {
       await this.#requireFree(name);
       return release;

@@ -37,11 +37,6 @@ export class ImageLocks {
     return this.#hold(name, 'exclusive', signal);
   }
 
-  /** Holds a name against everybody else when nobody holds it now; else null. */
-  tryChange(name: string): Promise<Release | null> {
-    return holdLock(this.#nameOf(name), { ifFree: true });
-  }
-
   /** Holds the folder for one change of the names in it. Never for long, so nobody waits long. */
   directory(signal?: AbortSignal): Promise<Release> {
     return holdLock(this.#scope, { signal });
