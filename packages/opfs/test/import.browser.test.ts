@@ -125,7 +125,26 @@ describe('import', () => {
     expect(await codeOf(store.import('disk', stream))).toBe('exists');
     expect(state.cancelled).toMatchObject({ code: 'exists' });
     expect(await codeOf(store.import('disk', await longFile(1)))).toBe('exists');
+    expect(await packageFiles()).toEqual(['disk']);
     await expectStored('disk', file);
+  });
+
+  test('aborted while somebody else takes the name leaves nothing', async () => {
+    const other = await openStore();
+    const { file } = await mixedImage();
+    const { stream } = stalling(await bytesOf(file));
+    const first = codeOf(other.import('disk', stream));
+    await expect.poll(packageFiles).not.toEqual([]);
+    const abort = new AbortController();
+    const reason = new Error('enough');
+    const second = errorOf(store.import('disk', file, { signal: abort.signal }));
+    await expect.poll(async () => (await packageFiles()).length).toBe(2);
+    abort.abort(reason);
+    expect(await second).toBe(reason);
+    expect(await packageFiles()).toHaveLength(1);
+    await other.close();
+    expect(await first).toBe('closed');
+    expect(await packageFiles()).toEqual([]);
   });
 
   test('cut off by closing the store leaves nothing', async () => {
