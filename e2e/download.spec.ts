@@ -104,6 +104,41 @@ test('a download goes on while another image is opened, and when that is closed'
   await expect(page.getByRole('main')).toBeFocused();
 });
 
+test('a download that goes on and fails can be tried again, and taken off the page', async ({ page, images }) => {
+  const image = await images.plain();
+  const failPicker = (): Promise<void> =>
+    page.evaluate(() => {
+      const fail = new Promise<never>((_, reject) => {
+        Object.assign(window, { failPick: () => reject(new DOMException('not now', 'InvalidStateError')) });
+      });
+      Object.assign(window, { showSaveFilePicker: () => fail });
+    });
+  const letFail = (): Promise<void> => page.evaluate(() => (window as unknown as { failPick: () => void }).failPick());
+  await failPicker();
+  await drop(page, image);
+  await titled(page, 'plain.qcow2');
+  await start(page);
+  await drop(page, await images.compressed());
+  await titled(page, 'compressed.qcow2');
+  const carried = page.getByRole('region', { name: 'Download of plain.raw' });
+  await letFail();
+  await expect(carried.getByRole('alert')).toContainText('plain.qcow2');
+  await withPicker(page);
+  await carried.getByRole('button', { name: 'Try again' }).click();
+  await expect(carried.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+  expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
+  await carried.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(carried).toHaveCount(0);
+
+  await failPicker();
+  await start(page);
+  await page.getByRole('button', { name: 'Close' }).click();
+  await letFail();
+  const closed = page.getByRole('region', { name: 'Download of compressed.raw' });
+  await closed.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(closed).toHaveCount(0);
+});
+
 test('a download that goes on can be cancelled, and leaves nothing', async ({ page, images }) => {
   await withPicker(page);
   await drop(page, await images.large());

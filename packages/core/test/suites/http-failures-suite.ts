@@ -65,15 +65,16 @@ export function httpFailuresSuite(): void {
       ['the answer', { kind: 'silence' }],
       ['the rest of the answer', { kind: 'stall' }],
     ])('does not wait for ever for %s', async (_, fault) => {
-      const options = { ...quick, timeout: 150 };
+      const options = { ...quick, timeout: 400 };
       const file = await host(bytes, { faults: [fault, fault] });
       const source = await httpSource(file.url, options);
       expectSame(await readAt(source, 10, 100), expected(10, 100));
-      expect(await file.ranges()).toHaveLength(3);
+      // More where the machine is so busy that a good answer takes too long.
+      expect((await file.ranges()).length).toBeGreaterThanOrEqual(3);
       await file.plan({ faults: Array.from({ length: 4 }, () => fault) });
       await expect(readAt(source, 700_000, 100)).rejects.toMatchObject({
         code: 'io',
-        message: expect.stringMatching(/said nothing for 0\.15 seconds/),
+        message: expect.stringMatching(/said nothing for 0\.4 seconds/),
         details: { at: 655_360 },
       });
       expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
