@@ -1,5 +1,6 @@
 /** Owns how several files become one chain: which of them is opened, and which answers to which name. */
 import type { ImageInfo, ImageReference } from 'qcow2';
+import { baseName } from 'qcow2-opfs';
 
 /** A file that was dropped, and the names of the files it needs; null when it is not a qcow2 image. */
 export interface Member {
@@ -11,30 +12,6 @@ export interface Member {
 export interface Arrangement {
   readonly leaf: File;
   readonly unused: readonly File[];
-}
-
-/** The last component of a name as images write it: a path of either kind, a URL, or a `json:` description. */
-export function baseName(name: string): string {
-  const plain = name.startsWith('json:') ? (fileNameIn(name.slice('json:'.length)) ?? name) : name;
-  return plain.replace(/^.*[\\/]/s, '').replace(/^file:/, '');
-}
-
-function fileNameIn(json: string): string | undefined {
-  try {
-    return findFileName(JSON.parse(json));
-  } catch {
-    return undefined; // not JSON after all: then it is a name as it stands
-  }
-}
-
-function findFileName(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  for (const [key, inner] of Object.entries(value)) {
-    if (/(^|\.)filename$/.test(key) && typeof inner === 'string') return inner;
-    const found = findFileName(inner);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 /** The files that an image names itself, backing file first. */

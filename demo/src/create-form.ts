@@ -92,7 +92,7 @@ export function readForm(
 export function nameRefusal(name: string, existing: readonly { readonly name: string }[]): string | undefined {
   if (name === '') return 'Give the image a name.';
   if (name.startsWith('.')) return 'A name cannot begin with a dot.';
-  if (name.includes('/')) return 'A name cannot have a slash in it: there are no folders here.';
+  if (/[\\/]/.test(name)) return 'A name cannot have a slash in it: there are no folders here.';
   if (/[\p{Cc}\p{Cs}]/u.test(name)) return 'The name has a character in it that no file can have.';
   if (new TextEncoder().encode(name).length > MOST_NAME_BYTES) {
     return `That name is too long: it has at most ${MOST_NAME_BYTES} bytes.`;

@@ -1,6 +1,7 @@
 import type { ImageReference } from 'qcow2';
+import { baseName } from 'qcow2-opfs';
 import { describe, expect, it } from 'vitest';
-import { answersTo, arrange, baseName, FileSet } from '../src/chain.js';
+import { answersTo, arrange, FileSet } from '../src/chain.js';
 
 const file = (name: string): File => new File([], name);
 

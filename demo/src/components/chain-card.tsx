@@ -1,7 +1,7 @@
 /** Owns the section of the backing chain. */
 import type { JSX } from 'preact';
 import type { LayerInfo } from 'qcow2';
-import { baseName } from '../chain.js';
+import { baseName } from 'qcow2-opfs';
 import type { Opened } from '../session.js';
 import { formatSize } from '../size.js';
 import { Card } from './card.js';

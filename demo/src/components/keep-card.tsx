@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId, useRef } from 'preact/hooks';
-import { baseName } from '../chain.js';
+import { baseName } from 'qcow2-opfs';
 import { nameRefusal } from '../create-form.js';
 import { keepFiles, keeps } from '../keep.js';
 import type { Opened } from '../session.js';

@@ -1,6 +1,6 @@
 /** Owns the section of the allocation map: summary, map, legend, table. */
 import type { JSX } from 'preact';
-import { baseName } from '../chain.js';
+import { baseName } from 'qcow2-opfs';
 import type { DiskView } from '../disk-view.js';
 import { mapSummary } from '../map-words.js';
 import { describe } from '../problem.js';

@@ -1,6 +1,7 @@
 /** Owns the request for the files that the open chain names and that are not here. */
 import type { JSX } from 'preact';
-import { baseName, type Missing } from '../chain.js';
+import { baseName } from 'qcow2-opfs';
+import type { Missing } from '../chain.js';
 import { type Origin, RemoteFile } from '../origin.js';
 import { supply } from '../session.js';
 import { ChooseButton } from './choose-button.js';

@@ -31,6 +31,8 @@ export function Modal({ title, class: extra = '', onClose, orElse, children }: M
         event.preventDefault(); // it goes when it is no longer rendered
         onClose();
       }}
+      // At the second press of Escape in a row browsers close it all the same.
+      onClose={() => dialog.current?.isConnected && dialog.current.showModal()}
     >
       <h2 id={id}>{title}</h2>
       {children}

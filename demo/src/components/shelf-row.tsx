@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { Fragment, type JSX, type RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StoredImage } from 'qcow2-opfs';
-import { baseName } from '../chain.js';
+import { baseName } from 'qcow2-opfs';
 import type { Download } from '../download.js';
 import { openStored } from '../session.js';
 import { renameImage } from '../shelf.js';

@@ -1,4 +1,5 @@
 /** Owns what a name in a store may be. */
+import { baseName } from './base-name.js';
 
 /** What the platforms' file systems take at least. Bytes of UTF-8. */
 const MAX_NAME_BYTES = 200;
@@ -17,9 +18,9 @@ export function imageName(name: unknown): string {
   return name.normalize('NFC');
 }
 
-/** The last component of a path as an image may have it for its backing file; null when no image can have that name. */
+/** The {@link baseName} of a backing file's name, as a store has it; null when no image can have that name. */
 export function lastComponent(path: string): string | null {
-  const name = path.slice(path.lastIndexOf('/') + 1);
+  const name = baseName(path);
   return faultOf(name) === null ? name.normalize('NFC') : null;
 }
 
@@ -31,7 +32,8 @@ export function isImageName(name: string): boolean {
 function faultOf(name: string): string | null {
   if (name === '') return 'a name has at least one character';
   if (name.startsWith('.')) return 'names with a leading dot are those of temporary files';
-  if (name.includes('/')) return 'a store has no folders, so a name has no "/"';
+  // Chromium takes no backslash, on any system.
+  if (/[\\/]/.test(name)) return 'a store has no folders, so a name has no "/" and no "\\"';
   // Before it is normalised: Firefox puts other characters in the place of half ones.
   if (UNFIT.test(name)) return 'it has a control character or half of a character';
   const { length } = new TextEncoder().encode(name.normalize('NFC'));

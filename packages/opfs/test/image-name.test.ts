@@ -18,13 +18,20 @@ test.each([
   ['base.qcow2', 'base.qcow2'],
   ['/images/base', 'base'],
   ['../base', 'base'],
-  ['file:base', 'file:base'],
+  ['file:base', 'base'],
+  ['C:\\images\\base', 'base'],
+  ['json:{"file":{"driver":"file","filename":"images/base"}}', 'base'],
+  ['json:{}', 'json:{}'],
   ['images/', null],
   ['..', null],
   ['.tmp-1', null],
   ['json:{"file": "a/\u0007"}', null],
 ])('the backing file %j is %j in the store', (path, name) => {
   expect(lastComponent(path)).toBe(name);
+});
+
+test('a name has no slash of either kind', () => {
+  for (const name of ['a/b', 'a\\b']) expect(() => imageName(name)).toThrow(RangeError);
 });
 
 test('hidden files are the package’s own', () => {

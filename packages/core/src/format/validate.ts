@@ -103,7 +103,7 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
       'corrupt',
       'L1 table',
       l1TableOffset,
-      `lies past the end of the file: ${where} and the file ends at ${hex(fileSize)}. Is the file cut short?`,
+      `lies past the end of the file: ${where} and the file ends at ${hex(fileSize)}; it may be cut short`,
     );
   }
   const { refcountTableOffset, refcountTableClusters, snapshotsOffset } = header;
