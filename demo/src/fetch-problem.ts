@@ -27,6 +27,9 @@ export function fetchWords({ code, details }: Qcow2Error): FetchWords | null {
         advice: 'Open the address again.',
       };
     default:
+      if (details.timeout !== undefined) {
+        return { title: `The server of ${name} does not answer.`, advice: `Try again later. ${COPY}` };
+      }
       return { title: `${name} could not be fetched.`, advice: adviceFor(status) };
   }
 }

@@ -22,25 +22,31 @@ export function CarriedList(): JSX.Element {
 function CarriedDownload({ download }: { readonly download: Download }): JSX.Element {
   const section = useRef<HTMLElement>(null);
   const { step } = download.state.value;
-  useEffect(() => {
-    // Its temporary file was freed, or its picker closed: nothing is left to be said of it.
-    if (step === 'idle') dismissCarried(download);
-  }, [download, step]);
   const cancel = (): void => {
     download.cancel();
-    section.current?.focus(); // the button goes
+    section.current?.focus(); // the button becomes another one
   };
   const dismiss = (): void => {
-    section.current?.closest('main')?.focus();
+    // Its buttons go, and with them the focus.
+    if (section.current?.contains(document.activeElement)) section.current.closest('main')?.focus();
     dismissCarried(download);
   };
+  useEffect(() => {
+    // Its temporary file was freed, or its picker closed: nothing is left to be said of it.
+    if (step === 'idle') dismiss();
+  }, [download, step]);
   const progress = (
     <DownloadProgress download={download} onPressed={() => section.current?.focus()} onDismiss={dismiss} />
   );
   return (
     <section ref={section} class="keep" aria-label={`Download of ${download.fileName}`} tabIndex={-1}>
       {step === 'refused' ? (
-        progress
+        <>
+          <p>
+            <strong>{download.fileName}</strong>
+          </p>
+          {progress}
+        </>
       ) : (
         <div class="notice row">
           <div class="carried">

@@ -1,7 +1,7 @@
 /** Owns the section that says what the LUKS header of an encrypted image says. */
 import type { JSX } from 'preact';
 import type { ImageInfo } from 'qcow2';
-import { formatCount, formatNumberOf, formatOffset } from '../size.js';
+import { formatCount, formatNumberOf } from '../size.js';
 import { Card } from './card.js';
 import { type Fact, Facts } from './facts.js';
 
@@ -16,20 +16,19 @@ export function LuksCard({ info }: { readonly info: ImageInfo }): JSX.Element | 
       </Card>
     );
   }
-  const { cipherAlg, cipherMode, ivgenAlg, ivgenHashAlg, hashAlg, uuid, payloadOffset, masterKeyIters, slots } = luks;
+  const { cipherAlg, cipherMode, ivgenAlg, ivgenHashAlg, hashAlg, uuid, masterKeyIters, slots } = luks;
   const facts: Fact[] = [
     ['Cipher', `${cipherAlg}, ${cipherMode}`],
     ['IV generator', ivgenHashAlg === undefined ? ivgenAlg : `${ivgenAlg}, ${ivgenHashAlg}`],
     ['Hash', hashAlg],
     ['UUID', <span class="code">{uuid}</span>],
     ['Master key', formatNumberOf(masterKeyIters, 'iteration')],
-    ['Data from', <span class="code">{formatOffset(payloadOffset)}</span>],
   ];
   return (
     <Card title="Encryption (LUKS)">
       <Facts facts={facts} />
       <p>
-        {slots.filter(({ active }) => active).length} of {formatNumberOf(slots.length, 'key slot')} in use:
+        {slots.filter(({ active }) => active).length} of {formatNumberOf(slots.length, 'key slot')} in use.
       </p>
       <ul class="plain-list">
         {slots.map(({ active, iters, stripes, keyOffset }, index) =>
@@ -37,8 +36,7 @@ export function LuksCard({ info }: { readonly info: ImageInfo }): JSX.Element | 
             <li key={keyOffset}>
               <strong>Slot {index}</strong>{' '}
               <span class="soft">
-                {formatNumberOf(iters ?? 0, 'iteration')}, {formatCount(stripes ?? 0)} stripes, key at{' '}
-                <span class="code">{formatOffset(keyOffset)}</span>
+                {formatNumberOf(iters ?? 0, 'iteration')}, {formatCount(stripes ?? 0)} stripes
               </span>
             </li>
           ) : null,

@@ -166,6 +166,6 @@ async function openBacking(
     }
     throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
   } catch (error) {
-    throw withinBacking(error, reference);
+    throw withinBacking(error, reference, opener.options.signal);
   }
 }

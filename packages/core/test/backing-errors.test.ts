@@ -111,17 +111,19 @@ test('a file that was not handed over is named as itself, not as in the one that
   expect((error as Qcow2Error).message).not.toMatch(/1\.qcow2/);
 });
 
-test('an abort passes untouched', async () => {
-  const reason = new Error('enough');
-  const abort = new AbortController();
-  const source: ByteSource = {
-    size: CLUSTER,
-    read: async (transfers, signal) => {
-      if (transfers.length === 0) return;
-      abort.abort(reason);
-      signal?.throwIfAborted();
-    },
-  };
-  await using image = await openOver([{ source, format: 'raw' }]);
-  await expect(image.read(0, new Uint8Array(512), { signal: abort.signal })).rejects.toBe(reason);
-});
+test.each([new Error('enough'), new Qcow2Error('closed', 'enough')])(
+  'an abort passes untouched: %s',
+  async (reason) => {
+    const abort = new AbortController();
+    const source: ByteSource = {
+      size: CLUSTER,
+      read: async (transfers, signal) => {
+        if (transfers.length === 0) return;
+        abort.abort(reason);
+        signal?.throwIfAborted();
+      },
+    };
+    await using image = await openOver([{ source, format: 'raw' }]);
+    await expect(image.read(0, new Uint8Array(512), { signal: abort.signal })).rejects.toBe(reason);
+  },
+);

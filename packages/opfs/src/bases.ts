@@ -11,6 +11,19 @@ export function overlaysOf(name: string, bases: Bases): string[] {
   return [...bases.keys()].filter((overlay) => bases.get(overlay) === name && !isInCircle(overlay, bases)).sort();
 }
 
+/**
+ * Whether a file that names `base` as its own may not have the name `name`: its chain would lead back to it. `named` has, for each
+ * image, the name of its backing file, whether there is one of that name or not.
+ */
+export function leadsTo(base: string | null, name: string, named: Bases): boolean {
+  const seen = new Set<string>();
+  for (let at = base; at !== null && !seen.has(at); at = named.get(at) ?? null) {
+    if (at === name) return true;
+    seen.add(at);
+  }
+  return false;
+}
+
 function isInCircle(name: string, bases: Bases): boolean {
   const seen = new Set<string>();
   for (let at: string | null = name; at !== null; at = bases.get(at) ?? null) {

@@ -15,6 +15,7 @@ export class Flusher {
   readonly #worker: Worker;
   /** Whether it has the file; resolves in any case. */
   readonly #opened: Promise<boolean>;
+  #closing: Promise<void> | null = null;
 
   private constructor(worker: Worker, file: FileSystemFileHandle) {
     this.#worker = worker;
@@ -46,8 +47,13 @@ export class Flusher {
     this.#send('flush');
   }
 
-  /** Resolves when nothing is flushed any more and the worker's handle is closed. */
-  async close(): Promise<void> {
+  /** Resolves when nothing is flushed any more and the worker's handle is closed. A second call resolves with the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     if (await this.#opened) {
       await new Promise((resolve) => {
         this.#worker.addEventListener('message', resolve);

@@ -25,7 +25,7 @@ export interface Draft {
   readonly device: BlockDevice;
   /**
    * Begins to make durable what has been written so far, and answers at once: where the platform can, that goes on while more is
-   * written, and leaves the device's own flush less to do. It promises nothing by itself.
+   * written, and leaves the device's own flush less to do. It promises nothing by itself. The file must have its length already.
    */
   flushAhead(): void;
   /** Lets go of the device and gives the file its name, which nobody has. */
@@ -47,6 +47,8 @@ export interface Folder {
   names(): Promise<string[]>;
   /** A file by its name; null when there is none. */
   file(name: string): Promise<FolderFile | null>;
+  /** Whether anything has that name, also what is no image. */
+  has(name: string): Promise<boolean>;
   /**
    * A file by its name, to be changed; null when there is none.
    *

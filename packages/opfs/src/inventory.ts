@@ -1,6 +1,6 @@
 /** Owns what is known of a store's images without opening one for somebody: the list, and who is based on whom. */
-import { isQcow2Error, Qcow2Image } from 'qcow2';
-import { type Bases, overlaysOf } from './bases.js';
+import { type ImageInfo, isQcow2Error, Qcow2Image } from 'qcow2';
+import { type Bases, leadsTo, overlaysOf } from './bases.js';
 import type { Folder, FolderFile } from './folder.js';
 import { lastComponent } from './image-name.js';
 import type { ImageLocks } from './lock.js';
@@ -32,6 +32,16 @@ export class Inventory {
   async overlaysOf(name: string): Promise<string[]> {
     // A lock keeps nobody from being based on it: what is stored is complete.
     return overlaysOf(name, basesOf(await this.#entries(inspect)));
+  }
+
+  /**
+   * Whether an image of that information cannot be called `name`, since it is based on an image of that name: directly, or through
+   * the images of this store.
+   */
+  async leadsTo({ backingFile }: Pick<ImageInfo, 'backingFile'>, name: string): Promise<boolean> {
+    if (backingFile === undefined) return false;
+    const entries = await this.#entries(inspect);
+    return leadsTo(lastComponent(backingFile), name, new Map(entries.map((entry) => [entry.name, baseOf(entry)])));
   }
 
   /** The bytes that all images are long. */
@@ -86,9 +96,14 @@ async function inspect(name: string, file: FolderFile): Promise<Entry> {
 
 function basesOf(entries: readonly Entry[]): Bases {
   const named = new Set(entries.map(({ name }) => name));
-  const base = ({ info }: Entry): string | null => {
-    const name = info?.backingFile === undefined ? null : lastComponent(info.backingFile);
+  const base = (entry: Entry): string | null => {
+    const name = baseOf(entry);
     return name !== null && named.has(name) ? name : null;
   };
   return new Map(entries.map((entry) => [entry.name, base(entry)]));
+}
+
+/** The name of an image's backing file, as this store has it. */
+function baseOf({ info }: Entry): string | null {
+  return info?.backingFile === undefined ? null : lastComponent(info.backingFile);
 }

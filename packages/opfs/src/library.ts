@@ -1,5 +1,13 @@
 /** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
-import { type ByteSource, type CreateOptions, type Openable, type OpenOptions, Qcow2Error, Qcow2Image } from 'qcow2';
+import {
+  type ByteSource,
+  type CreateOptions,
+  type ImageInfo,
+  type Openable,
+  type OpenOptions,
+  Qcow2Error,
+  Qcow2Image,
+} from 'qcow2';
 import { bytePages, type Pages } from './cursor.js';
 import { type AbortableOptions, copyInto } from './file-copy.js';
 import { fileDisk, filePages } from './file-disk.js';
@@ -59,7 +67,7 @@ export class Library {
         await looked;
         if (source.size !== null) await device.truncate(source.size);
         await copyInto(draft, source, options);
-        await requireImage(device, signal);
+        await this.#requireNoCircle(await requireImage(device, signal), name);
       });
     } finally {
       await source.end().catch(() => {});
@@ -120,7 +128,12 @@ export class Library {
   async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
     const check = async (): Promise<void> => {
       await this.#requireUnused(from);
-      if (from !== to) await this.#requireFree(to);
+      if (from === to) return;
+      await this.#requireFree(to);
+      const { source } = (await this.#folder.file(from)) ?? notFound(from);
+      // One that cannot be opened is based on nobody.
+      const info = await requireImage(source, signal).catch(() => null);
+      if (info) await this.#requireNoCircle(info, to);
     };
     await check();
     if (from === to) return;
@@ -156,10 +169,8 @@ export class Library {
     try {
       release = await this.#lockFree(name, signal);
     } catch (error) {
-      await draft.then(
-        (made) => made.discard(),
-        () => {},
-      );
+      // What went wrong first is worth more.
+      await draft.then((made) => made.discard()).catch(() => {});
       throw error;
     }
     try {
@@ -231,8 +242,14 @@ export class Library {
   }
 
   async #requireFree(name: string): Promise<void> {
-    if (!(await this.#folder.file(name))) return;
+    if (!(await this.#folder.has(name))) return;
     throw new Qcow2Error('exists', `There is an image of the name "${name}" already.`, { name });
+  }
+
+  /** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
+  async #requireNoCircle(info: ImageInfo, name: string): Promise<void> {
+    if (!(await this.inventory.leadsTo(info, name))) return;
+    throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
   }
 
   /** An image must be there, and nobody based on it. */
@@ -252,10 +269,11 @@ function notFound(name: string): never {
   throw new Qcow2Error('not-found', `There is no image of the name "${name}".`, { name });
 }
 
-/** Opens an image, to see that it is one. */
-async function requireImage(source: Openable, signal: AbortSignal): Promise<void> {
+/** Opens an image, to see that it is one; what it says of itself. */
+async function requireImage(source: Openable, signal: AbortSignal): Promise<ImageInfo> {
   const image = await Qcow2Image.open(source, { signal });
   await image.close();
+  return image.info;
 }
 
 function endingWith(pages: Pages, then: () => void | Promise<void>): Pages {

@@ -28,6 +28,10 @@ export class MemoryFolder implements Folder {
     return { size, lastModified, source, open: async () => source };
   }
 
+  async has(name: string): Promise<boolean> {
+    return this.#files.has(name);
+  }
+
   async writable(name: string): Promise<WritableFile | null> {
     const file = this.#files.get(name);
     if (!file) return null;

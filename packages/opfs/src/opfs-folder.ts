@@ -47,6 +47,18 @@ export class OpfsFolder implements Folder {
     }
   }
 
+  async has(name: string): Promise<boolean> {
+    const directory = await this.#folder.open();
+    try {
+      await directory.getFileHandle(name);
+      return true;
+    } catch (error) {
+      if (!isMissing(error)) throw storageError(error, 0, null);
+      // A folder, which Firefox would replace by a file.
+      return (error as DOMException).name === 'TypeMismatchError';
+    }
+  }
+
   async writable(name: string): Promise<WritableFile | null> {
     const directory = await this.#folder.open();
     // What can be swept makes room.

@@ -41,7 +41,13 @@ export class RemoteCursor<Page extends CursorPage> {
   /** Opens it now, to hear what is wrong before the first page. */
   async open(): Promise<void> {
     this.#state = 'open';
-    await this.#connection.call(this.#opener, { ...this.#options, prompt: true, lasting: true }, this.#id);
+    try {
+      await this.#connection.call(this.#opener, { ...this.#options, prompt: true, lasting: true }, this.#id);
+    } catch (error) {
+      // An abort can come just when the worker has opened it.
+      await this.release().catch(() => {});
+      throw error;
+    }
   }
 
   /** Frees what the worker holds for this cursor. A second call does nothing. */

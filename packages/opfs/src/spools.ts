@@ -23,7 +23,9 @@ export class Spools {
     // What can be swept makes room.
     await folder.swept();
     const available = await availableBytes();
-    const spool = await TemporaryFile.create(directory);
+    const spool = await TemporaryFile.create(directory).catch((error) => {
+      throw storageError(error, needed, available);
+    });
     try {
       await fill(spool.handle);
       const file = await spool.handle.getFile();

@@ -42,6 +42,9 @@ export function storageError(error: unknown, needed: number, available: number |
       return new Qcow2Error('unavailable', `The file may not be written: ${error.message}`, {}, { cause: error });
     case 'NotFoundError':
       return new Qcow2Error('not-found', `The file is not there any more: ${error.message}`, {}, { cause: error });
+    case 'InvalidModificationError':
+    case 'TypeMismatchError':
+      return new Qcow2Error('io', `The file could not get its name: ${error.message}`, {}, { cause: error });
     default:
       return error;
   }

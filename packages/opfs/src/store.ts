@@ -39,8 +39,8 @@ export interface Store extends AsyncDisposable {
    * aborts, there is nothing. In reports of progress on a stream, whose length nobody knows, `total` is `Infinity`.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `not-qcow2`, `unsupported`, `corrupt`, `changed` when the file
-   *   was changed meanwhile; what the stream throws; TypeError when it is neither a Blob nor a stream of bytes; the signal's
-   *   reason when it aborts
+   *   was changed meanwhile; what the stream throws; TypeError when it is neither a Blob nor a stream of bytes; RangeError for
+   *   the name of a file that the image is based on; the signal's reason when it aborts
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
@@ -87,7 +87,7 @@ export interface Store extends AsyncDisposable {
    * Gives an image another name.
    *
    * @throws {@link Qcow2Error} `not-found`, `exists`, `locked` while it is open somewhere, or while images of the store are based
-   *   on it, which `details.overlays` then names
+   *   on it, which `details.overlays` then names; RangeError for the name of a file that it is based on
    */
   rename(from: string, to: string): Promise<void>;
   /** Deletes an image. Throws as {@link rename} does. */

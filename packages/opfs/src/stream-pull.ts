@@ -16,8 +16,8 @@ export function streamPull(stream: ReadableStream<Uint8Array>): StreamPull {
       const { done, value } = await reader.read();
       if (done) return null;
       if (!(value instanceof Uint8Array)) throw new TypeError('import() takes a stream of Uint8Arrays.');
-      // Whoever made the chunk may still have other views of its buffer.
-      return value.slice() as Uint8Array<ArrayBuffer>;
+      // Whoever made the chunk may still have other views of its buffer. The `slice` of a Buffer would be one.
+      return Uint8Array.prototype.slice.call(value) as Uint8Array<ArrayBuffer>;
     },
     // A stream that failed says so again.
     end: (reason) => reader.cancel(reason).catch(() => {}),

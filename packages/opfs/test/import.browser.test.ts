@@ -108,6 +108,51 @@ describe('import', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
+  test('of a stream takes no more of the quota than its image has, and gives it back', async () => {
+    const used = async (): Promise<number> => (await store.estimate()).usage;
+    const file = await longFile(40);
+    const before = await used();
+    for (let round = 0; round < 3; round++) {
+      await store.import('disk', file.stream());
+      await store.remove('disk');
+    }
+    expect((await used()) - before).toBeLessThan(file.size / 2);
+  });
+
+  test('never takes the name of a folder', async () => {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle('qcow2', { create: true });
+    await (await folder.getDirectoryHandle('tenant', { create: true })).getFileHandle('precious', { create: true });
+    const { file } = await mixedImage();
+    expect(await codeOf(store.import('tenant', file))).toBe('exists');
+    expect(await codeOf(store.create('tenant', { size: 512 }))).toBe('exists');
+    await store.import('disk', file);
+    expect(await codeOf(store.rename('disk', 'tenant'))).toBe('exists');
+    await (await folder.getDirectoryHandle('tenant')).getFileHandle('precious');
+  });
+
+  test('of chunks whose class shares memory where arrays copy leaves their memory alone', async () => {
+    class Sharing extends Uint8Array<ArrayBuffer> {
+      override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
+        return this.subarray(start, end);
+      }
+    }
+    const { file } = await mixedImage();
+    const pool = new Sharing(await file.arrayBuffer());
+    const half = pool.length >> 1;
+    const parts = [pool.subarray(0, half), pool.subarray(half)];
+    const stream = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const part = parts.shift();
+        if (part) controller.enqueue(part);
+        else controller.close();
+      },
+    });
+    await store.import('disk', stream);
+    expect(pool.length).toBe(file.size);
+    await expectStored('disk', file);
+  });
+
   test('of what is no image leaves nothing and says so', async () => {
     const other = new Blob([noise(3_000_000, 1)]);
     for (const from of [other, other.stream(), new Blob([]), new Blob([]).stream()]) {
@@ -198,6 +243,19 @@ describe('flushing ahead', () => {
     else expect(count('asked')).toBe(0);
     channel.close();
     await telling.close();
+  });
+
+  test('ends, too, when the file cannot get its name at last', async () => {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle('qcow2', { create: true });
+    const importing = codeOf(store.import('disk', await longFile(200)));
+    await expect.poll(packageFiles).not.toEqual([]);
+    await folder.getDirectoryHandle('disk', { create: true });
+    // Firefox puts the file in the place of a folder.
+    expect(['io', 'fulfilled']).toContain(await importing);
+    await folder.removeEntry('disk', { recursive: true });
+    expect(await packageFiles()).toEqual([]);
+    await store.import('disk', await longFile(1));
   });
 
   test.each(['no workers', 'no script'] as const)('is left out where there is none: %s', async (lack) => {

@@ -185,7 +185,11 @@ describe('open', () => {
     expect(await codeOf(store.create('b', { size: 2 ** 20, backingFile: 'a', backingFormat: 'qcow2' }))).toBe(
       'corrupt',
     );
-    await store.import('b', overlayImage('a', 2 ** 20).file);
+    // No verb of the store makes one.
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('qcow2');
+    const writable = await (await folder.getFileHandle('b', { create: true })).createWritable();
+    await writable.write(overlayImage('a', 2 ** 20).file);
+    await writable.close();
     expect(await codeOf(store.open('a'))).toBe('corrupt');
     // Nobody can read them, so they protect nobody.
     await store.remove('a');
@@ -227,6 +231,20 @@ describe('rename and remove', () => {
     await store.remove('three');
     expect(await packageFiles()).toEqual(['two']);
     await (await store.open('two')).close();
+  });
+
+  test('give no image the name of a file that it is based on, however far down', async () => {
+    const overlay = (name: string) => overlayImage(`/images/${name}`, 2 ** 20).file;
+    expect(await errorOf(store.import('base', overlay('base')))).toBeInstanceOf(RangeError);
+    expect(await packageFiles()).toEqual([]);
+    await store.import('middle', overlay('base'));
+    await store.import('top', overlay('middle'));
+    expect(await errorOf(store.rename('top', 'base'))).toBeInstanceOf(RangeError);
+    expect(await errorOf(store.import('base', overlay('top')))).toBeInstanceOf(RangeError);
+    expect(await packageFiles()).toEqual(['middle', 'top']);
+    await store.rename('top', 'other');
+    await (await store.create('base', { size: 2 ** 20 })).close();
+    await (await store.open('other')).close();
   });
 
   test('are refused for a base in use, which names its overlays', async () => {

@@ -19,7 +19,7 @@ export class BackingFile implements Backing {
 
   read(pieces: readonly Piece[], signal?: AbortSignal): Done {
     const fail = (error: unknown): never => {
-      throw withinBacking(error, this.#reference);
+      throw withinBacking(error, this.#reference, signal);
     };
     try {
       return readFile(this.layer, pieces, signal)?.catch(fail);
@@ -28,11 +28,11 @@ export class BackingFile implements Backing {
     }
   }
 
-  async *within<T>(items: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  async *within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
     try {
       yield* items;
     } catch (error) {
-      throw withinBacking(error, this.#reference);
+      throw withinBacking(error, this.#reference, signal);
     }
   }
 }
@@ -46,9 +46,17 @@ function readFile(layer: Layer, pieces: readonly Piece[], signal: AbortSignal | 
   );
 }
 
-/** An error from inside a backing file, saying which. One that says so already stays, as does one about a file that is not there. */
-export function withinBacking(error: unknown, { name, depth }: ImageReference): unknown {
+/**
+ * An error from inside a backing file, saying which. What says so already stays as it is, as do an error about a file that is not
+ * there and the signal's reason.
+ */
+export function withinBacking(
+  error: unknown,
+  { name, depth }: ImageReference,
+  signal: AbortSignal | undefined,
+): unknown {
   if (!(error instanceof Qcow2Error) || 'layer' in error.details || error.code === 'reference-refused') return error;
+  if (signal?.aborted && error === signal.reason) return error;
   const message = `Backing file "${name}": ${error.message}`;
   return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });
 }

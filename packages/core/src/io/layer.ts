@@ -74,7 +74,7 @@ export interface Backing {
   /** Fills every piece with the guest's bytes as that file and those behind it have them. Throws as reading does, saying where. */
   read(pieces: readonly Piece[], signal?: AbortSignal): Done;
   /** The same items, of something else that is read there; what it throws says where. */
-  within<T>(items: AsyncIterable<T>): AsyncIterable<T>;
+  within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncIterable<T>;
 }
 
 /** One file of a chain. */

@@ -182,7 +182,7 @@ async function receive(
 
 function silent({ timeout }: HttpResource, { name, start }: Asked): Qcow2Error {
   const message = `The server of ${name} said nothing for ${timeout / 1000} seconds.`;
-  return new Qcow2Error('io', message, { what: 'HTTP request', at: start, url: name });
+  return new Qcow2Error('io', message, { what: 'HTTP request', at: start, url: name, timeout });
 }
 
 function broken({ status }: Response, { name, start }: Asked, at: number, length: number, cause: unknown): Qcow2Error {

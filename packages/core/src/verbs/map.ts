@@ -126,14 +126,14 @@ async function* throughBacking(
       batch.push(extent);
       continue;
     }
-    if (layer.backing === null) {
+    const { backing } = layer;
+    if (backing === null) {
       batch.push(unknownExtent(extent, layer.depth + 1));
       continue;
     }
-    const { layer: behind } = layer.backing;
-    const inside = Math.max(0, Math.min(extent.length, behind.size - extent.start));
-    const parts = layerBatches(behind, extent.start, extent.start + inside, run);
-    for await (const part of layer.backing.within(parts)) {
+    const inside = Math.max(0, Math.min(extent.length, backing.layer.size - extent.start));
+    const parts = layerBatches(backing.layer, extent.start, extent.start + inside, run);
+    for await (const part of backing.within(parts, run.signal)) {
       if (part.length < 1024) {
         batch.push(...part);
         continue;
