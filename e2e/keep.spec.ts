@@ -1,7 +1,21 @@
 /** Images that are copied into the browser: every byte, numbers while it runs, nothing left when it ends early. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { choose, create, download, drop, expect, mapLoaded, opfsFiles, row, test, withoutPicker } from './fixtures.js';
-import { sha256 } from './images.js';
+import {
+  choose,
+  create,
+  download,
+  drop,
+  expect,
+  mapLoaded,
+  opfsFiles,
+  row,
+  test,
+  titled,
+  withoutPicker,
+} from './fixtures.js';
+import { qemuImg, qemuIo, sha256 } from './images.js';
 
 const keep = (page: Page): Promise<void> => page.getByRole('button', { name: 'Keep in this browser' }).click();
 
@@ -134,6 +148,53 @@ test('an overlay takes the images that it is based on along, and asks for a raw 
     page.getByRole('button', { name: 'Download as raw' }).click(),
   );
   expect(await sha256(file)).toBe(await images.rawDigest(leaf));
+});
+
+test('an overlay is put over its own base, and not over another one of that name', async ({ page, images }) => {
+  const image = async (folder: string, name: string, pattern: number, ...base: string[]): Promise<string> => {
+    const path = join(images.folder, folder, name);
+    await mkdir(join(images.folder, folder), { recursive: true });
+    await qemuImg('create', '-q', '-f', 'qcow2', ...base, path, '4M');
+    await qemuIo(path, `write -q -P ${pattern} 0 64k`);
+    return path;
+  };
+  const [own, other] = [await image('own', 'base.qcow2', 1), await image('other', 'base.qcow2', 2)];
+  const overlay = await image('own', 'over.qcow2', 3, '-b', own, '-F', 'qcow2');
+  const second = await image('other', 'second.qcow2', 3, '-b', other, '-F', 'qcow2');
+  await choose(page, 'Copy files in', other);
+  await expect(row(page, 'base.qcow2')).toBeVisible();
+  await drop(page, overlay, own);
+  await titled(page, 'over.qcow2');
+  await expect(page.getByText('It will be based on base.qcow2, which is there already.')).toBeVisible();
+  await keep(page);
+  await expect(page.getByText('Another base.qcow2 is in this browser already')).toBeVisible();
+  expect(await opfsFiles(page)).toEqual(['base.qcow2']);
+  await drop(page, second, other);
+  await titled(page, 'second.qcow2');
+  await keep(page);
+  await expect(page.getByText('second.qcow2 (').filter({ hasText: 'is now in this browser' })).toBeVisible();
+  expect(await opfsFiles(page)).toEqual(['base.qcow2', 'second.qcow2']);
+});
+
+test('the question before an image is deleted stays while it is deleted, whatever is pressed', async ({
+  page,
+  images,
+}) => {
+  await choose(page, 'Copy files in', await images.plain());
+  await expect(row(page, 'plain.qcow2')).toBeVisible();
+  await page.evaluate(() => {
+    const held = new Promise<void>((resolve) => Object.assign(window, { letGo: resolve }));
+    void navigator.locks.request('qcow2-opfs folder qcow2/plain.qcow2', { mode: 'shared' }, () => held);
+  });
+  await page.getByRole('button', { name: 'Delete plain.qcow2' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Delete it' }).click();
+  for (let i = 0; i < 3; i++) await page.keyboard.press('Escape');
+  await expect(dialog.getByRole('button', { name: 'Deleting…' })).toBeVisible();
+  await expect(dialog.getByRole('alert')).toBeVisible();
+  await page.evaluate(() => (window as unknown as { letGo: () => void }).letGo());
+  await dialog.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByText('None yet.')).toBeVisible();
 });
 
 test('an image for which there is no room is refused, and those that are here stay', async ({

@@ -9,42 +9,56 @@ let current: Promise<Store> | null = null;
  * never runs the engine itself.
  */
 export function engine(): Promise<Store> {
-  current ??= openStore({ fallback: 'memory' });
-  current.catch(dropEngine);
+  if (current === null) {
+    const started = openStore({ fallback: 'memory' });
+    started.catch(() => drop(started));
+    current = started;
+  }
   return current;
 }
 
 /** Does some work with the store; once more with a new one when the worker turns out to have died before or meanwhile. */
 export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise<T> {
+  const store = engine();
   try {
-    return await work(await engine());
+    return await work(await store);
   } catch (error) {
-    if (!noticeError(error)) throw error;
+    if (!isGone(error)) throw error;
+    drop(store);
     return work(await engine());
   }
 }
 
 /** Does some work that must not be done twice: when the worker dies meanwhile, the person decides whether to try again. */
 export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Promise<T> {
+  const store = engine();
   try {
-    return await work(await engine());
+    return await work(await store);
   } catch (error) {
-    noticeError(error);
+    if (isGone(error)) drop(store);
     throw error;
   }
 }
 
-/** Looks at an error: after one that says that the worker is gone, the next file gets a new one. Whether it says so. */
-export function noticeError(error: unknown): boolean {
-  const isGone = isQcow2Error(error, 'failed');
-  if (isGone) dropEngine();
-  return isGone;
+/** Looks at an error of an image that is open: after one that says that its worker is gone, the next file gets a new one. */
+export function noticeError(error: unknown): void {
+  const suspect = current;
+  if (suspect === null || !isGone(error)) return;
+  // The image may be of a worker that was replaced since.
+  suspect
+    .then((store) => store.list())
+    .catch((reason: unknown) => {
+      if (isGone(reason)) drop(suspect);
+    });
 }
 
-function dropEngine(): void {
-  const dead = current;
-  current = null;
-  dead?.then(
+function isGone(error: unknown): boolean {
+  return isQcow2Error(error, 'failed');
+}
+
+function drop(dead: Promise<Store>): void {
+  if (current === dead) current = null;
+  dead.then(
     (store) => store.close(),
     () => undefined, // it never started, so there is nothing to close
   );

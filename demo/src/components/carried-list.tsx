@@ -58,7 +58,12 @@ function CarriedDownload({ download }: { readonly download: Download }): JSX.Ele
             {progress}
           </div>
           {step !== 'asking' && (
-            <button type="button" class="button plain small" onClick={step === 'running' ? cancel : dismiss}>
+            <button
+              type="button"
+              key={step === 'running'}
+              class="button plain small"
+              onClick={step === 'running' ? cancel : dismiss}
+            >
               {step === 'running' ? 'Cancel' : 'Dismiss'}
             </button>
           )}

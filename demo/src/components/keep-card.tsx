@@ -2,12 +2,14 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId, useRef } from 'preact/hooks';
-import { baseName } from 'qcow2-opfs';
+import { baseName, type StoredImage } from 'qcow2-opfs';
 import { nameRefusal } from '../create-form.js';
 import { keepFiles, keeps } from '../keep.js';
+import { describe } from '../problem.js';
 import type { Opened } from '../session.js';
 import { shelf, shelfPlace } from '../shelf.js';
 import { formatSize } from '../size.js';
+import { isTwin } from '../stored-twin.js';
 import { Card } from './card.js';
 
 /** Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for what is no file of the person's. */
@@ -23,12 +25,31 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   const refusal = useSignal<string | null>(null);
   const images = shelf.value?.images ?? [];
   const { bases, left } = chainOf(opened);
-  const missingBases = bases.filter(([, name]) => !images.some((image) => image.name === name.normalize('NFC')));
+  const storedAs = (name: string): StoredImage | undefined =>
+    images.find((image) => image.name === name.normalize('NFC'));
+  const missingBases = bases.filter(([, name]) => !storedAs(name));
+  const presentBases = bases.filter(([, name]) => storedAs(name));
+  const comparing = useSignal<string | null>(null);
   const busy = keeps.value.some((keep) => keep.file === file && keep.state.value.step === 'running');
-  const keep = (): void => {
-    if (busy) return;
+  /** Why the image cannot be put over a base of the same name that is here already; null when it can. */
+  const baseRefusal = async ([base, name]: readonly [File, string]): Promise<string | null> => {
+    comparing.value = name;
+    try {
+      if (await isTwin(storedAs(name)!, base, opened.abort.signal)) return null;
+      return `Another ${name} is in ${shelfPlace()} already, and this image is not based on that one. Rename that one first.`;
+    } catch (error) {
+      if (opened.abort.signal.aborted) return '';
+      const { title, reason } = describe(error, name);
+      return [title, reason].filter(Boolean).join(' ');
+    } finally {
+      comparing.value = null;
+    }
+  };
+  const keep = async (): Promise<void> => {
+    if (busy || comparing.value !== null) return;
     const name = input.current?.value.trim() ?? '';
     refusal.value = nameRefusal(name, images) ?? null;
+    for (const base of presentBases) refusal.value ??= await baseRefusal(base);
     if (refusal.value !== null) input.current?.focus();
     else void keepFiles([...missingBases, [file, name]]);
   };
@@ -38,7 +59,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
         class="row"
         onSubmit={(event) => {
           event.preventDefault();
-          keep();
+          void keep();
         }}
       >
         <div class="field">
@@ -56,12 +77,14 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
           <p id={`${id}-words`} class="soft">
             {refusal.value !== null && <strong class="refusal">{refusal.value} </strong>}A copy of{' '}
             {formatSize(file.size)} stays in {shelfPlace()}; your file stays as it is.
+            {presentBases.length > 0 &&
+              ` It will be based on ${presentBases.map(([, name]) => name).join(', ')}, which is there already.`}
             {missingBases.length > 0 && ` So does a copy of ${missingBases.map(([, name]) => name).join(', ')}.`}
             {left.length > 0 && ` Only qcow2 images are kept: hand over ${left.join(', ')} again when you open it.`}
           </p>
         </div>
-        <button type="submit" class="button plain" aria-disabled={busy}>
-          Keep in this browser
+        <button type="submit" class="button plain" aria-disabled={busy || comparing.value !== null}>
+          {comparing.value === null ? 'Keep in this browser' : `Comparing ${comparing.value}…`}
         </button>
       </form>
     </Card>
