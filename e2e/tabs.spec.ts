@@ -25,11 +25,11 @@ test('what one tab does shows in the other, and an image that is open there is n
   const field = other.getByLabel('New name for disk.qcow2');
   await field.fill('mine.qcow2');
   await field.press('Enter');
-  await expect(field).toHaveAccessibleDescription(/disk.qcow2 is open in another tab\./);
+  await expect(field).toHaveAccessibleDescription(/disk.qcow2 is in use here, or open in another tab\./);
   await field.press('Escape');
   await other.getByRole('button', { name: 'Delete disk.qcow2' }).click();
   await other.getByRole('button', { name: 'Delete it' }).click();
-  await expect(other.getByRole('alert')).toContainText('disk.qcow2 is open in another tab.');
+  await expect(other.getByRole('alert')).toContainText('disk.qcow2 is in use here, or open in another tab.');
 
   await page.bringToFront();
   await page.getByRole('button', { name: 'Close' }).click();

@@ -19,6 +19,11 @@ export function namesIn(info: ImageInfo): string[] {
   return [info.backingFile, info.dataFile].filter((name) => name !== undefined);
 }
 
+/** The files that an image and those behind it name, as far as they are here. */
+export function namedInChain(info: ImageInfo): string[] {
+  return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name ?? null]).filter((name) => name !== null);
+}
+
 /** Whether a file is the one that an image names: by the last component, whichever way its accents are encoded. */
 export function answersTo(file: File, name: string): boolean {
   return file.name.normalize('NFC') === baseName(name).normalize('NFC');

@@ -26,7 +26,7 @@ const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
   unavailable: 'The browser refuses storage to this page, as private windows do. Try a normal window.',
   changed: 'Drop the file again. If another program is writing to it, wait until it has finished.',
   exists: 'Choose another name, or rename or delete the image that has it.',
-  locked: 'Close it there, then try again.',
+  locked: 'Close it there, or wait until what is done with it here has ended. Then try again.',
   'not-found': 'Another tab may have renamed or deleted it: look at the list again.',
   failed: 'Open it again, or try again: the page starts a new worker.',
   io: 'If the file was moved, changed or unplugged since, drop it again.',
@@ -97,7 +97,7 @@ function titleOf(error: Qcow2Error, name: string): string {
     case 'exists':
       return `There is an image of the name ${name} already.`;
     case 'locked':
-      return isBase(error) ? `${name} is the base of other images.` : `${name} is open in another tab.`;
+      return isBase(error) ? `${name} is the base of other images.` : `${name} is in use here, or open in another tab.`;
     case 'not-found':
       return `${name} is not there any more.`;
     default:

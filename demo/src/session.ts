@@ -4,7 +4,7 @@ import { isQcow2Error } from 'qcow2';
 import type { Store } from 'qcow2-opfs';
 import { BitmapCount } from './bitmap-count.js';
 import { carryOn } from './carried-downloads.js';
-import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namesIn } from './chain.js';
+import { answersTo, arrange, FileSet, type Member, type Missing, missingFrom, namedInChain, namesIn } from './chain.js';
 import type { DiskView } from './disk-view.js';
 import { Download } from './download.js';
 import { diskOf } from './download-source.js';
@@ -54,7 +54,13 @@ export async function openFiles(files: readonly File[]): Promise<void> {
   const first = files[0];
   if (first === undefined) return;
   if (now && now.missing.length > 0 && now.missing.some((missing) => files.some((file) => isFor(file, missing)))) {
-    await openAs(now.file, now.files.with(files));
+    await run(now.file.name, async (store, signal) => {
+      const next = await open(store, now.file, now.files.with(files), [], signal);
+      return {
+        ...next,
+        unused: files.filter((file) => !namedInChain(next.image.info).some((name) => answersTo(file, name))),
+      };
+    });
     return;
   }
   await run(first.name, async (store, signal) => {

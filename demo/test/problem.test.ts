@@ -56,7 +56,7 @@ group('problems', () => {
 
   it('say who holds an image, and what is in the way', () => {
     const open = describe(new Qcow2Error('locked', '"a" is open in this or another tab.', { name: 'a' }), 'a');
-    expect(open.title).toBe('a is open in another tab.');
+    expect(open.title).toBe('a is in use here, or open in another tab.');
     expect(open.advice).toContain('Close it there');
     const base = describe(new Qcow2Error('locked', '"a" is the base of "b".', { name: 'a', overlays: ['b'] }), 'a');
     expect(base.title).toBe('a is the base of other images.');

@@ -12,14 +12,16 @@ export function DownloadCard({ disk }: { readonly disk: DiskView }): JSX.Element
   void map.version.value; // the amount of data is known better with every extent
   const state = download.state.value;
   const busy = state.step === 'running' || state.step === 'asking';
-  const blocked = missing.length > 0;
+  const encrypted = disk.image.info.encryption !== null;
+  const blocked = missing.length > 0 || encrypted;
   const button = useRef<HTMLButtonElement>(null);
   return (
     <Card title="Take it away" class="download">
       <div class="download-row">
         <p>
           <strong>{download.fileName}</strong>: {sizeSentence(disk)}
-          {blocked && ' A file of the chain is missing: add it first.'}
+          {missing.length > 0 && ' A file of the chain is missing: add it first.'}
+          {encrypted && ' It is encrypted, and this page asks for no passphrase: its disk cannot be read here.'}
         </p>
         {state.step === 'running' ? (
           <button type="button" class="button plain" onClick={() => download.cancel()}>

@@ -23,8 +23,19 @@ export class Inventory {
 
   /** Every image, sorted by name: also those that are locked, and those that cannot be opened. */
   async list(): Promise<StoredImage[]> {
-    const entries = await this.#entries((name, file) => this.#inspectUnlessLocked(name, file));
-    const bases = basesOf(entries);
+    const inspected: Entry[] = [];
+    const entries = await this.#entries(async (name, file) => {
+      const release = await this.#locks.tryRead(name);
+      try {
+        const entry = await inspect(name, file);
+        // Also one that is being changed is based on something: what its header says of that stays.
+        inspected.push(entry);
+        return release ? entry : lockedEntry(name, file);
+      } finally {
+        release?.();
+      }
+    });
+    const bases = basesOf(inspected);
     return entries.map((entry) => ({ ...entry, overlays: overlaysOf(entry.name, bases) }));
   }
 
@@ -64,19 +75,11 @@ export class Inventory {
     }
     return entries;
   }
+}
 
-  async #inspectUnlessLocked(name: string, file: FolderFile): Promise<Entry> {
-    const release = await this.#locks.tryRead(name);
-    if (!release) {
-      const error = { code: 'locked', message: 'The image is being changed in this or another tab.' } as const;
-      return entryOf(name, file, { info: null, error });
-    }
-    try {
-      return await inspect(name, file);
-    } finally {
-      release();
-    }
-  }
+function lockedEntry(name: string, file: FolderFile): Entry {
+  const error = { code: 'locked', message: 'The image is being changed in this or another tab.' } as const;
+  return entryOf(name, file, { info: null, error });
 }
 
 function entryOf(name: string, { size, lastModified }: FolderFile, rest: Pick<Entry, 'info' | 'error'>): Entry {

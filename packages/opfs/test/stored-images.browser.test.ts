@@ -233,6 +233,17 @@ describe('rename and remove', () => {
     await (await store.open('two')).close();
   });
 
+  test('know a base also while its overlay is written', async () => {
+    await (await store.create('base', { size: 2 ** 20 })).close();
+    const overlay = await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' });
+    const listed = await store.list();
+    expect(listed.map(({ overlays, error }) => [overlays, error?.code])).toEqual([
+      [['overlay'], undefined],
+      [[], 'locked'],
+    ]);
+    await overlay.close();
+  });
+
   test('give no image the name of a file that it is based on, however far down', async () => {
     const overlay = (name: string) => overlayImage(`/images/${name}`, 2 ** 20).file;
     expect(await errorOf(store.import('base', overlay('base')))).toBeInstanceOf(RangeError);
