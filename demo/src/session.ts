@@ -43,6 +43,8 @@ export const leftSnapshot: Signal<SnapshotDisk | null> = signal<SnapshotDisk | n
 export const opening: Signal<string | null> = signal<string | null>(null);
 /** What went wrong last, until it is dismissed or something opens. */
 export const problem: Signal<Problem | null> = signal<Problem | null>(null);
+/** Does once more what {@link problem} is about; null where that would change nothing. */
+export const retry: Signal<(() => Promise<void>) | null> = signal<(() => Promise<void>) | null>(null);
 /** What has just happened, for screen readers. */
 export const announcement: Signal<string> = signal('');
 
@@ -124,10 +126,12 @@ export function leaveSnapshot(): void {
 export function report(error: unknown, name: string): void {
   noticeError(error);
   problem.value = describe(error, name);
+  retry.value = null;
 }
 
 /** Says that a folder was dropped where files are taken. */
 export function refuseFolder(name: string): void {
+  retry.value = null;
   problem.value = {
     title: `${name} is a folder.`,
     reason: null,
@@ -165,7 +169,10 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
     void loadMap(next);
   } catch (error) {
     // By now it may be known which of the files is the image.
-    if (!abort.signal.aborted) report(error, opening.value ?? name);
+    if (abort.signal.aborted) return;
+    report(error, opening.value ?? name);
+    // A file of another kind stays one.
+    if (!isQcow2Error(error, 'not-qcow2')) retry.value = () => run(name, work);
   } finally {
     if (running === abort) opening.value = null;
   }

@@ -1,7 +1,7 @@
 /** Owns the frame of the page: its head, what is in the middle, where things are said aloud. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { announcement, opened, openFiles, opening, problem, refuseFolder, shown } from '../session.js';
+import { announcement, opened, openFiles, opening, problem, refuseFolder, retry, shown } from '../session.js';
 import { CarriedList } from './carried-list.js';
 import { DropTarget } from './drop-target.js';
 import { ImageView } from './image-view.js';
@@ -44,7 +44,13 @@ export function App(): JSX.Element {
                 problem.value = null;
                 main.current?.focus(); // its button is gone, and with it the focus
               }}
-            />
+            >
+              {retry.value && (
+                <button type="button" class="button plain small" onClick={() => retry.value?.()}>
+                  Try again
+                </button>
+              )}
+            </ProblemNotice>
           )}
         </div>
         <p class="opening" role="status">
