@@ -42,12 +42,23 @@ export function describe(error: unknown, name: string): Problem {
     const advice = isBase(error) ? 'Delete those first.' : (ADVICE[error.code] ?? AGAIN);
     return { title, reason: error.message, advice, details: detailsOf(error) };
   }
+  if (error instanceof RangeError && error.message.startsWith('An image cannot be named')) return describeName(error);
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return {
     title: `${name} could not be opened.`,
     reason: null,
     advice: 'That is a fault of this page rather than of the file. The details help to find it.',
     details: [['Message', message]],
+  };
+}
+
+/** A name that an image cannot have, as the store says it: a field for it is not everywhere. */
+function describeName({ message }: RangeError): Problem {
+  return {
+    title: message,
+    reason: null,
+    advice: 'Give it another name, or give the file one and choose it again.',
+    details: [],
   };
 }
 

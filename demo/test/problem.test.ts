@@ -54,6 +54,13 @@ group('problems', () => {
     expect(problem.details).toEqual([['Message', 'TypeError: x is not a function']]);
   });
 
+  it('say that a name cannot be', () => {
+    const named = describe(new RangeError('An image cannot be named "a": it is based on an image of that name.'), 'a');
+    expect(named.title).toContain('it is based on an image of that name');
+    expect(named.advice).toContain('another name');
+    expect(describe(new RangeError('Invalid array length'), 'a').advice).toContain('a fault of this page');
+  });
+
   it('say who holds an image, and what is in the way', () => {
     const open = describe(new Qcow2Error('locked', '"a" is open in this or another tab.', { name: 'a' }), 'a');
     expect(open.title).toBe('a is in use here, or open in another tab.');
