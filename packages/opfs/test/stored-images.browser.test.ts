@@ -5,7 +5,7 @@ import { openStore, type Store } from '../src/index.js';
 import { holdLock } from '../src/web-lock.js';
 import { CLUSTER, mixedImage, noise, overlayImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, leaveFile, packageFiles } from './support/opfs.js';
-import { codeOf, errorOf } from './support/outcomes.js';
+import { codeOf, drain, errorOf } from './support/outcomes.js';
 
 let store: Store;
 beforeEach(async () => {
@@ -199,6 +199,18 @@ describe('open', () => {
 });
 
 describe('export', () => {
+  test('that is aborted, whenever that is, lets go of the image', async () => {
+    await store.import('disk', (await mixedImage()).file);
+    for (let round = 0; round < 40; round++) {
+      const abort = new AbortController();
+      setTimeout(() => abort.abort('enough'), (round * 0.3) % 6);
+      const format = round % 2 === 0 ? 'raw' : 'qcow2';
+      const reading = store.export('disk', { format, signal: abort.signal }).then(drain);
+      await reading.catch(() => {});
+    }
+    await (await store.open('disk', { mode: 'write' })).close();
+  });
+
   test('refuses to write over an image of the store, the exported one or another', async () => {
     const { file, guest } = await mixedImage();
     await store.import('one', file);
