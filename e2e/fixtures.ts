@@ -273,6 +273,18 @@ export function row(page: Page, name: string): Locator {
   return page.getByRole('listitem').filter({ has: page.getByRole('heading', { name, exact: true }) });
 }
 
+/** Holds the lock of a stored image, as somebody does who has it open, until the returned function is called. */
+export async function holdImage(page: Page, name: string, mode: LockMode): Promise<() => Promise<void>> {
+  await page.evaluate(
+    ([lock, mode]) => {
+      const held = new Promise<void>((resolve) => Object.assign(window, { letGo: resolve }));
+      void navigator.locks.request(lock, { mode }, () => held);
+    },
+    [`qcow2-opfs folder qcow2/${name}`, mode] as const,
+  );
+  return () => page.evaluate(() => (window as unknown as { letGo: () => void }).letGo());
+}
+
 /** Makes an image with the page's dialog: its name and size, and whatever else is set in between. */
 export async function create(page: Page, name: string, size: string, more?: () => Promise<void>): Promise<void> {
   await page.getByRole('button', { name: 'Create an image' }).click();

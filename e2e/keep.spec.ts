@@ -8,6 +8,7 @@ import {
   download,
   drop,
   expect,
+  holdImage,
   mapLoaded,
   opfsFiles,
   row,
@@ -182,17 +183,14 @@ test('the question before an image is deleted stays while it is deleted, whateve
 }) => {
   await choose(page, 'Copy files in', await images.plain());
   await expect(row(page, 'plain.qcow2')).toBeVisible();
-  await page.evaluate(() => {
-    const held = new Promise<void>((resolve) => Object.assign(window, { letGo: resolve }));
-    void navigator.locks.request('qcow2-opfs folder qcow2/plain.qcow2', { mode: 'shared' }, () => held);
-  });
+  const letGo = await holdImage(page, 'plain.qcow2', 'shared');
   await page.getByRole('button', { name: 'Delete plain.qcow2' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Delete it' }).click();
   for (let i = 0; i < 3; i++) await page.keyboard.press('Escape');
   await expect(dialog.getByRole('button', { name: 'Deleting…' })).toBeVisible();
   await expect(dialog.getByRole('alert')).toBeVisible();
-  await page.evaluate(() => (window as unknown as { letGo: () => void }).letGo());
+  await letGo();
   await dialog.getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByText('None yet.')).toBeVisible();
 });

@@ -1,16 +1,13 @@
 /** Two tabs and the same images: each sees what the other does, and neither takes an image away from the other. */
-import { create, expect, row, test, titled } from './fixtures.js';
+import { create, expect, holdImage, row, test, titled } from './fixtures.js';
 
 test('an image that could not be opened can be tried again', async ({ page }) => {
   await create(page, 'disk.qcow2', '1M');
-  await page.evaluate(() => {
-    const held = new Promise<void>((resolve) => Object.assign(window, { letGo: resolve }));
-    void navigator.locks.request('qcow2-opfs folder qcow2/disk.qcow2', () => held);
-  });
+  const letGo = await holdImage(page, 'disk.qcow2', 'exclusive');
   await page.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
   const alert = page.getByRole('alert');
   await expect(alert).toContainText('disk.qcow2 is in use here, or open in another tab.');
-  await page.evaluate(() => (window as unknown as { letGo: () => void }).letGo());
+  await letGo();
   await alert.getByRole('button', { name: 'Try again' }).click();
   await titled(page, 'disk.qcow2');
   await expect(alert).toHaveCount(0);

@@ -7,7 +7,7 @@ export const carried: Signal<readonly Download[]> = signal<readonly Download[]>(
 
 /** Lets those of the downloads that run go on. Calls `close`, which ends what they read from, when none needs it any more. */
 export function carryOn(downloads: readonly Download[], close: () => void): void {
-  const going = downloads.filter(({ state }) => state.value.step === 'running' || state.value.step === 'asking');
+  const going = downloads.filter(({ busy }) => busy);
   carried.value = [...carried.value, ...going];
   let open = true;
   effect(() => {
@@ -24,6 +24,5 @@ export function dismissCarried(download: Download): void {
 
 /** One that was refused can be tried again until it is dismissed. */
 function isNeeding(download: Download): boolean {
-  const { step } = download.state.value;
-  return step === 'running' || step === 'asking' || (step === 'refused' && carried.value.includes(download));
+  return download.busy || (download.state.value.step === 'refused' && carried.value.includes(download));
 }

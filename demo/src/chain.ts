@@ -19,7 +19,7 @@ export function namesIn(info: ImageInfo): string[] {
   return [info.backingFile, info.dataFile].filter((name) => name !== undefined);
 }
 
-/** The files that an image and those behind it name, as far as they are here. */
+/** The files that the chain of an image names, as far as it is here. */
 export function namedInChain(info: ImageInfo): string[] {
   return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name ?? null]).filter((name) => name !== null);
 }

@@ -53,10 +53,15 @@ export class Download {
     return this.#source.size;
   }
 
+  /** Whether it is under way: it runs, or asks where to save. */
+  get busy(): boolean {
+    const { step } = this.state.value;
+    return step === 'asking' || step === 'running';
+  }
+
   /** Starts. Called from a click, which the file picker demands. Returns when it has ended, in whatever way. */
   async start(): Promise<void> {
-    const { step } = this.state.value;
-    if (step === 'asking' || step === 'running') return;
+    if (this.busy) return;
     const abort = new AbortController();
     this.#abort = abort;
     try {

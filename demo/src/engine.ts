@@ -19,12 +19,10 @@ export function engine(): Promise<Store> {
 
 /** Does some work with the store; once more with a new one when the worker turns out to have died before or meanwhile. */
 export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise<T> {
-  const store = engine();
   try {
-    return await work(await store);
+    return await withEngineOnce(work);
   } catch (error) {
     if (!isGone(error)) throw error;
-    drop(store);
     return work(await engine());
   }
 }

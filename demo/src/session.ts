@@ -58,10 +58,8 @@ export async function openFiles(files: readonly File[]): Promise<void> {
   if (now && now.missing.length > 0 && now.missing.some((missing) => files.some((file) => isFor(file, missing)))) {
     await run(now.file.name, async (store, signal) => {
       const next = await open(store, now.file, now.files.with(files), [], signal);
-      return {
-        ...next,
-        unused: files.filter((file) => !namedInChain(next.image.info).some((name) => answersTo(file, name))),
-      };
+      const names = namedInChain(next.image.info);
+      return { ...next, unused: files.filter((file) => !names.some((name) => answersTo(file, name))) };
     });
     return;
   }

@@ -10,8 +10,7 @@ export function storedDownload(image: StoredImage, format: 'raw' | 'qcow2'): Dow
   const key = `${format} ${image.name}`;
   const old = downloads.get(key);
   const source = storedImage(image, format);
-  const { step } = old?.state.value ?? { step: 'idle' };
-  if (old && (old.total === source.size || step === 'running' || step === 'asking')) return old;
+  if (old && (old.total === source.size || old.busy)) return old;
   const download = new Download(source);
   downloads.set(key, download);
   return download;

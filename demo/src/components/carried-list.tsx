@@ -5,9 +5,6 @@ import { carried, dismissCarried } from '../carried-downloads.js';
 import type { Download } from '../download.js';
 import { DownloadProgress, downloadWords } from './download-progress.js';
 
-/** States whose own words say which file it is. */
-const NAMED: readonly string[] = ['finished', 'idle'];
-
 /** Every such download; nothing when there is none. */
 export function CarriedList(): JSX.Element {
   return (
@@ -35,28 +32,23 @@ function CarriedDownload({ download }: { readonly download: Download }): JSX.Ele
     // Its temporary file was freed, or its picker closed: nothing is left to be said of it.
     if (step === 'idle') dismiss();
   }, [download, step]);
-  const progress = (
-    <DownloadProgress download={download} onPressed={() => section.current?.focus()} onDismiss={dismiss} />
+  const words = (
+    <>
+      {step !== 'finished' && (
+        <p>
+          <strong>{download.fileName}</strong>
+        </p>
+      )}
+      <DownloadProgress download={download} onPressed={() => section.current?.focus()} onDismiss={dismiss} />
+    </>
   );
   return (
     <section ref={section} class="keep" aria-label={`Download of ${download.fileName}`} tabIndex={-1}>
       {step === 'refused' ? (
-        <>
-          <p>
-            <strong>{download.fileName}</strong>
-          </p>
-          {progress}
-        </>
+        words
       ) : (
         <div class="notice row">
-          <div class="carried">
-            {!NAMED.includes(step) && (
-              <p>
-                <strong>{download.fileName}</strong>
-              </p>
-            )}
-            {progress}
-          </div>
+          <div class="carried">{words}</div>
           {step !== 'asking' && (
             <button
               type="button"

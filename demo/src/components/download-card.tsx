@@ -11,7 +11,7 @@ export function DownloadCard({ disk }: { readonly disk: DiskView }): JSX.Element
   const { download, map, missing } = disk;
   void map.version.value; // the amount of data is known better with every extent
   const state = download.state.value;
-  const busy = state.step === 'running' || state.step === 'asking';
+  const { busy } = download;
   const encrypted = disk.image.info.encryption !== null;
   const blocked = missing.length > 0 || encrypted;
   const button = useRef<HTMLButtonElement>(null);

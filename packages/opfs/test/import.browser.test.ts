@@ -15,6 +15,16 @@ beforeEach(async () => {
 afterEach(() => store.close());
 afterAll(clearStorage);
 
+/** Begins to import `from` as `disk`: resolves when the first of it is copied, and so the name is held. */
+async function begunImport(
+  into: Store,
+  from: Blob | ReadableStream<Uint8Array>,
+): Promise<{ outcome: Promise<string> }> {
+  return new Promise((resolve) => {
+    const outcome = codeOf(into.import('disk', from, { onProgress: () => resolve({ outcome }) }));
+  });
+}
+
 async function expectStored(name: string, expected: Blob): Promise<void> {
   const stored = await drain(await store.export(name, { format: 'qcow2' }));
   expect(firstDifference(stored, await bytesOf(expected))).toBe(-1);
@@ -178,10 +188,7 @@ describe('import', () => {
     const other = await openStore();
     const { file } = await mixedImage();
     const { stream } = stalling(await bytesOf(file));
-    let first: Promise<string> | undefined;
-    await new Promise<void>((onProgress) => {
-      first = codeOf(other.import('disk', stream, { onProgress: () => onProgress() }));
-    });
+    const first = await begunImport(other, stream);
     const abort = new AbortController();
     const reason = new Error('enough');
     const second = errorOf(store.import('disk', file, { signal: abort.signal }));
@@ -190,7 +197,7 @@ describe('import', () => {
     expect(await second).toBe(reason);
     expect(await packageFiles()).toHaveLength(1);
     await other.close();
-    expect(await first).toBe('closed');
+    expect(await first.outcome).toBe('closed');
     expect(await packageFiles()).toEqual([]);
   });
 
@@ -251,13 +258,10 @@ describe('flushing ahead', () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });
     const file = await longFile(200);
-    let importing: Promise<string> | undefined;
-    await new Promise<void>((onProgress) => {
-      importing = codeOf(store.import('disk', file, { onProgress: () => onProgress() }));
-    });
+    const { outcome } = await begunImport(store, file);
     await folder.getDirectoryHandle('disk', { create: true });
     // Firefox puts the file in the place of a folder.
-    expect(['io', 'fulfilled']).toContain(await importing);
+    expect(['io', 'fulfilled']).toContain(await outcome);
     await folder.removeEntry('disk', { recursive: true });
     expect(await packageFiles()).toEqual([]);
     await store.import('disk', await longFile(1));

@@ -186,10 +186,7 @@ describe('open', () => {
       'corrupt',
     );
     // No verb of the store makes one.
-    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('qcow2');
-    const writable = await (await folder.getFileHandle('b', { create: true })).createWritable();
-    await writable.write(overlayImage('a', 2 ** 20).file);
-    await writable.close();
+    await leaveFile('b', await overlayImage('a', 2 ** 20).file.arrayBuffer());
     expect(await codeOf(store.open('a'))).toBe('corrupt');
     // Nobody can read them, so they protect nobody.
     await store.remove('a');
