@@ -1,15 +1,10 @@
-/** Owns the guest's bytes as a stream. */
-import { readPieces } from '../io/execute.js';
+/** Makes the stream of the guest's bytes. What reads them is loaded with the first chunk. */
 import type { Qcow2Layer } from '../io/layer.js';
-import { progressOf } from '../io/progress.js';
 import type { OperationOptions } from '../options.js';
+import type { GuestReader } from './guest-reader.js';
 
-/** How much a pull reads when the consumer brings no buffer of its own. */
+/** The buffer that a pull fills when the consumer brings none, bytes. */
 const CHUNK_BYTES = 1024 * 1024;
-/** How many chunks are read at once from a source that makes one wait: a Blob serves several in the time of one. */
-const AHEAD = 4;
-
-type Chunk = Uint8Array<ArrayBuffer>;
 
 /**
  * A stream of the guest's bytes in `[start, end)`: a byte stream where the platform has them, else a default one.
@@ -21,131 +16,23 @@ export function readableOf(
   end: number,
   alive: () => void,
   options?: OperationOptions,
-): ReadableStream<Chunk> {
-  const reader = new GuestReader(layer, start, end, alive, options);
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let loaded: Promise<GuestReader> | undefined;
+  const reader = () => {
+    loaded ??= import('./guest-reader.js').then((module) => new module.GuestReader(layer, start, end, alive, options));
+    return loaded;
+  };
   try {
-    return new ReadableStream(byteSource(reader));
+    return new ReadableStream({
+      type: 'bytes',
+      autoAllocateChunkSize: CHUNK_BYTES,
+      pull: async (controller) => (await reader()).pullBytes(controller),
+    });
   } catch (error) {
     // Safari before 26.4 has no byte streams and says so with a TypeError or a RangeError.
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-    return new ReadableStream(defaultSource(reader), { highWaterMark: 0 });
+    const pull: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>['pull'] = async (controller) =>
+      (await reader()).pullChunk(controller);
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
   }
-}
-
-/** Reads a range in order: at once where the source answers at once, else a few chunks ahead. */
-class GuestReader {
-  readonly #layer: Qcow2Layer;
-  readonly #end: number;
-  readonly #alive: () => void;
-  readonly #options: OperationOptions | undefined;
-  readonly #progress: (done: number) => void;
-  readonly #start: number;
-  /** Where the next read begins, and how far the consumer has come. */
-  #next: number;
-  #delivered: number;
-  readonly #ahead: Promise<Chunk>[] = [];
-  #waits = false;
-
-  constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
-    this.#layer = layer;
-    this.#start = start;
-    this.#next = start;
-    this.#delivered = start;
-    this.#end = end;
-    this.#alive = alive;
-    this.#options = options;
-    this.#progress = progressOf(options, 'read', end - start);
-  }
-
-  /** Bytes that the consumer has not got yet. */
-  get left(): number {
-    return this.#end - this.#delivered;
-  }
-
-  /** Whether the source has been seen to make a read wait: from then on chunks are read ahead. */
-  get waits(): boolean {
-    return this.#waits;
-  }
-
-  /** Fills the consumer's own buffer. */
-  async fill(into: Uint8Array): Promise<void> {
-    this.#check();
-    const done = readPieces(this.#layer, [{ offset: this.#next, into }], this.#options?.signal);
-    this.#next += into.length;
-    if (done !== undefined) {
-      this.#waits = true;
-      await done;
-    }
-    this.#deliver(into.length);
-  }
-
-  /** The next chunk, with those behind it already on their way. */
-  async chunk(): Promise<Chunk> {
-    this.#check();
-    while (this.#next < this.#end && this.#ahead.length < (this.#waits ? AHEAD : 1)) this.#ahead.push(this.#read());
-    const chunk = await this.#ahead.shift()!;
-    this.#check();
-    this.#deliver(chunk.length);
-    return chunk;
-  }
-
-  #read(): Promise<Chunk> {
-    const into = new Uint8Array(Math.min(CHUNK_BYTES, this.#end - this.#next));
-    const offset = this.#next;
-    this.#next += into.length;
-    const chunk = this.#readInto(offset, into);
-    // Its failure is thrown when its turn comes; until then nobody listens.
-    chunk.catch(() => {});
-    return chunk;
-  }
-
-  async #readInto(offset: number, into: Chunk): Promise<Chunk> {
-    const done = readPieces(this.#layer, [{ offset, into }], this.#options?.signal);
-    if (done !== undefined) {
-      this.#waits = true;
-      await done;
-    }
-    return into;
-  }
-
-  #check(): void {
-    this.#options?.signal?.throwIfAborted();
-    this.#alive();
-  }
-
-  #deliver(length: number): void {
-    this.#delivered += length;
-    this.#progress(this.#delivered - this.#start);
-  }
-}
-
-function byteSource(reader: GuestReader): UnderlyingByteSource {
-  return {
-    type: 'bytes',
-    autoAllocateChunkSize: CHUNK_BYTES,
-    async pull(controller) {
-      const request = controller.byobRequest!;
-      if (reader.left > 0 && reader.waits) {
-        controller.enqueue(await reader.chunk());
-      } else if (reader.left > 0) {
-        const { buffer, byteOffset, byteLength } = request.view!;
-        const length = Math.min(byteLength, reader.left);
-        await reader.fill(new Uint8Array(buffer, byteOffset, length));
-        request.respond(length);
-      }
-      if (reader.left > 0) return;
-      controller.close();
-      // A reader that brought its own buffer gets it back only by an answer.
-      controller.byobRequest?.respond(0);
-    },
-  };
-}
-
-function defaultSource(reader: GuestReader): UnderlyingDefaultSource<Chunk> {
-  return {
-    async pull(controller) {
-      if (reader.left > 0) controller.enqueue(await reader.chunk());
-      if (reader.left === 0) controller.close();
-    },
-  };
 }

@@ -1,0 +1,118 @@
+/** Reads the guest's bytes in order for a stream. Loaded with the first chunk that is asked for. */
+import { readPieces } from '../io/execute.js';
+import type { Qcow2Layer } from '../io/layer.js';
+import { progressOf } from '../io/progress.js';
+import type { OperationOptions } from '../options.js';
+
+/** How much one read takes when the consumer brings no buffer of its own, bytes. */
+const CHUNK_BYTES = 1024 * 1024;
+/** How many chunks are read at once from a source that makes one wait: a Blob serves several in the time of one. */
+const AHEAD = 4;
+
+type Chunk = Uint8Array<ArrayBuffer>;
+
+/** Reads a range in order: at once where the source answers at once, else a few chunks ahead. */
+export class GuestReader {
+  readonly #layer: Qcow2Layer;
+  readonly #end: number;
+  readonly #alive: () => void;
+  readonly #options: OperationOptions | undefined;
+  readonly #progress: (done: number) => void;
+  readonly #start: number;
+  /** Where the next read begins, and how far the consumer has come. */
+  #next: number;
+  #delivered: number;
+  readonly #ahead: Promise<Chunk>[] = [];
+  /** Whether the source has been seen to make a read wait: from then on chunks are read ahead. */
+  #waits = false;
+
+  constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
+    this.#layer = layer;
+    this.#start = start;
+    this.#next = start;
+    this.#delivered = start;
+    this.#end = end;
+    this.#alive = alive;
+    this.#options = options;
+    this.#progress = progressOf(options, 'read', end - start);
+  }
+
+  /** Serves a byte stream: fills the consumer's own buffer, or hands on a chunk that was read ahead. */
+  async pullBytes(controller: ReadableByteStreamController): Promise<void> {
+    const request = controller.byobRequest!;
+    if (this.#left > 0 && this.#waits) {
+      controller.enqueue(await this.#chunk());
+    } else if (this.#left > 0) {
+      const { buffer, byteOffset, byteLength } = request.view!;
+      const length = Math.min(byteLength, this.#left);
+      await this.#fill(new Uint8Array(buffer, byteOffset, length));
+      request.respond(length);
+    }
+    if (this.#left > 0) return;
+    controller.close();
+    // A reader that brought its own buffer gets it back only by an answer.
+    controller.byobRequest?.respond(0);
+  }
+
+  /** Serves a default stream. */
+  async pullChunk(controller: ReadableStreamDefaultController<Chunk>): Promise<void> {
+    if (this.#left > 0) controller.enqueue(await this.#chunk());
+    if (this.#left === 0) controller.close();
+  }
+
+  /** Bytes that the consumer has not got yet. */
+  get #left(): number {
+    return this.#end - this.#delivered;
+  }
+
+  /** Fills the consumer's own buffer. */
+  async #fill(into: Uint8Array): Promise<void> {
+    this.#check();
+    const done = readPieces(this.#layer, [{ offset: this.#next, into }], this.#options?.signal);
+    this.#next += into.length;
+    if (done !== undefined) {
+      this.#waits = true;
+      await done;
+    }
+    this.#deliver(into.length);
+  }
+
+  /** The next chunk, with those behind it already on their way. */
+  async #chunk(): Promise<Chunk> {
+    this.#check();
+    while (this.#next < this.#end && this.#ahead.length < (this.#waits ? AHEAD : 1)) this.#ahead.push(this.#read());
+    const chunk = await this.#ahead.shift()!;
+    this.#check();
+    this.#deliver(chunk.length);
+    return chunk;
+  }
+
+  #read(): Promise<Chunk> {
+    const into = new Uint8Array(Math.min(CHUNK_BYTES, this.#end - this.#next));
+    const offset = this.#next;
+    this.#next += into.length;
+    const chunk = this.#readInto(offset, into);
+    // Its failure is thrown when its turn comes; until then nobody listens.
+    chunk.catch(() => {});
+    return chunk;
+  }
+
+  async #readInto(offset: number, into: Chunk): Promise<Chunk> {
+    const done = readPieces(this.#layer, [{ offset, into }], this.#options?.signal);
+    if (done !== undefined) {
+      this.#waits = true;
+      await done;
+    }
+    return into;
+  }
+
+  #check(): void {
+    this.#options?.signal?.throwIfAborted();
+    this.#alive();
+  }
+
+  #deliver(length: number): void {
+    this.#delivered += length;
+    this.#progress(this.#delivered - this.#start);
+  }
+}
