@@ -14,6 +14,9 @@
  *   release  falling refcounts                                                         clean
  *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
+ * With lazy refcounts a commit leaves out grow, refcounts and their pointers until the image is closed, unless the refcount
+ * table has moved, or blocks are over their budget.
+ *
  * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place. Bits of
  * bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too many to keep; a
  * bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table are written in place.
@@ -69,14 +72,23 @@ function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
 
 /** Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too. */
 export function* commit(state: WriteState, closing: boolean, storing: boolean = closing): Steps {
-  const counting = !state.lazy || closing;
   const bitmaps = storing || state.bitmaps?.full ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
+  const counting = !state.lazy || closing || mustCount(state);
   if (counting) yield* grow(state);
   yield* reserve(state, counting, bitmaps);
   yield* roots(state, bitmaps);
   yield* release(state, counting);
   if (closing) yield* trim(state);
+}
+
+/**
+ * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are released
+ * at the end of this commit, so the header must lead to the new ones before. Blocks over budget can be evicted only when they
+ * are as on the medium.
+ */
+function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
+  return refcounts.moved || refcounts.blocks > mostBlocks;
 }
 
 /** Gives the bits of bitmaps that have no clusters some. */

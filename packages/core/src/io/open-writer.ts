@@ -83,6 +83,7 @@ export async function openWriter(
     bitmaps: kept,
     unkept,
     lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
+    mostBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
     loadBlocks: (indexes) => loadBlocks(layer, refcounts, indexes),
   };
   return new Writer(layer, state, lock, budgets);

@@ -31,8 +31,10 @@ export interface WriteState {
   readonly bitmaps: DirtyBitmaps | null;
   /** Bitmaps that cannot follow, and go before the first change; null when there are none, or when they are gone. */
   unkept: UnkeptBitmaps | null;
-  /** Refcounts go to the medium only when the image is closed; it is marked dirty until then. */
+  /** Refcounts go to the medium when the image is closed, or when they must; it is marked dirty until then. */
   readonly lazy: boolean;
+  /** How many refcount blocks are kept in memory. */
+  readonly mostBlocks: number;
   /** Loads refcount blocks by their index. */
   readonly loadBlocks: (indexes: readonly number[]) => Steps;
 }

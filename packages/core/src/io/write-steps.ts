@@ -59,19 +59,13 @@ export class WriteSteps {
 
   /** Commits when what is kept in memory outgrows its budget. */
   *keepBudgets(): Steps {
-    const { tables, refcounts, space } = this.#state;
-    const mostBlocks = this.#mostBlocks;
+    const { tables, refcounts, space, mostBlocks } = this.#state;
     refcounts.evict(mostBlocks, noBlock);
     const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
     if (full || space.quarantine.size > MOST_QUARANTINED) {
       yield* commit(this.#state, false);
       refcounts.evict(mostBlocks, noBlock);
     }
-  }
-
-  /** How many refcount blocks are kept in memory. */
-  get #mostBlocks(): number {
-    return Math.max(4, Math.floor(this.#budgets.refcountBytes / this.#state.geometry.clusterSize));
   }
 
   /** Writes guest bytes, as many at once as are planned at once. */
@@ -188,11 +182,11 @@ export class WriteSteps {
 
   *#reserve(clusters: number): Steps {
     if (clusters === 0) return;
-    const { space, refcounts, loadBlocks } = this.#state;
+    const { space, refcounts, loadBlocks, mostBlocks } = this.#state;
     const needed = (block: number) => space.needs(block);
     for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
       // The way through a full image is long: what was passed is not kept.
-      refcounts.evict(this.#mostBlocks, needed);
+      refcounts.evict(mostBlocks, needed);
       yield* loadBlocks(missing);
     }
   }

@@ -1,6 +1,6 @@
 /** The number of device calls is the performance model: here those of writing are counted. */
 import { describe, expect, it } from 'vitest';
-import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
+import { bufferDevice, type CreateOptions, type OpenOptions, Qcow2Image } from '../../src/index.js';
 import { type Called, FaultyDevice } from '../support/faulty-device.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
@@ -10,10 +10,14 @@ const MIB = 1024 * 1024;
 const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
 /** A device that writes down its calls, and an image on it that is open for writing; the calls so far are forgotten. */
-async function opened(bytes: Uint8Array, base?: Uint8Array): Promise<{ image: Qcow2Image; calls: Called[] }> {
+async function opened(
+  bytes: Uint8Array,
+  base?: Uint8Array,
+  cache?: OpenOptions['cache'],
+): Promise<{ image: Qcow2Image; calls: Called[] }> {
   const device = new FaultyDevice(bufferDevice(bytes));
   const resolve = async () => (base === undefined ? null : { source: base, format: 'raw' as const });
-  const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+  const image = await Qcow2Image.open(device, { mode: 'write', resolve, cache });
   expect(device.calls.filter(({ call }) => call !== 'read')).toEqual([]);
   device.calls.length = 0;
   return { image, calls: device.calls };
@@ -118,5 +122,17 @@ describe('device calls of writing', () => {
     expect(flushes(calls)).toHaveLength(0);
     await image.close();
     expect(flushes(calls).length).toBeLessThanOrEqual(3);
+  });
+
+  it('are no flush a write when lazy refcounts outgrow their budget', async () => {
+    const device = bufferDevice();
+    const options = { size: 8 * MIB, clusterSize: 512, refcountBits: 64, lazyRefcounts: true };
+    await (await Qcow2Image.create(device, options)).close();
+    // Room for four blocks of 64 refcounts; 2048 writes and their L2 tables take 33.
+    const { image, calls } = await opened(device.bytes(), undefined, { refcountBytes: 0 });
+    for (let write = 0; write < 2048; write++) await image.write(write * 512, noiseOf(write, 512));
+    // The one of the mark, and the three of a commit for each four blocks.
+    expect(flushes(calls).length).toBeLessThanOrEqual(1 + 3 * Math.ceil(33 / 4));
+    await image.close();
   });
 });
