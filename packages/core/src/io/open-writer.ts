@@ -7,7 +7,7 @@ import { HEADER_SECTOR_BYTES } from '../format/header-fields.js';
 import { MAX_L1_BYTES } from '../format/limits.js';
 import { encodeSnapshots } from '../format/snapshots.js';
 import { SpaceAllocator } from '../space/allocator.js';
-import { DirtyRange } from '../space/dirty-range.js';
+import { DirtyRanges } from '../space/dirty-ranges.js';
 import { MetadataMap } from '../space/metadata-map.js';
 import { Refcounts } from '../space/refcounts.js';
 import type { BlockDevice, Transfer } from './device.js';
@@ -75,7 +75,7 @@ export async function openWriter(
     header: viewOf(sector),
     l1: layer.tables.l1,
     l1At: header.l1TableOffset,
-    dirtyL1: new DirtyRange(),
+    dirtyL1: new DirtyRanges(),
     tables: new DirtyTables(geometry, layer.tables),
     refcounts,
     space: new SpaceAllocator(refcounts, metadata),
