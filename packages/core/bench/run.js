@@ -2,7 +2,7 @@
  * Measures the engine in Node and in Chromium beside qemu-img and bare device calls, and prints a table: `pnpm bench`.
  *
  *   --only=node|chromium   one of the two
- *   --what=reads|writes    one of the two
+ *   --what=reads|writes|cliffs   one of the three
  *   --rounds=7             turns of each contender
  */
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ import { chromiumCases } from './chromium-cases.js';
 import { chromiumWriteCases } from './chromium-write-cases.js';
 import { imageFolder } from './images.js';
 import { nodeCases } from './node-cases.js';
+import { nodeCliffCases } from './node-cliff-cases.js';
 import { nodeWriteCases } from './node-write-cases.js';
 import { table } from './report.js';
 
@@ -27,6 +28,7 @@ const wanted = (where, what) => (values.only ?? where) === where && (values.what
 const results = [
   ...(wanted('node', 'reads') ? await nodeCases(folder, rounds) : []),
   ...(wanted('node', 'writes') ? await nodeWriteCases(folder, rounds) : []),
+  ...(wanted('node', 'cliffs') ? await nodeCliffCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
   ...(wanted('chromium', 'writes') ? await chromiumWriteCases(rounds) : []),
 ];

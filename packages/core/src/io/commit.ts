@@ -14,6 +14,9 @@
  *   release  falling refcounts                                                         clean
  *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
+ * With lazy refcounts a commit leaves out grow, refcounts and their pointers until the image is closed, unless the refcount
+ * table has moved, or blocks are over their budget.
+ *
  * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place. Bits of
  * bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too many to keep; a
  * bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table are written in place.
@@ -28,7 +31,8 @@ import {
 } from '../format/header-fields.js';
 import type { Transfer } from './device.js';
 import type { DirtyBitmaps } from './dirty-bitmaps.js';
-import { rangeOf } from './dirty-tables.js';
+import { addDirty } from './dirty-tables.js';
+import { findClusters } from './find-clusters.js';
 import type { Steps } from './steps.js';
 import type { UnkeptBitmaps } from './unkept-bitmaps.js';
 import type { WriteState } from './write-state.js';
@@ -69,9 +73,9 @@ function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
 
 /** Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too. */
 export function* commit(state: WriteState, closing: boolean, storing: boolean = closing): Steps {
-  const counting = !state.lazy || closing;
   const bitmaps = storing || state.bitmaps?.full ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
+  const counting = !state.lazy || closing || mustCount(state);
   if (counting) yield* grow(state);
   yield* reserve(state, counting, bitmaps);
   yield* roots(state, bitmaps);
@@ -79,14 +83,19 @@ export function* commit(state: WriteState, closing: boolean, storing: boolean = 
   if (closing) yield* trim(state);
 }
 
+/**
+ * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are released
+ * at the end of this commit, so the header must lead to the new ones before. Blocks over budget can be evicted only when they
+ * are as on the medium.
+ */
+function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
+  return refcounts.moved || refcounts.blocks > mostBlocks;
+}
+
 /** Gives the bits of bitmaps that have no clusters some. */
-function* place({ space, loadBlocks }: WriteState, bitmaps: DirtyBitmaps): Steps {
-  const { homeless } = bitmaps;
-  if (homeless === 0) return;
-  for (let missing = space.reserve(homeless); missing !== null; missing = space.reserve(homeless)) {
-    yield* loadBlocks(missing);
-  }
-  bitmaps.place(space);
+function* place(state: WriteState, bitmaps: DirtyBitmaps): Steps {
+  yield* findClusters(state, bitmaps.homeless);
+  bitmaps.place(state.space);
 }
 
 function* grow({ device, refcounts, metadata }: WriteState): Steps {
@@ -112,13 +121,13 @@ function* reserve(state: WriteState, counting: boolean, bitmaps: DirtyBitmaps | 
   if (bitmaps !== null) {
     const bits = bitmaps.dataTransfers();
     refuseOverlaps(state, 'bitmap data', bits);
-    transfers.push(...bits);
+    for (const transfer of bits) transfers.push(transfer);
   }
   if (counting) {
-    transfers.push(...linkTransfers(state));
+    for (const transfer of linkTransfers(state)) transfers.push(transfer);
     for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
       metadata.refuseOverlap('refcount block', at, view.byteLength);
-      transfers.push(rangeOf(view, at, dirty));
+      addDirty(transfers, view, at, dirty);
     }
   }
   yield device.write(transfers);
@@ -136,25 +145,24 @@ function linkTransfers(state: WriteState): Transfer[] {
     setRefcountTable(state.header, refcounts.place.at, refcounts.place.clusters);
     return [headerSector(state)];
   }
-  if (refcounts.dirtyTable.empty) return [];
-  const transfer = rangeOf(refcounts.table, refcounts.place.at, refcounts.dirtyTable);
-  refuseOverlaps(state, 'refcount table', [transfer]);
-  return [transfer];
+  const transfers: Transfer[] = [];
+  addDirty(transfers, refcounts.table, refcounts.place.at, refcounts.dirtyTable);
+  refuseOverlaps(state, 'refcount table', transfers);
+  return transfers;
 }
 
 function* roots(state: WriteState, bitmaps: DirtyBitmaps | null): Steps {
   const { device, tables, dirtyL1, l1, l1At } = state;
   const transfers = tables.transfers(false);
   refuseOverlaps(state, 'L2 table', transfers);
-  if (!dirtyL1.empty) {
-    const transfer = rangeOf(l1, l1At, dirtyL1);
-    refuseOverlaps(state, 'L1 table', [transfer]);
-    transfers.push(transfer);
-  }
+  const entries: Transfer[] = [];
+  addDirty(entries, l1, l1At, dirtyL1);
+  refuseOverlaps(state, 'L1 table', entries);
+  for (const transfer of entries) transfers.push(transfer);
   if (bitmaps !== null) {
-    const entries = bitmaps.tableTransfers();
-    refuseOverlaps(state, 'bitmap table', entries);
-    transfers.push(...entries);
+    const marks = bitmaps.tableTransfers();
+    refuseOverlaps(state, 'bitmap table', marks);
+    for (const transfer of marks) transfers.push(transfer);
   }
   yield device.write(transfers);
   yield device.flush();
@@ -163,18 +171,27 @@ function* roots(state: WriteState, bitmaps: DirtyBitmaps | null): Steps {
   bitmaps?.stored();
 }
 
+/**
+ * Lets refcounts fall. What it writes is not flushed: until the medium has it there are leaks, and what is allocated anew is
+ * counted before it is used. Blocks that must be loaded are so few by few; those before them are written and evicted.
+ */
 function* release(state: WriteState, counting: boolean): Steps {
-  const { device, refcounts, space, metadata } = state;
-  for (let missing = space.missingForRelease(); missing.length > 0; missing = space.missingForRelease()) {
+  const { refcounts, space, mostBlocks } = state;
+  for (const missing of space.release()) {
+    if (refcounts.blocks > mostBlocks) {
+      yield* writeBlocks(state);
+      refcounts.evict(mostBlocks);
+    }
     yield* state.loadBlocks(missing);
   }
-  space.release();
-  if (!counting) return;
-  // Not flushed: until the medium has it there are leaks, and what is allocated anew is counted before it is used.
+  if (counting) yield* writeBlocks(state);
+}
+
+function* writeBlocks({ device, refcounts, metadata }: WriteState): Steps {
   const transfers: Transfer[] = [];
   for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
     metadata.refuseOverlap('refcount block', at, view.byteLength);
-    transfers.push(rangeOf(view, at, dirty));
+    addDirty(transfers, view, at, dirty);
     dirty.clear();
   }
   yield device.write(transfers);

@@ -5,15 +5,15 @@
 import { type BitmapStretch, getBitmapStretch, setBitmapStretch, setBits } from '../format/bitmap-table.js';
 import type { Bitmap } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
-import { DirtyRange } from '../space/dirty-range.js';
+import { DirtyRanges } from '../space/dirty-ranges.js';
 import type { ByteSource, Transfer } from './device.js';
-import { rangeOf } from './dirty-tables.js';
+import { addDirty } from './dirty-tables.js';
 import type { Steps } from './steps.js';
 
 /** The bits of one table entry in memory: only those that the disk has. */
 interface Stretch {
   readonly bits: Uint8Array<ArrayBuffer>;
-  readonly dirty: DirtyRange;
+  readonly dirty: DirtyRanges;
 }
 
 /** What a bitmap is made from. Sizes in bytes. */
@@ -42,7 +42,7 @@ export class DirtyBitmap {
   readonly #stretches = new Map<number, Stretch>();
   /** Stretches that have no cluster yet. */
   readonly #homeless = new Set<number>();
-  readonly #dirtyTable = new DirtyRange();
+  readonly #dirtyTable = new DirtyRanges();
 
   constructor(parts: DirtyBitmapParts) {
     this.#parts = parts;
@@ -84,7 +84,7 @@ export class DirtyBitmap {
       if (dirty.empty) continue;
       const stretch = this.#entry(index);
       if (typeof stretch === 'string') continue;
-      transfers.push(rangeOf(viewOf(bits), stretch.offset, dirty));
+      addDirty(transfers, viewOf(bits), stretch.offset, dirty);
       // A cluster that was written whole is new: what follows the last bit must be zero.
       const rest = this.#parts.clusterSize - bits.length;
       if (rest > 0 && dirty.end > bits.length) {
@@ -96,8 +96,9 @@ export class DirtyBitmap {
 
   /** The entries of the table that the medium does not have. */
   tableTransfers(): Transfer[] {
-    if (this.#dirtyTable.empty) return [];
-    return [rangeOf(this.#parts.table, this.#parts.bitmap.tableOffset, this.#dirtyTable)];
+    const transfers: Transfer[] = [];
+    addDirty(transfers, this.#parts.table, this.#parts.bitmap.tableOffset, this.#dirtyTable);
+    return transfers;
   }
 
   /** Says that all of it is on the medium, and need not be kept in memory. */
@@ -125,7 +126,7 @@ export class DirtyBitmap {
 
   *#load(index: number, entry: Exclude<BitmapStretch, 'set'>): Steps<Stretch> {
     const bits = Math.min(this.#perStretch, this.#bits - index * this.#perStretch);
-    const stretch = { bits: new Uint8Array(Math.ceil(bits / 8)), dirty: new DirtyRange() };
+    const stretch = { bits: new Uint8Array(Math.ceil(bits / 8)), dirty: new DirtyRanges() };
     if (entry === 'clear') {
       this.#homeless.add(index);
       stretch.dirty.add(0, this.#parts.clusterSize);

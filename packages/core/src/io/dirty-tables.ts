@@ -2,14 +2,14 @@
 import { setL2Entry } from '../format/entries.js';
 import type { Geometry } from '../format/geometry.js';
 import type { EntryChange } from '../map/plan-write.js';
-import { DirtyRange } from '../space/dirty-range.js';
+import { DirtyRanges } from '../space/dirty-ranges.js';
 import type { Transfer } from './device.js';
 import type { TableCache } from './table-cache.js';
 
 /** An L2 table with changes. */
 interface DirtyTable {
   readonly view: DataView;
-  readonly range: DirtyRange;
+  readonly dirty: DirtyRanges;
   /** Nothing on the medium leads to it: it may be written at any time before the roots. */
   readonly fresh: boolean;
 }
@@ -36,9 +36,9 @@ export class DirtyTables {
 
   /** Enters a table that nothing on the medium leads to. */
   addFresh(offset: number, view: DataView): void {
-    const range = new DirtyRange();
-    range.add(0, view.byteLength);
-    this.#tables.set(offset, { view, range, fresh: true });
+    const dirty = new DirtyRanges();
+    dirty.add(0, view.byteLength);
+    this.#tables.set(offset, { view, dirty, fresh: true });
     this.#cache.pin(offset, view);
   }
 
@@ -46,20 +46,20 @@ export class DirtyTables {
   change(offset: number, view: DataView, { index, mapping }: EntryChange): void {
     let table = this.#tables.get(offset);
     if (table === undefined) {
-      table = { view, range: new DirtyRange(), fresh: false };
+      table = { view, dirty: new DirtyRanges(), fresh: false };
       this.#tables.set(offset, table);
       this.#cache.pin(offset, view);
     }
     const { l2EntrySize } = this.#geometry;
     setL2Entry(this.#geometry, view, index, mapping);
-    table.range.add(index * l2EntrySize, (index + 1) * l2EntrySize);
+    table.dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
   }
 
   /** What must be written of the tables that are fresh, or of those that are not. */
   transfers(fresh: boolean): Transfer[] {
     const transfers: Transfer[] = [];
     for (const [offset, table] of this.#tables) {
-      if (table.fresh === fresh) transfers.push(rangeOf(table.view, offset, table.range));
+      if (table.fresh === fresh) addDirty(transfers, table.view, offset, table.dirty);
     }
     return transfers;
   }
@@ -71,8 +71,10 @@ export class DirtyTables {
   }
 }
 
-/** The dirty bytes of a table that lies at `at`. */
-export function rangeOf(view: DataView, at: number, { start, end }: DirtyRange): Transfer {
-  const length = Math.min(end, view.byteLength) - start;
-  return { at: at + start, bytes: new Uint8Array(view.buffer, view.byteOffset + start, length) };
+/** Adds the dirty bytes of a table that lies at `at` to a batch. */
+export function addDirty(transfers: Transfer[], view: DataView, at: number, dirty: DirtyRanges): void {
+  for (const { start, end } of dirty) {
+    const length = Math.min(end, view.byteLength) - start;
+    transfers.push({ at: at + start, bytes: new Uint8Array(view.buffer, view.byteOffset + start, length) });
+  }
 }

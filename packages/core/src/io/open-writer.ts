@@ -7,7 +7,7 @@ import { HEADER_SECTOR_BYTES } from '../format/header-fields.js';
 import { MAX_L1_BYTES } from '../format/limits.js';
 import { encodeSnapshots } from '../format/snapshots.js';
 import { SpaceAllocator } from '../space/allocator.js';
-import { DirtyRange } from '../space/dirty-range.js';
+import { DirtyRanges } from '../space/dirty-ranges.js';
 import { MetadataMap } from '../space/metadata-map.js';
 import { Refcounts } from '../space/refcounts.js';
 import type { BlockDevice, Transfer } from './device.js';
@@ -75,7 +75,7 @@ export async function openWriter(
     header: viewOf(sector),
     l1: layer.tables.l1,
     l1At: header.l1TableOffset,
-    dirtyL1: new DirtyRange(),
+    dirtyL1: new DirtyRanges(),
     tables: new DirtyTables(geometry, layer.tables),
     refcounts,
     space: new SpaceAllocator(refcounts, metadata),
@@ -83,6 +83,7 @@ export async function openWriter(
     bitmaps: kept,
     unkept,
     lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
+    mostBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
     loadBlocks: (indexes) => loadBlocks(layer, refcounts, indexes),
   };
   return new Writer(layer, state, lock, budgets);

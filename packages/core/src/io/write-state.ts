@@ -1,7 +1,7 @@
 /** Owns what an image that is open for writing keeps in memory and has not brought to its medium yet. */
 import type { Geometry } from '../format/geometry.js';
 import type { SpaceAllocator } from '../space/allocator.js';
-import type { DirtyRange } from '../space/dirty-range.js';
+import type { DirtyRanges } from '../space/dirty-ranges.js';
 import type { MetadataMap } from '../space/metadata-map.js';
 import type { Refcounts } from '../space/refcounts.js';
 import type { DirtyBitmaps } from './dirty-bitmaps.js';
@@ -22,7 +22,7 @@ export interface WriteState {
   /** The active L1 table, and where it lies. */
   readonly l1: DataView;
   readonly l1At: number;
-  readonly dirtyL1: DirtyRange;
+  readonly dirtyL1: DirtyRanges;
   readonly tables: DirtyTables;
   readonly refcounts: Refcounts;
   readonly space: SpaceAllocator;
@@ -31,8 +31,10 @@ export interface WriteState {
   readonly bitmaps: DirtyBitmaps | null;
   /** Bitmaps that cannot follow, and go before the first change; null when there are none, or when they are gone. */
   unkept: UnkeptBitmaps | null;
-  /** Refcounts go to the medium only when the image is closed; it is marked dirty until then. */
+  /** Refcounts go to the medium when the image is closed, or when they must; it is marked dirty until then. */
   readonly lazy: boolean;
+  /** How many refcount blocks are kept in memory. */
+  readonly mostBlocks: number;
   /** Loads refcount blocks by their index. */
   readonly loadBlocks: (indexes: readonly number[]) => Steps;
 }

@@ -7,6 +7,7 @@ import { clustersNeeded, type EntryChange, type Freed, planWrite, type WritePlan
 import { ownPlace } from '../map/sound-mapping.js';
 import { commit, mark } from './commit.js';
 import { readLayer } from './execute.js';
+import { findClusters } from './find-clusters.js';
 import { isBase, type Qcow2Layer } from './layer.js';
 import type { Steps } from './steps.js';
 import type { WriteState } from './write-state.js';
@@ -59,19 +60,13 @@ export class WriteSteps {
 
   /** Commits when what is kept in memory outgrows its budget. */
   *keepBudgets(): Steps {
-    const { tables, refcounts, space } = this.#state;
-    const mostBlocks = this.#mostBlocks;
-    refcounts.evict(mostBlocks, noBlock);
+    const { tables, refcounts, space, mostBlocks } = this.#state;
+    refcounts.evict(mostBlocks);
     const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
     if (full || space.quarantine.size > MOST_QUARANTINED) {
       yield* commit(this.#state, false);
-      refcounts.evict(mostBlocks, noBlock);
+      refcounts.evict(mostBlocks);
     }
-  }
-
-  /** How many refcount blocks are kept in memory. */
-  get #mostBlocks(): number {
-    return Math.max(4, Math.floor(this.#budgets.refcountBytes / this.#state.geometry.clusterSize));
   }
 
   /** Writes guest bytes, as many at once as are planned at once. */
@@ -95,7 +90,7 @@ export class WriteSteps {
     const last = l1IndexOf(geometry, offset + bytes.length - 1);
     yield* this.track(offset, offset + bytes.length);
     const tables = yield* this.writableTables(first, last);
-    yield* this.#reserve(clustersNeeded(geometry, { first, tables }, offset, bytes.length, target.size));
+    yield* findClusters(this.#state, clustersNeeded(geometry, { first, tables }, offset, bytes.length, target.size));
     const borrowed: Uint8Array[] = [];
     const take = (length: number): Uint8Array => {
       const buffer = layer.scratch.take(length);
@@ -144,7 +139,7 @@ export class WriteSteps {
       if (offset === null || !owned) toMake++;
     }
     const loaded = yield* this.loadTables(first, last);
-    if (toMake > 0) yield* this.#reserve(toMake);
+    if (toMake > 0) yield* findClusters(this.#state, toMake);
     loaded.forEach((table, step) => {
       const { owned } = getL1Entry(l1, first + step);
       tables.push(table !== null && owned ? table : this.#makeTable(first + step, table));
@@ -186,17 +181,6 @@ export class WriteSteps {
     return view;
   }
 
-  *#reserve(clusters: number): Steps {
-    if (clusters === 0) return;
-    const { space, refcounts, loadBlocks } = this.#state;
-    const needed = (block: number) => space.needs(block);
-    for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
-      // The way through a full image is long: what was passed is not kept.
-      refcounts.evict(this.#mostBlocks, needed);
-      yield* loadBlocks(missing);
-    }
-  }
-
   /** Announces the first change in the header. */
   *mark(): Steps {
     if (this.marked) return;
@@ -235,9 +219,6 @@ export class WriteSteps {
     }
   }
 }
-
-/** Between requests no block is needed. */
-const noBlock = (): boolean => false;
 
 /** Copies a table that others refer to as well. Its clusters are theirs, too, so none of them is owned. */
 function copyShared({ geometry }: Qcow2Layer, from: DataView, to: DataView): void {

@@ -5,14 +5,12 @@
 import { Qcow2Error } from '../errors.js';
 import type { HostOffset } from '../format/geometry.js';
 import type { Allocator, Freed } from '../map/plan-write.js';
+import { FreeRuns, LONG_RUN } from './free-runs.js';
 import type { MetadataMap } from './metadata-map.js';
 import type { Refcounts } from './refcounts.js';
 
 /** How many blocks are asked for at once, so that the search through a large file makes few calls. */
 const BLOCKS_AHEAD = 16;
-/** A request for more clusters passes holes of fewer by: what belongs together should lie together. */
-const LEAST_RUN = 16;
-
 /** Clusters from `start` to before `end`. */
 interface Run {
   start: number;
@@ -23,13 +21,10 @@ interface Run {
 export class SpaceAllocator implements Allocator {
   readonly #refcounts: Refcounts;
   readonly #metadata: MetadataMap;
-  /** No cluster below is free. */
-  #lowest = 0;
-  /** Where a search for several clusters goes on. */
-  #cursor = 0;
+  readonly #runs = new FreeRuns();
   #reserved: Run[] = [];
-  /** Where the search for what is still missing goes on. A single cluster fills the first hole there is. */
-  #search = { at: 0, missing: 0, single: true };
+  /** Where the search for what is still missing goes on, and the length of the runs that it began to look for. */
+  #search = { at: 0, missing: 0, length: 1 };
   /** Clusters that were given up, and how many references each. */
   readonly quarantine: Map<number, number> = new Map();
 
@@ -39,43 +34,51 @@ export class SpaceAllocator implements Allocator {
   }
 
   /**
-   * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. Answers the blocks that must be
-   * loaded before {@link searchOn} can go on, or null when it is done.
+   * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. A request for several clusters skips
+   * shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before {@link searchOn} can go on, or null
+   * when it is done; `findClusters` of io/ does both.
    *
    * @throws {@link Qcow2Error} `corrupt` when metadata are in the way that nobody counts, `no-space` when the image is full.
    */
   reserve(clusters: number): readonly number[] | null {
+    for (const { start, end } of this.#reserved) this.#runs.freed(this.#blockOf(start), start, end - start);
     this.#reserved = [];
-    this.#search = { at: clusters === 1 ? this.#lowest : this.#cursor, missing: clusters, single: clusters === 1 };
+    const length = Math.min(clusters, LONG_RUN);
+    this.#search = { at: this.#runs.start(length), missing: clusters, length };
     return this.searchOn();
   }
 
-  /** Goes on with the search of {@link reserve}, from where it stopped: what it has passed may be forgotten meanwhile. */
+  /** Goes on with the search of {@link reserve}, from where it stopped: what it has passed may be evicted meanwhile. */
   searchOn(): readonly number[] | null {
     const refcounts = this.#refcounts;
     const search = this.#search;
     while (search.missing > 0) {
-      const block = Math.floor(search.at / refcounts.perBlock);
+      const block = this.#blockOf(search.at);
       const blockEnd = (block + 1) * refcounts.perBlock;
+      const length = Math.min(search.missing, LONG_RUN);
       if (refcounts.blockOffset(block) === 0) this.#add(block);
-      else if (!refcounts.loaded(block)) return this.#ahead(block);
+      else if (this.#runs.skips(block, length)) {
+        search.at = blockEnd;
+        continue;
+      } else if (!refcounts.loaded(block)) return this.#ahead(block, length);
       const start = refcounts.nextFree(search.at, blockEnd);
       const end = start === blockEnd ? start : refcounts.nextUsed(start, Math.min(blockEnd, start + search.missing));
-      if (search.single) this.#lowest = start;
-      if (end - start >= Math.min(search.missing, LEAST_RUN) || (end === blockEnd && end > start)) {
+      if (end - start >= length || (end === blockEnd && end > start)) {
         this.#reserved.push({ start, end });
         search.missing -= end - start;
       }
+      if (end === blockEnd) this.#runs.exhausted(block, search.length);
       search.at = end;
     }
+    this.#runs.passed(search.length, search.at);
     return null;
   }
 
   /** Whether a block is needed for what was found, or for where the search is: it must stay loaded. */
   needs(block: number): boolean {
-    const { perBlock } = this.#refcounts;
-    const within = (cluster: number) => Math.floor(cluster / perBlock) === block;
-    return block >= Math.floor(this.#search.at / perBlock) || this.#reserved.some(({ start }) => within(start));
+    return (
+      block >= this.#blockOf(this.#search.at) || this.#reserved.some(({ start }) => this.#blockOf(start) === block)
+    );
   }
 
   allocate(): HostOffset {
@@ -87,7 +90,6 @@ export class SpaceAllocator implements Allocator {
     const kind = this.#metadata.kindOf(cluster);
     if (kind !== undefined) this.#metadata.refuseUncounted(at, kind);
     this.#refcounts.take(cluster);
-    this.#cursor = cluster + 1;
     return at as HostOffset;
   }
 
@@ -105,30 +107,19 @@ export class SpaceAllocator implements Allocator {
     for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) this.#retireCluster(cluster);
   }
 
-  /** The blocks that must be loaded before {@link release}; none when all are. */
-  missingForRelease(): readonly number[] {
-    const missing = new Set<number>();
-    for (const cluster of this.quarantine.keys()) {
-      const block = Math.floor(cluster / this.#refcounts.perBlock);
-      if (!this.#refcounts.loaded(block) && this.#refcounts.blockOffset(block) !== 0) missing.add(block);
-    }
-    return [...missing];
-  }
-
   /**
-   * Lets everything out of quarantine: refcounts fall, and what nobody refers to is free. Only after the roots are on the
-   * medium.
+   * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are on the
+   * medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be evicted then.
    *
    * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
    */
-  release(): void {
-    for (const [cluster, references] of this.quarantine) {
-      if (!this.#refcounts.loaded(Math.floor(cluster / this.#refcounts.perBlock))) {
-        this.#metadata.refuseUncounted(cluster * this.#refcounts.clusterSize, 'cluster');
-      }
-      if (this.#refcounts.lower(cluster, references)) this.#freed(cluster);
+  *release(): Generator<readonly number[], void, undefined> {
+    const clusters = [...this.quarantine.keys()].sort((a, b) => a - b);
+    for (const [index, cluster] of clusters.entries()) {
+      if (!this.#refcounts.loaded(this.#blockOf(cluster))) yield this.#missing(clusters, index);
+      if (this.#refcounts.lower(cluster, this.quarantine.get(cluster)!)) this.#freed(cluster);
+      this.quarantine.delete(cluster);
     }
-    this.quarantine.clear();
   }
 
   #retireCluster(cluster: number): void {
@@ -137,20 +128,42 @@ export class SpaceAllocator implements Allocator {
 
   #freed(cluster: number): void {
     this.#metadata.delete(cluster);
-    this.#lowest = Math.min(this.#lowest, cluster);
-    this.#cursor = Math.min(this.#cursor, cluster);
+    const block = this.#blockOf(cluster);
+    const first = Math.max(block * this.#refcounts.perBlock, cluster - LONG_RUN + 1);
+    const last = Math.min((block + 1) * this.#refcounts.perBlock, cluster + LONG_RUN);
+    const start = this.#refcounts.freeSince(cluster, first);
+    this.#runs.freed(block, start, this.#refcounts.nextUsed(cluster, last) - start);
+  }
+
+  #blockOf(cluster: number): number {
+    return Math.floor(cluster / this.#refcounts.perBlock);
   }
 
   #add(block: number): void {
     for (const cluster of this.#refcounts.add(block)) this.#retireCluster(cluster);
   }
 
-  #ahead(first: number): readonly number[] {
+  /** The blocks that a search for runs of `length` clusters needs from `first` on. */
+  #ahead(first: number, length: number): readonly number[] {
     const blocks: number[] = [];
     for (let block = first; blocks.length < BLOCKS_AHEAD; block++) {
       if (this.#refcounts.blockOffset(block) === 0) break;
-      if (!this.#refcounts.loaded(block)) blocks.push(block);
+      if (!this.#refcounts.loaded(block) && !this.#runs.skips(block, length)) blocks.push(block);
     }
     return blocks;
+  }
+
+  /** The blocks of `clusters`, which ascend, that are not loaded, from `index` on. */
+  #missing(clusters: readonly number[], index: number): readonly number[] {
+    const missing = new Set<number>();
+    for (let next = index; next < clusters.length && missing.size < BLOCKS_AHEAD; next++) {
+      const block = this.#blockOf(clusters[next]!);
+      if (this.#refcounts.loaded(block)) continue;
+      if (this.#refcounts.blockOffset(block) === 0) {
+        this.#metadata.refuseUncounted(clusters[next]! * this.#refcounts.clusterSize, 'cluster');
+      }
+      missing.add(block);
+    }
+    return [...missing];
   }
 }

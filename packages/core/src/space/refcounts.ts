@@ -10,13 +10,13 @@ import { hex, setUint64, viewOf } from '../format/bytes.js';
 import { l2TableOffset } from '../format/entries.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../format/limits.js';
 import { getRefcount, refcountsPerBlock, setRefcount } from '../format/refcounts.js';
-import { DirtyRange } from './dirty-range.js';
+import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
 /** A refcount block in memory, and which of its bytes the medium does not have. */
 interface Block {
   readonly view: DataView;
-  readonly dirty: DirtyRange;
+  readonly dirty: DirtyRanges;
 }
 
 /** Where the refcount table lies. */
@@ -32,7 +32,7 @@ export class Refcounts {
   /** Clusters that one block counts. */
   readonly perBlock: number;
   /** Bytes of the table that the medium does not have. */
-  readonly dirtyTable: DirtyRange = new DirtyRange();
+  readonly dirtyTable: DirtyRanges = new DirtyRanges();
   /** Blocks that the medium's table does not name yet. */
   readonly unlinked: Set<number> = new Set();
   /** The table was moved, and the medium's header does not say so yet. */
@@ -85,11 +85,11 @@ export class Refcounts {
 
   /** Takes in a block that was read from the medium. */
   adopt(index: number, view: DataView): void {
-    if (!this.#blocks.has(index)) this.#blocks.set(index, { view, dirty: new DirtyRange() });
+    if (!this.#blocks.has(index)) this.#blocks.set(index, { view, dirty: new DirtyRanges() });
   }
 
   /** Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in memory. */
-  evict(most: number, needed: (index: number) => boolean): void {
+  evict(most: number, needed: (index: number) => boolean = () => false): void {
     if (this.#blocks.size <= most) return;
     for (const [index, { dirty }] of this.#blocks) {
       if (this.#blocks.size <= most) return;
@@ -105,6 +105,15 @@ export class Refcounts {
   /** The first cluster in use from `from` on, within its block and before `to`; `to` when there is none. */
   nextUsed(from: number, to: number): number {
     return this.#scan(from, to, false);
+  }
+
+  /** Where the free clusters begin that end with `cluster`, which is free: within its block, and not before `first`. */
+  freeSince(cluster: number, first: number): number {
+    const { view } = this.#block(cluster);
+    const base = cluster - (cluster % this.perBlock);
+    let start = cluster;
+    while (start > first && Number(getRefcount(view, this.order, start - 1 - base)) === 0) start--;
+    return start;
   }
 
   /** Gives a free cluster its first reference. */
@@ -143,7 +152,7 @@ export class Refcounts {
   }
 
   /** The dirty bytes of each block but the unlinked ones, which are written whole. */
-  *dirtyBlocks(): Generator<{ index: number; at: number; view: DataView; dirty: DirtyRange }, void, undefined> {
+  *dirtyBlocks(): Generator<{ index: number; at: number; view: DataView; dirty: DirtyRanges }, void, undefined> {
     for (const [index, { view, dirty }] of this.#blocks) {
       if (!dirty.empty && !this.unlinked.has(index)) yield { index, at: this.blockOffset(index), view, dirty };
     }
@@ -187,7 +196,7 @@ export class Refcounts {
   #addBlock(index: number, cluster: number): void {
     const at = cluster * this.clusterSize;
     this.#claim(cluster, 'refcount block');
-    this.#blocks.set(index, { view: viewOf(new Uint8Array(this.clusterSize)), dirty: new DirtyRange() });
+    this.#blocks.set(index, { view: viewOf(new Uint8Array(this.clusterSize)), dirty: new DirtyRanges() });
     this.unlinked.add(index);
     setUint64(this.#table, index * 8, at);
     this.dirtyTable.add(index * 8, index * 8 + 8);

@@ -1,6 +1,7 @@
 /** Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle says. */
 import { type ByteSource, type Finding, type Openable, Qcow2Image } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check.js';
+import { writtenInPlace } from './in-place.js';
 import { judgeBitmaps } from './judge-bitmaps.js';
 import type { Oracle } from './oracle.js';
 
@@ -47,7 +48,7 @@ async function judgeReferences({ sources, snapshot }: Case): Promise<string | nu
   if (!dirty) return null;
   // Once it is repaired the counts are what the references are: nothing that is written in place may have two.
   const most = snapshot === null ? 1 : 2;
-  for (let cluster = 0; cluster < host.clusters; cluster++) {
+  for await (const cluster of writtenInPlace(sources[0]!, host)) {
     const count = host.references.get(cluster);
     if (count > most) return `cluster ${cluster} is referenced ${count} times`;
   }

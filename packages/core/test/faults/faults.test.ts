@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, isQcow2Error, Qcow2Error, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';
+import { get } from '../support/big-endian.js';
 import { type Call, type Fault, FaultyDevice } from '../support/faulty-device.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
@@ -22,6 +23,9 @@ interface Start {
   readonly base: Uint8Array | null;
   readonly disk: Uint8Array;
 }
+
+/** Fills an image of clusters of 512 and refcounts of 64 bits so far that its refcount table moves during the work. */
+const fill = (): void => void folder.io('image.qcow2', 'write -P 9 1200k 900k');
 
 function start(name: string, options: string, ...prepare: (() => void)[]): Start {
   folder.img('create', '-q', '-f', 'qcow2', '-o', options, 'image.qcow2', String(SIZE));
@@ -59,7 +63,9 @@ function overlay(): Start {
 
 const STARTS: readonly Start[] = [
   start('plain', 'cluster_size=4k'),
-  start('growing refcount table', 'cluster_size=512,refcount_bits=64'),
+  start('growing refcount table', 'cluster_size=512,refcount_bits=64', fill),
+  start('growing refcount table, lazy', 'cluster_size=512,refcount_bits=64,lazy_refcounts=on', fill),
+  start('with a bitmap', 'cluster_size=4k', () => folder.img('bitmap', '--add', 'image.qcow2', 'follows')),
   start('with a snapshot', 'cluster_size=4k', () => folder.img('snapshot', '-c', 'one', 'image.qcow2')),
   start('with lazy refcounts', 'cluster_size=4k,lazy_refcounts=on'),
   start('with a data file', 'cluster_size=4k,data_file=data.raw'),
@@ -166,6 +172,8 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
         expect(bench.faulty.struck).toBe(false);
         expect(nth).toBeGreaterThan(0);
         expectSame(await bench.judge(false), allowed[0]!);
+        const moved = get(bench.image.bytes(), 48, 8) !== get(start.image, 48, 8);
+        expect(moved).toBe(start.name.includes('growing'));
         break;
       }
       const { error: thrown } = bench.faulty.fault;

@@ -10,6 +10,8 @@ export type Start =
   | 'empty'
   /** Some of it was written, and a snapshot was taken twice. */
   | 'snapshots'
+  /** So much of it was written that the refcount table must soon move, where clusters are of 512 bytes and refcounts of 64 bits. */
+  | 'nearly-full'
   /** All of it is compressed. */
   | 'compressed'
   /** Over a raw file that is shorter than the disk, or longer. */
@@ -33,6 +35,8 @@ export interface Kind {
   /** Version 2 cannot say "zeros" over a backing file: there discard does nothing. */
   readonly discards: boolean;
   readonly dataFile: boolean;
+  /** A bitmap follows what is written. */
+  readonly bitmap: boolean;
 }
 
 /** An image that was made: its bytes, those of its data file, the disk, and what its snapshots hold, by name. */
@@ -45,20 +49,21 @@ export interface Made {
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 }
 
-function kind(options: string, start: Start = 'empty'): Kind {
+function kind(options: string, start: Start = 'empty', bitmap: boolean = false): Kind {
   const text = /cluster_size=(\d+)([kM]?)/.exec(options);
   const clusterSize = text === null ? 64 * KIB : Number(text[1]) * { '': 1, k: KIB, M: MIB }[text[2] as '' | 'k' | 'M'];
-  const backed = start.includes('-');
+  const backed = start.startsWith('raw-') || start.startsWith('qcow2-');
   return {
-    name: `${options === '' ? 'defaults' : options}, ${start}`,
+    name: `${options === '' ? 'defaults' : options}, ${start}${bitmap ? ', bitmap' : ''}`,
     options,
     start,
     // Long enough for a few clusters, and never a multiple of one.
-    size: Math.max(MIB, clusterSize * 5) + 512 * 37,
+    size: (start === 'nearly-full' ? 3 * MIB : Math.max(MIB, clusterSize * 5)) + 512 * 37,
     clusterSize,
     unit: options.includes('extended_l2') ? clusterSize / 32 : clusterSize,
     discards: !(backed && options.includes('0.10')),
     dataFile: options.includes('data_file='),
+    bitmap,
   };
 }
 
@@ -97,10 +102,25 @@ export const KINDS: readonly Kind[] = [
   kind('cluster_size=64k,data_file=data.raw,data_file_raw=on'),
   kind('cluster_size=16k,extended_l2=on,data_file=data.raw'),
   kind('cluster_size=4k,data_file=data.raw', 'raw-shorter'),
+  ...(['', ',lazy_refcounts=on'] as const).flatMap((lazy) => [
+    kind(`cluster_size=512,refcount_bits=64${lazy}`, 'nearly-full'),
+    kind(`cluster_size=512,refcount_bits=64${lazy}`, 'nearly-full', true),
+    kind(`cluster_size=512,refcount_bits=64${lazy}`, 'snapshots', true),
+    kind(`cluster_size=512${lazy}`, 'raw-shorter', true),
+    kind(`cluster_size=512${lazy}`, 'compressed', true),
+    kind(`cluster_size=16k,extended_l2=on${lazy}`, 'qcow2-shorter', true),
+    kind(`cluster_size=512,data_file=data.raw${lazy}`, 'empty', true),
+  ]),
+  kind('cluster_size=512,lazy_refcounts=on', 'raw-shorter'),
+  kind('cluster_size=512,lazy_refcounts=on', 'compressed'),
+  kind('cluster_size=16k,extended_l2=on,lazy_refcounts=on', 'snapshots'),
+  kind('cluster_size=16k,extended_l2=on,lazy_refcounts=on', 'compressed'),
+  kind('cluster_size=16k,extended_l2=on,lazy_refcounts=on,data_file=data.raw'),
+  kind('cluster_size=4k,lazy_refcounts=on,data_file=data.raw,data_file_raw=on'),
 ];
 
 /** Makes an image of the kind, in files that the folder keeps for those who look through it. */
-export function make(folder: QemuFolder, { options, start, size, clusterSize, unit, dataFile }: Kind): Made {
+export function make(folder: QemuFolder, { options, start, size, clusterSize, unit, dataFile, bitmap }: Kind): Made {
   const create = (file: string, length: number, ...args: string[]) =>
     folder.img('create', '-q', '-f', 'qcow2', ...args, file, String(length));
   const set = options === '' ? [] : ['-o', options];
@@ -138,6 +158,9 @@ export function make(folder: QemuFolder, { options, start, size, clusterSize, un
     folder.img('snapshot', '-c', 'second', 'image.qcow2');
     snapshots.set('second', folder.raw('image.qcow2'));
   }
+  // 3,800 clusters of 4,096, and their metadata.
+  if (start === 'nearly-full') folder.io('image.qcow2', 'write -P 1 0 1900k');
+  if (bitmap) folder.img('bitmap', '--add', 'image.qcow2', 'follows');
   const image = folder.get('image.qcow2');
   return { image, data: dataFile ? folder.get('data.raw') : null, disk: folder.raw('image.qcow2'), snapshots, files };
 }

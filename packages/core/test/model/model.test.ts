@@ -7,6 +7,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, type Extent, Qcow2Image } from '../../src/index.js';
+import { judgeBitmaps } from '../crash/judge-bitmaps.js';
 import { expectSame } from '../suites/expect-same.js';
 import { numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
@@ -167,6 +168,15 @@ class Run {
     if (this.#kind.options.includes('data_file_raw'))
       expectSame(this.#data!.bytes().subarray(0, this.disk.length), this.disk);
     if (this.#made.snapshots.size > 0) await this.#judgeSnapshots();
+    if (this.#kind.bitmap) await this.#judgeBitmap();
+  }
+
+  /** Whatever differs from the beginning is marked, and the bitmap is to be trusted. */
+  async #judgeBitmap(): Promise<void> {
+    const image = await Qcow2Image.open(this.#image.bytes());
+    expect(image.bitmaps).toMatchObject([{ name: 'follows', flags: ['auto'] }]);
+    expect(await judgeBitmaps(image, 0, this.disk, this.#made.disk)).toBe(null);
+    await image.close();
   }
 
   /** What snapshots share was copied, never changed: QEMU and we read in them what was there when they were taken. */

@@ -1,6 +1,6 @@
 /** The number of device calls is the performance model: here those of writing are counted. */
 import { describe, expect, it } from 'vitest';
-import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
+import { bufferDevice, type CreateOptions, type OpenOptions, Qcow2Image } from '../../src/index.js';
 import { type Called, FaultyDevice } from '../support/faulty-device.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
@@ -10,10 +10,14 @@ const MIB = 1024 * 1024;
 const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
 /** A device that writes down its calls, and an image on it that is open for writing; the calls so far are forgotten. */
-async function opened(bytes: Uint8Array, base?: Uint8Array): Promise<{ image: Qcow2Image; calls: Called[] }> {
+async function opened(
+  bytes: Uint8Array,
+  base?: Uint8Array,
+  cache?: OpenOptions['cache'],
+): Promise<{ image: Qcow2Image; calls: Called[] }> {
   const device = new FaultyDevice(bufferDevice(bytes));
   const resolve = async () => (base === undefined ? null : { source: base, format: 'raw' as const });
-  const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+  const image = await Qcow2Image.open(device, { mode: 'write', resolve, cache });
   expect(device.calls.filter(({ call }) => call !== 'read')).toEqual([]);
   device.calls.length = 0;
   return { image, calls: device.calls };
@@ -119,4 +123,64 @@ describe('device calls of writing', () => {
     await image.close();
     expect(flushes(calls).length).toBeLessThanOrEqual(3);
   });
+
+  it('are no flush a write when lazy refcounts outgrow their budget', async () => {
+    const device = bufferDevice();
+    const options = { size: 8 * MIB, clusterSize: 512, refcountBits: 64, lazyRefcounts: true };
+    await (await Qcow2Image.create(device, options)).close();
+    // Room for four blocks of 64 refcounts; 2048 writes and their L2 tables take 33.
+    const { image, calls } = await opened(device.bytes(), undefined, { refcountBytes: 0 });
+    for (let write = 0; write < 2048; write++) await image.write(write * 512, noiseOf(write, 512));
+    // The one of the mark, and the three of a commit for each four blocks.
+    expect(flushes(calls).length).toBeLessThanOrEqual(1 + 3 * Math.ceil(33 / 4));
+    await image.close();
+  });
+
+  it('write what has changed of a long L1 table, not what lies between', async () => {
+    const size = 127 * 1024 * MIB;
+    // 32 KiB an entry: the table takes 31.75 MiB.
+    const { image, calls } = await fresh({ size, clusterSize: 512 });
+    for (const offset of [0, size / 2, size - 512]) await image.write(offset, noiseOf(1, 512));
+    calls.length = 0;
+    await image.close();
+    expect(writes(calls).length).toBeLessThanOrEqual(3);
+    expect(writes(calls).reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(32 * 512);
+  });
+
+  it('are none to pass the holes of one cluster again, for a request of many', async () => {
+    const { image, calls } = await holed();
+    // The first request of each length learns the way.
+    for (let pair = 0; pair < 5; pair++) await image.write(4 * MIB + pair * 32_768, noiseOf(pair, 16 * 512));
+    calls.length = 0;
+    const pairs = 50;
+    for (let pair = 0; pair < pairs; pair++) {
+      await image.write(pair * 2 * 512, noiseOf(pair, 512));
+      await image.write(4 * MIB + pair * 32_768 + 8192, noiseOf(pair, 16 * 512));
+    }
+    expect(calls.filter(({ call }) => call === 'read').length).toBeLessThan(3 * pairs);
+    await image.close();
+  });
+
+  it('are some with few refcount blocks each to release clusters all over the file', async () => {
+    const { image, calls } = await holed();
+    await image.discard(0, 4 * MIB);
+    calls.length = 0;
+    await image.flush();
+    const reads = calls.filter(({ call }) => call === 'read');
+    expect(reads.length).toBeGreaterThan(3);
+    expect(Math.max(...reads.map(({ transfers }) => transfers))).toBeLessThanOrEqual(16);
+    await image.close();
+  });
 });
+
+/** 4 MiB of which every other cluster of 512 bytes is a hole, 128 refcount blocks, hardly any of which stay in memory. */
+async function holed(): Promise<{ image: Qcow2Image; calls: Called[] }> {
+  const device = bufferDevice();
+  const image = await Qcow2Image.create(device, { size: 8 * MIB, clusterSize: 512, refcountBits: 64 });
+  await image.write(0, noiseOf(1, 4 * MIB));
+  for (let at = 0; at < 4 * MIB; at += 1024) await image.discard(at, 512);
+  await image.flush();
+  const bytes = device.bytes();
+  await image.close();
+  return opened(bytes, undefined, { refcountBytes: 0 });
+}

@@ -1,6 +1,7 @@
 /** Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its way. */
 import { describe, expect, it } from 'vitest';
 import { setRefcount } from '../../src/format/refcounts.js';
+import type { Freed } from '../../src/map/plan-write.js';
 import { SpaceAllocator } from '../../src/space/allocator.js';
 import { MetadataMap } from '../../src/space/metadata-map.js';
 import { Refcounts } from '../../src/space/refcounts.js';
@@ -106,5 +107,74 @@ describe('the search for free clusters', () => {
     expect(space.allocate() / CLUSTER).toBe(PER_BLOCK);
     search(space, refcounts, 1, frees);
     expect(space.allocate() / CLUSTER).toBe(5);
+  });
+
+  it('fills the first hole by one cluster, and goes on with many from where they were found', () => {
+    const { refcounts, metadata } = fullTable(MIB);
+    const space = new SpaceAllocator(refcounts, metadata);
+    const holes = new Map(Array.from({ length: 1000 }, (_, index) => [index, [7]]));
+    const room = Array.from({ length: 100 }, (_, step) => step);
+    const frees = new Map([...holes, [1500, room]]);
+    expect(search(space, refcounts, 20, frees).size).toBeGreaterThan(1000);
+    for (let pair = 0; pair < 4; pair++) {
+      const found = Array.from({ length: 20 }, () => space.allocate() / CLUSTER);
+      expect(found[0]).toBe(1500 * PER_BLOCK + pair * 20);
+      expect(search(space, refcounts, 1, frees).size).toBeLessThanOrEqual(16);
+      expect(space.allocate() / CLUSTER).toBe(pair * PER_BLOCK + 7);
+      expect(search(space, refcounts, 20, frees).size).toBeLessThanOrEqual(16);
+    }
+  });
+});
+
+describe('releasing clusters', () => {
+  it('asks for few blocks at once, and finds what is free then', () => {
+    const { refcounts, metadata } = fullTable(MIB);
+    const space = new SpaceAllocator(refcounts, metadata);
+    for (let index = 999; index >= 0; index--) {
+      space.retire({ host: index * PER_BLOCK * CLUSTER, length: 20 * CLUSTER } as Freed);
+    }
+    let most = 0;
+    for (const missing of space.release()) {
+      expect(missing.length).toBeLessThanOrEqual(16);
+      for (const { dirty } of refcounts.dirtyBlocks()) dirty.clear();
+      refcounts.evict(4);
+      for (const index of missing) refcounts.adopt(index, block([]));
+      most = Math.max(most, refcounts.blocks);
+    }
+    expect(most).toBeLessThanOrEqual(4 + 16);
+    expect(space.quarantine.size).toBe(0);
+    expect(space.reserve(20)).toEqual(expect.arrayContaining([0]));
+  });
+
+  it('lets a longer request have a hole that grew, and only what grew long enough', () => {
+    const { refcounts, metadata } = fullTable(MIB);
+    const space = new SpaceAllocator(refcounts, metadata);
+    refcounts.adopt(0, block(Array.from({ length: PER_BLOCK - 50 }, (_, step) => 50 + step)));
+    const take = (clusters: number) => {
+      expect(space.reserve(clusters)).toBe(null);
+      return Array.from({ length: clusters }, () => space.allocate() / CLUSTER)[0];
+    };
+    const free = (cluster: number) => {
+      space.retire({ host: cluster * CLUSTER, length: CLUSTER } as Freed);
+      for (const missing of space.release()) throw new Error(`block ${missing[0]} is loaded`);
+    };
+    expect(take(2)).toBe(50);
+    free(10);
+    expect(take(2)).toBe(52);
+    free(11);
+    expect(take(3)).toBe(54);
+    expect(take(2)).toBe(10);
+    for (const cluster of [22, 20, 21]) free(cluster);
+    expect(take(3)).toBe(20);
+  });
+
+  it('does not forget what was reserved and not used', () => {
+    const { refcounts, metadata } = fullTable(MIB);
+    const space = new SpaceAllocator(refcounts, metadata);
+    refcounts.adopt(0, block(Array.from({ length: PER_BLOCK }, (_, step) => step)));
+    space.reserve(30);
+    expect(space.allocate() / CLUSTER).toBe(0);
+    space.reserve(20);
+    expect(space.allocate() / CLUSTER).toBe(1);
   });
 });

@@ -3,6 +3,7 @@
  * a test can make the image it needs and then break one field of it. Runs wherever JavaScript does.
  */
 import { put } from './big-endian.js';
+import { type BitmapData, layBitmaps } from './image-bitmaps.js';
 import { Layout, layRefcounts } from './image-layout.js';
 
 /** What stands behind one guest cluster. */
@@ -53,6 +54,9 @@ export interface ImagePlan {
   /** By guest cluster number; the others are unallocated. */
   readonly clusters?: ReadonlyMap<number, Cell>;
   readonly snapshots?: readonly SnapshotPlan[];
+  readonly bitmaps?: readonly BitmapData[];
+  /** Clusters that are counted, and that nothing refers to. */
+  readonly leaked?: number;
 }
 
 /** An image, and where its structures lie; offsets in bytes. */
@@ -245,15 +249,18 @@ export function buildImage(plan: ImagePlan = {}): BuiltImage {
   const size = plan.size ?? Math.min(perTable * clusterSize, 1024 * 1024);
   const l1Entries = Math.max(1, Math.ceil(size / (perTable * clusterSize)));
   const headerLength = plan.headerLength ?? (version === 2 ? 72 : 112);
-  const names = layNames(plan, headerLength);
-  if (names.bytes.length > clusterSize) throw new RangeError('the header does not fit the first cluster');
-
   const layout = new Layout(clusterSize);
   layout.take(clusterSize);
+  const names = layNames(
+    { ...plan, extensions: [...(plan.extensions ?? []), ...layBitmaps(layout, plan.bitmaps)] },
+    headerLength,
+  );
+  if (names.bytes.length > clusterSize) throw new RangeError('the header does not fit the first cluster');
   const l1 = layout.take(l1Entries * 8);
   const tables = layTables(layout, plan, l1Entries, perTable);
   layout.place(l1, l1Bytes(tables, l1Entries, plan.snapshots?.length ? 0n : COPIED));
   const snapshotTable = laySnapshots(layout, plan, l1Bytes(tables, l1Entries, 0n), size);
+  layout.take((plan.leaked ?? 0) * clusterSize);
   const refcounts = layRefcounts(layout, plan.refcountOrder ?? 4);
 
   const header = names.bytes;
@@ -273,7 +280,7 @@ export function buildImage(plan: ImagePlan = {}): BuiltImage {
   if (version === 3) {
     put(header, 72, 8, (plan.incompatible ?? 0n) | (plan.extendedL2 ? 16n : 0n) | (plan.compressionType ? 8n : 0n));
     put(header, 80, 8, plan.compatible ?? 0n);
-    put(header, 88, 8, plan.autoclear ?? 0n);
+    put(header, 88, 8, plan.autoclear ?? (plan.bitmaps ? 1n : 0n));
     put(header, 96, 4, plan.refcountOrder ?? 4);
     put(header, 100, 4, headerLength);
     if (headerLength > 104) put(header, 104, 1, plan.compressionType ?? 0);

@@ -1,0 +1,41 @@
+/** Lazy refcounts while the refcount structures grow: what the header leads to stays, and QEMU repairs what a power cut leaves. */
+import { describe, expect, it } from 'vitest';
+import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { get } from '../support/big-endian.js';
+import { noiseOf } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu.js';
+
+const MIB = 1024 * 1024;
+const CLUSTER = 512;
+const folder = new QemuFolder('lazy');
+
+/** The refcount table that the header leads to: `refcount_table_offset` at 48, `refcount_table_clusters` at 56. */
+function refcountTable(image: Uint8Array): Uint8Array {
+  const at = Number(get(image, 48, 8));
+  return image.slice(at, at + Number(get(image, 56, 4)) * CLUSTER);
+}
+
+describe('an image with lazy refcounts whose refcount table moves', () => {
+  it('keeps the table that its header leads to, and QEMU repairs it after a power cut', async () => {
+    // 64 refcounts a block and 64 blocks a table of one cluster: it moves when the file passes 2 MiB.
+    const device = bufferDevice();
+    const options = { size: 8 * MIB, clusterSize: CLUSTER, refcountBits: 64, lazyRefcounts: true };
+    const image = await Qcow2Image.create(device, options);
+    const disk = noiseOf(1, 3 * MIB + CLUSTER);
+    await image.write(0, disk);
+    await image.flush();
+    const before = refcountTable(device.bytes());
+    // One cluster goes to the first free one: the old table's, which that flush gave up.
+    await image.write(disk.length, noiseOf(2, CLUSTER));
+    const crashed = device.bytes();
+    expectSame(refcountTable(crashed), before);
+    folder.put('crashed.qcow2', crashed);
+    const repair = folder.ask('check', '-q', '-r', 'all', '-f', 'qcow2', 'crashed.qcow2');
+    expect(repair, repair.out + repair.error).toMatchObject({ status: 0 });
+    const clean = folder.ask('check', '-f', 'qcow2', 'crashed.qcow2');
+    expect(clean, clean.out + clean.error).toMatchObject({ status: 0 });
+    expectSame(folder.raw('crashed.qcow2').subarray(0, disk.length), disk);
+    await image.close();
+  });
+});
