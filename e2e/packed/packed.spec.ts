@@ -1,12 +1,13 @@
 /** The packages as they would be published, in an application outside the workspace. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, type Page, test } from '@playwright/test';
 import { publint } from 'publint';
 import { build, createServer, preview, type Rolldown } from 'vite';
-import { runTool } from '../../scripts/run.js';
+import { run, runTool } from '../../scripts/run.js';
 import { GUEST_BYTES, sharedApp } from './shared-app.js';
 
 /** What a reader may weigh, gzipped, with deflate. */
@@ -55,6 +56,22 @@ for (const config of ['tsconfig.json', 'tsconfig.exact.json']) {
     await runTool('tsc', ['-p', join(app, config)]);
   });
 }
+
+/** The oldest compiler that knows the types in use: those of buffers are generic since. */
+const oldestCompiler = fileURLToPath(new URL('./node_modules/typescript57/bin/tsc', import.meta.url));
+
+for (const config of ['tsconfig.json', 'tsconfig.node16.json']) {
+  test(`type-checks with ${config} and TypeScript 5.7, libraries included`, async () => {
+    await run(process.execPath, [oldestCompiler, '-p', join(app, config)]);
+  });
+}
+
+test('has no types for a compiler that does not read `exports`', () => {
+  const options = ['-p', join(app, 'tsconfig.json'), '--moduleResolution', 'node10', '--pretty', 'false'];
+  const { status, stdout } = spawnSync(process.execPath, [oldestCompiler, ...options], { encoding: 'utf8' });
+  expect(status).not.toBe(0);
+  expect(stdout).toMatch(/TS2307: Cannot find module 'qcow2'|TS2307: Cannot find module 'qcow2-opfs'/);
+});
 
 test('reads the image in Node', () => {
   const printed = execFileSync(process.execPath, ['read.js', 'public/image.qcow2'], { cwd: app, encoding: 'utf8' });

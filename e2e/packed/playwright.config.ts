@@ -11,5 +11,12 @@ export default defineConfig({
   workers: 2,
   timeout: 120_000,
   expect: { timeout: 20_000 },
-  use: { browserName: 'chromium', launchOptions: launchOptions('chromium') },
+  projects: [
+    { name: 'chromium', use: { browserName: 'chromium', launchOptions: launchOptions('chromium') } },
+    {
+      name: 'firefox',
+      grep: /@firefox/,
+      use: { browserName: 'firefox', launchOptions: launchOptions('firefox') },
+    },
+  ],
 });
