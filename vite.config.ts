@@ -4,10 +4,11 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { launchOptions } from './scripts/find-browsers.js';
 import { shared } from './vite.shared.js';
-import { bundledWorkers } from './vite.workers.js';
+import { bundledWorkers, inlineWorker } from './vite.workers.js';
 
 export default defineConfig({
   ...shared,
+  plugins: [inlineWorker()],
   test: {
     // Machines are shared and noisy: a time limit is there for what hangs, not for what is slow.
     testTimeout: 60_000,

@@ -18,6 +18,7 @@ export const shared: UserConfig = {
       { find: /^qcow2\/internal$/, replacement: at('./packages/core/src/internal.ts') },
       { find: /^qcow2$/, replacement: at('./packages/core/src/index.ts') },
       { find: /^qcow2-opfs\/worker$/, replacement: at('./packages/opfs/src/worker.ts') },
+      { find: /^qcow2-opfs\/inline$/, replacement: at('./packages/opfs/src/inline.ts') },
       { find: /^qcow2-opfs$/, replacement: at('./packages/opfs/src/index.ts') },
     ],
   },

@@ -1,6 +1,7 @@
 /** Builds the packages, type-checks everything else, and builds the demo page: `npm run build`. */
 import { readdirSync, rmSync } from 'node:fs';
 import { endOnSignals, root, runTool } from './run.js';
+import { writeWorkerScript } from './worker-script.js';
 
 /** What a build leaves, in every project: removed first, so that a file whose source is gone is gone too. */
 function clean() {
@@ -12,6 +13,7 @@ endOnSignals();
 try {
   clean();
   await runTool('tsc', ['-b']);
+  await writeWorkerScript();
   await runTool('vite', ['build', 'demo', '--logLevel', 'warn']);
 } catch (error) {
   console.error(/** @type {Error} */ (error).message);

@@ -16,7 +16,7 @@ import { listSources, parseSource } from './source-files.js';
 /** @type {readonly Package[]} */
 const PACKAGES = [
   { folder: 'packages/core', sources: ['src', 'node'], entries: ['src/index.ts', 'node/index.ts'] },
-  { folder: 'packages/opfs', sources: ['src'], entries: ['src/index.ts'] },
+  { folder: 'packages/opfs', sources: ['src'], entries: ['src/index.ts', 'src/inline.ts'] },
 ];
 
 /**

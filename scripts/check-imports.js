@@ -29,7 +29,7 @@ export function checkPackage(rule, repository = root) {
       imports.map(({ specifier }) => resolve(path, specifier)).filter((target) => files.includes(target)),
     );
     return imports.flatMap((each) => {
-      const problem = judge(rule, path, each, files);
+      const problem = judge(rule, path, each, [...files, ...(rule.generated ?? [])]);
       return problem ? [`${rule.folder}/${path}:${each.line}: imports ${each.specifier}: ${problem}`] : [];
     });
   });

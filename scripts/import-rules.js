@@ -12,6 +12,7 @@
 /**
  * @typedef {object} PackageRule
  * @property {string} folder from the root of the repository
+ * @property {readonly string[]} [generated] modules that the build writes, as paths of the sources that they would have
  * @property {Readonly<Record<string, Part>>} parts
  */
 
@@ -53,10 +54,22 @@ const core = {
   },
 };
 
-/** The engine is used through its public face, and what of it is no engine but serves here as well through `qcow2/internal`. */
+/**
+ * The engine is used through its public face, and what of it is no engine but serves here as well through `qcow2/internal`. The
+ * two entries differ in how they start the worker, and neither may have the other's way in it: it would weigh 60 KB gzipped, or
+ * lead bundlers to a script that they cannot build.
+ */
 const opfs = {
   folder: 'packages/opfs',
-  parts: { src: part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }) },
+  generated: ['src/worker-script.ts'],
+  parts: {
+    'src/index': part({ imports: ['src', 'src/modular-store'] }),
+    'src/inline': part({ imports: ['src', 'src/inline-store'] }),
+    'src/modular-store': part({ imports: ['src'] }),
+    'src/inline-store': part({ imports: ['src', 'src/worker-script'] }),
+    'src/worker-script': part(),
+    src: part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+  },
 };
 
 /** @type {readonly PackageRule[]} */

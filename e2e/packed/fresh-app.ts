@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pnpm } from '../../scripts/pnpm.js';
 import { root, runTool } from '../../scripts/run.js';
+import { writeWorkerScript } from '../../scripts/worker-script.js';
 
 /** The packages, by the folder that each is packed from. */
 const PACKAGES = { qcow2: 'packages/core', 'qcow2-opfs': 'packages/opfs' };
@@ -12,6 +13,7 @@ const PACKAGES = { qcow2: 'packages/core', 'qcow2-opfs': 'packages/opfs' };
 /** Builds and packs both packages and installs them in a new folder, whose path is the answer. */
 export async function makeFreshApp(): Promise<string> {
   await runTool('tsc', ['-b', 'packages/core/node', 'packages/opfs']);
+  await writeWorkerScript();
   const app = realpathSync(mkdtempSync(join(tmpdir(), 'qcow2-packed-')));
   cpSync(fileURLToPath(new URL('./app', import.meta.url)), app, { recursive: true });
   const dependencies: Record<string, string> = {};

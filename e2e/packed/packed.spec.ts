@@ -1,48 +1,21 @@
 /** The packages as they would be published, in an application outside the workspace. */
-import { execFileSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, type Page, test } from '@playwright/test';
 import { publint } from 'publint';
 import { build, createServer, preview, type Rolldown } from 'vite';
-import { findProgram } from '../../scripts/find-program.js';
-import { runTool } from '../../scripts/run.js';
-import { makeFreshApp } from './fresh-app.js';
+import { run, runTool } from '../../scripts/run.js';
+import { GUEST_BYTES, sharedApp } from './shared-app.js';
 
 /** What a reader may weigh, gzipped, with deflate. */
 const LIMIT_BYTES = 20 * 1024;
 
-/** Guest bytes of the image: more than one L2 table's worth of clusters, and no multiple of a cluster. */
-const GUEST_BYTES = 5 * 1024 * 1024 + 512;
-
 test.describe.configure({ mode: 'serial' });
 
-let app: string;
-let sha256: string;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  app = await makeFreshApp();
-  sha256 = makeImage();
-});
-
-test.afterAll(() => {
-  if (app) rmSync(app, { recursive: true, force: true });
-});
-
-/** Puts an image where the application serves it: half of it random, half compressible, all compressed. Answers the digest. */
-function makeImage(): string {
-  const folder = join(app, 'public');
-  mkdirSync(folder);
-  const raw = Buffer.concat([randomBytes(GUEST_BYTES / 2), Buffer.alloc(GUEST_BYTES / 2, 'qcow2 ')]);
-  writeFileSync(join(folder, 'disk.raw'), raw);
-  const options = ['-c', '-f', 'raw', '-O', 'qcow2', '-o', 'cluster_size=4096', 'disk.raw', 'image.qcow2'];
-  execFileSync(findProgram('qemu-img') ?? 'qemu-img', ['convert', ...options], { cwd: folder });
-  rmSync(join(folder, 'disk.raw'));
-  return createHash('sha256').update(raw).digest('hex');
-}
+const { app, sha256 } = sharedApp();
 
 /** What the application shows once it has read the image; fails on any error that the page reports on the way. */
 async function readOutcome(page: Page, address: string | undefined): Promise<Record<string, string | number>> {
@@ -83,6 +56,22 @@ for (const config of ['tsconfig.json', 'tsconfig.exact.json']) {
     await runTool('tsc', ['-p', join(app, config)]);
   });
 }
+
+/** The oldest compiler that knows the types in use: those of buffers are generic since. */
+const oldestCompiler = fileURLToPath(new URL('./node_modules/typescript57/bin/tsc', import.meta.url));
+
+for (const config of ['tsconfig.json', 'tsconfig.node16.json']) {
+  test(`type-checks with ${config} and TypeScript 5.7, libraries included`, async () => {
+    await run(process.execPath, [oldestCompiler, '-p', join(app, config)]);
+  });
+}
+
+test('has no types for a compiler that does not read `exports`', () => {
+  const options = ['-p', join(app, 'tsconfig.json'), '--moduleResolution', 'node10', '--pretty', 'false'];
+  const { status, stdout } = spawnSync(process.execPath, [oldestCompiler, ...options], { encoding: 'utf8' });
+  expect(status).not.toBe(0);
+  expect(stdout).toMatch(/TS2307: Cannot find module 'qcow2'|TS2307: Cannot find module 'qcow2-opfs'/);
+});
 
 test('reads the image in Node', () => {
   const printed = execFileSync(process.execPath, ['read.js', 'public/image.qcow2'], { cwd: app, encoding: 'utf8' });

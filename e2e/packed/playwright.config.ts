@@ -7,8 +7,16 @@ export default defineConfig({
   outputDir: '../../test-results/packed',
   reporter: [['list'], ['json', { outputFile: '../../test-results/packed.json' }]],
   forbidOnly: true,
-  workers: 1,
+  globalSetup: './setup.ts',
+  workers: 2,
   timeout: 120_000,
   expect: { timeout: 20_000 },
-  use: { browserName: 'chromium', launchOptions: launchOptions('chromium') },
+  projects: [
+    { name: 'chromium', use: { browserName: 'chromium', launchOptions: launchOptions('chromium') } },
+    {
+      name: 'firefox',
+      grep: /@firefox/,
+      use: { browserName: 'firefox', launchOptions: launchOptions('firefox') },
+    },
+  ],
 });

@@ -13,16 +13,18 @@ afterEach(() => {
 });
 
 /** What the check says of a core package that holds these files, by path and text. */
-function checkCore(files: Record<string, string>): string[] {
+const checkCore = (files: Record<string, string>): string[] => checkFolder('packages/core', files);
+
+function checkFolder(folder: string, files: Record<string, string>): string[] {
   const repository = mkdtempSync(join(tmpdir(), 'qcow2-imports-'));
   folders.push(repository);
   for (const [path, text] of Object.entries(files)) {
-    const file = join(repository, 'packages/core', path);
+    const file = join(repository, folder, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
-  const core = PACKAGE_RULES.find((rule) => rule.folder === 'packages/core');
-  return checkPackage(core!, repository);
+  const rule = PACKAGE_RULES.find((each) => each.folder === folder);
+  return checkPackage(rule!, repository);
 }
 
 const io = { 'src/io/device.ts': 'export type Done = void;\nexport const calls = 0;\n' };
@@ -112,4 +114,36 @@ test('two cycles through one file are both found', () => {
     ['a', 'b', 'a'],
     ['a', 'c', 'a'],
   ]);
+});
+
+describe('the entries of qcow2-opfs', () => {
+  const ways = {
+    'src/script-worker.ts': 'export const start = 0;\n',
+    'src/modular-store.ts': "export { start } from './script-worker.js';\n",
+    'src/inline-store.ts': "import { workerScript } from './worker-script.js';\nexport const start = workerScript;\n",
+  };
+
+  test('may each start the worker in their own way, one from the text that the build writes', () => {
+    const problems = checkFolder('packages/opfs', {
+      ...ways,
+      'src/index.ts': "export { start } from './modular-store.js';\n",
+      'src/inline.ts': "export { start } from './inline-store.js';\n",
+    });
+    expect(problems).toEqual([]);
+  });
+
+  const offences = [
+    ['src/inline.ts', './modular-store.js'],
+    ['src/inline.ts', './index.js'],
+    ['src/index.ts', './inline-store.js'],
+    ['src/index.ts', './worker-script.js'],
+    ['src/script-worker.ts', './worker-script.js'],
+    ['src/script-worker.ts', './modular-store.js'],
+  ] as const;
+  test.each(offences)('%s may not import %s', (path, specifier) => {
+    const text = `export * from '${specifier}';\n`;
+    const index = { 'src/index.ts': '' };
+    const problems = checkFolder('packages/opfs', { ...index, ...ways, [path]: text });
+    expect(problems).toContainEqual(expect.stringContaining(`packages/opfs/${path}:1: imports ${specifier}: `));
+  });
 });

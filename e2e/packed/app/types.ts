@@ -2,6 +2,7 @@
 import { type Disk, type ImageReference, type OpenOptions, Qcow2Image, type Range } from 'qcow2';
 import { fileSource } from 'qcow2/node';
 import { type OpfsImage, openStore, type Store } from 'qcow2-opfs';
+import * as inline from 'qcow2-opfs/inline';
 
 /** Options are passed through without asking whether they are there. */
 export async function passThrough(file: File, signal: AbortSignal | undefined, range?: Range): Promise<Disk> {
@@ -25,3 +26,7 @@ export async function both(file: File): Promise<number> {
   const disks: Disk[] = [remote, await Qcow2Image.open(fileSource('disk.qcow2'))];
   return disks.reduce((sum, disk) => sum + disk.size, 0);
 }
+
+/** The two entries take and give the same. */
+export const open: typeof openStore = 'OffscreenCanvas' in globalThis ? openStore : inline.openStore;
+export const reopened = (store: inline.Store): Store => store;

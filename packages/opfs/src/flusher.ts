@@ -1,5 +1,5 @@
 /** Owns the flushing of a file in a second worker: a flush blocks whoever calls it, and so would stop the writing meanwhile. */
-
+import { workerOfText } from './script-worker.js';
 import type { CreateHandle, SyncHandle } from './sync-handle.js';
 
 /** What is sent to that worker: the file, first, and then what is to be done with it. */
@@ -32,13 +32,10 @@ export class Flusher {
 
   /** @param file every handle of it is an unlocked one; null where this worker cannot make others */
   static start(file: FileSystemFileHandle): Flusher | null {
-    const script = URL.createObjectURL(new Blob([`(${serve})()`], { type: 'text/javascript' }));
     try {
-      return new Flusher(new Worker(script), file);
+      return new Flusher(workerOfText(`(${serve})()`), file);
     } catch {
       return null;
-    } finally {
-      URL.revokeObjectURL(script);
     }
   }
 

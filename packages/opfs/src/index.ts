@@ -1,17 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
-export { baseName } from './base-name.js';
-export { openStore, type StoreOptions } from './open-store.js';
-export type { ExportFileOptions, OpfsImage, SpoolOptions } from './opfs-image.js';
-export type { WriteOptions } from './outgoing-bytes.js';
-export type { RemoteFile, StoreCreateOptions, StoreOpenOptions, StoreResolved } from './remote-file.js';
-export type { Spool } from './spool.js';
-export type { Store } from './store.js';
-export type {
-  Persistence,
-  StoredImage,
-  StoredImageError,
-  StoreEstimate,
-  StoreExportOptions,
-  StoreSpoolOptions,
-} from './stored-image.js';
+export { openStore } from './modular-store.js';
+export * from './public.js';

@@ -1,4 +1,5 @@
-/** Owns openStore: how a store comes to its worker, and the worker to its storage. */
+/** Owns how a store comes to its worker, and the worker to its storage; which script the worker has is the entry's matter. */
+import { isQcow2Error, Qcow2Error } from 'qcow2';
 import { Connection } from './connection.js';
 import { imageName } from './image-name.js';
 import type { Store } from './store.js';
@@ -10,8 +11,8 @@ export interface StoreOptions {
   /** The folder of OPFS that holds the images; default `'qcow2'`. Another folder is another store. */
   directory?: string | undefined;
   /**
-   * Makes the worker, for pages whose bundler does not find it by itself: a module worker whose script is, or imports,
-   * `qcow2-opfs/worker`.
+   * Makes the worker in place of the entry: a module worker whose script is, or imports, `qcow2-opfs/worker`. For pages that
+   * know better than their bundler where that script is, or that make its `TrustedScriptURL` with a policy of their own.
    */
   worker?: (() => Worker) | undefined;
   /**
@@ -21,28 +22,43 @@ export interface StoreOptions {
   fallback?: 'memory' | undefined;
 }
 
+/** How an entry of the package starts its worker. */
+export interface WorkerStart {
+  readonly create: () => Worker;
+  /** What to do where that worker does not start: a sentence of the error. */
+  readonly advice: string;
+}
+
+/** What is wrong with a worker of the caller's own that does not start. */
+const OWN_ADVICE = 'The option `worker` must make a module worker whose script is, or imports, qcow2-opfs/worker.';
+
 /**
- * Starts a dedicated worker with the engine in it. Where the platform refuses OPFS this still resolves, since `openFile` needs
- * none: storage is only asked for when an image is, or with `fallback`. What crashed runs left in it is deleted meanwhile.
+ * Starts a worker and gives it its storage. Both entries' `openStore` are this function, and say what it throws.
  *
- * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure context;
- *   TypeError or RangeError for a `directory` that is no name, as of an image
+ * @param entry what starts the worker without the option `worker`
  */
-export async function openStore(options: StoreOptions = {}): Promise<Store> {
+export async function openStoreWith(entry: WorkerStart, options: StoreOptions): Promise<Store> {
   const directory = imageName(options.directory ?? 'qcow2');
-  const { fallback } = options;
+  const { fallback, worker } = options;
   if (fallback !== undefined && fallback !== 'memory') {
     throw new TypeError(`The only fallback is 'memory', not ${JSON.stringify(fallback)}.`);
   }
-  // Bundlers recognise this expression, and only when it is written in one piece.
-  const create = options.worker ?? (() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
-  const connection = await Connection.start(create);
+  const connection = await connect(worker ? { create: worker, advice: OWN_ADVICE } : entry);
   try {
-    const kind = await connection.call((worker) => worker.useStorage({ directory, fallback: fallback ?? null }));
+    const kind = await connection.call((remote) => remote.useStorage({ directory, fallback: fallback ?? null }));
     return new WorkerStore(connection, kind === 'memory' ? 'memory' : await persistenceOfOrigin());
   } catch (error) {
     await connection.close();
     throw error;
+  }
+}
+
+async function connect({ create, advice }: WorkerStart): Promise<Connection> {
+  try {
+    return await Connection.start(create);
+  } catch (error) {
+    if (!isQcow2Error(error, 'failed')) throw error;
+    throw new Qcow2Error('failed', `${error.message} ${advice}`, error.details, { cause: error });
   }
 }
 

@@ -1,0 +1,84 @@
+/** The entry that holds its worker as text, from the sources, and how workers are started where `new Worker` alone refuses. */
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { openStore } from '../src/inline.js';
+import { startAnyway, workerOfText } from '../src/script-worker.js';
+import { workerScript } from '../src/worker-script.js';
+import { longFile, mixedImage } from './support/images.js';
+import { clearStorage } from './support/opfs.js';
+import { errorOf } from './support/outcomes.js';
+
+beforeEach(clearStorage);
+afterAll(clearStorage);
+
+describe('qcow2-opfs/inline', () => {
+  test('keeps and reads images in a worker that has no script of its own', async () => {
+    const store = await openStore();
+    const { file } = await mixedImage();
+    await store.import('disk', file);
+    const disk = await store.open('disk', { mode: 'write' });
+    const written = new Uint8Array([1, 2, 3]);
+    await disk.write(7, written);
+    const read = new Uint8Array(3);
+    await disk.read(7, read);
+    expect(read).toEqual(written);
+    await store.close();
+  });
+
+  test('starts the worker that flushes from the same text', async () => {
+    const told: string[] = [];
+    const channel = new BroadcastChannel('flushes');
+    channel.onmessage = ({ data }: MessageEvent<string>) => told.push(data);
+    const telling = await (await fetch(new URL('./support/tell-flushes.ts', import.meta.url))).text();
+    const store = await openStore({ worker: () => workerOfText(`${telling}\n${workerScript}`) });
+    await store.import('disk', await longFile(40));
+    await expect.poll(() => told).toContain('flushed');
+    const several = !navigator.userAgent.includes('Firefox');
+    const answers = told.filter((word) => word === 'opened' || word === 'closed');
+    expect(answers).toEqual(several ? ['opened', 'closed'] : []);
+    channel.close();
+    await store.close();
+  });
+
+  test('says of a worker of the caller’s own what its script must be', async () => {
+    const worker = (): Worker => new Worker(new URL('/no-such-worker.js', location.href), { type: 'module' });
+    const error = await errorOf(openStore({ worker }));
+    expect(error).toMatchObject({ code: 'failed', message: expect.stringContaining('qcow2-opfs/worker') });
+  });
+});
+
+describe('startAnyway', () => {
+  const address = URL.createObjectURL(new Blob(['postMessage(self.name)'], { type: 'text/javascript' }));
+  const { Worker: Native } = globalThis;
+  const nameOf = (worker: Worker): Promise<string> =>
+    new Promise((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<string>) => {
+        worker.terminate();
+        resolve(data);
+      };
+    });
+
+  test('starts one worker, with the options that it was to have', async () => {
+    let calls = 0;
+    const worker = startAnyway(() => {
+      calls++;
+      return new Worker(address, { name: 'given' });
+    });
+    expect(worker).toBeInstanceOf(Native);
+    expect(await nameOf(worker)).toBe('given');
+    expect(calls).toBe(1);
+  });
+
+  test('takes the worker of another constructor', async () => {
+    expect(await nameOf(startAnyway(() => new Native(address, { name: 'other' })))).toBe('other');
+  });
+
+  test('throws what making the worker throws, and leaves the constructor as it was', () => {
+    const refused = new Error('no worker here');
+    expect(() =>
+      startAnyway(() => {
+        throw refused;
+      }),
+    ).toThrow(refused);
+    expect(globalThis.Worker).toBe(Native);
+  });
+});
