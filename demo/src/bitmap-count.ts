@@ -37,8 +37,9 @@ export class BitmapCount {
     this.#imageName = imageName;
   }
 
-  /** Counts what is not counted yet. Returns when it has ended, in whatever way. */
+  /** Counts what is not counted yet, unless it does so already. Returns when it has ended, in whatever way. */
   async run(): Promise<void> {
+    if (this.state.value.step === 'running') return;
     const abort = new AbortController();
     this.#abort = abort;
     this.state.value = { step: 'running' };

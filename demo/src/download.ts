@@ -88,6 +88,7 @@ export class Download {
     await removeSpool(this);
   }
 
+  /** Sets the state before it waits for anything: until then another press would start a second one. */
   async #save(abort: AbortSignal): Promise<{ route: Route; seconds: number } | null> {
     const pick = savePicker();
     if (pick) {
@@ -114,8 +115,8 @@ export class Download {
 
   /** By a temporary file; false where the browser offers none. */
   async #trySpool(abort: AbortSignal): Promise<boolean> {
-    await Promise.all([...spools.keys()].map(removeSpool));
     const options = this.#begin('spool', abort);
+    await Promise.all([...spools.keys()].map(removeSpool));
     try {
       const spool = await this.#source.spool(options);
       spools.set(this, spool);
@@ -166,8 +167,9 @@ const spools = new Map<Download, Spool>();
 async function removeSpool(download: Download): Promise<void> {
   const spool = spools.get(download);
   spools.delete(download);
-  await spool?.remove().catch(noticeError);
+  // Before it waits: by then the download may have been started again, and have ended.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
+  await spool?.remove().catch(noticeError);
 }
 
 const FILE_TYPES = {

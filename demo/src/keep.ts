@@ -24,6 +24,7 @@ export class Keep {
   /** How fast it goes. */
   pace: Pace = new Pace(0);
   #abort = new AbortController();
+  #running = false;
 
   /** Of a file, under a name. */
   constructor(file: File, name: string) {
@@ -32,8 +33,10 @@ export class Keep {
     this.state = signal<KeepState>({ step: 'running', done: 0, total: file.size });
   }
 
-  /** Runs it, for the first time or once more. Whether the image is kept. */
+  /** Runs it, for the first time or once more, unless it runs. Whether the image is kept by this run. */
   async run(): Promise<boolean> {
+    if (this.#running) return false;
+    this.#running = true;
     const abort = new AbortController();
     this.#abort = abort;
     const startedAt = performance.now();
@@ -46,14 +49,17 @@ export class Keep {
     const options = { signal: abort.signal, onProgress: ({ done }: { done: number }) => report(done) };
     try {
       await whileBusy(withEngineOnce((store) => store.import(this.name, this.file, options)));
+      this.#running = false;
       this.state.value = { step: 'finished', seconds: (performance.now() - startedAt) / 1000 };
     } catch (error) {
+      this.#running = false;
       this.state.value = abort.signal.aborted
         ? { step: 'cancelled' }
         : { step: 'refused', problem: describe(error, this.name) };
     }
+    const kept = this.state.value.step === 'finished';
     await shelfChanged();
-    return this.state.value.step === 'finished';
+    return kept;
   }
 
   /** Stops it; nothing half-written is left. */

@@ -7,8 +7,10 @@ import './styles/tables.css';
 import './styles/shelf.css';
 import { render } from 'preact';
 import { App } from './components/app.js';
+import { guardDoublePresses } from './double-press.js';
 import { engine } from './engine.js';
 
+guardDoublePresses(document);
 render(<App />, document.body);
 // The worker starts while the person reads. If it cannot, opening the first file tries again and says so.
 engine().catch(() => undefined);

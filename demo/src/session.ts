@@ -14,6 +14,7 @@ import { MapLoad } from './map-load.js';
 import { mapSummary } from './map-words.js';
 import { type Origin, openOrigin, RemoteFile, StoredFile } from './origin.js';
 import { describe, type Problem } from './problem.js';
+import { deflateInBrowser, makeSample, SAMPLE_NAME } from './sample-image.js';
 import { SnapshotDisk } from './snapshot-disk.js';
 
 /** An image that is open. */
@@ -49,6 +50,8 @@ export const retry: Signal<(() => Promise<void>) | null> = signal<(() => Promise
 export const announcement: Signal<string> = signal('');
 
 let running: AbortController | null = null;
+/** The snapshot that was asked for last; null once something else was. */
+let asked: SnapshotDisk | null = null;
 
 /** Opens files that a person dropped or chose: for the chain that is open where it waits for them, else as a new one. */
 export async function openFiles(files: readonly File[]): Promise<void> {
@@ -65,6 +68,7 @@ export async function openFiles(files: readonly File[]): Promise<void> {
   }
   await run(first.name, async (store, signal) => {
     const members = files.length === 1 ? [{ file: first, needs: [] }] : await examine(store, files, signal);
+    signal.throwIfAborted();
     const { leaf, unused } = arrange(members);
     opening.value = leaf.name;
     return open(store, leaf, new FileSet(files), unused, signal);
@@ -74,6 +78,15 @@ export async function openFiles(files: readonly File[]): Promise<void> {
 /** Opens one of the files at hand instead. */
 export function openAs(leaf: Origin, files: FileSet): Promise<void> {
   return run(leaf.name, (store, signal) => open(store, leaf, files, [], signal));
+}
+
+/** Opens the sample image, which has to be made at first. */
+export function openSample(): Promise<void> {
+  return run(SAMPLE_NAME, async (store, signal) => {
+    const file = new File([await makeSample(deflateInBrowser)], SAMPLE_NAME);
+    signal.throwIfAborted();
+    return open(store, file, new FileSet([file]), [], signal);
+  });
 }
 
 /** Opens an image that lives in this browser. */
@@ -97,11 +110,13 @@ export async function supply(missing: Missing, file: File): Promise<void> {
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
 }
 
-/** Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused. */
+/** Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused; or when something else is to be shown. */
 export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
+  asked = snapshot;
+  const superseded = (): boolean => opened.value !== of || asked !== snapshot;
   try {
     const image = await snapshot.open();
-    if (opened.value !== of) return;
+    if (superseded() || shown.value?.snapshot === snapshot) return;
     leaveSnapshot();
     const { name, download } = snapshot;
     const abort = new AbortController();
@@ -109,12 +124,13 @@ export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<
     problem.value = null;
     void loadMap(shown.value);
   } catch (error) {
-    if (opened.value === of) report(error, of.name);
+    if (!superseded()) report(error, of.name);
   }
 }
 
 /** Shows the image again. */
 export function leaveSnapshot(): void {
+  asked = null;
   leftSnapshot.value = shown.value?.snapshot ?? null;
   shown.value?.abort.abort();
   shown.value = null;
@@ -154,6 +170,7 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
   running?.abort();
   const abort = new AbortController();
   running = abort;
+  asked = null;
   opening.value = name;
   try {
     const next = await withEngine((store) => work(store, abort.signal));

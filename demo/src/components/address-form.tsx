@@ -10,7 +10,8 @@ export function AddressForm(): JSX.Element {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
-  const fetching = useSignal(false);
+  /** The opening that was asked for last; null when it has ended. */
+  const fetching = useSignal<symbol | null>(null);
   const linked = linkedAddress(location.hash);
   const submit = async (): Promise<void> => {
     if (fetching.value) {
@@ -23,9 +24,10 @@ export function AddressForm(): JSX.Element {
       input.current?.focus();
       return;
     }
-    fetching.value = true;
+    const mine = Symbol(typed.url.href);
+    fetching.value = mine;
     await openAddress(typed.url);
-    fetching.value = false;
+    if (fetching.value === mine) fetching.value = null;
   };
   return (
     <form

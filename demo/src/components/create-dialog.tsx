@@ -144,7 +144,8 @@ function useMaking(onClose: (created: string | null) => void): Making {
     };
     try {
       await createImage(name, { ...options, signal, onProgress });
-      onClose(name);
+      // Once it is closed, another one may be open.
+      if (!signal.aborted) onClose(name);
     } catch (error) {
       if (!signal.aborted) problem.value = describeCreation(error, name);
     } finally {

@@ -30,7 +30,9 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   const missingBases = bases.filter(([, name]) => !storedAs(name));
   const presentBases = bases.filter(([, name]) => storedAs(name));
   const comparing = useSignal<string | null>(null);
-  const busy = keeps.value.some((keep) => keep.file === file && keep.state.value.step === 'running');
+  const checking = useSignal(false);
+  const isBusy = (): boolean =>
+    checking.value || keeps.value.some((keep) => keep.file === file && keep.state.value.step === 'running');
   /** Why the image cannot be put over a base of the same name that is here already; null when it can. */
   const baseRefusal = async ([base, name]: readonly [File, string]): Promise<string | null> => {
     comparing.value = name;
@@ -46,12 +48,17 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
     }
   };
   const keep = async (): Promise<void> => {
-    if (busy || comparing.value !== null) return;
-    const name = input.current?.value.trim() ?? '';
-    refusal.value = nameRefusal(name, images) ?? null;
-    for (const base of presentBases) refusal.value ??= await baseRefusal(base);
-    if (refusal.value !== null) input.current?.focus();
-    else void keepFiles([...missingBases, [file, name]]);
+    if (isBusy()) return;
+    checking.value = true;
+    try {
+      const name = input.current?.value.trim() ?? '';
+      refusal.value = nameRefusal(name, images) ?? null;
+      for (const base of presentBases) refusal.value ??= await baseRefusal(base);
+      if (refusal.value !== null) input.current?.focus();
+      else void keepFiles([...missingBases, [file, name]]);
+    } finally {
+      checking.value = false;
+    }
   };
   return (
     <Card title="Keep it" class="keep-card">
@@ -83,7 +90,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
             {left.length > 0 && ` Only qcow2 images are kept: hand over ${left.join(', ')} again when you open it.`}
           </p>
         </div>
-        <button type="submit" class="button plain" aria-disabled={busy || comparing.value !== null}>
+        <button type="submit" class="button plain" aria-disabled={isBusy()}>
           {comparing.value === null ? 'Keep in this browser' : `Comparing ${comparing.value}…`}
         </button>
       </form>

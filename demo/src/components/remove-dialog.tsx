@@ -33,15 +33,18 @@ export function RemoveDialog({ image: { name, fileSize, info }, onClose, orElse 
       busy.value = false;
     }
   };
+  const close = (): void => {
+    if (!busy.value) onClose(false);
+  };
   const disk = info ? `a disk of ${formatSize(info.virtualSize)} in ` : '';
   return (
-    <Modal title={`Delete ${name}?`} onClose={() => !busy.value && onClose(false)} orElse={orElse}>
+    <Modal title={`Delete ${name}?`} onClose={close} orElse={orElse}>
       <p>
         It holds {disk}a file of {formatSize(fileSize)}. Deleted images cannot be brought back.
       </p>
       {problem.value && <ProblemNotice problem={problem.value} />}
       <div class="actions">
-        <button type="button" class="button plain" onClick={() => onClose(false)} aria-disabled={busy.value}>
+        <button type="button" class="button plain" onClick={close} aria-disabled={busy.value}>
           Do not delete
         </button>
         <button type="button" class="button danger" onClick={remove} aria-disabled={busy.value}>

@@ -22,7 +22,11 @@ export function RenameForm(props: RenameFormProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
   useLayoutEffect(() => input.current?.select(), []);
-  const save = useRename(props, input, refusal);
+  const { busy, save } = useRename(props, input, refusal);
+  /** A rename that goes on is over only when the store has said so. */
+  const close = (): void => {
+    if (!busy.value) onClose();
+  };
   return (
     <form
       class="rename"
@@ -30,7 +34,7 @@ export function RenameForm(props: RenameFormProps): JSX.Element {
         event.preventDefault();
         void save();
       }}
-      onKeyDown={(event) => event.key === 'Escape' && onClose()}
+      onKeyDown={(event) => event.key === 'Escape' && close()}
     >
       <label for={`${id}-name`}>New name for {name}</label>
       <div class="actions">
@@ -44,10 +48,10 @@ export function RenameForm(props: RenameFormProps): JSX.Element {
           aria-invalid={refusal.value !== null}
           aria-describedby={`${id}-refusal`}
         />
-        <button type="submit" class="button primary small">
-          Save
+        <button type="submit" class="button primary small" aria-disabled={busy.value}>
+          {busy.value ? 'Renaming…' : 'Save'}
         </button>
-        <button type="button" class="button plain small" onClick={() => onClose()}>
+        <button type="button" class="button plain small" onClick={close} aria-disabled={busy.value}>
           Cancel
         </button>
       </div>
@@ -58,14 +62,14 @@ export function RenameForm(props: RenameFormProps): JSX.Element {
   );
 }
 
-/** What saving does: checks the name, renames, says what is wrong. */
+/** What saving does: checks the name, renames, says what is wrong. `busy` while it renames. */
 function useRename(
   { name, images, onRename, onClose }: RenameFormProps,
   input: RefObject<HTMLInputElement | null>,
   refusal: Signal<string | null>,
-): () => Promise<void> {
+): { busy: Signal<boolean>; save: () => Promise<void> } {
   const busy = useSignal(false);
-  return async () => {
+  const save = async (): Promise<void> => {
     const wanted = input.current?.value.trim() ?? '';
     if (busy.value) return;
     if (wanted === name) return onClose();
@@ -86,4 +90,5 @@ function useRename(
       busy.value = false;
     }
   };
+  return { busy, save };
 }

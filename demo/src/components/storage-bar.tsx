@@ -46,12 +46,17 @@ function Gauge({ estimate: { usage, quota } }: { readonly estimate: StoreEstimat
 /** Whether the browser may clear the images by itself; asks it not to, from a click. */
 function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Element {
   const answer = useSignal<'declined' | 'failed' | null>(null);
+  const asking = useSignal(false);
   const ask = async (): Promise<void> => {
+    if (asking.value) return;
+    asking.value = true;
     try {
       answer.value = (await persistShelf()) ? null : 'declined';
     } catch (error) {
       noticeError(error);
       answer.value = 'failed';
+    } finally {
+      asking.value = false;
     }
   };
   return (
@@ -65,7 +70,7 @@ function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Elem
         {answer.value === 'failed' && ' It could not be asked: try again.'}
       </p>
       {!persistent && (
-        <button type="button" class="button plain small" onClick={ask}>
+        <button type="button" class="button plain small" onClick={ask} aria-disabled={asking.value}>
           Ask it to keep them
         </button>
       )}

@@ -1,23 +1,12 @@
 /** Owns the empty page: what this is, and the three ways in. */
-import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../sample-image.js';
-import { openFiles } from '../session.js';
+import { openFiles, openSample } from '../session.js';
 import { AddressForm } from './address-form.js';
 import { ChooseButton } from './choose-button.js';
 import { ShelfSection } from './shelf-section.js';
 
 /** The empty page. */
 export function Welcome(): JSX.Element {
-  const making = useSignal(false);
-  const trySample = async (): Promise<void> => {
-    making.value = true;
-    try {
-      await openFiles([new File([await makeSample(deflateInBrowser)], SAMPLE_NAME)]);
-    } finally {
-      making.value = false;
-    }
-  };
   return (
     <div class="welcome">
       <h1>See inside a virtual disk</h1>
@@ -31,7 +20,7 @@ export function Welcome(): JSX.Element {
           <ChooseButton kind="primary" onFiles={openFiles}>
             Choose files
           </ChooseButton>
-          <button type="button" class="button plain" onClick={trySample} aria-disabled={making.value}>
+          <button type="button" class="button plain" onClick={openSample}>
             Try a sample image
           </button>
         </div>

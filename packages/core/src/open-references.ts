@@ -5,6 +5,7 @@ import { EXTENSION, findExtension, type HeaderExtension } from './format/extensi
 import { type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
 import { BackingFile, withinBacking } from './io/backing-file.js';
+import { backingNameIn } from './io/backing-name.js';
 import type { ByteSource } from './io/device.js';
 import { settled } from './io/done.js';
 import type { FilePlace } from './io/last-wait.js';
@@ -73,11 +74,10 @@ function dataReferenceOf({ header, extensions, parent, depth, writable }: Naming
   return { kind: 'data', name, format: 'raw', writable, parent, depth: depth + 1 };
 }
 
-function backingReferenceOf({ header, bytes, backingFormat, parent, depth }: NamingFile): ImageReference | null {
-  const { backingFileOffset: at, backingFileSize: length } = header;
-  // A name without a character names nothing: QEMU opens such an image as one without a backing file.
-  const name = at === 0 ? '' : decodeName(bytes.subarray(at, at + length));
-  if (name === '') return null;
+function backingReferenceOf(file: NamingFile): ImageReference | null {
+  const { backingFormat, parent, depth } = file;
+  const name = backingNameIn(file);
+  if (name === null) return null;
   return { kind: 'backing', name, format: backingFormat, writable: false, parent, depth: depth + 1 };
 }
 

@@ -68,14 +68,16 @@ export class Callbacks implements PageSide {
     }
   }
 
-  progress(call: number, progress: Progress): void {
+  progress(call: number, progress: Progress): boolean {
     const registered = this.#calls.get(call);
-    if (!registered?.onProgress || registered.thrown) return;
+    if (registered?.thrown) return false;
     try {
-      registered.onProgress(progress);
+      registered?.onProgress?.(progress);
+      return true;
     } catch (error) {
-      registered.thrown = { error };
+      registered!.thrown = { error };
       this.#abort(call);
+      return false;
     }
   }
 

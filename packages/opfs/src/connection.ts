@@ -122,6 +122,11 @@ export class Connection {
     this.#callbacks.forget(call);
   }
 
+  /** @throws {@link Qcow2Error} `closed` after `close`, `failed` when the worker died */
+  requireAlive(): void {
+    if (this.#ended) throw this.#ended;
+  }
+
   /** Whether calls can still be answered. */
   get alive(): boolean {
     return this.#ended === null;

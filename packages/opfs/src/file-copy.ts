@@ -6,7 +6,14 @@ import type { ImportSource } from './import-source.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /** What an operation that can be aborted takes here. */
-export type AbortableOptions = OperationOptions & { signal: AbortSignal };
+export interface AbortableOptions extends OperationOptions {
+  signal: AbortSignal;
+  /**
+   * Resolves when every report so far has been delivered, and rejects when the callback threw. To be awaited after the last report, and
+   * before the result is final.
+   */
+  reported?: (() => Promise<void>) | undefined;
+}
 
 /** How much is written before it is flushed while more is: small enough to leave the last flush little. Bytes. */
 const FLUSH_EVERY = 8 * 1024 * 1024;

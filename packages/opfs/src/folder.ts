@@ -1,5 +1,5 @@
 /** Owns the interface between a store's verbs and what holds its files: OPFS, or memory. */
-import type { BlockDevice, ByteSource, Openable } from 'qcow2';
+import type { BlockDevice, ByteSource } from 'qcow2';
 
 /** A file of a folder as it is now: it can be read until it is renamed or removed. */
 export interface FolderFile {
@@ -8,7 +8,7 @@ export interface FolderFile {
   /** Milliseconds since the epoch. */
   readonly lastModified: number;
   /** For a short look. */
-  readonly source: Openable;
+  readonly source: Blob | ByteSource;
   /** For reading much of it, or long: the fastest that the platform has for a file that others may read meanwhile. */
   open(): Promise<ByteSource>;
 }

@@ -1,5 +1,6 @@
 /** Owns where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over. */
-import { Qcow2Error } from 'qcow2';
+import { bufferSource, isQcow2Error, Qcow2Error } from 'qcow2';
+import { readBackingName } from 'qcow2/internal';
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
@@ -51,15 +52,21 @@ export function blobImport(blob: Blob): ImportSource {
   };
 }
 
-/** The bytes of a stream that lies on the page, asked for one chunk ahead. */
-export function pulledImport(pull: () => Promise<Chunk | null>): ImportSource {
+/**
+ * The bytes of a stream that lies on the page, asked for one chunk ahead once its first bytes are seen to be an image's. What is no
+ * image is refused there: a stream comes but once, and may never end.
+ */
+export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSignal): ImportSource {
   let ahead: Promise<Chunk | null> | null = null;
+  let head: Uint8Array | null = new Uint8Array(0);
   return {
     size: null,
     whole: null,
     async next() {
       const chunk = await (ahead ?? pull());
-      if (chunk) {
+      ahead = null;
+      if (chunk && head) head = await lookInto(joined(head, chunk), signal);
+      if (chunk && !head) {
         ahead = pull();
         ahead.catch(() => {});
       }
@@ -68,6 +75,33 @@ export function pulledImport(pull: () => Promise<Chunk | null>): ImportSource {
     // The page ends its own stream.
     end: async () => {},
   };
+}
+
+/** How many bytes tell an image: its magic and its version. */
+const TELLING_BYTES = 8;
+
+/**
+ * Looks into the first bytes of an image: null when that is done, else the bytes, of which there are too few yet.
+ *
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; what is wrong in a header that may not be whole yet is found at the end
+ */
+async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
+  if (head.length < TELLING_BYTES) return head;
+  try {
+    await readBackingName(bufferSource(head), signal);
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt')) throw error;
+  }
+  return null;
+}
+
+/** The bytes so far, at most seven, and the next ones. */
+function joined(head: Uint8Array, chunk: Chunk): Uint8Array {
+  if (head.length === 0) return chunk;
+  const both = new Uint8Array(head.length + chunk.length);
+  both.set(head);
+  both.set(chunk, head.length);
+  return both;
 }
 
 /** NotReadableError and NotFoundError are how browsers say that a chosen file is no longer what it was. */

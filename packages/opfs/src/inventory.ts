@@ -1,8 +1,8 @@
 /** Owns what is known of a store's images without opening one for somebody: the list, and who is based on whom. */
-import { type ImageInfo, isQcow2Error, Qcow2Image } from 'qcow2';
-import { type Bases, leadsTo, overlaysOf } from './bases.js';
+import { isQcow2Error, Qcow2Image } from 'qcow2';
+import { BaseNames } from './base-names.js';
+import { type Bases, overlaysOf } from './bases.js';
 import type { Folder, FolderFile } from './folder.js';
-import { lastComponent } from './image-name.js';
 import type { ImageLocks } from './lock.js';
 import type { StoredImage } from './stored-image.js';
 
@@ -15,44 +15,34 @@ type Entry = Omit<StoredImage, 'overlays'>;
 export class Inventory {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
+  readonly #baseNames: BaseNames;
 
   constructor(folder: Folder, locks: ImageLocks) {
     this.#folder = folder;
     this.#locks = locks;
+    this.#baseNames = new BaseNames(folder);
   }
 
   /** Every image, sorted by name: also those that are locked, and those that cannot be opened. */
   async list(): Promise<StoredImage[]> {
-    const inspected: Entry[] = [];
-    const entries = await this.#entries(async (name, file) => {
-      const release = await this.#locks.tryRead(name);
-      try {
-        const entry = await inspect(name, file);
-        // Also one that is being changed is based on something: what its header says of that stays.
-        inspected.push(entry);
-        return release ? entry : lockedEntry(name, file);
-      } finally {
-        release?.();
-      }
-    });
-    const bases = basesOf(inspected);
+    const [bases, entries] = await Promise.all([
+      this.#baseNames.all(),
+      this.#entries(async (name, file) => {
+        const release = await this.#locks.tryRead(name);
+        if (!release) return lockedEntry(name, file);
+        try {
+          return await inspect(name, file);
+        } finally {
+          release();
+        }
+      }),
+    ]);
     return entries.map((entry) => ({ ...entry, overlays: overlaysOf(entry.name, bases) }));
   }
 
-  /** The images that are directly based on `name`. */
-  async overlaysOf(name: string): Promise<string[]> {
-    // A lock keeps nobody from being based on it: what is stored is complete.
-    return overlaysOf(name, basesOf(await this.#entries(inspect)));
-  }
-
-  /**
-   * Whether an image of that information cannot be called `name`, since it is based on an image of that name: directly, or through
-   * the images of this store.
-   */
-  async leadsTo({ backingFile }: Pick<ImageInfo, 'backingFile'>, name: string): Promise<boolean> {
-    if (backingFile === undefined) return false;
-    const entries = await this.#entries(inspect);
-    return leadsTo(lastComponent(backingFile), name, new Map(entries.map((entry) => [entry.name, baseOf(entry)])));
+  /** Which image is based on which, by the headers alone. Also of images that are being changed: what their header says of it stays. */
+  bases(): Promise<Bases> {
+    return this.#baseNames.all();
   }
 
   /** The bytes that all images are long. */
@@ -95,18 +85,4 @@ async function inspect(name: string, file: FolderFile): Promise<Entry> {
     const message = error instanceof Error ? error.message : String(error);
     return entryOf(name, file, { info: null, error: { code: isQcow2Error(error) ? error.code : 'io', message } });
   }
-}
-
-function basesOf(entries: readonly Entry[]): Bases {
-  const named = new Set(entries.map(({ name }) => name));
-  const base = (entry: Entry): string | null => {
-    const name = baseOf(entry);
-    return name !== null && named.has(name) ? name : null;
-  };
-  return new Map(entries.map((entry) => [entry.name, base(entry)]));
-}
-
-/** The name of an image's backing file, as this store has it. */
-function baseOf({ info }: Entry): string | null {
-  return info?.backingFile === undefined ? null : lastComponent(info.backingFile);
 }

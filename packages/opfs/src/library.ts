@@ -1,13 +1,7 @@
 /** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
-import {
-  type ByteSource,
-  type CreateOptions,
-  type ImageInfo,
-  type Openable,
-  type OpenOptions,
-  Qcow2Error,
-  Qcow2Image,
-} from 'qcow2';
+import { type ByteSource, type CreateOptions, type Openable, type OpenOptions, Qcow2Error, Qcow2Image } from 'qcow2';
+import { storedBaseOf } from './base-names.js';
+import { type Bases, leadsTo, overlaysOf } from './bases.js';
 import { bytePages, type Pages } from './cursor.js';
 import { type AbortableOptions, copyInto } from './file-copy.js';
 import { fileDisk, filePages } from './file-disk.js';
@@ -35,20 +29,19 @@ export class Library {
   /** Makes an empty image, and opens it for writing. Nothing is left when it fails. */
   async create(name: string, options: CreateOptions & AbortableOptions & OpenOptions): Promise<OpenImage> {
     const lock = await this.#lockFree(name, options.signal);
+    // Its base is held until its name is given: from then on the base is known to be in use.
+    const held = new HeldFiles(this.#folder, this.#locks, options.signal);
     try {
-      await this.#fill(name, await this.#folder.draft(), options.signal, async ({ device }) => {
-        const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+      await this.#fill(name, await this.#folder.draft(), options, async ({ device }) => {
         held.set(name, device);
-        try {
-          // The caller is asked once, when the image is opened.
-          await (await Qcow2Image.create(device, { ...options, resolve: resolverOf(held, {}) })).close();
-        } finally {
-          held.release();
-        }
+        // The caller is asked once, when the image is opened.
+        await (await Qcow2Image.create(device, { ...options, resolve: resolverOf(held, {}) })).close();
       });
+      held.release();
       const { image, close } = await this.#openNew(name, options);
       return { image, close: () => close().finally(lock) };
     } catch (error) {
+      held.release();
       lock();
       throw error;
     }
@@ -62,12 +55,12 @@ export class Library {
     // Whoever awaits it sees its error.
     looked?.catch(() => {});
     try {
-      await this.#add(name, signal, async (draft) => {
+      await this.#add(name, options, async (draft) => {
         const { device } = draft;
         await looked;
         if (source.size !== null) await device.truncate(source.size);
         await copyInto(draft, source, options);
-        await this.#requireNoCircle(await requireImage(device, signal), name);
+        await requireImage(device, signal);
       });
     } finally {
       await source.end().catch(() => {});
@@ -127,13 +120,11 @@ export class Library {
   /** Gives an image another name. */
   async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
     const check = async (): Promise<void> => {
-      await this.#requireUnused(from);
+      const bases = await this.inventory.bases();
+      requireUnused(from, bases);
       if (from === to) return;
       await this.#requireFree(to);
-      const { source } = (await this.#folder.file(from)) ?? notFound(from);
-      // One that cannot be opened is based on nobody.
-      const info = await requireImage(source, signal).catch(() => null);
-      if (info) await this.#requireNoCircle(info, to);
+      requireNoCircle(bases.get(from) ?? null, to, bases);
     };
     await check();
     if (from === to) return;
@@ -146,9 +137,10 @@ export class Library {
 
   /** Deletes an image. */
   async remove(name: string, signal: AbortSignal): Promise<void> {
-    await this.#requireUnused(name);
+    // At first without waiting for a lock: who has a base open is no news.
+    requireUnused(name, await this.inventory.bases());
     await this.#alone([name], signal, async () => {
-      await this.#requireUnused(name);
+      requireUnused(name, await this.inventory.bases());
       await this.#folder.remove(name);
     });
   }
@@ -161,20 +153,20 @@ export class Library {
   }
 
   /** Fills a new file and gives it its name, under the lock of that name. */
-  async #add(name: string, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
+  async #add(name: string, options: AbortableOptions, fill: (draft: Draft) => Promise<void>): Promise<void> {
     // Side by side with the lock: each waits some milliseconds for the browser's main process.
     const draft = this.#folder.draft();
     draft.catch(() => {});
     let release: Release;
     try {
-      release = await this.#lockFree(name, signal);
+      release = await this.#lockFree(name, options.signal);
     } catch (error) {
       // What went wrong first is worth more.
       await draft.then((made) => made.discard()).catch(() => {});
       throw error;
     }
     try {
-      await this.#fill(name, await draft, signal, fill);
+      await this.#fill(name, await draft, options, fill);
     } finally {
       release();
     }
@@ -207,16 +199,37 @@ export class Library {
   }
 
   /** Fills a file and gives it its name. Nothing is left of it when that fails. */
-  async #fill(name: string, draft: Draft, signal: AbortSignal, fill: (draft: Draft) => Promise<void>): Promise<void> {
+  async #fill(
+    name: string,
+    draft: Draft,
+    { signal, reported }: AbortableOptions,
+    fill: (draft: Draft) => Promise<void>,
+  ): Promise<void> {
     try {
       signal.throwIfAborted();
       await fill(draft);
       await draft.device.flush();
-      signal.throwIfAborted();
-      await draft.keepAs(name);
+      await reported?.();
+      await this.#giveName(name, draft, signal);
     } catch (error) {
       await draft.discard();
       throw error;
+    }
+  }
+
+  /**
+   * Gives a file that is complete its name. The look for a circle and the giving are one step under the lock of all names: of two images
+   * that name each other as their base, the second would otherwise be looked at before the first has its name.
+   */
+  async #giveName(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
+    const release = await this.#locks.directory(signal);
+    try {
+      const base = await storedBaseOf(draft.device);
+      if (base !== null) requireNoCircle(base, name, await this.inventory.bases());
+      signal.throwIfAborted();
+      await draft.keepAs(name);
+    } finally {
+      release();
     }
   }
 
@@ -245,35 +258,33 @@ export class Library {
     if (!(await this.#folder.has(name))) return;
     throw new Qcow2Error('exists', `There is an image of the name "${name}" already.`, { name });
   }
+}
 
-  /** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
-  async #requireNoCircle(info: ImageInfo, name: string): Promise<void> {
-    if (!(await this.inventory.leadsTo(info, name))) return;
-    throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
-  }
+/** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
+function requireNoCircle(base: string | null, name: string, bases: Bases): void {
+  if (!leadsTo(base, name, bases)) return;
+  throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
+}
 
-  /** An image must be there, and nobody based on it. */
-  async #requireUnused(name: string): Promise<void> {
-    if (!(await this.#folder.file(name))) notFound(name);
-    const overlays = await this.inventory.overlaysOf(name);
-    if (overlays.length === 0) return;
-    const who = overlays.map((overlay) => `"${overlay}"`).join(', ');
-    throw new Qcow2Error('locked', `"${name}" is the base of ${who}, which cannot be read without it.`, {
-      name,
-      overlays,
-    });
-  }
+/** An image must be there, and none be based on it. */
+function requireUnused(name: string, bases: Bases): void {
+  if (!bases.has(name)) notFound(name);
+  const overlays = overlaysOf(name, bases);
+  if (overlays.length === 0) return;
+  const who = overlays.map((overlay) => `"${overlay}"`).join(', ');
+  throw new Qcow2Error('locked', `"${name}" is the base of ${who}, which cannot be read without it.`, {
+    name,
+    overlays,
+  });
 }
 
 function notFound(name: string): never {
   throw new Qcow2Error('not-found', `There is no image of the name "${name}".`, { name });
 }
 
-/** Opens an image, to see that it is one; what it says of itself. */
-async function requireImage(source: Openable, signal: AbortSignal): Promise<ImageInfo> {
-  const image = await Qcow2Image.open(source, { signal });
-  await image.close();
-  return image.info;
+/** Opens an image, to see that it is one. */
+async function requireImage(source: Openable, signal: AbortSignal): Promise<void> {
+  await (await Qcow2Image.open(source, { signal })).close();
 }
 
 function endingWith(pages: Pages, then: () => void | Promise<void>): Pages {

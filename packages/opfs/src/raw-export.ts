@@ -1,6 +1,7 @@
 /** Owns the copy of a disk's bytes into a file: large windows, several in flight, holes skipped. */
 import type { Disk, Extent, OperationOptions } from 'qcow2';
 import { progressOf, turns } from 'qcow2/internal';
+import type { AbortableOptions } from './file-copy.js';
 import { openSink, type RawSink } from './raw-sink.js';
 import { availableBytes } from './storage-error.js';
 
@@ -8,6 +9,9 @@ import { availableBytes } from './storage-error.js';
 const WINDOW = 2 * 1024 * 1024;
 /** Reads in flight; each has a buffer of WINDOW bytes. */
 const DEPTH = 4;
+
+/** How a disk is exported. */
+export type ExportOptions = OperationOptions & Pick<AbortableOptions, 'reported'>;
 
 /** What of a disk it takes to copy it. */
 export type ExportedDisk = Pick<Disk, 'size' | 'map' | 'read'>;
@@ -24,11 +28,7 @@ interface Window {
  *
  * @throws {@link Qcow2Error} `no-space`, `locked`, `unavailable`; else as {@link exportRaw}
  */
-export async function exportInto(
-  to: FileSystemFileHandle,
-  disk: ExportedDisk,
-  options: OperationOptions,
-): Promise<void> {
+export async function exportInto(to: FileSystemFileHandle, disk: ExportedDisk, options: ExportOptions): Promise<void> {
   await exportRaw(disk, await openSink(to, disk.size, await availableBytes()), options);
 }
 
@@ -37,10 +37,11 @@ export async function exportInto(
  *
  * @throws whatever the disk or the sink throws; the signal's reason when it aborts
  */
-export async function exportRaw(disk: ExportedDisk, sink: RawSink, options: OperationOptions): Promise<void> {
+export async function exportRaw(disk: ExportedDisk, sink: RawSink, options: ExportOptions): Promise<void> {
   const copy = new Copy(disk, sink, options);
   try {
     await copy.run();
+    await options.reported?.();
     await sink.finish();
   } catch (error) {
     await sink.abandon();

@@ -23,7 +23,12 @@ export async function openSink(file: FileSystemFileHandle, size: number, availab
     if (handle) return new SyncSink(handle, size, available);
     const writable = await file.createWritable();
     const sink = new WritableSink(writable, size);
-    await sink.begin();
+    try {
+      await sink.begin();
+    } catch (error) {
+      await sink.abandon();
+      throw error;
+    }
     return sink;
   } catch (error) {
     throw storageError(error, size, available);

@@ -14,6 +14,9 @@ export class RemoteCursor<Page extends CursorPage> {
   readonly #options: OperationOptions;
   #ahead: Promise<Page> | null = null;
   #state: 'new' | 'open' | 'ended' = 'new';
+  #aborted = false;
+  /** Ends the watch for an abort. */
+  readonly #watch = new AbortController();
 
   constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
     this.#connection = connection;
@@ -24,7 +27,11 @@ export class RemoteCursor<Page extends CursorPage> {
 
   /** The next page, or null at the end. Not to be called again before it has answered. */
   async next(): Promise<Page | null> {
-    if (this.#state === 'ended') return null;
+    if (this.#state === 'ended') {
+      // Aborted before it was read to its end: that is no end.
+      if (this.#aborted) this.#options.signal?.throwIfAborted();
+      return null;
+    }
     try {
       if (this.#state === 'new') await this.open();
       const page = await (this.#ahead ?? this.#fetch());
@@ -48,12 +55,23 @@ export class RemoteCursor<Page extends CursorPage> {
       await this.release().catch(() => {});
       throw error;
     }
+    this.#releaseOnAbort();
+  }
+
+  /** An abort ends it at once: what is never read any more would be held by the worker for ever. */
+  #releaseOnAbort(): void {
+    const onAbort = (): void => {
+      this.#aborted = true;
+      this.release().catch(() => {});
+    };
+    this.#options.signal?.addEventListener('abort', onAbort, { signal: this.#watch.signal });
   }
 
   /** Frees what the worker holds for this cursor. A second call does nothing. */
   async release(): Promise<void> {
     const opened = this.#state === 'open';
     this.#state = 'ended';
+    this.#watch.abort();
     this.#connection.forget(this.#id);
     if (opened && this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
   }

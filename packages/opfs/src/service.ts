@@ -208,7 +208,9 @@ export class Service implements WorkerSide {
 
   importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void> {
     return this.#reporting(call, reports, (options) => {
-      const source = from ? blobImport(from) : pulledImport(async () => this.#caller?.pull(call) ?? null);
+      const source = from
+        ? blobImport(from)
+        : pulledImport(async () => this.#caller?.pull(call) ?? null, options.signal);
       return this.#library.import(name, source, options);
     });
   }
@@ -255,8 +257,9 @@ export class Service implements WorkerSide {
   #reporting<T>(call: number, reports: boolean, work: (options: AbortableOptions) => Promise<T>): Answer<T> {
     const progress = this.#reports(call, reports);
     return this.#calls.run(call, async (signal) => {
-      const value = await work({ signal, onProgress: progress.onProgress });
-      await progress.delivered();
+      const { onProgress, delivered } = progress;
+      const value = await work({ signal, onProgress, reported: delivered });
+      await delivered();
       return value;
     });
   }

@@ -41,6 +41,7 @@ export class WorkerStore implements Store {
   }
 
   async persist(): Promise<boolean> {
+    this.#connection.requireAlive();
     if (this.#persistence === 'memory') return false;
     const granted = (await navigator.storage?.persist?.()) ?? false;
     this.#persistence = granted ? 'persistent' : 'best-effort';
@@ -65,29 +66,34 @@ export class WorkerStore implements Store {
     return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports));
   }
 
-  async import(
+  async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
+    if (from instanceof Blob) return this.#import(name, from, options);
+    if (!(from instanceof ReadableStream))
+      throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
+    // Before anything can be refused: a stream that was handed over is cancelled then, with the reason.
+    const stream = streamPull(from);
+    try {
+      await this.#import(name, null, options, stream.pull);
+    } catch (error) {
+      stream.cancel(error);
+      throw error;
+    }
+    stream.release();
+  }
+
+  async #import(
     name: string,
-    from: Blob | ReadableStream<Uint8Array>,
-    { signal, onProgress }: OperationOptions = {},
+    blob: Blob | null,
+    { signal, onProgress }: OperationOptions,
+    pull?: CallOptions['pull'],
   ): Promise<void> {
     const stored = imageName(name);
     const reports = onProgress !== undefined;
-    const run = (blob: Blob | null, options: CallOptions): Promise<void> =>
-      this.#connection.call((worker, call) => worker.importStored(call, stored, blob, reports), {
-        signal,
-        onProgress,
-        ...options,
-      });
-    if (from instanceof Blob) return run(from, {});
-    if (!(from instanceof ReadableStream))
-      throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
-    const { pull, end } = streamPull(from);
-    try {
-      await run(null, { pull });
-    } catch (error) {
-      await end(error);
-      throw error;
-    }
+    await this.#connection.call((worker, call) => worker.importStored(call, stored, blob, reports), {
+      signal,
+      onProgress,
+      pull,
+    });
   }
 
   async open(name: string, options: StoreOpenOptions = {}): Promise<OpfsImage> {
@@ -153,6 +159,7 @@ export class WorkerStore implements Store {
   }
 
   async estimate(): Promise<StoreEstimate> {
+    this.#connection.requireAlive();
     const estimate = this.#persistence === 'memory' ? undefined : await navigator.storage?.estimate?.();
     return {
       // Safari has estimates from 17 on.

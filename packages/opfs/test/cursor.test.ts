@@ -84,6 +84,7 @@ test('the last report of progress arrives before the page that follows it', asyn
   const reports = new ProgressReports(async ({ done }) => {
     await new Promise((resolve) => setTimeout(resolve, 30));
     arrived.push(done);
+    return true;
   });
   const pages: Pages = {
     next: async () => {

@@ -56,11 +56,28 @@ describe('a Blob', () => {
   });
 });
 
+/** How an image of version 3 begins. */
+const HEAD = new Uint8Array([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3, 0, 0]);
+
 test('chunks of the page are asked for one ahead, and no more', async () => {
   let asked = 0;
-  const source = pulledImport(async () => (asked++ < 3 ? BYTES.slice(0, 10) : null));
+  const source = pulledImport(async () => (asked++ < 3 ? HEAD.slice() : null));
   expect(await source.next()).toHaveLength(10);
   expect(asked).toBe(2);
   expect(await collect(source)).toHaveLength(20);
   expect(asked).toBe(4);
+});
+
+test("no chunk is asked for ahead until the first bytes are an image's, however they come", async () => {
+  let asked = 0;
+  const source = pulledImport(async () => HEAD.slice(asked, ++asked));
+  for (let chunks = 1; chunks < 8; chunks++) {
+    expect(await source.next()).toHaveLength(1);
+    expect(asked).toBe(chunks);
+  }
+  expect(await source.next()).toHaveLength(1);
+  expect(asked).toBe(9);
+  const other = pulledImport(async () => BYTES.slice(asked, ++asked));
+  for (let chunks = 1; chunks < 8; chunks++) await other.next();
+  await expect(other.next()).rejects.toMatchObject({ code: 'not-qcow2' });
 });

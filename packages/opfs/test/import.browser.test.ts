@@ -312,6 +312,19 @@ describe('export', () => {
     }
   });
 
+  test('that is aborted before its stream is read lets go of the image', async () => {
+    await store.import('disk', await longFile(8));
+    for (const format of ['raw', 'qcow2'] as const) {
+      const reason = new Error('enough');
+      const abort = new AbortController();
+      const stream = await store.export('disk', { format, signal: abort.signal });
+      abort.abort(reason);
+      await store.rename('disk', 'renamed');
+      await store.rename('renamed', 'disk');
+      expect(await errorOf(drain(stream))).toBe(reason);
+    }
+  });
+
   test('reports its progress, and stops for a signal', async () => {
     await store.import('disk', await longFile(128));
     const reason = new Error('enough');

@@ -1,7 +1,7 @@
 /** What a sync handle says when the quota is spent, as each browser was seen to say it, becomes `no-space`. */
 import { isQcow2Error, type Qcow2Error } from 'qcow2';
 import { expect, test } from 'vitest';
-import { SyncSink } from '../src/raw-sink.js';
+import { openSink, SyncSink } from '../src/raw-sink.js';
 import type { SyncHandle } from '../src/sync-handle.js';
 
 /** A handle on memory. A spent quota cannot be had at will in a browser: its answers are overridden one by one. */
@@ -110,4 +110,18 @@ test('abandoned, the file is empty', () => {
   sink.abandon();
   expect(handle.bytes.length).toBe(0);
   expect(handle.closed).toBe(1);
+});
+
+test('a writable stream that cannot grow is let go of', async () => {
+  // A file of a person's, which no test can have without the picker.
+  const aborted: string[] = [];
+  const writable = {
+    truncate: async () => {
+      throw new DOMException('spent', 'QuotaExceededError');
+    },
+    abort: async () => void aborted.push('aborted'),
+  };
+  const file = { createWritable: async () => writable } as unknown as FileSystemFileHandle;
+  await expect(openSink(file, 8, null)).rejects.toMatchObject({ code: 'no-space' });
+  expect(aborted).toEqual(['aborted']);
 });

@@ -12,7 +12,7 @@ afterAll(clearStorage);
 const nobody: PageSide = {
   resolve: async () => ({ value: null }),
   pull: async () => ({ value: null }),
-  progress: () => {},
+  progress: () => true,
 };
 
 async function serviceFor(page: PageSide, file: File): Promise<Service> {
@@ -29,6 +29,7 @@ test('an answer leaves after its last report has been delivered', async () => {
     async progress(_call: number, { done }: Progress) {
       await new Promise((resolve) => setTimeout(resolve, 50));
       arrived.push(done);
+      return true;
     },
   };
   const { file, guest } = await mixedImage();

@@ -361,6 +361,12 @@ describe('two stores', () => {
   });
 });
 
+test('estimate and persist are refused by a store that is closed', async () => {
+  await store.close();
+  expect(await codeOf(store.estimate())).toBe('closed');
+  expect(await codeOf(store.persist())).toBe('closed');
+});
+
 test('estimate and persistence say what the browser says', async () => {
   expect(store.persistence).toBe((await navigator.storage.persisted()) ? 'persistent' : 'best-effort');
   const { usage, quota } = await store.estimate();

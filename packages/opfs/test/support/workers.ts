@@ -27,6 +27,11 @@ export function tellingWorker(): Worker {
   return new Worker(new URL('./telling-worker.ts', import.meta.url), { type: 'module' });
 }
 
+/** The package's worker, which counts what it asks of its files and tells that on the BroadcastChannel `looks`. */
+export function lookingWorker(): Worker {
+  return new Worker(new URL('./looking-worker.ts', import.meta.url), { type: 'module' });
+}
+
 /** The package's worker where no worker can be started from it: there are none, or their script does not run. */
 export function workerWithoutWorkers(name: 'no workers' | 'no script'): Worker {
   return new Worker(new URL('./workerless-worker.ts', import.meta.url), { type: 'module', name });

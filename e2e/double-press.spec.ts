@@ -1,0 +1,226 @@
+/** Presses that come too fast: a double click does a thing once, and of two presses the last one counts, not the last answer. */
+import type { Locator, Page } from '@playwright/test';
+import {
+  create,
+  download,
+  drop,
+  expect,
+  holdImage,
+  mapLoaded,
+  opfsFiles,
+  row,
+  test,
+  titled,
+  withoutPicker,
+} from './fixtures.js';
+import { sha256 } from './images.js';
+
+/** From now on, how many files the page has handed to the browser. */
+async function countHandedOver(page: Page): Promise<() => Promise<number>> {
+  await page.evaluate(() => {
+    const native = URL.createObjectURL;
+    Object.assign(window, { handedOver: 0 });
+    URL.createObjectURL = (blob) => {
+      (window as unknown as { handedOver: number }).handedOver += 1;
+      return native.call(URL, blob);
+    };
+  });
+  return () => page.evaluate(() => (window as unknown as { handedOver: number }).handedOver);
+}
+
+/** Presses buttons one after the other in one task, so that nothing is answered or drawn in between. */
+async function pressAtOnce(...buttons: readonly Locator[]): Promise<void> {
+  const handles = await Promise.all(buttons.map((button) => button.elementHandle()));
+  await handles[0]!.evaluate((first, rest) => {
+    for (const button of [first, ...rest]) (button as HTMLElement).click();
+  }, handles.slice(1));
+}
+
+test('a double click starts one download, and leaves one temporary file', async ({ page, profile, images }) => {
+  const image = await images.plain();
+  const handedOver = await countHandedOver(page);
+  await withoutPicker(page);
+  await drop(page, image);
+  await mapLoaded(page);
+  const button = page.getByRole('button', { name: 'Download as raw' });
+  // From the second time on there is an earlier temporary file to be deleted first.
+  for (let times = 1; times <= 3; times++) {
+    const file = await download(profile, page, 'plain.raw', () => button.dblclick());
+    expect(await sha256(file)).toBe(await images.rawDigest(image));
+    await expect(button).toHaveAttribute('aria-disabled', 'false');
+    expect(await handedOver()).toBe(times);
+    expect(await opfsFiles(page)).toHaveLength(1);
+  }
+  await pressAtOnce(button, button, button);
+  await expect.poll(handedOver).toBe(4);
+  await expect(button).toHaveAttribute('aria-disabled', 'false');
+  expect(await handedOver()).toBe(4);
+  expect(await opfsFiles(page)).toHaveLength(1);
+  await page.getByRole('button', { name: 'Free the space' }).dblclick();
+  await expect.poll(() => opfsFiles(page)).toEqual([]);
+});
+
+test('a double click on what then cancels does not cancel', async ({ page, images }) => {
+  await withoutPicker(page);
+  await drop(page, await images.large());
+  await titled(page, 'large.qcow2');
+  await page.getByRole('button', { name: 'Download as raw' }).dblclick();
+  await expect(page.getByText('was handed to the browser').first()).toBeVisible({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Check the image' }).dblclick();
+  await expect(page.getByText('The image is clean').first()).toBeVisible();
+});
+
+test('a double click on a download of the list starts it, and one on its cancelling does not start it again', async ({
+  page,
+  images,
+}) => {
+  await withoutPicker(page);
+  await drop(page, await images.large());
+  await page.getByRole('button', { name: 'Keep in this browser' }).dblclick();
+  await expect(page.getByText('is now in this browser. It took')).toHaveCount(1, { timeout: 60_000 });
+  await expect(page.getByRole('region', { name: 'Keeping large.qcow2' })).toHaveCount(1);
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await page.getByRole('button', { name: 'Close' }).click();
+  const start = page.getByRole('button', { name: 'Download as raw: large.qcow2' });
+  await start.dblclick();
+  const cancel = page.getByRole('button', { name: 'Cancel raw: large.qcow2' });
+  await expect(cancel.or(page.getByText('was handed to the browser').first())).toBeVisible();
+  if (await cancel.isVisible()) await cancel.dblclick().catch(() => {});
+  await expect(page.getByText(/Cancelled\. Nothing half-written|was handed to the browser/).first()).toBeVisible();
+  await expect(start).toBeVisible();
+});
+
+test('a copy that is tried again by a double click is made once', async ({ page, images }) => {
+  await create(page, 'plain.qcow2', '1M');
+  await drop(page, await images.plain());
+  await titled(page, 'plain.qcow2');
+  const keeping = page.getByRole('region', { name: 'Keeping other.qcow2' });
+  await page.getByLabel('Name in this browser').fill('other.qcow2');
+  const letGo = await holdImage(page, 'other.qcow2', 'exclusive');
+  await page.getByRole('button', { name: 'Keep in this browser' }).click();
+  const again = keeping.getByRole('button', { name: 'Try again' });
+  await expect(again).toBeVisible();
+  await letGo();
+  await pressAtOnce(again, again);
+  await expect(keeping).toContainText('is now in this browser. It took');
+  await expect(keeping.getByRole('button', { name: 'Try again' })).toHaveCount(0);
+  expect(await opfsFiles(page)).toEqual(['other.qcow2', 'plain.qcow2']);
+});
+
+test('a double click creates and deletes one image', async ({ page }) => {
+  await page.getByRole('button', { name: 'Create an image' }).dblclick();
+  const dialog = page.getByRole('dialog', { name: 'Create an image' });
+  await expect(dialog).toBeVisible();
+  await dialog.getByLabel('Size of the disk').fill('1M');
+  await dialog.getByRole('button', { name: 'Create', exact: true }).dblclick();
+  await expect(row(page, 'disk.qcow2')).toBeVisible();
+  await expect(dialog).toHaveCount(0);
+  await create(page, 'other.qcow2', '1M');
+  await page.getByRole('button', { name: 'Delete disk.qcow2' }).dblclick();
+  const question = page.getByRole('dialog', { name: 'Delete disk.qcow2?' });
+  await expect(question).toBeVisible();
+  await question.getByRole('button', { name: 'Delete it' }).dblclick();
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await expect(row(page, 'disk.qcow2')).toHaveCount(0);
+  expect(await opfsFiles(page)).toEqual(['other.qcow2']);
+  await expect(page.getByRole('alert').filter({ hasText: /./ })).toHaveCount(0);
+});
+
+test('a double click on "Rename" leaves its form open, and one on "Save" renames once', async ({ page }) => {
+  await create(page, 'disk.qcow2', '1M');
+  await page.getByRole('button', { name: 'Rename disk.qcow2' }).dblclick();
+  const field = page.getByLabel('New name for disk.qcow2');
+  await expect(field).toBeVisible();
+  await field.fill('other.qcow2');
+  await page.getByRole('button', { name: 'Save' }).dblclick();
+  await expect(page.getByRole('button', { name: 'Rename other.qcow2' })).toBeFocused();
+  expect(await opfsFiles(page)).toEqual(['other.qcow2']);
+});
+
+test('the form of a rename that goes on stays until that has ended', async ({ page }) => {
+  await create(page, 'disk.qcow2', '1M');
+  const letGo = await holdImage(page, 'disk.qcow2', 'shared');
+  await page.getByRole('button', { name: 'Rename disk.qcow2' }).click();
+  const field = page.getByLabel('New name for disk.qcow2');
+  await field.fill('other.qcow2');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Renaming…' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await expect(field).toHaveAccessibleDescription(/disk\.qcow2 is open/);
+  await letGo();
+  await page.keyboard.press('Escape');
+  await expect(field).toHaveCount(0);
+  expect(await opfsFiles(page)).toEqual(['disk.qcow2']);
+});
+
+test('of two snapshots that are opened in a row the last one is shown', async ({ page, images }) => {
+  await drop(page, await images.history());
+  const card = page.getByRole('region', { name: 'Snapshots', exact: true });
+  const first = card.getByRole('button', { name: 'Open first' });
+  const second = card.getByRole('button', { name: 'Open before the upgrade' });
+  // Its disk is open from now on, so that it is shown at once.
+  await second.click();
+  await titled(page, 'before the upgrade');
+  await page.getByRole('button', { name: 'Back to history.qcow2' }).click();
+  await pressAtOnce(first, second);
+  await titled(page, 'before the upgrade');
+  await mapLoaded(page);
+  await titled(page, 'before the upgrade');
+});
+
+test('a snapshot that is opened is not shown any more once the image is checked out of sight', async ({
+  page,
+  images,
+}) => {
+  await drop(page, await images.history());
+  const open = page.getByRole('button', { name: 'Open first' });
+  await expect(open).toBeVisible();
+  await pressAtOnce(open, page.getByRole('button', { name: 'Close' }));
+  await expect(page.getByRole('heading', { name: 'See inside a virtual disk' })).toBeVisible();
+  await drop(page, await images.plain());
+  await titled(page, 'plain.qcow2');
+});
+
+test('a file that is opened after the sample image was asked for stays open', async ({ page, images }) => {
+  const image = await images.plain();
+  const sample = page.getByRole('button', { name: 'Try a sample image' });
+  await sample.evaluate((button) => {
+    // Making it takes a while: longer than opening another image.
+    const native = CompressionStream;
+    window.CompressionStream = class extends native {
+      constructor(format: CompressionFormat) {
+        super(format);
+        Object.defineProperty(this, 'readable', {
+          value: this.readable.pipeThrough(
+            new TransformStream({ flush: () => new Promise((resolve) => setTimeout(resolve, 30)) }),
+          ),
+        });
+      }
+    };
+    (button as HTMLElement).click();
+  });
+  await drop(page, image);
+  await titled(page, 'plain.qcow2');
+  await page.waitForTimeout(2500);
+  await titled(page, 'plain.qcow2');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await pressAtOnce(sample, sample);
+  await titled(page, 'sample.qcow2');
+  await mapLoaded(page);
+});
+
+test('the browser is asked once to keep the images', async ({ page }) => {
+  await page.evaluate(() => {
+    Object.assign(window, { asked: 0 });
+    navigator.storage.persist = async () => {
+      (window as unknown as { asked: number }).asked += 1;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return false;
+    };
+  });
+  const ask = page.getByRole('button', { name: 'Ask it to keep them' });
+  await ask.dblclick();
+  await expect(page.getByText('It declined to promise more')).toBeVisible();
+  expect(await page.evaluate(() => (window as unknown as { asked: number }).asked)).toBe(1);
+});
