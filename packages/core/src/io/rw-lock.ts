@@ -17,6 +17,11 @@ export class RwLock {
     return this.#readers === 0 && !this.#writing && this.#queue.length === 0;
   }
 
+  /** Whether any request that is alone holds or waits for the lock. */
+  get changing(): boolean {
+    return this.#writing || this.#queue.some(({ exclusive }) => exclusive);
+  }
+
   /** Runs `work` beside other readers. An abort ends the wait for the lock. */
   reading<T>(work: () => T | Promise<T>, signal?: AbortSignal): T | Promise<T> {
     if (!this.#writing && this.#queue.length === 0) {
