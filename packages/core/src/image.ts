@@ -101,7 +101,7 @@ export class Qcow2Image implements Disk {
   /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */
   get info(): ImageInfo {
     const { layer, write } = this.#opened;
-    if (write !== null) return imageInfo(write.writer.current);
+    if (write !== null) return write.info();
     this.#info ??= imageInfo(layer);
     return this.#info;
   }

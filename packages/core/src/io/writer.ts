@@ -46,6 +46,11 @@ export class Writer {
     return readsWait(this.#layer);
   }
 
+  /** Rises whenever {@link current} changes. */
+  get revision(): number {
+    return this.#state.revision;
+  }
+
   /** The image as the medium describes it now: its header changes, and its bitmaps are in use from the first change on. */
   get current(): Qcow2Layer {
     const layer = this.#layer;
