@@ -1,6 +1,7 @@
 /** Owns one worker on the page's side: starts it, calls it, notices its death, and ends it. */
 import { proxy, type Remote, wrap } from 'comlink';
 import { Qcow2Error } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
 import { Callbacks, type CallCallbacks } from './callbacks.js';
 import type { Answer, WorkerSide } from './protocol.js';
 import { fromWireError } from './wire-error.js';
@@ -102,20 +103,21 @@ export class Connection {
 
       const settle = (): void => {
         this.#pending.delete(fail);
-        signal?.removeEventListener('abort', onAbort);
+        ignore?.();
         if (owner === call && !options.lasting) this.forget(call);
       };
       const fail = (error: unknown): void => {
         settle();
         reject(error);
       };
-      const onAbort = (): void => {
-        this.#abort(owner);
-        if (options.prompt) fail(signal?.reason);
-      };
+      const ignore =
+        signal &&
+        onAbort(signal, () => {
+          this.#abort(owner);
+          if (options.prompt) fail(signal.reason);
+        });
       this.#pending.add(fail);
       this.#watch.expectAnswer();
-      signal?.addEventListener('abort', onAbort, { once: true });
       send(this.#remote, call).then((outcome) => {
         const thrown = this.#callbacks.thrown(owner);
         if (thrown) return fail(thrown.error);

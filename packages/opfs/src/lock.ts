@@ -1,5 +1,6 @@
 /** Owns the locks of a store's images, over every tab and worker of the origin: readers share, and who changes one is alone. */
 import { Qcow2Error } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
 import { holdAlone, holdLock, type Release } from './web-lock.js';
 
 /** How long an image is waited for: a tab that crashed can hold its locks for a second or two. Milliseconds. */
@@ -27,9 +28,9 @@ export class ImageLocks {
   async read(name: string, signal?: AbortSignal): Promise<Release> {
     signal?.throwIfAborted();
     const wait = new AbortController();
-    const onAbort = (): void => wait.abort();
-    const timer = setTimeout(onAbort, IMAGE_TIMEOUT_MS);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const end = (): void => wait.abort();
+    const timer = setTimeout(end, IMAGE_TIMEOUT_MS);
+    const ignore = signal && onAbort(signal, end);
     try {
       return await holdLock(this.#nameOf(name), { mode: 'shared', signal: wait.signal });
     } catch (cause) {
@@ -38,7 +39,7 @@ export class ImageLocks {
       throw lockedImage(name, 'being changed', cause);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      ignore?.();
     }
   }
 

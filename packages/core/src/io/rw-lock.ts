@@ -1,4 +1,5 @@
 /** Owns the order of requests on one image: readers share, a writer is alone, and who came first goes first. */
+import { onAbort } from './on-abort.js';
 
 /** A waiting request, and how it learns that it may go. */
 interface Waiting {
@@ -59,7 +60,7 @@ export class RwLock {
       const waiting: Waiting = {
         exclusive,
         grant: () => {
-          signal?.removeEventListener('abort', abort);
+          ignore?.();
           resolve();
         },
       };
@@ -68,7 +69,7 @@ export class RwLock {
         reject(signal?.reason);
         this.#next();
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      const ignore = signal && onAbort(signal, abort);
       this.#queue.push(waiting);
     });
   }
