@@ -101,7 +101,7 @@ export class Qcow2Image implements Disk {
   /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */
   get info(): ImageInfo {
     const { layer, write } = this.#opened;
-    if (write !== null) return imageInfo(write.writer.current);
+    if (write !== null) return write.info();
     this.#info ??= imageInfo(layer);
     return this.#info;
   }
@@ -327,7 +327,10 @@ export class Qcow2Image implements Disk {
     this.#atOnce(() => writer.flush());
   }
 
-  /** Flushes, then lets go of the image and of every file that opening it opened. A second call waits for the first. */
+  /**
+   * Flushes, then lets go of the image and of every file that opening it opened. A second call waits for the first. Requests that
+   * wait for a file behind the image do not hold it up: reads reject with `closed`, and changes do after a second.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

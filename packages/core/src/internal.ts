@@ -3,6 +3,7 @@
  * notice. Defines nothing.
  */
 export { readBackingName } from './io/backing-name.js';
+export { onAbort } from './io/on-abort.js';
 export { progressOf } from './io/progress.js';
 export { discardBuffer } from './io/spent-buffer.js';
 export { turns } from './io/turns.js';

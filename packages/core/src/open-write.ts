@@ -4,8 +4,9 @@ import type { Qcow2Layer } from './io/layer.js';
 import { openWriter } from './io/open-writer.js';
 import { RwLock } from './io/rw-lock.js';
 import type { Writer } from './io/writer.js';
-import type { Openable, OpenOptions } from './options.js';
+import type { ImageInfo, Openable, OpenOptions } from './options.js';
 import { isBlockDevice } from './sources/openable.js';
+import { imageInfo } from './verbs/info.js';
 import { writableOf } from './verbs/writable.js';
 
 /** Changed L2 tables and refcount blocks kept in memory unless the caller says otherwise, bytes. */
@@ -15,6 +16,8 @@ const REFCOUNT_BUDGET = 16 * 1024 * 1024;
 /** What an image that is open for writing has beyond one that is read. */
 export interface Writing {
   readonly writer: Writer;
+  /** What the image says of itself now. */
+  readonly info: () => ImageInfo;
   readonly writableOf: typeof writableOf;
 }
 
@@ -39,7 +42,23 @@ export async function openWriting(
   const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
   const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
   const writer = await openWriter({ layer, device, data, lock: layer.gate!, budgets }, signal);
-  return { writer, writableOf };
+  return { writer, info: currentInfo(writer, layer), writableOf };
+}
+
+/** What the image says of itself: built when it has changed, since who writes may ask after every request. */
+function currentInfo(writer: Writer, layer: Qcow2Layer): () => ImageInfo {
+  let info: ImageInfo | null = null;
+  let revision = 0;
+  return () => {
+    const { size: fileSize } = layer.source;
+    if (info === null || writer.revision !== revision) {
+      ({ revision } = writer);
+      info = imageInfo(writer.current);
+    } else if (info.fileSize !== fileSize) {
+      info = { ...info, fileSize };
+    }
+    return info;
+  };
 }
 
 function deviceOf(openable: Openable, what: string): BlockDevice {

@@ -1,16 +1,25 @@
 /** Owns one worker on the page's side: starts it, calls it, notices its death, and ends it. */
 import { proxy, type Remote, wrap } from 'comlink';
 import { Qcow2Error } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
 import { Callbacks, type CallCallbacks } from './callbacks.js';
 import type { Answer, WorkerSide } from './protocol.js';
-import { holdLock } from './web-lock.js';
 import { fromWireError } from './wire-error.js';
+import { WorkerWatch } from './worker-watch.js';
 
 /** The worker as the page sees it. */
 export type RemoteWorker = Remote<WorkerSide>;
 
 /** How long a worker may take to load and to answer for the first time: a slow network must not fail it. Milliseconds. */
-const START_PATIENCE = 30_000;
+const START_TIMEOUT_MS = 30_000;
+
+/** How long a worker is waited for. Milliseconds; tests do not take the time that a person would. */
+export interface ConnectionLimits {
+  /** Until it answers for the first time. One that dies before does not report it, and holds no lock yet. */
+  readonly startTimeout?: number | undefined;
+  /** Between the pings of {@link WorkerWatch}. */
+  readonly pingEvery?: number | undefined;
+}
 
 /** How a call behaves beside what it sends. */
 export interface CallOptions extends CallCallbacks {
@@ -29,7 +38,7 @@ export class Connection {
   readonly #remote: RemoteWorker;
   readonly #callbacks: Callbacks;
   readonly #pending = new Set<(error: unknown) => void>();
-  readonly #watch = new AbortController();
+  readonly #watch: WorkerWatch;
   /** Resolves when the worker is known to be dead. */
   readonly #gone: Promise<void>;
   #onGone = (): void => {};
@@ -38,22 +47,24 @@ export class Connection {
   #closing: Promise<void> | null = null;
   #lastCall = 0;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, pingEvery: number | undefined) {
     this.#worker = worker;
     this.#remote = wrap<WorkerSide>(worker);
     this.#callbacks = new Callbacks((call) => this.#abort(call));
     this.#gone = new Promise((resolve) => {
       this.#onGone = resolve;
     });
+    const waiting = (): boolean => this.#pending.size > 0 || this.#closing !== null;
+    const ping = (): void => void this.#remote.ping().catch(() => {});
+    this.#watch = new WorkerWatch(worker, { waiting, ping, died: (how) => this.#onDeath(how) }, pingEvery);
   }
 
   /**
    * Starts a worker and resolves when it answers.
    *
-   * @param patience how long it may take to, milliseconds: one that dies before says nothing, and holds no lock yet
    * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure context
    */
-  static async start(create: () => Worker, patience: number = START_PATIENCE): Promise<Connection> {
+  static async start(create: () => Worker, limits: ConnectionLimits = {}): Promise<Connection> {
     if (!globalThis.navigator?.locks) {
       throw new Qcow2Error(
         'unavailable',
@@ -66,8 +77,8 @@ export class Connection {
     } catch (cause) {
       throw new Qcow2Error('failed', `The worker could not be created: ${String(cause)}`, {}, { cause });
     }
-    const connection = new Connection(worker);
-    await connection.#connect(patience);
+    const connection = new Connection(worker, limits.pingEvery);
+    await connection.#connect(limits.startTimeout ?? START_TIMEOUT_MS);
     return connection;
   }
 
@@ -92,19 +103,21 @@ export class Connection {
 
       const settle = (): void => {
         this.#pending.delete(fail);
-        signal?.removeEventListener('abort', onAbort);
+        ignore?.();
         if (owner === call && !options.lasting) this.forget(call);
       };
       const fail = (error: unknown): void => {
         settle();
         reject(error);
       };
-      const onAbort = (): void => {
-        this.#abort(owner);
-        if (options.prompt) fail(signal?.reason);
-      };
+      const ignore =
+        signal &&
+        onAbort(signal, () => {
+          this.#abort(owner);
+          if (options.prompt) fail(signal.reason);
+        });
       this.#pending.add(fail);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#watch.expectAnswer();
       send(this.#remote, call).then((outcome) => {
         const thrown = this.#callbacks.thrown(owner);
         if (thrown) return fail(thrown.error);
@@ -138,8 +151,8 @@ export class Connection {
     return this.#closing;
   }
 
-  async #connect(patience: number): Promise<void> {
-    // A unique name: the worker holds this lock for as long as it lives, and nobody else ever asks for it but this page.
+  async #connect(timeout: number): Promise<void> {
+    // A unique name: the worker holds this lock for as long as it lives, and nothing else ever requests it but this page.
     const lock = `qcow2-opfs worker ${crypto.randomUUID()}`;
     const onError = (event: ErrorEvent): void => {
       event.preventDefault();
@@ -147,14 +160,15 @@ export class Connection {
         new Qcow2Error('failed', `The worker could not be started: ${event.message || 'its script did not load'}.`),
       );
     };
-    const onSilence = (): void => {
-      const message = `The worker did not answer within ${patience / 1000} seconds. Try to open the store again.`;
+    const onTimeout = (): void => {
+      const message = `The worker did not answer within ${timeout / 1000} seconds. Try to open the store again.`;
       this.#end(new Qcow2Error('failed', message));
     };
     this.#worker.addEventListener('error', onError);
-    const timer = setTimeout(onSilence, patience);
+    const timer = setTimeout(onTimeout, timeout);
     try {
       await this.call((worker) => worker.connect(lock, proxy(this.#callbacks)));
+      await this.#watch.begin(lock);
     } catch (error) {
       this.#worker.terminate();
       throw error;
@@ -162,17 +176,18 @@ export class Connection {
       clearTimeout(timer);
       this.#worker.removeEventListener('error', onError);
     }
-    // Comlink's calls never settle once a worker is dead. Its lock falls free then, and this request is granted.
-    holdLock(lock, { signal: this.#watch.signal }).then(
-      (release) => {
-        release();
-        this.#end(new Qcow2Error('failed', 'The worker ended unexpectedly. Open the store again to go on.'));
-        this.#worker.terminate();
-        this.#onGone();
-      },
-      // Only `close` aborts the wait.
-      () => {},
-    );
+  }
+
+  /** Comlink's calls never settle once a worker is dead: they are rejected here. */
+  #onDeath(how: 'ended' | 'silent'): void {
+    const message =
+      how === 'ended'
+        ? 'The worker ended unexpectedly. Open the store again to go on.'
+        : 'The worker does not answer any more, as happens when the data of this site are cleared. Open the store again, or ' +
+          'reload the page, to go on.';
+    this.#end(new Qcow2Error('failed', message));
+    this.#worker.terminate();
+    this.#onGone();
   }
 
   #abort(call: number): void {
@@ -190,10 +205,11 @@ export class Connection {
   async #close(): Promise<void> {
     if (!this.#ended) {
       const stopped = this.#remote.shutdown().catch(() => {});
+      this.#watch.expectAnswer();
       this.#end(new Qcow2Error('closed', 'The store was closed.'));
       await Promise.race([stopped, this.#gone]);
     }
-    this.#watch.abort();
+    this.#watch.end();
     this.#worker.terminate();
   }
 }

@@ -1,11 +1,13 @@
 /** Owns the device over an OPFS file: synchronous, and with every count checked, since browsers fail without a word. */
 import { type BlockDevice, Qcow2Error, type Transfer } from 'qcow2';
-import { noSpace, storageError } from './storage-error.js';
+import { FlushBound } from './flush-bound.js';
+import { knownStorageError, noSpace } from './storage-error.js';
 import type { SyncHandle } from './sync-handle.js';
 
 /** A {@link BlockDevice} over a sync access handle, which it closes. In dedicated workers only. */
 export class OpfsDevice implements BlockDevice {
   #handle: SyncHandle | null;
+  readonly #bound: FlushBound = new FlushBound();
   #size: number;
 
   /** @param handle nobody else's from now on */
@@ -34,7 +36,11 @@ export class OpfsDevice implements BlockDevice {
     }
   }
 
-  /** @throws {@link Qcow2Error} `no-space` when the quota is spent, `io`, `closed` after `close` */
+  /**
+   * Now and then it also flushes, so that no flush takes long.
+   *
+   * @throws {@link Qcow2Error} `no-space` when the quota is spent, `io`, `closed` after `close`
+   */
   write(transfers: readonly Transfer[]): void {
     const handle = this.#alive();
     for (const { at, bytes } of transfers) {
@@ -47,6 +53,7 @@ export class OpfsDevice implements BlockDevice {
         throw noSpace(end, null);
       }
       this.#size = Math.max(this.#size, end);
+      if (this.#bound.reachedBy(count)) this.flush();
     }
   }
 
@@ -74,6 +81,7 @@ export class OpfsDevice implements BlockDevice {
   flush(): void {
     const handle = this.#alive();
     this.#attempt('flush', 0, () => handle.flush());
+    this.#bound.reset();
   }
 
   /** Lets go of the file without flushing. A second call does nothing. */
@@ -86,8 +94,7 @@ export class OpfsDevice implements BlockDevice {
     try {
       return call();
     } catch (error) {
-      const known = storageError(error, at, null);
-      throw known === error ? failure(verb, at, String(error), error) : known;
+      throw knownStorageError(error, at, null) ?? failure(verb, at, String(error), error);
     }
   }
 

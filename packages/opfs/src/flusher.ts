@@ -7,6 +7,9 @@ type Request = FileSystemFileHandle | 'flush' | 'close';
 /** What it answers to the file, and to `'close'`. */
 type Reply = 'opened' | 'failed' | 'closed';
 
+/** How long an answer is waited for: the flushes that are asked for are of 8 MiB, and follow each other. Milliseconds. */
+const TIMEOUT_MS = 30_000;
+
 /**
  * A worker that flushes a file while this one goes on writing to it. It only saves time: where it cannot be started, or its
  * flushes fail, the flush at the end finds everything still to be done, or the same error.
@@ -19,15 +22,9 @@ export class Flusher {
 
   private constructor(worker: Worker, file: FileSystemFileHandle) {
     this.#worker = worker;
-    this.#opened = new Promise((resolve) => {
-      worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => resolve(data === 'opened'));
-      worker.addEventListener('error', (event) => {
-        // It would be reported to the page as an error that nobody caught.
-        event.preventDefault();
-        resolve(false);
-      });
-    });
-    this.#send(file);
+    // It would be reported to the page as an error that is not caught.
+    worker.addEventListener('error', (event) => event.preventDefault());
+    this.#opened = this.#ask(file).then((reply) => reply === 'opened');
   }
 
   /** @param file every handle of it is an unlocked one; null where this worker cannot make others */
@@ -51,13 +48,25 @@ export class Flusher {
   }
 
   async #close(): Promise<void> {
-    if (await this.#opened) {
-      await new Promise((resolve) => {
-        this.#worker.addEventListener('message', resolve);
-        this.#send('close');
-      });
-    }
+    if (await this.#opened) await this.#ask('close');
     this.#worker.terminate();
+  }
+
+  /** Sends a request that is answered; null when the worker fails, or does not answer in time. */
+  #ask(request: Request): Promise<Reply | null> {
+    return new Promise((resolve) => {
+      const done = new AbortController();
+      const { signal } = done;
+      const end = (reply: Reply | null): void => {
+        done.abort();
+        clearTimeout(timer);
+        resolve(reply);
+      };
+      const timer = setTimeout(end, TIMEOUT_MS, null);
+      this.#worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => end(data), { signal });
+      this.#worker.addEventListener('error', () => end(null), { signal });
+      this.#send(request);
+    });
   }
 
   #send(request: Request): void {

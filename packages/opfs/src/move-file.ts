@@ -1,4 +1,5 @@
 /** Owns the renaming of OPFS files, also where the platform has no `move`. */
+import { turns } from 'qcow2/internal';
 import { OpfsDevice } from './device.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 
@@ -26,7 +27,7 @@ async function copyFile(folder: FileSystemDirectoryHandle, file: FileSystemFileH
   try {
     const to = new OpfsDevice(await requireSyncHandle(await folder.getFileHandle(name, { create: true })));
     try {
-      copyDevice(from, to);
+      await copyDevice(from, to);
     } finally {
       to.close();
     }
@@ -39,11 +40,13 @@ async function copyFile(folder: FileSystemDirectoryHandle, file: FileSystemFileH
 }
 
 /** The first chunk goes last: what a crash leaves has no header, and is no image. */
-function copyDevice(from: OpfsDevice, to: OpfsDevice): void {
+async function copyDevice(from: OpfsDevice, to: OpfsDevice): Promise<void> {
   const { size } = from;
+  const turn = turns();
   const buffer = new Uint8Array(Math.min(CHUNK, size));
   to.truncate(size);
   for (let at = Math.floor(size / CHUNK) * CHUNK; at >= 0; at -= CHUNK) {
+    await turn();
     if (at === 0) to.flush();
     const bytes = buffer.subarray(0, Math.min(CHUNK, size - at));
     from.read([{ at, bytes }]);

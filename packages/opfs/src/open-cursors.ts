@@ -1,5 +1,6 @@
 /** Owns the cursors that are open in the worker, by the number of the call that opened each. */
 import { Qcow2Error } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
 import { Cursor, type Pages } from './cursor.js';
 import type { ProgressReports } from './progress-reports.js';
 import type { CursorPage } from './protocol.js';
@@ -26,10 +27,8 @@ export class OpenCursors {
     open: OpenPages,
   ): Promise<void> {
     const controller = new AbortController();
-    const onAbort = (): void => controller.abort();
-    opening.addEventListener('abort', onAbort, { once: true });
-    const pages = await open({ signal: controller.signal, onProgress: progress.onProgress });
-    opening.removeEventListener('abort', onAbort);
+    const ignore = onAbort(opening, () => controller.abort());
+    const pages = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(ignore);
     const cursor = new Cursor(image, pages, progress, controller);
     if (opening.aborted) {
       await cursor.release();

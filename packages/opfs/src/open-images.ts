@@ -1,51 +1,56 @@
-/** Owns the images that are open in the worker, by the number of the call that opened each. */
-import { Qcow2Error, type Qcow2Image } from 'qcow2';
+/** Holds the images that are open in the worker, by the number of the call that opened each. */
+import { type ImageInfo, Qcow2Error, type Qcow2Image } from 'qcow2';
 import type { OpenImage } from './held-image.js';
 import type { Changed, ImageState } from './protocol.js';
 
+interface Entry {
+  readonly open: OpenImage;
+  /** The number of the image whose snapshot this one shows; null when it is none. */
+  readonly viewed: number | null;
+  /** What the page has been told of it. */
+  told: ImageInfo;
+}
+
 /** The images of one worker. */
 export class OpenImages {
-  readonly #images = new Map<number, OpenImage>();
-  /** What the page was last told of each image, as text, without the length of its file. */
-  readonly #told = new Map<number, string>();
+  readonly #images = new Map<number, Entry>();
 
-  /** Keeps an image; what the page is told of it. */
-  add(id: number, open: OpenImage): ImageState {
-    this.#images.set(id, open);
+  /** Keeps an image; what the page is told of it. `viewed` is the number of the image that it is a snapshot of. */
+  add(id: number, open: OpenImage, viewed: number | null = null): ImageState {
     const state = stateOf(open.image);
-    this.#told.set(id, textOf(state));
+    this.#images.set(id, { open, viewed, told: state.info });
     return state;
   }
 
-  /** What the page must hear of an image after a change of it: the state when it is another, else the length of the file. */
+  /** What the page is told of an image after a change of it: its state when that is another, else the length of the file. */
   changed(id: number, image: Qcow2Image): Changed {
-    const state = stateOf(image);
-    const text = textOf(state);
-    const same = this.#told.get(id) === text;
-    this.#told.set(id, text);
-    return { state: same ? null : state, fileSize: state.info.fileSize };
+    const { info } = image;
+    const entry = this.#images.get(id);
+    const same = entry !== undefined && differInFileSizeAlone(entry.told, info);
+    if (entry) entry.told = info;
+    return { state: same ? null : stateOf(image), fileSize: info.fileSize };
   }
 
   /** @throws {@link Qcow2Error} `closed` when it is not open any more */
   get(id: number): Qcow2Image {
-    const open = this.#images.get(id);
-    if (!open) throw new Qcow2Error('closed', 'The image was closed.');
-    return open.image;
+    const entry = this.#images.get(id);
+    if (!entry) throw new Qcow2Error('closed', 'The image was closed.');
+    return entry.open.image;
   }
 
-  /** Hands out an image to be closed: nobody gets it any more. Undefined when it is gone. */
+  /** Hands out an image to be closed, and forgets it and its snapshots, which end with it. Undefined when it is not there. */
   take(id: number): OpenImage | undefined {
-    const open = this.#images.get(id);
+    const open = this.#images.get(id)?.open;
     this.#images.delete(id);
-    this.#told.delete(id);
+    for (const [view, { viewed }] of this.#images) if (viewed === id) this.#images.delete(view);
     return open;
   }
 
   /** Closes every image, whatever comes of it. */
   async closeAll(): Promise<void> {
-    const images = [...this.#images.values()];
+    const entries = [...this.#images.values()];
     this.#images.clear();
-    await Promise.allSettled(images.map((image) => image.close()));
+    await Promise.allSettled(entries.map(({ open }) => open.close()));
   }
 }
 
@@ -53,7 +58,8 @@ function stateOf({ size, info }: Qcow2Image): ImageState {
   return { size, info, snapshots: info.snapshots, bitmaps: info.bitmaps };
 }
 
-/** The length of the file changes with most writes, and crosses by itself. */
-function textOf({ size, info }: ImageState): string {
-  return JSON.stringify([size, { ...info, fileSize: 0 }]);
+/** The engine builds anew only what has changed: the same parts are the same objects. The length of the file changes most often. */
+function differInFileSizeAlone(before: ImageInfo, now: ImageInfo): boolean {
+  if (before === now) return true;
+  return (Object.keys(now) as (keyof ImageInfo)[]).every((key) => key === 'fileSize' || before[key] === now[key]);
 }

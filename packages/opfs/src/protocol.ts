@@ -100,6 +100,8 @@ export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2
 export interface WorkerSide {
   /** The first call: holds the lock by which the page notices this worker's death, and learns whom to call back. */
   connect(lock: string, page: PageSide): Answer<void>;
+  /** Returns at once: the page sees that this worker handles its messages. */
+  ping(): Answer<void>;
   /** Aborts a call or a cursor; nothing happens when it has ended. */
   abort(call: number): void;
   open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState>;

@@ -1,5 +1,6 @@
 /** Owns the two ways of filling a file with raw bytes: a sync handle in OPFS, a writable stream elsewhere. */
-import { noSpace, storageError } from './storage-error.js';
+import { FlushBound } from './flush-bound.js';
+import { ioError, knownStorageError, noSpace, storageError } from './storage-error.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 
 /** A file that is being filled. What is never written reads as zeros. */
@@ -40,6 +41,7 @@ export class SyncSink implements RawSink {
   readonly #handle: SyncHandle;
   readonly #size: number;
   readonly #available: number | null;
+  readonly #bound: FlushBound = new FlushBound();
 
   /**
    * Empties the file and makes it `size` bytes of zeros. A file for which there is no space keeps what it had.
@@ -63,18 +65,14 @@ export class SyncSink implements RawSink {
   }
 
   write(at: number, bytes: Uint8Array): void {
-    let count: number;
-    try {
-      count = this.#handle.write(bytes, { at });
-    } catch (error) {
-      throw storageError(error, this.#size, this.#available);
-    }
+    const count = this.#attempt(() => this.#handle.write(bytes, { at }));
     // With the quota spent Firefox answers 0, and Chromium 4294967288.
     if (count !== bytes.length) throw noSpace(this.#size, this.#available);
+    if (this.#bound.reachedBy(count)) this.#flush();
   }
 
   finish(): void {
-    this.#handle.flush();
+    this.#flush();
     this.#requireSize();
     this.#handle.close();
   }
@@ -83,8 +81,24 @@ export class SyncSink implements RawSink {
     try {
       this.#handle.truncate(0);
       this.#handle.flush();
+    } catch {
+      // Why it is abandoned is worth more than what cannot be cleaned up.
     } finally {
       this.#handle.close();
+    }
+  }
+
+  #flush(): void {
+    this.#attempt(() => this.#handle.flush());
+    this.#bound.reset();
+  }
+
+  /** What a handle throws need not be a DOMException: Firefox has errors of its own. */
+  #attempt<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw knownStorageError(error, this.#size, this.#available) ?? ioError(error);
     }
   }
 

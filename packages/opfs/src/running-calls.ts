@@ -24,10 +24,20 @@ export class RunningCalls {
     this.#controllers.get(call)?.abort();
   }
 
-  /** Aborts every call, and resolves when each has cleaned up and answered. */
-  async abortAll(): Promise<void> {
+  /** Aborts every call. Resolves when each has cleaned up and answered, or after `limit` milliseconds when one has not. */
+  async abortAll(limit: number): Promise<void> {
     for (const controller of this.#controllers.values()) controller.abort();
-    await Promise.all(this.#running);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const spent = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limit);
+    });
+    await Promise.race([this.settled(), spent]);
+    clearTimeout(timer);
+  }
+
+  /** Resolves when no call runs. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
   }
 }
 

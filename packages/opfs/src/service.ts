@@ -40,6 +40,9 @@ import { Spools } from './spools.js';
 import type { StoredImage } from './stored-image.js';
 import { holdLock } from './web-lock.js';
 
+/** How long calls have to notice that they are aborted before their images are closed under them. Milliseconds. */
+const ABORT_TIMEOUT_MS = 1000;
+
 /** The worker's side of the protocol. */
 export class Service implements WorkerSide {
   readonly #images = new OpenImages();
@@ -58,6 +61,10 @@ export class Service implements WorkerSide {
     });
   }
 
+  async ping(): Answer<void> {
+    return { value: undefined };
+  }
+
   abort(call: number): void {
     this.#calls.abort(call);
     this.#cursors.abort(call);
@@ -72,7 +79,7 @@ export class Service implements WorkerSide {
   openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState> {
     return this.#calls.run(call, async () => {
       const view = await this.#images.get(image).openSnapshot(idOrName);
-      return this.#images.add(call, { image: view, close: () => view.close() });
+      return this.#images.add(call, { image: view, close: () => view.close() }, image);
     });
   }
 
@@ -174,8 +181,12 @@ export class Service implements WorkerSide {
 
   shutdown(): Answer<void> {
     return outcomeOf(async () => {
-      await this.#calls.abortAll();
+      await this.#calls.abortAll(ABORT_TIMEOUT_MS);
       await this.#cursors.releaseAll();
+      // This ends what takes no signal, as writes do: a web server that they wait for may say nothing for minutes.
+      await this.#images.closeAll();
+      await this.#calls.settled();
+      // Those that were opened meanwhile.
       await this.#images.closeAll();
       await this.#spools.removeAll();
     });

@@ -27,11 +27,22 @@ export function storageUnavailable(cause: unknown): Qcow2Error {
 }
 
 /**
- * A platform error by its name, in this library's codes. What is an error of the library, or of nobody's storage, is
- * returned as it is.
+ * A platform error by its name, in this library's codes: `io` when the name says no more. An abort, and what is no error of the
+ * platform, are returned as they are.
  */
 export function storageError(error: unknown, needed: number, available: number | null): unknown {
-  if (!(error instanceof DOMException)) return error;
+  if (!(error instanceof DOMException) || error.name === 'AbortError') return error;
+  return knownStorageError(error, needed, available) ?? ioError(error);
+}
+
+/** The error for storage that failed in a way that has no code of its own. */
+export function ioError(cause: unknown): Qcow2Error {
+  return new Qcow2Error('io', `The browser's storage failed: ${String(cause)}`, { what: 'file' }, { cause });
+}
+
+/** The error for those platform errors whose name says what is wrong; null for every other. */
+export function knownStorageError(error: unknown, needed: number, available: number | null): Qcow2Error | null {
+  if (!(error instanceof DOMException)) return null;
   switch (error.name) {
     case 'QuotaExceededError':
       return noSpace(needed, available, error);
@@ -46,7 +57,7 @@ export function storageError(error: unknown, needed: number, available: number |
     case 'TypeMismatchError':
       return new Qcow2Error('io', `The file could not get its name: ${error.message}`, {}, { cause: error });
     default:
-      return error;
+      return null;
   }
 }
 

@@ -3,6 +3,9 @@
 /** Lets go of a lock. A second call does nothing. */
 export type Release = () => void;
 
+/** How often an exclusive lock is requested again. Milliseconds; a request takes one or two. */
+const RETRY_EVERY_MS = 25;
+
 /** How a lock is asked for. */
 export interface LockRequest {
   /** `'shared'` with others that share it; default `'exclusive'`. */
@@ -33,4 +36,23 @@ export function holdLock(
       })
       .catch(reject);
   });
+}
+
+/**
+ * Holds the lock `name` exclusively once it is free; null when it is not within `limit` milliseconds. It is requested again and again,
+ * and never queued: in Chromium an exclusive request that is aborted while it is pending leaves the shared requests behind it
+ * hanging until the holder lets go, and while it is pending no reader is let in.
+ *
+ * @throws `signal.reason` when the signal aborts the wait
+ */
+export async function holdAlone(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
+  const until = performance.now() + limit;
+  for (;;) {
+    signal?.throwIfAborted();
+    const release = await holdLock(name, { ifFree: true });
+    if (release && signal?.aborted) release();
+    signal?.throwIfAborted();
+    if (release || performance.now() >= until) return release;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+  }
 }

@@ -121,7 +121,7 @@ describe('a worker that dies', () => {
       return worker;
     };
     const started = performance.now();
-    expect(await codeOf(Connection.start(silent, 300))).toBe('failed');
+    expect(await codeOf(Connection.start(silent, { startTimeout: 300 }))).toBe('failed');
     expect(performance.now() - started).toBeGreaterThanOrEqual(299);
   });
 

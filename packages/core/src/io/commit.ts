@@ -44,7 +44,7 @@ export function* mark(state: WriteState, version: 2 | 3): Steps {
   clearUnknownAutoclear(state.header);
   if (state.unkept !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
   if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);
-  const transfers = state.bitmaps?.flagTransfers(true) ?? [];
+  const transfers = flagTransfers(state, true);
   refuseOverlaps(state, 'bitmap directory', transfers);
   if (!sameBytes(before, state.header)) transfers.push(headerSector(state));
   yield state.device.write(transfers);
@@ -67,6 +67,7 @@ function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
   yield device.write(transfers);
   yield device.flush();
   unkept.dropped();
+  state.revision++;
   for (const run of unkept.clusters) space.retire(run);
   state.unkept = null;
 }
@@ -200,7 +201,7 @@ function* writeBlocks({ device, refcounts, metadata }: WriteState): Steps {
 function* trim(state: WriteState): Steps {
   const { device, header } = state;
   yield device.flush();
-  const transfers = state.bitmaps?.flagTransfers(false) ?? [];
+  const transfers = flagTransfers(state, false);
   if (state.lazy) {
     setIncompatible(header, INCOMPATIBLE.dirty, false);
     transfers.push(headerSector(state));
@@ -217,8 +218,16 @@ export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
   yield state.device.flush();
 }
 
-function headerSector({ header }: WriteState): Transfer {
-  return { at: 0, bytes: bytesOf(header) };
+/** The header, which has changed. */
+function headerSector(state: WriteState): Transfer {
+  state.revision++;
+  return { at: 0, bytes: bytesOf(state.header) };
+}
+
+function flagTransfers(state: WriteState, inUse: boolean): Transfer[] {
+  if (state.bitmaps === null) return [];
+  state.revision++;
+  return state.bitmaps.flagTransfers(inUse);
 }
 
 function refuseOverlaps(

@@ -1,5 +1,6 @@
 /** Owns the joining of work that may be done at once or promised. */
 import type { Done } from './device.js';
+import { onAbort } from './on-abort.js';
 
 /**
  * Starts every part, and waits for those that must be waited for: `undefined` when nothing must. Every part ends before the
@@ -35,15 +36,15 @@ export async function settled(work: Promise<unknown>, signal: AbortSignal | unde
     await work;
     return;
   }
-  let stop = () => {};
+  let ignore = () => {};
   const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
+    const stop = () => reject(signal.reason);
     if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
+    else ignore = onAbort(signal, stop);
   });
   try {
     await Promise.race([work, aborted]);
   } finally {
-    signal.removeEventListener('abort', stop);
+    ignore();
   }
 }

@@ -72,6 +72,7 @@ export async function openWriter(
     geometry,
     device: written,
     data: geometry.externalData ? data && new WrittenDevice(data, layer.counters) : written,
+    revision: 0,
     header: viewOf(sector),
     l1: layer.tables.l1,
     l1At: header.l1TableOffset,

@@ -1,4 +1,5 @@
 /** Owns the order of requests on one image: readers share, a writer is alone, and who came first goes first. */
+import { onAbort } from './on-abort.js';
 
 /** A waiting request, and how it learns that it may go. */
 interface Waiting {
@@ -15,6 +16,11 @@ export class RwLock {
   /** Whether nobody holds or waits for the lock. */
   get idle(): boolean {
     return this.#readers === 0 && !this.#writing && this.#queue.length === 0;
+  }
+
+  /** Whether any request that is alone holds or waits for the lock. */
+  get changing(): boolean {
+    return this.#writing || this.#queue.some(({ exclusive }) => exclusive);
   }
 
   /** Runs `work` beside other readers. An abort ends the wait for the lock. */
@@ -54,7 +60,7 @@ export class RwLock {
       const waiting: Waiting = {
         exclusive,
         grant: () => {
-          signal?.removeEventListener('abort', abort);
+          ignore?.();
           resolve();
         },
       };
@@ -63,7 +69,7 @@ export class RwLock {
         reject(signal?.reason);
         this.#next();
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      const ignore = signal && onAbort(signal, abort);
       this.#queue.push(waiting);
     });
   }

@@ -17,6 +17,8 @@ export interface WriteState {
   readonly device: WrittenDevice;
   /** Where guest clusters go: the image file, or an external data file. Null when that was not handed over. */
   readonly data: WrittenDevice | null;
+  /** Rises with every change of what the image says of itself: of its header, and of the flags of its bitmaps. */
+  revision: number;
   /** Sector 0 as it will be written next. */
   readonly header: DataView;
   /** The active L1 table, and where it lies. */

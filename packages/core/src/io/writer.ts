@@ -3,6 +3,7 @@ import { Qcow2Error } from '../errors.js';
 import { withCurrentFields } from '../format/header-fields.js';
 import { commit, markCorrupt } from './commit.js';
 import type { Done } from './device.js';
+import { endBases } from './end-bases.js';
 import { mustWait } from './last-wait.js';
 import { isBase, type Qcow2Layer } from './layer.js';
 import type { RwLock } from './rw-lock.js';
@@ -43,6 +44,11 @@ export class Writer {
     if (device.promises) return mustWait({ what: 'image', depth: 0 });
     if (data?.promises) return mustWait({ what: 'data file', depth: 1 });
     return readsWait(this.#layer);
+  }
+
+  /** Rises whenever {@link current} changes. */
+  get revision(): number {
+    return this.#state.revision;
   }
 
   /** The image as the medium describes it now: its header changes, and its bitmaps are in use from the first change on. */
@@ -112,10 +118,15 @@ export class Writer {
 
   /**
    * Brings everything to the medium for the last time, once whatever was started has ended. After a failure there is nothing
-   * to bring.
+   * to bring. What waits for a file behind the image is ended with the error `closed`.
    */
   close(): Done {
-    if (this.#inParts.size > 0) return Promise.allSettled(this.#inParts).then(() => this.close());
+    const changing = this.#lock.changing || this.#inParts.size > 0;
+    return endBases(this.#layer, changing, this.#finish());
+  }
+
+  #finish(): Done {
+    if (this.#inParts.size > 0) return Promise.allSettled(this.#inParts).then(() => this.#finish());
     // Whether anything was changed is known only when it is this request's turn.
     return this.#lock.writing(() => {
       if (this.#failure === null && this.#writes.marked) return run(this.#guarded(() => commit(this.#state, true)));

@@ -1,4 +1,5 @@
 /** Owns a signal that aborts when one of several others does. `AbortSignal.any` is younger than the oldest browsers we serve. */
+import { onAbort } from '../io/on-abort.js';
 
 /** An abort of one's own that follows others. */
 export interface LinkedAbort {
@@ -18,8 +19,7 @@ export function linkedAbort(...others: readonly (AbortSignal | undefined)[]): Li
     if (other === undefined) continue;
     const follow = () => controller.abort(other.reason);
     if (other.aborted) follow();
-    other.addEventListener('abort', follow, { once: true });
-    links.push(() => other.removeEventListener('abort', follow));
+    links.push(onAbort(other, follow));
   }
   return {
     signal,

@@ -1,5 +1,6 @@
 /** Owns what is tried again: failures that may pass, and how long to wait for that. */
 import type { Qcow2Error } from '../errors.js';
+import { onAbort } from '../io/on-abort.js';
 
 /** No wait grows longer than this, ms. */
 const LONGEST_WAIT = 10_000;
@@ -58,9 +59,9 @@ function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
       reject(signal.reason);
     };
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
+      ignore();
       resolve();
     }, milliseconds);
-    signal.addEventListener('abort', stop, { once: true });
+    const ignore = onAbort(signal, stop);
   });
 }

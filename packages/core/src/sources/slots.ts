@@ -1,4 +1,5 @@
 /** Owns how much is under way at once: work beyond the bound waits for its turn, in the order in which it came. */
+import { onAbort } from '../io/on-abort.js';
 
 /** A number of places, each taken by one piece of work at a time. */
 export class Slots {
@@ -28,7 +29,7 @@ export class Slots {
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const enter = () => {
-        signal.removeEventListener('abort', stop);
+        ignore();
         resolve();
       };
       const stop = () => {
@@ -36,7 +37,7 @@ export class Slots {
         reject(signal.reason);
       };
       this.#waiting.add(enter);
-      signal.addEventListener('abort', stop, { once: true });
+      const ignore = onAbort(signal, stop);
     });
   }
 

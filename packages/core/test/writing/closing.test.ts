@@ -1,7 +1,9 @@
 /** Requests that were started and not awaited when the image is closed, and the order in which requests are carried out. */
 import { describe, expect, it } from 'vitest';
-import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { bufferDevice, httpSource, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';
+import { host } from '../support/http/hosted.js';
+import type { FilePlan } from '../support/http/plan.js';
 import { noiseOf } from '../support/numbers.js';
 import { SlowDevice } from '../support/slow-device.js';
 
@@ -54,6 +56,76 @@ describe('closing', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expectSame(device.bytes(), closed);
     expectSame(await reread(device), new Uint8Array(size));
+  });
+});
+
+describe('closing over a web server', () => {
+  const base = noiseOf(9, MIB);
+
+  /** An overlay over a raw file on a server, which goes on as `plan` says once it is open. */
+  async function overlay(plan: FilePlan): Promise<Awaited<ReturnType<typeof fresh>>> {
+    const device = bufferDevice();
+    const hosted = await host(base);
+    const resolve = () => httpSource(hosted.url, { timeout: 20_000, retries: 0, blockSize: 4096, cacheBytes: 0 });
+    const options = { size: MIB, clusterSize: 65_536, backingFile: 'base', backingFormat: 'raw' } as const;
+    await (await Qcow2Image.create(device, { ...options, resolve })).close();
+    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    await image.write(0, noiseOf(1, 65_536));
+    await hosted.plan(plan);
+    return { device, image };
+  }
+
+  const silent: FilePlan = { faults: Array.from({ length: 8 }, () => ({ kind: 'silence' as const })) };
+  const end = (promise: Promise<void>) =>
+    promise.then(
+      () => 'done',
+      ({ code }) => code,
+    );
+
+  it('ends reads that wait for a silent one, at once', async () => {
+    const { device, image } = await overlay(silent);
+    const reading = end(image.read(700_000, new Uint8Array(512)));
+    const started = performance.now();
+    await image.close();
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(await reading).toBe('closed');
+    const again = await Qcow2Image.open(device, { resolve: async () => base });
+    expect((await again.check()).corruptions).toBe(0);
+    const disk = new Uint8Array(MIB);
+    await again.read(0, disk);
+    expectSame(disk.subarray(0, 65_536), noiseOf(1, 65_536));
+    expectSame(disk.subarray(65_536), base.subarray(65_536));
+  });
+
+  it('ends changes that wait for a silent one, soon, and keeps what was written before', async () => {
+    const { device, image } = await overlay(silent);
+    const requests = [
+      image.write(700_000, noiseOf(2, 512)),
+      image.writeZeroes(500_000, 100),
+      image.discard(300_000, 200),
+      image.read(800_000, new Uint8Array(512)),
+    ].map(end);
+    const started = performance.now();
+    await image.close();
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(await Promise.all(requests)).toEqual(['closed', 'closed', 'closed', 'closed']);
+    const again = await Qcow2Image.open(device, { resolve: async () => base });
+    expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+    const disk = new Uint8Array(MIB);
+    await again.read(0, disk);
+    expectSame(disk.subarray(0, 65_536), noiseOf(1, 65_536));
+    expectSame(disk.subarray(65_536), base.subarray(65_536));
+  });
+
+  it('waits for changes that the server answers', async () => {
+    const { device, image } = await overlay({ delay: 200 });
+    const writing = image.write(700_000, noiseOf(2, 512));
+    await image.close();
+    await writing;
+    const again = await Qcow2Image.open(device, { resolve: async () => base });
+    const into = new Uint8Array(512);
+    await again.read(700_000, into);
+    expectSame(into, noiseOf(2, 512));
   });
 });
 

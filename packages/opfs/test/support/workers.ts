@@ -36,3 +36,20 @@ export function lookingWorker(): Worker {
 export function workerWithoutWorkers(name: 'no workers' | 'no script'): Worker {
   return new Worker(new URL('./workerless-worker.ts', import.meta.url), { type: 'module', name });
 }
+
+/** The package's worker, blocked for ever by the first handle that it closes. */
+export function blockingWorker(): Worker {
+  return new Worker(new URL('./blocking-worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** The package's worker, which shares no locks with its page; and its end. */
+export function workerApart(): { create: () => Worker; kill: () => void } {
+  let made: Worker | undefined;
+  return {
+    create: () => {
+      made = new Worker(new URL('./apart-worker.ts', import.meta.url), { type: 'module' });
+      return made;
+    },
+    kill: () => made?.terminate(),
+  };
+}

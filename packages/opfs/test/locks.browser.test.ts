@@ -1,0 +1,73 @@
+/** The locks of images over several workers: a change that waits, and gives up, keeps no reader away. */
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openStore, type Store } from '../src/index.js';
+import { ImageLocks } from '../src/lock.js';
+import { holdLock } from '../src/web-lock.js';
+import { clearStorage } from './support/opfs.js';
+import { codeOf } from './support/outcomes.js';
+
+let store: Store;
+let other: Store;
+beforeEach(async () => {
+  await clearStorage();
+  [store, other] = await Promise.all([openStore(), openStore()]);
+});
+afterEach(() => Promise.all([store.close(), other.close()]));
+afterAll(clearStorage);
+
+/** Makes `base`, an image, and `overlay`, one that is based on it. */
+async function makeChain(): Promise<void> {
+  await (await store.create('base', { size: 2 ** 20 })).close();
+  await (await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' })).close();
+}
+
+describe('a change that waits for readers', () => {
+  test('leaves an image that is only read readable and listed, while it waits and when it has given up', async () => {
+    await makeChain();
+    const reading = await store.open('base');
+    const change = codeOf(store.open('base', { mode: 'write' }));
+    const errors: unknown[] = [];
+    for (let round = 0; round < 5; round++) {
+      for (const { error } of await other.list()) errors.push(error);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const during = codeOf(other.open('base'));
+    expect(await change).toBe('locked');
+    const after = codeOf(other.open('overlay'));
+    expect(await Promise.all([during, after])).toEqual(['fulfilled', 'fulfilled']);
+    for (const { error } of await other.list()) errors.push(error);
+    expect(errors).toEqual(errors.map(() => null));
+    await reading.close();
+  });
+
+  test('gets the image when they let go in time', async () => {
+    await makeChain();
+    const reading = await store.open('base');
+    const change = codeOf(other.remove('overlay').then(() => other.open('base', { mode: 'write' })));
+    setTimeout(() => reading.close(), 500);
+    expect(await change).toBe('fulfilled');
+  });
+
+  test('ends with the very reason when it is aborted', async () => {
+    await makeChain();
+    const reading = await store.open('base');
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const change = other.open('base', { mode: 'write', signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 200);
+    await expect(change).rejects.toBe(reason);
+    expect(await codeOf(other.open('base'))).toBe('fulfilled');
+    await reading.close();
+  });
+});
+
+test('the names of a folder that somebody keeps for himself are waited for, and then locked', async () => {
+  const locks = new ImageLocks('test');
+  const release = await holdLock('qcow2-opfs test');
+  const started = performance.now();
+  expect(await codeOf(locks.directory())).toBe('locked');
+  expect(performance.now() - started).toBeGreaterThan(4900);
+  const waiting = locks.directory();
+  release();
+  (await waiting)();
+});

@@ -1,0 +1,84 @@
+/** A worker that does not answer any more, though its lock is held: what waits for it ends, and what only takes long does not. */
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { Connection } from '../src/connection.js';
+import { openStore } from '../src/index.js';
+import { WorkerStore } from '../src/worker-store.js';
+import { repeatedImage } from './support/images.js';
+import { clearStorage } from './support/opfs.js';
+import { codeOf } from './support/outcomes.js';
+import { blockingWorker, killableWorker, workerApart } from './support/workers.js';
+
+beforeEach(clearUp);
+afterAll(clearUp);
+
+/** The files of a worker that was ended while it was blocked are in use for a moment yet. */
+async function clearUp(): Promise<void> {
+  const until = performance.now() + 10_000;
+  while ((await codeOf(clearStorage())) !== 'fulfilled' && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A store over a worker that is given up after six pings in a row without an answer. */
+async function storeOver(worker: () => Worker, pingEvery: number): Promise<WorkerStore> {
+  const connection = await Connection.start(worker, { pingEvery });
+  await connection.call((remote) => remote.useStorage({ directory: 'qcow2', fallback: null }));
+  return new WorkerStore(connection, 'best-effort');
+}
+
+describe('a worker that is blocked', () => {
+  test('fails every call that waits for it and every later one, and lets its store close', async () => {
+    const store = await storeOver(blockingWorker, 100);
+    const image = await store.create('disk', { size: 2 ** 20 }).catch((error: unknown) => error);
+    expect(image).toMatchObject({
+      code: 'failed',
+      message: expect.stringMatching(/does not answer .* reload the page/),
+    });
+    expect(await Promise.all([store.list(), store.create('other', { size: 512 })].map(codeOf))).toEqual([
+      'failed',
+      'failed',
+    ]);
+    await store.close();
+  });
+
+  test('lets its store close while it is blocked', async () => {
+    const store = await storeOver(blockingWorker, 100);
+    const creating = codeOf(store.create('disk', { size: 2 ** 20 }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await store.close();
+    expect(await creating).toBe('closed');
+  });
+});
+
+test('a worker that works for long without a pause for itself is not given up', async () => {
+  const { create } = killableWorker();
+  // Six of these pings pass while the image is read.
+  const store = await storeOver(create, 500);
+  const { file } = repeatedImage(16_384);
+  const image = await store.openFile(file);
+  const until = performance.now() + 5000;
+  while (performance.now() < until) {
+    const codes = await Promise.all([image.check(), image.read(0, new Uint8Array(2 ** 24)), store.list()].map(codeOf));
+    expect(codes).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+  }
+  await store.close();
+});
+
+describe('a worker that shares no locks with its page', () => {
+  test('is not taken for dead', async () => {
+    const store = await openStore({ worker: workerApart().create });
+    const image = await store.create('disk', { size: 2 ** 20 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await image.close();
+    expect(await store.list()).toHaveLength(1);
+    await store.close();
+  });
+
+  test('is found dead when a call waits for it', async () => {
+    const { create, kill } = workerApart();
+    const store = await storeOver(create, 100);
+    kill();
+    expect(await codeOf(store.list())).toBe('failed');
+    await store.close();
+  });
+});
