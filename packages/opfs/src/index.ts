@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
-export { baseName } from './base-name.js';
+export { baseName, type NamedFile, namedFile } from './base-name.js';
 export { openStore, type StoreOptions } from './open-store.js';
 export type { ExportFileOptions, OpfsImage, SpoolOptions } from './opfs-image.js';
 export type { WriteOptions } from './outgoing-bytes.js';

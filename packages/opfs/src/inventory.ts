@@ -2,7 +2,7 @@
 import { type ImageInfo, isQcow2Error, Qcow2Image } from 'qcow2';
 import { type Bases, leadsTo, overlaysOf } from './bases.js';
 import type { Folder, FolderFile } from './folder.js';
-import { lastComponent } from './image-name.js';
+import { storedFile } from './image-name.js';
 import type { ImageLocks } from './lock.js';
 import type { StoredImage } from './stored-image.js';
 
@@ -52,7 +52,7 @@ export class Inventory {
   async leadsTo({ backingFile }: Pick<ImageInfo, 'backingFile'>, name: string): Promise<boolean> {
     if (backingFile === undefined) return false;
     const entries = await this.#entries(inspect);
-    return leadsTo(lastComponent(backingFile), name, new Map(entries.map((entry) => [entry.name, baseOf(entry)])));
+    return leadsTo(storedName(backingFile), name, new Map(entries.map((entry) => [entry.name, baseOf(entry)])));
   }
 
   /** The bytes that all images are long. */
@@ -108,5 +108,9 @@ function basesOf(entries: readonly Entry[]): Bases {
 
 /** The name of an image's backing file, as this store has it. */
 function baseOf({ info }: Entry): string | null {
-  return info?.backingFile === undefined ? null : lastComponent(info.backingFile);
+  return info?.backingFile === undefined ? null : storedName(info.backingFile);
+}
+
+function storedName(backingFile: string): string | null {
+  return storedFile(backingFile)?.name ?? null;
 }
