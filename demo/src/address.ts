@@ -27,6 +27,8 @@ export function fileNameAt(url: URL): string {
  * server, or is the image itself.
  */
 export function siblingOf(name: string, url: URL): URL | null {
+  // A byte that is no UTF-8 stands in the name as half of a surrogate pair, which no address can have.
+  if (/\p{Cs}/u.test(name)) return null;
   const isAddress = /^[a-z][a-z\d+.-]*:/i.test(name);
   const sibling = isAddress ? parseUrl(name) : parseUrl(name.split('/').map(encodeURIComponent).join('/'), url);
   return sibling !== null && sibling.origin === url.origin && sibling.href !== url.href ? sibling : null;

@@ -1,6 +1,6 @@
 /** Owns how several files become one chain: which of them is opened, and which answers to which name. */
-import type { ImageInfo, ImageReference } from 'qcow2';
-import { baseName } from 'qcow2-opfs';
+import { type ImageInfo, type ImageReference, isQcow2Error } from 'qcow2';
+import { baseName, namedFile } from 'qcow2-opfs';
 
 /** A file that was dropped, and the names of the files it needs; null when it is not a qcow2 image. */
 export interface Member {
@@ -24,9 +24,19 @@ export function namedInChain(info: ImageInfo): string[] {
   return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name ?? null]).filter((name) => name !== null);
 }
 
+/** What the page calls a file that an image names: its own name, or the name as it stands where that describes more than a file. */
+export function shortName(name: string): string {
+  try {
+    return baseName(name);
+  } catch (error) {
+    if (isQcow2Error(error, 'unsupported')) return name;
+    throw error;
+  }
+}
+
 /** Whether a file is the one that an image names: by the last component, whichever way its accents are encoded. */
 export function answersTo(file: File, name: string): boolean {
-  return file.name.normalize('NFC') === baseName(name).normalize('NFC');
+  return file.name.normalize('NFC') === shortName(name).normalize('NFC');
 }
 
 /** Chooses the image that no other one names; of several such, the first. Files that nobody names are `unused`. */
@@ -62,13 +72,16 @@ export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
   const missing: Missing[] = [];
   let above = leafName;
   for (const layer of info.chain) {
-    const here = layer.name === null ? leafName : baseName(layer.name);
+    const here = layer.name === null ? leafName : shortName(layer.name);
     if (layer.missing) missing.push({ kind: 'backing', name: layer.name, neededBy: above });
     if (layer.dataFile?.missing) missing.push({ kind: 'data', name: layer.dataFile.name, neededBy: here });
     above = here;
   }
   return missing;
 }
+
+/** A file for a reference, with its format where the reference's name says one. */
+type HandedOver = File | { source: File; format: 'raw' | 'qcow2' };
 
 /** The files at hand, by the names they answer to. */
 export class FileSet {
@@ -91,10 +104,23 @@ export class FileSet {
     return new FileSet([...this.files, file], new Map([...this.#chosen, [name, file]]));
   }
 
-  /** The file for a reference of the chain that begins with `leaf`, which never answers to itself. */
-  resolve(reference: Pick<ImageReference, 'name'>, leaf: { readonly name: string }): File | null {
-    const chosen = this.#chosen.get(reference.name);
-    if (chosen !== undefined) return chosen;
-    return this.files.find((file) => file !== leaf && answersTo(file, reference.name)) ?? null;
+  /** The file of that name, as an image of the chain that begins with `leaf` writes it; the leaf never answers to itself. */
+  find(name: string, leaf: { readonly name: string }): File | null {
+    return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name)) ?? null;
+  }
+
+  /**
+   * What is handed over for a reference of the chain that begins with `leaf`.
+   *
+   * @throws Qcow2Error `unsupported` for a description with an option that is not honoured, also when a file was chosen for it
+   */
+  resolve(
+    { name, format }: Pick<ImageReference, 'name' | 'format'>,
+    leaf: { readonly name: string },
+  ): HandedOver | null {
+    const described = namedFile(name).format;
+    const source = this.find(name, leaf);
+    // What the image says of the format comes before what the name says.
+    return source && format === undefined && described !== undefined ? { source, format: described } : source;
   }
 }

@@ -66,7 +66,7 @@ async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal
 /** Where a named file is on the image's server; null when it is elsewhere, or the file that names it came from elsewhere. */
 function addressOf({ name, parent }: ImageReference, leaf: RemoteFile, files: FileSet): URL | null {
   if (parent === null) return siblingOf(name, leaf.url);
-  if (files.resolve(parent, leaf)) return null;
+  if (files.find(parent.name, leaf)) return null;
   const above = addressOf(parent, leaf, files);
   return above && siblingOf(name, above);
 }

@@ -1,7 +1,6 @@
 import type { ImageReference } from 'qcow2';
-import { baseName } from 'qcow2-opfs';
 import { describe, expect, it } from 'vitest';
-import { answersTo, arrange, FileSet } from '../src/chain.js';
+import { answersTo, arrange, FileSet, shortName } from '../src/chain.js';
 
 const file = (name: string): File => new File([], name);
 
@@ -13,14 +12,15 @@ describe('names', () => {
   it.each([
     ['base.qcow2', 'base.qcow2'],
     ['/images/base.qcow2', 'base.qcow2'],
-    ['C:\\images\\base.qcow2', 'base.qcow2'],
-    ['file:base.qcow2', 'base.qcow2'],
-    ['https://host/images/base.qcow2', 'base.qcow2'],
-    ['json:{"driver":"qcow2","file":{"driver":"file","filename":"dir/base.qcow2"}}', 'base.qcow2'],
     ['json:{"driver":"qcow2","file.filename":"base.qcow2"}', 'base.qcow2'],
     ['json:oops', 'json:oops'],
-  ])('takes %s for %s', (name, base) => {
-    expect(baseName(name)).toBe(base);
+    // What a description asks for beside a file is shown as it stands.
+    [
+      'json:{"driver":"raw","offset":512,"file.filename":"base.raw"}',
+      'json:{"driver":"raw","offset":512,"file.filename":"base.raw"}',
+    ],
+  ])('calls %s %s', (name, short) => {
+    expect(shortName(name)).toBe(short);
   });
 
   it('compares accents however they are encoded', () => {
@@ -54,6 +54,29 @@ describe('arranging files', () => {
 
   it('opens what there is when none of it is an image', () => {
     expect(arrange([members.base]).leaf).toBe(base);
+  });
+});
+
+describe('a description with options', () => {
+  const described = 'json:{"driver":"raw","offset":1048576,"file":{"driver":"file","filename":"base.raw"}}';
+  const base = file('base.raw');
+  const leaf = file('leaf.qcow2');
+
+  it('is refused by the name of the option, also when a file was chosen for it', () => {
+    for (const files of [new FileSet([leaf, base]), new FileSet([leaf]).choosing(described, base)]) {
+      const refused = expect.objectContaining({
+        code: 'unsupported',
+        details: expect.objectContaining({ option: 'offset' }),
+      });
+      expect(() => files.resolve(reference(described), leaf)).toThrow(refused);
+    }
+  });
+
+  it('says the format where the image does not', () => {
+    const name = 'json:{"driver":"raw","file":{"driver":"file","filename":"base.raw"}}';
+    const files = new FileSet([leaf, base]);
+    expect(files.resolve(reference(name), leaf)).toEqual({ source: base, format: 'raw' });
+    expect(files.resolve({ ...reference(name), format: 'qcow2' }, leaf)).toBe(base);
   });
 });
 

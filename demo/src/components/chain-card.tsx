@@ -1,7 +1,7 @@
 /** Owns the section of the backing chain. */
 import type { JSX } from 'preact';
 import type { LayerInfo } from 'qcow2';
-import { baseName } from 'qcow2-opfs';
+import { shortName } from '../chain.js';
 import type { Opened } from '../session.js';
 import { formatSize } from '../size.js';
 import { Card } from './card.js';
@@ -14,7 +14,7 @@ export function ChainCard({ opened }: { readonly opened: Opened }): JSX.Element 
       <ol class="chain">
         {chain.map((layer) => (
           <li key={layer.depth} class={layer.missing ? 'missing-layer' : ''}>
-            <strong>{layer.name === null ? opened.file.name : baseName(layer.name)}</strong>{' '}
+            <strong>{layer.name === null ? opened.file.name : shortName(layer.name)}</strong>{' '}
             <span class="soft">{layerWords(layer)}</span>
           </li>
         ))}
@@ -29,7 +29,7 @@ function layerWords(layer: LayerInfo): string {
   if (layer.virtualSize !== null) words.push(formatSize(layer.virtualSize));
   if (layer.missing) words.push('not here');
   if (layer.dataFile) {
-    const name = layer.dataFile.name === null ? 'a data file' : baseName(layer.dataFile.name);
+    const name = layer.dataFile.name === null ? 'a data file' : shortName(layer.dataFile.name);
     words.push(`data in ${name}${layer.dataFile.missing ? ', which is not here' : ''}`);
   }
   return words.join(', ');

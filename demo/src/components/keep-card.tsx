@@ -2,7 +2,8 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId, useRef } from 'preact/hooks';
-import { baseName, type StoredImage } from 'qcow2-opfs';
+import type { StoredImage } from 'qcow2-opfs';
+import { shortName } from '../chain.js';
 import { nameRefusal } from '../create-form.js';
 import { keepFiles, keeps } from '../keep.js';
 import { describe } from '../problem.js';
@@ -103,11 +104,11 @@ function chainOf({ image: { info }, files, file }: Opened): { bases: [File, stri
   const bases: [File, string][] = [];
   const left: string[] = [];
   for (const { depth, name, format, missing, dataFile } of info.chain) {
-    if (dataFile && !dataFile.missing && dataFile.name !== null) left.push(baseName(dataFile.name));
+    if (dataFile && !dataFile.missing && dataFile.name !== null) left.push(shortName(dataFile.name));
     if (depth === 0 || name === null || missing) continue;
-    const base = files.resolve({ name }, file);
-    if (format === 'qcow2' && base) bases.unshift([base, baseName(name)]);
-    else left.push(baseName(name));
+    const base = files.find(name, file);
+    if (format === 'qcow2' && base) bases.unshift([base, shortName(name)]);
+    else left.push(shortName(name));
   }
   return { bases, left };
 }

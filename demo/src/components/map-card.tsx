@@ -1,6 +1,6 @@
 /** Owns the section of the allocation map: summary, map, legend, table. */
 import type { JSX } from 'preact';
-import { baseName } from 'qcow2-opfs';
+import { shortName } from '../chain.js';
 import type { DiskView } from '../disk-view.js';
 import { mapSummary } from '../map-words.js';
 import { describe } from '../problem.js';
@@ -17,7 +17,7 @@ export function MapCard({ disk }: { readonly disk: DiskView }): JSX.Element {
   const { map, image, name: diskName } = disk;
   const layerName = (depth: number): string => {
     const name = image.info.chain[depth]?.name;
-    return depth === 0 || !name ? (depth === 0 ? 'this image' : `layer ${depth}`) : baseName(name);
+    return depth === 0 || !name ? (depth === 0 ? 'this image' : `layer ${depth}`) : shortName(name);
   };
   if (map.allocation.cellCount === 0) {
     return (

@@ -1,7 +1,6 @@
 /** Owns the request for the files that the open chain names and that are not here. */
 import type { JSX } from 'preact';
-import { baseName } from 'qcow2-opfs';
-import type { Missing } from '../chain.js';
+import { type Missing, shortName } from '../chain.js';
 import { type Origin, RemoteFile } from '../origin.js';
 import { supply } from '../session.js';
 import { ChooseButton } from './choose-button.js';
@@ -18,7 +17,7 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
   return (
     <div class="notice" role="status">
       {missing.map((file) => {
-        const name = file.name === null ? null : baseName(file.name);
+        const name = file.name === null ? null : shortName(file.name);
         return (
           <div class="missing" key={`${file.neededBy}:${file.name}`}>
             <p>
@@ -40,7 +39,7 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
 
 function sentenceFor(file: Missing, leafName: string): string {
   const subject = file.neededBy === leafName ? 'This image' : file.neededBy;
-  const name = file.name === null ? 'a file that it does not name' : baseName(file.name);
+  const name = file.name === null ? 'a file that it does not name' : shortName(file.name);
   if (file.kind === 'data') return `${subject} keeps its data in ${name}.`;
   return `${subject} is an overlay over ${name}.`;
 }

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { Fragment, type JSX, type RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StoredImage } from 'qcow2-opfs';
-import { baseName } from 'qcow2-opfs';
+import { shortName } from '../chain.js';
 import type { Download } from '../download.js';
 import { openStored } from '../session.js';
 import { renameImage } from '../shelf.js';
@@ -107,7 +107,7 @@ function RowFacts({ image }: { readonly image: StoredImage }): JSX.Element {
   return (
     <div class="row-facts">
       <p class="soft">{capitalised(words.join(', '))}</p>
-      {info?.backingFile !== undefined && <p class="soft">Based on {baseName(info.backingFile)}</p>}
+      {info?.backingFile !== undefined && <p class="soft">Based on {shortName(info.backingFile)}</p>}
       {overlays.length > 0 && (
         <p class="soft">
           Base of {overlays.join(', ')}: it stays as it is while {overlays.length === 1 ? 'that is' : 'those are'} here

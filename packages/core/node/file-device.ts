@@ -1,7 +1,8 @@
-/** Owns the device over a file of Node's file system, read and written synchronously. */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+/** The device over a file of Node's file system, read and written synchronously. */
+import { closeSync, constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { type BlockDevice, Qcow2Error, type Transfer } from '../src/index.js';
-import { fileFailure, readTransfers } from './file-io.js';
+import { fileFailure, MAX_CALL_BYTES, readTransfers } from './file-io.js';
+import { type OpenFile, openFile } from './open-file.js';
 
 /**
  * Opens a file for reading and writing.
@@ -11,21 +12,19 @@ import { fileFailure, readTransfers } from './file-io.js';
  *   when it cannot be opened or is no regular file.
  */
 export function fileDevice(path: string | URL, options: { create?: boolean | undefined } = {}): BlockDevice {
-  return new FileDevice(path, options.create ? 'wx+' : 'r+');
+  const { O_RDWR, O_CREAT, O_EXCL } = constants;
+  return new FileDevice(openFile(path, options.create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR));
 }
 
 class FileDevice implements BlockDevice {
+  readonly identity: string;
   #fd: number | null;
   #size: number;
 
-  constructor(path: string | URL, flags: string) {
-    this.#fd = attempt(() => openSync(path, flags), 0);
-    const stat = fstatSync(this.#fd);
-    this.#size = stat.size;
-    if (!stat.isFile()) {
-      this.close();
-      throw new Qcow2Error('io', `"${path}" is not a regular file.`, { what: 'file' });
-    }
+  constructor({ fd, size, identity }: OpenFile) {
+    this.#fd = fd;
+    this.#size = size;
+    this.identity = identity;
   }
 
   get size(): number {
@@ -42,7 +41,8 @@ class FileDevice implements BlockDevice {
     for (const { at, bytes } of transfers) {
       for (let done = 0; done < bytes.length; ) {
         // A short count is no error: the rest is tried again, and then the reason comes out.
-        done += attempt(() => writeSync(fd, bytes, done, bytes.length - done, at + done), at + done);
+        const length = Math.min(bytes.length - done, MAX_CALL_BYTES);
+        done += attempt(() => writeSync(fd, bytes, done, length, at + done), at + done);
       }
       this.#size = Math.max(this.#size, at + bytes.length);
     }

@@ -1,9 +1,11 @@
-/** Owns the reading of transfers from a file descriptor, and what its errors mean. */
+/** The reading of transfers from a file descriptor, and what its errors mean. */
 import { readSync, readvSync } from 'node:fs';
 import { Qcow2Error, type Qcow2ErrorCode, type Transfer } from '../src/index.js';
 
 /** How many buffers one system call takes: Linux's IOV_MAX. */
 const MOST_BUFFERS = 1024;
+/** How many bytes one system call reads or writes at the most: Node cuts a length of 2 GiB or more to 32 bits. */
+export const MAX_CALL_BYTES: number = 1024 ** 3;
 
 /**
  * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had, there
@@ -25,12 +27,14 @@ export function readTransfers(fd: number, transfers: readonly Transfer[], size: 
   }
 }
 
-/** The index behind the last transfer that carries on where the one before it ends. */
+/** The index behind the last transfer that carries on where the one before it ends, within what one call takes. */
 function runEnd(transfers: readonly Transfer[], first: number): number {
+  const { at } = transfers[first]!;
   let last = first + 1;
-  let end = transfers[first]!.at + transfers[first]!.bytes.length;
+  let end = at + transfers[first]!.bytes.length;
   while (last < transfers.length && last - first < MOST_BUFFERS && transfers[last]!.at === end) {
     end += transfers[last]!.bytes.length;
+    if (end - at > MAX_CALL_BYTES) break;
     last++;
   }
   return last;
@@ -64,7 +68,7 @@ function fill(fd: number, { at, bytes }: Transfer, size: number): void {
   while (done < bytes.length) {
     let count: number;
     try {
-      count = readSync(fd, bytes, done, bytes.length - done, at + done);
+      count = readSync(fd, bytes, done, Math.min(bytes.length - done, MAX_CALL_BYTES), at + done);
     } catch (error) {
       throw fileFailure(error, at + done);
     }

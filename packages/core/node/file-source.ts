@@ -1,38 +1,29 @@
-/** Owns the source over a file of Node's file system, read synchronously: a promise would cost more than the read. */
-import { closeSync, fstatSync, openSync } from 'node:fs';
+/** The source over a file of Node's file system, read synchronously: a promise would cost more than the read. */
+import { closeSync, constants } from 'node:fs';
 import { type ByteSource, Qcow2Error, type Transfer } from '../src/index.js';
-import { fileFailure, readTransfers } from './file-io.js';
+import { readTransfers } from './file-io.js';
+import { openFile } from './open-file.js';
 
 /**
  * Opens a file for reading. Each contiguous run of a batch is one system call; a read of what was cut off since is refused.
+ * Node can neither take nor test a lock, so a process that writes to the file meanwhile is not noticed.
  *
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is no regular file.
  */
 export function fileSource(path: string | URL): ByteSource {
-  let fd: number | null = open(path);
-  const stat = fstatSync(fd);
-  if (!stat.isFile()) {
-    closeSync(fd);
-    throw new Qcow2Error('io', `"${path}" is not a regular file.`, { what: 'file' });
-  }
+  const { fd, size, identity } = openFile(path, constants.O_RDONLY);
+  let open = true;
   return {
-    size: stat.size,
+    size,
+    identity,
     read(transfers: readonly Transfer[], signal?: AbortSignal): void {
       signal?.throwIfAborted();
-      if (fd === null) throw new Qcow2Error('closed', 'The file was closed.');
-      readTransfers(fd, transfers, stat.size);
+      if (!open) throw new Qcow2Error('closed', 'The file was closed.');
+      readTransfers(fd, transfers, size);
     },
     close() {
-      if (fd !== null) closeSync(fd);
-      fd = null;
+      if (open) closeSync(fd);
+      open = false;
     },
   };
-}
-
-function open(path: string | URL): number {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    throw fileFailure(error, 0);
-  }
 }

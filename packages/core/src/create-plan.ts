@@ -99,11 +99,14 @@ function oneOf(what: string, value: string, known: readonly string[]): void {
   if (!known.includes(value)) throw new RangeError(`${what} must be one of ${known.join(', ')}, not ${value}.`);
 }
 
-/** A name as it can stand in an image: an empty one, and one with a NUL, would be read back as another. */
+/** NUL, where a name ends, and halves of surrogate pairs, which UTF-8 does not have. */
+const UNFIT = /[\0\p{Cs}]/u;
+
+/** A name as it can stand in an image: an empty one, and one with an unfit character, would be read back as another. */
 function name(what: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw new RangeError(`${what} must be a name of at least one character, without NUL.`);
+  if (typeof value !== 'string' || value === '' || UNFIT.test(value)) {
+    throw new RangeError(`${what} must be a name of at least one character, without NUL and lone surrogates.`);
   }
   return value;
 }

@@ -8,14 +8,17 @@ import {
   fillRefcountBlock,
   headerCluster,
   type ImageLayout,
+  type ImagePlan,
   l1TableBytes,
   layoutOf,
   refcountTableBytes,
 } from './format/layout.js';
-import type { BlockDevice, Transfer } from './io/device.js';
+import type { BlockDevice, Done, Transfer } from './io/device.js';
 import { progressOf } from './io/progress.js';
-import type { CreateOptions, ImageReference, OpenOptions } from './options.js';
-import { isBlockDevice } from './sources/openable.js';
+import type { CreateOptions, ImageReference, Openable, OpenOptions, Resolved } from './options.js';
+import { type FilePart, type HandedFile, handedOver, refuseSecondPart } from './sources/file-parts.js';
+import { isBlockDevice, isByteSource } from './sources/openable.js';
+import { holdForWriting } from './sources/written-files.js';
 
 /** How many bytes of tables are written at once: memory is bounded however large the disk. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -23,28 +26,49 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 /** What {@link createImage} takes. */
 export type CreateImageOptions = CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>;
 
+/** What `resolve` handed over for the names of a new image; each is asked for once, and used again when the image is opened. */
+export interface NamedFiles {
+  readonly dataFile: BlockDevice | null;
+  readonly backingFile: Resolved;
+}
+
 /**
- * Writes an empty image over whatever `device` holds. The header goes last: until then the device holds no image. Answers
- * with the data file, when the image has one.
+ * Writes an empty image over whatever `device` holds. The header goes last: until then the device holds no image. Returns the
+ * files that the image names, as far as they were handed over; when it throws, those are closed.
  *
- * @throws RangeError or TypeError for options that cannot be, before anything is changed; {@link Qcow2Error}
- *   `reference-refused` when `resolve` does not hand over the data file; what the device throws; the signal's reason.
+ * @throws RangeError or TypeError for options that cannot be; {@link Qcow2Error} `reference-refused` when `resolve` does not hand
+ *   over the data file, `corrupt` when two of the files are one, `locked` when another image of this process writes to one of
+ *   them; all these before anything is changed. What the device throws; the signal's reason.
  */
-export async function createImage(device: BlockDevice, options: CreateImageOptions): Promise<BlockDevice | null> {
+export async function createImage(device: BlockDevice, options: CreateImageOptions): Promise<NamedFiles> {
   if (!isBlockDevice(device)) {
     throw new TypeError('An image is created on a BlockDevice: something with read, write, truncate and flush.');
   }
   const layout = layoutOf(planOf(options));
   const header = headerCluster(layout);
   options.signal?.throwIfAborted();
-  const dataFile = layout.plan.dataFile === undefined ? null : await prepareDataFile(layout, options);
-  await device.truncate(0);
-  await device.truncate(fileSizeOf(layout));
-  await writeTables(device, layout, options);
-  await device.flush();
-  await device.write([{ at: 0, bytes: header }]);
-  await device.flush();
-  return dataFile;
+  const files: FilePart[] = [{ openable: device, reference: null }];
+  const holds = [holdForWriting(device, 'image')];
+  try {
+    const dataFile = await dataFileOf(layout.plan, options, files);
+    if (dataFile !== null) holds.push(holdForWriting(dataFile, 'data file'));
+    const backingFile = await backingFileOf(layout.plan, options, files);
+    options.signal?.throwIfAborted();
+    await emptyDisk(dataFile, layout.plan.size);
+    await device.truncate(0);
+    await device.truncate(fileSizeOf(layout));
+    await writeTables(device, layout, options);
+    await device.flush();
+    await device.write([{ at: 0, bytes: header }]);
+    await device.flush();
+    return { dataFile, backingFile };
+  } catch (error) {
+    // What went wrong is worth more than whether every file could be closed.
+    await Promise.allSettled(files.slice(1).map(async ({ openable }) => closeOf(openable)));
+    throw error;
+  } finally {
+    for (const release of holds) release();
+  }
 }
 
 async function writeTables(device: BlockDevice, layout: ImageLayout, options: CreateImageOptions): Promise<void> {
@@ -91,19 +115,55 @@ async function* writeRun(
   }
 }
 
-/** The data file becomes a disk of zeros, as long as the guest's. */
-async function prepareDataFile({ plan }: ImageLayout, { resolve }: CreateImageOptions): Promise<BlockDevice> {
-  const name = plan.dataFile!;
-  const reference: ImageReference = { kind: 'data', name, format: 'raw', writable: true, parent: null, depth: 1 };
-  const answer = (await resolve?.(reference)) ?? null;
-  const file = answer !== null && 'source' in answer && 'format' in answer ? answer.source : answer;
+/** Asks `resolve` for a file, and refuses one that has a part already. */
+async function ask(
+  reference: ImageReference,
+  { resolve }: CreateImageOptions,
+  files: FilePart[],
+): Promise<HandedFile | null> {
+  const file = handedOver(await resolve?.(reference), reference);
+  if (file === null) return null;
+  // The device is the caller's; anything else that was handed over is closed when this fails.
+  const known = files.some(({ openable }) => openable === file.openable);
+  if (!known) files.push({ openable: file.openable, reference });
+  refuseSecondPart(known ? files : files.slice(0, -1), file.openable, reference);
+  return file;
+}
+
+/** The device for the guest's data; null when the image itself holds them. */
+async function dataFileOf(
+  { dataFile: name }: ImagePlan,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<BlockDevice | null> {
+  if (name === undefined) return null;
+  const file = await ask({ kind: 'data', name, format: 'raw', writable: true, parent: null, depth: 1 }, options, files);
   if (file === null) {
     const message = `The data file "${name}" was not handed over: resolve must answer with a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
-  if (!isBlockDevice(file)) throw new TypeError(`The data file "${name}" must be a BlockDevice, to be written to.`);
-  await file.truncate(0);
-  await file.truncate(plan.size);
-  await file.flush();
-  return file;
+  if (isBlockDevice(file.openable)) return file.openable;
+  throw new TypeError(`The data file "${name}" must be a BlockDevice, to be written to.`);
+}
+
+async function backingFileOf(
+  { backingFile: name, backingFormat: format }: ImagePlan,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<Resolved> {
+  if (name === undefined) return null;
+  const file = await ask({ kind: 'backing', name, format, writable: false, parent: null, depth: 1 }, options, files);
+  if (file === null) return null;
+  return { source: file.openable, format: file.format as 'raw' | 'qcow2' };
+}
+
+/** The data file becomes a disk of zeros, as long as the guest's. */
+async function emptyDisk(file: BlockDevice | null, size: number): Promise<void> {
+  await file?.truncate(0);
+  await file?.truncate(size);
+  await file?.flush();
+}
+
+function closeOf(openable: Openable): Done {
+  if (isByteSource(openable)) return openable.close?.();
 }

@@ -69,8 +69,9 @@ export class Qcow2Image implements Disk {
    * bitmap directory; for writing, the refcount table as well. Never writes: an image changes with its first change.
    *
    * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `needs-repair` when it is
-   *   to be written and marked dirty or corrupt, `changed` or `io` from the source; TypeError when `source` is nothing that
-   *   can be opened, or nothing that can be written to; the signal's reason when it aborts.
+   *   to be written and marked dirty or corrupt, `corrupt` when two files of the chain are one and the same, `locked` when another
+   *   image of this process writes to the file, `changed` or `io` from the source; TypeError when `source` is nothing that can be
+   *   opened, or nothing that can be written to; the signal's reason when it aborts.
    */
   static async open(source: Openable, options?: OpenOptions): Promise<Qcow2Image> {
     return new Qcow2Image(await openImage(source, options));
@@ -80,20 +81,21 @@ export class Qcow2Image implements Disk {
    * Makes an empty image on `device`, over whatever it holds, and opens it for writing. Everything but the header is written and flushed
    * first, so that a crash leaves no image rather than half of one. The device stays the caller's.
    *
-   * @throws RangeError for a value that no image can have, TypeError for options that exclude each other, both before anything
-   *   is changed; {@link Qcow2Error} `reference-refused` when `resolve` does not hand over the data file as a device; what the
-   *   device throws; the signal's reason when it aborts.
+   * @throws RangeError for a value that no image can have, TypeError for options that exclude each other; {@link Qcow2Error}
+   *   `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the device, the data file and
+   *   the backing file are not different files, `locked` when another image of this process writes to one of them; all these
+   *   before anything is changed. What the device throws; the signal's reason when it aborts.
    */
   static async create(
     device: BlockDevice,
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
     const { createImage } = await import('./create.js');
-    const dataFile = await createImage(device, options);
+    const { dataFile, backingFile } = await createImage(device, options);
     const { signal, cache } = options;
     const resolve = async (reference: ImageReference): Promise<Resolved> => {
-      const own = reference.kind === 'data' && reference.parent === null;
-      return own ? dataFile : ((await options.resolve?.(reference)) ?? null);
+      if (reference.parent === null) return reference.kind === 'data' ? dataFile : backingFile;
+      return (await options.resolve?.(reference)) ?? null;
     };
     return Qcow2Image.open(device, { mode: 'write', signal, cache, resolve });
   }
@@ -340,6 +342,7 @@ export class Qcow2Image implements Disk {
     try {
       await this.#opened.write?.writer.close();
     } finally {
+      this.#opened.write?.release();
       await closeAll(this.#opened.owned);
     }
   }

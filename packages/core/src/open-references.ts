@@ -11,19 +11,19 @@ import { settled } from './io/done.js';
 import type { FilePlace } from './io/last-wait.js';
 import type { Backing, Qcow2Layer } from './io/layer.js';
 import { probeFormat } from './io/probe.js';
-import type { ImageReference, Openable, OpenOptions, Resolved } from './options.js';
+import type { ImageReference, Openable, OpenOptions } from './options.js';
+import { type FilePart, type HandedFile, handedOver, refuseSecondPart } from './sources/file-parts.js';
 import { sourceOf } from './sources/openable.js';
-
-/** Where the header says where the name of the backing file is. */
-const BACKING_FILE_OFFSET_AT = 8;
 
 /** Who opens the files of one chain. */
 export interface LayerOpener {
   readonly options: OpenOptions;
   /** What was handed over as the external data file of the image itself. */
   dataFile: Openable | null;
+  /** The image and every file that was handed over so far. */
+  readonly files: FilePart[];
   own(openable: Openable, keptByCaller: boolean, place: FilePlace): ByteSource;
-  openLayer(source: ByteSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer>;
+  openLayer(source: ByteSource, parent: ImageReference | null): Promise<Qcow2Layer>;
 }
 
 /** An image that may name other files, and where it stands in its chain. */
@@ -48,22 +48,17 @@ export interface References {
 }
 
 /**
- * Asks for the files that an image names, and opens those that are handed over. `chain` are the files above it and itself,
- * `source` is its own.
+ * Asks for the files that an image names, and opens those that are handed over. `source` is its own.
  *
- * @throws {@link Qcow2Error} `corrupt` for a chain that leads in a circle, `unsupported` for one that is too long or of another
- *   format, and what opening a layer throws; what `resolve` throws; the signal's reason when it aborts.
+ * @throws {@link Qcow2Error} `corrupt` when one file would have two parts in the chain, as in one that leads in a circle,
+ *   `unsupported` for a chain that is too long or of another format, and what opening a layer throws; what `resolve` throws; the
+ *   signal's reason when it aborts.
  */
-export async function openReferences(
-  opener: LayerOpener,
-  file: NamingFile,
-  chain: readonly unknown[],
-  source: ByteSource,
-): Promise<References> {
+export async function openReferences(opener: LayerOpener, file: NamingFile, source: ByteSource): Promise<References> {
   const dataReference = dataReferenceOf(file);
   const backingReference = backingReferenceOf(file);
-  const data = dataReference === null ? source : await openData(opener, dataReference, chain);
-  const backing = backingReference === null ? null : await openBacking(opener, backingReference, chain);
+  const data = dataReference === null ? source : await openData(opener, dataReference);
+  const backing = backingReference === null ? null : await openBacking(opener, backingReference);
   return { dataReference, data, backingReference, backing };
 }
 
@@ -81,25 +76,22 @@ function backingReferenceOf(file: NamingFile): ImageReference | null {
   return { kind: 'backing', name, format: backingFormat, writable: false, parent, depth: depth + 1 };
 }
 
-/** A file that the caller handed over, and its format where the caller or the image says one. */
-interface ResolvedFile {
-  readonly openable: Openable;
+/** A file that was handed over, opened as a source. */
+interface ResolvedFile extends HandedFile {
   readonly source: ByteSource;
-  readonly format: string | undefined;
 }
 
 /**
  * What the caller answers for a reference: the file and, if anyone says, its format. An abort does not wait for the answer.
- * What is in `chain` stays whose it was.
+ * An object that was handed over before stays whose it was.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the file has a part in the chain already.
  */
-async function resolved(
-  opener: LayerOpener,
-  reference: ImageReference,
-  chain: readonly unknown[],
-): Promise<ResolvedFile | null> {
+async function resolved(opener: LayerOpener, reference: ImageReference): Promise<ResolvedFile | null> {
   const { resolve, signal } = opener.options;
   if (resolve === undefined) return null;
-  const answering = (async () => formatOf(await resolve(reference), reference))();
+  const isKnown = (openable: Openable): boolean => opener.files.some((file) => file.openable === openable);
+  const answering = (async () => handedOver(await resolve(reference), reference))();
   try {
     await settled(answering, signal);
     signal?.throwIfAborted();
@@ -107,7 +99,7 @@ async function resolved(
     // Nobody else lets go of a file that is answered too late.
     const letGo = async () => {
       const late = await answering;
-      if (late !== null && !chain.includes(late.openable)) await sourceOf(late.openable).close?.();
+      if (late !== null && !isKnown(late.openable)) await sourceOf(late.openable).close?.();
     };
     letGo().catch(() => {});
     throw error;
@@ -115,24 +107,14 @@ async function resolved(
   const answer = await answering;
   if (answer === null) return null;
   const place: FilePlace = { what: `${reference.kind} file`, depth: reference.depth };
-  return { ...answer, source: opener.own(answer.openable, chain.includes(answer.openable), place) };
+  const source = opener.own(answer.openable, isKnown(answer.openable), place);
+  refuseSecondPart(opener.files, answer.openable, reference);
+  opener.files.push({ openable: answer.openable, reference });
+  return { ...answer, source };
 }
 
-function formatOf(answer: Resolved | undefined, reference: ImageReference): Omit<ResolvedFile, 'source'> | null {
-  if (answer === null || answer === undefined) return null;
-  const { format } = reference;
-  if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
-    return { openable: answer.source, format: answer.format ?? format };
-  }
-  return { openable: answer, format };
-}
-
-async function openData(
-  opener: LayerOpener,
-  reference: ImageReference,
-  chain: readonly unknown[],
-): Promise<ByteSource | null> {
-  const answer = await resolved(opener, reference, chain);
+async function openData(opener: LayerOpener, reference: ImageReference): Promise<ByteSource | null> {
+  const answer = await resolved(opener, reference);
   if (reference.writable) opener.dataFile = answer?.openable ?? null;
   return answer === null ? null : answer.source;
 }
@@ -140,20 +122,12 @@ async function openData(
 /** What images call a raw file: `file` and `host_device` stood there before QEMU told format from protocol. */
 const RAW_FORMATS: readonly string[] = ['raw', 'file', 'host_device'];
 
-async function openBacking(
-  opener: LayerOpener,
-  reference: ImageReference,
-  chain: readonly unknown[],
-): Promise<Backing | null> {
-  const answer = await resolved(opener, reference, chain);
+async function openBacking(opener: LayerOpener, reference: ImageReference): Promise<Backing | null> {
+  const answer = await resolved(opener, reference);
   if (answer === null) return null;
   const { source } = answer;
   const { name, depth } = reference;
   const details = { what: 'backing file', name, depth };
-  if (chain.includes(answer.openable)) {
-    const message = `The backing file "${name}" is part of the chain that leads to it.`;
-    throw new Qcow2Error('corrupt', message, { ...details, at: BACKING_FILE_OFFSET_AT });
-  }
   if (depth >= MAX_CHAIN_DEPTH) {
     throw new Qcow2Error('unsupported', `The chain of backing files is longer than ${MAX_CHAIN_DEPTH}.`, details);
   }
@@ -162,7 +136,7 @@ async function openBacking(
     if (RAW_FORMATS.includes(format))
       return new BackingFile({ kind: 'raw', depth, size: source.size, source }, reference);
     if (format === 'qcow2') {
-      return new BackingFile(await opener.openLayer(source, reference, [...chain, answer.openable]), reference);
+      return new BackingFile(await opener.openLayer(source, reference), reference);
     }
     throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
   } catch (error) {

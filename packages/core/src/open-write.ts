@@ -6,6 +6,7 @@ import { RwLock } from './io/rw-lock.js';
 import type { Writer } from './io/writer.js';
 import type { ImageInfo, Openable, OpenOptions } from './options.js';
 import { isBlockDevice } from './sources/openable.js';
+import { holdForWriting } from './sources/written-files.js';
 import { imageInfo } from './verbs/info.js';
 import { writableOf } from './verbs/writable.js';
 
@@ -19,30 +20,43 @@ export interface Writing {
   /** What the image says of itself now. */
   readonly info: () => ImageInfo;
   readonly writableOf: typeof writableOf;
+  /** Lets go of the files that were written to, so that another image may write to them. */
+  release(): void;
 }
 
-/** A lock for an image that will be read and written. */
-export function newLock(): RwLock {
-  return new RwLock();
-}
+/** An opening for writing: it holds the image against other writers of this process from the start. */
+export class WriteOpening {
+  /** For the requests of the image. */
+  readonly lock: RwLock = new RwLock();
+  readonly #device: BlockDevice;
+  readonly #holds: (() => void)[];
 
-/**
- * Makes the writing side of an image. `dataFile` is what was handed over as its external data file.
- *
- * @throws TypeError when one of them is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, and what the device
- *   throws; the signal's reason when it aborts.
- */
-export async function openWriting(
-  layer: Qcow2Layer,
-  image: Openable,
-  dataFile: Openable | null,
-  { cache, signal }: OpenOptions,
-): Promise<Writing> {
-  const device = deviceOf(image, 'image');
-  const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
-  const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
-  const writer = await openWriter({ layer, device, data, lock: layer.gate!, budgets }, signal);
-  return { writer, info: currentInfo(writer, layer), writableOf };
+  /**
+   * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process writes to it.
+   */
+  constructor(image: Openable) {
+    this.#device = deviceOf(image, 'image');
+    this.#holds = [holdForWriting(this.#device, 'image')];
+  }
+
+  /**
+   * Makes the writing side of the image. `dataFile` is what was handed over as its external data file.
+   *
+   * @throws TypeError when the data file is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, `locked` when another
+   *   image of this process writes to the data file, and what the device throws; the signal's reason when it aborts.
+   */
+  async finish(layer: Qcow2Layer, dataFile: Openable | null, { cache, signal }: OpenOptions): Promise<Writing> {
+    const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
+    if (data !== null) this.#holds.push(holdForWriting(data, 'data file'));
+    const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
+    const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
+    return { writer, info: currentInfo(writer, layer), writableOf, release: () => this.release() };
+  }
+
+  /** Lets go of what is held. */
+  release(): void {
+    for (const release of this.#holds.splice(0)) release();
+  }
 }
 
 /** What the image says of itself: built when it has changed, since who writes may ask after every request. */

@@ -16,6 +16,7 @@ import { TableCache } from './io/table-cache.js';
 import type { LayerOpener, NamingFile } from './open-references.js';
 import type { Writing } from './open-write.js';
 import type { ImageReference, Openable, OpenOptions } from './options.js';
+import type { FilePart } from './sources/file-parts.js';
 import { isByteSource, sourceOf } from './sources/openable.js';
 
 /** L2 tables kept for each layer unless the caller says otherwise: QEMU's figure. */
@@ -43,15 +44,16 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
   if (mode !== 'read' && mode !== 'write') {
     throw new TypeError(`The mode must be 'read' or 'write', not ${JSON.stringify(mode)}.`);
   }
-  const opening = mode === 'write' ? await import('./open-write.js') : null;
-  const opener = new Opener(options, opening?.newLock() ?? null);
+  const writing = mode === 'write' ? new (await import('./open-write.js')).WriteOpening(openable) : null;
+  const opener = new Opener(options, openable, writing?.lock ?? null);
   try {
     signal?.throwIfAborted();
     const source = opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
-    const layer = await opener.openLayer(source, null, [openable]);
-    const write = (await opening?.openWriting(layer, openable, opener.dataFile, options)) ?? null;
+    const layer = await opener.openLayer(source, null);
+    const write = (await writing?.finish(layer, opener.dataFile, options)) ?? null;
     return { layer, write, counters: opener.counters, lastWait: opener.lastWait, owned: opener.owned };
   } catch (error) {
+    writing?.release();
     // What went wrong is worth more than whether every file could be let go of.
     await closeAll(opener.owned).catch(() => {});
     throw error;
@@ -76,12 +78,14 @@ class Opener implements LayerOpener {
   readonly owned: ByteSource[] = [];
   /** What was handed over as the external data file of the image itself. */
   dataFile: Openable | null = null;
+  readonly files: FilePart[];
   readonly options: OpenOptions;
   /** Of the image itself, when it is opened for writing; the files behind it are only read. */
   readonly #gate: RwLock | null;
 
-  constructor(options: OpenOptions, gate: RwLock | null) {
+  constructor(options: OpenOptions, image: Openable, gate: RwLock | null) {
     this.options = options;
+    this.files = [{ openable: image, reference: null }];
     this.#gate = gate;
   }
 
@@ -92,8 +96,8 @@ class Opener implements LayerOpener {
     return counted(source, this.counters, place, this.lastWait);
   }
 
-  /** Opens one qcow2 file, then what it names. `chain` are the files above it and itself, to see a cycle. */
-  async openLayer(source: ByteSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer> {
+  /** Opens one qcow2 file, then what it names. */
+  async openLayer(source: ByteSource, parent: ImageReference | null): Promise<Qcow2Layer> {
     const { signal, cache } = this.options;
     const { header, extensions, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({
@@ -117,7 +121,7 @@ class Opener implements LayerOpener {
       writable: gate !== null,
     };
     const { dataReference, data, backingReference, backing } = namesOthers(header)
-      ? await (await import('./open-references.js')).openReferences(this, names, chain, source)
+      ? await (await import('./open-references.js')).openReferences(this, names, source)
       : { dataReference: null, data: source, backingReference: null, backing: null };
     const encrypted = header.cryptMethod !== CRYPT_METHOD.none;
     const encryption = encrypted

@@ -54,7 +54,9 @@ interface Blob {
 interface TextDecoder {
   decode(input: Uint8Array): string;
 }
-declare var TextDecoder: { new (label?: string): TextDecoder };
+declare var TextDecoder: {
+  new (label: string, options: { ignoreBOM: boolean }): TextDecoder;
+};
 
 interface TextEncoder {
   encode(input: string): Uint8Array<ArrayBuffer>;

@@ -3,7 +3,7 @@ import { type ByteSource, blobSource, isQcow2Error } from 'qcow2';
 import { readBackingName } from 'qcow2/internal';
 import type { Bases } from './bases.js';
 import type { Folder, FolderFile } from './folder.js';
-import { lastComponent } from './image-name.js';
+import { storedFile } from './image-name.js';
 
 /** How many headers are read in parallel, of 64 KiB each. */
 const PARALLEL = 16;
@@ -80,7 +80,7 @@ export class BaseNames {
 export async function storedBaseOf(source: ByteSource): Promise<string | null> {
   try {
     const name = await readBackingName(source);
-    return name === null ? null : lastComponent(name);
+    return name === null ? null : (storedFile(name)?.name ?? null);
   } catch (error) {
     if (isQcow2Error(error, 'not-qcow2', 'unsupported', 'corrupt')) return null;
     throw error;

@@ -1,7 +1,7 @@
 /** Owns the files of a store that one open image works on: each under its lock, and the same file for the same name. */
-import type { BlockDevice, ByteSource, ImageReference, Openable } from 'qcow2';
+import type { BlockDevice, ByteSource, ImageReference, Openable, Resolved } from 'qcow2';
 import type { Folder } from './folder.js';
-import { lastComponent } from './image-name.js';
+import { storedFile } from './image-name.js';
 import type { ImageLocks } from './lock.js';
 import type { Release } from './web-lock.js';
 
@@ -79,10 +79,12 @@ export class HeldFiles {
   }
 
   /** The image of this store that a backing file's name leads to, whatever folders the name goes through; else null. */
-  async resolve({ kind, name }: ImageReference): Promise<Openable | null> {
-    const stored = kind === 'backing' ? lastComponent(name) : null;
+  async resolve({ kind, name, format }: ImageReference): Promise<Resolved> {
+    const stored = kind === 'backing' ? storedFile(name) : null;
     if (stored === null) return null;
-    return this.#sources.get(stored) ?? (await this.hold(stored));
+    const source = this.#sources.get(stored.name) ?? (await this.hold(stored.name));
+    // What the image says of the format comes before what the name says.
+    return source && format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;
   }
 
   /** Lets go of every file. */

@@ -1,5 +1,6 @@
 /** Owns an image that is open on files of a store, and the end of what is held for it. */
 import { type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
+import { namedFile } from './base-name.js';
 import type { HeldFiles } from './held-files.js';
 
 /** An image that is open, and what is held for it. */
@@ -15,7 +16,16 @@ export async function openHeld(held: HeldFiles, source: Openable, options: OpenO
   return { image, close };
 }
 
-/** Asks the store first, then the caller. */
+/**
+ * Asks the store first, then the caller.
+ *
+ * @throws {@link Qcow2Error} `unsupported` for a file that is described, when its options are not honoured here and the caller has
+ *   nothing for it.
+ */
 export function resolverOf(held: HeldFiles, { resolve }: OpenOptions): NonNullable<OpenOptions['resolve']> {
-  return async (reference) => (await held.resolve(reference)) ?? (await resolve?.(reference)) ?? null;
+  return async (reference) => {
+    const file = (await held.resolve(reference)) ?? (await resolve?.(reference)) ?? null;
+    if (file === null) namedFile(reference.name);
+    return file;
+  };
 }

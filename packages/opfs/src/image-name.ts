@@ -1,5 +1,6 @@
 /** Owns what a name in a store may be. */
-import { baseName } from './base-name.js';
+import { isQcow2Error } from 'qcow2';
+import { type NamedFile, namedFile } from './base-name.js';
 
 /** What the platforms' file systems take at least. Bytes of UTF-8. */
 const MAX_NAME_BYTES = 200;
@@ -18,10 +19,16 @@ export function imageName(name: unknown): string {
   return name.normalize('NFC');
 }
 
-/** The {@link baseName} of a backing file's name, as a store has it; null when no image can have that name. */
-export function lastComponent(path: string): string | null {
-  const name = baseName(path);
-  return faultOf(name) === null ? name.normalize('NFC') : null;
+/** The {@link namedFile} of a backing file's name, as a store has it; null when no image of a store can be meant. */
+export function storedFile(path: string): NamedFile | null {
+  try {
+    const file = namedFile(path);
+    return faultOf(file.name) === null ? { ...file, name: file.name.normalize('NFC') } : null;
+  } catch (error) {
+    // A description that is not honoured: no image of a store is such a file.
+    if (isQcow2Error(error, 'unsupported')) return null;
+    throw error;
+  }
 }
 
 /** Whether a file in a store's folder is an image: what begins with a dot is the package's own. */

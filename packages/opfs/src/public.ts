@@ -1,5 +1,5 @@
 /** What both entries of the package export beside their openStore; defines nothing. */
-export { baseName } from './base-name.js';
+export { baseName, type NamedFile, namedFile } from './base-name.js';
 export type { StoreOptions } from './open-store.js';
 export type { ExportFileOptions, OpfsImage, SpoolOptions } from './opfs-image.js';
 export type { WriteOptions } from './outgoing-bytes.js';

@@ -1,6 +1,6 @@
 /** What a name in a store may be; the store's own tests ask every verb. */
 import { expect, test } from 'vitest';
-import { imageName, isImageName, lastComponent } from '../src/image-name.js';
+import { imageName, isImageName, storedFile } from '../src/image-name.js';
 
 test('a name is normalised, and at most 200 bytes long when it is', () => {
   expect(imageName('e\u0301')).toBe('é');
@@ -22,12 +22,16 @@ test.each([
   ['C:\\images\\base', 'base'],
   ['json:{"file":{"driver":"file","filename":"images/base"}}', 'base'],
   ['json:{}', 'json:{}'],
+  ['json:{"driver":"raw","offset":512,"file":{"driver":"file","filename":"base"}}', null],
+  ['https://host/base?sig=a/b', 'base'],
+  ['nbd://host/base', null],
+  ['bad\udcff', null],
   ['images/', null],
   ['..', null],
   ['.tmp-1', null],
   ['json:{"file": "a/\u0007"}', null],
 ])('the backing file %j is %j in the store', (path, name) => {
-  expect(lastComponent(path)).toBe(name);
+  expect(storedFile(path)?.name ?? null).toBe(name);
 });
 
 test('a name has no slash of either kind', () => {

@@ -11,6 +11,11 @@ export interface ByteSource {
   /** Length in bytes. */
   readonly size: number;
   /**
+   * What is read: sources of one identity are one file. Without it only the same object is. An image uses it to refuse a file that
+   * would be two of its files at once, and a second writer. A decorator has the identity of what it decorates.
+   */
+  readonly identity?: object | string | undefined;
+  /**
    * Fills every buffer; bytes past the end read as zeros. May reorder and merge.
    *
    * @throws {@link Qcow2Error} `io` when the bytes cannot be read, `changed` when they are no longer those first seen,

@@ -13,6 +13,7 @@ export interface AsyncBuffer {
 /** A source over an AsyncBuffer. Put `withCache(withCoalescing(…))` around it where a slice is dear. */
 export function asyncBufferSource(buffer: AsyncBuffer): ByteSource {
   return slicesSource(
+    buffer,
     buffer.byteLength,
     'AsyncBuffer',
     async (start, end) => new Uint8Array(await buffer.slice(start, end)),

@@ -47,7 +47,10 @@ class BlobSource implements ByteSource {
   #lastEnd = -1;
   #open = true;
 
+  readonly identity: Blob;
+
   constructor(blob: Blob) {
+    this.identity = blob;
     this.#blob = blob;
     this.size = blob.size;
   }

@@ -7,6 +7,7 @@ export function bufferSource(bytes: Uint8Array): ByteSource {
   let open = true;
   return {
     size: bytes.length,
+    identity: bytes,
     read(transfers: readonly Transfer[], signal?: AbortSignal): void {
       signal?.throwIfAborted();
       if (!open) throw new Qcow2Error('closed', 'The buffer source was closed.');

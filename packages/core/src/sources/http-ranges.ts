@@ -54,6 +54,7 @@ export async function openRanges(
 
 class HttpRanges implements ByteSource {
   readonly size: number;
+  readonly identity: string;
   readonly #resource: HttpResource;
   readonly #version: FileVersion;
   readonly #slots: Slots;
@@ -64,6 +65,7 @@ class HttpRanges implements ByteSource {
     this.#version = version;
     this.#slots = new Slots(resource.concurrency);
     this.size = version.size;
+    this.identity = resource.url;
   }
 
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {

@@ -23,7 +23,7 @@ export function pmtilesSource(source: PmtilesSource, size: number): ByteSource {
   if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`size must be a number of bytes, not ${size}.`);
   const what = source.getKey();
   let first: string | undefined;
-  return slicesSource(size, what, async (start, end, signal) => {
+  return slicesSource(source, size, what, async (start, end, signal) => {
     const { data, etag } = await source.getBytes(start, end - start, signal);
     first ??= etag;
     if (first !== undefined && etag !== undefined && etag !== first) {

@@ -6,8 +6,8 @@ import { all, settled } from '../io/done.js';
 /** Answers with the bytes `[start, end)`, all of them. */
 export type ReadSlice = (start: number, end: number, signal: AbortSignal | undefined) => Promise<Uint8Array>;
 
-/** A source of `size` bytes that makes one call of `slice` a transfer, all of a batch at once; `what` stands in errors. */
-export function slicesSource(size: number, what: string, slice: ReadSlice): ByteSource {
+/** A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what` stands in errors. */
+export function slicesSource(identity: object, size: number, what: string, slice: ReadSlice): ByteSource {
   let open = true;
   const fill = async ({ at, bytes }: Transfer, signal: AbortSignal | undefined): Promise<void> => {
     const length = Math.max(0, Math.min(bytes.length, size - at));
@@ -23,6 +23,7 @@ export function slicesSource(size: number, what: string, slice: ReadSlice): Byte
   };
   return {
     size,
+    identity,
     async read(transfers, signal) {
       signal?.throwIfAborted();
       if (!open) throw new Qcow2Error('closed', `${what} was closed.`);

@@ -69,6 +69,10 @@ class CachedSource implements ByteSource {
     return this.#source.size;
   }
 
+  get identity(): object | string {
+    return this.#source.identity ?? this.#source;
+  }
+
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     signal?.throwIfAborted();
     if (!this.#open) throw new Qcow2Error('closed', 'The cached source was closed.');

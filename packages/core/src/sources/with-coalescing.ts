@@ -41,6 +41,7 @@ export function withCoalescing(source: ByteSource, options: CoalescingOptions = 
     get size() {
       return source.size;
     },
+    identity: source.identity ?? source,
     read: (transfers, signal) => readJoined(source, joinTransfers(transfers, source.size, gap, longest), signal),
     close: (): Done => source.close?.(),
   };

@@ -1,0 +1,46 @@
+/** The files of one chain, as they are handed over: one that would have two parts in it at once is refused. */
+import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
+import type { ImageReference, Openable, Resolved } from '../options.js';
+import { identityOf } from './identity.js';
+
+/** A file of a chain: the image that is opened or created, or a file that the chain names. */
+export interface FilePart {
+  readonly openable: Openable;
+  /** Null for the image itself. */
+  readonly reference: ImageReference | null;
+}
+
+/** A file that the caller handed over, and its format where the caller or the image says one. */
+export interface HandedFile {
+  readonly openable: Openable;
+  readonly format: string | undefined;
+}
+
+/** What `resolve` returned for a reference; null when it refused. */
+export function handedOver(answer: Resolved | undefined, { format }: ImageReference): HandedFile | null {
+  if (answer === null || answer === undefined) return null;
+  if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
+    return { openable: answer.source, format: answer.format ?? format };
+  }
+  return { openable: answer, format };
+}
+
+/**
+ * Refuses a file that is in the chain already: its writes would destroy what the other part needs, or its chain would never end.
+ *
+ * @throws {@link Qcow2Error} `corrupt`; `roles` of its details are the two parts.
+ */
+export function refuseSecondPart(files: readonly FilePart[], openable: Openable, reference: ImageReference): void {
+  const identity = identityOf(openable);
+  const first = files.find((file) => identityOf(file.openable) === identity);
+  if (first === undefined) return;
+  const { kind, name, depth } = reference;
+  const roles = [first.reference, reference].map((each) => (each === null ? 'image' : `${each.kind} file`));
+  const details: Qcow2ErrorDetails = { what: `${kind} file`, name, depth, roles };
+  const other = first.reference === null ? 'the image' : partName(first.reference);
+  throw new Qcow2Error('corrupt', `The ${partName(reference)} and ${other} are one and the same file.`, details);
+}
+
+function partName({ kind, name }: ImageReference): string {
+  return `${kind} file "${name}"`;
+}

@@ -1,0 +1,8 @@
+/** Decides whether two things that a caller handed over are one file. */
+import type { Openable } from '../options.js';
+import { isByteSource } from './openable.js';
+
+/** What a file is known by: the `identity` of a source that has one, else the object itself. */
+export function identityOf(openable: Openable): object | string {
+  return (isByteSource(openable) ? openable.identity : undefined) ?? openable;
+}
