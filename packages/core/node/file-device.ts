@@ -1,6 +1,7 @@
 /** Owns the device over a file of Node's file system, read and written synchronously. */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { type BlockDevice, Qcow2Error, type Transfer } from '../src/index.js';
+import { requireBuffers } from '../src/internal.js';
 import { fileFailure, readTransfers } from './file-io.js';
 
 /**
@@ -34,11 +35,14 @@ class FileDevice implements BlockDevice {
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
     signal?.throwIfAborted();
-    readTransfers(this.#alive(), transfers, this.#size);
+    const fd = this.#alive();
+    requireBuffers(transfers);
+    readTransfers(fd, transfers, this.#size);
   }
 
   write(transfers: readonly Transfer[]): void {
     const fd = this.#alive();
+    requireBuffers(transfers);
     for (const { at, bytes } of transfers) {
       for (let done = 0; done < bytes.length; ) {
         // A short count is no error: the rest is tried again, and then the reason comes out.

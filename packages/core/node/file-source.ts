@@ -1,6 +1,7 @@
 /** Owns the source over a file of Node's file system, read synchronously: a promise would cost more than the read. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { type ByteSource, Qcow2Error, type Transfer } from '../src/index.js';
+import { requireBuffers } from '../src/internal.js';
 import { fileFailure, readTransfers } from './file-io.js';
 
 /**
@@ -20,6 +21,7 @@ export function fileSource(path: string | URL): ByteSource {
     read(transfers: readonly Transfer[], signal?: AbortSignal): void {
       signal?.throwIfAborted();
       if (fd === null) throw new Qcow2Error('closed', 'The file was closed.');
+      requireBuffers(transfers);
       readTransfers(fd, transfers, stat.size);
     },
     close() {

@@ -5,7 +5,7 @@ import { EXTENSION, findExtension, type HeaderExtension } from './format/extensi
 import { type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
 import { BackingFile, withinBacking } from './io/backing-file.js';
-import type { ByteSource } from './io/device.js';
+import type { CountedSource } from './io/counted.js';
 import { settled } from './io/done.js';
 import type { FilePlace } from './io/last-wait.js';
 import type { Backing, Qcow2Layer } from './io/layer.js';
@@ -21,8 +21,8 @@ export interface LayerOpener {
   readonly options: OpenOptions;
   /** What was handed over as the external data file of the image itself. */
   dataFile: Openable | null;
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): ByteSource;
-  openLayer(source: ByteSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer>;
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountedSource;
+  openLayer(source: CountedSource, parent: ImageReference | null, chain: readonly unknown[]): Promise<Qcow2Layer>;
 }
 
 /** An image that may name other files, and where it stands in its chain. */
@@ -41,7 +41,7 @@ export interface NamingFile {
 /** The files that an image names; `data` is where its guest clusters are, null when that was not handed over. */
 export interface References {
   readonly dataReference: ImageReference | null;
-  readonly data: ByteSource | null;
+  readonly data: CountedSource | null;
   readonly backingReference: ImageReference | null;
   readonly backing: Backing | null;
 }
@@ -57,7 +57,7 @@ export async function openReferences(
   opener: LayerOpener,
   file: NamingFile,
   chain: readonly unknown[],
-  source: ByteSource,
+  source: CountedSource,
 ): Promise<References> {
   const dataReference = dataReferenceOf(file);
   const backingReference = backingReferenceOf(file);
@@ -84,7 +84,7 @@ function backingReferenceOf({ header, bytes, backingFormat, parent, depth }: Nam
 /** A file that the caller handed over, and its format where the caller or the image says one. */
 interface ResolvedFile {
   readonly openable: Openable;
-  readonly source: ByteSource;
+  readonly source: CountedSource;
   readonly format: string | undefined;
 }
 
@@ -131,7 +131,7 @@ async function openData(
   opener: LayerOpener,
   reference: ImageReference,
   chain: readonly unknown[],
-): Promise<ByteSource | null> {
+): Promise<CountedSource | null> {
   const answer = await resolved(opener, reference, chain);
   if (reference.writable) opener.dataFile = answer?.openable ?? null;
   return answer === null ? null : answer.source;
