@@ -49,8 +49,8 @@ const core = {
     'src/create': part({ imports: [...BELOW_IMAGE, 'src/create-plan'] }),
     'src/image': part({ imports: [...BELOW_IMAGE, 'src/open', 'src/open-write', 'src/create'] }),
     'src/index': part({ imports: BELOW_INDEX }),
-    'src/internal': part({ imports: ['src/io', 'src/map', 'src/verbs'] }),
-    node: part({ imports: ['src/index'], packages: ['node:'] }),
+    'src/internal': part({ imports: ['src/errors', 'src/io', 'src/map', 'src/sources', 'src/verbs'] }),
+    node: part({ imports: ['src/index', 'src/internal'], packages: ['node:'] }),
   },
 };
 

@@ -1,6 +1,7 @@
 /** The device over a file of Node's file system, read and written synchronously. */
 import { closeSync, constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { type BlockDevice, Qcow2Error, type Transfer } from '../src/index.js';
+import { requireBuffers } from '../src/internal.js';
 import { fileFailure, MAX_CALL_BYTES, readTransfers } from './file-io.js';
 import { type OpenFile, openFile } from './open-file.js';
 
@@ -33,11 +34,14 @@ class FileDevice implements BlockDevice {
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
     signal?.throwIfAborted();
-    readTransfers(this.#alive(), transfers, this.#size);
+    const fd = this.#alive();
+    requireBuffers(transfers);
+    readTransfers(fd, transfers, this.#size);
   }
 
   write(transfers: readonly Transfer[]): void {
     const fd = this.#alive();
+    requireBuffers(transfers);
     for (const { at, bytes } of transfers) {
       for (let done = 0; done < bytes.length; ) {
         // A short count is no error: the rest is tried again, and then the reason comes out.

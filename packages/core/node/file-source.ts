@@ -1,6 +1,7 @@
 /** The source over a file of Node's file system, read synchronously: a promise would cost more than the read. */
 import { closeSync, constants } from 'node:fs';
 import { type ByteSource, Qcow2Error, type Transfer } from '../src/index.js';
+import { requireBuffers } from '../src/internal.js';
 import { readTransfers } from './file-io.js';
 import { openFile } from './open-file.js';
 
@@ -19,6 +20,7 @@ export function fileSource(path: string | URL): ByteSource {
     read(transfers: readonly Transfer[], signal?: AbortSignal): void {
       signal?.throwIfAborted();
       if (!open) throw new Qcow2Error('closed', 'The file was closed.');
+      requireBuffers(transfers);
       readTransfers(fd, transfers, size);
     },
     close() {

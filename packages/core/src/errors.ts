@@ -75,3 +75,9 @@ export function isQcow2Error(error: unknown, ...codes: Qcow2ErrorCode[]): error 
   if (name !== 'Qcow2Error' || typeof code !== 'string') return false;
   return codes.length === 0 || codes.includes(code as Qcow2ErrorCode);
 }
+
+/** What an error says, or anything else that was thrown. Errors of another realm are no instances of this one's `Error`. */
+export function reasonOf(thrown: unknown): string {
+  const message = (thrown as { message?: unknown } | null | undefined)?.message;
+  return typeof message === 'string' ? message : String(thrown);
+}

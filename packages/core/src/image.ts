@@ -3,6 +3,8 @@ import { Qcow2Error } from './errors.js';
 import type { BlockDevice, Done } from './io/device.js';
 import { readPieces } from './io/execute.js';
 import { mustWait } from './io/last-wait.js';
+import { lengthOf, whileIntact } from './io/request-buffers.js';
+import { readsWait } from './io/synchronous.js';
 import type { Writer } from './io/writer.js';
 import { boundsOf, requireInside } from './map/guest-range.js';
 import { closeAll, type OpenedImage, openImage } from './open.js';
@@ -26,12 +28,6 @@ import type {
 import { BatchIterator } from './verbs/batch-iterator.js';
 import { imageInfo } from './verbs/info.js';
 import { readableOf } from './verbs/readable.js';
-
-/** The length of a caller's buffer, which must be one. */
-function lengthOf(bytes: Uint8Array): number {
-  if (bytes instanceof Uint8Array) return bytes.length;
-  throw new TypeError('The bytes to read into, or to write, must be a Uint8Array.');
-}
 
 /** What a read that never had to wait answers. */
 const DONE: Promise<void> = Promise.resolve();
@@ -128,14 +124,17 @@ export class Qcow2Image implements Disk {
    *
    * @throws {@link Qcow2Error} `out-of-range` past the end of the disk, `reference-refused` when a file that was not handed
    *   over is needed, `corrupt`, `unsupported`, `closed`, and what the source throws; RangeError for an offset that is no
-   *   whole number from 0 on; TypeError when `into` is no Uint8Array; the signal's reason when it aborts.
+   *   whole number from 0 on; TypeError when `into` is no Uint8Array, or loses its memory (detached, shrunk) before the read has
+   *   ended; the signal's reason when it aborts.
    */
   read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
     try {
       this.#alive();
       options?.signal?.throwIfAborted();
-      requireInside(offset, lengthOf(into), this.size);
-      return readPieces(this.#opened.layer, [{ offset, into }], options?.signal) ?? DONE;
+      const length = lengthOf(into);
+      requireInside(offset, length, this.size);
+      const done = readPieces(this.#opened.layer, [{ offset, into }], options?.signal);
+      return whileIntact(done, into, length, options?.signal) ?? DONE;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -241,7 +240,8 @@ export class Qcow2Image implements Disk {
    *
    * @throws {@link Qcow2Error} `out-of-range`, `read-only`, `corrupt`, `unsupported` when the disk is encrypted,
    *   `reference-refused`, `no-space`, `failed` after an earlier failure, `closed`, and what the device throws; RangeError for
-   *   an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array.
+   *   an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array, or loses its memory (detached, shrunk)
+   *   before the write has ended: of the range any part may have been written then.
    */
   write(offset: number, bytes: Uint8Array): Promise<void> {
     return this.#change(offset, bytes, (writer) => writer.write(offset, bytes));
@@ -294,18 +294,23 @@ export class Qcow2Image implements Disk {
   /**
    * As {@link read}, but done when it returns.
    *
-   * @throws {@link Qcow2Error} `not-synchronous` when a layer makes its caller wait, and as {@link read} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is read, when a layer makes its caller wait or another request is at
+   *   work, and as {@link read} does.
    */
   readSync(offset: number, into: Uint8Array): void {
     this.#alive();
     requireInside(offset, lengthOf(into), this.size);
-    this.#atOnce(() => readPieces(this.#opened.layer, [{ offset, into }]));
+    const { layer } = this.#opened;
+    const waiting = layer.gate?.busy ? mustWait(null) : readsWait(layer);
+    if (waiting !== null) throw waiting;
+    this.#atOnce(() => readPieces(layer, [{ offset, into }]));
   }
 
   /**
    * As {@link write}, but done when it returns.
    *
-   * @throws {@link Qcow2Error} `not-synchronous` when a layer makes its caller wait, and as {@link write} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is written, when a layer makes its caller wait or another request is
+   *   at work, and as {@link write} does.
    */
   writeSync(offset: number, bytes: Uint8Array): void {
     const writer = this.#writer();
@@ -318,7 +323,8 @@ export class Qcow2Image implements Disk {
   /**
    * As {@link flush}, but done when it returns.
    *
-   * @throws {@link Qcow2Error} `not-synchronous` when a layer makes its caller wait, and as {@link flush} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is flushed, when a layer makes its caller wait or another request is
+   *   at work, and as {@link flush} does.
    */
   flushSync(): void {
     this.#alive();
@@ -368,7 +374,7 @@ export class Qcow2Image implements Disk {
     return write.writer;
   }
 
-  /** Refuses what has to be waited for. It goes on in the background, for nobody. */
+  /** Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to stop it. */
   #atOnce(work: () => Done): void {
     const { lastWait } = this.#opened;
     lastWait.for = null;

@@ -6,7 +6,7 @@ import { type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
 import { BackingFile, withinBacking } from './io/backing-file.js';
 import { backingNameIn } from './io/backing-name.js';
-import type { ByteSource } from './io/device.js';
+import type { CountedSource } from './io/counted.js';
 import { settled } from './io/done.js';
 import type { FilePlace } from './io/last-wait.js';
 import type { Backing, Qcow2Layer } from './io/layer.js';
@@ -22,8 +22,8 @@ export interface LayerOpener {
   dataFile: Openable | null;
   /** The image and every file that was handed over so far. */
   readonly files: FilePart[];
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): ByteSource;
-  openLayer(source: ByteSource, parent: ImageReference | null): Promise<Qcow2Layer>;
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountedSource;
+  openLayer(source: CountedSource, parent: ImageReference | null): Promise<Qcow2Layer>;
 }
 
 /** An image that may name other files, and where it stands in its chain. */
@@ -42,7 +42,7 @@ export interface NamingFile {
 /** The files that an image names; `data` is where its guest clusters are, null when that was not handed over. */
 export interface References {
   readonly dataReference: ImageReference | null;
-  readonly data: ByteSource | null;
+  readonly data: CountedSource | null;
   readonly backingReference: ImageReference | null;
   readonly backing: Backing | null;
 }
@@ -54,7 +54,11 @@ export interface References {
  *   `unsupported` for a chain that is too long or of another format, and what opening a layer throws; what `resolve` throws; the
  *   signal's reason when it aborts.
  */
-export async function openReferences(opener: LayerOpener, file: NamingFile, source: ByteSource): Promise<References> {
+export async function openReferences(
+  opener: LayerOpener,
+  file: NamingFile,
+  source: CountedSource,
+): Promise<References> {
   const dataReference = dataReferenceOf(file);
   const backingReference = backingReferenceOf(file);
   const data = dataReference === null ? source : await openData(opener, dataReference);
@@ -78,7 +82,7 @@ function backingReferenceOf(file: NamingFile): ImageReference | null {
 
 /** A file that was handed over, opened as a source. */
 interface ResolvedFile extends HandedFile {
-  readonly source: ByteSource;
+  readonly source: CountedSource;
 }
 
 /**
@@ -113,7 +117,7 @@ async function resolved(opener: LayerOpener, reference: ImageReference): Promise
   return { ...answer, source };
 }
 
-async function openData(opener: LayerOpener, reference: ImageReference): Promise<ByteSource | null> {
+async function openData(opener: LayerOpener, reference: ImageReference): Promise<CountedSource | null> {
   const answer = await resolved(opener, reference);
   if (reference.writable) opener.dataFile = answer?.openable ?? null;
   return answer === null ? null : answer.source;

@@ -5,7 +5,7 @@ import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } 
 import { validateBackingFormat, validateTables } from './format/validate.js';
 import { ClusterCache } from './io/cluster-cache.js';
 import type { Codec } from './io/codec.js';
-import { type Counters, counted, newCounters } from './io/counted.js';
+import { CountedSource, type Counters, newCounters } from './io/counted.js';
 import type { ByteSource } from './io/device.js';
 import type { FilePlace, LastWait } from './io/last-wait.js';
 import type { Qcow2Layer } from './io/layer.js';
@@ -90,14 +90,14 @@ class Opener implements LayerOpener {
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): ByteSource {
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountedSource {
     const source = sourceOf(openable);
     if (!keptByCaller) this.owned.push(source);
-    return counted(source, this.counters, place, this.lastWait);
+    return new CountedSource(source, this.counters, place, this.lastWait);
   }
 
   /** Opens one qcow2 file, then what it names. */
-  async openLayer(source: ByteSource, parent: ImageReference | null): Promise<Qcow2Layer> {
+  async openLayer(source: CountedSource, parent: ImageReference | null): Promise<Qcow2Layer> {
     const { signal, cache } = this.options;
     const { header, extensions, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({

@@ -1,5 +1,6 @@
 /** Owns the device over an OPFS file: synchronous, and with every count checked, since browsers fail without a word. */
 import { type BlockDevice, Qcow2Error, type Transfer } from 'qcow2';
+import { requireBuffers } from 'qcow2/internal';
 import { FlushBound } from './flush-bound.js';
 import { knownStorageError, noSpace } from './storage-error.js';
 import type { SyncHandle } from './sync-handle.js';
@@ -26,6 +27,7 @@ export class OpfsDevice implements BlockDevice {
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
     signal?.throwIfAborted();
     const handle = this.#alive();
+    requireBuffers(transfers);
     for (const { at, bytes } of transfers) {
       const stored = Math.max(0, Math.min(bytes.length, this.#size - at));
       if (stored > 0) {
@@ -43,6 +45,7 @@ export class OpfsDevice implements BlockDevice {
    */
   write(transfers: readonly Transfer[]): void {
     const handle = this.#alive();
+    requireBuffers(transfers);
     for (const { at, bytes } of transfers) {
       if (bytes.length === 0) continue;
       const end = at + bytes.length;

@@ -1,6 +1,6 @@
 /** Owns the inflating of raw deflate streams (RFC 1951), the compression that qcow2 calls zlib. */
 import { Inflate, inflateSync } from 'fflate';
-import { Qcow2Error } from '../errors.js';
+import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
 import type { Codec, InflateJob } from '../io/codec.js';
 
@@ -39,10 +39,9 @@ function inflateInto(input: Uint8Array, out: Uint8Array, at: number): Uint8Array
   try {
     return input.length <= PIECE ? inflateSync(input, { out }) : inflatePieces(input, out);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Qcow2Error(
       'corrupt',
-      `The compressed cluster at ${hex(at)} is no valid deflate stream: ${reason}.`,
+      `The compressed cluster at ${hex(at)} is no valid deflate stream: ${reasonOf(cause)}.`,
       { what: 'compressed cluster', at },
       { cause },
     );

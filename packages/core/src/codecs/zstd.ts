@@ -1,5 +1,5 @@
 /** Owns the inflating of zstd streams (RFC 8878): the compression of type 1. */
-import { Qcow2Error } from '../errors.js';
+import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
 import type { Codec, InflateJob } from '../io/codec.js';
 import { decodeFrames, MAX_BLOCK_BYTES } from './zstd/frames.js';
@@ -16,8 +16,7 @@ export function zstdCodec(): Codec {
         try {
           decodeFrames(input, output, scratch);
         } catch (cause) {
-          const reason = cause instanceof Error ? cause.message : String(cause);
-          const message = `The compressed cluster at ${hex(at)} is no valid zstd stream: ${reason}.`;
+          const message = `The compressed cluster at ${hex(at)} is no valid zstd stream: ${reasonOf(cause)}.`;
           throw new Qcow2Error('corrupt', message, { what: 'compressed cluster', at }, { cause });
         }
       }

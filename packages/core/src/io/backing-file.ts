@@ -1,5 +1,5 @@
 /** Owns the file behind an image: what it is asked for, and that its errors say which file of the chain they are about. */
-import { Qcow2Error } from '../errors.js';
+import { isQcow2Error, Qcow2Error } from '../errors.js';
 import type { Piece } from '../map/plan-read.js';
 import type { ImageReference } from '../options.js';
 import type { Done } from './device.js';
@@ -55,7 +55,7 @@ export function withinBacking(
   { name, depth }: ImageReference,
   signal: AbortSignal | undefined,
 ): unknown {
-  if (!(error instanceof Qcow2Error) || 'layer' in error.details || error.code === 'reference-refused') return error;
+  if (!isQcow2Error(error) || 'layer' in error.details || error.code === 'reference-refused') return error;
   if (signal?.aborted && error === signal.reason) return error;
   const message = `Backing file "${name}": ${error.message}`;
   return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });

@@ -1,5 +1,6 @@
 /** Owns the counting of device calls, the figure that decides how fast the engine is. */
 import type { ByteSource, Done, Transfer } from './device.js';
+import { adopted } from './done.js';
 import type { FilePlace, LastWait } from './last-wait.js';
 
 /** What the layers of a chain count together. */
@@ -32,21 +33,55 @@ export function newCounters(): Counters {
   };
 }
 
-/** A source that counts into `counters` what is asked of `source`, and notes that it had to be waited for. */
-export function counted(source: ByteSource, counters: Counters, place: FilePlace, wait: LastWait): ByteSource {
-  return {
-    get size() {
-      return source.size;
-    },
-    read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
-      // An empty batch only asks whether the source makes its caller wait.
-      if (transfers.length > 0) counters.deviceReads++;
-      counters.deviceTransfers += transfers.length;
-      for (const { bytes } of transfers) counters.deviceBytes += bytes.length;
-      const done = source.read(transfers, signal);
-      if (done !== undefined) wait.for = place;
-      return done;
-    },
-    close: () => source.close?.(),
-  };
+/**
+ * The edge between the engine and a source that is read: counts what is asked of it into `counters`, notes that it had to be waited for,
+ * and makes whatever it returns a promise of this realm.
+ */
+export class CountedSource implements ByteSource {
+  readonly #source: ByteSource;
+  readonly #counters: Counters;
+  readonly #place: FilePlace;
+  readonly #wait: LastWait;
+  /** Whether a read of bytes has returned a promise; null before the first one. */
+  #waited: boolean | null = null;
+
+  constructor(source: ByteSource, counters: Counters, place: FilePlace, wait: LastWait) {
+    this.#source = source;
+    this.#counters = counters;
+    this.#place = place;
+    this.#wait = wait;
+  }
+
+  get size(): number {
+    return this.#source.size;
+  }
+
+  /**
+   * Whether a read must be waited for. An empty batch tells, and changes nothing. A source that does not tell is known by the reads that
+   * it has carried out; before the first, one byte is read.
+   */
+  get promises(): boolean {
+    if (this.#waited) return true;
+    const first = this.#waited === null && this.size > 0 ? { at: 0, bytes: new Uint8Array(1) } : null;
+    const done = adopted(this.#source.read([])) ?? adopted(first === null ? undefined : this.#source.read([first]));
+    done?.catch(() => {});
+    this.#waited = done !== undefined;
+    return this.#waited;
+  }
+
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
+    if (transfers.length > 0) this.#counters.deviceReads++;
+    this.#counters.deviceTransfers += transfers.length;
+    for (const { bytes } of transfers) this.#counters.deviceBytes += bytes.length;
+    const done = adopted(this.#source.read(transfers, signal));
+    if (done !== undefined) {
+      this.#wait.for = this.#place;
+      this.#waited = true;
+    } else if (transfers.length > 0) this.#waited ??= false;
+    return done;
+  }
+
+  close(): Done {
+    return adopted(this.#source.close?.());
+  }
 }

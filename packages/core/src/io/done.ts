@@ -30,6 +30,19 @@ export function after(done: Done, next: () => Done): Done {
   return done === undefined ? next() : done.then(next);
 }
 
+/**
+ * What a device or a source returned, as a promise of this realm: one of an iframe, of a `vm` context or of a library is waited for,
+ * too. What is no promise was done at once.
+ */
+export function adopted(done: Done): Done {
+  return isPromise(done) ? Promise.resolve(done) : undefined;
+}
+
+/** Whether a value must be waited for. Not by its class: another realm has another one, and some libraries replace it. */
+export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Promise<T> | null | undefined)?.then === 'function';
+}
+
 /** Waits for shared work that must not be stopped: the caller's abort ends only the caller's wait. */
 export async function settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) {

@@ -9,6 +9,7 @@ import type { Done, Transfer } from './device.js';
 import { after, all } from './done.js';
 import { readCompressed } from './inflate.js';
 import { isBase, type Qcow2Layer } from './layer.js';
+import { fixedView } from './request-buffers.js';
 
 /**
  * Fills every piece with the guest's bytes as `layer` and the layers behind it have them; past the layer's end that is
@@ -18,9 +19,9 @@ import { isBase, type Qcow2Layer } from './layer.js';
  */
 export function readPieces(layer: Qcow2Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
   const { gate } = layer;
-  return gate === null
-    ? readLayer(layer, pieces, signal)
-    : gate.reading(() => readLayer(layer, pieces, signal), signal);
+  if (gate === null) return readLayer(layer, pieces, signal);
+  const fixed = gate.busy ? fixedPieces(pieces) : pieces;
+  return gate.reading(() => readLayer(layer, fixed, signal), signal);
 }
 
 /** As {@link readPieces}, for whoever holds the layer's lock, or when it has none. */
@@ -45,15 +46,21 @@ export function readLayer(layer: Qcow2Layer, pieces: readonly Piece[], signal?: 
     held.push(tables);
   }
   if (missing === null) return execute(layer, plan(layer, inside, held as (DataView | null)[][]), signal);
+  const fixed = fixedPieces(inside);
   const loaded = new Map<number, DataView>();
   const done = layer.tables.load([...new Set(missing)], (l1Index, table) => loaded.set(l1Index, table), signal);
   return after(done, () => {
-    inside.forEach(({ offset }, index) => {
+    fixed.forEach(({ offset }, index) => {
       const first = l1IndexOf(layer.geometry, offset);
       held[index] = held[index]!.map((table, step) => (table === undefined ? loaded.get(first + step) : table));
     });
-    return execute(layer, plan(layer, inside, held as (DataView | null)[][]), signal);
+    return execute(layer, plan(layer, fixed, held as (DataView | null)[][]), signal);
   });
+}
+
+/** The pieces as they are now: while they wait, a view can grow with its buffer. */
+function fixedPieces(pieces: readonly Piece[]): Piece[] {
+  return pieces.map(({ offset, into }) => ({ offset, into: fixedView(into) }));
 }
 
 /**

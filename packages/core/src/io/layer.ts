@@ -10,8 +10,8 @@ import type { Piece } from '../map/plan-read.js';
 import type { ImageReference } from '../options.js';
 import type { ClusterCache } from './cluster-cache.js';
 import type { Codec } from './codec.js';
-import type { Counters } from './counted.js';
-import type { ByteSource, Done } from './device.js';
+import type { CountedSource, Counters } from './counted.js';
+import type { Done } from './device.js';
 import type { RwLock } from './rw-lock.js';
 import type { Scratch } from './scratch.js';
 import type { TableCache } from './table-cache.js';
@@ -22,7 +22,7 @@ export interface RawLayer {
   readonly depth: number;
   /** Bytes. */
   readonly size: number;
-  readonly source: ByteSource;
+  readonly source: CountedSource;
 }
 
 /** A qcow2 image, opened. */
@@ -44,9 +44,9 @@ export interface Qcow2Layer {
    */
   bitmaps: readonly Bitmap[];
   readonly geometry: Geometry;
-  readonly source: ByteSource;
+  readonly source: CountedSource;
   /** Where guest clusters are: the source itself, the external data file, or null when that was not handed over. */
-  readonly data: ByteSource | null;
+  readonly data: CountedSource | null;
   /** What the image names as its data file, when it has one. */
   readonly dataReference: ImageReference | null;
   readonly tables: TableCache;

@@ -1,4 +1,5 @@
 /** Owns the order of requests on one image: readers share, a writer is alone, and who came first goes first. */
+import { isPromise } from './done.js';
 import { onAbort } from './on-abort.js';
 
 /** A waiting request, and how it learns that it may go. */
@@ -23,9 +24,14 @@ export class RwLock {
     return this.#writing || this.#queue.some(({ exclusive }) => exclusive);
   }
 
+  /** Whether a reader would have to wait. */
+  get busy(): boolean {
+    return this.#writing || this.#queue.length > 0;
+  }
+
   /** Runs `work` beside other readers. An abort ends the wait for the lock. */
   reading<T>(work: () => T | Promise<T>, signal?: AbortSignal): T | Promise<T> {
-    if (!this.#writing && this.#queue.length === 0) {
+    if (!this.busy) {
       this.#readers++;
       return this.#holding(work, false);
     }
@@ -50,7 +56,7 @@ export class RwLock {
       this.#end(exclusive);
       throw error;
     }
-    if (result instanceof Promise) return result.finally(() => this.#end(exclusive));
+    if (isPromise(result)) return result.finally(() => this.#end(exclusive));
     this.#end(exclusive);
     return result;
   }

@@ -1,6 +1,5 @@
 /** Owns the answer to who makes a synchronous caller wait, before anything is written: a write that has begun must finish. */
 import type { Qcow2Error } from '../errors.js';
-import type { ByteSource } from './device.js';
 import { mustWait } from './last-wait.js';
 import type { Layer } from './layer.js';
 
@@ -9,16 +8,8 @@ export function readsWait(top: Layer): Qcow2Error | null {
   for (let layer: Layer | undefined = top; layer; layer = layer.kind === 'qcow2' ? layer.backing?.layer : undefined) {
     const { depth, source } = layer;
     const what = depth === 0 ? 'image' : 'backing file';
-    if (promises(source)) return mustWait({ what, depth });
-    if (layer.kind === 'qcow2' && layer.data !== null && promises(layer.data))
-      return mustWait({ what: 'data file', depth: depth + 1 });
+    if (source.promises) return mustWait({ what, depth });
+    if (layer.kind === 'qcow2' && layer.data?.promises) return mustWait({ what: 'data file', depth: depth + 1 });
   }
   return null;
-}
-
-/** An empty batch changes nothing, and tells. */
-function promises(source: ByteSource): boolean {
-  const done = source.read([]);
-  done?.catch(() => {});
-  return done !== undefined;
 }

@@ -9,8 +9,10 @@ import { commit, mark } from './commit.js';
 import { readLayer } from './execute.js';
 import { findClusters } from './find-clusters.js';
 import { isBase, type Qcow2Layer } from './layer.js';
+import { requireIntact } from './request-buffers.js';
 import type { Steps } from './steps.js';
 import type { WriteState } from './write-state.js';
+import type { WrittenDevice } from './written-device.js';
 
 /** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
@@ -69,14 +71,15 @@ export class WriteSteps {
     }
   }
 
-  /** Writes guest bytes, as many at once as are planned at once. */
-  *write(offset: number, bytes: Uint8Array): Steps {
-    for (let done = 0; done < bytes.length; ) {
+  /** Writes the first `total` of the bytes, as many at once as are planned at once. */
+  *write(offset: number, bytes: Uint8Array, total: number = bytes.length): Steps {
+    for (let done = 0; done < total; ) {
+      requireIntact(bytes, total);
       const at = offset + done;
       // Chunks end where clusters do, so that no cluster is copied twice.
-      const length = Math.min(bytes.length - done, CHUNK_BYTES - (at % this.#layer.geometry.clusterSize));
+      const length = Math.min(total - done, CHUNK_BYTES - (at % this.#layer.geometry.clusterSize));
       yield* this.#writeChunk(at, bytes.subarray(done, done + length));
-      if (length < bytes.length - done) yield* this.keepBudgets();
+      if (length < total - done) yield* this.keepBudgets();
       done += length;
     }
   }
@@ -84,13 +87,15 @@ export class WriteSteps {
   *#writeChunk(offset: number, bytes: Uint8Array): Steps {
     const layer = this.#layer;
     const { geometry } = layer;
-    const { space, metadata } = this.#state;
+    const { space } = this.#state;
     const target = this.#target();
+    const { length } = bytes;
     const first = l1IndexOf(geometry, offset);
-    const last = l1IndexOf(geometry, offset + bytes.length - 1);
-    yield* this.track(offset, offset + bytes.length);
+    const last = l1IndexOf(geometry, offset + length - 1);
+    yield* this.track(offset, offset + length);
     const tables = yield* this.writableTables(first, last);
-    yield* findClusters(this.#state, clustersNeeded(geometry, { first, tables }, offset, bytes.length, target.size));
+    yield* findClusters(this.#state, clustersNeeded(geometry, { first, tables }, offset, length, target.size));
+    requireIntact(bytes, length);
     const borrowed: Uint8Array[] = [];
     const take = (length: number): Uint8Array => {
       const buffer = layer.scratch.take(length);
@@ -99,22 +104,27 @@ export class WriteSteps {
     };
     const context = { geometry, allocator: space, base: isBase(layer), end: target.size, take };
     const plan = planWrite(context, { first, tables }, offset, bytes);
-    yield* this.#copy(plan);
-    if (!geometry.externalData) {
-      for (const { at, bytes } of plan.transfers) metadata.refuseOverlap('guest data', at, bytes.length);
-    }
-    yield target.write(plan.transfers);
+    yield* this.#place(target, plan, bytes);
     for (const buffer of borrowed) layer.scratch.give(buffer);
     this.apply(first, tables, plan.changes, plan.freed);
   }
 
-  /** Fills the parts of a plan that are copied. When they cannot be read nothing has changed. */
-  *#copy({ copies, taken }: WritePlan): Steps {
-    if (copies.length === 0) return;
+  /**
+   * Fills the parts of a plan that are copied, and writes its transfers. When the parts cannot be read, or the caller's `bytes` lose
+   * their memory meanwhile, no entry has changed, and the clusters are free again.
+   */
+  *#place(target: WrittenDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
+    const { space, metadata } = this.#state;
+    const { length } = bytes;
     try {
-      yield readLayer(this.#layer, copies);
+      if (copies.length > 0) yield readLayer(this.#layer, copies);
+      requireIntact(bytes, length);
+      if (!this.#layer.geometry.externalData) {
+        for (const transfer of transfers) metadata.refuseOverlap('guest data', transfer.at, transfer.bytes.length);
+      }
+      yield target.write(transfers);
     } catch (error) {
-      for (const host of taken) this.#state.space.giveBack(host);
+      if (target.failure === null && metadata.damage === null) for (const host of taken) space.giveBack(host);
       throw error;
     }
   }
@@ -200,7 +210,7 @@ export class WriteSteps {
    *
    * @throws {@link Qcow2Error} `unsupported` for an encrypted disk, `reference-refused` without its data file.
    */
-  #target(): NonNullable<WriteState['data']> {
+  #target(): WrittenDevice {
     const { unreadable, dataReference } = this.#layer;
     if (unreadable !== null) throw unreadable;
     if (this.#state.data !== null) return this.#state.data;

@@ -6,6 +6,7 @@ import type { Done } from './device.js';
 import { endBases } from './end-bases.js';
 import { mustWait } from './last-wait.js';
 import { isBase, type Qcow2Layer } from './layer.js';
+import { requireIntact, whileIntact } from './request-buffers.js';
 import type { RwLock } from './rw-lock.js';
 import { run, type Steps } from './steps.js';
 import { readsWait } from './synchronous.js';
@@ -82,11 +83,18 @@ export class Writer {
 
   /** Writes guest bytes. What is written may be lost until the next flush, never torn apart from what it belongs to. */
   write(offset: number, bytes: Uint8Array): Done {
-    return this.#lock.writing(() => {
-      const place = this.#failure === null ? this.#writes.placeOf(offset, bytes.length) : null;
-      if (place !== null) return this.#state.device.write([{ at: place, bytes }]);
-      return run(this.#guarded(() => this.#writes.write(offset, bytes)));
+    const { length } = bytes;
+    const done = this.#lock.writing(() => {
+      requireIntact(bytes, length);
+      const place = this.#failure === null ? this.#writes.placeOf(offset, length) : null;
+      if (place !== null) {
+        // A view can have grown with its buffer while it waited.
+        const own = bytes.length === length ? bytes : bytes.subarray(0, length);
+        return this.#state.device.write([{ at: place, bytes: own }]);
+      }
+      return run(this.#guarded(() => this.#writes.write(offset, bytes, length)));
     });
+    return whileIntact(done, bytes, length);
   }
 
   /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. */

@@ -1,7 +1,9 @@
 /** Owns the counting of what is written, and the knowledge whether a device holds anything that is not flushed. */
-import { isQcow2Error, Qcow2Error } from '../errors.js';
+import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import type { Counters } from './counted.js';
 import type { BlockDevice, Done, Transfer } from './device.js';
+import { adopted } from './done.js';
+import { requireBuffers } from './request-buffers.js';
 
 /** The writing side of a device, counted. */
 export class WrittenDevice {
@@ -9,6 +11,10 @@ export class WrittenDevice {
   unflushed = false;
   /** Why the first write or flush that failed did: what is on the medium is not known any more. */
   failure: unknown = null;
+  /** A call has returned a promise. */
+  #waited = false;
+  /** There was a flush. */
+  #flushed = false;
   readonly #device: BlockDevice;
   readonly #counters: Counters;
 
@@ -22,11 +28,16 @@ export class WrittenDevice {
     return this.#device.size;
   }
 
-  /** Whether the device makes its caller wait: an empty batch changes nothing and tells. */
+  /**
+   * Whether the device makes its caller wait. An empty batch changes nothing and tells. Of flushing nothing tells but a flush: as long as
+   * there was none, one is made.
+   */
   get promises(): boolean {
-    const done = this.#device.write([]);
+    if (this.#waited) return true;
+    const done = adopted(this.#device.write([])) ?? (this.#flushed ? undefined : this.#flush());
     done?.catch(() => {});
-    return done !== undefined;
+    this.#waited = done !== undefined;
+    return this.#waited;
   }
 
   /**
@@ -39,7 +50,10 @@ export class WrittenDevice {
     this.unflushed = true;
     this.#counters.deviceWrites++;
     for (const { bytes } of transfers) this.#counters.deviceBytesWritten += bytes.length;
-    return this.#noting(() => this.#device.write(transfers));
+    return this.#noting(
+      () => this.#device.write(transfers),
+      () => requireBuffers(transfers),
+    );
   }
 
   /**
@@ -52,12 +66,24 @@ export class WrittenDevice {
     this.#counters.deviceFlushes++;
     // Nothing is written meanwhile: whoever flushes is alone.
     this.unflushed = false;
+    return this.#flush();
+  }
+
+  #flush(): Done {
+    this.#flushed = true;
     return this.#noting(() => this.#device.flush());
   }
 
-  #noting(call: () => Done): Done {
+  /** `intact` throws when the caller took a buffer away meanwhile, which says nothing about the device. */
+  #noting(call: () => Done, intact: () => void = () => {}): Done {
     try {
-      return call()?.catch((error: unknown) => this.#fail(error));
+      const done = adopted(call());
+      if (done === undefined) return;
+      this.#waited = true;
+      return done.then(intact, (error: unknown) => {
+        intact();
+        this.#fail(error);
+      });
     } catch (error) {
       return this.#fail(error);
     }
@@ -72,6 +98,5 @@ export class WrittenDevice {
 }
 
 function ioError(cause: unknown): Qcow2Error {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new Qcow2Error('io', `The device could not be written: ${why}`, { what: 'device' }, { cause });
+  return new Qcow2Error('io', `The device could not be written: ${reasonOf(cause)}`, { what: 'device' }, { cause });
 }

@@ -5,6 +5,8 @@
  */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
+import { blobFailure, changedBlob } from './blob-failure.js';
 import { readSlice } from './blob-slice.js';
 
 /** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
@@ -27,11 +29,11 @@ export function blobSource(blob: Blob): ByteSource {
   return new BlobSource(blob);
 }
 
-/** Transfers that lie one behind the other in the file: `bytes` in order. */
+/** Transfers that lie one behind the other in the file: in order, each cut at the file's end. */
 interface Stretch {
   readonly at: number;
   length: number;
-  readonly parts: Uint8Array[];
+  readonly parts: FixedTransfer[];
 }
 
 class BlobSource implements ByteSource {
@@ -58,9 +60,11 @@ class BlobSource implements ByteSource {
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (!this.#open) throw new Qcow2Error('closed', 'The source of this file was closed.');
-    const reads = stretches(transfers, this.size).map((stretch) => this.#readStretch(stretch, signal));
+    const batch = fixedTransfers(transfers);
+    const reads = stretches(batch, this.size).map((stretch) => this.#readStretch(stretch, signal));
     const results = await Promise.allSettled(reads);
     signal?.throwIfAborted();
+    requireAllIntact(batch);
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }
@@ -158,9 +162,9 @@ class BlobSource implements ByteSource {
     while (this.#running >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
     try {
-      if ((await read()) !== end - start) throw changed(start, undefined);
+      if ((await read()) !== end - start) throw changedBlob(start);
     } catch (error) {
-      throw readFailure(error, start);
+      throw blobFailure(error, start);
     } finally {
       this.#running--;
       this.#waiting.shift()?.();
@@ -169,14 +173,14 @@ class BlobSource implements ByteSource {
 }
 
 /** The transfers, cut at the file's end with zeros past it, and merged where one begins where another ends. */
-function stretches(transfers: readonly Transfer[], size: number): Stretch[] {
+function stretches(transfers: readonly FixedTransfer[], size: number): Stretch[] {
   const sorted = [...transfers].sort((a, b) => a.at - b.at);
   const found: Stretch[] = [];
-  for (const { at, bytes } of sorted) {
-    const length = Math.max(0, Math.min(bytes.length, size - at));
+  for (const { at, bytes, length: whole } of sorted) {
+    const length = Math.max(0, Math.min(whole, size - at));
     bytes.fill(0, length);
     if (length === 0) continue;
-    const part = bytes.subarray(0, length);
+    const part = { at, bytes, length };
     const last = found.at(-1);
     if (last !== undefined && last.at + last.length === at) {
       last.parts.push(part);
@@ -191,26 +195,10 @@ function stretches(transfers: readonly Transfer[], size: number): Stretch[] {
 /** Copies `bytes`, which begin `from` bytes into the stretch, to the parts they belong to. */
 function scatter({ parts }: Stretch, from: number, bytes: Uint8Array): void {
   let partStart = 0;
-  for (const part of parts) {
+  for (const { bytes: into, length } of parts) {
     const start = Math.max(from, partStart);
-    const end = Math.min(from + bytes.length, partStart + part.length);
-    if (start < end) part.set(bytes.subarray(start - from, end - from), start - partStart);
-    partStart += part.length;
+    const end = Math.min(from + bytes.length, partStart + length);
+    if (start < end) put(into, start - partStart, bytes.subarray(start - from, end - from));
+    partStart += length;
   }
-}
-
-/** How browsers say that a chosen file is no longer what it was; AbortError is Firefox's word for one that is gone. */
-const GONE: readonly unknown[] = ['NotReadableError', 'NotFoundError', 'AbortError'];
-
-function readFailure(error: unknown, at: number): unknown {
-  const name = (error as { name?: unknown } | null)?.name;
-  if (name === 'Qcow2Error') return error;
-  if (GONE.includes(name)) return changed(at, error);
-  const reason = error instanceof Error ? error.message : String(error);
-  return new Qcow2Error('io', `The file could not be read: ${reason}`, { what: 'file', at }, { cause: error });
-}
-
-function changed(at: number, cause: unknown): Qcow2Error {
-  const message = 'The file was changed, moved or deleted since it was chosen. Choose it again.';
-  return new Qcow2Error('changed', message, { what: 'file', at }, { cause });
 }

@@ -1,6 +1,7 @@
 /** Owns the device in memory: pages that are there only where something was written. */
 import { Qcow2Error } from '../errors.js';
 import type { BlockDevice, Transfer } from '../io/device.js';
+import { requireBuffers } from '../io/request-buffers.js';
 
 /** A page: small enough that a sparse image stays small, large enough that there are few. */
 const PAGE = 64 * 1024;
@@ -30,11 +31,13 @@ class PagedBuffer implements BufferDevice {
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
     signal?.throwIfAborted();
     this.#alive();
+    requireBuffers(transfers);
     for (const transfer of transfers) this.#read(transfer);
   }
 
   write(transfers: readonly Transfer[]): void {
     this.#alive();
+    requireBuffers(transfers);
     for (const { at, bytes } of transfers) {
       for (const { page, from, start, length } of parts(at, bytes.length)) {
         this.#page(page).set(bytes.subarray(start, start + length), from);

@@ -1,18 +1,29 @@
 /** Owns the source over bytes that are in memory already. */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
+import { hasBytes, lengthOf, requireBuffers } from '../io/request-buffers.js';
 
-/** A source that reads from `bytes`, without copying them first: what is changed there is seen here. */
+/**
+ * A source that reads from `bytes`, without copying them first: what is changed there is seen here. When their memory is taken away
+ * (detached, shrunk), reads throw `changed`.
+ *
+ * @throws TypeError when `bytes` is no Uint8Array, or has no memory.
+ */
 export function bufferSource(bytes: Uint8Array): ByteSource {
   let open = true;
+  const size = lengthOf(bytes);
   return {
-    size: bytes.length,
+    size,
     identity: bytes,
     read(transfers: readonly Transfer[], signal?: AbortSignal): void {
       signal?.throwIfAborted();
       if (!open) throw new Qcow2Error('closed', 'The buffer source was closed.');
+      if (size > 0 && !hasBytes(bytes, size)) {
+        throw new Qcow2Error('changed', 'The memory of the buffer source was taken away.', { what: 'file' });
+      }
+      requireBuffers(transfers);
       for (const { at, bytes: into } of transfers) {
-        const part = bytes.subarray(Math.min(at, bytes.length), at + into.length);
+        const part = bytes.subarray(Math.min(at, size), Math.min(at + into.length, size));
         into.set(part);
         into.fill(0, part.length);
       }

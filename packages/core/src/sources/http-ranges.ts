@@ -1,6 +1,7 @@
 /** Owns the source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
-import { Qcow2Error } from '../errors.js';
+import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 import { type Asked, type FileVersion, failure, judgeAnswer } from './http-answer.js';
 import { linkedAbort } from './linked-abort.js';
 import { Patience } from './patience.js';
@@ -72,10 +73,12 @@ class HttpRanges implements ByteSource {
     const link = linkedAbort(signal, this.#closing.signal);
     try {
       link.signal.throwIfAborted();
-      const requests = transfers.map((transfer) => this.#fill(transfer, link.signal).catch(link.abort));
+      const batch = fixedTransfers(transfers);
+      const requests = batch.map((transfer) => this.#fill(transfer, link.signal).catch(link.abort));
       // Every request ends before this does, so that none writes into a buffer that its owner has back.
       await Promise.all(requests);
       link.signal.throwIfAborted();
+      requireAllIntact(batch);
     } finally {
       link.release();
     }
@@ -85,15 +88,16 @@ class HttpRanges implements ByteSource {
     this.#closing.abort(new Qcow2Error('closed', `The source of ${this.#resource.name} was closed.`));
   }
 
-  async #fill({ at, bytes }: Transfer, signal: AbortSignal): Promise<void> {
-    const length = Math.max(0, Math.min(bytes.length, this.size - at));
+  async #fill({ at, bytes, length: whole }: FixedTransfer, signal: AbortSignal): Promise<void> {
+    const length = Math.max(0, Math.min(whole, this.size - at));
     bytes.fill(0, length);
     if (length === 0) return;
+    const into = bytes.subarray(0, length);
     const asked = { name: this.#resource.name, start: at, end: at + length };
     const send = () =>
       request(this.#resource, asked, signal, (response) => {
         judgeAnswer(response, asked, this.#version);
-        return bytes.subarray(0, length);
+        return into;
       });
     await this.#slots.run(send, signal);
   }
@@ -141,9 +145,8 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     });
   } catch (error) {
     signal.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
     const message =
-      `${name} could not be fetched: ${reason}. Either the server cannot be reached, or, on another origin than the page, it does ` +
+      `${name} could not be fetched: ${reasonOf(error)}. Either the server cannot be reached, or, on another origin than the page, it does ` +
       'not allow the page to read from it: then it must answer with Access-Control-Allow-Origin.';
     const details = { what: 'HTTP request', at: start, url: name };
     throw new PassingFailure(new Qcow2Error('io', message, details, { cause: error }));
@@ -159,6 +162,7 @@ async function receive(
   patience: Patience,
 ): Promise<void> {
   const reader = response.body?.getReader();
+  const { length } = into;
   let at = 0;
   try {
     for (;;) {
@@ -166,20 +170,20 @@ async function receive(
       signal.throwIfAborted();
       if (done) break;
       patience.heard();
-      if (at + value.length > into.length) {
-        throw failure('io', response, asked, `sent more than the ${into.length} bytes that it announced`);
+      if (at + value.length > length) {
+        throw failure('io', response, asked, `sent more than the ${length} bytes that it announced`);
       }
-      into.set(value, at);
+      put(into, at, value);
       at += value.length;
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof Qcow2Error) throw error;
-    throw new PassingFailure(broken(response, asked, at, into.length, error));
+    if (isQcow2Error(error)) throw error;
+    throw new PassingFailure(broken(response, asked, at, length, error));
   } finally {
     reader?.cancel().catch(() => {});
   }
-  if (at < into.length) throw new PassingFailure(broken(response, asked, at, into.length, undefined));
+  if (at < length) throw new PassingFailure(broken(response, asked, at, length, undefined));
 }
 
 function silent({ timeout }: HttpResource, { name, start }: Asked): Qcow2Error {

@@ -1,5 +1,6 @@
 /** Owns the edge where whatever a caller hands in becomes a source. */
 import type { BlockDevice, ByteSource } from '../io/device.js';
+import { isBytes } from '../io/request-buffers.js';
 import type { Openable } from '../options.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
@@ -24,11 +25,16 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
  * @throws TypeError when it is nothing that can be opened.
  */
 export function sourceOf(openable: Openable): ByteSource {
-  if (openable instanceof Uint8Array) return bufferSource(openable);
-  if (openable instanceof ArrayBuffer) return bufferSource(new Uint8Array(openable));
+  if (isBytes(openable)) return bufferSource(openable);
+  if (isArrayBuffer(openable)) return bufferSource(new Uint8Array(openable));
   if (isBlob(openable)) return blobSource(openable);
   if (isByteSource(openable)) return openable;
   throw new TypeError('An image is opened from a Blob or File, an ArrayBuffer, a Uint8Array or a ByteSource.');
+}
+
+/** Not by its class: another realm has another one. */
+function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  return Object.prototype.toString.call(value) === '[object ArrayBuffer]';
 }
 
 /** Told by what it can do, since a Blob of another realm is no instance of this one's class. */

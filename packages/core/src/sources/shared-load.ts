@@ -1,30 +1,37 @@
 /** Owns work that several wait for: it goes on while one of them still wants it, and is aborted when the last has gone. */
 import type { Done } from '../io/device.js';
-import { settled } from '../io/done.js';
+import { adopted, settled } from '../io/done.js';
 
 /** One load, begun when it is made. */
 export class SharedLoad {
   readonly #controller = new AbortController();
-  readonly #work: Promise<void>;
-  readonly #abandoned: () => void;
+  readonly #work: Promise<void> | null;
+  readonly #closed: () => void;
   #waiting = 0;
   #over = false;
 
   /**
    * @param start begins the work
-   * @param abandoned called when everybody who waited has gone before the end
+   * @param closed called when no other caller may join: at the end, and when all callers have aborted before it. Not for work that
+   *   was done, or failed, at once
+   * @throws what `start` throws
    */
-  constructor(start: (signal: AbortSignal) => Done, abandoned: () => void) {
-    this.#abandoned = abandoned;
-    this.#work = (async () => {
-      try {
-        await start(this.#controller.signal);
-      } finally {
+  constructor(start: (signal: AbortSignal) => Done, closed: () => void) {
+    this.#closed = closed;
+    const done = adopted(start(this.#controller.signal));
+    this.#over = done === undefined;
+    this.#work =
+      done?.finally(() => {
         this.#over = true;
-      }
-    })();
-    // Those who wait report it; nobody may be left.
-    this.#work.catch(() => {});
+        closed();
+      }) ?? null;
+    // The callers that wait report a failure; there may be none left.
+    this.#work?.catch(() => {});
+  }
+
+  /** Whether the work has ended. */
+  get over(): boolean {
+    return this.#over;
   }
 
   /**
@@ -35,11 +42,11 @@ export class SharedLoad {
   async wait(signal: AbortSignal | undefined): Promise<void> {
     this.#waiting++;
     try {
-      await settled(this.#work, signal);
+      if (this.#work !== null) await settled(this.#work, signal);
     } finally {
       this.#waiting--;
       if (this.#waiting === 0 && !this.#over) {
-        this.#abandoned();
+        this.#closed();
         this.#controller.abort();
       }
     }

@@ -1,7 +1,8 @@
 /** Owns the source over anything that answers with the bytes of a range: what the adapters have in common. */
-import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Transfer } from '../io/device.js';
+import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
+import type { ByteSource } from '../io/device.js';
 import { all, settled } from '../io/done.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 
 /** Answers with the bytes `[start, end)`, all of them. */
 export type ReadSlice = (start: number, end: number, signal: AbortSignal | undefined) => Promise<Uint8Array>;
@@ -9,8 +10,8 @@ export type ReadSlice = (start: number, end: number, signal: AbortSignal | undef
 /** A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what` stands in errors. */
 export function slicesSource(identity: object, size: number, what: string, slice: ReadSlice): ByteSource {
   let open = true;
-  const fill = async ({ at, bytes }: Transfer, signal: AbortSignal | undefined): Promise<void> => {
-    const length = Math.max(0, Math.min(bytes.length, size - at));
+  const fill = async ({ at, bytes, length: whole }: FixedTransfer, signal: AbortSignal | undefined): Promise<void> => {
+    const length = Math.max(0, Math.min(whole, size - at));
     bytes.fill(0, length);
     if (length === 0) return;
     const found = await guarded(slice(at, at + length, signal), what, at);
@@ -19,7 +20,7 @@ export function slicesSource(identity: object, size: number, what: string, slice
       throw new Qcow2Error('io', message, { what, at });
     }
     // Whoever aborted has the buffer back.
-    if (!signal?.aborted) bytes.set(found);
+    if (!signal?.aborted) put(bytes, 0, found);
   };
   return {
     size,
@@ -27,8 +28,10 @@ export function slicesSource(identity: object, size: number, what: string, slice
     async read(transfers, signal) {
       signal?.throwIfAborted();
       if (!open) throw new Qcow2Error('closed', `${what} was closed.`);
-      const reads = transfers.map((transfer) => () => fill(transfer, signal));
+      const batch = fixedTransfers(transfers);
+      const reads = batch.map((transfer) => () => fill(transfer, signal));
       await settled(Promise.resolve(all(reads)), signal);
+      requireAllIntact(batch);
     },
     close() {
       open = false;
@@ -40,8 +43,7 @@ async function guarded(slice: Promise<Uint8Array>, what: string, at: number): Pr
   try {
     return await slice;
   } catch (error) {
-    if (error instanceof Qcow2Error) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Qcow2Error('io', `${what} could not be read: ${reason}`, { what, at }, { cause: error });
+    if (isQcow2Error(error)) throw error;
+    throw new Qcow2Error('io', `${what} could not be read: ${reasonOf(error)}`, { what, at }, { cause: error });
   }
 }

@@ -5,6 +5,8 @@
  */
 import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Done, Transfer } from '../io/device.js';
+import { adopted, after } from '../io/done.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact, requireBuffers } from '../io/request-buffers.js';
 import { SharedLoad } from './shared-load.js';
 
 /** A cluster of the usual size. */
@@ -77,7 +79,9 @@ class CachedSource implements ByteSource {
     signal?.throwIfAborted();
     if (!this.#open) throw new Qcow2Error('closed', 'The cached source was closed.');
     const total = transfers.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    if (total >= this.#direct) return this.#source.read(transfers, signal);
+    // An empty batch asks whether reads must be waited for. That some blocks are kept does not matter.
+    if (total >= this.#direct || transfers.length === 0) return this.#source.read(transfers, signal);
+    requireBuffers(transfers);
     const found = new Map<number, Uint8Array>();
     const loads = new Set<BlockLoad>();
     const missing: number[] = [];
@@ -89,8 +93,10 @@ class CachedSource implements ByteSource {
       else missing.push(number);
     }
     if (missing.length > 0) loads.add(this.#load(missing));
-    if (loads.size > 0) return this.#finish(transfers, found, loads, signal);
-    this.#copy(transfers, found);
+    const waits = [...loads].filter(({ load }) => !load.over);
+    if (waits.length > 0) return this.#finish(fixedTransfers(transfers), found, loads, signal);
+    collect(loads, found);
+    this.#copy(fixedTransfers(transfers), found);
   }
 
   close(): Done {
@@ -102,40 +108,41 @@ class CachedSource implements ByteSource {
   /** Keeps what the source begins with; a block that is not whole there is left out. */
   seed(bytes: Uint8Array): void {
     for (let number = 0; number * this.#blockSize < bytes.length; number++) {
-      const block = bytes.slice(number * this.#blockSize, (number + 1) * this.#blockSize);
+      // Not `slice`: that of a Buffer shares its memory.
+      const block = new Uint8Array(bytes.subarray(number * this.#blockSize, (number + 1) * this.#blockSize));
       if (block.length === this.#lengthOf(number)) this.#keep(number, block);
     }
   }
 
   async #finish(
-    transfers: readonly Transfer[],
+    transfers: readonly FixedTransfer[],
     found: Map<number, Uint8Array>,
     loads: ReadonlySet<BlockLoad>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     await Promise.all([...loads].map(({ load }) => load.wait(signal)));
-    for (const { blocks } of loads) for (const [number, block] of blocks) found.set(number, block);
+    collect(loads, found);
     this.#copy(transfers, found);
+    requireAllIntact(transfers);
   }
 
-  /** Begins to load blocks in one batch. */
+  /**
+   * Loads blocks in one batch: at once where the source is synchronous, else others may join.
+   *
+   * @throws what the source throws at once; nothing is kept of that
+   */
   #load(numbers: readonly number[]): BlockLoad {
     const blocks = new Map(numbers.map((number) => [number, new Uint8Array(this.#lengthOf(number))]));
     const batch = [...blocks].map(([number, bytes]) => ({ at: number * this.#blockSize, bytes }));
     const forget = () => {
       for (const number of numbers) if (this.#loads.get(number)?.blocks === blocks) this.#loads.delete(number);
     };
-    const start = async (signal: AbortSignal) => {
-      try {
-        await this.#source.read(batch, signal);
-        if (this.#open) for (const [number, block] of blocks) this.#keep(number, block);
-      } finally {
-        forget();
-      }
+    const keep = () => {
+      if (this.#open) for (const [number, block] of blocks) this.#keep(number, block);
     };
-    // Begun before it is known to others: it waits at least once before it is forgotten.
+    const start = (signal: AbortSignal) => after(adopted(this.#source.read(batch, signal)), keep);
     const load = { blocks, load: new SharedLoad(start, forget) };
-    for (const number of numbers) this.#loads.set(number, load);
+    if (!load.load.over) for (const number of numbers) this.#loads.set(number, load);
     return load;
   }
 
@@ -168,17 +175,23 @@ class CachedSource implements ByteSource {
     return [...numbers].sort((a, b) => a - b);
   }
 
-  #copy(transfers: readonly Transfer[], blocks: ReadonlyMap<number, Uint8Array>): void {
-    for (const { at, bytes } of transfers) {
-      const length = Math.max(0, Math.min(bytes.length, this.size - at));
-      bytes.fill(0, length);
+  #copy(transfers: readonly FixedTransfer[], blocks: ReadonlyMap<number, Uint8Array>): void {
+    for (const { at, bytes, length: whole } of transfers) {
+      const length = Math.max(0, Math.min(whole, this.size - at));
+      // What lost its memory cannot be filled.
+      if (length < bytes.length) bytes.fill(0, length);
       for (let done = 0; done < length; ) {
         const number = Math.floor((at + done) / this.#blockSize);
         const from = at + done - number * this.#blockSize;
         const part = blocks.get(number)!.subarray(from, from + length - done);
-        bytes.set(part, done);
+        put(bytes, done, part);
         done += part.length;
       }
     }
   }
+}
+
+/** Adds the blocks that were loaded to those that were kept. */
+function collect(loads: Iterable<BlockLoad>, found: Map<number, Uint8Array>): void {
+  for (const { blocks } of loads) for (const [number, block] of blocks) found.set(number, block);
 }

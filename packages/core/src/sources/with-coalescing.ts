@@ -3,6 +3,7 @@
  * bytes. It joins what one batch asks for, and keeps nothing.
  */
 import type { ByteSource, Done, Transfer } from '../io/device.js';
+import { fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
 
 /** At 10 MB/s these bytes take 7 ms: less than a request does. */
 const GAP = 64 * 1024;
@@ -23,7 +24,7 @@ export interface CoalescingOptions {
 export interface JoinedTransfer {
   readonly at: number;
   length: number;
-  readonly parts: { readonly from: number; readonly bytes: Uint8Array }[];
+  readonly parts: { readonly from: number; readonly length: number; readonly bytes: Uint8Array }[];
 }
 
 /**
@@ -42,7 +43,14 @@ export function withCoalescing(source: ByteSource, options: CoalescingOptions = 
       return source.size;
     },
     identity: source.identity ?? source,
-    read: (transfers, signal) => readJoined(source, joinTransfers(transfers, source.size, gap, longest), signal),
+    async read(transfers, signal) {
+      const batch = fixedTransfers(transfers);
+      try {
+        await readJoined(source, joinTransfers(batch, source.size, gap, longest), signal);
+      } finally {
+        if (!signal?.aborted) requireAllIntact(batch);
+      }
+    },
     close: (): Done => source.close?.(),
   };
 }
@@ -59,10 +67,10 @@ export function joinTransfers(
     const last = joined.at(-1);
     const length = last === undefined ? 0 : Math.max(last.length, at + bytes.length - last.at);
     if (last !== undefined && at - (last.at + last.length) <= gap && length <= longest) {
-      last.parts.push({ from: at - last.at, bytes });
+      last.parts.push({ from: at - last.at, length: bytes.length, bytes });
       last.length = length;
     } else {
-      joined.push({ at, length: bytes.length, parts: [{ from: 0, bytes }] });
+      joined.push({ at, length: bytes.length, parts: [{ from: 0, length: bytes.length, bytes }] });
     }
   }
   return joined;
@@ -87,18 +95,29 @@ async function readJoined(source: ByteSource, joined: readonly JoinedTransfer[],
     for (let spare = 0; next < joined.length && spare < SPARE; next++) {
       const each = joined[next]!;
       const alone = each.parts.length === 1;
+      if (alone && isLost(each)) continue;
       batch.push({ joined: each, bytes: alone ? each.parts[0]!.bytes : new Uint8Array(each.length) });
       if (!alone) spare += each.length;
     }
-    await source.read(
-      batch.map(({ joined: { at }, bytes }) => ({ at, bytes })),
-      signal,
-    );
+    try {
+      await source.read(
+        batch.map(({ joined: { at }, bytes }) => ({ at, bytes })),
+        signal,
+      );
+    } catch (error) {
+      // The others of the batch are filled all the same.
+      if (!batch.some(({ joined: each }) => isLost(each))) throw error;
+    }
     for (const { joined: each, bytes } of batch) scatter(each, bytes);
   }
 }
 
+/** Whether the caller's memory for a part is not there any more. */
+function isLost({ parts }: JoinedTransfer): boolean {
+  return parts.some(({ bytes, length }) => !hasBytes(bytes, length));
+}
+
 function scatter({ parts }: JoinedTransfer, bytes: Uint8Array): void {
   if (parts.length === 1) return;
-  for (const { from, bytes: into } of parts) into.set(bytes.subarray(from, from + into.length));
+  for (const { from, length, bytes: into } of parts) put(into, 0, bytes.subarray(from, from + length));
 }

@@ -1,4 +1,5 @@
 /** Owns the stream that takes guest bytes: chunks of any size go in, whole clusters come out. */
+import { isBytes, lengthOf, requireIntact } from '../io/request-buffers.js';
 
 /** How much is gathered before it is written, bytes: a multiple of every cluster size up to it. */
 const GATHER_BYTES = 2 * 1024 * 1024;
@@ -27,9 +28,11 @@ export function writableOf(target: WritableTarget, start: number): WritableStrea
   };
   return new WritableStream<Uint8Array>({
     async write(chunk) {
-      if (!(chunk instanceof Uint8Array)) throw new TypeError('The chunks of a disk must be Uint8Arrays.');
-      for (let from = 0; from < chunk.length; ) {
-        const part = chunk.subarray(from, from + room());
+      if (!isBytes(chunk)) throw new TypeError('The chunks of a disk must be Uint8Arrays.');
+      const total = lengthOf(chunk, 'The chunk');
+      for (let from = 0; from < total; ) {
+        requireIntact(chunk, total, 'The chunk');
+        const part = chunk.subarray(from, Math.min(total, from + room()));
         from += part.length;
         if (length === 0 && part.length === GATHER_BYTES) {
           await put(part);

@@ -1,0 +1,221 @@
+/** The forms that are done when they return, over everything that promises: refused before anything is started. */
+import { describe, expect, it } from 'vitest';
+import {
+  type AsyncBuffer,
+  asyncBufferSource,
+  type BlockDevice,
+  type ByteSource,
+  blobSource,
+  bufferDevice,
+  bufferSource,
+  httpSource,
+  Qcow2Image,
+  type Transfer,
+  withCache,
+  withCoalescing,
+} from '../../src/index.js';
+import { expectSame } from '../suites/expect-same.js';
+import { host } from '../support/http/hosted.js';
+import { buildImage, type Cell } from '../support/image-builder.js';
+import { noiseOf } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu.js';
+import { SlowDevice, slowSource } from '../support/slow-device.js';
+
+const MIB = 1024 * 1024;
+const CLUSTER = 65_536;
+const folder = new QemuFolder('sync-refusals');
+const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
+const built = buildImage({ size: MIB, clusters: new Map([0, 3].map((index) => [index, filled(0xaa)])) });
+const refused = expect.objectContaining({ code: 'not-synchronous' });
+const rest = () => new Promise((resolve) => setTimeout(resolve, 30));
+
+/** A source that promises bytes, and returns nothing for an empty batch, as a loop over the transfers does. */
+function looping(source: ByteSource): ByteSource {
+  return {
+    size: source.size,
+    read(transfers) {
+      if (transfers.length === 0) return;
+      return (async () => {
+        await null;
+        await source.read(transfers);
+      })();
+    },
+  };
+}
+
+/** A device whose writes or flushes alone promise, and which tells nothing of it with an empty batch. */
+class PartlySlow implements BlockDevice {
+  readonly #device: BlockDevice;
+  readonly #slow: 'write' | 'flush';
+
+  constructor(device: BlockDevice, slow: 'write' | 'flush') {
+    this.#device = device;
+    this.#slow = slow;
+  }
+
+  get size(): number {
+    return this.#device.size;
+  }
+
+  read(transfers: readonly Transfer[]): void {
+    this.#device.read(transfers);
+  }
+
+  write(transfers: readonly Transfer[]): void | Promise<void> {
+    return this.#slow === 'write' ? this.#later(() => this.#device.write(transfers)) : this.#device.write(transfers);
+  }
+
+  truncate(size: number): void {
+    this.#device.truncate(size);
+  }
+
+  flush(): void | Promise<void> {
+    return this.#slow === 'flush' ? this.#later(() => this.#device.flush()) : this.#device.flush();
+  }
+
+  async #later(work: () => void | Promise<void>): Promise<void> {
+    await null;
+    await work();
+  }
+}
+
+const buffer: AsyncBuffer = built.bytes.buffer as ArrayBuffer;
+
+const SOURCES: Record<string, () => Promise<ByteSource>> = {
+  'a source that promises': async () => slowSource(built.bytes),
+  'a source that tells nothing with an empty batch': async () => looping(bufferSource(built.bytes)),
+  'a Blob': async () => blobSource(new Blob([built.bytes])),
+  'a web server': async () => httpSource((await host(built.bytes, { etag: '"1"' })).url),
+  'an AsyncBuffer': async () => asyncBufferSource(buffer),
+  'a cache over one that promises': async () => withCache(slowSource(built.bytes)),
+  'a cache over one that tells nothing': async () => withCache(looping(bufferSource(built.bytes))),
+  'a joiner of requests': async () => withCoalescing(bufferSource(built.bytes)),
+};
+const sources = Object.entries(SOURCES);
+
+/** Refuses, leaves the buffer alone for good, and holds no lock. */
+async function expectRefused(image: Qcow2Image, offset: number): Promise<void> {
+  const into = new Uint8Array(100).fill(0x11);
+  expect(() => image.readSync(offset, into)).toThrow(refused);
+  await rest();
+  expect(into.every((byte) => byte === 0x11)).toBe(true);
+}
+
+describe('readSync', () => {
+  it.each(sources)('over %s', async (_, make) => {
+    const image = await Qcow2Image.open(await make());
+    const before = image.stats;
+    for (const offset of [0, 3 * CLUSTER]) await expectRefused(image, offset);
+    expect(image.stats).toEqual(before);
+    // Warm or cold does not matter: what is refused once is refused always.
+    await image.read(0, new Uint8Array(100));
+    await expectRefused(image, 0);
+    await image.close();
+  });
+
+  it.each(sources)('over %s as a backing file, raw', async (_, make) => {
+    const over = buildImage({ size: MIB, backingName: 'base', clusters: new Map([[1, filled(1)]]) });
+    const resolve = async () => ({ source: await make(), format: 'raw' as const });
+    const image = await Qcow2Image.open(over.bytes, { resolve });
+    await expectRefused(image, 0);
+    await image.close();
+  });
+
+  it.each(sources)('over %s behind a backing file', async (_, make) => {
+    const middle = buildImage({ size: MIB, backingName: 'base' });
+    const top = buildImage({ size: MIB, backingName: 'middle' });
+    const resolve = async ({ name }: { name: string }) => ({
+      source: name === 'middle' ? bufferSource(middle.bytes) : await make(),
+      format: 'qcow2' as const,
+    });
+    const image = await Qcow2Image.open(top.bytes, { resolve });
+    await expectRefused(image, 0);
+    await image.close();
+  });
+
+  it.each(sources)('over %s as a data file', async (_, make) => {
+    folder.img('create', '-q', '-f', 'qcow2', '-o', 'data_file=data.raw', 'split.qcow2', String(MIB));
+    const image = await Qcow2Image.open(folder.get('split.qcow2'), { resolve: make });
+    await expectRefused(image, 0);
+    await image.close();
+  });
+
+  it('over a snapshot of an image that promises', async () => {
+    folder.img('create', '-q', '-f', 'qcow2', 'snapshot.qcow2', String(MIB));
+    folder.img('snapshot', '-c', 'first', 'snapshot.qcow2');
+    const image = await Qcow2Image.open(slowSource(folder.get('snapshot.qcow2')));
+    const view = await image.openSnapshot('first');
+    await expectRefused(view, 0);
+    await image.close();
+  });
+
+  it('while a write is at work: it does not wait in the background', async () => {
+    const device = new SlowDevice(bufferDevice(built.bytes), () => 7);
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const writing = image.write(0, new Uint8Array(100).fill(0x22));
+    await expectRefused(image, 0);
+    await writing;
+    await image.close();
+  });
+
+  it('works over a cache of a source that answers at once, and leaves nothing of a failure', () => {
+    let fails = true;
+    const flaky: ByteSource = {
+      size: built.bytes.length,
+      read(transfers) {
+        if (fails) throw new Error('not now');
+        for (const { at, bytes } of transfers) bytes.set(built.bytes.subarray(at, at + bytes.length));
+      },
+    };
+    const cached = withCache(flaky);
+    const into = new Uint8Array(100);
+    expect(() => cached.read([{ at: 0, bytes: into }])).toThrow('not now');
+    fails = false;
+    expect(cached.read([{ at: 0, bytes: into }])).toBeUndefined();
+    expectSame(into, built.bytes.subarray(0, 100));
+  });
+});
+
+describe('writeSync and flushSync', () => {
+  it.each(['write', 'flush'] as const)('over a device of which only %s promises', async (slow) => {
+    const memory = bufferDevice(built.bytes);
+    const image = await Qcow2Image.open(new PartlySlow(memory, slow), { mode: 'write' });
+    const bytes = new Uint8Array(100).fill(0x11);
+    expect(() => image.writeSync(0, bytes)).toThrow(refused);
+    bytes.fill(0x33);
+    expect(() => image.flushSync()).toThrow(refused);
+    await rest();
+    expectSame(memory.bytes(), built.bytes);
+    // The lock is free, and the promising forms work.
+    await image.write(0, bytes);
+    await image.flush();
+    expect(() => image.flushSync()).toThrow(refused);
+    await image.close();
+  });
+
+  it.each(sources)('over %s as a backing file: parts of clusters are copied from it', async (_, make) => {
+    const over = buildImage({ size: MIB, backingName: 'base' });
+    const memory = bufferDevice(over.bytes);
+    const resolve = async () => ({ source: await make(), format: 'raw' as const });
+    const image = await Qcow2Image.open(memory, { mode: 'write', resolve });
+    expect(() => image.writeSync(100, new Uint8Array(100))).toThrow(refused);
+    expect(() => image.flushSync()).toThrow(refused);
+    await rest();
+    expectSame(memory.bytes(), over.bytes);
+    await image.close();
+  });
+});
+
+describe('over codecs that were loaded', () => {
+  it.each(['zlib', 'zstd'])('readSync inflates %s at once', async (type) => {
+    const soft = noiseOf(1, MIB).map((byte) => byte & 3);
+    folder.put('soft.raw', soft);
+    const options = ['-o', `compression_type=${type}`];
+    folder.img('convert', '-c', '-f', 'raw', '-O', 'qcow2', ...options, 'soft.raw', 'packed.qcow2');
+    const image = await Qcow2Image.open(folder.get('packed.qcow2'));
+    const into = new Uint8Array(3 * CLUSTER);
+    image.readSync(100, into);
+    expectSame(into, soft.subarray(100, 100 + into.length));
+    await image.close();
+  });
+});
