@@ -47,7 +47,7 @@ export function inlineWorker(): Plugin {
   return {
     name: 'inline-worker',
     enforce: 'pre',
-    resolveId: (specifier) => (specifier === './worker-script.js' ? WORKER_SCRIPT : null),
+    resolveId: (specifier) => (specifier.endsWith('/worker-script.js') ? WORKER_SCRIPT : null),
     async load(id) {
       if (id !== WORKER_SCRIPT) return null;
       const { text, modules } = await bundleWorker(WORKER_SOURCE, shared.resolve);

@@ -1,4 +1,4 @@
-/** Bundles the worker of qcow2-opfs into one script, and makes of it the module that `qcow2-opfs/inline` holds it in. */
+/** Bundles the worker of qcow2-opfs into one script, and makes the module that `qcow2-opfs/inline` holds it in. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'vite';
 import { root } from './run.js';
@@ -40,7 +40,7 @@ export function workerScriptModule(text) {
   return `export const workerScript = ${JSON.stringify(`${text}//# sourceURL=qcow2-opfs-worker.js\n`)};\n`;
 }
 
-/** Writes that module where the compiled packages look for it, and beside it the licenses of other people's code in it. */
+/** Writes that module where the compiled packages look for it, and beside it the licenses of the code in it. */
 export async function writeWorkerScript() {
   const { text, modules } = await bundleWorker(`${DIST}worker.js`);
   writeFileSync(`${DIST}worker-script.js`, workerScriptModule(text));

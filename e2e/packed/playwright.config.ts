@@ -10,7 +10,7 @@ export default defineConfig({
   globalSetup: './setup.ts',
   workers: 2,
   timeout: 120_000,
-  expect: { timeout: 20_000 },
+  expect: { timeout: 60_000 },
   projects: [
     { name: 'chromium', use: { browserName: 'chromium', launchOptions: launchOptions('chromium') } },
     {

@@ -14,7 +14,7 @@ export default async function setup(): Promise<() => void> {
   return () => rmSync(app, { recursive: true, force: true });
 }
 
-/** Puts an image where the application serves it: half of it random, half compressible, all compressed. Returns the digest. */
+/** Puts an image where the application serves it: half random, half compressible, all compressed. */
 function makeImage(app: string): string {
   const folder = join(app, 'public');
   mkdirSync(folder);

@@ -1,4 +1,4 @@
-/** Creates an image in the browser, writes it, reads it back, lists it, and reads another one from the server; shows what came of it. */
+/** Creates an image, writes it, reads it back, lists it, reads another one from the server; shows what came of it. */
 
 async function keepImage(openStore) {
   const store = await openStore({ directory: 'kept' });
@@ -12,10 +12,18 @@ async function keepImage(openStore) {
     await disk.close();
     const names = (await store.list()).map(({ name }) => name);
     await store.remove('disk');
+    if (location.search === '?import') await importLong(store);
     return { names, same: String(read) === String(written), fetched: await fetchImage(store) };
   } finally {
     await store.close();
   }
+}
+
+/** Imports a file that is long enough for a second worker to flush it. */
+async function importLong(store) {
+  const image = await (await fetch('./image.qcow2')).blob();
+  await store.import('long', new Blob([image, new Uint8Array(40 * 2 ** 20)]));
+  await store.remove('long');
 }
 
 /** The SHA-256 of an image on the server, all compressed, by its relative address. */

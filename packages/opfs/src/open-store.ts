@@ -1,4 +1,4 @@
-/** Owns how a store comes to its worker, and the worker to its storage; which script the worker has is the entry's matter. */
+/** Owns what both entries' openStore do: how a store comes to its worker, and the worker to its storage. */
 import { isQcow2Error, Qcow2Error } from 'qcow2';
 import { Connection } from './connection.js';
 import { imageName } from './image-name.js';
@@ -11,13 +11,14 @@ export interface StoreOptions {
   /** The folder of OPFS that holds the images; default `'qcow2'`. Another folder is another store. */
   directory?: string | undefined;
   /**
-   * Makes the worker in place of the entry: a module worker whose script is, or imports, `qcow2-opfs/worker`. For pages that
-   * know better than their bundler where that script is, or that make its `TrustedScriptURL` with a policy of their own.
+   * Makes the worker in place of the entry: a module worker whose script is, or imports, `qcow2-opfs/worker`. For pages
+   * that know better than their bundler where that script is, or that make its `TrustedScriptURL` with a policy of
+   * their own.
    */
   worker?: (() => Worker) | undefined;
   /**
-   * Where the platform refuses OPFS, as private windows do, keep images in memory: `persistence` then is `'memory'`, and they
-   * go with the store. Without it everything that concerns stored images rejects with `unavailable` there.
+   * Where the platform refuses OPFS, as private windows do, keep images in memory: `persistence` then is `'memory'`,
+   * and they go with the store. Without it everything that concerns stored images rejects with `unavailable` there.
    */
   fallback?: 'memory' | undefined;
 }
@@ -58,7 +59,7 @@ async function connect({ create, advice }: WorkerStart): Promise<Connection> {
     return await Connection.start(create);
   } catch (error) {
     if (!isQcow2Error(error, 'failed')) throw error;
-    throw new Qcow2Error('failed', `${error.message} ${advice}`, error.details, { cause: error });
+    throw new Qcow2Error('failed', `${error.message} ${advice}`, error.details, { cause: error.cause ?? error });
   }
 }
 

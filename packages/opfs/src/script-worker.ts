@@ -25,7 +25,8 @@ const UNTRUSTED: Policy = { createScriptURL: (address) => address };
 let policy: Policy | undefined;
 
 /**
- * Starts a worker from the text of its script. Its address is let go of when it has started, with its first message, or failed.
+ * Starts a worker from the text of its script. Its address is let go of when it has started, with its first message, or
+ * failed.
  *
  * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses
  */
@@ -43,8 +44,8 @@ export function workerOfText(text: string, options?: WorkerOptions): Worker {
 }
 
 /**
- * Starts the worker that `create` makes, also where browsers refuse its address: one of another origin is imported by a script of
- * the page's own, and under Trusted Types the policy `qcow2-opfs` trusts it.
+ * Starts the worker that `create` makes, also where browsers refuse its address: one of another origin is imported by a
+ * script of the page's own, and under Trusted Types the policy `qcow2-opfs` trusts it.
  *
  * @param create does nothing but `new Worker`
  * @throws what `create` throws, and as {@link workerOfText}
@@ -60,9 +61,9 @@ export function startAnyway(create: () => Worker): Worker {
 }
 
 /**
- * What `create` hands to `new Worker`. Only the bundler knows that address, which has rewritten the expression, and browsers do not
- * all throw when they refuse it: so `create` runs with a constructor that starts nothing. Where that cannot be put in the other's
- * place, or is not called, this is the worker itself.
+ * What `create` hands to `new Worker`. Only the bundler knows that address, which has rewritten the expression, and
+ * browsers do not all throw when they refuse it: so `create` runs with a constructor that starts nothing. Where that
+ * cannot be put in the other's place, or is not called, this is the worker itself.
  */
 function recordScript(create: () => Worker): Script | Worker {
   const scripts: Script[] = [];
