@@ -88,7 +88,6 @@ export class Connection {
       if (signal?.aborted) return reject(signal.reason);
       const call = id ?? this.reserve();
       const owner = options.within ?? call;
-      if (owner === call) this.#callbacks.register(call, options);
 
       const settle = (): void => {
         this.#pending.delete(fail);
@@ -103,8 +102,10 @@ export class Connection {
         this.#abort(owner);
         if (options.prompt) fail(signal?.reason);
       };
-      this.#pending.add(fail);
+      // First: something that is no signal throws here, and then nothing must be left of the call.
       signal?.addEventListener('abort', onAbort, { once: true });
+      if (owner === call) this.#callbacks.register(call, options);
+      this.#pending.add(fail);
       send(this.#remote, call).then((outcome) => {
         const thrown = this.#callbacks.thrown(owner);
         if (thrown) return fail(thrown.error);
