@@ -1,4 +1,7 @@
-/** Presses that come too fast: a double click does a thing once, and of two presses the last one counts, not the last answer. */
+/**
+ * Presses that come too fast: a double click does a thing once, and of two presses the last one counts, not the last
+ * answer.
+ */
 import type { Locator, Page } from '@playwright/test';
 import {
   afterDoubleClick,

@@ -17,7 +17,10 @@ function pressOf(event: MouseEvent): Press {
   return { event, button, meaning: `${button?.getAttribute('aria-label') ?? ''} ${button?.textContent ?? ''}` };
 }
 
-/** Whether two presses are one double click. Not by `detail` alone: Firefox counts anew when the button's text has changed. */
+/**
+ * Whether two presses are one double click. Not by `detail` alone: Firefox counts anew when the button's text has
+ * changed.
+ */
 function isDouble({ event: one }: Press, { event: two }: Press): boolean {
   if (two.detail > 1) return true;
   const near = Math.max(Math.abs(one.clientX - two.clientX), Math.abs(one.clientY - two.clientY)) <= DOUBLE_CLICK_PX;
@@ -25,9 +28,9 @@ function isDouble({ event: one }: Press, { event: two }: Press): boolean {
 }
 
 /**
- * Watches every press of a pointer in `root`. A double click is meant for the button under its first press. By the second press that
- * button may cancel what the first one has started, or another one may have come under the pointer: such a press does nothing. Presses on what
- * stays the same button all count, as when a person goes from page to page.
+ * Watches every press of a pointer in `root`. A double click is meant for the button under its first press. By the
+ * second press that button may cancel what the first one has started, or another one may have come under the pointer:
+ * such a press does nothing. Presses on what stays the same button all count, as when a person goes from page to page.
  */
 export function guardDoublePresses(root: EventTarget): void {
   let last: Press | null = null;
