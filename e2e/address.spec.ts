@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import type { FilePlan } from '../packages/core/test/support/http/plan.js';
 import { startServer, type TestServer } from '../packages/core/test/support/http/server.js';
-import { download, drop, expect, mapLoaded, test, withoutPicker } from './fixtures.js';
+import { afterDoubleClick, download, drop, expect, mapLoaded, test, withoutPicker } from './fixtures.js';
 import { type Images, qemuImg, sha256 } from './images.js';
 
 let server: TestServer;
@@ -100,9 +100,25 @@ test('a link to an image fetches nothing before it is pressed, and can be cancel
   expect(await requests('linked.qcow2')).toBe(0);
   await page.getByRole('button', { name: 'Open address' }).click();
   await expect.poll(() => requests('linked.qcow2')).toBe(1);
+  await afterDoubleClick(page);
   await page.getByRole('button', { name: 'Cancel' }).click();
+  await afterDoubleClick(page);
   await page.getByRole('button', { name: 'Open address' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('linked.qcow2');
+});
+
+test('an address that is entered while another one is fetched is opened in its place', async ({ page, images }) => {
+  const image = await images.plain();
+  const silent = await put('silent.qcow2', image, { faults: [{ kind: 'silence' }] });
+  const other = await put('other.qcow2', image);
+  const field = page.getByLabel('or open an address');
+  await field.fill(silent);
+  await page.getByRole('button', { name: 'Open address' }).click();
+  await expect.poll(() => requests('silent.qcow2')).toBe(1);
+  await expect(page.getByRole('button', { name: 'Cancel' })).toBeVisible();
+  await field.fill(other);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('other.qcow2');
 });
 
 test('an image that is replaced on the server while it is open is noticed', async ({ page, images }) => {

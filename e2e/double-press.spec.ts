@@ -1,6 +1,10 @@
-/** Presses that come too fast: a double click does a thing once, and of two presses the last one counts, not the last answer. */
+/**
+ * Presses that come too fast: a double click does a thing once, and of two presses the last one counts, not the last
+ * answer.
+ */
 import type { Locator, Page } from '@playwright/test';
 import {
+  afterDoubleClick,
   create,
   download,
   drop,
@@ -36,6 +40,15 @@ async function pressAtOnce(...buttons: readonly Locator[]): Promise<void> {
   }, handles.slice(1));
 }
 
+/** A double click as fast as a person's, however busy the machine: all of it is sent at once. */
+async function doubleClick(page: Page, button: Locator): Promise<void> {
+  await button.hover();
+  const { mouse } = page;
+  const once = { clickCount: 1 };
+  const twice = { clickCount: 2 };
+  await Promise.all([mouse.down(once), mouse.up(once), mouse.down(twice), mouse.up(twice)]);
+}
+
 test('a double click starts one download, and leaves one temporary file', async ({ page, profile, images }) => {
   const image = await images.plain();
   const handedOver = await countHandedOver(page);
@@ -45,7 +58,7 @@ test('a double click starts one download, and leaves one temporary file', async 
   const button = page.getByRole('button', { name: 'Download as raw' });
   // From the second time on there is an earlier temporary file to be deleted first.
   for (let times = 1; times <= 3; times++) {
-    const file = await download(profile, page, 'plain.raw', () => button.dblclick());
+    const file = await download(profile, page, 'plain.raw', () => doubleClick(page, button));
     expect(await sha256(file)).toBe(await images.rawDigest(image));
     await expect(button).toHaveAttribute('aria-disabled', 'false');
     expect(await handedOver()).toBe(times);
@@ -56,7 +69,7 @@ test('a double click starts one download, and leaves one temporary file', async 
   await expect(button).toHaveAttribute('aria-disabled', 'false');
   expect(await handedOver()).toBe(4);
   expect(await opfsFiles(page)).toHaveLength(1);
-  await page.getByRole('button', { name: 'Free the space' }).dblclick();
+  await doubleClick(page, page.getByRole('button', { name: 'Free the space' }));
   await expect.poll(() => opfsFiles(page)).toEqual([]);
 });
 
@@ -64,9 +77,16 @@ test('a double click on what then cancels does not cancel', async ({ page, image
   await withoutPicker(page);
   await drop(page, await images.large());
   await titled(page, 'large.qcow2');
-  await page.getByRole('button', { name: 'Download as raw' }).dblclick();
-  await expect(page.getByText('was handed to the browser').first()).toBeVisible({ timeout: 60_000 });
-  await page.getByRole('button', { name: 'Check the image' }).dblclick();
+  await doubleClick(page, page.getByRole('button', { name: 'Download as raw' }));
+  const cancel = page.getByRole('button', { name: 'Cancel download' });
+  const finished = page.getByText('was handed to the browser').first();
+  await expect(page.getByText(/^[1-9]\d*%: /).or(finished)).toBeVisible();
+  await expect(page.getByText('Nothing half-written was left.')).toHaveCount(0);
+  // A single press still cancels, once the double click is over.
+  await afterDoubleClick(page);
+  if (await cancel.isVisible()) await cancel.click();
+  await expect(page.getByText('Nothing half-written was left.').or(finished)).toBeVisible();
+  await doubleClick(page, page.getByRole('button', { name: 'Check the image' }));
   await expect(page.getByText('The image is clean').first()).toBeVisible();
 });
 
@@ -75,17 +95,18 @@ test('a double click on a download of the list starts it, and one on its cancell
   images,
 }) => {
   await withoutPicker(page);
-  await drop(page, await images.large());
-  await page.getByRole('button', { name: 'Keep in this browser' }).dblclick();
-  await expect(page.getByText('is now in this browser. It took')).toHaveCount(1, { timeout: 60_000 });
-  await expect(page.getByRole('region', { name: 'Keeping large.qcow2' })).toHaveCount(1);
+  await drop(page, await images.plain());
+  await doubleClick(page, page.getByRole('button', { name: 'Keep in this browser' }));
+  await expect(page.getByText('is now in this browser. It took')).toHaveCount(1);
+  await expect(page.getByRole('region', { name: 'Keeping plain.qcow2' })).toHaveCount(1);
   await page.getByRole('button', { name: 'Dismiss' }).click();
   await page.getByRole('button', { name: 'Close' }).click();
-  const start = page.getByRole('button', { name: 'Download as raw: large.qcow2' });
-  await start.dblclick();
-  const cancel = page.getByRole('button', { name: 'Cancel raw: large.qcow2' });
+  const start = page.getByRole('button', { name: 'Download as raw: plain.qcow2' });
+  await doubleClick(page, start);
+  const cancel = page.getByRole('button', { name: 'Cancel raw: plain.qcow2' });
   await expect(cancel.or(page.getByText('was handed to the browser').first())).toBeVisible();
-  if (await cancel.isVisible()) await cancel.dblclick().catch(() => {});
+  await afterDoubleClick(page);
+  if (await cancel.isVisible()) await doubleClick(page, cancel);
   await expect(page.getByText(/Cancelled\. Nothing half-written|was handed to the browser/).first()).toBeVisible();
   await expect(start).toBeVisible();
 });
@@ -108,18 +129,18 @@ test('a copy that is tried again by a double click is made once', async ({ page,
 });
 
 test('a double click creates and deletes one image', async ({ page }) => {
-  await page.getByRole('button', { name: 'Create an image' }).dblclick();
+  await doubleClick(page, page.getByRole('button', { name: 'Create an image' }));
   const dialog = page.getByRole('dialog', { name: 'Create an image' });
   await expect(dialog).toBeVisible();
   await dialog.getByLabel('Size of the disk').fill('1M');
-  await dialog.getByRole('button', { name: 'Create', exact: true }).dblclick();
+  await doubleClick(page, dialog.getByRole('button', { name: 'Create', exact: true }));
   await expect(row(page, 'disk.qcow2')).toBeVisible();
   await expect(dialog).toHaveCount(0);
   await create(page, 'other.qcow2', '1M');
-  await page.getByRole('button', { name: 'Delete disk.qcow2' }).dblclick();
+  await doubleClick(page, page.getByRole('button', { name: 'Delete disk.qcow2' }));
   const question = page.getByRole('dialog', { name: 'Delete disk.qcow2?' });
   await expect(question).toBeVisible();
-  await question.getByRole('button', { name: 'Delete it' }).dblclick();
+  await doubleClick(page, question.getByRole('button', { name: 'Delete it' }));
   await expect(page.getByRole('dialog')).toHaveCount(0);
   await expect(row(page, 'disk.qcow2')).toHaveCount(0);
   expect(await opfsFiles(page)).toEqual(['other.qcow2']);
@@ -128,11 +149,11 @@ test('a double click creates and deletes one image', async ({ page }) => {
 
 test('a double click on "Rename" leaves its form open, and one on "Save" renames once', async ({ page }) => {
   await create(page, 'disk.qcow2', '1M');
-  await page.getByRole('button', { name: 'Rename disk.qcow2' }).dblclick();
+  await doubleClick(page, page.getByRole('button', { name: 'Rename disk.qcow2' }));
   const field = page.getByLabel('New name for disk.qcow2');
   await expect(field).toBeVisible();
   await field.fill('other.qcow2');
-  await page.getByRole('button', { name: 'Save' }).dblclick();
+  await doubleClick(page, page.getByRole('button', { name: 'Save' }));
   await expect(page.getByRole('button', { name: 'Rename other.qcow2' })).toBeFocused();
   expect(await opfsFiles(page)).toEqual(['other.qcow2']);
 });
@@ -146,8 +167,8 @@ test('the form of a rename that goes on stays until that has ended', async ({ pa
   await page.keyboard.press('Enter');
   await expect(page.getByRole('button', { name: 'Renaming…' })).toBeVisible();
   await page.keyboard.press('Escape');
-  await page.getByRole('button', { name: 'Cancel' }).click();
-  await expect(field).toHaveAccessibleDescription(/disk\.qcow2 is open/);
+  await page.getByRole('button', { name: 'Cancel' }).click({ force: true });
+  await expect(field).toHaveAccessibleDescription(/disk\.qcow2 is in use here/);
   await letGo();
   await page.keyboard.press('Escape');
   await expect(field).toHaveCount(0);
@@ -169,10 +190,7 @@ test('of two snapshots that are opened in a row the last one is shown', async ({
   await titled(page, 'before the upgrade');
 });
 
-test('a snapshot that is opened is not shown any more once the image is checked out of sight', async ({
-  page,
-  images,
-}) => {
+test('a snapshot that is opened is not shown any more once its image was closed', async ({ page, images }) => {
   await drop(page, await images.history());
   const open = page.getByRole('button', { name: 'Open first' });
   await expect(open).toBeVisible();
@@ -220,7 +238,7 @@ test('the browser is asked once to keep the images', async ({ page }) => {
     };
   });
   const ask = page.getByRole('button', { name: 'Ask it to keep them' });
-  await ask.dblclick();
+  await doubleClick(page, ask);
   await expect(page.getByText('It declined to promise more')).toBeVisible();
   expect(await page.evaluate(() => (window as unknown as { asked: number }).asked)).toBe(1);
 });

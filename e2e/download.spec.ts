@@ -1,6 +1,16 @@
 /** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
 import type { Page } from '@playwright/test';
-import { download, drop, expect, mapLoaded, opfsFiles, test, titled, withoutPicker } from './fixtures.js';
+import {
+  afterDoubleClick,
+  download,
+  drop,
+  expect,
+  mapLoaded,
+  opfsFiles,
+  test,
+  titled,
+  withoutPicker,
+} from './fixtures.js';
 import { sha256 } from './images.js';
 
 /** Answers the file picker, which no test can operate, with a real file in OPFS. */
@@ -69,6 +79,7 @@ test('a download shows numbers while it runs, and leaves nothing when it is canc
   const bar = page.getByRole('progressbar');
   await expect(bar).toBeVisible();
   await expect(page.locator('.figures')).toContainText(/\d+% ?: .* of 1 GiB/);
+  await afterDoubleClick(page);
   await page.getByRole('button', { name: 'Cancel download' }).click();
   await expect(page.getByText('Cancelled. Nothing half-written was left.')).toBeVisible();
   expect(await pickedDigest(page)).toBeNull();

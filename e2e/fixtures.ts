@@ -196,6 +196,13 @@ export async function titled(page: Page, name: string): Promise<void> {
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(name);
 }
 
+/**
+ * Waits until a press is no more the second one of a double click, which the page keeps from a button that has changed.
+ */
+export function afterDoubleClick(page: Page): Promise<void> {
+  return page.waitForTimeout(600);
+}
+
 /** Waits until the map has loaded. */
 export async function mapLoaded(page: Page): Promise<void> {
   await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible({ timeout: 15_000 });

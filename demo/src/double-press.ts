@@ -1,31 +1,51 @@
 /** Keeps the later presses of a double click from a button that has come to mean something else. */
 
-/** What a button does, as it is written on it and spoken. */
-function meaningOf(button: Element): string {
-  return `${button.getAttribute('aria-label') ?? ''} ${button.textContent}`;
+/** As long as Windows and GTK wait for the second press of a double click. Milliseconds. */
+const DOUBLE_CLICK_MS = 500;
+/** How far the pointer may move in between. CSS pixels. */
+const DOUBLE_CLICK_PX = 5;
+
+interface Press {
+  readonly event: MouseEvent;
+  readonly button: Element | null;
+  /** What the button does, as it is written on it and spoken. */
+  readonly meaning: string;
+}
+
+function pressOf(event: MouseEvent): Press {
+  const button = (event.target as Element).closest('button');
+  return { event, button, meaning: `${button?.getAttribute('aria-label') ?? ''} ${button?.textContent ?? ''}` };
 }
 
 /**
- * Watches every click in `root`. A double click is meant for the button under its first press. By the second press that may cancel what
- * the first one has started, or another button may have come under the pointer: such a press does nothing. Presses on what stays the
- * same button, as when a person goes from page to page, all count.
+ * Whether two presses are one double click. Not by `detail` alone: Firefox counts anew when the button's text has
+ * changed.
+ */
+function isDouble({ event: one }: Press, { event: two }: Press): boolean {
+  if (two.detail > 1) return true;
+  const near = Math.max(Math.abs(one.clientX - two.clientX), Math.abs(one.clientY - two.clientY)) <= DOUBLE_CLICK_PX;
+  return near && two.timeStamp - one.timeStamp < DOUBLE_CLICK_MS;
+}
+
+/**
+ * Watches every press of a pointer in `root`. A double click is meant for the button under its first press. By the
+ * second press that button may cancel what the first one has started, or another one may have come under the pointer:
+ * such a press does nothing. Presses on what stays the same button all count, as when a person goes from page to page.
  */
 export function guardDoublePresses(root: EventTarget): void {
-  let first: { readonly button: Element; readonly meaning: string } | null = null;
-  root.addEventListener(
-    'click',
-    (event) => {
-      const { detail, target } = event as MouseEvent;
-      const button = (target as Element).closest('button');
-      // `detail` counts the presses in a row; a keyboard and scripts have none.
-      if (detail <= 1) {
-        first = button && { button, meaning: meaningOf(button) };
-        return;
-      }
-      if (!button || (button === first?.button && meaningOf(button) === first.meaning)) return;
-      event.preventDefault();
-      event.stopImmediatePropagation();
-    },
-    { capture: true },
-  );
+  let last: Press | null = null;
+  const guard = (event: MouseEvent): void => {
+    // Keys press a button without a place, and scripts without a person.
+    if (event.detail === 0 || !event.isTrusted) return;
+    const press = pressOf(event);
+    const first = last;
+    last = press;
+    if (!first || !press.button || !isDouble(first, press)) return;
+    if (press.button === first.button && press.meaning === first.meaning) return;
+    // A third press belongs to the first one, too.
+    last = { ...first, event };
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  root.addEventListener('click', (event) => guard(event as MouseEvent), { capture: true });
 }

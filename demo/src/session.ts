@@ -110,7 +110,10 @@ export async function supply(missing: Missing, file: File): Promise<void> {
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
 }
 
-/** Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused; or when something else is to be shown. */
+/**
+ * Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused; or when something
+ * else is to be shown.
+ */
 export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
   asked = snapshot;
   const superseded = (): boolean => opened.value !== of || asked !== snapshot;

@@ -10,21 +10,24 @@ export function AddressForm(): JSX.Element {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
-  /** The opening that was asked for last; null when it has ended. */
-  const fetching = useSignal<symbol | null>(null);
+  /** The opening that was asked for last, and the text it was asked for with; null when it has ended. */
+  const fetching = useSignal<{ readonly text: string } | null>(null);
   const linked = linkedAddress(location.hash);
   const submit = async (): Promise<void> => {
-    if (fetching.value) {
+    const text = input.current?.value ?? '';
+    // Enter after another address was typed asks for that one; it opens in place of the first.
+    const retyped = document.activeElement === input.current && text !== fetching.value?.text;
+    if (fetching.value && !retyped) {
       cancelOpening();
       return;
     }
-    const typed = parseAddress(input.current?.value ?? '');
+    const typed = parseAddress(text);
     refusal.value = 'refusal' in typed ? typed.refusal : null;
     if ('refusal' in typed) {
       input.current?.focus();
       return;
     }
-    const mine = Symbol(typed.url.href);
+    const mine = { text };
     fetching.value = mine;
     await openAddress(typed.url);
     if (fetching.value === mine) fetching.value = null;

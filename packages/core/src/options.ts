@@ -23,8 +23,8 @@ export interface OperationOptions {
   /** Aborting rejects with `signal.reason`, untouched. */
   signal?: AbortSignal | undefined;
   /**
-   * What it throws, at whichever report, ends the operation: it rejects with that, and leaves what a failure leaves. Nothing is reported
-   * once the result is final.
+   * What it throws, at whichever report, ends the operation: it rejects with that, and leaves what a failure leaves.
+   * Nothing is reported once the result is final.
    */
   onProgress?: ((progress: Progress) => void) | undefined;
 }

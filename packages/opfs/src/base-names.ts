@@ -1,4 +1,6 @@
-/** Knows which image of a store is based on which: reads headers alone, and each again only when its file has changed. */
+/**
+ * Knows which image of a store is based on which: reads headers alone, and each again only when its file has changed.
+ */
 import { type ByteSource, blobSource, isQcow2Error } from 'qcow2';
 import { readBackingName } from 'qcow2/internal';
 import type { Bases } from './bases.js';
@@ -8,8 +10,8 @@ import { storedFile } from './image-name.js';
 /** How many headers are read in parallel, of 64 KiB each. */
 const PARALLEL = 16;
 /**
- * A file that was written this recently can be written again without another date, and is read again the next time: file systems keep
- * dates to 2 seconds at worst (FAT). Milliseconds.
+ * A file that was written this recently can be written again without another date, and is read again the next time:
+ * file systems keep dates to 2 seconds at worst (FAT). Milliseconds.
  */
 const RECENT = 2000;
 /** How often a file is looked at anew that was changed while its header was read. */
@@ -33,8 +35,8 @@ export class BaseNames {
   }
 
   /**
-   * For each image the name that this store has for its backing file, whether there is an image of that name or not; null when
-   * it has none, or when its header cannot be read.
+   * For each image the name that this store has for its backing file, whether there is an image of that name or not;
+   * null when it has none, or when its header cannot be read.
    */
   async all(): Promise<Bases> {
     const names = await this.#folder.names();
@@ -64,7 +66,8 @@ export class BaseNames {
       try {
         return { size, lastModified, base: await baseOf(file) };
       } catch (error) {
-        // A File is a file as it was: one that is being written has to be asked for again. Whoever writes it holds its base, too.
+        // A File is a file as it was: one that is being written has to be asked for again. Whoever writes it holds its
+        // base, too.
         if (tries < TRIES && isQcow2Error(error, 'changed')) continue;
         return { size, lastModified: Number.POSITIVE_INFINITY, base: null };
       }
@@ -73,7 +76,8 @@ export class BaseNames {
 }
 
 /**
- * The name that a store has for the backing file of an image; null when it has none, or cannot be read as an image at all.
+ * The name that a store has for the backing file of an image; null when it has none, or cannot be read as an image at
+ * all.
  *
  * @throws what reading the file throws
  */

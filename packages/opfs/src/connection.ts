@@ -99,7 +99,6 @@ export class Connection {
       if (signal?.aborted) return reject(signal.reason);
       const call = id ?? this.reserve();
       const owner = options.within ?? call;
-      if (owner === call) this.#callbacks.register(call, options);
 
       const settle = (): void => {
         this.#pending.delete(fail);
@@ -110,12 +109,14 @@ export class Connection {
         settle();
         reject(error);
       };
+      // First: something that is no signal throws here, and then nothing must be left of the call.
       const ignore =
         signal &&
         onAbort(signal, () => {
           this.#abort(owner);
           if (options.prompt) fail(signal.reason);
         });
+      if (owner === call) this.#callbacks.register(call, options);
       this.#pending.add(fail);
       this.#watch.expectAnswer();
       send(this.#remote, call).then((outcome) => {

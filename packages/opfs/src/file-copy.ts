@@ -9,8 +9,8 @@ import { unlessAborted } from './unless-aborted.js';
 export interface AbortableOptions extends OperationOptions {
   signal: AbortSignal;
   /**
-   * Resolves when every report so far has been delivered, and rejects when the callback threw. To be awaited after the last report, and
-   * before the result is final.
+   * Resolves when every report so far has been delivered, and rejects when the callback threw. To be awaited after the
+   * last report, and before the result is final.
    */
   reported?: (() => Promise<void>) | undefined;
 }

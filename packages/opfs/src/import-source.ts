@@ -53,8 +53,8 @@ export function blobImport(blob: Blob): ImportSource {
 }
 
 /**
- * The bytes of a stream that lies on the page, asked for one chunk ahead once its first bytes are seen to be an image's. What is no
- * image is refused there: a stream comes but once, and may never end.
+ * The bytes of a stream that lies on the page, asked for one chunk ahead once its first bytes are seen to be an
+ * image's. What is no image is refused there: a stream comes but once, and may never end.
  */
 export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSignal): ImportSource {
   let ahead: Promise<Chunk | null> | null = null;
@@ -83,7 +83,8 @@ const TELLING_BYTES = 8;
 /**
  * Looks into the first bytes of an image: null when that is done, else the bytes, of which there are too few yet.
  *
- * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; what is wrong in a header that may not be whole yet is found at the end
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; what is wrong in a header that may not be whole yet is found
+ *   at the end
  */
 async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
   if (head.length < TELLING_BYTES) return head;

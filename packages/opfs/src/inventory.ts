@@ -40,7 +40,10 @@ export class Inventory {
     return entries.map((entry) => ({ ...entry, overlays: overlaysOf(entry.name, bases) }));
   }
 
-  /** Which image is based on which, by the headers alone. Also of images that are being changed: what their header says of it stays. */
+  /**
+   * Which image is based on which, by the headers alone. Also of images that are being changed: what their header says
+   * of it stays.
+   */
   bases(): Promise<Bases> {
     return this.#baseNames.all();
   }

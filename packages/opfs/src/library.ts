@@ -218,8 +218,9 @@ export class Library {
   }
 
   /**
-   * Gives a file that is complete its name. The look for a circle and the giving are one step under the lock of all names: of two images
-   * that name each other as their base, the second would otherwise be looked at before the first has its name.
+   * Gives a file that is complete its name. The look for a circle and the giving are one step under the lock of all
+   * names: of two images that name each other as their base, the second would otherwise be looked at before the first
+   * has its name.
    */
   async #giveName(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
     const release = await this.#locks.directory(signal);

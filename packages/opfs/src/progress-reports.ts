@@ -7,8 +7,8 @@ export class ProgressReports {
   #last: Promise<boolean> = Promise.resolve(true);
 
   /**
-   * @param send delivers a report, and says whether the callback took it: not when it threw, now or earlier. Null when the caller
-   *   asked for no reports
+   * @param send delivers a report, and says whether the callback took it: not when it threw, now or earlier. Null
+   *   when the caller asked for no reports
    */
   constructor(send: ((progress: Progress) => Promise<boolean>) | null) {
     this.#send = send;
@@ -24,8 +24,9 @@ export class ProgressReports {
   }
 
   /**
-   * Resolves when the last report has been delivered. Whatever makes a result final waits for this first: a call either keeps its
-   * result, or rejects with what the callback threw and leaves nothing. An answer on its own way may otherwise overtake a report, too.
+   * Resolves when the last report has been delivered. Whatever makes a result final waits for this first: a call either
+   * keeps its result, or rejects with what the callback threw and leaves nothing. An answer on its own way may
+   * otherwise overtake a report, too.
    *
    * @throws `AbortError` when the callback threw: the page has the error itself
    */

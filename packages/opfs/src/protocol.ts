@@ -169,6 +169,9 @@ export interface PageSide {
   resolve(call: number, reference: ImageReference): Answer<WireResolved>;
   /** Asks for the next chunk of the stream that a call imports; null at its end. */
   pull(call: number): Answer<Uint8Array<ArrayBuffer> | null>;
-  /** Reports the progress of a call. Returns, once that is delivered, whether the call goes on: false when its callback threw. */
+  /**
+   * Reports the progress of a call. Returns, once that is delivered, whether the call goes on: false when its callback
+   * threw.
+   */
   progress(call: number, progress: Progress): boolean | Promise<boolean>;
 }

@@ -29,15 +29,17 @@ export interface Store extends AsyncDisposable {
    * when it fails or aborts.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would lead in a circle;
-   *   RangeError for a value that no image can have, and when an image that makes such a circle was given its name meanwhile; TypeError for options that exclude each other, and for `dataFile`: a
-   *   store holds images, and a raw file beside one would be none; the signal's reason when it aborts
+   *   RangeError for a value that no image can have, and when an image that makes such a circle was given its name
+   *   meanwhile; TypeError for options that exclude each other, and for `dataFile`: a store holds images, and a raw
+   *   file beside one would be none; the signal's reason when it aborts
    */
   create(name: string, options: StoreCreateOptions): Promise<OpfsImage>;
   /**
-   * Takes a copy of an image into the store. A Blob is read in the worker. A stream is read to its end and released; whatever refuses
-   * or ends the import cancels it with that reason. What is no image is refused at its first bytes. The name stands for the image when
-   * all of it is there and has been opened; until then, and when it fails or aborts, there is nothing: also when `onProgress` throws,
-   * at whichever report. In reports of progress on a stream, whose length is not known, `total` is `Infinity`.
+   * Takes a copy of an image into the store. A Blob is read in the worker. A stream is read to its end and released;
+   * whatever refuses or ends the import cancels it with that reason. What is no image is refused at its first bytes.
+   * The name stands for the image when all of it is there and has been opened; until then, and when it fails or aborts,
+   * there is nothing: also when `onProgress` throws, at whichever report. In reports of progress on a stream, whose
+   * length is not known, `total` is `Infinity`.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `not-qcow2`, `unsupported`, `corrupt`, `changed` when the file
    *   was changed meanwhile; what the stream throws; TypeError when it is neither a Blob nor a stream of bytes; RangeError for

@@ -1,4 +1,7 @@
-/** Imports that are refused: at the first bytes of what is no image, and with the caller's stream let go of, whatever the reason. */
+/**
+ * Imports that are refused: at the first bytes of what is no image, and with the caller's stream let go of, whatever
+ * the reason.
+ */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
 import { holdLock } from '../src/web-lock.js';

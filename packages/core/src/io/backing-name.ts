@@ -3,7 +3,9 @@ import { decodeName } from '../format/bytes.js';
 import type { ByteSource } from './device.js';
 import { type FirstCluster, readHeader } from './metadata.js';
 
-/** The name of the backing file as the image writes it; null when it has none (spec: "Header", `backing_file_offset`). */
+/**
+ * The name of the backing file as the image writes it; null when it has none (spec: "Header", `backing_file_offset`).
+ */
 export function backingNameIn({ header, bytes }: Pick<FirstCluster, 'header' | 'bytes'>): string | null {
   const { backingFileOffset: at, backingFileSize: length } = header;
   // A name without a character names nothing: QEMU opens such an image as one without a backing file.

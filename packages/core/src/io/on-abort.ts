@@ -8,10 +8,11 @@ export function onAbort(signal: AbortSignal, act: () => void): () => void {
   if (acts === undefined) {
     const added = new Set<() => void>();
     acts = added;
-    listening.set(signal, acts);
     signal.addEventListener('abort', () => {
       for (const each of added) each();
     });
+    // Last: something that is no signal has thrown above, and must throw again.
+    listening.set(signal, acts);
   }
   acts.add(act);
   return () => acts.delete(act);

@@ -1,4 +1,7 @@
-/** Counts what the worker that imports it asks of its files, and tells the counts on the BroadcastChannel `looks` when asked. */
+/**
+ * Counts what the worker that imports it asks of its files, and tells the counts on the BroadcastChannel `looks` when
+ * asked.
+ */
 const counts = { getFile: 0, read: 0, bytes: 0 };
 const channel = new BroadcastChannel('looks');
 channel.onmessage = () => {
