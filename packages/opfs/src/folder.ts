@@ -35,7 +35,7 @@ export interface Draft {
 }
 
 /**
- * The files of a store. It takes care of no locks, and trusts names.
+ * The files of a store, by their normalised names (NFC). It takes care of no locks, and trusts names.
  *
  * Every method rejects with {@link Qcow2Error} `unavailable` where the platform refuses the storage.
  */

@@ -27,17 +27,17 @@ export class OpfsFolder implements Folder {
 
   async names(): Promise<string[]> {
     const directory = await this.#folder.open();
-    const names: string[] = [];
+    const names = new Set<string>();
     for await (const [name, { kind }] of directory.entries()) {
-      if (kind === 'file' && isImageName(name)) names.push(name);
+      if (kind === 'file' && isImageName(name)) names.add(name.normalize('NFC'));
     }
-    return names.sort();
+    return [...names].sort();
   }
 
   async file(name: string): Promise<FolderFile | null> {
     const directory = await this.#folder.open();
     try {
-      const handle = await directory.getFileHandle(name);
+      const handle = await fileOf(directory, name);
       const file = await handle.getFile();
       const { size, lastModified } = file;
       return { size, lastModified, source: file, open: () => openForReading(handle, file) };
@@ -50,7 +50,7 @@ export class OpfsFolder implements Folder {
   async has(name: string): Promise<boolean> {
     const directory = await this.#folder.open();
     try {
-      await directory.getFileHandle(name);
+      await fileOf(directory, name);
       return true;
     } catch (error) {
       if (!isMissing(error)) throw storageError(error, 0, null);
@@ -64,7 +64,7 @@ export class OpfsFolder implements Folder {
     // What can be swept makes room.
     await this.#folder.swept();
     try {
-      const device = new OpfsDevice(await patientHandle(await directory.getFileHandle(name)));
+      const device = new OpfsDevice(await patientHandle(await fileOf(directory, name)));
       return { device, close: () => device.close() };
     } catch (error) {
       if (isMissing(error)) return null;
@@ -94,17 +94,17 @@ export class OpfsFolder implements Folder {
       (directory) => directory.resolve(handle),
       () => null,
     );
-    return path !== null && path.length === 1 && isImageName(path[0]!) ? path[0]! : null;
+    return path !== null && path.length === 1 && isImageName(path[0]!) ? path[0]!.normalize('NFC') : null;
   }
 
   async rename(from: string, to: string): Promise<void> {
     const directory = await this.#folder.open();
-    await guard(directory.getFileHandle(from).then((handle) => moveFile(directory, handle, to)));
+    await guard(fileOf(directory, from).then((handle) => moveFile(directory, handle, to)));
   }
 
   async remove(name: string): Promise<void> {
     const directory = await this.#folder.open();
-    await guard(directory.removeEntry(name));
+    await guard(fileOf(directory, name).then((handle) => directory.removeEntry(handle.name)));
   }
 }
 
@@ -139,6 +139,23 @@ class OpfsDraft implements Draft {
   async #close(): Promise<void> {
     this.device.close();
     await this.#flusher?.close();
+  }
+}
+
+/**
+ * The file that is known by a normalised name: the one of exactly that name, else one that something else put there under another
+ * form of it, as names from macOS are decomposed. Throws as `getFileHandle` does.
+ */
+async function fileOf(directory: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle> {
+  try {
+    return await directory.getFileHandle(name);
+  } catch (error) {
+    // Most names have one form alone, and need no search.
+    if (!isMissing(error) || name.normalize('NFD') === name) throw error;
+    for await (const [stored, handle] of directory.entries()) {
+      if (handle.kind === 'file' && stored.normalize('NFC') === name) return handle as FileSystemFileHandle;
+    }
+    throw error;
   }
 }
 

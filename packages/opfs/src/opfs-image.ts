@@ -300,7 +300,8 @@ export class OpfsImage implements Disk {
 
   /**
    * Flushes, then lets go of the image and of every file that opening it opened; also when flushing fails, which then rejects. A
-   * second call waits for the first.
+   * second call waits for the first. Requests that wait for a file behind the image do not hold it up: reads reject with `closed`, and
+   * changes do after a second.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -7,10 +7,13 @@ import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, Store
 
 /**
  * The images that an origin keeps in OPFS, and a worker in which images are open. A file of that folder is an image; its name
- * is at most 200 bytes of UTF-8 without a slash, a leading dot or control characters, and is normalised (NFC).
+ * is at most 200 bytes of UTF-8 without a slash, a leading dot or control characters, and is normalised (NFC). A file that something
+ * else put there under another form of a name (NFD) is known by the normalised one; when both forms are there, that is the file of
+ * the normalised name.
  *
- * Every method rejects with {@link Qcow2Error} `closed` after `close` and `failed` once the worker is dead, and those of
- * stored images with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string, RangeError for one
+ * Every method rejects with {@link Qcow2Error} `closed` after `close` and `failed` once the worker is dead or has been silent for
+ * 30 seconds, as after the data of the site were cleared; a store that is opened then has a new worker. Those of
+ * stored images reject with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string, RangeError for one
  * that no image can have. `locked` comes after two seconds, in which a tab that crashed lets go of what it held.
  */
 export interface Store extends AsyncDisposable {

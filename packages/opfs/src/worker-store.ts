@@ -199,6 +199,8 @@ export class WorkerStore implements Store {
       return this.#image(id, await this.#connection.call((worker) => send(worker, id), options, id));
     } catch (error) {
       this.#connection.forget(id);
+      // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep its lock.
+      if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
       throw error;
     }
   }

@@ -75,6 +75,22 @@ describe('a write', () => {
   });
 });
 
+test('no flush has more than 64 MiB to bring to the medium', () => {
+  let flushes = 0;
+  const mebibyte = [transfer(0, 2 ** 20)];
+  const device = deviceOver({ write: (bytes) => bytes.length, flush: () => flushes++ });
+  const write = (count: number): void => {
+    for (let done = 0; done < count; done++) device.write(mebibyte);
+  };
+  write(63);
+  expect(flushes).toBe(0);
+  device.flush();
+  write(63);
+  expect(flushes).toBe(1);
+  write(65);
+  expect(flushes).toBe(3);
+});
+
 describe('truncate', () => {
   test('that does nothing without a word is no-space when it should have grown', () => {
     const device = deviceOver({ truncate() {} });

@@ -125,3 +125,28 @@ test('a writable stream that cannot grow is let go of', async () => {
   await expect(openSink(file, 8, null)).rejects.toMatchObject({ code: 'no-space' });
   expect(aborted).toEqual(['aborted']);
 });
+
+test.each([
+  ['an error of the platform', new DOMException('no more', 'InvalidStateError'), 'io'],
+  ['an error of Firefox’s own', { name: 'NS_ERROR_FAILURE' }, 'io'],
+  ['a spent quota', new DOMException('spent', 'QuotaExceededError'), 'no-space'],
+])('a flush that fails with %s is typed', (_, cause, code) => {
+  const handle = new MemoryHandle();
+  const sink = new SyncSink(handle, 8, 100);
+  handle.flush = () => {
+    throw cause;
+  };
+  expect(thrownBy(() => sink.finish())).toMatchObject({ code, cause });
+  // Whoever abandons it then hears of the first error alone.
+  sink.abandon();
+  expect(handle).toMatchObject({ closed: 1 });
+});
+
+test('no flush has more than 64 MiB to bring to the medium', () => {
+  const handle = new MemoryHandle();
+  const sink = new SyncSink(handle, 0, 100);
+  handle.write = (bytes) => bytes.length;
+  const bytes = new Uint8Array(2 ** 20);
+  for (let at = 0; at < 200; at++) sink.write(at * bytes.length, bytes);
+  expect(handle.flushed).toBe(3);
+});

@@ -1,11 +1,11 @@
 /** Images on a web server, fetched by the worker: named by their address, as image and as backing file. */
 import { isQcow2Error } from 'qcow2';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';
 import type { Fault } from '../../core/test/support/http/plan.js';
-import { openStore, type Store, type StoreResolved } from '../src/index.js';
+import { type OpfsImage, openStore, type Store, type StoreResolved } from '../src/index.js';
 import { CLUSTER, mixedImage, overlayImage, type TestImage } from './support/images.js';
-import { bytesOf, firstDifference } from './support/opfs.js';
+import { bytesOf, clearStorage, firstDifference } from './support/opfs.js';
 
 let store: Store;
 let base: TestImage;
@@ -101,6 +101,53 @@ test('closing the image ends what is being fetched for it', async () => {
   await image.close();
   expect(await reading).toBe(true);
   await expect.poll(async () => (await stuck())?.left).toBe(true);
+});
+
+describe('what waits for a silent server', () => {
+  const silent = { faults: Array.from({ length: 16 }, () => ({ kind: 'silence' as const })) };
+  const codeOf = (promise: Promise<unknown>) =>
+    promise.then(
+      () => 'done',
+      ({ code }) => code,
+    );
+
+  /** An overlay in the store over a file on a server that falls silent; a read and a write of it wait for it. */
+  async function stuckOverlay(own: Store): Promise<{ image: OpfsImage; waiting: Promise<string>[] }> {
+    const file = await host(new Uint8Array(2 ** 20).fill(7));
+    const options = { size: 2 ** 20, backingFile: 'base.img', backingFormat: 'raw' } as const;
+    const remote = { url: file.url, timeout: 60_000, retries: 0, cacheBytes: 0 };
+    const image = await own.create('stuck', { ...options, resolve: async () => remote });
+    await file.plan(silent);
+    const byte = new Uint8Array(1);
+    const waiting = [image.read(700_000, byte), image.write(800_000, byte), image.seekData(0)].map(codeOf);
+    await expect.poll(async () => (await file.seen()).at(-1)?.status).toBe(0);
+    return { image, waiting };
+  }
+
+  beforeEach(clearStorage);
+  afterAll(clearStorage);
+
+  test('keeps its image from closing for a moment alone', async () => {
+    await using own = await openStore();
+    const { image, waiting } = await stuckOverlay(own);
+    const started = performance.now();
+    await image.close();
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect((await Promise.all(waiting)).slice(0, 2)).toEqual(['closed', 'closed']);
+    // It is free again, and whole.
+    const again = await own.open('stuck', { mode: 'write' });
+    expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+    await again.close();
+  });
+
+  test('keeps its store from closing for a moment alone', async () => {
+    const own = await openStore();
+    const { waiting } = await stuckOverlay(own);
+    const started = performance.now();
+    await own.close();
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect((await Promise.all(waiting)).slice(0, 2)).toEqual(['closed', 'closed']);
+  });
 });
 
 test('a relative address starts from the page', async () => {

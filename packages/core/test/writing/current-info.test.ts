@@ -29,6 +29,19 @@ function made(options: string, size = MIB, bitmaps: Readonly<Record<string, numb
 }
 
 describe('while it is written', () => {
+  it('is built anew only when it has changed, and of the length of the file that alone', async () => {
+    const { image } = await writing(made('cluster_size=64k'));
+    await image.write(0, noiseOf(1, 10_000));
+    const first = image.info;
+    await image.write(100, noiseOf(2, 100));
+    expect(image.info).toBe(first);
+    await image.write(512 * KIB, noiseOf(2, 100));
+    const { fileSize, ...rest } = image.info;
+    expect(fileSize).toBeGreaterThan(first.fileSize);
+    for (const [key, value] of Object.entries(rest)) expect(value).toBe(first[key as keyof ImageInfo]);
+    await image.close();
+  });
+
   it('an image with lazy refcounts is dirty, until it is closed', async () => {
     const { device, image } = await writing(made('cluster_size=4k,lazy_refcounts=on'));
     expect(image.info.dirty).toBe(false);
