@@ -3,18 +3,36 @@ import { closeSync, constants, fsyncSync, ftruncateSync, writeSync } from 'node:
 import { type BlockDevice, Qcow2Error, type Transfer } from '../src/index.js';
 import { requireBuffers } from '../src/internal.js';
 import { fileFailure, MAX_CALL_BYTES, readTransfers } from './file-io.js';
+import { othersLocks } from './file-locks.js';
 import { type OpenFile, openFile } from './open-file.js';
+
+/** How a file is opened for writing. */
+export interface FileDeviceOptions {
+  /** Makes the file when there is none, and refuses one that is there. */
+  create?: boolean | undefined;
+  /** Opens the file although another process has a lock on it. Default false. */
+  ignoreLocks?: boolean | undefined;
+}
 
 /**
  * Opens a file for reading and writing.
  *
- * @param options `create` makes the file when there is none, and refuses one that is there.
- * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when there is and it was to be created, `io`
- *   when it cannot be opened or is no regular file.
+ * Node cannot lock a file: QEMU, and any other process, can open it as well, and neither sees the other's writes. On Linux a file on which
+ * another process has a lock is refused, as QEMU has one on every image that it uses. That is looked at once, here: what opens
+ * the file later is not noticed, and on other platforms nothing is. Keep an image from QEMU while this device is open.
+ *
+ * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when there is and it was to be created, `locked` when
+ *   another process has a lock on it, `io` when it cannot be opened or is no regular file; RangeError for a path with a lone surrogate.
  */
-export function fileDevice(path: string | URL, options: { create?: boolean | undefined } = {}): BlockDevice {
+export function fileDevice(path: string | URL, options: FileDeviceOptions = {}): BlockDevice {
   const { O_RDWR, O_CREAT, O_EXCL } = constants;
-  return new FileDevice(openFile(path, options.create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR));
+  const file = openFile(path, options.create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR);
+  const [lock] = options.ignoreLocks ? [] : othersLocks(file.fd);
+  if (lock === undefined) return new FileDevice(file);
+  closeSync(file.fd);
+  const who = lock.pid === null ? 'Another process, as QEMU,' : `The process ${lock.pid}`;
+  const message = `${who} has "${path}" open, and has a lock on it (${lock.kind}). Close it there, or open it with ignoreLocks.`;
+  throw new Qcow2Error('locked', message, { what: 'file', ...lock });
 }
 
 class FileDevice implements BlockDevice {

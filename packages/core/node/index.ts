@@ -1,3 +1,3 @@
 /** The public face of `qcow2/node`; defines nothing. */
-export { fileDevice } from './file-device.js';
+export { type FileDeviceOptions, fileDevice } from './file-device.js';
 export { fileSource } from './file-source.js';

@@ -31,6 +31,7 @@ interface URL {
 declare var URL: { new (url: string | URL): URL };
 
 interface RequestInit {
+  method?: 'HEAD';
   headers?: Record<string, string>;
   credentials?: 'omit' | 'same-origin' | 'include';
   cache?: 'no-store';

@@ -3,6 +3,9 @@ import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
 import type { ImageReference, Openable, Resolved } from '../options.js';
 import { identityOf } from './identity.js';
 
+/** Where the header says that it needs such a file, bytes: backing_file_offset, and the feature bit of a data file. */
+const NAMED_AT = { backing: 8, data: 72 } as const;
+
 /** A file of a chain: the image that is opened or created, or a file that the chain names. */
 export interface FilePart {
   readonly openable: Openable;
@@ -36,7 +39,7 @@ export function refuseSecondPart(files: readonly FilePart[], openable: Openable,
   if (first === undefined) return;
   const { kind, name, depth } = reference;
   const roles = [first.reference, reference].map((each) => (each === null ? 'image' : `${each.kind} file`));
-  const details: Qcow2ErrorDetails = { what: `${kind} file`, name, depth, roles };
+  const details: Qcow2ErrorDetails = { what: `${kind} file`, at: NAMED_AT[kind], name, depth, roles };
   const other = first.reference === null ? 'the image' : partName(first.reference);
   throw new Qcow2Error('corrupt', `The ${partName(reference)} and ${other} are one and the same file.`, details);
 }

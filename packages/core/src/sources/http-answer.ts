@@ -1,5 +1,5 @@
-/** Owns the judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file. */
-import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
+/** The judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file. */
+import { Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from '../errors.js';
 import { PassingFailure } from './retries.js';
 
 /** Bytes `[start, end)` that were asked for, of the resource that messages call `name`. */
@@ -24,37 +24,75 @@ interface ContentRange {
   readonly size: number | null;
 }
 
+/** A good answer: what it says of the file, and what its body is. */
+export interface Answer {
+  /** Null when that is known only when the body has ended, or not at all. */
+  readonly size: number | null;
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+  /** How many bytes of the range the body has, at the most when it is the whole file. */
+  readonly length: number;
+  /** The body is the whole file, of a length that its end tells. */
+  readonly isWhole: boolean;
+}
+
 /**
- * What the answer says of the file, when the answer is the range that was asked for, or the part of it that the file has.
- * `known` is what the first answer said.
+ * What the answer says, when it is the range that was asked for or its first part (RFC 9110, 15.3.7); the whole file where no more was asked
+ * for; or, for the first request, that the range lies past the file's end. `known` is what the first answer said.
  *
  * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read, `not-found`, `changed`,
  *   `io`; {@link PassingFailure} for a status that may pass
  */
-export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): FileVersion {
-  const { status } = response;
-  if (status === 200 || status === 206) refuseChange(response, asked, known);
-  if (status === 200 && known === null && response.headers.get('Content-Length') === '0') return versionOf(response, 0);
+export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): Answer {
+  const { status, headers } = response;
+  const tags = { etag: headers.get('ETag'), lastModified: headers.get('Last-Modified') };
+  if (status === 200 || status === 206) refuseChange(response, asked, known, tags);
   if (status === 416) return judgeUnsatisfiable(response, asked, known);
+  // Some servers answer a range past the end of a file with all of it, and some do no ranges at all.
+  if (status === 200 && mayBeWhole(response, asked, known)) {
+    return { ...tags, size: null, length: asked.end, isWhole: true };
+  }
   if (status !== 206) throw statusFailure(response, asked);
-  const encoding = response.headers.get('Content-Encoding');
+  const encoding = headers.get('Content-Encoding');
   if (encoding !== null && encoding !== 'identity') {
-    throw failure(
-      'unsupported',
-      response,
-      asked,
-      `sends the file encoded (${encoding}), so that its ranges are not those of the file`,
-    );
+    const said = `sends the file encoded (${encoding}), so that its ranges are not those of the file`;
+    throw failure('unsupported', response, asked, said);
   }
   const { start, end, size } = contentRange(response, asked);
   if (size === null) throw failure('unsupported', response, asked, 'does not say how long the file is');
   if (known !== null && size !== known.size)
     throw changed(response, asked, `${known.size} bytes long, and now ${size}`);
-  if (start !== asked.start || end !== Math.min(asked.end, size)) {
+  if (start !== asked.start || end <= start || end > Math.min(asked.end, size)) {
     const ranges = `bytes ${asked.start}-${asked.end - 1} and sent ${start}-${end - 1}`;
     throw failure('io', response, asked, `was asked for ${ranges}`);
   }
-  return versionOf(response, size);
+  return { ...tags, size, length: end - start, isWhole: false };
+}
+
+/** Whether a whole file could be what was asked for. What is longer is not read. */
+function mayBeWhole({ headers }: Response, { start, end }: Asked, known: FileVersion | null): boolean {
+  // Under an encoding the length is that of the encoded body.
+  const length = headers.get('Content-Encoding') === null ? Number(headers.get('Content-Length') ?? 0) : 0;
+  return start === 0 && length <= end && (known === null || known.size <= end);
+}
+
+/** A whole file that is longer than what was asked for is one of a server that does no ranges. */
+export function refuseWhole(response: Response, asked: Asked): Qcow2Error {
+  return failure(
+    'unsupported',
+    response,
+    asked,
+    'does not do ranges: it would send the whole file. Download it, and open the copy',
+  );
+}
+
+/** A server of whose answers nothing can be told: each says that it is of another file. */
+export function unsteady(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
+  const { by, was, now, ...details } = first.details;
+  const message =
+    `The server of ${details.url} gives every answer another ${by} (${was}, ${now}, ${second.details.now}), so that it cannot be told ` +
+    'whether the file stays the same. It must send the same one as long as the file is the same, or none.';
+  return new Qcow2Error('unsupported', message, { ...details, unsteady: true });
 }
 
 /** An error about an answer; `said` goes on from "The server of …". */
@@ -63,31 +101,41 @@ export function failure(
   { status }: Pick<Response, 'status'>,
   { name, start }: Asked,
   said: string,
+  details: Qcow2ErrorDetails = {},
 ): Qcow2Error {
-  return new Qcow2Error(code, `The server of ${name} ${said}.`, { what: 'HTTP answer', at: start, status, url: name });
+  const place = { what: 'HTTP answer', at: start, status, url: name };
+  return new Qcow2Error(code, `The server of ${name} ${said}.`, { ...place, ...details });
 }
 
-function versionOf({ headers }: Response, size: number): FileVersion {
-  return { size, etag: headers.get('ETag'), lastModified: headers.get('Last-Modified') };
-}
+type Tags = Pick<FileVersion, 'etag' | 'lastModified'>;
 
-function refuseChange(response: Response, asked: Asked, known: FileVersion | null): void {
+function refuseChange(response: Response, asked: Asked, known: FileVersion | null, tags: Tags): void {
   if (known === null) return;
-  const { etag, lastModified } = versionOf(response, known.size);
   // Last-Modified counts to the second, and servers of one file may differ in it: it decides only where there is no ETag.
-  const [before, now] = known.etag !== null && etag !== null ? [known.etag, etag] : [known.lastModified, lastModified];
-  if (before !== null && now !== null && before !== now) throw changed(response, asked, `${before}, and now ${now}`);
+  const by = known.etag !== null && tags.etag !== null ? 'etag' : 'lastModified';
+  const [was, now] = [known[by], tags[by]];
+  if (was === null || now === null || opaque(was) === opaque(now)) return;
+  const said = { by: by === 'etag' ? 'ETag' : 'Last-Modified', was, now };
+  throw changed(response, asked, `${was}, and now ${now}`, said);
 }
 
-function changed(response: Response, asked: Asked, said: string): Qcow2Error {
-  return failure('changed', response, asked, `has another file there than at first: it was ${said}. Open it again`);
+/** A tag is weak or strong by how an answer was made; the file is the same (RFC 9110, 8.8.3.2). */
+function opaque(tag: string): string {
+  return tag.replace(/^W\//, '');
 }
 
-/** An empty file has no range to give; any other has the ones that we ask for, unless it has become shorter. */
-function judgeUnsatisfiable(response: Response, asked: Asked, known: FileVersion | null): FileVersion {
+function changed(response: Response, asked: Asked, said: string, details: Qcow2ErrorDetails = {}): Qcow2Error {
+  const is = `has another file there than at first: it was ${said}. Open it again`;
+  return failure('changed', response, asked, is, details);
+}
+
+/** An empty file has no range to give, and some servers give none that ends past the end of the file. */
+function judgeUnsatisfiable(response: Response, asked: Asked, known: FileVersion | null): Answer {
   const told = /^bytes \*\/(\d+)$/i.exec(response.headers.get('Content-Range') ?? '');
   const size = told === null ? null : Number(told[1]);
-  if (known === null && (size ?? 0) === 0) return versionOf(response, 0);
+  if (known === null && (size === null || size < asked.end)) {
+    return { size, etag: null, lastModified: null, length: 0, isWhole: false };
+  }
   if (known !== null && size !== null && size !== known.size) {
     throw changed(response, asked, `${known.size} bytes long, and now ${size}`);
   }
@@ -114,14 +162,7 @@ function contentRange(response: Response, asked: Asked): ContentRange {
 
 function statusFailure(response: Response, asked: Asked): Qcow2Error | PassingFailure {
   const { status, headers } = response;
-  if (status === 200) {
-    return failure(
-      'unsupported',
-      response,
-      asked,
-      'does not do ranges: it would send the whole file. Download it, and open the copy',
-    );
-  }
+  if (status === 200) return refuseWhole(response, asked);
   if (status === 404 || status === 410)
     return failure('not-found', response, asked, `has no such file (status ${status})`);
   if (status === 401 || status === 403) {

@@ -1,12 +1,24 @@
-/** Owns the source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
+/** The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
-import { type Asked, type FileVersion, failure, judgeAnswer } from './http-answer.js';
+import { type FixedTransfer, fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
+import { bufferSource } from './buffer.js';
+import {
+  type Answer,
+  type Asked,
+  type FileVersion,
+  failure,
+  judgeAnswer,
+  refuseWhole,
+  unsteady,
+} from './http-answer.js';
 import { linkedAbort } from './linked-abort.js';
 import { Patience } from './patience.js';
 import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
 import { Slots } from './slots.js';
+
+/** How many answers one range may take: 4 KiB each for the longest range that `httpSource` asks for. */
+const MAX_ANSWERS = 1024;
 
 /** What is asked, and how. */
 export interface HttpResource extends RetryPolicy {
@@ -39,15 +51,13 @@ export async function openRanges(
   signal: AbortSignal | undefined,
 ): Promise<OpenedRanges> {
   const link = linkedAbort(signal);
-  const asked = { name: resource.name, start: 0, end: length };
   try {
     link.signal.throwIfAborted();
-    let version: FileVersion = { size: 0, etag: null, lastModified: null };
-    const head = await request(resource, asked, link.signal, (response) => {
-      version = judgeAnswer(response, asked, null);
-      return new Uint8Array(Math.min(length, version.size));
-    });
-    return { source: new HttpRanges(resource, version), head };
+    const bytes = new Uint8Array(length);
+    const { version, isWhole } = await receiveRange(resource, 0, bytes, null, link.signal);
+    const head = bytes.subarray(0, version.size);
+    // A server that sent all of a small file may send no part of it.
+    return { source: isWhole ? bufferSource(head) : new HttpRanges(resource, version), head };
   } finally {
     link.release();
   }
@@ -60,6 +70,8 @@ class HttpRanges implements ByteSource {
   readonly #version: FileVersion;
   readonly #slots: Slots;
   readonly #closing = new AbortController();
+  /** Why nothing more can be told of the file: its tags change with every answer. */
+  #refusal: Qcow2Error | null = null;
 
   constructor(resource: HttpResource, version: FileVersion) {
     this.#resource = resource;
@@ -92,24 +104,99 @@ class HttpRanges implements ByteSource {
     const length = Math.max(0, Math.min(whole, this.size - at));
     bytes.fill(0, length);
     if (length === 0) return;
+    if (this.#refusal !== null) throw this.#refusal;
     const into = bytes.subarray(0, length);
-    const asked = { name: this.#resource.name, start: at, end: at + length };
-    const send = () =>
-      request(this.#resource, asked, signal, (response) => {
-        judgeAnswer(response, asked, this.#version);
-        return into;
-      });
-    await this.#slots.run(send, signal);
+    try {
+      await this.#slots.run(() => receiveRange(this.#resource, at, into, this.#version, signal), signal);
+    } catch (error) {
+      if (isQcow2Error(error) && error.details.unsteady) this.#refusal = error;
+      throw error;
+    }
   }
 }
 
-/** Sends a request until it is answered with all bytes that `accept` makes room for; answers that room, filled. */
+/** What the answers for a range said of the file; `isWhole` when its bytes came without being asked for as a range. */
+interface ReceivedRange {
+  readonly version: FileVersion;
+  readonly isWhole: boolean;
+}
+
+/**
+ * Fills `into` with the file's bytes from `start` on, up to its end: with one request, and where the server sends fewer bytes than were
+ * asked for, with more. `known` is what the first answer said; null asks for that.
+ */
+async function receiveRange(
+  resource: HttpResource,
+  start: number,
+  into: Uint8Array,
+  known: FileVersion | null,
+  signal: AbortSignal,
+): Promise<ReceivedRange> {
+  const { length } = into;
+  let version = known;
+  let isWhole = false;
+  // After a range that the server does not have: one that every file has but an empty one.
+  let limit = length;
+  let done = 0;
+  const isFilled = (size: number) => done >= Math.min(length, size - start);
+  // A buffer that lost its memory is left: the batch reports it when the others are filled.
+  const isLost = () => done > 0 && !hasBytes(into, length);
+  for (let answers = 0; version === null || !(isFilled(version.size) || isLost()); answers++) {
+    const end = start + Math.min(limit, version === null ? length : version.size - start);
+    const asked = { name: resource.name, start: start + done, end };
+    if (answers === MAX_ANSWERS) throw scattered(asked);
+    const part = await request(resource, asked, version, into.subarray(done, end - start), signal).catch((error) =>
+      rejudge(resource, asked, version, error, signal),
+    );
+    const size = part.size ?? (limit === 1 && part.count === 0 ? 0 : null);
+    if (size !== null) version = merged(version, { ...part, size });
+    limit = size === null ? 1 : length;
+    isWhole ||= part.isWhole;
+    done += part.count;
+  }
+  return { version, isWhole };
+}
+
+/** The first tags of each kind count: not every answer has them. */
+function merged(known: FileVersion | null, { size, etag, lastModified }: FileVersion): FileVersion {
+  return { size, etag: known?.etag ?? etag, lastModified: known?.lastModified ?? lastModified };
+}
+
+/**
+ * Throws what a failed request means. A file that seems to be another is asked for once more: when that answer is of yet another one,
+ * the server tags its answers and not the file.
+ */
+async function rejudge(
+  resource: HttpResource,
+  { name, start }: Asked,
+  known: FileVersion | null,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<never> {
+  if (known === null || !isQcow2Error(error) || error.details.now === undefined) throw error;
+  const tag = { [error.details.by === 'ETag' ? 'etag' : 'lastModified']: error.details.now };
+  try {
+    await request(resource, { name, start, end: start + 1 }, { ...known, ...tag }, new Uint8Array(1), signal);
+  } catch (second) {
+    signal.throwIfAborted();
+    if (isQcow2Error(second) && second.details.now !== undefined) throw unsteady(error, second);
+  }
+  throw error;
+}
+
+/** What one answer brought, and said of the file. */
+interface ReceivedPart extends Omit<Answer, 'length'> {
+  readonly count: number;
+}
+
+/** Sends a request until it is answered with all bytes that the answer announces; they go to the start of `into`. */
 function request(
   resource: HttpResource,
   asked: Asked,
+  known: FileVersion | null,
+  into: Uint8Array,
   signal: AbortSignal,
-  accept: (response: Response) => Uint8Array,
-): Promise<Uint8Array> {
+): Promise<ReceivedPart> {
   const attempt = async () => {
     const link = linkedAbort(signal);
     const patience = new Patience(resource.timeout, () => link.abort(new PassingFailure(silent(resource, asked))));
@@ -117,10 +204,14 @@ function request(
       const response = await send(resource, asked, link.signal);
       try {
         patience.heard();
-        const into = accept(response);
+        const answer = judgeAnswer(response, asked, known);
+        const room = into.subarray(0, answer.length);
         // An empty file may be told with a page about it.
-        if (into.length > 0) await receive(response, into, asked, link.signal, patience);
-        return into;
+        const count =
+          room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, patience);
+        if (!answer.isWhole) return { ...answer, count };
+        if (known !== null && count !== known.size) throw broken(response, asked, count, known.size, undefined);
+        return { ...answer, size: count, count };
       } finally {
         // A body that nobody reads to its end keeps its connection busy, and may be as long as the file.
         letGo(response);
@@ -134,7 +225,7 @@ function request(
 }
 
 async function send(resource: HttpResource, { start, end }: Asked, signal: AbortSignal): Promise<Response> {
-  const { url, name, fetch, credentials, headers } = resource;
+  const { url, fetch, credentials, headers } = resource;
   try {
     return await fetch(url, {
       headers: { ...headers, Range: `bytes=${start}-${end - 1}` },
@@ -145,22 +236,56 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     });
   } catch (error) {
     signal.throwIfAborted();
-    const message =
-      `${name} could not be fetched: ${reasonOf(error)}. Either the server cannot be reached, or, on another origin than the page, it does ` +
-      'not allow the page to read from it: then it must answer with Access-Control-Allow-Origin.';
-    const details = { what: 'HTTP request', at: start, url: name };
-    throw new PassingFailure(new Qcow2Error('io', message, details, { cause: error }));
+    throw new PassingFailure((giveUp) => unfetched(resource, start, error, giveUp));
   }
 }
 
-/** Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. */
+/** Why a fetch failed: the platform does not say. Whether the server can be reached without a range tells what it can be. */
+async function unfetched(
+  resource: HttpResource,
+  start: number,
+  cause: unknown,
+  signal: AbortSignal,
+): Promise<Qcow2Error> {
+  const { url, name, fetch, credentials, headers } = resource;
+  const link = linkedAbort(signal);
+  const patience = new Patience(resource.timeout, () =>
+    link.abort(new PassingFailure(silent(resource, { name, start, end: start }))),
+  );
+  const reachable = await fetch(url, {
+    method: 'HEAD',
+    headers,
+    credentials,
+    cache: 'no-store',
+    signal: link.signal,
+  }).then(
+    () => true,
+    () => false,
+  );
+  patience.end();
+  link.release();
+  signal.throwIfAborted();
+    const why = reachable
+    ? 'The server can be reached, and lets the page read from it. Browsers refuse a range that is sent encoded (Content-Encoding: gzip): ' +
+      'then the server must send it as it is.'
+    : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read from it: then it ' +
+      'must answer with Access-Control-Allow-Origin.';
+  const details = { what: 'HTTP request', at: start, url: name };
+  return new Qcow2Error('io', `${name} could not be fetched: ${reasonOf(cause)}. ${why}`, details, { cause });
+}
+
+/**
+ * Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. Returns how many bytes came: all of `into`, but of a
+ * whole file.
+ */
 async function receive(
   response: Response,
   into: Uint8Array,
   asked: Asked,
+  isWhole: boolean,
   signal: AbortSignal,
   patience: Patience,
-): Promise<void> {
+): Promise<number> {
   const reader = response.body?.getReader();
   const { length } = into;
   let at = 0;
@@ -171,6 +296,7 @@ async function receive(
       if (done) break;
       patience.heard();
       if (at + value.length > length) {
+        if (isWhole) throw refuseWhole(response, asked);
         throw failure('io', response, asked, `sent more than the ${length} bytes that it announced`);
       }
       put(into, at, value);
@@ -183,7 +309,13 @@ async function receive(
   } finally {
     reader?.cancel().catch(() => {});
   }
-  if (at < length) throw new PassingFailure(broken(response, asked, at, length, undefined));
+  if (at < length && !isWhole) throw new PassingFailure(broken(response, asked, at, length, undefined));
+  return at;
+}
+
+function scattered({ name, start }: Asked): Qcow2Error {
+  const message = `The server of ${name} sends a range in more than ${MAX_ANSWERS} parts.`;
+  return new Qcow2Error('io', message, { what: 'HTTP answer', at: start, url: name });
 }
 
 function silent({ timeout }: HttpResource, { name, start }: Asked): Qcow2Error {

@@ -17,13 +17,13 @@ export interface RetryPolicy {
 
 /** Thrown by an attempt that may succeed when it is made again. */
 export class PassingFailure extends Error {
-  /** What to throw when the tries are used up. */
-  readonly error: Qcow2Error;
+  /** What to throw when the tries are used up; a function finds out then. */
+  readonly error: Qcow2Error | ((signal: AbortSignal) => Promise<Qcow2Error>);
   /** How long the server asks to wait, ms; null when it does not say. */
   readonly wait: number | null;
 
-  constructor(error: Qcow2Error, wait: number | null = null) {
-    super(error.message);
+  constructor(error: PassingFailure['error'], wait: number | null = null) {
+    super('The attempt may succeed when it is made again.');
     this.error = error;
     this.wait = wait;
   }
@@ -41,7 +41,9 @@ export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPol
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof PassingFailure)) throw error;
-      if (tries >= policy.retries || (error.wait ?? 0) > MOST_PATIENCE) throw error.error;
+      if (tries >= policy.retries || (error.wait ?? 0) > MOST_PATIENCE) {
+        throw typeof error.error === 'function' ? await error.error(signal) : error.error;
+      }
       await sleep(error.wait ?? backoff(policy.retryDelay, tries), signal);
     }
   }

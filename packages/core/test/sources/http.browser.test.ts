@@ -3,11 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { httpSource } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';
 import { httpFailuresSuite } from '../suites/http-failures-suite.js';
+import { httpServersSuite } from '../suites/http-servers-suite.js';
 import { httpSuite } from '../suites/http-suite.js';
 import { host } from '../support/http/hosted.js';
 
 httpSuite();
 httpFailuresSuite();
+httpServersSuite();
 
 const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index & 0xff);
 

@@ -36,9 +36,9 @@ export async function readAt(
   return into;
 }
 
-/** The bytes as they are, with zeros past the end. */
-export function expected(at: number, length: number): Uint8Array {
-  const part = new Uint8Array(length);
+/** The bytes as they are, with zeros past the end; `room` is how long the buffer is that they stand in. */
+export function expected(at: number, length: number, room: number = length): Uint8Array {
+  const part = new Uint8Array(room);
   part.set(bytes.subarray(at, at + length));
   return part;
 }

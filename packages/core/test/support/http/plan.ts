@@ -23,7 +23,9 @@ export type Fault =
   /** Not even headers. */
   | { kind: 'silence' }
   /** The range under another encoding. */
-  | { kind: 'encoding'; value: string };
+  | { kind: 'encoding'; value: string }
+  /** The range, compressed by gzip and said to be. */
+  | { kind: 'gzip' };
 
 /** How a file is served. */
 export interface FilePlan {
@@ -34,6 +36,12 @@ export interface FilePlan {
   /** So many zeros instead of what was put there, bytes. */
   zeros?: number;
   etag?: string;
+  /** Another tag, or another date, with every answer. */
+  unsteady?: 'etag' | 'last-modified';
+  /** The most bytes of one answer. */
+  most?: number;
+  /** What a range past the end of the file brings: the part that is there (the default), the whole file, or 416 with or without the size. */
+  past?: 'part' | 'whole' | '416' | '416 without size';
   lastModified?: string;
   /** To other origins: not at all, without the headers that must be exposed, or with them. Default `'exposed'`. */
   cors?: 'none' | 'hidden' | 'exposed';

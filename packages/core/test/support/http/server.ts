@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import type { Fault, FilePlan, Seen } from './plan.js';
 
 interface Served {
@@ -95,6 +96,9 @@ async function serve(file: Served | undefined, request: IncomingMessage, respons
   }
   if (plan.etag !== undefined) response.setHeader('ETag', plan.etag);
   if (plan.lastModified !== undefined) response.setHeader('Last-Modified', plan.lastModified);
+  const { length } = file.seen;
+  if (plan.unsteady === 'etag') response.setHeader('ETag', `"${length}"`);
+  if (plan.unsteady === 'last-modified') response.setHeader('Last-Modified', new Date(length * 1000).toUTCString());
   await send(response, seen, headOf(plan, fault, seen, bytes, response), fault);
 }
 
@@ -115,20 +119,22 @@ function cors({ cors = 'exposed' }: FilePlan, { headers }: IncomingMessage, resp
 
 /** Sets status and headers, and answers the bytes that the body is to be. */
 function headOf(
-  { ranges = true }: FilePlan,
+  { ranges = true, most, past = 'part' }: FilePlan,
   fault: Fault,
   seen: Seen,
   bytes: Buffer,
   response: ServerResponse,
 ): Buffer {
   const asked = /^(\d+)-(\d+)$/.exec(seen.range ?? '');
-  if (!ranges || fault.kind === 'whole' || asked === null) {
+  const isPast = asked !== null && Number(asked[2]) >= bytes.length;
+  if (!ranges || fault.kind === 'whole' || asked === null || (isPast && past === 'whole')) {
     response.writeHead(200, { 'Content-Length': bytes.length });
     return bytes;
   }
-  const [start, end] = [Number(asked[1]), Math.min(Number(asked[2]) + 1, bytes.length)];
-  if (start >= bytes.length) {
-    response.writeHead(416, { 'Content-Range': `bytes */${bytes.length}` });
+  const start = Number(asked[1]);
+  const end = Math.min(Number(asked[2]) + 1, bytes.length, start + (most ?? bytes.length));
+  if (start >= bytes.length || (isPast && past !== 'part')) {
+    response.writeHead(416, past === '416 without size' ? {} : { 'Content-Range': `bytes */${bytes.length}` });
     return Buffer.from('no such range');
   }
   let body = bytes.subarray(start, end);
@@ -136,6 +142,10 @@ function headOf(
   if (fault.kind === 'long') body = Buffer.concat([body, Buffer.alloc(fault.extra)]);
   const range = fault.kind === 'content-range' ? fault.value : `bytes ${start}-${end - 1}/${bytes.length}`;
   if (range !== '') response.setHeader('Content-Range', range);
+  if (fault.kind === 'gzip') {
+    body = gzipSync(body);
+    response.setHeader('Content-Encoding', 'gzip');
+  }
   if (fault.kind === 'encoding') response.setHeader('Content-Encoding', fault.value);
   response.writeHead(206, { 'Content-Length': body.length });
   return body;

@@ -1,0 +1,52 @@
+/** Other processes' locks of a file, as Linux lists them. Node can neither take nor test a lock. */
+import { fstatSync, readFileSync } from 'node:fs';
+
+/** A lock that a process has. */
+export interface FileLock {
+  /** How it was taken: `OFDLCK`, as QEMU does, `POSIX` or `FLOCK`. */
+  readonly kind: string;
+  readonly access: 'READ' | 'WRITE';
+  /** Null where the kernel does not tell, as for QEMU's. */
+  readonly pid: number | null;
+}
+
+/** `1: OFDLCK ADVISORY READ -1 fe:00:2147220 100 101`, see proc_locks(5). One that only waits has an arrow before its kind. */
+const LOCK = /^\d+: (POSIX|OFDLCK|FLOCK) +\S+ +(READ|WRITE) +(-?\d+) ([\da-f]+:[\da-f]+:\d+) /;
+
+/** The locks of other processes on the file of a descriptor. None where the platform does not list them: it has to be Linux. */
+export function othersLocks(fd: number): FileLock[] {
+  const key = keyOf(fd);
+  if (key === null) return [];
+  return lines('/proc/locks').flatMap((line) => {
+    const [, kind, access, owner, file] = LOCK.exec(line) ?? [];
+    if (file !== key || Number(owner) === process.pid) return [];
+    const pid = Number(owner);
+    return [{ kind: kind!, access: access as FileLock['access'], pid: pid > 0 ? pid : null }];
+  });
+}
+
+/**
+ * How the list names a file: the device of its mount, hexadecimal, and its inode. Not `fstat`'s device, which is another one on some
+ * file systems (btrfs).
+ */
+function keyOf(fd: number): string | null {
+  const info = lines(`/proc/self/fdinfo/${fd}`);
+  const field = (name: string) => info.find((line) => line.startsWith(`${name}:`))?.split(/\s+/)[1];
+  const mount = field('mnt_id');
+  // Older kernels do not name the inode there.
+  const inode = field('ino') ?? String(fstatSync(fd, { bigint: true }).ino);
+  const device = lines('/proc/self/mountinfo')
+    .map((line) => line.split(' '))
+    .find(([id]) => id === mount)?.[2];
+  if (device === undefined) return null;
+  const words = device.split(':').map((word) => Number(word).toString(16).padStart(2, '0'));
+  return `${words.join(':')}:${inode}`;
+}
+
+function lines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n');
+  } catch {
+    return []; // no Linux, or a /proc that is not to be read
+  }
+}
