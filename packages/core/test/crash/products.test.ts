@@ -7,11 +7,16 @@ import { get } from '../support/big-endian.js';
 import { QemuFolder } from '../support/qemu.js';
 import { CrashWalk } from './crash-states.js';
 import { Oracle } from './oracle.js';
-import { EXCLUDED, excluded, FEATURES, PRODUCT_KINDS } from './products.js';
+import { EXCLUDED, excluded, FEATURES, PRODUCT_KINDS, type ProductKind } from './products.js';
 import { record } from './workloads.js';
 
 const folder = new QemuFolder('products');
 const lazy = PRODUCT_KINDS.filter(({ features }) => features.has('lazy refcounts'));
+
+/** The kinds with their whole names, for titles. */
+function named(kinds: readonly ProductKind[]): (readonly [string, ProductKind])[] {
+  return kinds.map((kind) => [kind.name, kind]);
+}
 
 /** The table of pairs as it stands in the documentation. */
 function pairTable(): string {
@@ -35,24 +40,27 @@ describe('the products of features', () => {
     expect(docs).toContain(`${PRODUCT_KINDS.length} kinds`);
   });
 
-  test.each(PRODUCT_KINDS)('$name: QEMU finds nothing wrong at the start, and it has its features', async (kind) => {
-    const start = await kind.make();
-    putFiles(start.image, start.data, start.backing);
-    const { status, out, error } = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
-    // 3: leaked clusters, which fill the file of those whose refcount table is to grow.
-    expect(status, out + error).toBe(kind.features.has('a growing refcount table') ? 3 : 0);
-    const resolve = async (file: { kind: string }) => (file.kind === 'data' ? start.data : start.backing);
-    const { info } = await Qcow2Image.open(start.image, { resolve });
-    expect(info.lazyRefcounts).toBe(kind.features.has('lazy refcounts'));
-    expect(info.version).toBe(kind.features.has('v2') ? 2 : 3);
-    const { log } = await record(kind, 1);
-    const [device] = log.devices;
-    const header = new Uint8Array(104);
-    device!.read([{ at: 0, bytes: header }]);
-    expect(get(header, 48, 8) !== get(start.image, 48, 8)).toBe(kind.features.has('a growing refcount table'));
-  });
+  test.each(named(PRODUCT_KINDS))(
+    '%s: QEMU finds nothing wrong at the start, and it has its features',
+    async (_, kind) => {
+      const start = await kind.make();
+      putFiles(start.image, start.data, start.backing);
+      const { status, out, error } = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
+      // 3: leaked clusters, which fill the file of those whose refcount table is to grow.
+      expect(status, out + error).toBe(kind.features.has('a growing refcount table') ? 3 : 0);
+      const resolve = async (file: { kind: string }) => (file.kind === 'data' ? start.data : start.backing);
+      const { info } = await Qcow2Image.open(start.image, { resolve });
+      expect(info.lazyRefcounts).toBe(kind.features.has('lazy refcounts'));
+      expect(info.version).toBe(kind.features.has('v2') ? 2 : 3);
+      const { log } = await record(kind, 1);
+      const [device] = log.devices;
+      const header = new Uint8Array(104);
+      device!.read([{ at: 0, bytes: header }]);
+      expect(get(header, 48, 8) !== get(start.image, 48, 8)).toBe(kind.features.has('a growing refcount table'));
+    },
+  );
 
-  test.each(lazy)('$name: QEMU repairs what a power cut leaves, and reads what was flushed', async (kind) => {
+  test.each(named(lazy))('%s: QEMU repairs what a power cut leaves, and reads what was flushed', async (_, kind) => {
     const recording = await record(kind, 2);
     const { log, start, timeline } = recording;
     const next = numbers(7);
