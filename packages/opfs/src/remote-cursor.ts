@@ -27,6 +27,7 @@ export class RemoteCursor<Page extends CursorPage> {
     if (this.#state === 'ended') return null;
     try {
       if (this.#state === 'new') await this.open();
+      if (!this.#isOpen()) return null;
       const page = await (this.#ahead ?? this.#fetch());
       if (page === null) await this.release();
       else this.#fetchAhead();
@@ -48,14 +49,24 @@ export class RemoteCursor<Page extends CursorPage> {
       await this.release().catch(() => {});
       throw error;
     }
+    // Released meanwhile: the worker may not have had it then.
+    if (!this.#isOpen()) await this.#free();
   }
 
   /** Frees what the worker holds for this cursor. A second call does nothing. */
   async release(): Promise<void> {
-    const opened = this.#state === 'open';
+    const opened = this.#isOpen();
     this.#state = 'ended';
+    if (opened) await this.#free();
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  async #free(): Promise<void> {
     this.#connection.forget(this.#id);
-    if (opened && this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
+    if (this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
   }
 
   #fetch(): Promise<Page> {
