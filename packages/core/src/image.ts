@@ -244,7 +244,11 @@ export class Qcow2Image implements Disk {
    *   before the write has ended: of the range any part may have been written then.
    */
   write(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.#change(offset, bytes, (writer) => writer.write(offset, bytes));
+    return this.#change(
+      offset,
+      () => lengthOf(bytes),
+      (writer) => writer.write(offset, bytes),
+    );
   }
 
   /**
@@ -253,7 +257,11 @@ export class Qcow2Image implements Disk {
    * @throws as {@link write} does.
    */
   writeZeroes(offset: number, length: number, options?: { unmap?: boolean | undefined }): Promise<void> {
-    return this.#change(offset, length, (writer) => writer.zero(offset, length, options?.unmap ?? false));
+    return this.#change(
+      offset,
+      () => length,
+      (writer) => writer.zero(offset, length, options?.unmap ?? false),
+    );
   }
 
   /**
@@ -263,7 +271,11 @@ export class Qcow2Image implements Disk {
    * @throws as {@link write} does.
    */
   discard(offset: number, length: number): Promise<void> {
-    return this.#change(offset, length, (writer) => writer.discard(offset, length));
+    return this.#change(
+      offset,
+      () => length,
+      (writer) => writer.discard(offset, length),
+    );
   }
 
   /**
@@ -353,11 +365,11 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  /** Checks a change of so many bytes, or of the bytes given, and makes it. */
-  #change(offset: number, what: number | Uint8Array, change: (writer: Writer) => Done): Promise<void> {
+  /** Checks a change of so many bytes, and makes it. */
+  #change(offset: number, lengthOfChange: () => number, change: (writer: Writer) => Done): Promise<void> {
     try {
       const writer = this.#writer();
-      const length = typeof what === 'number' ? what : lengthOf(what);
+      const length = lengthOfChange();
       requireInside(offset, length, this.size);
       return length === 0 ? DONE : (change(writer) ?? DONE);
     } catch (error) {

@@ -62,4 +62,56 @@ describe('BatchIterator', () => {
     await iterator.next();
     expect(opened).toBe(1);
   });
+
+  it('gives nothing after return, to calls that wait and to later ones, and opens nothing for them', async () => {
+    ended = 0;
+    const iterator = new BatchIterator(async () => batches(3, 3));
+    await iterator.next();
+    const waiting = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
+    // The third call has begun to load the second batch.
+    await null;
+    await null;
+    const over = iterator.return();
+    const results = await Promise.all(waiting);
+    // What was in memory when it was asked for had been found before.
+    expect(results.map(({ done }) => done)).toEqual([false, false, true, true]);
+    expect(await over).toEqual({ done: true, value: undefined });
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+    expect(ended).toBe(1);
+  });
+
+  it('lets go of batches that were being opened when it was ended', async () => {
+    ended = 0;
+    let open = (): void => {};
+    let opened = 0;
+    const iterator = new BatchIterator(async () => {
+      opened++;
+      await new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      return {
+        next: async () => ({ done: false as const, value: [extent(0)] }),
+        return: async () => {
+          ended++;
+        },
+      };
+    });
+    const first = iterator.next();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(await iterator.return()).toEqual({ done: true, value: undefined });
+    open();
+    expect(await first).toEqual({ done: true, value: undefined });
+    expect([opened, ended]).toEqual([1, 1]);
+  });
+
+  it('opens nothing when it was ended before', async () => {
+    let opened = 0;
+    const iterator = new BatchIterator(async () => {
+      opened++;
+      return batches(1);
+    });
+    await iterator.return();
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+    expect(opened).toBe(0);
+  });
 });

@@ -1,8 +1,10 @@
 /** Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their call. */
 import { transfer } from 'comlink';
 import type { ImageReference, OperationOptions, Progress } from 'qcow2';
+import { isBytes, reasonOf } from 'qcow2/internal';
 import type { Answer, PageSide, WireFile, WireResolved } from './protocol.js';
 import { isRemoteFile, type StoreResolved, wireRemoteFile } from './remote-file.js';
+import { isArrayBuffer, isBlob } from './shape.js';
 import type { WireError } from './wire-error.js';
 
 /** The callbacks of one call. */
@@ -84,7 +86,7 @@ export class Callbacks implements PageSide {
   #keep(call: number, error: unknown): WireError {
     const key = ++this.#lastKey;
     this.#kept.set(key, { call, error });
-    return { kind: 'kept', key, name: 'Error', message: error instanceof Error ? error.message : String(error) };
+    return { kind: 'kept', key, name: 'Error', message: reasonOf(error) };
   }
 }
 
@@ -103,6 +105,6 @@ function crossable(answer: StoreResolved, reference: ImageReference): WireResolv
 }
 
 function crossableFile(value: unknown): WireFile | null {
-  if (value instanceof Blob || value instanceof ArrayBuffer || value instanceof Uint8Array) return value;
+  if (isBlob(value) || isArrayBuffer(value) || isBytes(value)) return value;
   return isRemoteFile(value) ? wireRemoteFile(value) : null;
 }

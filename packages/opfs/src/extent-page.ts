@@ -28,7 +28,8 @@ export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffe
 }
 
 /** The extents of a packed page, in order. */
-export function* unpackExtents(packed: Float64Array): Generator<Extent, void, undefined> {
+export function unpackExtents(packed: Float64Array): Extent[] {
+  const extents: Extent[] = [];
   for (let at = 0; at < packed.length; at += FIELDS) {
     const flags = packed[at + 3]!;
     const offset = packed[at + 4]!;
@@ -42,6 +43,7 @@ export function* unpackExtents(packed: Float64Array): Generator<Extent, void, un
       compressed: (flags & COMPRESSED) !== 0,
     };
     if (offset !== NO_OFFSET) extent.offset = offset;
-    yield extent;
+    extents.push(extent);
   }
+  return extents;
 }

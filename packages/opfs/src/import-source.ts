@@ -1,6 +1,6 @@
 /** Owns where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over. */
-import { bufferSource, isQcow2Error, Qcow2Error } from 'qcow2';
-import { readBackingName } from 'qcow2/internal';
+import { bufferSource, isQcow2Error } from 'qcow2';
+import { blobFailure, changedBlob, readBackingName } from 'qcow2/internal';
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
@@ -41,10 +41,10 @@ export function blobImport(blob: Blob): ImportSource {
       try {
         chunk = await ahead.shift()!;
       } catch (error) {
-        throw readFailure(error, done);
+        throw blobFailure(error, done);
       }
       if (chunk) ahead.push(read());
-      else if (done !== blob.size) throw changed(done, undefined);
+      else if (done !== blob.size) throw changedBlob(done);
       done += chunk?.length ?? 0;
       return chunk;
     },
@@ -103,16 +103,4 @@ function joined(head: Uint8Array, chunk: Chunk): Uint8Array {
   both.set(head);
   both.set(chunk, head.length);
   return both;
-}
-
-/** NotReadableError and NotFoundError are how browsers say that a chosen file is no longer what it was. */
-function readFailure(error: unknown, at: number): unknown {
-  if (!(error instanceof DOMException)) return error;
-  if (error.name === 'NotReadableError' || error.name === 'NotFoundError') return changed(at, error);
-  return new Qcow2Error('io', `The file could not be read: ${error.message}`, { what: 'file', at }, { cause: error });
-}
-
-function changed(at: number, cause: unknown): Qcow2Error {
-  const message = 'The file was changed, moved or deleted since it was chosen. Choose it again.';
-  return new Qcow2Error('changed', message, { what: 'file', at }, { cause });
 }

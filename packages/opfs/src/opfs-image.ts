@@ -14,17 +14,19 @@ import {
   type SnapshotInfo,
   type Transfer,
 } from 'qcow2';
-import { boundsOf, writableOf } from 'qcow2/internal';
+import { boundsOf, fixedView, lengthOf, put, requireIntact, writableOf } from 'qcow2/internal';
 import type { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
+import { itemsOf } from './cursor-items.js';
 import { makeDisposable } from './disposable.js';
 import { unpackExtents } from './extent-page.js';
 import { guestStream } from './guest-stream.js';
-import { crossesShared, outgoing, type WriteOptions } from './outgoing-bytes.js';
-import { PageIterator } from './page-iterator.js';
-import type { Answer, Changed, ImageState, WireRangeChange } from './protocol.js';
+import { type PiecePart, planMessages, type RequestPiece } from './message-plan.js';
+import { crossesShared, isCarried, type OutgoingBytes, outgoing, type WriteOptions } from './outgoing-bytes.js';
+import type { Answer, Changed, ImageState, WireRangeChange, Written } from './protocol.js';
 import { unpackRanges } from './range-page.js';
 import { RemoteCursor } from './remote-cursor.js';
+import { SendOrder, sendAll } from './send-order.js';
 import { makeSpool, type Spool } from './spool.js';
 
 /** What an export into a file takes. */
@@ -51,6 +53,8 @@ export class OpfsImage implements Disk {
   readonly #id: number;
   readonly #pool: BufferPool;
   #state: ImageState;
+  readonly #order = new SendOrder();
+  readonly #ending = new AbortController();
   #closing: Promise<void> | null = null;
 
   static {
@@ -87,38 +91,78 @@ export class OpfsImage implements Disk {
 
   /**
    * Fills `into` with the guest's bytes from `offset`. The buffer stays the caller's: it is never detached. A view of a
-   * SharedArrayBuffer is filled by the worker itself.
+   * SharedArrayBuffer is filled by the worker itself. More than 32 MiB come in several messages.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; TypeError when a buffer is no Uint8Array, or loses its
+   *   memory (detached, shrunk) before the answer: the others of a batch are filled then; the signal's reason when it aborts
    */
   read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
     return this.readBatch([{ at: offset, bytes: into }], options);
   }
 
-  /** Fills every buffer with the guest's bytes from its offset, all in one trip to the worker; else as {@link read}. */
+  /** Fills every buffer with the guest's bytes from its offset, 32 MiB in each trip to the worker; else as {@link read}. */
   async readBatch(transfers: readonly Transfer[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const targets = transfers.map(({ at, bytes }) => {
-      if (!(bytes instanceof Uint8Array)) throw new TypeError('read() fills a Uint8Array.');
-      return { at, bytes, shared: crossesShared(bytes) };
+    const targets = transfers.map(({ at, bytes }, index): ReadTarget => {
+      const length = lengthOf(bytes, nameOf(transfers, index));
+      return { at, bytes: fixedView(bytes), length, carried: !crossesShared(bytes) };
     });
-    const packed = targets.filter((target) => !target.shared);
-    const length = packed.reduce((sum, target) => sum + target.bytes.length, 0);
-    const spare = length > 0 ? (this.#pool.take(length) ?? null) : null;
-    const pieces = targets.map(({ at, bytes, shared }) => ({
-      at,
-      length: bytes.length,
-      shared: shared ? bytes : undefined,
-    }));
-    const answer = await this.#call(
-      (worker, call) => worker.read(call, this.#id, pieces, spare && transfer(spare, [spare])),
-      // Shared memory must be at rest when the caller hears of it.
-      { signal: options.signal, prompt: packed.length === targets.length },
-    );
+    const messages = planMessages(targets);
+    // Shared memory must be at rest when the caller has it back.
+    const prompt = targets.every(({ carried }) => carried);
+    if (messages.length === 1) await this.#readMessage(targets, messages[0]!, options.signal, prompt);
+    else await this.#order.alone(() => this.#readMessages(targets, messages, options.signal, prompt));
+    targets.forEach(({ bytes, length }, index) => {
+      requireIntact(bytes, length, nameOf(transfers, index));
+    });
+  }
+
+  async #readMessages(
+    targets: readonly ReadTarget[],
+    messages: readonly PiecePart[][],
+    signal: AbortSignal | undefined,
+    prompt: boolean,
+  ): Promise<void> {
+    // The engine may still work on a message that was given up with the others.
+    const failed = new AbortController();
+    const { promise: closed, end } = this.#untilClosed();
+    const sends = messages.map((parts) => (): Promise<void> => {
+      return Promise.race([closed, this.#readMessage(targets, parts, signal, prompt, failed.signal)]);
+    });
+    try {
+      await sendAll(sends, prompt);
+    } catch (error) {
+      failed.abort();
+      throw error;
+    } finally {
+      end();
+    }
+  }
+
+  /** Fills parts of the targets in one trip. After `failed` has aborted nothing is filled. */
+  async #readMessage(
+    targets: readonly ReadTarget[],
+    parts: readonly PiecePart[],
+    signal: AbortSignal | undefined,
+    prompt: boolean,
+    failed?: AbortSignal,
+  ): Promise<void> {
+    const carried = parts.filter(({ index }) => targets[index]!.carried);
+    const total = carried.reduce((sum, { length }) => sum + length, 0);
+    const spare = total > 0 ? (this.#pool.take(total) ?? null) : null;
+    const pieces = parts.map(({ index, from, length }) => {
+      const { at, bytes, carried } = targets[index]!;
+      return { at: at + from, length, shared: carried ? undefined : bytes };
+    });
+    const send = (worker: RemoteWorker, call: number): Answer<ArrayBuffer | null> =>
+      worker.read(call, this.#id, pieces, spare && transfer(spare, [spare]));
+    const options = { signal, prompt };
+    // Of a request in parts it is the turn already.
+    const answer = await (failed ? this.#connection.call(send, options) : this.#call(send, options));
     if (!answer) return;
-    let from = 0;
-    for (const { bytes } of packed) {
-      bytes.set(new Uint8Array(answer, from, bytes.length));
-      from += bytes.length;
+    let at = 0;
+    for (const { index, from, length } of failed?.aborted ? [] : carried) {
+      put(targets[index]!.bytes, from, new Uint8Array(answer, at, length));
+      at += length;
     }
     this.#pool.give(answer);
   }
@@ -127,24 +171,52 @@ export class OpfsImage implements Disk {
    * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens, when the
    * next `flush` has resolved. Reads and writes of one image are carried out in the order of the calls. The bytes are copied
    * before this returns unless `transfer` hands them over; those in shared memory are read by the worker itself, and must stay
-   * as they are until the promise settles.
+   * as they are until the promise settles. More than 32 MiB go in several messages, in order, and must stay as they are, too; when one
+   * fails, those before it have been written, and those behind it have not.
    *
    * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is spent,
    *   `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure: what was
-   *   flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no Uint8Array
+   *   flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no Uint8Array, and for one whose
+   *   memory was taken away (detached, shrunk)
    */
   write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
     return this.writeBatch([{ at: offset, bytes }], options);
   }
 
   /**
-   * Writes all bytes to their offsets in one trip to the worker, in order; else as {@link write}. When a piece fails, the others
+   * Writes all bytes to their offsets, 32 MiB in each trip to the worker, in order; else as {@link write}. When a piece fails, the others
    * may have been written.
    */
   async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
     this.#requireOpen();
-    const { pieces, packed, moved } = outgoing(transfers, options, this.#pool);
-    const written = await this.#call((worker, call) => worker.write(call, this.#id, transfer(pieces, moved), packed));
+    const pieces = transfers.map(({ at, bytes }, index) => {
+      const length = lengthOf(bytes, nameOf(transfers, index));
+      return { at, bytes: fixedView(bytes), length, carried: isCarried(bytes, options.transfer) };
+    });
+    const messages = planMessages(pieces);
+    if (messages.length === 1) {
+      const message = outgoing(pieces, options, this.#pool);
+      return this.#writeMessage(message, (send) => this.#call(send));
+    }
+    // Two pieces can lie in one buffer, which can leave the page with one message only: all are copied.
+    const sends = planMessages(pieces.map((piece) => ({ ...piece, carried: !crossesShared(piece.bytes) }))).map(
+      (parts) => (): Promise<void> => {
+        const part = parts.map(({ index, from, length }) => {
+          const { at, bytes, length: whole } = pieces[index]!;
+          requireIntact(bytes, whole, nameOf(transfers, index));
+          return { at: at + from, bytes: bytes.subarray(from, from + length) };
+        });
+        return this.#writeMessage(outgoing(part, {}, this.#pool), (send) => this.#connection.call(send));
+      },
+    );
+    return this.#order.alone(() => sendAll(sends, false));
+  }
+
+  async #writeMessage(
+    { pieces, packed, moved }: OutgoingBytes,
+    call: (send: (worker: RemoteWorker, call: number) => Answer<Written>) => Promise<Written>,
+  ): Promise<void> {
+    const written = await call((worker, id) => worker.write(id, this.#id, transfer(pieces, moved), packed));
     this.#heard(written);
     if (written.spare) this.#pool.give(written.spare);
   }
@@ -196,7 +268,7 @@ export class OpfsImage implements Disk {
       (worker, id) => worker.map(id, this.#id, range ?? null, reports),
       options,
     );
-    return new PageIterator(cursor, unpackExtents);
+    return itemsOf(cursor, unpackExtents);
   }
 
   /**
@@ -224,7 +296,7 @@ export class OpfsImage implements Disk {
       (worker, id) => worker.dirty(id, this.#id, bitmap, reports),
       options,
     );
-    return new PageIterator(cursor, unpackRanges);
+    return itemsOf(cursor, unpackRanges);
   }
 
   /** The first offset from `offset` on that may hold data, in bytes; null when there is none. */
@@ -309,6 +381,9 @@ export class OpfsImage implements Disk {
   }
 
   async #close(): Promise<void> {
+    this.#ending.abort();
+    // What was asked for before and waits to be sent.
+    await this.#order.settled();
     // A worker that is gone holds nothing any more.
     if (this.#connection.alive) await this.#connection.call((worker) => worker.close(this.#id));
     this.#connection.forget(this.#id);
@@ -333,7 +408,7 @@ export class OpfsImage implements Disk {
       this.#connection,
       async (worker, id) => {
         this.#requireOpen();
-        return open(worker, id);
+        return this.#order.run(() => open(worker, id));
       },
       options,
     );
@@ -345,12 +420,35 @@ export class OpfsImage implements Disk {
     id?: number,
   ): Promise<T> {
     this.#requireOpen();
-    return this.#connection.call(send, options, id);
+    return this.#order.run(() => this.#connection.call(send, options, id));
+  }
+
+  /** A promise that rejects when this image is closed; `end` stops waiting for that. */
+  #untilClosed(): { promise: Promise<never>; end: () => void } {
+    const { signal } = this.#ending;
+    let stop = (): void => {};
+    const promise = new Promise<never>((_, reject) => {
+      stop = () => reject(new Qcow2Error('closed', 'The image was closed.'));
+      signal.addEventListener('abort', stop, { once: true });
+    });
+    promise.catch(() => {});
+    return { promise, end: () => signal.removeEventListener('abort', stop) };
   }
 
   #requireOpen(): void {
     if (this.#closing && this.#connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
   }
+}
+
+/** A buffer to be filled. */
+interface ReadTarget extends RequestPiece {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** How an error calls a buffer of a batch. */
+function nameOf(transfers: readonly Transfer[], index: number): string | undefined {
+  return transfers.length === 1 ? undefined : `Buffer ${index} of the batch`;
 }
 
 function requireRaw(format: unknown): void {

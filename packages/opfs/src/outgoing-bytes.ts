@@ -2,12 +2,16 @@
 import type { Transfer } from 'qcow2';
 import { type BufferPool, roundedLength } from './buffer-pool.js';
 import type { WireBytes } from './protocol.js';
+import { isArrayBuffer, isOf } from './shape.js';
+
+/** The largest buffer that is handed over: browsers refuse about 2 GiB. Bytes. */
+const MAX_MOVED_BYTES = 1024 * 1024 * 1024;
 
 /** How the bytes of a write go to the worker. */
 export interface WriteOptions {
   /**
    * Hand the buffers over instead of copying what is written: they are detached, and with them every other view of theirs. For
-   * large writes of bytes that nobody needs afterwards.
+   * large writes of bytes that are not needed afterwards. Buffers that can be resized, and those of more than 1 GiB, are copied.
    */
   transfer?: boolean | undefined;
 }
@@ -23,19 +27,14 @@ export interface OutgoingBytes {
 
 /**
  * Readies a write, with everything copied that must be: copying into a buffer that is transferred costs a fraction of what
- * structured cloning does.
- *
- * @throws TypeError when there are no bytes
+ * structured cloning does. The transfers are checked, and fit one message.
  */
 export function outgoing(
   transfers: readonly Transfer[],
   { transfer = false }: WriteOptions,
   pool: BufferPool,
 ): OutgoingBytes {
-  for (const { bytes } of transfers) {
-    if (!(bytes instanceof Uint8Array)) throw new TypeError('write() takes a Uint8Array.');
-  }
-  const isCopied = ({ bytes }: Transfer): boolean => !crossesShared(bytes) && !(transfer && canMove(bytes.buffer));
+  const isCopied = ({ bytes }: Transfer): boolean => isCarried(bytes, transfer);
   const length = transfers.filter(isCopied).reduce((sum, { bytes }) => sum + bytes.length, 0);
   const packed = length > 0 ? (pool.take(length) ?? new ArrayBuffer(roundedLength(length))) : null;
   const moved = new Set<ArrayBuffer>(packed ? [packed] : []);
@@ -47,7 +46,7 @@ export function outgoing(
       to += bytes.length;
       return { at, length: bytes.length };
     }
-    if (bytes.buffer instanceof ArrayBuffer) moved.add(bytes.buffer);
+    if (isArrayBuffer(bytes.buffer)) moved.add(bytes.buffer);
     return { at, length: bytes.length, bytes };
   });
   return { pieces, packed, moved: [...moved] };
@@ -58,11 +57,17 @@ export function outgoing(
  * takes none that can grow.
  */
 export function crossesShared({ buffer }: Uint8Array): boolean {
-  if (globalThis.crossOriginIsolated !== true || !(buffer instanceof SharedArrayBuffer)) return false;
+  if (globalThis.crossOriginIsolated !== true || !isOf(buffer, 'SharedArrayBuffer')) return false;
   return (buffer as { growable?: boolean }).growable !== true;
+}
+
+/** Whether bytes are copied into the message of a write, and not shared or handed over. */
+export function isCarried(bytes: Uint8Array, transfer: boolean | undefined): boolean {
+  return !crossesShared(bytes) && !(transfer && canMove(bytes.buffer));
 }
 
 /** OPFS takes no memory that can be resized. */
 function canMove(buffer: ArrayBufferLike): buffer is ArrayBuffer {
-  return buffer instanceof ArrayBuffer && (buffer as { resizable?: boolean }).resizable !== true;
+  if (!isArrayBuffer(buffer) || buffer.byteLength > MAX_MOVED_BYTES) return false;
+  return (buffer as { resizable?: boolean }).resizable !== true;
 }

@@ -15,6 +15,8 @@ export function packRanges(ranges: readonly Range[]): Float64Array<ArrayBuffer> 
 }
 
 /** The ranges of a packed page, in order. */
-export function* unpackRanges(packed: Float64Array): Generator<Range, void, undefined> {
-  for (let at = 0; at < packed.length; at += FIELDS) yield { start: packed[at]!, length: packed[at + 1]! };
+export function unpackRanges(packed: Float64Array): Range[] {
+  const ranges: Range[] = [];
+  for (let at = 0; at < packed.length; at += FIELDS) ranges.push({ start: packed[at]!, length: packed[at + 1]! });
+  return ranges;
 }

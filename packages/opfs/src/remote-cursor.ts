@@ -1,5 +1,6 @@
 /** Owns the page's end of a cursor: something in the worker that is read page by page, one page ahead. */
 import type { OperationOptions } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
 import type { Connection, RemoteWorker } from './connection.js';
 import type { Answer, CursorPage } from './protocol.js';
 
@@ -16,7 +17,7 @@ export class RemoteCursor<Page extends CursorPage> {
   #state: 'new' | 'open' | 'ended' = 'new';
   #aborted = false;
   /** Ends the watch for an abort. */
-  readonly #watch = new AbortController();
+  #ignoreAbort: () => void = () => {};
 
   constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
     this.#connection = connection;
@@ -34,6 +35,7 @@ export class RemoteCursor<Page extends CursorPage> {
     }
     try {
       if (this.#state === 'new') await this.open();
+      if (!this.#isOpen()) return null;
       const page = await (this.#ahead ?? this.#fetch());
       if (page === null) await this.release();
       else this.#fetchAhead();
@@ -55,25 +57,33 @@ export class RemoteCursor<Page extends CursorPage> {
       await this.release().catch(() => {});
       throw error;
     }
-    this.#releaseOnAbort();
+    // Released meanwhile: the worker may not have had it then.
+    if (!this.#isOpen()) return this.#free();
+    const { signal } = this.#options;
+    if (signal !== undefined) this.#ignoreAbort = onAbort(signal, () => this.#end());
   }
 
-  /** An abort ends it at once: what is never read any more would be held by the worker for ever. */
-  #releaseOnAbort(): void {
-    const onAbort = (): void => {
-      this.#aborted = true;
-      this.release().catch(() => {});
-    };
-    this.#options.signal?.addEventListener('abort', onAbort, { signal: this.#watch.signal });
+  /** Ends it at once: the worker would hold what is never read any more for ever. */
+  #end(): void {
+    this.#aborted = true;
+    this.release().catch(() => {});
   }
 
   /** Frees what the worker holds for this cursor. A second call does nothing. */
   async release(): Promise<void> {
-    const opened = this.#state === 'open';
+    const opened = this.#isOpen();
     this.#state = 'ended';
-    this.#watch.abort();
+    this.#ignoreAbort();
+    if (opened) await this.#free();
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  async #free(): Promise<void> {
     this.#connection.forget(this.#id);
-    if (opened && this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
+    if (this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
   }
 
   #fetch(): Promise<Page> {

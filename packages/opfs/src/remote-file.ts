@@ -1,5 +1,6 @@
 /** Owns files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches them. */
 import type { CreateOptions, HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
+import { isOf } from './shape.js';
 
 /**
  * A file on a web server. It is plain data: the worker fetches what it needs of it, in ranges, as `httpSource` of the package
@@ -31,7 +32,7 @@ export interface WireRemoteFile {
 /** Whether a value is a file by its address. */
 export function isRemoteFile(value: unknown): value is RemoteFile {
   const url = typeof value === 'object' && value !== null && 'url' in value ? value.url : undefined;
-  return typeof url === 'string' || url instanceof URL;
+  return typeof url === 'string' || isOf(url, 'URL');
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Owns the page's end of an import from a stream: its chunks, one at a time, as the worker asks for them. */
+import { isBytes, lengthOf } from 'qcow2/internal';
 
 /** The chunks of a stream. Nothing else can read it until it is cancelled or released. */
 export interface StreamPull {
@@ -17,7 +18,8 @@ export function streamPull(stream: ReadableStream<Uint8Array>): StreamPull {
     async pull() {
       const { done, value } = await reader.read();
       if (done) return null;
-      if (!(value instanceof Uint8Array)) throw new TypeError('import() takes a stream of Uint8Arrays.');
+      if (!isBytes(value)) throw new TypeError('import() takes a stream of Uint8Arrays.');
+      lengthOf(value, 'A chunk of the stream');
       // Whoever made the chunk may still have other views of its buffer. The `slice` of a Buffer would be one.
       return Uint8Array.prototype.slice.call(value) as Uint8Array<ArrayBuffer>;
     },

@@ -15,6 +15,7 @@ import {
   type StoreOpenOptions,
   wireRemoteFile,
 } from './remote-file.js';
+import { isBlob, isOf } from './shape.js';
 import { makeSpool, type Spool } from './spool.js';
 import type { Store } from './store.js';
 import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
@@ -67,9 +68,8 @@ export class WorkerStore implements Store {
   }
 
   async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
-    if (from instanceof Blob) return this.#import(name, from, options);
-    if (!(from instanceof ReadableStream))
-      throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
+    if (isBlob(from)) return this.#import(name, from, options);
+    if (!isOf(from, 'ReadableStream')) throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
     // Before anything can be refused: a stream that was handed over is cancelled then, with the reason.
     const stream = streamPull(from);
     try {
@@ -102,13 +102,13 @@ export class WorkerStore implements Store {
   }
 
   async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<OpfsImage> {
-    if (!(file instanceof Blob) && !isRemoteFile(file)) {
+    if (!isBlob(file) && !isRemoteFile(file)) {
       throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
     }
     if (options.mode === 'write') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
-    const wireFile = file instanceof Blob ? file : wireRemoteFile(file);
+    const wireFile = isBlob(file) ? file : wireRemoteFile(file);
     return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire));
   }
 

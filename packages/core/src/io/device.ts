@@ -3,7 +3,10 @@ import type { Transfer } from '../map/transfer.js';
 
 export type { Transfer } from '../map/transfer.js';
 
-/** Nothing to wait for, or a promise of it. A synchronous device answers `undefined`, and the engine does not wait. */
+/**
+ * Nothing to wait for, or a promise of it: of any realm, a thenable is enough. A synchronous device returns `undefined`, and the engine
+ * does not wait.
+ */
 export type Done = void | Promise<void>;
 
 /** Something whose bytes can be read at any offset: a buffer, a Blob, a file, an HTTP resource. */
@@ -16,10 +19,12 @@ export interface ByteSource {
    */
   readonly identity?: object | string | undefined;
   /**
-   * Fills every buffer; bytes past the end read as zeros. May reorder and merge.
+   * Fills every buffer; bytes past the end read as zeros. May reorder and merge. An empty batch reads nothing, and returns what a read
+   * of bytes would: a promise when that can have to be waited for. The synchronous forms of an image ask so before they start.
    *
    * @throws {@link Qcow2Error} `io` when the bytes cannot be read, `changed` when they are no longer those first seen,
-   *   `closed` after `close`; the signal's reason when it aborts.
+   *   `closed` after `close`; TypeError when a buffer is no Uint8Array, or loses its memory (detached, shrunk) before the end: the
+   *   sources of this library fill the others of the batch then; the signal's reason when it aborts.
    */
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done;
   /** Lets go of the medium. A second call does nothing. */

@@ -1,23 +1,33 @@
-/** Owns the iterator that hands out one by one what comes in batches: the extents of a map, the ranges of a bitmap. */
+/** Hands out one by one what comes in batches: the extents of a map, the ranges of a bitmap. */
 
-/** A source of batches, opened when the first item is asked for. */
-export type OpenBatches<Item> = () => Promise<AsyncGenerator<Item[], void, undefined>>;
+/** Where batches come from. `next` is not called again before it has settled. */
+export interface Batches<Item> {
+  next(): Promise<IteratorResult<Item[], unknown>>;
+  /** Lets go of what stands behind them; it may be called while a `next` is pending. */
+  return(): Promise<unknown>;
+}
+
+/** Opens the batches when the first item is asked for. */
+export type OpenBatches<Item> = () => Promise<Batches<Item>>;
 
 /**
  * The items of batches, one by one. Written by hand because a generator that delegates costs Firefox microseconds for each
- * of perhaps a million items. Calls of `next` that come at once are answered in order.
+ * of perhaps a million items. As with a generator, calls of `next` that come at once are served in order, and after `return`
+ * there are no items.
  */
 export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
-  readonly #open: OpenBatches<Item>;
-  #batches: AsyncGenerator<Item[], void, undefined> | null = null;
+  /** Null once the batches are open. */
+  #open: OpenBatches<Item> | null = null;
+  #batches: Batches<Item> | null = null;
   #batch: readonly Item[] = [];
   #at = 0;
   #ended = false;
   /** The last call that had to wait, while there is one: those behind it wait for it. */
   #waiting: Promise<IteratorResult<Item, undefined>> | null = null;
 
-  constructor(open: OpenBatches<Item>) {
-    this.#open = open;
+  constructor(batches: Batches<Item> | OpenBatches<Item>) {
+    if (typeof batches === 'function') this.#open = batches;
+    else this.#batches = batches;
   }
 
   next(): Promise<IteratorResult<Item, undefined>> {
@@ -38,8 +48,7 @@ export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefine
 
   /** Ends the iteration, and lets go of what stands behind it. */
   async return(): Promise<IteratorResult<Item, undefined>> {
-    this.#ended = true;
-    this.#batch = [];
+    this.#end();
     await this.#batches?.return();
     return { done: true, value: undefined };
   }
@@ -50,18 +59,37 @@ export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefine
 
   async #advance(): Promise<IteratorResult<Item, undefined>> {
     try {
-      while (!this.#ended && this.#at >= this.#batch.length) {
-        this.#batches ??= await this.#open();
-        const { done, value } = await this.#batches.next();
-        this.#at = 0;
-        this.#batch = value ?? [];
-        this.#ended ||= done === true;
-      }
+      while (!this.#ended && this.#at >= this.#batch.length) await this.#load();
     } catch (error) {
-      this.#ended = true;
-      throw error;
+      // That what was let go of did not end well is no matter of a call that gets nothing any more.
+      const over = this.#ended;
+      this.#end();
+      if (!over) throw error;
     }
     if (this.#at >= this.#batch.length) return { done: true, value: undefined };
     return { done: false, value: this.#batch[this.#at++]! };
+  }
+
+  async #load(): Promise<void> {
+    this.#batches ??= await this.#open!();
+    // `return` found nothing to let go of when it came before this.
+    if (this.#ended) {
+      await this.#batches.return();
+      return;
+    }
+    const { done, value } = await this.#batches.next();
+    if (this.#ended) return;
+    if (done) {
+      this.#end();
+      return;
+    }
+    this.#at = 0;
+    this.#batch = value;
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#batch = [];
+    this.#at = 0;
   }
 }

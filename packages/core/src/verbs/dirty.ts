@@ -31,25 +31,70 @@ export async function* dirtyBatches(
   alive: () => void,
   options?: OperationOptions,
 ): AsyncGenerator<Range[], void, undefined> {
-  const bitmap = find(layer.bitmaps, name);
-  const stretches = validate(layer, bitmap, name);
-  const table = new Uint8Array(stretches * TABLE_ENTRY_BYTES);
-  if (table.length > 0) await layer.source.read([{ at: bitmap.tableOffset, bytes: table }], options?.signal);
+  const signal = options?.signal;
+  const { gate } = layer;
+  // While the image is written its bits change on the medium, and a change may drop the bitmap: all of it is read at once.
+  const bits = await (gate === null
+    ? Bits.open(layer, name, signal)
+    : gate.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
+  const { bitmap } = bits;
   const progress = progressOf(options, 'dirty', layer.size);
   const turn = turns();
   const ranges = new RangeList(2 ** bitmap.granularityBits, layer.size);
-  for (let index = 0; index < stretches; ) {
+  for (let index = 0; index < bits.count; ) {
     await turn();
-    options?.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     alive();
-    const read = await readStretches(layer, viewOf(table), index, stretches, bitmap, options?.signal);
-    for (const stretch of read) {
+    for (const stretch of await bits.next(index, signal)) {
       yield* stretch === 'clear' ? [] : ranges.add(index, layer.geometry.clusterSize * 8, stretch);
       index++;
     }
     progress(Math.min(layer.size, index * bytesPerStretch(layer, bitmap)));
   }
   if (ranges.held.length > 0) yield ranges.held;
+}
+type Stretch = 'clear' | 'set' | Uint8Array;
+
+/** The bits of one bitmap, a cluster of them for each entry of its table. */
+class Bits {
+  readonly bitmap: Bitmap;
+  /** How many entries the disk needs. */
+  readonly count: number;
+  readonly #layer: Qcow2Layer;
+  readonly #table: DataView;
+  /** All of them, once they have been read. */
+  #all: readonly Stretch[] | null = null;
+
+  private constructor(layer: Qcow2Layer, bitmap: Bitmap, count: number, table: DataView) {
+    this.#layer = layer;
+    this.bitmap = bitmap;
+    this.count = count;
+    this.#table = table;
+  }
+
+  /** Finds the bitmap, checks it, and reads its table. */
+  static async open(layer: Qcow2Layer, name: string, signal: AbortSignal | undefined): Promise<Bits> {
+    const bitmap = find(layer.bitmaps, name);
+    const count = validate(layer, bitmap, name);
+    const table = new Uint8Array(count * TABLE_ENTRY_BYTES);
+    if (table.length > 0) await layer.source.read([{ at: bitmap.tableOffset, bytes: table }], signal);
+    return new Bits(layer, bitmap, count, viewOf(table));
+  }
+
+  /** Reads all of them, 512 MiB at the most: from then on they are as of now. */
+  async readAll(signal: AbortSignal | undefined): Promise<this> {
+    const all: Stretch[] = [];
+    while (all.length < this.count) all.push(...(await this.next(all.length, signal)));
+    this.#all = all;
+    return this;
+  }
+
+  /** Some, from `first` on. */
+  async next(first: number, signal: AbortSignal | undefined): Promise<readonly Stretch[]> {
+    if (this.#all === null) return readStretches(this.#layer, this.#table, first, this.count, this.bitmap, signal);
+    const step = Math.max(1, READ_BYTES / this.#layer.geometry.clusterSize);
+    return this.#all.slice(first, first + step);
+  }
 }
 
 /** Guest bytes that one cluster of bits stands for. */
@@ -101,9 +146,9 @@ async function readStretches(
   end: number,
   bitmap: Bitmap,
   signal: AbortSignal | undefined,
-): Promise<('clear' | 'set' | Uint8Array)[]> {
+): Promise<Stretch[]> {
   const { clusterSize } = layer.geometry;
-  const read: ('clear' | 'set' | Uint8Array)[] = [];
+  const read: Stretch[] = [];
   const transfers: Transfer[] = [];
   const until = Math.min(end, first + READ_ENTRIES);
   for (let index = first; index < until && transfers.length * clusterSize < READ_BYTES; index++) {

@@ -184,3 +184,25 @@ describe('bitmaps that do not follow', () => {
     expect(folder.dirty('on')).toEqual([{ start: 131_072, length: 4096 }]);
   });
 });
+
+describe('dirty()', () => {
+  it('is as of the first range asked for, whatever is written and stored meanwhile', async () => {
+    // A cluster of bits stands for 256 MiB of the disk, and 16 of them are read at once: the bits take four reads.
+    const size = 64 * 256 * MIB;
+    folder.create('cluster_size=64k', size, { marks: 512 });
+    const image = await Qcow2Image.open(bufferDevice(folder.read()), { mode: 'write' });
+    const marked = Array.from({ length: 4200 }, (_, index) => index * 1024);
+    // More ranges than are handed on at once, and bits that are read later.
+    const later = Array.from({ length: 63 }, (_, index) => (index + 1) * 256 * MIB);
+    marked.push(...later);
+    for (const start of marked) await image.write(start, new Uint8Array(512).fill(1));
+    const ranges = image.dirty('marks');
+    const found = [(await ranges.next()).value!];
+    for (const start of later) await image.write(start + 4096, new Uint8Array(512).fill(2));
+    // Another iteration brings the bits of those writes to the medium.
+    expect(await dirtyOf(image, 'marks')).toHaveLength(4200 + 2 * 63);
+    for await (const range of ranges) found.push(range);
+    expect(found).toEqual(marked.map((start) => ({ start, length: 512 })));
+    await image.close();
+  });
+});
