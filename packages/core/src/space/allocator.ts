@@ -3,8 +3,10 @@
  * out, until the commit that gives it up is past its roots. Synchronous; when blocks are missing it says which.
  */
 import { Qcow2Error } from '../errors.js';
+import { hex } from '../format/bytes.js';
 import type { HostOffset } from '../format/geometry.js';
-import type { Allocator, Freed } from '../map/plan-write.js';
+import type { Allocator } from '../map/plan-write.js';
+import type { Freed } from '../map/sound-mapping.js';
 import type { MetadataMap } from './metadata-map.js';
 import type { Refcounts } from './refcounts.js';
 
@@ -32,6 +34,8 @@ export class SpaceAllocator implements Allocator {
   #search = { at: 0, missing: 0, single: true };
   /** Clusters that were given up, and how many references each. */
   readonly quarantine: Map<number, number> = new Map();
+  /** Those of them that others refer to as well, as the entries said that gave them up. */
+  readonly #shared = new Set<number>();
 
   constructor(refcounts: Refcounts, metadata: MetadataMap) {
     this.#refcounts = refcounts;
@@ -99,10 +103,13 @@ export class SpaceAllocator implements Allocator {
   }
 
   /** Puts the clusters that a run of bytes touches into quarantine, one reference each. */
-  retire({ host, length }: Freed): void {
+  retire({ host, length, shared }: Freed): void {
     const { clusterSize } = this.#refcounts;
     const last = Math.floor((host + length - 1) / clusterSize);
-    for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) this.#retireCluster(cluster);
+    for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) {
+      this.#retireCluster(cluster);
+      if (shared) this.#shared.add(cluster);
+    }
   }
 
   /** The blocks that must be loaded before {@link release}; none when all are. */
@@ -119,16 +126,25 @@ export class SpaceAllocator implements Allocator {
    * Lets everything out of quarantine: refcounts fall, and what nobody refers to is free. Only after the roots are on the
    * medium.
    *
-   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
+   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up, or none is left of one that others
+   *   refer to: it would be handed out.
    */
   release(): void {
     for (const [cluster, references] of this.quarantine) {
       if (!this.#refcounts.loaded(Math.floor(cluster / this.#refcounts.perBlock))) {
         this.#metadata.refuseUncounted(cluster * this.#refcounts.clusterSize, 'cluster');
       }
-      if (this.#refcounts.lower(cluster, references)) this.#freed(cluster);
+      if (!this.#refcounts.lower(cluster, references)) continue;
+      if (this.#shared.has(cluster)) this.#refuseFreeing(cluster * this.#refcounts.clusterSize);
+      this.#freed(cluster);
     }
     this.quarantine.clear();
+    this.#shared.clear();
+  }
+
+  #refuseFreeing(at: number): never {
+    const message = `The cluster at ${hex(at)} has no reference left, though an entry without COPIED led to it.`;
+    return this.#metadata.refuse('refcount', at, message);
   }
 
   #retireCluster(cluster: number): void {
