@@ -67,9 +67,16 @@ function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
   state.unkept = null;
 }
 
-/** Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too. */
-export function* commit(state: WriteState, closing: boolean, storing: boolean = closing): Steps {
-  const counting = !state.lazy || closing;
+/**
+ * Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too, and
+ * `counting` that refcounts do.
+ */
+export function* commit(
+  state: WriteState,
+  closing: boolean,
+  storing: boolean = closing,
+  counting: boolean = closing || !state.lazy,
+): Steps {
   const bitmaps = storing || state.bitmaps?.full ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
   if (counting) yield* grow(state);
@@ -112,10 +119,11 @@ function* reserve(state: WriteState, counting: boolean, bitmaps: DirtyBitmaps | 
   if (bitmaps !== null) {
     const bits = bitmaps.dataTransfers();
     refuseOverlaps(state, 'bitmap data', bits);
-    transfers.push(...bits);
+    // One by one: there may be more than a call takes arguments.
+    for (const transfer of bits) transfers.push(transfer);
   }
   if (counting) {
-    transfers.push(...linkTransfers(state));
+    for (const transfer of linkTransfers(state)) transfers.push(transfer);
     for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
       metadata.refuseOverlap('refcount block', at, view.byteLength);
       transfers.push(rangeOf(view, at, dirty));
@@ -154,7 +162,7 @@ function* roots(state: WriteState, bitmaps: DirtyBitmaps | null): Steps {
   if (bitmaps !== null) {
     const entries = bitmaps.tableTransfers();
     refuseOverlaps(state, 'bitmap table', entries);
-    transfers.push(...entries);
+    for (const transfer of entries) transfers.push(transfer);
   }
   yield device.write(transfers);
   yield device.flush();
