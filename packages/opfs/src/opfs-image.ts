@@ -8,6 +8,7 @@ import {
   type Extent,
   type ImageInfo,
   type ImageStats,
+  isQcow2Error,
   type OperationOptions,
   Qcow2Error,
   type Range,
@@ -51,6 +52,8 @@ export class OpfsImage implements Disk {
   readonly #id: number;
   readonly #pool: BufferPool;
   #state: ImageState;
+  /** Something may have been changed since the last flush: it is lost when the worker dies. */
+  #unflushed = false;
   #closing: Promise<void> | null = null;
 
   static {
@@ -144,6 +147,7 @@ export class OpfsImage implements Disk {
   async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
     this.#requireOpen();
     const { pieces, packed, moved } = outgoing(transfers, options, this.#pool);
+    this.#unflushed = true;
     const written = await this.#call((worker, call) => worker.write(call, this.#id, transfer(pieces, moved), packed));
     this.#heard(written);
     if (written.spare) this.#pool.give(written.spare);
@@ -169,6 +173,8 @@ export class OpfsImage implements Disk {
    * @throws {@link Qcow2Error} `failed`, `no-space`, `io`
    */
   async flush(): Promise<void> {
+    // Whether it resolves or rejects, closing has nothing to report of what came before it.
+    this.#unflushed = false;
     this.#heard(await this.#call((worker, call) => worker.flush(call, this.#id)));
   }
 
@@ -239,9 +245,10 @@ export class OpfsImage implements Disk {
 
   /**
    * Counts every reference to every cluster of the image, and compares them with its refcounts. Damage is a finding, never an
-   * error.
+   * error. An image that is open for writing is flushed first. Changes wait until the check ends, and so do reads that come after a
+   * change that waits.
    *
-   * @throws {@link Qcow2Error} `io`; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `io`, `closed` when the image is closed meanwhile, and what `flush` throws; the signal's reason when it aborts
    */
   check(options: CheckOptions = {}): Promise<CheckReport> {
     const { signal, onProgress } = options;
@@ -299,8 +306,10 @@ export class OpfsImage implements Disk {
   }
 
   /**
-   * Flushes, then lets go of the image and of every file that opening it opened; also when flushing fails, which then rejects. A
-   * second call waits for the first.
+   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
+   *
+   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
+   *   written since the last flush may be lost; `failed` when the worker died before something that was changed was flushed
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -308,12 +317,20 @@ export class OpfsImage implements Disk {
   }
 
   async #close(): Promise<void> {
-    // A worker that is gone holds nothing any more.
-    if (this.#connection.alive) await this.#connection.call((worker) => worker.close(this.#id));
-    this.#connection.forget(this.#id);
+    // A worker that is gone holds nothing any more, but what was not flushed went with it.
+    const { alive } = this.#connection;
+    try {
+      if (alive || this.#unflushed) await this.#connection.call((worker) => worker.close(this.#id));
+    } catch (error) {
+      // The store was closed, and flushed this image.
+      if (alive || !isQcow2Error(error, 'closed')) throw error;
+    } finally {
+      this.#connection.forget(this.#id);
+    }
   }
 
   async #change(change: WireRangeChange): Promise<void> {
+    this.#unflushed = true;
     this.#heard(await this.#call((worker, call) => worker.change(call, this.#id, change)));
   }
 

@@ -31,3 +31,8 @@ export function tellingWorker(): Worker {
 export function workerWithoutWorkers(name: 'no workers' | 'no script'): Worker {
   return new Worker(new URL('./workerless-worker.ts', import.meta.url), { type: 'module', name });
 }
+
+/** The package's worker where a file can hold 1 MiB and no more. */
+export function workerWithSmallQuota(): Worker {
+  return new Worker(new URL('./small-quota-worker.ts', import.meta.url), { type: 'module' });
+}
