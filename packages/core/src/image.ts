@@ -181,15 +181,20 @@ export class Qcow2Image implements Disk {
 
   /**
    * Counts every reference to every cluster of the image's own file, and compares them with its refcounts, as
-   * `qemu-img check` does. Reads the file anew and changes nothing: what was written since the last `flush` is not looked at.
-   * Damage is a finding, never an error.
+   * `qemu-img check` does. Reads the file anew. An image that is open for writing is flushed first. Changes wait until the check
+   * ends, and so do reads that come after a change that waits; `writeSync` throws `not-synchronous`. Damage is a finding, never an error.
    *
-   * @throws {@link Qcow2Error} `closed`, and what the source throws; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `closed`, also when the image is closed meanwhile, and what `flush` and the source throw; the signal's
+   *   reason when it aborts.
    */
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
     const { checkSource } = await import('./verbs/check.js');
-    return (await checkSource(this.#opened.layer.source, options)).report;
+    this.#alive();
+    const { source } = this.#opened.layer;
+    const check = async (signal = options?.signal) => (await checkSource(source, { ...options, signal })).report;
+    const { write } = (this.#viewed ?? this).#opened;
+    return write === null ? check() : write.writer.atRest(check, options?.signal);
   }
 
   /**
@@ -285,7 +290,8 @@ export class Qcow2Image implements Disk {
    * @throws {@link Qcow2Error} `failed`, `corrupt`, `no-space`, `closed`, and what the device throws.
    */
   async flush(): Promise<void> {
-    this.#alive();
+    this.#requireOpen();
+    this.#opened.write?.writer.aliveToFlush();
     await this.#opened.write?.writer.flush();
   }
 
@@ -339,17 +345,21 @@ export class Qcow2Image implements Disk {
    *   at work, and as {@link flush} does.
    */
   flushSync(): void {
-    this.#alive();
+    this.#requireOpen();
     const writer = this.#opened.write?.writer;
     if (writer === undefined) return;
+    writer.aliveToFlush();
     const { waiting } = writer;
     if (waiting !== null) throw waiting;
     this.#atOnce(() => writer.flush());
   }
 
   /**
-   * Flushes, then lets go of the image and of every file that opening it opened. A second call waits for the first. Requests that
-   * wait for a file behind the image do not hold it up: reads reject with `closed`, and changes do after a second.
+   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
+   * Requests that wait for a file behind the image do not hold it up: reads reject with `closed`, and changes do after a second.
+   *
+   * @throws what the first write or flush that failed threw, unless `flush` has rejected because of it: what was written since the
+   *   last flush may be lost. Otherwise as {@link flush} does.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -359,10 +369,18 @@ export class Qcow2Image implements Disk {
   async #close(): Promise<void> {
     try {
       await this.#opened.write?.writer.close();
-    } finally {
-      this.#opened.write?.release();
-      await closeAll(this.#opened.owned);
+    } catch (error) {
+      // What may be lost is worth more than whether every file could be released.
+      await this.#release().catch(() => {});
+      throw error;
     }
+    await this.#release();
+  }
+
+  #release(): Promise<void> {
+    const { write, owned } = this.#opened;
+    write?.release();
+    return closeAll(owned);
   }
 
   /** Checks a change of so many bytes, and makes it. */
@@ -397,8 +415,12 @@ export class Qcow2Image implements Disk {
   }
 
   #alive(): void {
-    if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
+    this.#requireOpen();
     this.#opened.write?.writer.alive();
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     if (this.#viewed !== null) this.#viewed.#alive();
   }
 }

@@ -339,7 +339,10 @@ export interface Disk extends AsyncDisposable {
   seekData(offset: number): Promise<number | null>;
   /** The first offset from `offset` on that certainly reads as zeros; null when there is none. */
   seekHole(offset: number): Promise<number | null>;
-  /** Counts every reference of the image against its refcounts. Damage is a finding, never an error. */
+  /**
+   * Counts every reference of the image against its refcounts. Damage is a finding, never an error. An image that is open for writing
+   * is flushed first, and changes wait until the check ends.
+   */
   check(options?: CheckOptions): Promise<CheckReport>;
   /** The disk of an internal snapshot, to read: a view that ends with this image. An id is looked for first, then a name. */
   openSnapshot(idOrName: string): Promise<Disk>;

@@ -79,7 +79,8 @@ function memoryDevice(): BlockDevice {
         return device.write(transfers);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        throw noSpace(Math.max(...transfers.map(({ at, bytes }) => at + bytes.length)), null, error);
+        const end = transfers.reduce((most, { at, bytes }) => Math.max(most, at + bytes.length), 0);
+        throw noSpace(end, null, error);
       }
     },
     truncate: (size) => device.truncate(size),

@@ -8,6 +8,7 @@ import {
   type Extent,
   type ImageInfo,
   type ImageStats,
+  isQcow2Error,
   type OperationOptions,
   Qcow2Error,
   type Range,
@@ -55,6 +56,8 @@ export class OpfsImage implements Disk {
   #state: ImageState;
   readonly #order = new SendOrder();
   readonly #ending = new AbortController();
+  /** Something may have been changed since the last flush: it is lost when the worker dies. */
+  #unflushed = false;
   #closing: Promise<void> | null = null;
 
   static {
@@ -194,6 +197,7 @@ export class OpfsImage implements Disk {
       return { at, bytes: fixedView(bytes), length, carried: isCarried(bytes, options.transfer) };
     });
     const messages = planMessages(pieces);
+    this.#unflushed = true;
     if (messages.length === 1) {
       const message = outgoing(pieces, options, this.#pool);
       return this.#writeMessage(message, (send) => this.#call(send));
@@ -241,6 +245,8 @@ export class OpfsImage implements Disk {
    * @throws {@link Qcow2Error} `failed`, `no-space`, `io`
    */
   async flush(): Promise<void> {
+    // Whether it resolves or rejects, closing has nothing to report of what came before it.
+    this.#unflushed = false;
     this.#heard(await this.#call((worker, call) => worker.flush(call, this.#id)));
   }
 
@@ -311,9 +317,10 @@ export class OpfsImage implements Disk {
 
   /**
    * Counts every reference to every cluster of the image, and compares them with its refcounts. Damage is a finding, never an
-   * error.
+   * error. An image that is open for writing is flushed first. Changes wait until the check ends, and so do reads that come after a
+   * change that waits.
    *
-   * @throws {@link Qcow2Error} `io`; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `io`, `closed` when the image is closed meanwhile, and what `flush` throws; the signal's reason when it aborts
    */
   check(options: CheckOptions = {}): Promise<CheckReport> {
     const { signal, onProgress } = options;
@@ -371,9 +378,11 @@ export class OpfsImage implements Disk {
   }
 
   /**
-   * Flushes, then lets go of the image and of every file that opening it opened; also when flushing fails, which then rejects. A
-   * second call waits for the first. Requests that wait for a file behind the image do not hold it up: reads reject with `closed`, and
-   * changes do after a second.
+   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
+   * Requests that wait for a file behind the image do not hold it up: reads reject with `closed`, and changes do after a second.
+   *
+   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
+   *   written since the last flush may be lost; `failed` when the worker died before something that was changed was flushed
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -384,12 +393,20 @@ export class OpfsImage implements Disk {
     this.#ending.abort();
     // What was asked for before and waits to be sent.
     await this.#order.settled();
-    // A worker that is gone holds nothing any more.
-    if (this.#connection.alive) await this.#connection.call((worker) => worker.close(this.#id));
-    this.#connection.forget(this.#id);
+    // A worker that is gone holds nothing any more, but what was not flushed went with it.
+    const { alive } = this.#connection;
+    try {
+      if (alive || this.#unflushed) await this.#connection.call((worker) => worker.close(this.#id));
+    } catch (error) {
+      // The store was closed, and flushed this image.
+      if (alive || !isQcow2Error(error, 'closed')) throw error;
+    } finally {
+      this.#connection.forget(this.#id);
+    }
   }
 
   async #change(change: WireRangeChange): Promise<void> {
+    this.#unflushed = true;
     this.#heard(await this.#call((worker, call) => worker.change(call, this.#id, change)));
   }
 

@@ -101,8 +101,9 @@ export interface Store extends AsyncDisposable {
   /** How much this origin stores, and may. */
   estimate(): Promise<StoreEstimate>;
   /**
-   * Closes every image, deletes every spool and ends the worker. What still runs is aborted and rejects with
-   * {@link Qcow2Error} `closed`. A second call does nothing.
+   * Closes every image that is still open, deletes every spool and ends the worker. What still runs is aborted and rejects with
+   * {@link Qcow2Error} `closed`. What cannot be flushed then is not reported: close images that were written to first, to know.
+   * A second call does nothing.
    */
   close(): Promise<void>;
 }

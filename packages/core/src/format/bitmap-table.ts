@@ -11,22 +11,32 @@ const OFFSET_HIGH = 0x00ff_ffff;
 const OFFSET_LOW = 0xffff_fe00;
 const ALL_ONES = 1;
 
+/** Entry `index` of a bitmap's table, or what is wrong with it. */
+export function decodeBitmapStretch(
+  table: DataView,
+  index: number,
+  clusterSize: number,
+): BitmapStretch | { readonly fault: string } {
+  const high = table.getUint32(index * 8);
+  const low = table.getUint32(index * 8 + 4);
+  const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
+  const ones = (low & ALL_ONES) !== 0;
+  const reserved = (high & ~OFFSET_HIGH) !== 0 || (low & ~OFFSET_LOW & ~ALL_ONES) !== 0;
+  if (reserved || (ones && offset !== 0)) return { fault: 'sets bits that are reserved' };
+  if (offset % clusterSize !== 0) return { fault: `points to ${hex(offset)}, no multiple of the cluster size` };
+  if (offset === 0) return ones ? 'set' : 'clear';
+  return { offset };
+}
+
 /**
  * Entry `index` of a bitmap's table.
  *
  * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is named.
  */
 export function getBitmapStretch(table: DataView, index: number, clusterSize: number, bitmap: Bitmap): BitmapStretch {
-  const high = table.getUint32(index * 8);
-  const low = table.getUint32(index * 8 + 4);
-  const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
-  const ones = (low & ALL_ONES) !== 0;
-  const reserved = (high & ~OFFSET_HIGH) !== 0 || (low & ~OFFSET_LOW & ~ALL_ONES) !== 0;
-  if (reserved || (ones && offset !== 0)) throw damaged(index, bitmap, 'sets bits that are reserved');
-  if (offset % clusterSize !== 0)
-    throw damaged(index, bitmap, `points to ${hex(offset)}, no multiple of the cluster size`);
-  if (offset === 0) return ones ? 'set' : 'clear';
-  return { offset };
+  const stretch = decodeBitmapStretch(table, index, clusterSize);
+  if (typeof stretch === 'object' && 'fault' in stretch) throw damaged(index, bitmap, stretch.fault);
+  return stretch;
 }
 
 /**

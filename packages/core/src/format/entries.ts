@@ -108,6 +108,19 @@ export function setL2Entry(geometry: Geometry, l2: DataView, index: number, mapp
 }
 
 /**
+ * Copies an L2 table that others refer to as well: its clusters are theirs, too, so none of them is owned. Nothing else of an entry
+ * changes. Clusters of an external data file have no refcounts, and stay owned.
+ */
+export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): void {
+  for (let at = 0; at < from.byteLength; at += 4) to.setUint32(at, from.getUint32(at));
+  if (geometry.externalData) return;
+  for (let at = 0; at < to.byteLength; at += geometry.l2EntrySize) {
+    const high = to.getUint32(at);
+    if ((high & COMPRESSED) === 0) to.setUint32(at, high & ~COPIED);
+  }
+}
+
+/**
  * How many entries from `index` on, at most `limit`, continue the mapping of the first: the same kind, and host clusters
  * that follow one another where it has any. COPIED does not matter. Standard entries that are not compressed only.
  */

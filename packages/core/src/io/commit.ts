@@ -72,15 +72,23 @@ function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
   state.unkept = null;
 }
 
-/** Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too. */
-export function* commit(state: WriteState, closing: boolean, storing: boolean = closing): Steps {
+/**
+ * Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too, and
+ * `counting` that lazy refcounts do.
+ */
+export function* commit(
+  state: WriteState,
+  closing: boolean,
+  storing: boolean = closing,
+  counting: boolean = closing,
+): Steps {
   const bitmaps = storing || state.bitmaps?.full ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
-  const counting = !state.lazy || closing || mustCount(state);
-  if (counting) yield* grow(state);
-  yield* reserve(state, counting, bitmaps);
+  const counted = counting || !state.lazy || mustCount(state);
+  if (counted) yield* grow(state);
+  yield* reserve(state, counted, bitmaps);
   yield* roots(state, bitmaps);
-  yield* release(state, counting);
+  yield* release(state, counted);
   if (closing) yield* trim(state);
 }
 
@@ -122,6 +130,7 @@ function* reserve(state: WriteState, counting: boolean, bitmaps: DirtyBitmaps | 
   if (bitmaps !== null) {
     const bits = bitmaps.dataTransfers();
     refuseOverlaps(state, 'bitmap data', bits);
+    // One by one: there may be more than a call takes arguments.
     for (const transfer of bits) transfers.push(transfer);
   }
   if (counting) {

@@ -10,6 +10,9 @@ import type { ByteSource, Transfer } from './device.js';
 import { addDirty } from './dirty-tables.js';
 import type { Steps } from './steps.js';
 
+/** What a stretch takes in memory beside its bits, bytes: measured in V8, rounded up. */
+const STRETCH_BYTES = 512;
+
 /** The bits of one table entry in memory: only those that the disk has. */
 interface Stretch {
   readonly bits: Uint8Array<ArrayBuffer>;
@@ -56,19 +59,21 @@ export class DirtyBitmap {
     return this.#homeless.size;
   }
 
-  /** Marks the granules of the guest bytes from `start` to before `end`. Answers how many bytes of memory that took. */
-  *mark(start: number, end: number): Steps<number> {
+  /**
+   * Marks the granules of the guest bytes from `start` to before `end`. Whenever that took memory, `taken` is run with the number of
+   * bytes: it may bring the bits to the medium and let go of them.
+   */
+  *mark(start: number, end: number, taken: (bytes: number) => Steps): Steps {
     const first = Math.floor(start / this.#granularity);
     const last = Math.min(this.#bits, Math.ceil(end / this.#granularity));
-    let taken = 0;
     for (let bit = first; bit < last; ) {
       const index = Math.floor(bit / this.#perStretch);
       const base = index * this.#perStretch;
       const to = Math.min(last - base, this.#perStretch);
-      taken += yield* this.#markStretch(index, bit - base, to);
+      const bytes = yield* this.#markStretch(index, bit - base, to);
+      if (bytes > 0) yield* taken(bytes);
       bit = base + to;
     }
-    return taken;
   }
 
   /** Gives every stretch that needs one a cluster out of `allocate`. */
@@ -107,6 +112,7 @@ export class DirtyBitmap {
     this.#dirtyTable.clear();
   }
 
+  /** Marks bits of one stretch. Returns how many bytes of memory it takes that were not taken before. */
   *#markStretch(index: number, from: number, to: number): Steps<number> {
     let stretch = this.#stretches.get(index);
     let taken = 0;
@@ -118,7 +124,7 @@ export class DirtyBitmap {
         return 0;
       }
       stretch = yield* this.#load(index, entry);
-      taken = stretch.bits.length;
+      taken = stretch.bits.length + STRETCH_BYTES;
     }
     if (setBits(stretch.bits, from, to)) stretch.dirty.add(from >> 3, ((to - 1) >> 3) + 1);
     return taken;

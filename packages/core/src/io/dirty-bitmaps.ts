@@ -40,12 +40,14 @@ export class DirtyBitmaps {
     this.#metadata = metadata;
   }
 
-  /** Marks the guest bytes from `start` to before `end` in every bitmap; `store` is run when too much is in memory. */
+  /** Marks the guest bytes from `start` to before `end` in every bitmap; `store` is run whenever too much is in memory. */
   *mark(start: number, end: number, store: () => Steps): Steps {
-    for (const { bits } of this.#tracked) {
-      this.#held += yield* bits.mark(start, end);
-      if (this.full) yield* store();
-    }
+    for (const { bits } of this.#tracked) yield* bits.mark(start, end, (bytes) => this.#take(bytes, store));
+  }
+
+  *#take(bytes: number, store: () => Steps): Steps {
+    this.#held += bytes;
+    if (this.full) yield* store();
   }
 
   /** Whether so many bits are in memory that the next commit stores them. */

@@ -2,16 +2,16 @@
  * Owns the opening of an image's bitmaps for writing: their clusters are entered as metadata, and those that must follow every
  * change are made ready for it, or, when one of them cannot be, all are to go (spec: "Bitmaps").
  */
-import { isQcow2Error, Qcow2Error } from '../errors.js';
+import { Qcow2Error } from '../errors.js';
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
-import { type BitmapStretch, getBitmapStretch } from '../format/bitmap-table.js';
+import { decodeBitmapStretch } from '../format/bitmap-table.js';
 import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../format/bitmaps.js';
 import { decodeBitmapsExtension } from '../format/bitmaps-extension.js';
 import { alignUp, viewOf } from '../format/bytes.js';
 import { EXTENSION, findExtension } from '../format/extensions.js';
 import type { HostOffset } from '../format/geometry.js';
 import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../format/limits.js';
-import type { Freed } from '../map/plan-write.js';
+import type { Freed } from '../map/sound-mapping.js';
 import type { MetadataKind, MetadataMap } from '../space/metadata-map.js';
 import { DirtyBitmap, stretchesNeeded } from './dirty-bitmap.js';
 import { DirtyBitmaps, type TrackedBitmap } from './dirty-bitmaps.js';
@@ -115,19 +115,10 @@ function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: Data
   const { clusterSize } = geometry;
   yield { kind: 'bitmap table', at: bitmap.tableOffset, length: table.byteLength };
   for (let index = 0; index < table.byteLength / TABLE_ENTRY_BYTES; index++) {
-    const stretch = stretchOrNull(table, index, clusterSize, bitmap);
+    const stretch = decodeBitmapStretch(table, index, clusterSize);
     if (typeof stretch === 'string') continue;
-    const inside = stretch !== null && stretch.offset < source.size;
+    const inside = 'offset' in stretch && stretch.offset < source.size;
     yield inside ? { kind: 'bitmap data', at: stretch.offset, length: clusterSize } : null;
-  }
-}
-
-function stretchOrNull(table: DataView, index: number, clusterSize: number, bitmap: Bitmap): BitmapStretch | null {
-  try {
-    return getBitmapStretch(table, index, clusterSize, bitmap);
-  } catch (error) {
-    if (isQcow2Error(error, 'corrupt')) return null;
-    throw error;
   }
 }
 

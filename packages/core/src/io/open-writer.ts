@@ -85,7 +85,7 @@ export async function openWriter(
     unkept,
     lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
     mostBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
-    loadBlocks: (indexes) => loadBlocks(layer, refcounts, indexes),
+    loadBlocks: (indexes) => loadBlocks(layer, { refcounts, metadata }, indexes),
   };
   return new Writer(layer, state, lock, budgets);
 }
@@ -117,7 +117,10 @@ function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: Metada
   metadata.add('refcount table', refcounts.place.at, refcounts.table.byteLength);
   for (let index = 0; index < refcounts.table.byteLength / 8; index++) {
     const at = refcounts.blockOffset(index);
-    if (at !== 0) metadata.add('refcount block', at, clusterSize);
+    if (at === 0) continue;
+    // Once the file had grown that far anything might lie there.
+    if (at >= source.size) throw blockPastEnd(index, at, source.size);
+    metadata.add('refcount block', at, clusterSize);
   }
   if (header.l1Size > 0) metadata.add('L1 table', header.l1TableOffset, header.l1Size * 8);
   for (let index = 0; index < header.l1Size; index++) {
@@ -138,14 +141,21 @@ function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: Metada
   });
 }
 
+function blockPastEnd(index: number, at: number, end: number): Qcow2Error {
+  const message = `Refcount block ${index} should be at ${hex(at)}, but the file ends at ${hex(end)}.`;
+  return new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
+}
+
 /** Reads refcount blocks in one batch. */
-function* loadBlocks({ source, geometry }: Qcow2Layer, refcounts: Refcounts, indexes: readonly number[]): Steps {
+function* loadBlocks(
+  { source, geometry }: Qcow2Layer,
+  { refcounts, metadata }: Pick<WriteState, 'refcounts' | 'metadata'>,
+  indexes: readonly number[],
+): Steps {
   const blocks = indexes.map((index) => {
     const at = refcounts.blockOffset(index);
-    if (at >= source.size) {
-      const message = `Refcount block ${index} should be at ${hex(at)}, but the file ends at ${hex(source.size)}.`;
-      throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
-    }
+    // What lies where other metadata are is no block: what it calls free may be in use.
+    metadata.refuseOverlap('refcount block', at, geometry.clusterSize);
     return { index, at, bytes: new Uint8Array(geometry.clusterSize) };
   });
   yield source.read(blocks.map(({ at, bytes }): Transfer => ({ at, bytes })));

@@ -2,7 +2,7 @@
 import { dropExtensions } from '../format/encode-extensions.js';
 import { EXTENSION } from '../format/extensions.js';
 import { AUTOCLEAR } from '../format/header.js';
-import type { Freed } from '../map/plan-write.js';
+import type { Freed } from '../map/sound-mapping.js';
 import type { Transfer } from './device.js';
 import type { Qcow2Layer } from './layer.js';
 

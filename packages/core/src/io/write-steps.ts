@@ -1,10 +1,11 @@
 /** Owns the steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves. */
 import { Qcow2Error } from '../errors.js';
-import { viewOf } from '../format/bytes.js';
-import { getL1Entry, getL2Entry, setL1Entry, setL2Entry } from '../format/entries.js';
-import { l1IndexOf } from '../format/geometry.js';
-import { clustersNeeded, type EntryChange, type Freed, planWrite, type WritePlan } from '../map/plan-write.js';
-import { ownPlace } from '../map/sound-mapping.js';
+import { hex, viewOf } from '../format/bytes.js';
+import { copyL2Table, getL1Entry, setL1Entry } from '../format/entries.js';
+import { type HostOffset, l1IndexOf } from '../format/geometry.js';
+import { l1Fault, rawCompressed, rawOffset } from '../format/raw-entries.js';
+import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../map/plan-write.js';
+import { type Freed, ownPlace, writtenInPlace } from '../map/sound-mapping.js';
 import { commit, mark } from './commit.js';
 import { readLayer } from './execute.js';
 import { findClusters } from './find-clusters.js';
@@ -15,7 +16,7 @@ import type { WriteState } from './write-state.js';
 import type { WrittenDevice } from './written-device.js';
 
 /** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
-const CHUNK_BYTES = 4 * 1024 * 1024;
+export const CHUNK_BYTES: number = 4 * 1024 * 1024;
 /** How many references may wait in quarantine before a commit lets them go. */
 const MOST_QUARANTINED = 65_536;
 
@@ -30,6 +31,10 @@ export class WriteSteps {
   readonly #layer: Qcow2Layer;
   readonly #state: WriteState;
   readonly #budgets: WriteBudgets;
+  /** Length of the file when the image was opened, bytes. */
+  readonly #sizeAtOpen: number;
+  /** Offsets of the L2 tables that were looked through before this session changed them. */
+  readonly #vetted = new Set<number>();
   /** The first change has been announced in the header. */
   marked = false;
 
@@ -37,6 +42,7 @@ export class WriteSteps {
     this.#layer = layer;
     this.#state = state;
     this.#budgets = budgets;
+    this.#sizeAtOpen = state.device.size;
   }
 
   /**
@@ -53,11 +59,43 @@ export class WriteSteps {
     if (within + length > clusterSize) return null;
     const l1Index = l1IndexOf(geometry, offset);
     const table = tables.peek(l1Index);
-    if (table === null || table === undefined || !getL1Entry(this.#state.l1, l1Index).owned) return null;
+    const { l1 } = this.#state;
+    if (table === null || table === undefined) return null;
+    const { offset: tableAt, owned } = getL1Entry(l1, l1Index);
+    if (!owned || l1Fault(l1, l1Index) !== null || !this.#vetted.has(tableAt!)) return null;
     const place = ownPlace(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
     // What would reach metadata, or past the end of the file, is refused on the long way.
     const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
-    return sound ? place : null;
+    return sound && !this.#mayBeShared(place) ? place : null;
+  }
+
+  /** Whether COPIED, which said that nothing else refers to the cluster at `host`, is not known to be right. */
+  #mayBeShared(host: number): boolean {
+    const { refcounts } = this.#state;
+    if (this.#layer.snapshots.length === 0) return false;
+    const cluster = Math.floor(host / refcounts.clusterSize);
+    return !refcounts.loaded(Math.floor(cluster / refcounts.perBlock)) || !refcounts.isSingle(cluster);
+  }
+
+  /**
+   * Refuses to change in place what COPIED says is this disk's alone and a refcount says is not: a snapshot would change as well.
+   * Without snapshots nothing is shared, and nothing is looked up.
+   *
+   * @throws {@link Qcow2Error} `corrupt`; the image is marked.
+   */
+  *#refuseShared(hosts: readonly HostOffset[]): Steps {
+    const { refcounts, metadata, mostBlocks, loadBlocks } = this.#state;
+    if (this.#layer.snapshots.length === 0) return;
+    for (const host of hosts) {
+      const cluster = Math.floor(host / refcounts.clusterSize);
+      const block = Math.floor(cluster / refcounts.perBlock);
+      if (!refcounts.loaded(block) && refcounts.blockOffset(block) !== 0) {
+        refcounts.evict(mostBlocks);
+        yield* loadBlocks([block]);
+      }
+      if (refcounts.loaded(block) && refcounts.isSingle(cluster)) continue;
+      metadata.refuse('refcount', host, `COPIED is set for the cluster at ${hex(host)}, whose refcount is not 1.`);
+    }
   }
 
   /** Commits when what is kept in memory outgrows its budget. */
@@ -94,6 +132,9 @@ export class WriteSteps {
     const last = l1IndexOf(geometry, offset + length - 1);
     yield* this.track(offset, offset + length);
     const tables = yield* this.writableTables(first, last);
+    if (layer.snapshots.length > 0) {
+      yield* this.#refuseShared(writtenInPlace(geometry, { first, tables }, offset, length));
+    }
     yield* findClusters(this.#state, clustersNeeded(geometry, { first, tables }, offset, length, target.size));
     requireIntact(bytes, length);
     const borrowed: Uint8Array[] = [];
@@ -143,18 +184,46 @@ export class WriteSteps {
   *writableTables(first: number, last: number): Steps<DataView[]> {
     const { l1 } = this.#state;
     const tables: DataView[] = [];
-    let toMake = 0;
+    const inPlace: HostOffset[] = [];
     for (let index = first; index <= last; index++) {
+      this.#refuseFault(index);
       const { offset, owned } = getL1Entry(l1, index);
-      if (offset === null || !owned) toMake++;
+      if (offset !== null && owned) inPlace.push(offset);
     }
+    const toMake = last - first + 1 - inPlace.length;
+    yield* this.#refuseShared(inPlace);
     const loaded = yield* this.loadTables(first, last);
     if (toMake > 0) yield* findClusters(this.#state, toMake);
     loaded.forEach((table, step) => {
-      const { owned } = getL1Entry(l1, first + step);
+      const { offset, owned } = getL1Entry(l1, first + step);
+      if (table !== null) this.#vet(offset!, table);
       tables.push(table !== null && owned ? table : this.#makeTable(first + step, table));
     });
     return tables;
+  }
+
+  /**
+   * Looks through a table before its first change. Once the file had grown past where one of its entries leads, that could not be told
+   * from a sound one: nothing is to be put there.
+   */
+  #vet(at: number, table: DataView): void {
+    const { geometry, metadata } = this.#state;
+    if (this.#vetted.has(at)) return;
+    this.#vetted.add(at);
+    if (geometry.externalData) return;
+    for (let entry = 0; entry < table.byteLength; entry += geometry.l2EntrySize) {
+      const high = table.getUint32(entry);
+      if (rawCompressed(high)) continue;
+      const host = rawOffset(high, table.getUint32(entry + 4));
+      if (host >= this.#sizeAtOpen) metadata.add('cluster past the end', host, geometry.clusterSize);
+    }
+  }
+
+  #refuseFault(index: number): void {
+    const { l1, l1At } = this.#state;
+    const fault = l1Fault(l1, index);
+    if (fault === null) return;
+    throw new Qcow2Error('corrupt', `L1 entry ${index} ${fault}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
   }
 
   /** The tables of these L1 entries, null where there is none. */
@@ -181,11 +250,12 @@ export class WriteSteps {
     const host = space.allocate();
     const view = viewOf(new Uint8Array(geometry.clusterSize));
     if (shared !== null) {
-      copyShared(this.#layer, shared, view);
-      space.retire({ host: getL1Entry(l1, index).offset!, length: geometry.clusterSize });
+      copyL2Table(geometry, shared, view);
+      space.retire({ host: getL1Entry(l1, index).offset!, length: geometry.clusterSize, shared: true });
     }
     metadata.add('L2 table', host, geometry.clusterSize);
     tables.addFresh(host, view);
+    this.#vetted.add(host);
     setL1Entry(l1, index, { offset: host, owned: true });
     dirtyL1.add(index * 8, index * 8 + 8);
     return view;
@@ -227,14 +297,5 @@ export class WriteSteps {
       yield* this.write(at, zeros.subarray(0, length));
       at += length;
     }
-  }
-}
-
-/** Copies a table that others refer to as well. Its clusters are theirs, too, so none of them is owned. */
-function copyShared({ geometry }: Qcow2Layer, from: DataView, to: DataView): void {
-  for (let index = 0; index < geometry.l2Entries; index++) {
-    const mapping = getL2Entry(geometry, from, index);
-    const owned = geometry.externalData;
-    setL2Entry(geometry, to, index, 'owned' in mapping ? { ...mapping, owned } : mapping);
   }
 }

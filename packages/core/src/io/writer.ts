@@ -10,6 +10,7 @@ import { requireIntact, whileIntact } from './request-buffers.js';
 import type { RwLock } from './rw-lock.js';
 import { run, type Steps } from './steps.js';
 import { readsWait } from './synchronous.js';
+import { turnsWhenDue } from './turns.js';
 import type { WriteState } from './write-state.js';
 import { type WriteBudgets, WriteSteps } from './write-steps.js';
 import { ZeroSteps } from './zero-steps.js';
@@ -26,6 +27,10 @@ export class Writer {
   readonly #zeros: ZeroSteps;
   /** Requests that let others in between their parts, and are not done. */
   readonly #inParts = new Set<Promise<void>>();
+  /** Ends work that reads the medium at rest. */
+  readonly #resting = new Set<AbortController>();
+  /** A flush has rejected because of the failure: closing need not say it again. */
+  #reported = false;
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets) {
     this.#layer = layer;
@@ -99,7 +104,6 @@ export class Writer {
 
   /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. */
   zero(offset: number, length: number, unmap: boolean): Done {
-    if (this.#zeros.mustWriteZeros) return this.#alone(() => this.#writes.writeZeros(offset, offset + length));
     const done = run(this.#zero(offset, offset + length, unmap));
     if (done === undefined) return;
     this.#inParts.add(done);
@@ -113,9 +117,50 @@ export class Writer {
     return this.zero(offset, length, true);
   }
 
+  /** As {@link alive}, for a flush: after it the failure counts as reported. */
+  aliveToFlush(): void {
+    this.#reported ||= this.#failure !== null;
+    this.alive();
+  }
+
+  /**
+   * Runs `work`, which reads the image's metadata from the medium, once all of them are there, refcounts too. Until it ends changes wait,
+   * and reads go on up to the first change that waits. Closing the image aborts it.
+   *
+   * @throws {@link Qcow2Error} `closed`, `failed`, and what a flush and `work` throw; the signal's reason when it aborts.
+   */
+  async atRest<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    signal?.throwIfAborted();
+    const ending = new AbortController();
+    const abort = (): void => ending.abort(signal?.reason);
+    signal?.addEventListener('abort', abort);
+    this.#resting.add(ending);
+    try {
+      // The lock lets nothing in between the two: they are asked for at once.
+      const flushed = this.#alone(() => commit(this.#state, false, false, true));
+      flushed?.catch(() => {});
+      return await this.#lock.reading(async () => {
+        await flushed;
+        ending.signal.throwIfAborted();
+        return work(ending.signal);
+      }, ending.signal);
+    } finally {
+      this.#resting.delete(ending);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
   /** Returns when every change is on the medium, to be found there whatever happens. */
   flush(): Done {
-    return this.#alone(() => commit(this.#state, false));
+    const failed = (error: unknown): never => {
+      this.#reported ||= this.#failure !== null;
+      throw error;
+    };
+    try {
+      return this.#alone(() => commit(this.#state, false))?.catch(failed);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /** Brings the bits of bitmaps to where they are read. On the medium they stay in use. */
@@ -125,10 +170,14 @@ export class Writer {
   }
 
   /**
-   * Brings everything to the medium for the last time, once whatever was started has ended. After a failure there is nothing
+   * Brings everything to the medium for the last time, once everything that was started has ended. After a failure there is nothing
    * to bring. What waits for a file behind the image is ended with the error `closed`.
+   *
+   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless a flush has rejected because of it: what was
+   *   written since the last flush may be lost.
    */
   close(): Done {
+    for (const ending of this.#resting) ending.abort(new Qcow2Error('closed', 'The image was closed.'));
     const changing = this.#lock.changing || this.#inParts.size > 0;
     return endBases(this.#layer, changing, this.#finish());
   }
@@ -137,7 +186,9 @@ export class Writer {
     if (this.#inParts.size > 0) return Promise.allSettled(this.#inParts).then(() => this.#finish());
     // Whether anything was changed is known only when it is this request's turn.
     return this.#lock.writing(() => {
-      if (this.#failure === null && this.#writes.marked) return run(this.#guarded(() => commit(this.#state, true)));
+      const failure = this.#failure;
+      if (failure !== null && !this.#reported) throw failure;
+      if (failure === null && this.#writes.marked) return run(this.#guarded(() => commit(this.#state, true)));
     });
   }
 
@@ -157,10 +208,12 @@ export class Writer {
     }
   }
 
-  /** Each L2 table's part alone, so that nobody waits for the whole. */
+  /** Each part alone, so that no other request waits for the whole, and neither does a message on a device that never waits. */
   *#zero(start: number, end: number, unmap: boolean): Steps {
+    const turn = turnsWhenDue();
     for (const rest = { at: start, tracked: false }; rest.at < end; ) {
       yield this.#alone(() => this.#zeros.next(rest, end, unmap));
+      if (rest.at < end) yield turn();
     }
   }
 }

@@ -6,7 +6,7 @@ import { nextRun } from '../map/runs.js';
 import { isBase, type Qcow2Layer } from './layer.js';
 import type { Steps } from './steps.js';
 import type { WriteState } from './write-state.js';
-import type { WriteSteps } from './write-steps.js';
+import { CHUNK_BYTES, type WriteSteps } from './write-steps.js';
 
 /** How far a request has come that is carried out part by part. */
 export interface ZeroProgress {
@@ -27,13 +27,22 @@ export class ZeroSteps {
   }
 
   /** A raw data file is read without the tables, and version 2 cannot call anything zero that a backing file may hold. */
-  get mustWriteZeros(): boolean {
+  get #mustWriteZeros(): boolean {
     const { geometry, rawData } = this.#layer;
     return rawData || (geometry.version === 2 && !isBase(this.#layer));
   }
 
-  /** The part of one L2 table. Tables without anything are passed by: a disk of a pebibyte has millions. */
+  /**
+   * The part of one L2 table, or as much as is written at once. Tables without anything are passed by: a disk of a pebibyte has
+   * millions.
+   */
   *next(rest: ZeroProgress, end: number, unmap: boolean): Steps {
+    if (this.#mustWriteZeros) {
+      const stop = Math.min(end, rest.at - (rest.at % CHUNK_BYTES) + CHUNK_BYTES);
+      yield* this.#writes.writeZeros(rest.at, stop);
+      rest.at = stop;
+      return;
+    }
     const { bytesPerL2 } = this.#layer.geometry;
     // The whole request, also where nothing but zeros was: a bitmap says what was written, as QEMU's do.
     const tracking = this.#state.bitmaps !== null && this.#layer.unreadable === null;

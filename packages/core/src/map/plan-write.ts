@@ -4,7 +4,15 @@ import type { Mapping } from '../format/entries.js';
 import type { Geometry, HostOffset } from '../format/geometry.js';
 import type { Piece } from './plan-read.js';
 import { damaged } from './runs.js';
-import { allSubclusters, ownsPlace, type SoundMapping, soundMapping, subclusterMask } from './sound-mapping.js';
+import {
+  allSubclusters,
+  type Freed,
+  freedOf,
+  ownsPlace,
+  type SoundMapping,
+  soundMapping,
+  subclusterMask,
+} from './sound-mapping.js';
 import type { Transfer } from './transfer.js';
 
 /** Who hands out host clusters; `space/` implements it. */
@@ -18,12 +26,6 @@ export interface EntryChange {
   readonly l1Index: number;
   readonly index: number;
   readonly mapping: Mapping;
-}
-
-/** A run of host bytes that one entry no longer refers to. */
-export interface Freed {
-  readonly host: HostOffset;
-  readonly length: number;
 }
 
 /** What a write comes to. Nothing has been changed by making it but the allocator. */
@@ -141,7 +143,7 @@ function planCluster(
   if (!inPlace || host === null) {
     host = allocator.allocate();
     plan.taken.push(host);
-    if (old.host !== null) plan.freed.push({ host: old.host, length: old.stored || clusterSize });
+    if (old.host !== null) plan.freed.push(freedOf(geometry, old));
   }
   const present = old.stored > 0 ? allSubclusters(geometry) : old.allocated;
   // What is in place already need not be copied; what is not must come along, unless it stays with the layer behind.

@@ -1,8 +1,15 @@
 /** Owns the plan of zeroing: which entries say "zeros" from now on, which clusters that frees, and what must be written. */
 import type { Mapping } from '../format/entries.js';
 import type { Geometry } from '../format/geometry.js';
-import type { EntryChange, Freed } from './plan-write.js';
-import { allSubclusters, type SoundMapping, soundMapping, subclusterMask } from './sound-mapping.js';
+import type { EntryChange } from './plan-write.js';
+import {
+  allSubclusters,
+  type Freed,
+  freedOf,
+  type SoundMapping,
+  soundMapping,
+  subclusterMask,
+} from './sound-mapping.js';
 
 /** What zeroing a range of one L2 table comes to. */
 export interface ZeroPlan {
@@ -43,7 +50,7 @@ export function planZero(context: ZeroContext, l1Index: number, table: DataView,
       const mapping = zeroed(context, old, touched);
       if (mapping !== null) plan.changes.push({ l1Index, index, mapping });
       if (mapping !== null && old.host !== null && !keepsHost(mapping) && !geometry.externalData) {
-        plan.freed.push({ host: old.host, length: old.stored || clusterSize });
+        plan.freed.push(freedOf(geometry, old));
       }
     }
     at = upTo;

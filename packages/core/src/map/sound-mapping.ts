@@ -1,7 +1,8 @@
 /** Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction refused. */
 import { getL2Entry } from '../format/entries.js';
 import type { Geometry, HostOffset } from '../format/geometry.js';
-import { placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
+import { l2Fault } from '../format/raw-entries.js';
+import { damaged, placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
 
 /**
  * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for subcluster n,
@@ -18,6 +19,14 @@ export interface SoundMapping {
   readonly zero: number;
   /** Bytes of the compressed stream from `host` on; 0 when the cluster is not compressed. */
   readonly stored: number;
+}
+
+/** A run of host bytes that one entry no longer refers to. */
+export interface Freed {
+  readonly host: HostOffset;
+  readonly length: number;
+  /** The entry said that others refer to it as well: its refcount stays above zero. */
+  readonly shared?: boolean;
 }
 
 /** The mask of all subclusters of a cluster. */
@@ -37,6 +46,8 @@ export function subclusterMask(first: number, last: number): number {
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
 export function soundMapping(geometry: Geometry, table: DataView, index: number, at: number): SoundMapping {
+  const fault = l2Fault(geometry, table, index);
+  if (fault !== null) throw damaged(geometry, table, at, fault);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'unallocated':
@@ -56,9 +67,33 @@ export function soundMapping(geometry: Geometry, table: DataView, index: number,
   }
 }
 
+/** What no longer refers to the cluster's host bytes, when its entry changes. */
+export function freedOf({ clusterSize }: Geometry, { host, owned, stored }: SoundMapping): Freed {
+  const length = stored || clusterSize;
+  return owned || stored > 0 ? { host: host!, length } : { host: host!, length, shared: true };
+}
+
 /** Whether the cluster has a place that may be written to: its own, and not a compressed stream. */
 export function ownsPlace({ host, owned, stored }: SoundMapping): boolean {
   return host !== null && owned && stored === 0;
+}
+
+/** The clusters that a write of `length` bytes from the guest offset `offset` on changes in place. */
+export function writtenInPlace(
+  geometry: Geometry,
+  { first, tables }: { readonly first: number; readonly tables: readonly DataView[] },
+  offset: number,
+  length: number,
+): HostOffset[] {
+  const { clusterSize, bytesPerL2, externalData } = geometry;
+  const hosts: HostOffset[] = [];
+  if (externalData) return hosts;
+  for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
+    const table = tables[Math.floor(at / bytesPerL2) - first]!;
+    const mapping = soundMapping(geometry, table, Math.floor((at % bytesPerL2) / clusterSize), at);
+    if (ownsPlace(mapping)) hosts.push(mapping.host!);
+  }
+  return hosts;
 }
 
 /**

@@ -265,7 +265,7 @@ async function unfetched(
   patience.end();
   link.release();
   signal.throwIfAborted();
-    const why = reachable
+  const why = reachable
     ? 'The server can be reached, and lets the page read from it. Browsers refuse a range that is sent encoded (Content-Encoding: gzip): ' +
       'then the server must send it as it is.'
     : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read from it: then it ' +

@@ -3,8 +3,10 @@
  * out, until the commit that gives it up is past its roots. Synchronous; when blocks are missing it says which.
  */
 import { Qcow2Error } from '../errors.js';
+import { hex } from '../format/bytes.js';
 import type { HostOffset } from '../format/geometry.js';
-import type { Allocator, Freed } from '../map/plan-write.js';
+import type { Allocator } from '../map/plan-write.js';
+import type { Freed } from '../map/sound-mapping.js';
 import { FreeRuns, LONG_RUN } from './free-runs.js';
 import type { MetadataMap } from './metadata-map.js';
 import type { Refcounts } from './refcounts.js';
@@ -27,6 +29,8 @@ export class SpaceAllocator implements Allocator {
   #search = { at: 0, missing: 0, length: 1 };
   /** Clusters that were given up, and how many references each. */
   readonly quarantine: Map<number, number> = new Map();
+  /** Those of them that others refer to as well, as the entries said that gave them up. */
+  readonly #shared = new Set<number>();
 
   constructor(refcounts: Refcounts, metadata: MetadataMap) {
     this.#refcounts = refcounts;
@@ -101,25 +105,38 @@ export class SpaceAllocator implements Allocator {
   }
 
   /** Puts the clusters that a run of bytes touches into quarantine, one reference each. */
-  retire({ host, length }: Freed): void {
+  retire({ host, length, shared }: Freed): void {
     const { clusterSize } = this.#refcounts;
     const last = Math.floor((host + length - 1) / clusterSize);
-    for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) this.#retireCluster(cluster);
+    for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) {
+      this.#retireCluster(cluster);
+      if (shared) this.#shared.add(cluster);
+    }
   }
 
   /**
    * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are on the
    * medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be evicted then.
    *
-   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
+   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up, or none is left of one that others
+   *   refer to: it would be handed out.
    */
   *release(): Generator<readonly number[], void, undefined> {
     const clusters = [...this.quarantine.keys()].sort((a, b) => a - b);
     for (const [index, cluster] of clusters.entries()) {
       if (!this.#refcounts.loaded(this.#blockOf(cluster))) yield this.#missing(clusters, index);
-      if (this.#refcounts.lower(cluster, this.quarantine.get(cluster)!)) this.#freed(cluster);
+      if (this.#refcounts.lower(cluster, this.quarantine.get(cluster)!)) {
+        if (this.#shared.has(cluster)) this.#refuseFreeing(cluster * this.#refcounts.clusterSize);
+        this.#freed(cluster);
+      }
       this.quarantine.delete(cluster);
+      this.#shared.delete(cluster);
     }
+  }
+
+  #refuseFreeing(at: number): never {
+    const message = `The cluster at ${hex(at)} has no reference left, though an entry without COPIED led to it.`;
+    return this.#metadata.refuse('refcount', at, message);
   }
 
   #retireCluster(cluster: number): void {

@@ -13,7 +13,9 @@ export type MetadataKind =
   | "snapshot's L1 table"
   | 'bitmap directory'
   | 'bitmap table'
-  | 'bitmap data';
+  | 'bitmap data'
+  /** Where an entry leads that was past the end of the file when the image was opened: what comes to lie there would have two owners. */
+  | 'cluster past the end';
 
 /** The clusters that hold metadata of the active image: those that QEMU, too, checks before every write, and the bitmaps'. */
 export class MetadataMap {
@@ -51,6 +53,13 @@ export class MetadataMap {
   /** What the cluster holds; undefined when it is no metadata. */
   kindOf(cluster: number): MetadataKind | undefined {
     return this.#clusters.get(cluster);
+  }
+
+  /** The clusters of metadata from `first` to before `end`, in any order. */
+  *clustersIn(first: number, end: number): Generator<number, void, undefined> {
+    if (end - first < this.#clusters.size) {
+      for (let cluster = first; cluster < end; cluster++) if (this.#clusters.has(cluster)) yield cluster;
+    } else for (const cluster of this.#clusters.keys()) if (cluster >= first && cluster < end) yield cluster;
   }
 
   /** Refuses a write because the image contradicts itself, and keeps the reason: the image is to be marked corrupt. */

@@ -7,8 +7,8 @@
  */
 import { Qcow2Error } from '../errors.js';
 import { hex, setUint64, viewOf } from '../format/bytes.js';
-import { l2TableOffset } from '../format/entries.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../format/limits.js';
+import { getRefcountTableEntry } from '../format/raw-entries.js';
 import { getRefcount, refcountsPerBlock, setRefcount } from '../format/refcounts.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
@@ -72,10 +72,10 @@ export class Refcounts {
    */
   blockOffset(index: number): number {
     if (index >= this.#table.byteLength / 8) return 0;
-    const at = l2TableOffset(this.#table, index);
-    if (at % this.clusterSize === 0) return at;
-    const message = `Refcount table entry ${index} points to ${hex(at)}, no multiple of the cluster size.`;
-    throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
+    const { offset: at, reserved } = getRefcountTableEntry(this.#table, index);
+    if (!reserved && at % this.clusterSize === 0) return at;
+    const how = reserved ? 'has bits set that must be zero' : `points to ${hex(at)}, no multiple of the cluster size`;
+    throw new Qcow2Error('corrupt', `Refcount table entry ${index} ${how}.`, { what: `refcount block ${index}`, at });
   }
 
   /** Whether a block is in memory. */
@@ -83,9 +83,28 @@ export class Refcounts {
     return this.#blocks.has(index);
   }
 
-  /** Takes in a block that was read from the medium. */
+  /**
+   * Takes in a block that was read from the medium.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when it counts no reference to a cluster of metadata: it is no refcount block, or a damaged
+   *   one, and what it calls free may be in use.
+   */
   adopt(index: number, view: DataView): void {
-    if (!this.#blocks.has(index)) this.#blocks.set(index, { view, dirty: new DirtyRanges() });
+    if (this.#blocks.has(index)) return;
+    const first = index * this.perBlock;
+    for (const cluster of this.#metadata.clustersIn(first, first + this.perBlock)) {
+      const count = getRefcount(view, this.order, cluster - first);
+      if (count === 0 || count === 0n) {
+        this.#metadata.refuseUncounted(cluster * this.clusterSize, this.#metadata.kindOf(cluster)!);
+      }
+    }
+    this.#blocks.set(index, { view, dirty: new DirtyRanges() });
+  }
+
+  /** Whether a cluster, whose block is loaded, has exactly one reference. */
+  isSingle(cluster: number): boolean {
+    const count = getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock);
+    return count === 1 || count === 1n;
   }
 
   /** Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in memory. */

@@ -1,9 +1,9 @@
 /** Owns the references of the persistent bitmaps: their directory, their tables, and their clusters. */
 import { isQcow2Error } from '../errors.js';
+import { decodeBitmapStretch } from '../format/bitmap-table.js';
 import { type Bitmap, decodeBitmaps } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
 import type { HeaderExtension } from '../format/extensions.js';
-import { bitmapClusterOffset } from '../format/raw-entries.js';
 import { bitmapDirectory } from '../io/bitmap-directory.js';
 import type { Host } from './check-host.js';
 
@@ -53,9 +53,10 @@ async function referBitmap(
     const table = viewOf(await host.read(start, Math.min(BATCH_BYTES, end - start)));
     for (let at = 0; at + 8 <= table.byteLength; at += 8) {
       const place = () => ({ what: `${what}, entry ${(start + at - tableOffset) / 8}`, at: start + at });
-      const offset = bitmapClusterOffset(geometry, table.getUint32(at), table.getUint32(at + 4));
-      if (offset === null) findings.add('corruption', 'bitmap', place(), () => 'It is none that a table may hold.');
-      else if (offset !== 0) host.referMetadata(offset, geometry.clusterSize, place);
+      const stretch = decodeBitmapStretch(table, at / 8, geometry.clusterSize);
+      if (typeof stretch === 'string') continue;
+      if ('fault' in stretch) findings.add('corruption', 'bitmap', place(), () => `It ${stretch.fault}.`);
+      else host.referMetadata(stretch.offset, geometry.clusterSize, place);
     }
     await turn();
   }

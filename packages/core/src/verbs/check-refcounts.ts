@@ -1,6 +1,6 @@
 /** Owns what the refcount table and its blocks say, as a check reads them: nothing of them is trusted. */
 import { hex, viewOf } from '../format/bytes.js';
-import { refcountBlockOffset } from '../format/raw-entries.js';
+import { getRefcountTableEntry } from '../format/raw-entries.js';
 import { getRefcount, refcountsPerBlock } from '../format/refcounts.js';
 import type { Transfer } from '../io/device.js';
 import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../space/cluster-counts.js';
@@ -85,7 +85,7 @@ export class RefcountsOnDisk {
 
   #entry(index: number): { offset: number; reserved: boolean } {
     if (index * 8 >= this.#table.byteLength) return { offset: 0, reserved: false };
-    return refcountBlockOffset(this.#table.getUint32(index * 8), this.#table.getUint32(index * 8 + 4));
+    return getRefcountTableEntry(this.#table, index);
   }
 
   #blockOffset(index: number): number {

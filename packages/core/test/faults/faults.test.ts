@@ -12,7 +12,8 @@ import { QemuFolder } from '../support/qemu.js';
 import { disksOf, work } from './work.js';
 
 const KIB = 1024;
-const SIZE = 3 * 1024 * KIB;
+const MIB = 1024 * KIB;
+const SIZE = 3 * MIB;
 const folder = new QemuFolder('faults');
 
 /** The image on which everything happens: what is in it, and what lies beside it. */
@@ -222,7 +223,7 @@ async function expectFailed(image: Qcow2Image): Promise<void> {
 }
 
 describe('requests under way when the device fails', () => {
-  it('all fail, those that waited with `failed`, and close resolves', async () => {
+  it('all fail, those that waited with `failed`, and close rejects with the reason', async () => {
     const bench = new Bench(STARTS[0]!, false);
     const image = await bench.open();
     bench.faulty.fault = { call: 'write', nth: 0, error: noSpace, promised: true };
@@ -234,7 +235,7 @@ describe('requests under way when the device fails', () => {
       'failed',
       'failed',
     ]);
-    await closing;
+    await expect(closing).rejects.toBe(noSpace);
     await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
   });
 
@@ -245,6 +246,73 @@ describe('requests under way when the device fails', () => {
     bench.faulty.fault = { call: 'flush', nth: 0, error: plain, promised: false };
     await expect(image.close()).rejects.toMatchObject({ code: 'io', cause: plain });
     await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('closing an image after a failure', () => {
+  /** An image whose second write fails, after a first one that was answered and is not flushed. */
+  async function failing(
+    promised: boolean,
+  ): Promise<{ image: Qcow2Image; bench: Bench; stream: WritableStream<Uint8Array> }> {
+    const bench = new Bench(STARTS[0]!, false);
+    const image = await bench.open();
+    await image.write(0, noiseOf(1, 5000));
+    const stream = image.writable();
+    bench.faulty.fault = { call: 'write', nth: 1, error: noSpace, promised };
+    await expect(image.write(MIB, noiseOf(2, 5000))).rejects.toBe(noSpace);
+    return { image, bench, stream };
+  }
+
+  it.each([false, true])(
+    'rejects with what failed, each time, and closes what it opened (promised: %s)',
+    async (promised) => {
+      const { image } = await failing(promised);
+      await expect(image.close()).rejects.toBe(noSpace);
+      await expect(image.close()).rejects.toBe(noSpace);
+      await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
+    },
+  );
+
+  it.each([
+    ['flush', (image: Qcow2Image) => image.flush()],
+    ['flushSync', async (image: Qcow2Image) => image.flushSync()],
+    ['close of a stream', (_: Qcow2Image, stream: WritableStream) => stream.close()],
+  ])('resolves once a %s has rejected because of it', async (_, flush) => {
+    const { image, stream } = await failing(false);
+    await expect(flush(image, stream)).rejects.toMatchObject({ code: 'failed', cause: noSpace });
+    await image.close();
+  });
+
+  it('resolves when the flush itself is what failed', async () => {
+    const bench = new Bench(STARTS[0]!, false);
+    const image = await bench.open();
+    await image.write(0, noiseOf(1, 5000));
+    bench.faulty.fault = { call: 'flush', nth: 0, error: plain, promised: true };
+    await expect(image.flush()).rejects.toMatchObject({ code: 'io', cause: plain });
+    await image.close();
+  });
+
+  it('is not quieted by other calls that were refused, nor by a stream that was cut', async () => {
+    const { image } = await failing(false);
+    await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
+    await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
+    const { image: streamed, bench } = await failing(false);
+    bench.faulty.fault = null;
+    expect(() => streamed.writable()).toThrow(expect.objectContaining({ code: 'failed' }));
+    for (const failed of [image, streamed]) await expect(failed.close()).rejects.toBe(noSpace);
+  });
+
+  it('tells of the failed write, not of a file that cannot be closed', async () => {
+    const start = STARTS.find(({ base }) => base !== null)!;
+    const device = new FaultyDevice(bufferDevice(start.image));
+    const base = { size: SIZE, read: () => {}, close: () => Promise.reject(new Error('never closed')) };
+    const image = await Qcow2Image.open(device, {
+      mode: 'write',
+      resolve: async () => ({ source: base, format: 'raw' }),
+    });
+    device.fault = { call: 'write', nth: 0, error: noSpace, promised: false };
+    await expect(image.write(0, noiseOf(1, 4096))).rejects.toBe(noSpace);
+    await expect(image.close()).rejects.toBe(noSpace);
   });
 });
 

@@ -69,7 +69,7 @@ describe('planWrite', () => {
       { offset: 0, length: 1000 },
       { offset: 3000, length: CLUSTER - 3000 },
     ]);
-    expect(freed).toEqual([{ host: 7 * CLUSTER, length: CLUSTER }]);
+    expect(freed).toEqual([{ host: 7 * CLUSTER, length: CLUSTER, shared: true }]);
     expect(changes).toEqual([{ l1Index: 0, index: 0, mapping: data(100) }]);
   });
 
@@ -154,7 +154,10 @@ describe('planZero', () => {
     const entries = { 0: data(5), 1: data(6, false) };
     expect(zero(plain, entries, true)).toEqual({
       changes: [0, 1].map((index) => ({ l1Index: 0, index, mapping: { kind: 'zero', host: null, owned: false } })),
-      freed: [5, 6].map((cluster) => ({ host: host(cluster), length: CLUSTER })),
+      freed: [
+        { host: host(5), length: CLUSTER },
+        { host: host(6), length: CLUSTER, shared: true },
+      ],
       written: [],
     });
     expect(zero(plain, entries, false)).toMatchObject({

@@ -1,7 +1,7 @@
 /** Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its way. */
 import { describe, expect, it } from 'vitest';
 import { setRefcount } from '../../src/format/refcounts.js';
-import type { Freed } from '../../src/map/plan-write.js';
+import type { Freed } from '../../src/map/sound-mapping.js';
 import { SpaceAllocator } from '../../src/space/allocator.js';
 import { MetadataMap } from '../../src/space/metadata-map.js';
 import { Refcounts } from '../../src/space/refcounts.js';

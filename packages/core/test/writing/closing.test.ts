@@ -1,9 +1,10 @@
 /** Requests that were started and not awaited when the image is closed, and the order in which requests are carried out. */
 import { describe, expect, it } from 'vitest';
-import { bufferDevice, httpSource, Qcow2Image } from '../../src/index.js';
+import { type BlockDevice, bufferDevice, type Done, httpSource, Qcow2Image, type Transfer } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import type { FilePlan } from '../support/http/plan.js';
+import { buildImage } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { SlowDevice } from '../support/slow-device.js';
 
@@ -24,6 +25,43 @@ async function sixteenTables(size: number): ReturnType<typeof fresh> {
   for (let at = 0; at < size; at += 2 * MIB) await image.write(at, noiseOf(at, 8192));
   await image.close();
   return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' }) };
+}
+
+/** A device of zeros that counts its writes and keeps only the small ones; each of the others takes a while. */
+class CountingDevice implements BlockDevice {
+  readonly #kept = bufferDevice();
+  promises = false;
+  /** Milliseconds that a large write keeps the thread. */
+  takes = 0;
+  writes = 0;
+  /** Bytes of the largest write. */
+  largest = 0;
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  read(transfers: readonly Transfer[]): Done {
+    this.#kept.read(transfers);
+    return this.promises ? Promise.resolve() : undefined;
+  }
+
+  write(transfers: readonly Transfer[]): Done {
+    const length = transfers.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.largest = Math.max(this.largest, length);
+    if (length < MIB) this.#kept.write(transfers);
+    else {
+      this.writes++;
+      for (const until = performance.now() + this.takes; performance.now() < until; );
+    }
+    return this.promises ? Promise.resolve() : undefined;
+  }
+
+  truncate(size: number): void {
+    this.#kept.truncate(size);
+  }
+
+  flush(): void {}
 }
 
 async function reread(device: ReturnType<typeof bufferDevice>): Promise<Uint8Array> {
@@ -162,5 +200,48 @@ describe('requests that are not awaited', () => {
     expect(discarded).toBe(false);
     await discarding;
     await image.close();
+  });
+
+  /** Where zeros must be written: no entry can say them. */
+  const written: readonly [string, (target: CountingDevice) => Promise<Qcow2Image>][] = [
+    [
+      'a raw data file',
+      async (target) => {
+        const device = bufferDevice();
+        const resolve = async () => target;
+        await (
+          await Qcow2Image.create(device, { size: 256 * MIB, dataFile: 'data', dataFileRaw: true, resolve })
+        ).close();
+        return Qcow2Image.open(device, { mode: 'write', resolve });
+      },
+    ],
+    [
+      'version 2 over a backing file',
+      async (target) => {
+        target.write([{ at: 0, bytes: buildImage({ version: 2, size: 256 * MIB, backingName: 'base' }).bytes }]);
+        const resolve = async () => ({ source: new Uint8Array(512), format: 'raw' as const });
+        return Qcow2Image.open(target, { mode: 'write', resolve });
+      },
+    ],
+  ];
+
+  it.each(written)('let others in between the parts of zeros that are written, in %s', async (_, open) => {
+    for (const promises of [true, false]) {
+      const target = new CountingDevice();
+      const image = await open(target);
+      target.promises = promises;
+      target.takes = promises ? 0 : 10;
+      target.largest = target.writes = 0;
+      const zeroing = image.writeZeroes(0, 256 * MIB);
+      // On a device that never waits the page's messages arrive in tasks of their own.
+      if (!promises) await new Promise((resolve) => setTimeout(resolve, 0));
+      await image.read(MIB, new Uint8Array(512));
+      const before = target.writes;
+      await zeroing;
+      expect(before).toBeLessThan(16);
+      expect(target.writes).toBeGreaterThanOrEqual(64);
+      expect(target.largest).toBeLessThanOrEqual(4 * MIB);
+      await image.close();
+    }
   });
 });

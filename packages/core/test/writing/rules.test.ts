@@ -128,7 +128,7 @@ describe('an image that contradicts itself', () => {
     const image = await writing(device);
     await expect(change(image)).rejects.toMatchObject({ code: 'corrupt', details: { what } });
     await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
-    await image.close();
+    await expect(image.close()).rejects.toMatchObject({ code: 'corrupt', details: { what } });
     expect(image.info.corrupt).toBe(true);
     const marked = device.bytes();
     expect(u64(marked, 72) & 2n).toBe(2n);
@@ -178,6 +178,80 @@ describe('an image that contradicts itself', () => {
     return refuses(bytes, (image) => image.write(CLUSTER, noiseOf(1, 512)), 'L1 table');
   });
 
+  it.each([
+    ['1 << 56, past the end of the file', () => 1n << 56n],
+    ['the highest offset there is', () => 0xffff_ffff_ffff_f000n],
+    ['with a bit set that must be zero', (sound: bigint) => sound | 1n],
+    ['inside a cluster', (sound: bigint) => sound + 512n],
+  ])('is not opened with an entry of the refcount table that is %s', async (_, entry) => {
+    const size = 4096;
+    const clusters = new Map(
+      Array.from({ length: 2048 }, (_, cluster): [number, Cell] => [
+        cluster,
+        { kind: 'data', bytes: noiseOf(cluster, size) },
+      ]),
+    );
+    const built = buildImage({ clusterBits: 12, size: 16 * MIB, refcountOrder: 6, clusters });
+    expect(built.refcountBlocks.length).toBeGreaterThan(4);
+    const bytes = built.bytes.slice();
+    const at = built.refcountTable + 3 * 8;
+    put(bytes, at, 8, entry(u64(bytes, at)));
+    const device = bufferDevice(bytes);
+    await expect(writing(device)).rejects.toMatchObject({ code: 'corrupt', details: { what: 'refcount block 3' } });
+    expectSame(device.bytes(), bytes);
+  });
+
+  it('is not written by what a damaged refcount block calls free', () => {
+    const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
+    const bytes = built.bytes.slice();
+    bytes.fill(0, built.refcountBlocks[0]!, built.refcountBlocks[0]! + CLUSTER);
+    return refuses(bytes, (image) => image.write(CLUSTER, noiseOf(1, CLUSTER)), 'header');
+  });
+
+  const snapshots = [{ id: '1', name: 'one' }];
+
+  it.each([
+    ['an L2 entry', (built: BuiltImage) => built.entryAt(0)],
+    ['an L1 entry', (built: BuiltImage) => built.l1],
+  ])('does not change the snapshot that COPIED in %s denies', (_, entryOf) => {
+    const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]), snapshots });
+    const bytes = built.bytes.slice();
+    put(bytes, entryOf(built), 8, u64(bytes, entryOf(built)) | (1n << 63n));
+    // The L2 table is shared with the snapshot as well: for its entry to count, the disk needs one of its own.
+    return refuses(entryOf(built) === built.l1 ? bytes : ownTable(built, bytes), write, 'refcount');
+  });
+
+  /** The image with a copy of its L2 table for the snapshot, so that the disk's is its own. */
+  function ownTable(built: BuiltImage, bytes: Uint8Array): Uint8Array {
+    const grown = new Uint8Array(bytes.length + CLUSTER);
+    grown.set(bytes);
+    const table = built.entryAt(0);
+    grown.set(bytes.subarray(table, table + CLUSTER), bytes.length);
+    const snapshotL1 = Number(u64(grown, built.snapshotTable));
+    put(grown, snapshotL1, 8, bytes.length);
+    put(grown, built.l1, 8, (1n << 63n) | BigInt(table));
+    const block = built.refcountBlocks[0]!;
+    put(grown, block + (table / CLUSTER) * 2, 2, 1);
+    put(grown, block + (bytes.length / CLUSTER) * 2, 2, 1);
+    return grown;
+  }
+
+  it('does not hand out what an entry without COPIED led to and no reference is left of', async () => {
+    const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]), snapshots });
+    const bytes = built.bytes.slice();
+    const data = Number(u64(bytes, built.entryAt(0)) & 0xff_ffff_ffff_fe00n);
+    put(bytes, built.refcountBlocks[0]! + (data / CLUSTER) * 2, 2, 1);
+    const device = bufferDevice(bytes);
+    const image = await writing(device);
+    await write(image);
+    await expect(image.flush()).rejects.toMatchObject({ code: 'corrupt', details: { what: 'refcount', at: data } });
+    await image.close();
+    const view = await (await Qcow2Image.open(device.bytes())).openSnapshot('1');
+    const into = new Uint8Array(CLUSTER);
+    await view.read(0, into);
+    expectSame(into, new Uint8Array(CLUSTER).fill(1));
+  });
+
   it('is refused when a cluster that is given up has no reference', async () => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
@@ -199,7 +273,7 @@ describe('an image that contradicts itself', () => {
     const image = await writing(device);
     await expect(write(image)).rejects.toMatchObject({ code: 'corrupt' });
     await expect(write(image)).rejects.toMatchObject({ code: 'failed' });
-    await image.close();
+    await expect(image.close()).rejects.toMatchObject({ code: 'corrupt' });
     expectSame(device.bytes(), bytes);
   });
 

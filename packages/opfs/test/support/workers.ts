@@ -53,3 +53,8 @@ export function workerApart(): { create: () => Worker; kill: () => void } {
     kill: () => made?.terminate(),
   };
 }
+
+/** The package's worker where a file can hold 1 MiB and no more. */
+export function workerWithSmallQuota(): Worker {
+  return new Worker(new URL('./small-quota-worker.ts', import.meta.url), { type: 'module' });
+}

@@ -1,0 +1,46 @@
+/**
+ * Every bit of the entries of every table, flipped: what `check` calls corrupt a writer refuses, or it destroys nothing. What only a
+ * count of all references can tell is left out, and named by `needsCount`: entries that are well formed and lead to another cluster of
+ * the file, and refcounts of clusters that hold no metadata.
+ */
+import { describe, expect, it } from 'vitest';
+import { type Damage, damages, faultsOf, flipped, type Subject, subjects, writeSession } from './damaged-entries.js';
+
+/** Orders in which the clusters of a disk are written. */
+const ORDERS: readonly ((clusters: number) => readonly number[])[] = [
+  (clusters) => Array.from({ length: clusters }, (_, index) => index),
+  (clusters) => Array.from({ length: clusters >> 1 }, (_, index) => 2 * index + 1),
+  (clusters) => Array.from({ length: clusters }, (_, index) => clusters - 1 - index),
+];
+
+const clusterBitsOf = ({ bytes }: Subject): number => bytes[23]!;
+
+function needsCount(subject: Subject, { target, bit }: Damage): boolean {
+  if (target.what === 'refcount block') return true;
+  // From the least significant bit on, in the 64-bit word that the bit lies in.
+  const place = 63 - (bit % 64);
+  const entry = bit < 64;
+  if (!entry) return false;
+  const compressed = target.what === 'L2' && (place === 62 || (subject.bytes[target.at]! & 0x40) !== 0);
+  return compressed || (place >= clusterBitsOf(subject) && 2 ** place < subject.bytes.length);
+}
+
+describe.each(subjects().map((subject): [string, Subject] => [subject.name, subject]))('%s', (_, subject) => {
+  it('is refused, or nothing is destroyed, whichever bit is flipped', { timeout: 600_000 }, async () => {
+    let corrupt = 0;
+    let refused = 0;
+    for (const damage of damages(subject)) {
+      const bytes = flipped(subject.bytes, damage);
+      const faults = await faultsOf(bytes);
+      if (faults.length === 0) continue;
+      corrupt++;
+      const session = await writeSession(subject, bytes, ORDERS[damage.bit % ORDERS.length]!);
+      if (session.refused) refused++;
+      if (needsCount(subject, damage)) continue;
+      const where = `${damage.target.what} at ${damage.target.at}, bit ${damage.bit}: ${faults.join()}`;
+      expect(session.destroyed, where).toEqual([]);
+    }
+    expect(corrupt).toBeGreaterThan(100);
+    expect(refused).toBeGreaterThan(corrupt / 4);
+  });
+});
