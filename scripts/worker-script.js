@@ -27,7 +27,8 @@ export async function bundleWorker(entry, resolve = {}) {
   });
   const [chunk, ...more] = Array.isArray(built) ? built.flatMap(({ output }) => output) : [];
   if (chunk?.type !== 'chunk' || more.length > 0) throw new Error(`${entry} did not become one file.`);
-  return { text: chunk.code, modules: chunk.moduleIds };
+  // The bundler's own modules are no files.
+  return { text: chunk.code, modules: chunk.moduleIds.filter((id) => !id.startsWith('\0')) };
 }
 
 /**
