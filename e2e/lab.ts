@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from '@playwright/test';
-import { build, preview } from 'vite';
+import { build, type Plugin, preview } from 'vite';
 import { shared } from '../vite.shared.js';
 import type { Lab } from './lab/lab.js';
 
@@ -21,6 +21,20 @@ export interface LabServer {
   close(): Promise<void>;
 }
 
+/** The path of {@link LabServer} whose response has the browser clear what this site stores. */
+export const CLEARING_PATH = 'clear-site-data';
+
+/** Serves that path. A response that Playwright makes up would not do: the browser's network code reads the header. */
+const clearingAddress: Plugin = {
+  name: 'clear-site-data',
+  configurePreviewServer({ middlewares }) {
+    middlewares.use(`/${CLEARING_PATH}`, (_request, response) => {
+      response.setHeader('Clear-Site-Data', '"storage"');
+      response.end('cleared');
+    });
+  },
+};
+
 /** Builds the page into `folder`, and serves it on a free port. */
 export async function startLab(folder: string): Promise<LabServer> {
   const outDir = join(folder, 'lab');
@@ -31,6 +45,7 @@ export async function startLab(folder: string): Promise<LabServer> {
   const server = await preview({
     ...common,
     build: { outDir },
+    plugins: [clearingAddress],
     preview: { ...shared.preview, host: '127.0.0.1', port: 0 },
   });
   const address = server.resolvedUrls?.local[0];
