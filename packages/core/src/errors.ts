@@ -6,7 +6,7 @@ export type Qcow2ErrorCode =
   | 'not-qcow2'
   /** Valid, but needs a feature, a size or a codec that this library does not have. */
   | 'unsupported'
-  /** A structure of the image contradicts the specification or the file's length. */
+  /** A structure of the image contradicts the specification or the file's length, or one file would be two of its files. */
   | 'corrupt'
   /** A request lies outside the virtual disk. */
   | 'out-of-range'
@@ -26,7 +26,7 @@ export type Qcow2ErrorCode =
   | 'not-found'
   /** The name is taken. */
   | 'exists'
-  /** Another tab, worker or handle holds the file. */
+  /** Another tab, worker, process or image holds the file. */
   | 'locked'
   /** The platform refuses the storage, as private windows do. */
   | 'unavailable'

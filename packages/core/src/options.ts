@@ -32,7 +32,11 @@ export interface OperationOptions {
 /** Another file that an image names, and where it stands in the chain. */
 export interface ImageReference {
   readonly kind: 'backing' | 'data';
-  /** As written in the image: relative to the file that names it, so walk `parent` to resolve it. */
+  /**
+   * As written in the image: relative to the file that names it, so walk `parent` to resolve it. A byte that is no UTF-8 is the lone
+   * surrogate U+DC00 + byte, and the name then no string that a file system takes. It may be an address, or describe a file
+   * with options (`json:`) that change what is read: `baseName` of `qcow2-opfs` tells them apart.
+   */
   readonly name: string;
   /** The format the image gives for it, if it gives one. */
   readonly format?: string | undefined;
@@ -53,7 +57,8 @@ export interface OpenOptions extends OperationOptions {
   mode?: 'read' | 'write' | undefined;
   /**
    * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
-   * its own layer work, and the first read that needs the file throws `reference-refused`.
+   * its own layer work, and the first read that needs the file throws `reference-refused`. A file that is in the chain already, by
+   * its `identity`, is refused with `corrupt`.
    */
   resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
   /** Budgets of the caches, in bytes. */
@@ -78,7 +83,7 @@ export interface CreateOptions extends OperationOptions {
   extendedL2?: boolean | undefined;
   /** `'metadata'` lays out every table and gives every cluster its place; default `'off'`. */
   preallocation?: 'off' | 'metadata' | undefined;
-  /** Name of the file behind this one, relative to it; at most 1023 bytes. */
+  /** Name of the file behind this one, relative to it; at most 1023 bytes. `resolve` is asked for it before anything is written. */
   backingFile?: string | undefined;
   /** Its format, which QEMU wants said. */
   backingFormat?: string | undefined;

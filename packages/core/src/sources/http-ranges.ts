@@ -17,8 +17,8 @@ import { Patience } from './patience.js';
 import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
 import { Slots } from './slots.js';
 
-/** How many answers one range may take: 4 KiB each for the longest range that `httpSource` asks for. */
-const MAX_ANSWERS = 1024;
+/** How many answers one range may take: 16 KiB each for the longest range that `httpSource` asks for. */
+const MAX_ANSWERS = 256;
 
 /** What is asked, and how. */
 export interface HttpResource extends RetryPolicy {
