@@ -160,6 +160,12 @@ export const DISK_KINDS: readonly DiskKind[] = [
     fill: [[0, 3950]],
     window: { offset: 1970 * KiB, length: 600 * KiB },
   }),
+  created(
+    'a growing refcount table, lazy',
+    { size: 2600 * KiB, clusterSize: 512, refcountBits: 64, lazyRefcounts: true },
+    30,
+    { fill: [[0, 3950]], window: { offset: 1970 * KiB, length: 600 * KiB } },
+  ),
   created('lazy refcounts', { size: 96 * KiB, clusterSize: KiB, lazyRefcounts: true }, 40, { fill: [[3, 9]] }),
   created('extended L2', { size: 512 * KiB, clusterSize: 16 * KiB, extendedL2: true }, 40, { fill: [[3, 4]] }),
   created(

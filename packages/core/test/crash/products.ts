@@ -97,7 +97,9 @@ function product(features: ReadonlySet<Feature>): ProductKind {
         if (cell !== null) clusters.set(cluster, cell);
       }
       const plan = planOf(features, { size, clusterBits, clusters });
-      const image = buildImage({ ...plan, leaked: leakedFor(features, plan) }).bytes;
+      const image = buildImage(
+        has('a growing refcount table') ? { ...plan, leaked: leakedFor(features, plan) } : plan,
+      ).bytes;
       const snapshot = has('a snapshot') ? guest.slice() : null;
       return { image, data, backing, guest, snapshot } satisfies StartDisk;
     },
@@ -138,7 +140,6 @@ function orderOf(features: ReadonlySet<Feature>): number {
 
 /** How many clusters are leaked, so that the refcount table is nearly full: leaks cost a check nothing. */
 function leakedFor(features: ReadonlySet<Feature>, plan: ImagePlan): number {
-  if (!features.has('a growing refcount table')) return 0;
   const built = buildImage(plan);
   const used = built.bytes.length / 512 - built.refcountBlocks.length;
   return ENTRIES * perBlock(orderOf(features)) - roomOf(features) - ENTRIES - used;

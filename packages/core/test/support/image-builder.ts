@@ -55,7 +55,7 @@ export interface ImagePlan {
   readonly clusters?: ReadonlyMap<number, Cell>;
   readonly snapshots?: readonly SnapshotPlan[];
   readonly bitmaps?: readonly BitmapData[];
-  /** Clusters that are counted, and that nothing refers to. */
+  /** Clusters that are counted, and that nothing refers to. The refcount table, of one cluster, lies before everything then. */
   readonly leaked?: number;
 }
 
@@ -251,6 +251,7 @@ export function buildImage(plan: ImagePlan = {}): BuiltImage {
   const headerLength = plan.headerLength ?? (version === 2 ? 72 : 112);
   const layout = new Layout(clusterSize);
   layout.take(clusterSize);
+  const tablePlace = plan.leaked === undefined ? null : layout.take(clusterSize);
   const names = layNames(
     { ...plan, extensions: [...(plan.extensions ?? []), ...layBitmaps(layout, plan.bitmaps)] },
     headerLength,
@@ -261,7 +262,7 @@ export function buildImage(plan: ImagePlan = {}): BuiltImage {
   layout.place(l1, l1Bytes(tables, l1Entries, plan.snapshots?.length ? 0n : COPIED));
   const snapshotTable = laySnapshots(layout, plan, l1Bytes(tables, l1Entries, 0n), size);
   layout.take((plan.leaked ?? 0) * clusterSize);
-  const refcounts = layRefcounts(layout, plan.refcountOrder ?? 4);
+  const refcounts = layRefcounts(layout, plan.refcountOrder ?? 4, tablePlace);
 
   const header = names.bytes;
   put(header, 0, 4, 0x514649fb);

@@ -40,17 +40,23 @@ export class Layout {
   }
 }
 
-/** Refcount blocks that cover everything, themselves and their table too. */
-export function layRefcounts(layout: Layout, order: number): { table: number; clusters: number; blocks: number[] } {
+/** Refcount blocks that cover everything, themselves and their table too; `place` is where that lies already, in one cluster. */
+export function layRefcounts(
+  layout: Layout,
+  order: number,
+  place: number | null,
+): { table: number; clusters: number; blocks: number[] } {
   const bits = 1 << order;
   const perBlock = (layout.clusterSize * 8) / bits;
   let blockCount = 1;
   let clusters = 1;
-  while (blockCount * perBlock < layout.end + clusters + blockCount) {
+  while (blockCount * perBlock < layout.end + (place === null ? clusters : 0) + blockCount) {
     blockCount++;
     clusters = Math.ceil((blockCount * 8) / layout.clusterSize);
   }
-  const table = layout.take(clusters * layout.clusterSize);
+  if (place !== null && clusters > 1)
+    throw new RangeError('the refcount table takes more than the cluster it was given');
+  const table = place ?? layout.take(clusters * layout.clusterSize);
   const blocks = Array.from({ length: blockCount }, () => layout.take(layout.clusterSize));
   const pointers = new Uint8Array(blockCount * 8);
   blocks.forEach((block, index) => {
