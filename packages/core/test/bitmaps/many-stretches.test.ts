@@ -46,7 +46,7 @@ describe('two bitmaps of granularity 512 on 127 GiB, whose bits all have a clust
   const folder = new QemuFolder();
   afterAll(() => folder.remove());
 
-  it('are marked by one discard in bounded batches, and the image closes', { timeout: 120_000 }, async () => {
+  it('are marked by one discard in bounded batches, and the image closes', { timeout: 600_000 }, async () => {
     folder.create('cluster_size=512,refcount_bits=1', SIZE, { one: 512, two: 512 });
     const empty = folder.read();
     const made = await Qcow2Image.open(empty);

@@ -61,12 +61,18 @@ describe('beside a check', () => {
     const image = await slow({ clusterSize: 4096 }, 3);
     await image.write(0, noiseOf(1, MIB));
     const done: string[] = [];
-    const checking = image.check().then(() => done.push('check'));
     const into = new Uint8Array(4096);
-    const reading = image.read(0, into).then(() => done.push('read'));
-    const writing = image.write(0, noiseOf(2, 4096)).then(() => done.push('write'));
-    await Promise.all([checking, reading, writing]);
-    expect(done).toEqual(['read', 'check', 'write']);
+    const under: Promise<unknown>[] = [];
+    // The check is under way when it first reports.
+    const onProgress = () => {
+      if (under.length > 0) return;
+      under.push(image.read(0, into));
+      under.push(image.write(0, noiseOf(2, 4096)).then(() => done.push('write')));
+    };
+    await image.check({ onProgress }).then(() => done.push('check'));
+    expect(under).toHaveLength(2);
+    await Promise.all(under);
+    expect(done).toEqual(['check', 'write']);
     expectSame(into, noiseOf(1, 4096));
     await image.read(0, into);
     expectSame(into, noiseOf(2, 4096));

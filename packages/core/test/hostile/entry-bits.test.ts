@@ -6,6 +6,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Damage, damages, faultsOf, flipped, type Subject, subjects, writeSession } from './damaged-entries.js';
 
+/** Every bit takes minutes; by default one in five is flipped, of each entry others. */
+const EVERY = process.env.QCOW2_ENTRY_BITS === 'all' ? 1 : 5;
+
 /** Orders in which the clusters of a disk are written. */
 const ORDERS: readonly ((clusters: number) => readonly number[])[] = [
   (clusters) => Array.from({ length: clusters }, (_, index) => index),
@@ -26,10 +29,12 @@ function needsCount(subject: Subject, { target, bit }: Damage): boolean {
 }
 
 describe.each(subjects().map((subject): [string, Subject] => [subject.name, subject]))('%s', (_, subject) => {
-  it('is refused, or nothing is destroyed, whichever bit is flipped', { timeout: 600_000 }, async () => {
+  it('is refused, or nothing is destroyed, by the bit that is flipped', { timeout: 600_000 }, async () => {
     let corrupt = 0;
     let refused = 0;
+    let step = 0;
     for (const damage of damages(subject)) {
+      if (step++ % EVERY > 0) continue;
       const bytes = flipped(subject.bytes, damage);
       const faults = await faultsOf(bytes);
       if (faults.length === 0) continue;
@@ -40,7 +45,7 @@ describe.each(subjects().map((subject): [string, Subject] => [subject.name, subj
       const where = `${damage.target.what} at ${damage.target.at}, bit ${damage.bit}: ${faults.join()}`;
       expect(session.destroyed, where).toEqual([]);
     }
-    expect(corrupt).toBeGreaterThan(100);
+    expect(corrupt).toBeGreaterThan(100 / EVERY);
     expect(refused).toBeGreaterThan(corrupt / 4);
   });
 });

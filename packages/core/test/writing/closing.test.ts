@@ -52,6 +52,7 @@ class CountingDevice implements BlockDevice {
     if (length < MIB) this.#kept.write(transfers);
     else {
       this.writes++;
+      for (const { at, bytes } of transfers) this.#kept.truncate(Math.max(this.size, at + bytes.length));
       for (const until = performance.now() + this.takes; performance.now() < until; );
     }
     return this.promises ? Promise.resolve() : undefined;
