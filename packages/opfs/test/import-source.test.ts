@@ -43,15 +43,11 @@ describe('a Blob', () => {
   test('that ends early or cannot be read any more has changed', async () => {
     const short = blobImport(blobWith(2000, plainStream(BYTES.slice(0, 1000))));
     await expect(collect(short)).rejects.toMatchObject({ code: 'changed', details: { at: 1000 } });
-    for (const [name, code] of [
-      ['NotReadableError', 'changed'],
-      ['NotFoundError', 'changed'],
-      ['AbortError', 'io'],
-    ]) {
+    for (const name of ['NotReadableError', 'NotFoundError', 'AbortError']) {
       const failing = new ReadableStream<Uint8Array<ArrayBuffer>>({
         start: (controller) => controller.error(new DOMException('gone', name)),
       });
-      await expect(collect(blobImport(blobWith(2000, failing)))).rejects.toMatchObject({ code });
+      await expect(collect(blobImport(blobWith(2000, failing)))).rejects.toMatchObject({ code: 'changed' });
     }
   });
 });

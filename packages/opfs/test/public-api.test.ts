@@ -8,7 +8,7 @@ const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.
 
 describe('qcow2-opfs', () => {
   it('exports these values', () => {
-    expect(Object.keys(modular).sort()).toEqual(['baseName', 'openStore']);
+    expect(Object.keys(modular).sort()).toEqual(['baseName', 'namedFile', 'openStore']);
   });
 
   it('exports the same from qcow2-opfs/inline, with another openStore', () => {

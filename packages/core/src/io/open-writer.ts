@@ -79,7 +79,7 @@ export async function openWriter(
     dirtyL1: new DirtyRanges(),
     tables: new DirtyTables(geometry, layer.tables),
     refcounts,
-    space: new SpaceAllocator(refcounts, metadata),
+    space: new SpaceAllocator(refcounts, metadata, layer.snapshots.length > 0),
     metadata,
     bitmaps: kept,
     unkept,

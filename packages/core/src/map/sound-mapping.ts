@@ -25,7 +25,7 @@ export interface SoundMapping {
 export interface Freed {
   readonly host: HostOffset;
   readonly length: number;
-  /** The entry said that others refer to it as well: its refcount stays above zero. */
+  /** The entry had no COPIED: a snapshot may refer to it as well. */
   readonly shared?: boolean;
 }
 

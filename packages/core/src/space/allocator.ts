@@ -3,7 +3,6 @@
  * out, until the commit that gives it up is past its roots. Synchronous; when blocks are missing it says which.
  */
 import { Qcow2Error } from '../errors.js';
-import { hex } from '../format/bytes.js';
 import type { HostOffset } from '../format/geometry.js';
 import type { Allocator } from '../map/plan-write.js';
 import type { Freed } from '../map/sound-mapping.js';
@@ -29,12 +28,14 @@ export class SpaceAllocator implements Allocator {
   #search = { at: 0, missing: 0, length: 1 };
   /** Clusters that were given up, and how many references each. */
   readonly quarantine: Map<number, number> = new Map();
-  /** Those of them that others refer to as well, as the entries said that gave them up. */
+  /** Those of them that a snapshot refers to as well, as the entries said that gave them up. */
   readonly #shared = new Set<number>();
+  readonly #hasSnapshots: boolean;
 
-  constructor(refcounts: Refcounts, metadata: MetadataMap) {
+  constructor(refcounts: Refcounts, metadata: MetadataMap, hasSnapshots: boolean) {
     this.#refcounts = refcounts;
     this.#metadata = metadata;
+    this.#hasSnapshots = hasSnapshots;
   }
 
   /**
@@ -110,7 +111,7 @@ export class SpaceAllocator implements Allocator {
     const last = Math.floor((host + length - 1) / clusterSize);
     for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) {
       this.#retireCluster(cluster);
-      if (shared) this.#shared.add(cluster);
+      if (shared && this.#hasSnapshots) this.#shared.add(cluster);
     }
   }
 
@@ -118,25 +119,22 @@ export class SpaceAllocator implements Allocator {
    * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are on the
    * medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be evicted then.
    *
-   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up, or none is left of one that others
-   *   refer to: it would be handed out.
+   * A cluster that a snapshot refers to as well is never freed: where its refcount says otherwise, that is too low, or COPIED was
+   * missing. It keeps one reference, which is a leak at worst.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
    */
   *release(): Generator<readonly number[], void, undefined> {
     const clusters = [...this.quarantine.keys()].sort((a, b) => a - b);
     for (const [index, cluster] of clusters.entries()) {
       if (!this.#refcounts.loaded(this.#blockOf(cluster))) yield this.#missing(clusters, index);
       if (this.#refcounts.lower(cluster, this.quarantine.get(cluster)!)) {
-        if (this.#shared.has(cluster)) this.#refuseFreeing(cluster * this.#refcounts.clusterSize);
-        this.#freed(cluster);
+        if (this.#shared.has(cluster)) this.#refcounts.take(cluster);
+        else this.#freed(cluster);
       }
       this.quarantine.delete(cluster);
       this.#shared.delete(cluster);
     }
-  }
-
-  #refuseFreeing(at: number): never {
-    const message = `The cluster at ${hex(at)} has no reference left, though an entry without COPIED led to it.`;
-    return this.#metadata.refuse('refcount', at, message);
   }
 
   #retireCluster(cluster: number): void {

@@ -54,8 +54,8 @@ const MUTANTS: readonly KnownMutant[] = [
     file: 'io/commit.ts',
     edits: [
       [
-        '  yield* roots(state, bitmaps);\n  yield* release(state, counting);',
-        '  yield* release(state, counting);\n  yield* roots(state, bitmaps);',
+        '  yield* roots(state, bitmaps);\n  yield* release(state, counted);',
+        '  yield* release(state, counted);\n  yield* roots(state, bitmaps);',
       ],
     ],
     on: ['4k'],
@@ -65,8 +65,8 @@ const MUTANTS: readonly KnownMutant[] = [
     file: 'io/commit.ts',
     edits: [
       [
-        '  yield* reserve(state, counting, bitmaps);\n  yield* roots(state, bitmaps);',
-        '  yield* roots(state, bitmaps);\n  yield* reserve(state, counting, bitmaps);',
+        '  yield* reserve(state, counted, bitmaps);\n  yield* roots(state, bitmaps);',
+        '  yield* roots(state, bitmaps);\n  yield* reserve(state, counted, bitmaps);',
       ],
     ],
     on: ['4k'],
@@ -103,7 +103,7 @@ const MUTANTS: readonly KnownMutant[] = [
   {
     name: 'bitmaps are not in use before the first change',
     file: 'io/commit.ts',
-    edits: [['state.bitmaps?.flagTransfers(true) ?? []', '[]']],
+    edits: [['const transfers = flagTransfers(state, true);', 'const transfers: Transfer[] = [];']],
     on: ['bitmaps'],
   },
   {

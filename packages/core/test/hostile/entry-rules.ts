@@ -117,7 +117,7 @@ export const writerRules: readonly BrokenRule[] = [
     'a refcount block within the file',
     plain,
     [plain.refcountTable, 8, past],
-    writing('corrupt', 'refcount block 0', past),
+    openingToWrite('corrupt', 'refcount block 0', past),
   ),
   changed(
     "snapshots' L1 tables within the file",

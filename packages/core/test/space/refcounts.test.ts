@@ -82,7 +82,7 @@ describe('the search for free clusters', () => {
 
   it('passes each block once, keeps few of them, and has those of what it found', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata);
+    const space = new SpaceAllocator(refcounts, metadata, false);
     const run = Array.from({ length: 20 }, (_, step) => 100 + step);
     const frees = new Map([
       [3, run],
@@ -98,7 +98,7 @@ describe('the search for free clusters', () => {
 
   it('takes one cluster from the first hole, many from where there is room for them', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata);
+    const space = new SpaceAllocator(refcounts, metadata, false);
     const frees = new Map([
       [0, [5, 50]],
       [1, Array.from({ length: 100 }, (_, step) => step)],
@@ -111,7 +111,7 @@ describe('the search for free clusters', () => {
 
   it('fills the first hole by one cluster, and goes on with many from where they were found', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata);
+    const space = new SpaceAllocator(refcounts, metadata, false);
     const holes = new Map(Array.from({ length: 1000 }, (_, index) => [index, [7]]));
     const room = Array.from({ length: 100 }, (_, step) => step);
     const frees = new Map([...holes, [1500, room]]);
@@ -129,7 +129,7 @@ describe('the search for free clusters', () => {
 describe('releasing clusters', () => {
   it('asks for few blocks at once, and finds what is free then', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata);
+    const space = new SpaceAllocator(refcounts, metadata, false);
     for (let index = 999; index >= 0; index--) {
       space.retire({ host: index * PER_BLOCK * CLUSTER, length: 20 * CLUSTER } as Freed);
     }
@@ -148,7 +148,7 @@ describe('releasing clusters', () => {
 
   it('lets a longer request have a hole that grew, and only what grew long enough', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata);
+    const space = new SpaceAllocator(refcounts, metadata, false);
     refcounts.adopt(0, block(Array.from({ length: PER_BLOCK - 50 }, (_, step) => 50 + step)));
     const take = (clusters: number) => {
       expect(space.reserve(clusters)).toBe(null);
@@ -170,7 +170,7 @@ describe('releasing clusters', () => {
 
   it('does not forget what was reserved and not used', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata);
+    const space = new SpaceAllocator(refcounts, metadata, false);
     refcounts.adopt(0, block(Array.from({ length: PER_BLOCK }, (_, step) => step)));
     space.reserve(30);
     expect(space.allocate() / CLUSTER).toBe(0);
