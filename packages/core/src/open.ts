@@ -109,6 +109,7 @@ class Opener implements LayerOpener {
     validateTables(header, geometry, source.size);
     const format = validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
+    const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;
     const gate = parent === null ? this.#gate : null;
     const names: NamingFile = {
@@ -134,6 +135,7 @@ class Opener implements LayerOpener {
       header,
       extensions,
       snapshots,
+      tableInfo: hasTables ? await import('./verbs/table-info.js') : null,
       bitmaps,
       geometry,
       source,

@@ -7,7 +7,7 @@ import type { Header } from '../format/header.js';
 import type { LuksInfo } from '../format/luks.js';
 import type { Snapshot } from '../format/snapshots.js';
 import type { Piece } from '../map/plan-read.js';
-import type { ImageReference } from '../options.js';
+import type { BitmapInfo, ImageReference, SnapshotInfo } from '../options.js';
 import type { ClusterCache } from './cluster-cache.js';
 import type { Codec } from './codec.js';
 import type { CountedSource, Counters } from './counted.js';
@@ -23,6 +23,12 @@ export interface RawLayer {
   /** Bytes. */
   readonly size: number;
   readonly source: CountedSource;
+}
+
+/** Describes snapshots and bitmaps as plain values. */
+export interface TableInfo {
+  snapshotInfos(snapshots: readonly Snapshot[]): SnapshotInfo[];
+  bitmapInfos(bitmaps: readonly Bitmap[]): BitmapInfo[];
 }
 
 /** A qcow2 image, opened. */
@@ -43,6 +49,8 @@ export interface Qcow2Layer {
    * the medium, not here.
    */
   bitmaps: readonly Bitmap[];
+  /** What describes the two; null when there are none. */
+  readonly tableInfo: TableInfo | null;
   readonly geometry: Geometry;
   readonly source: CountedSource;
   /** Where guest clusters are: the source itself, the external data file, or null when that was not handed over. */

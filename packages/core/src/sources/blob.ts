@@ -7,7 +7,6 @@ import { Qcow2Error } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 import { blobFailure, changedBlob } from './blob-failure.js';
-import { readSlice } from './blob-slice.js';
 
 /** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
 const BLOCK = 64 * 1024;
@@ -152,9 +151,12 @@ class BlobSource implements ByteSource {
     return bytes;
   }
 
-  /** Bytes to be copied, as they come. */
+  /** Bytes to be copied, as they come. What reads them is loaded with the first large read. */
   #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
-    return this.#guarded(start, end, () => readSlice(this.#blob, start, end, deliver));
+    return this.#guarded(start, end, async () => {
+      const { readSlice } = await import('./blob-slice.js');
+      return readSlice(this.#blob, start, end, deliver);
+    });
   }
 
   /** Reads with no more than PARALLEL others, and says in this library's errors why it could not. */

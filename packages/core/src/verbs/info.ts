@@ -1,7 +1,4 @@
 /** Owns what an image says of itself: plain values out of the open layers. */
-import { BITMAP_FLAG } from '../format/bitmap-flag.js';
-import type { Bitmap } from '../format/bitmaps.js';
-import { decodeName } from '../format/bytes.js';
 import {
   decodeFeatureNames,
   EXTENSION,
@@ -11,15 +8,10 @@ import {
   KNOWN_FEATURES,
 } from '../format/extensions.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
-import { decodeSnapshotExtra } from '../format/snapshot-extra.js';
-import type { Snapshot } from '../format/snapshots.js';
 import type { Layer, Qcow2Layer } from '../io/layer.js';
-import type { BitmapInfo, FeatureInfo, HeaderInfo, ImageInfo, LayerInfo, SnapshotInfo } from '../options.js';
+import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../options.js';
 
 const FEATURE_KINDS = ['incompatible', 'compatible', 'autoclear'] as const;
-
-/** Nanoseconds of a second, for the clock of a snapshot. */
-const NANOSECONDS = 1_000_000_000n;
 
 /** Everything that is known of an open image without reading its tables. */
 export function imageInfo(layer: Qcow2Layer): ImageInfo {
@@ -53,8 +45,8 @@ export function imageInfo(layer: Qcow2Layer): ImageInfo {
       offset,
       length: data.length,
     })),
-    snapshots: layer.snapshots.map(snapshotInfo),
-    bitmaps: layer.bitmaps.map(bitmapInfo),
+    snapshots: layer.tableInfo?.snapshotInfos(layer.snapshots) ?? [],
+    bitmaps: layer.tableInfo?.bitmapInfos(layer.bitmaps) ?? [],
     chain: chainOf(layer),
   };
 }
@@ -88,30 +80,6 @@ function featureInfos({ header, extensions }: Qcow2Layer): FeatureInfo[] {
       return { kind, bit, name: known ?? nameIn(own) ?? null, known: known !== undefined };
     }),
   );
-}
-
-function snapshotInfo(snapshot: Snapshot): SnapshotInfo {
-  const { vmStateSize, diskSize, icount } = decodeSnapshotExtra(snapshot.extra);
-  const clock = (BigInt(snapshot.vmClockHigh) << 32n) | BigInt(snapshot.vmClockLow);
-  return {
-    id: decodeName(snapshot.id),
-    name: decodeName(snapshot.name),
-    vmStateSize: vmStateSize ?? snapshot.vmStateSize32,
-    dateSec: snapshot.dateSec,
-    dateNsec: snapshot.dateNsec,
-    vmClockSec: Number(clock / NANOSECONDS),
-    vmClockNsec: Number(clock % NANOSECONDS),
-    icount,
-    diskSize,
-  };
-}
-
-function bitmapInfo({ name, granularityBits, flags }: Bitmap): BitmapInfo {
-  const set: BitmapInfo['flags'][number][] = [];
-  if ((flags >>> BITMAP_FLAG.inUse) & 1) set.push('in-use');
-  if ((flags >>> BITMAP_FLAG.auto) & 1) set.push('auto');
-  if ((flags >>> BITMAP_FLAG.extraDataCompatible) & 1) set.push('extra-data-compatible');
-  return { name: decodeName(name), granularity: 2 ** granularityBits, flags: set };
 }
 
 /** The files of the chain, ending with one that was not handed over if there is such. */
