@@ -27,20 +27,20 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export type CreateImageOptions = CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>;
 
 /** What `resolve` handed over for the names of a new image; each is asked for once, and used again when the image is opened. */
-export interface NamedFiles {
+interface NamedFiles {
   readonly dataFile: BlockDevice | null;
   readonly backingFile: Resolved;
 }
 
 /**
- * Writes an empty image over whatever `device` holds. The header goes last: until then the device holds no image. Returns the
- * files that the image names, as far as they were handed over; when it throws, those are closed.
+ * Writes an empty image over whatever `device` holds. The header goes last: until then the device holds no image. Returns how to open
+ * it, with the files that it names, as far as they were handed over; when it throws, those are closed.
  *
  * @throws RangeError or TypeError for options that cannot be; {@link Qcow2Error} `reference-refused` when `resolve` does not hand
  *   over the data file, `corrupt` when two of the files are one, `locked` when another image of this process writes to one of
  *   them; all these before anything is changed. What the device throws; the signal's reason.
  */
-export async function createImage(device: BlockDevice, options: CreateImageOptions): Promise<NamedFiles> {
+export async function createImage(device: BlockDevice, options: CreateImageOptions): Promise<OpenOptions> {
   if (!isBlockDevice(device)) {
     throw new TypeError('An image is created on a BlockDevice: something with read, write, truncate and flush.');
   }
@@ -61,7 +61,7 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
     await device.flush();
     await device.write([{ at: 0, bytes: header }]);
     await device.flush();
-    return { dataFile, backingFile };
+    return openOptions({ dataFile, backingFile }, options);
   } catch (error) {
     // What went wrong is worth more than whether every file could be closed.
     await Promise.allSettled(files.slice(1).map(async ({ openable }) => closeOf(openable)));
@@ -69,6 +69,21 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
   } finally {
     for (const release of holds) release();
   }
+}
+
+function openOptions(
+  { dataFile, backingFile }: NamedFiles,
+  { signal, cache, resolve }: CreateImageOptions,
+): OpenOptions {
+  return {
+    mode: 'write',
+    signal,
+    cache,
+    async resolve(reference) {
+      if (reference.parent === null) return reference.kind === 'data' ? dataFile : backingFile;
+      return (await resolve?.(reference)) ?? null;
+    },
+  };
 }
 
 async function writeTables(device: BlockDevice, layout: ImageLayout, options: CreateImageOptions): Promise<void> {

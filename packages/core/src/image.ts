@@ -4,10 +4,9 @@ import type { BlockDevice, Done } from './io/device.js';
 import { readPieces } from './io/execute.js';
 import { mustWait } from './io/last-wait.js';
 import { lengthOf, whileIntact } from './io/request-buffers.js';
-import { readsWait } from './io/synchronous.js';
 import type { Writer } from './io/writer.js';
 import { boundsOf, requireInside } from './map/guest-range.js';
-import { closeAll, type OpenedImage, openImage } from './open.js';
+import { closeAll, type OpenedImage, openImage, type Synchronous } from './open.js';
 import type {
   BitmapInfo,
   CheckOptions,
@@ -16,13 +15,11 @@ import type {
   Disk,
   Extent,
   ImageInfo,
-  ImageReference,
   ImageStats,
   Openable,
   OpenOptions,
   OperationOptions,
   Range,
-  Resolved,
   SnapshotInfo,
 } from './options.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
@@ -87,13 +84,7 @@ export class Qcow2Image implements Disk {
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
     const { createImage } = await import('./create.js');
-    const { dataFile, backingFile } = await createImage(device, options);
-    const { signal, cache } = options;
-    const resolve = async (reference: ImageReference): Promise<Resolved> => {
-      if (reference.parent === null) return reference.kind === 'data' ? dataFile : backingFile;
-      return (await options.resolve?.(reference)) ?? null;
-    };
-    return Qcow2Image.open(device, { mode: 'write', signal, cache, resolve });
+    return Qcow2Image.open(device, await createImage(device, options));
   }
 
   /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */
@@ -160,11 +151,8 @@ export class Qcow2Image implements Disk {
    *
    * @throws as {@link map} does.
    */
-  async seekData(offset: number): Promise<number | null> {
-    this.#alive();
-    requireInside(offset, 0, this.size);
-    const { seekData } = await import('./verbs/seek.js');
-    return seekData(this.#opened.layer, offset, () => this.#alive());
+  seekData(offset: number): Promise<number | null> {
+    return this.#seek(offset, false);
   }
 
   /**
@@ -172,11 +160,15 @@ export class Qcow2Image implements Disk {
    *
    * @throws as {@link map} does.
    */
-  async seekHole(offset: number): Promise<number | null> {
+  seekHole(offset: number): Promise<number | null> {
+    return this.#seek(offset, true);
+  }
+
+  async #seek(offset: number, zero: boolean): Promise<number | null> {
     this.#alive();
     requireInside(offset, 0, this.size);
-    const { seekHole } = await import('./verbs/seek.js');
-    return seekHole(this.#opened.layer, offset, () => this.#alive());
+    const { seek } = await import('./verbs/seek.js');
+    return seek(this.#opened.layer, offset, zero, () => this.#alive());
   }
 
   /**
@@ -189,12 +181,9 @@ export class Qcow2Image implements Disk {
    */
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
-    const { checkSource } = await import('./verbs/check.js');
+    const { checkImage } = await import('./verbs/check.js');
     this.#alive();
-    const { source } = this.#opened.layer;
-    const check = async (signal = options?.signal) => (await checkSource(source, { ...options, signal })).report;
-    const { write } = (this.#viewed ?? this).#opened;
-    return write === null ? check() : write.writer.atRest(check, options?.signal);
+    return checkImage((this.#viewed ?? this).#opened, options);
   }
 
   /**
@@ -319,9 +308,10 @@ export class Qcow2Image implements Disk {
     this.#alive();
     requireInside(offset, lengthOf(into), this.size);
     const { layer } = this.#opened;
-    const waiting = layer.gate?.busy ? mustWait(null) : readsWait(layer);
-    if (waiting !== null) throw waiting;
-    this.#atOnce(() => readPieces(layer, [{ offset, into }]));
+    this.#atOnce(
+      (forms) => forms.readWaits(layer),
+      () => readPieces(layer, [{ offset, into }]),
+    );
   }
 
   /**
@@ -333,9 +323,10 @@ export class Qcow2Image implements Disk {
   writeSync(offset: number, bytes: Uint8Array): void {
     const writer = this.#writer();
     requireInside(offset, lengthOf(bytes), this.size);
-    const { waiting } = writer;
-    if (waiting !== null) throw waiting;
-    this.#atOnce(() => writer.write(offset, bytes));
+    this.#atOnce(
+      () => writer.waiting,
+      () => writer.write(offset, bytes),
+    );
   }
 
   /**
@@ -349,9 +340,10 @@ export class Qcow2Image implements Disk {
     const writer = this.#opened.write?.writer;
     if (writer === undefined) return;
     writer.aliveToFlush();
-    const { waiting } = writer;
-    if (waiting !== null) throw waiting;
-    this.#atOnce(() => writer.flush());
+    this.#atOnce(
+      () => writer.waiting,
+      () => writer.flush(),
+    );
   }
 
   /**
@@ -404,14 +396,12 @@ export class Qcow2Image implements Disk {
     return write.writer;
   }
 
-  /** Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to stop it. */
-  #atOnce(work: () => Done): void {
-    const { lastWait } = this.#opened;
-    lastWait.for = null;
-    const done = work();
-    if (done === undefined) return;
-    done.catch(() => {});
-    throw mustWait(lastWait.for);
+  /** Carries out a request that is done when this returns, unless there is something to wait for. */
+  #atOnce(waiting: (forms: Synchronous) => Qcow2Error | null, work: () => Done): void {
+    const { synchronous, lastWait } = this.#opened;
+    const wait = synchronous === null ? mustWait({ what: 'image', depth: 0 }) : waiting(synchronous);
+    if (wait !== null) throw wait;
+    synchronous!.atOnce(lastWait, work);
   }
 
   #alive(): void {

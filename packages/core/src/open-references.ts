@@ -1,9 +1,9 @@
 /** Owns the other files that an image names: its references, what the caller answers for them, and the layers they become. */
 import { Qcow2Error } from './errors.js';
-import { decodeName } from './format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from './format/extensions.js';
 import { type Header, INCOMPATIBLE } from './format/header.js';
 import { MAX_CHAIN_DEPTH } from './format/limits.js';
+import { decodeName } from './format/names.js';
 import { BackingFile, withinBacking } from './io/backing-file.js';
 import { backingNameIn } from './io/backing-name.js';
 import type { CountedSource } from './io/counted.js';
@@ -32,7 +32,6 @@ export interface NamingFile {
   readonly extensions: readonly HeaderExtension[];
   /** Its first cluster. */
   readonly bytes: Uint8Array;
-  readonly backingFormat: string | undefined;
   readonly parent: ImageReference | null;
   readonly depth: number;
   /** It is opened for writing. */
@@ -74,10 +73,12 @@ function dataReferenceOf({ header, extensions, parent, depth, writable }: Naming
 }
 
 function backingReferenceOf(file: NamingFile): ImageReference | null {
-  const { backingFormat, parent, depth } = file;
+  const { extensions, parent, depth } = file;
   const name = backingNameIn(file);
   if (name === null) return null;
-  return { kind: 'backing', name, format: backingFormat, writable: false, parent, depth: depth + 1 };
+  const extension = findExtension(extensions, EXTENSION.backingFormat);
+  const format = (extension && decodeName(extension.data)) || undefined;
+  return { kind: 'backing', name, format, writable: false, parent, depth: depth + 1 };
 }
 
 /** A file that was handed over, opened as a source. */

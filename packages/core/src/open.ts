@@ -22,6 +22,9 @@ import { isByteSource, sourceOf } from './sources/openable.js';
 /** L2 tables kept for each layer unless the caller says otherwise: QEMU's figure. */
 const L2_BUDGET = 32 * 1024 * 1024;
 
+/** What carries out the synchronous forms. */
+export type Synchronous = typeof import('./io/synchronous.js');
+
 /** An open image: its layers, and what must be closed with it. */
 export interface OpenedImage {
   readonly layer: Qcow2Layer;
@@ -29,6 +32,8 @@ export interface OpenedImage {
   readonly write: Writing | null;
   readonly counters: Counters;
   readonly lastWait: LastWait;
+  /** Null when the image's own file has made its caller wait: then no synchronous form can be had. */
+  readonly synchronous: Synchronous | null;
   /** The sources that opening made or was handed by `resolve`. */
   readonly owned: readonly ByteSource[];
 }
@@ -51,7 +56,9 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
     const source = opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
     const layer = await opener.openLayer(source, null);
     const write = (await writing?.finish(layer, opener.dataFile, options)) ?? null;
-    return { layer, write, counters: opener.counters, lastWait: opener.lastWait, owned: opener.owned };
+    const synchronous = layer.source.waited ? null : await import('./io/synchronous.js');
+    const { counters, lastWait, owned } = opener;
+    return { layer, write, counters, lastWait, synchronous, owned };
   } catch (error) {
     writing?.release();
     // What went wrong is worth more than whether every file could be let go of.
@@ -99,7 +106,7 @@ class Opener implements LayerOpener {
   /** Opens one qcow2 file, then what it names. */
   async openLayer(source: CountedSource, parent: ImageReference | null): Promise<Qcow2Layer> {
     const { signal, cache } = this.options;
-    const { header, extensions, bytes } = await readHeader(source, signal);
+    const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({
       version: header.version,
       clusterBits: header.clusterBits,
@@ -107,7 +114,7 @@ class Opener implements LayerOpener {
       externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
     });
     validateTables(header, geometry, source.size);
-    const format = validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
+    validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;
@@ -116,7 +123,6 @@ class Opener implements LayerOpener {
       header,
       extensions,
       bytes,
-      backingFormat: format,
       parent,
       depth,
       writable: gate !== null,
@@ -134,8 +140,9 @@ class Opener implements LayerOpener {
       size: header.size - (header.size % 512),
       header,
       extensions,
+      featureNames,
       snapshots,
-      tableInfo: hasTables ? await import('./verbs/table-info.js') : null,
+      tableInfo: hasTables ? await import('./io/optional-tables.js') : null,
       bitmaps,
       geometry,
       source,

@@ -1,7 +1,8 @@
 /** Owns the table of a persistent bitmap and its bits (spec: "Bitmap table", "Bitmap data"). */
 import { Qcow2Error } from '../errors.js';
 import type { Bitmap } from './bitmaps.js';
-import { decodeName, hex, setUint64 } from './bytes.js';
+import { hex, setUint64 } from './bytes.js';
+import { decodeName } from './names.js';
 
 /** What an entry says of its stretch of bits: all of them clear, all set, or in the cluster at `offset`. */
 export type BitmapStretch = 'clear' | 'set' | { readonly offset: number };

@@ -1,6 +1,8 @@
 /** Owns the writing of header extensions and of the feature name table: the inverse of `extensions.ts`. */
-import { alignUp, encodeName, viewOf } from './bytes.js';
-import { EXTENSION_HEADER_BYTES, FEATURE_NAME_BYTES, type FeatureName, type HeaderExtension } from './extensions.js';
+import { alignUp, viewOf } from './bytes.js';
+import { EXTENSION_HEADER_BYTES, type FeatureName, type HeaderExtension } from './extensions.js';
+import { FEATURE_NAME_BYTES } from './feature-names.js';
+import { encodeName } from './names.js';
 
 /** The bytes of a list of extensions, its end marker included. Offsets are not looked at. */
 export function encodeExtensions(extensions: readonly Omit<HeaderExtension, 'offset'>[]): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 /** Owns the header extensions: the list that follows the header, and what the known ones hold (spec: "Header extensions"). */
 import { Qcow2Error } from '../errors.js';
-import { alignUp, decodeName, viewOf } from './bytes.js';
+import { alignUp, viewOf } from './bytes.js';
 import { AUTOCLEAR, COMPATIBLE, INCOMPATIBLE } from './header.js';
 
 /** The types this library knows. 0 ends the list. */
@@ -22,9 +22,6 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 
 /** Type and length of an extension, before its data. */
 export const EXTENSION_HEADER_BYTES = 8;
-/** A feature name: its kind, its bit, and 46 bytes of text. */
-export const FEATURE_NAME_BYTES = 48;
-
 /** One extension, known or not, with its data as they stand in the file. */
 export interface HeaderExtension {
   readonly type: number;
@@ -93,12 +90,7 @@ export function findExtension(extensions: readonly HeaderExtension[], type: numb
   return extensions.findLast((extension) => extension.type === type);
 }
 
-/** The feature name table as a list; a last entry that is cut short is left out. */
-export function decodeFeatureNames(data: Uint8Array): FeatureName[] {
-  const names: FeatureName[] = [];
-  for (let at = 0; at + FEATURE_NAME_BYTES <= data.length; at += FEATURE_NAME_BYTES) {
-    const name = decodeName(data.subarray(at + 2, at + FEATURE_NAME_BYTES));
-    names.push({ kind: data[at]!, bit: data[at + 1]!, name });
-  }
-  return names;
+/** Whether this library knows the feature of a bit; `kind` as in {@link FeatureName}. */
+export function isKnownFeature(kind: number, bit: number): boolean {
+  return KNOWN_FEATURES.some((feature) => feature.kind === kind && feature.bit === bit);
 }

@@ -5,7 +5,7 @@
  *
  * The last two are there only when metadata is preallocated, and the data only when it lies in the image itself.
  */
-import { encodeName, viewOf } from './bytes.js';
+import { viewOf } from './bytes.js';
 import { encodeExtensions, encodeFeatureNames } from './encode-extensions.js';
 import { encodeHeader } from './encode-header.js';
 import { setL1Entry, setL2Entry } from './entries.js';
@@ -13,6 +13,7 @@ import { EXTENSION, KNOWN_FEATURES } from './extensions.js';
 import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE, V2_HEADER_LENGTH } from './header.js';
 import { MAX_BACKING_FORMAT_BYTES, MAX_BACKING_NAME_BYTES, MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES } from './limits.js';
+import { encodeName } from './names.js';
 import { refcountsPerBlock, setRefcount } from './refcounts.js';
 
 /** What a new image is to be. Sizes in bytes; every value has been checked by itself, and against the others. */

@@ -3,7 +3,8 @@
  * looked at (cryptsetup: "LUKS On-Disk Format Specification", version 1.2.1).
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
-import { alignUp, decodeName, viewOf } from './bytes.js';
+import { alignUp, viewOf } from './bytes.js';
+import { decodeName } from './names.js';
 
 /** Length of the header: what stands before the key material. */
 export const LUKS_HEADER_BYTES = 592;

@@ -3,8 +3,8 @@
  * header names. `unsupported` is valid but beyond a limit; `corrupt` contradicts the specification or the file.
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
-import { decodeName, hex } from './bytes.js';
-import { decodeFeatureNames, EXTENSION, findExtension, type HeaderExtension } from './extensions.js';
+import { hex } from './bytes.js';
+import { type FeatureName, type HeaderExtension, isKnownFeature } from './extensions.js';
 import { type Geometry, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './header.js';
 import {
@@ -49,16 +49,13 @@ export function validateLayout(header: Header): void {
 /**
  * Checks the feature bits, and what depends on them.
  *
- * @throws {@link Qcow2Error} `unsupported` for an incompatible feature that is not known, named as the image names it;
+ * @throws {@link Qcow2Error} `unsupported` for an incompatible feature that is not known, called what `names` calls it;
  *   `corrupt` for bits that contradict other fields.
  */
-export function validateFeatures(header: Header, extensions: readonly HeaderExtension[]): void {
+export function validateFeatures(header: Header, names: readonly FeatureName[]): void {
   const { incompatibleFeatures, autoclearFeatures, compressionType, clusterBits } = header;
-  const known: readonly number[] = Object.values(INCOMPATIBLE);
-  const unknown = incompatibleFeatures.filter((bit) => !known.includes(bit));
+  const unknown = incompatibleFeatures.filter((bit) => !isKnownFeature(0, bit));
   if (unknown.length > 0) {
-    const table = findExtension(extensions, EXTENSION.featureNames);
-    const names = table ? decodeFeatureNames(table.data) : [];
     const said = unknown.map((bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`);
     fail('unsupported', 'incompatible_features', 72, `ask for what this library does not have: ${said.join(', ')}`);
   }
@@ -117,17 +114,13 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
 }
 
 /**
- * The format that the image gives for its backing file, if it gives one.
+ * Checks the format that the image gives for its backing file, if it gives one.
  *
  * @throws {@link Qcow2Error} `corrupt` when the name is longer than QEMU takes.
  */
-export function validateBackingFormat(extension: HeaderExtension | undefined): string | undefined {
-  if (extension === undefined) return undefined;
-  const { data, offset } = extension;
-  if (data.length > MAX_BACKING_FORMAT_BYTES) {
-    fail('corrupt', 'backing format name', offset, `is ${data.length} bytes long; 15 is the most`);
-  }
-  return decodeName(data) || undefined;
+export function validateBackingFormat(extension: HeaderExtension | undefined): void {
+  if (extension === undefined || extension.data.length <= MAX_BACKING_FORMAT_BYTES) return;
+  fail('corrupt', 'backing format name', extension.offset, `is ${extension.data.length} bytes long; 15 is the most`);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Reads the name of the backing file, which the header's cluster holds: no other table is needed for it. */
-import { decodeName } from '../format/bytes.js';
+import { decodeName } from '../format/names.js';
 import type { ByteSource } from './device.js';
 import { type FirstCluster, readHeader } from './metadata.js';
 

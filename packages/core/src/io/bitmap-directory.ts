@@ -8,8 +8,6 @@ import { EXTENSION, findExtension, type HeaderExtension } from '../format/extens
 import type { Geometry } from '../format/geometry.js';
 import { AUTOCLEAR, type Header } from '../format/header.js';
 
-export { decodeBitmaps } from '../format/bitmaps.js';
-
 /**
  * Where the bitmap directory is; null when there is none, or when the image does not vouch for it.
  *

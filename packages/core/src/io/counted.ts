@@ -42,8 +42,8 @@ export class CountedSource implements ByteSource {
   readonly #counters: Counters;
   readonly #place: FilePlace;
   readonly #wait: LastWait;
-  /** Whether a read of bytes has returned a promise; null before the first one. */
-  #waited: boolean | null = null;
+  /** Whether a read has returned a promise; null before the first read of bytes. One promise counts for good. */
+  waited: boolean | null = null;
 
   constructor(source: ByteSource, counters: Counters, place: FilePlace, wait: LastWait) {
     this.#source = source;
@@ -56,17 +56,9 @@ export class CountedSource implements ByteSource {
     return this.#source.size;
   }
 
-  /**
-   * Whether a read must be waited for. An empty batch tells, and changes nothing. A source that does not tell is known by the reads that
-   * it has carried out; before the first, one byte is read.
-   */
-  get promises(): boolean {
-    if (this.#waited) return true;
-    const first = this.#waited === null && this.size > 0 ? { at: 0, bytes: new Uint8Array(1) } : null;
-    const done = adopted(this.#source.read([])) ?? adopted(first === null ? undefined : this.#source.read([first]));
-    done?.catch(() => {});
-    this.#waited = done !== undefined;
-    return this.#waited;
+  /** Reads to learn whether that must be waited for, and counts nothing. */
+  probe(transfers: readonly Transfer[]): Done {
+    return adopted(this.#source.read(transfers));
   }
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
@@ -76,8 +68,8 @@ export class CountedSource implements ByteSource {
     const done = adopted(this.#source.read(transfers, signal));
     if (done !== undefined) {
       this.#wait.for = this.#place;
-      this.#waited = true;
-    } else if (transfers.length > 0) this.#waited ??= false;
+      this.waited = true;
+    } else if (transfers.length > 0) this.waited ??= false;
     return done;
   }
 

@@ -1,7 +1,7 @@
 /** Owns what the engine keeps of one file of a chain: its source, its tables, and what lies behind it. */
 import type { Qcow2Error } from '../errors.js';
 import type { Bitmap } from '../format/bitmaps.js';
-import type { HeaderExtension } from '../format/extensions.js';
+import type { FeatureName, HeaderExtension } from '../format/extensions.js';
 import type { Geometry } from '../format/geometry.js';
 import type { Header } from '../format/header.js';
 import type { LuksInfo } from '../format/luks.js';
@@ -43,6 +43,8 @@ export interface Qcow2Layer {
    */
   header: Header;
   extensions: readonly HeaderExtension[];
+  /** What the image calls its features; empty when this library knows all of them. */
+  readonly featureNames: readonly FeatureName[];
   readonly snapshots: readonly Snapshot[];
   /**
    * Empty, too, when the image says that its bitmaps are not to be trusted. While it is written those that follow are in use on

@@ -2,7 +2,14 @@
 import { Qcow2Error } from '../errors.js';
 import type { Bitmap } from '../format/bitmaps.js';
 import { viewOf } from '../format/bytes.js';
-import { decodeExtensions, EXTENSION, findExtension, type HeaderExtension } from '../format/extensions.js';
+import {
+  decodeExtensions,
+  EXTENSION,
+  type FeatureName,
+  findExtension,
+  type HeaderExtension,
+  isKnownFeature,
+} from '../format/extensions.js';
 import type { Geometry } from '../format/geometry.js';
 import { AUTOCLEAR, decodeHeader, type Header, isQcow2 } from '../format/header.js';
 import { MAX_CLUSTER_BITS, MAX_SNAPSHOT_TABLE_BYTES, MIN_CLUSTER_BITS } from '../format/limits.js';
@@ -20,6 +27,8 @@ const SNAPSHOT_ENTRY_GUESS = 256;
 export interface FirstCluster {
   readonly header: Header;
   readonly extensions: readonly HeaderExtension[];
+  /** What the image calls its features; read only where this library does not know one of them. */
+  readonly featureNames: readonly FeatureName[];
   /** The cluster itself, as much of it as the file has. */
   readonly bytes: Uint8Array;
 }
@@ -59,8 +68,19 @@ export async function readHeader(source: ByteSource, signal: AbortSignal | undef
   validateLayout(header);
   const end = header.backingFileOffset === 0 ? 2 ** header.clusterBits : header.backingFileOffset;
   const extensions = decodeExtensions(bytes, header.headerLength, end);
-  validateFeatures(header, extensions);
-  return { header, extensions, bytes };
+  const featureNames = await featureNamesOf(header, extensions);
+  validateFeatures(header, featureNames);
+  return { header, extensions, featureNames, bytes };
+}
+
+async function featureNamesOf(
+  { incompatibleFeatures, compatibleFeatures, autoclearFeatures }: Header,
+  extensions: readonly HeaderExtension[],
+): Promise<readonly FeatureName[]> {
+  const table = findExtension(extensions, EXTENSION.featureNames);
+  const fields = [incompatibleFeatures, compatibleFeatures, autoclearFeatures];
+  const areKnown = fields.every((bits, kind) => bits.every((bit) => isKnownFeature(kind, bit)));
+  return table === undefined || areKnown ? [] : (await import('./optional-tables.js')).decodeFeatureNames(table.data);
 }
 
 /**
@@ -81,7 +101,7 @@ export async function readTables(
   const table = new Uint8Array(guess);
   const vouched = header.autoclearFeatures.includes(AUTOCLEAR.bitmaps);
   const extension = vouched ? findExtension(extensions, EXTENSION.bitmaps) : undefined;
-  const marking = extension === undefined ? null : await import('./bitmap-directory.js');
+  const marking = extension === undefined ? null : await import('./optional-tables.js');
   const directory = marking?.bitmapDirectory(header, extensions, geometry, source.size) ?? null;
   const entries = new Uint8Array(directory?.directorySize ?? 0);
   const transfers: Transfer[] = [
@@ -105,6 +125,6 @@ async function snapshotsOf(
   signal: AbortSignal | undefined,
 ): Promise<readonly Snapshot[]> {
   if (header.snapshotCount === 0) return [];
-  const { continueSnapshotTable } = await import('./snapshot-table.js');
+  const { continueSnapshotTable } = await import('./optional-tables.js');
   return (await continueSnapshotTable(source, header, bytes, signal)).snapshots;
 }

@@ -12,10 +12,12 @@ import { MAX_L1_BYTES } from '../format/limits.js';
 import type { Snapshot } from '../format/snapshots.js';
 import { validateTables } from '../format/validate.js';
 import type { ByteSource } from '../io/device.js';
+import type { Qcow2Layer } from '../io/layer.js';
 import { readHeader } from '../io/metadata.js';
 import { progressOf } from '../io/progress.js';
 import { readSnapshotTable } from '../io/snapshot-table.js';
 import { turns } from '../io/turns.js';
+import type { Writer } from '../io/writer.js';
 import type { CheckOptions, CheckReport } from '../options.js';
 import { referBitmaps } from './check-bitmaps.js';
 import { Host } from './check-host.js';
@@ -33,6 +35,19 @@ const V3_EXTRA_BYTES = 16;
 export interface Checked {
   readonly report: CheckReport;
   readonly host: Host;
+}
+
+/**
+ * Checks an open image. One that is written to is flushed first, and at rest meanwhile.
+ *
+ * @throws as {@link checkSource} does; what a flush throws; {@link Qcow2Error} `closed` when the image is closed meanwhile.
+ */
+export function checkImage(
+  { layer, write }: { readonly layer: Qcow2Layer; readonly write: { readonly writer: Writer } | null },
+  options: CheckOptions = {},
+): Promise<CheckReport> {
+  const check = async (signal = options.signal) => (await checkSource(layer.source, { ...options, signal })).report;
+  return write === null ? check() : write.writer.atRest(check, options.signal);
 }
 
 /**

@@ -1,12 +1,5 @@
 /** Owns what an image says of itself: plain values out of the open layers. */
-import {
-  decodeFeatureNames,
-  EXTENSION,
-  extensionName,
-  type FeatureName,
-  findExtension,
-  KNOWN_FEATURES,
-} from '../format/extensions.js';
+import { extensionName, type FeatureName, KNOWN_FEATURES } from '../format/extensions.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
 import type { Layer, Qcow2Layer } from '../io/layer.js';
 import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../options.js';
@@ -68,16 +61,14 @@ function headerInfo({ header }: Qcow2Layer): HeaderInfo {
   };
 }
 
-function featureInfos({ header, extensions }: Qcow2Layer): FeatureInfo[] {
-  const table = findExtension(extensions, EXTENSION.featureNames);
-  const own = table === undefined ? [] : decodeFeatureNames(table.data);
+function featureInfos({ header, featureNames }: Qcow2Layer): FeatureInfo[] {
   const fields = [header.incompatibleFeatures, header.compatibleFeatures, header.autoclearFeatures];
   return FEATURE_KINDS.flatMap((kind, index) =>
     fields[index]!.map((bit) => {
       const nameIn = (names: readonly FeatureName[]) =>
         names.find((entry) => entry.kind === index && entry.bit === bit)?.name;
       const known = nameIn(KNOWN_FEATURES);
-      return { kind, bit, name: known ?? nameIn(own) ?? null, known: known !== undefined };
+      return { kind, bit, name: known ?? nameIn(featureNames) ?? null, known: known !== undefined };
     }),
   );
 }

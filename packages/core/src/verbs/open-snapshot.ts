@@ -1,8 +1,9 @@
 /** Owns the view of an internal snapshot: a layer that shares everything with the image but the L1 table and the size. */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
-import { decodeName, hex, viewOf } from '../format/bytes.js';
+import { hex, viewOf } from '../format/bytes.js';
 import { l1EntriesFor } from '../format/geometry.js';
 import { MAX_L1_BYTES } from '../format/limits.js';
+import { decodeName } from '../format/names.js';
 import { decodeSnapshotExtra } from '../format/snapshot-extra.js';
 import type { Snapshot } from '../format/snapshots.js';
 import { ClusterCache } from '../io/cluster-cache.js';

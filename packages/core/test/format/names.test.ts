@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fileDevice, fileSource } from '../../node/index.js';
-import { decodeName } from '../../src/format/bytes.js';
+import { decodeName } from '../../src/format/names.js';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
 import { buildImage } from '../support/image-builder.js';
 import { QemuFolder } from '../support/qemu.js';

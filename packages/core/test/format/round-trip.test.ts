@@ -14,7 +14,8 @@ import {
   setL1Entry,
   setL2Entry,
 } from '../../src/format/entries.js';
-import { decodeExtensions, decodeFeatureNames } from '../../src/format/extensions.js';
+import { decodeExtensions } from '../../src/format/extensions.js';
+import { decodeFeatureNames } from '../../src/format/feature-names.js';
 import { geometryOf, type HostOffset } from '../../src/format/geometry.js';
 import { decodeHeader, type Header } from '../../src/format/header.js';
 import { getRefcount, refcountsPerBlock, setRefcount } from '../../src/format/refcounts.js';

@@ -1,7 +1,7 @@
 /** Describes the snapshots and bitmaps of an image as plain values. Loaded where an image has any. */
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
 import type { Bitmap } from '../format/bitmaps.js';
-import { decodeName } from '../format/bytes.js';
+import { decodeName } from '../format/names.js';
 import { decodeSnapshotExtra } from '../format/snapshot-extra.js';
 import type { Snapshot } from '../format/snapshots.js';
 import type { BitmapInfo, SnapshotInfo } from '../options.js';
