@@ -77,7 +77,9 @@ class BlobSource implements ByteSource {
     const { at, length } = stretch;
     const sequential = at === this.#lastEnd;
     this.#lastEnd = at + length;
-    if (length < DIRECT || (sequential && length < LARGE)) return this.#readThroughBlocks(stretch);
+    // The first block is what opening reads, and small images are read from it.
+    const isFirst = at + length <= BLOCK;
+    if (length < DIRECT || isFirst || (sequential && length < LARGE)) return this.#readThroughBlocks(stretch);
     const slices: Promise<void>[] = [];
     for (let from = 0; from < length; from += SLICE) {
       const to = Math.min(length, from + SLICE);

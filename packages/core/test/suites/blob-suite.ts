@@ -87,11 +87,19 @@ export function blobSuite(): void {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
       const into = new Uint8Array(64 * 1024);
-      for (let at = 0; at < MIB; at += into.length) await source.read([{ at, bytes: into }]);
+      for (let at = into.length; at < MIB; at += into.length) await source.read([{ at, bytes: into }]);
       expect(blob.slices).toEqual([
-        { start: 0, length: 64 * 1024 },
-        ...[1, 2, 4, 8].map((blocks) => ({ start: 64 * 1024 * blocks, length: 64 * 1024 * blocks })),
+        { start: 64 * 1024, length: 64 * 1024 },
+        ...[1, 2, 4, 8].map((blocks) => ({ start: 64 * 1024 * (blocks + 1), length: 64 * 1024 * blocks })),
       ]);
+    });
+
+    it('keeps the first block, which opening reads', async () => {
+      const blob = new CountingBlob([bytes]);
+      const source = blobSource(blob);
+      await source.read([{ at: 0, bytes: new Uint8Array(64 * 1024) }]);
+      await source.read([{ at: 4096, bytes: new Uint8Array(512) }]);
+      expect(blob.slices).toEqual([{ start: 0, length: 64 * 1024 }]);
     });
 
     it('stops for a signal with its reason, and answers nothing after close', async () => {
