@@ -24,10 +24,14 @@ export interface ByteSource {
    *
    * @throws {@link Qcow2Error} `io` when the bytes cannot be read, `changed` when they are no longer those first seen,
    *   `closed` after `close`; TypeError when a buffer is no Uint8Array, or loses its memory (detached, shrunk) before the end: the
-   *   sources of this library fill the others of the batch then; the signal's reason when it aborts.
+   *   sources of this library fill the others of the batch then; the signal's reason when it aborts. Nothing is written into
+   *   the buffers once it has rejected.
    */
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done;
-  /** Lets go of the medium. A second call does nothing. */
+  /**
+   * Lets go of the medium. Reads that have not ended reject with {@link Qcow2Error} `closed`, and from then on nothing is written into
+   * their buffers: an image that is closed may wait for them. A second call does nothing.
+   */
   close?(): Done;
 }
 

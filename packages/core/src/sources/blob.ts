@@ -4,7 +4,8 @@
  * fetch ended, and large reads go out as parallel slices.
  */
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Transfer } from '../io/device.js';
+import type { ByteSource, Done, Transfer } from '../io/device.js';
+import { all, settled } from '../io/done.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 import { blobFailure, changedBlob } from './blob-failure.js';
 
@@ -46,7 +47,7 @@ class BlobSource implements ByteSource {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #lastEnd = -1;
-  #open = true;
+  readonly #closing = new AbortController();
 
   readonly identity: Blob;
 
@@ -58,18 +59,21 @@ class BlobSource implements ByteSource {
 
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (!this.#open) throw new Qcow2Error('closed', 'The source of this file was closed.');
+    const { signal: closing } = this.#closing;
+    closing.throwIfAborted();
     const batch = fixedTransfers(transfers);
     const reads = stretches(batch, this.size).map((stretch) => this.#readStretch(stretch, signal));
-    const results = await Promise.allSettled(reads);
+    // A slice may never come. What comes after closing is not copied.
+    const results = Promise.allSettled(reads);
+    await settled(results, closing);
     signal?.throwIfAborted();
     requireAllIntact(batch);
-    const failure = results.find((result) => result.status === 'rejected');
+    const failure = (await results).find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }
 
   close(): void {
-    this.#open = false;
+    this.#closing.abort(new Qcow2Error('closed', 'The source of this file was closed.'));
     this.#blocks.clear();
   }
 
@@ -80,34 +84,32 @@ class BlobSource implements ByteSource {
     // The first block is what opening reads, and small images are read from it.
     const isFirst = at + length <= BLOCK;
     if (length < DIRECT || isFirst || (sequential && length < LARGE)) return this.#readThroughBlocks(stretch);
-    const slices: Promise<void>[] = [];
+    const slices: (() => Done)[] = [];
     for (let from = 0; from < length; from += SLICE) {
       const to = Math.min(length, from + SLICE);
-      const copy = async () => {
+      slices.push(async () => {
         signal?.throwIfAborted();
-        await this.#slice(at + from, at + to, (step, bytes) => scatter(stretch, from + step, bytes));
-      };
-      slices.push(copy());
+        await this.#slice(at + from, at + to, (step, bytes) => this.#scatter(stretch, from + step, bytes));
+      });
     }
-    await Promise.all(slices);
+    await all(slices);
   }
 
   async #readThroughBlocks(stretch: Stretch): Promise<void> {
     const { at, length } = stretch;
     const first = Math.floor(at / BLOCK);
     const last = Math.floor((at + length - 1) / BLOCK);
-    const blocks: Promise<void>[] = [];
+    const blocks: (() => Done)[] = [];
     for (let number = first; number <= last; number++) {
-      const copy = async () => {
+      blocks.push(async () => {
         const block = await this.#block(number);
         const start = number * BLOCK;
         const from = Math.max(at, start);
         const to = Math.min(at + length, start + block.length);
-        scatter(stretch, from - at, block.subarray(from - start, to - start));
-      };
-      blocks.push(copy());
+        this.#scatter(stretch, from - at, block.subarray(from - start, to - start));
+      });
     }
-    await Promise.all(blocks);
+    await all(blocks);
   }
 
   #block(number: number): Promise<Uint8Array> {
@@ -161,6 +163,18 @@ class BlobSource implements ByteSource {
     });
   }
 
+  /** Copies `bytes`, which begin `from` bytes into the stretch, to the parts they belong to. */
+  #scatter({ parts }: Stretch, from: number, bytes: Uint8Array): void {
+    if (this.#closing.signal.aborted) return;
+    let partStart = 0;
+    for (const { bytes: into, length } of parts) {
+      const start = Math.max(from, partStart);
+      const end = Math.min(from + bytes.length, partStart + length);
+      if (start < end) put(into, start - partStart, bytes.subarray(start - from, end - from));
+      partStart += length;
+    }
+  }
+
   /** Reads with no more than PARALLEL others, and says in this library's errors why it could not. */
   async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
     while (this.#running >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -194,15 +208,4 @@ function stretches(transfers: readonly FixedTransfer[], size: number): Stretch[]
     }
   }
   return found;
-}
-
-/** Copies `bytes`, which begin `from` bytes into the stretch, to the parts they belong to. */
-function scatter({ parts }: Stretch, from: number, bytes: Uint8Array): void {
-  let partStart = 0;
-  for (const { bytes: into, length } of parts) {
-    const start = Math.max(from, partStart);
-    const end = Math.min(from + bytes.length, partStart + length);
-    if (start < end) put(into, start - partStart, bytes.subarray(start - from, end - from));
-    partStart += length;
-  }
 }

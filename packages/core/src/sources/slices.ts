@@ -3,14 +3,15 @@ import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import type { ByteSource } from '../io/device.js';
 import { all, settled } from '../io/done.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
+import { linkedAbort } from './linked-abort.js';
 
 /** Answers with the bytes `[start, end)`, all of them. */
-export type ReadSlice = (start: number, end: number, signal: AbortSignal | undefined) => Promise<Uint8Array>;
+export type ReadSlice = (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>;
 
 /** A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what` stands in errors. */
 export function slicesSource(identity: object, size: number, what: string, slice: ReadSlice): ByteSource {
-  let open = true;
-  const fill = async ({ at, bytes, length: whole }: FixedTransfer, signal: AbortSignal | undefined): Promise<void> => {
+  const closing = new AbortController();
+  const fill = async ({ at, bytes, length: whole }: FixedTransfer, signal: AbortSignal): Promise<void> => {
     const length = Math.max(0, Math.min(whole, size - at));
     bytes.fill(0, length);
     if (length === 0) return;
@@ -19,22 +20,26 @@ export function slicesSource(identity: object, size: number, what: string, slice
       const message = `${what} answered with ${found.length} bytes at ${at}, and ${length} were asked for.`;
       throw new Qcow2Error('io', message, { what, at });
     }
-    // Whoever aborted has the buffer back.
-    if (!signal?.aborted) put(bytes, 0, found);
+    // After an abort, or closing, the caller has the buffer back.
+    if (!signal.aborted) put(bytes, 0, found);
   };
   return {
     size,
     identity,
     async read(transfers, signal) {
-      signal?.throwIfAborted();
-      if (!open) throw new Qcow2Error('closed', `${what} was closed.`);
-      const batch = fixedTransfers(transfers);
-      const reads = batch.map((transfer) => () => fill(transfer, signal));
-      await settled(Promise.resolve(all(reads)), signal);
-      requireAllIntact(batch);
+      const link = linkedAbort(signal, closing.signal);
+      try {
+        link.signal.throwIfAborted();
+        const batch = fixedTransfers(transfers);
+        const reads = batch.map((transfer) => () => fill(transfer, link.signal));
+        await settled(Promise.resolve(all(reads)), link.signal);
+        requireAllIntact(batch);
+      } finally {
+        link.release();
+      }
     },
     close() {
-      open = false;
+      closing.abort(new Qcow2Error('closed', `${what} was closed.`));
     },
   };
 }
