@@ -348,7 +348,8 @@ export class Qcow2Image implements Disk {
 
   /**
    * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
-   * Requests that wait for a file behind the image do not hold it up: reads reject with `closed`, and changes do after a second.
+   * What was started is waited for. Only when one read of a file behind the image takes longer than a second meanwhile, all
+   * requests that still need such a file reject with `closed`; a read whose source cannot be stopped does when the source ends.
    *
    * @throws what the first write or flush that failed threw, unless `flush` has rejected because of it: what was written since the
    *   last flush may be lost. Otherwise as {@link flush} does.

@@ -379,7 +379,8 @@ export class OpfsImage implements Disk {
 
   /**
    * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
-   * Requests that wait for a file behind the image do not hold it up: reads reject with `closed`, and changes do after a second.
+   * What was started is waited for. Only when one read of a file behind the image takes longer than a second meanwhile, all requests that
+   * still need such a file reject with `closed`.
    *
    * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
    *   written since the last flush may be lost; `failed` when the worker died before something that was changed was flushed

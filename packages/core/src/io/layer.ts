@@ -70,8 +70,8 @@ export interface Qcow2Layer {
   readonly luks: LuksInfo | null | undefined;
   /** What the image names as its backing file, when it has one. */
   readonly backingReference: ImageReference | null;
-  /** The backing file: null when there is none, or when it was not handed over. */
-  readonly backing: Backing | null;
+  /** The backing file: null when there is none, or when it was not handed over. What writes the image watches the reads of it. */
+  backing: Backing | null;
   /** Keeps readers and the writer apart; null when nobody writes. */
   readonly gate: RwLock | null;
   /** The data file is to be a raw disk by itself, and read without the tables. */

@@ -16,6 +16,7 @@ import type { Qcow2Layer } from './layer.js';
 import type { OpenedBitmaps } from './open-bitmaps.js';
 import type { RwLock } from './rw-lock.js';
 import type { Steps } from './steps.js';
+import { WatchedBacking } from './watched-backing.js';
 import type { WriteState } from './write-state.js';
 import type { WriteBudgets } from './write-steps.js';
 import { Writer } from './writer.js';
@@ -87,7 +88,9 @@ export async function openWriter(
     mostBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
     loadBlocks: (indexes) => loadBlocks(layer, { refcounts, metadata }, indexes),
   };
-  return new Writer(layer, state, lock, budgets);
+  const bases = layer.backing && new WatchedBacking(layer.backing);
+  layer.backing = bases;
+  return new Writer(layer, state, lock, budgets, bases);
 }
 
 /** Most images have no bitmaps, and their writers do without the code for them. */

@@ -13,15 +13,13 @@ export class RwLock {
   #readers = 0;
   #writing = false;
   readonly #queue: Waiting[] = [];
+  /** How often readers were left, and why last. */
+  #leavings = 0;
+  #reason: unknown;
 
   /** Whether nobody holds or waits for the lock. */
   get idle(): boolean {
     return this.#readers === 0 && !this.#writing && this.#queue.length === 0;
-  }
-
-  /** Whether any request that is alone holds or waits for the lock. */
-  get changing(): boolean {
-    return this.#writing || this.#queue.some(({ exclusive }) => exclusive);
   }
 
   /** Whether a reader would have to wait. */
@@ -47,6 +45,17 @@ export class RwLock {
     return this.#wait(true).then(() => this.#holding(work, true));
   }
 
+  /**
+   * Takes the lock from the readers that hold it. Their buffers are theirs until they end, which may be never; since something may change
+   * under them they reject with `reason` then.
+   */
+  leaveReaders(reason: unknown): void {
+    this.#leavings++;
+    this.#reason = reason;
+    this.#readers = 0;
+    this.#next();
+  }
+
   /** Runs `work` with the lock held, and lets go of it when the work has ended, however that may be. */
   #holding<T>(work: () => T | Promise<T>, exclusive: boolean): T | Promise<T> {
     let result: T | Promise<T>;
@@ -56,9 +65,23 @@ export class RwLock {
       this.#end(exclusive);
       throw error;
     }
-    if (isPromise(result)) return result.finally(() => this.#end(exclusive));
-    this.#end(exclusive);
-    return result;
+    if (!isPromise(result)) {
+      this.#end(exclusive);
+      return result;
+    }
+    if (exclusive) return result.finally(() => this.#end(exclusive));
+    const leavings = this.#leavings;
+    return result.then(
+      (value) => {
+        if (leavings !== this.#leavings) throw this.#reason;
+        this.#end(false);
+        return value;
+      },
+      (error) => {
+        if (leavings === this.#leavings) this.#end(false);
+        throw error;
+      },
+    );
   }
 
   #wait(exclusive: boolean, signal?: AbortSignal): Promise<void> {

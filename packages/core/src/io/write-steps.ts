@@ -7,6 +7,7 @@ import { l1Fault, rawCompressed, rawOffset } from '../format/raw-entries.js';
 import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../map/plan-write.js';
 import { type Freed, ownPlace, writtenInPlace } from '../map/sound-mapping.js';
 import { commit, mark } from './commit.js';
+import { settled } from './done.js';
 import { readLayer } from './execute.js';
 import { findClusters } from './find-clusters.js';
 import { isBase, type Qcow2Layer } from './layer.js';
@@ -31,6 +32,8 @@ export class WriteSteps {
   readonly #layer: Qcow2Layer;
   readonly #state: WriteState;
   readonly #budgets: WriteBudgets;
+  /** Ends the wait for files behind the image. */
+  readonly #giveUp: AbortSignal | undefined;
   /** Length of the file when the image was opened, bytes. */
   readonly #sizeAtOpen: number;
   /** Offsets of the L2 tables that were looked through before this session changed them. */
@@ -38,10 +41,11 @@ export class WriteSteps {
   /** The first change has been announced in the header. */
   marked = false;
 
-  constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets) {
+  constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets, giveUp: AbortSignal | undefined) {
     this.#layer = layer;
     this.#state = state;
     this.#budgets = budgets;
+    this.#giveUp = giveUp;
     this.#sizeAtOpen = state.device.size;
   }
 
@@ -158,7 +162,9 @@ export class WriteSteps {
     const { space, metadata } = this.#state;
     const { length } = bytes;
     try {
-      if (copies.length > 0) yield readLayer(this.#layer, copies);
+      const copied = copies.length > 0 ? readLayer(this.#layer, copies) : undefined;
+      // A source may ignore every signal. What it still fills is memory of this plan, which is not used again.
+      if (copied !== undefined) yield settled(copied, this.#giveUp) as Promise<void>;
       requireIntact(bytes, length);
       if (!this.#layer.geometry.externalData) {
         for (const transfer of transfers) metadata.refuseOverlap('guest data', transfer.at, transfer.bytes.length);

@@ -3,7 +3,6 @@ import { Qcow2Error } from '../errors.js';
 import { withCurrentFields } from '../format/header-fields.js';
 import { commit, markCorrupt } from './commit.js';
 import type { Done } from './device.js';
-import { endBases } from './end-bases.js';
 import { mustWait } from './last-wait.js';
 import { isBase, type Qcow2Layer } from './layer.js';
 import { requireIntact, whileIntact } from './request-buffers.js';
@@ -11,6 +10,7 @@ import type { RwLock } from './rw-lock.js';
 import { run, type Steps } from './steps.js';
 import { readsWait } from './synchronous.js';
 import { turnsWhenDue } from './turns.js';
+import type { WatchedBacking } from './watched-backing.js';
 import type { WriteState } from './write-state.js';
 import { type WriteBudgets, WriteSteps } from './write-steps.js';
 import { ZeroSteps } from './zero-steps.js';
@@ -25,6 +25,8 @@ export class Writer {
   readonly #lock: RwLock;
   readonly #writes: WriteSteps;
   readonly #zeros: ZeroSteps;
+  /** The files behind the image; null when there are none to read. */
+  readonly #bases: WatchedBacking | null;
   /** Requests that let others in between their parts, and are not done. */
   readonly #inParts = new Set<Promise<void>>();
   /** Ends work that reads the medium at rest. */
@@ -32,11 +34,12 @@ export class Writer {
   /** A flush has rejected because of the failure: closing need not say it again. */
   #reported = false;
 
-  constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets) {
+  constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets, bases: WatchedBacking | null) {
     this.#layer = layer;
     this.#state = state;
     this.#lock = lock;
-    this.#writes = new WriteSteps(layer, state, budgets);
+    this.#bases = bases;
+    this.#writes = new WriteSteps(layer, state, budgets, bases?.signal);
     this.#zeros = new ZeroSteps(layer, state, this.#writes);
   }
 
@@ -171,15 +174,18 @@ export class Writer {
 
   /**
    * Brings everything to the medium for the last time, once everything that was started has ended. After a failure there is nothing
-   * to bring. What waits for a file behind the image is ended with the error `closed`.
+   * to bring. When one read of a file behind the image takes a second meanwhile, all requests that need one end with the error `closed`.
    *
    * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless a flush has rejected because of it: what was
    *   written since the last flush may be lost.
    */
   close(): Done {
     for (const ending of this.#resting) ending.abort(new Qcow2Error('closed', 'The image was closed.'));
-    const changing = this.#lock.changing || this.#inParts.size > 0;
-    return endBases(this.#layer, changing, this.#finish());
+    const bases = this.#bases;
+    const closing = this.#finish();
+    if (closing === undefined || bases === null) return closing;
+    bases.startClosing((reason) => this.#lock.leaveReaders(reason));
+    return closing.finally(() => bases.endClosing());
   }
 
   #finish(): Done {

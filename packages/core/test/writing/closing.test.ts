@@ -1,6 +1,15 @@
 /** Requests that were started and not awaited when the image is closed, and the order in which requests are carried out. */
 import { describe, expect, it } from 'vitest';
-import { type BlockDevice, bufferDevice, type Done, httpSource, Qcow2Image, type Transfer } from '../../src/index.js';
+import {
+  asyncBufferSource,
+  type BlockDevice,
+  type ByteSource,
+  bufferDevice,
+  type Done,
+  httpSource,
+  Qcow2Image,
+  type Transfer,
+} from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import type { FilePlan } from '../support/http/plan.js';
@@ -65,6 +74,26 @@ class CountingDevice implements BlockDevice {
   flush(): void {}
 }
 
+/** A device whose every call takes some milliseconds. */
+class TimedDevice extends SlowDevice {
+  readonly #delay: number;
+
+  constructor(device: BlockDevice, delay: number) {
+    super(device, () => 0);
+    this.#delay = delay;
+  }
+
+  override async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, this.#delay));
+    await super.read(transfers, signal);
+  }
+
+  override async write(transfers: readonly Transfer[]): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, this.#delay));
+    await super.write(transfers);
+  }
+}
+
 async function reread(device: ReturnType<typeof bufferDevice>): Promise<Uint8Array> {
   const image = await Qcow2Image.open(device.bytes());
   const disk = new Uint8Array(image.size);
@@ -121,7 +150,7 @@ describe('closing over a web server', () => {
       ({ code }) => code,
     );
 
-  it('ends reads that wait for a silent one, at once', async () => {
+  it('ends reads that wait for a silent one, soon', async () => {
     const { device, image } = await overlay(silent);
     const reading = end(image.read(700_000, new Uint8Array(512)));
     const started = performance.now();
@@ -165,6 +194,117 @@ describe('closing over a web server', () => {
     const into = new Uint8Array(512);
     await again.read(700_000, into);
     expectSame(into, noiseOf(2, 512));
+  });
+});
+
+describe('closing over a file behind the image', () => {
+  const SIZE = 32 * MIB;
+
+  /** An image of clusters of 64 KiB over `source`; the device takes `delay` ms for each call. */
+  async function over(source: ByteSource | Blob, delay?: number) {
+    const memory = bufferDevice();
+    const options = { size: SIZE, backingFile: 'base', backingFormat: 'raw' } as const;
+    const resolve = async () => ({ source, format: 'raw' as const });
+    const device = delay === undefined ? memory : new TimedDevice(memory, delay);
+    return { memory, image: await Qcow2Image.create(device, { ...options, resolve }) };
+  }
+
+  it('carries out all that was started, however long the whole takes', { timeout: 120_000 }, async () => {
+    const base = noiseOf(4, SIZE);
+    const { memory, image } = await over(new Blob([base]), 5);
+    const expected = base.slice();
+    const requests: Promise<void>[] = [];
+    for (let index = 0; index < 400; index++) {
+      const at = index * 65_536 + 512;
+      expected.set(noiseOf(index, 512), at);
+      requests.push(image.write(at, noiseOf(index, 512)));
+    }
+    for (let index = 400; index < 460; index++) {
+      const at = index * 65_536 + 100;
+      expected.fill(0, at, at + 300);
+      requests.push(index % 2 === 0 ? image.writeZeroes(at, 300) : image.discard(at, 300));
+    }
+    const started = performance.now();
+    const ends = Promise.allSettled(requests);
+    await image.close();
+    expect(performance.now() - started).toBeGreaterThan(1500);
+    expect((await ends).filter(({ status }) => status === 'rejected')).toEqual([]);
+    const again = await Qcow2Image.open(memory, { resolve: async () => ({ source: base, format: 'raw' }) });
+    expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+    const disk = new Uint8Array(SIZE);
+    await again.read(0, disk);
+    expectSame(disk, expected);
+  });
+
+  /** Sources that go silent: `silent` says when. */
+  const sources: Record<string, (state: { silent: boolean; late?: () => void }) => ByteSource> = {
+    'one that honours only the signal': (state) => ({
+      size: SIZE,
+      read: (_, signal) =>
+        state.silent
+          ? new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+          : Promise.resolve(),
+    }),
+    'an AsyncBuffer': (state) =>
+      asyncBufferSource({
+        byteLength: SIZE,
+        slice: (start, end) => (state.silent ? new Promise(() => {}) : new ArrayBuffer(end - start)),
+      }),
+    'one that ignores everything': (state) => ({
+      size: SIZE,
+      read: (transfers) => {
+        if (!state.silent) return Promise.resolve();
+        return new Promise((resolve) => {
+          state.late = () => {
+            for (const { bytes } of transfers) bytes.fill(9);
+            resolve();
+          };
+        });
+      },
+    }),
+  };
+
+  it.each(Object.entries(sources))('does not wait for ever for %s', async (_, make) => {
+    const state = { silent: false };
+    for (const change of ['write', 'writeZeroes', 'discard'] as const) {
+      state.silent = false;
+      const { memory, image } = await over(make(state));
+      await image.write(0, noiseOf(1, 65_536));
+      state.silent = true;
+      const changing = change === 'write' ? image.write(700_000, noiseOf(2, 512)) : image[change](700_000, 300);
+      // Whatever waits behind it is not waited for a second each.
+      const others = Array.from({ length: 20 }, (_, index) => image.write(MIB + index * 65_536, noiseOf(2, 512)));
+      const ends = Promise.allSettled([changing, ...others]);
+      const started = performance.now();
+      await image.close();
+      expect(performance.now() - started).toBeLessThan(5000);
+      for (const end of await ends) expect(end).toMatchObject({ status: 'rejected', reason: { code: 'closed' } });
+      const again = await Qcow2Image.open(memory, { resolve: async () => null });
+      expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+      const into = new Uint8Array(65_536);
+      await again.read(0, into);
+      expectSame(into, noiseOf(1, 65_536));
+    }
+  });
+
+  it.each(Object.entries(sources))('does not wait for ever for a read of %s', async (name, make) => {
+    const state: { silent: boolean; late?: () => void } = { silent: false };
+    const { image } = await over(make(state));
+    state.silent = true;
+    const into = new Uint8Array(512);
+    let ended = false;
+    const reading = image.read(700_000, into).then(
+      () => 'done',
+      ({ code }) => {
+        ended = true;
+        return code;
+      },
+    );
+    await image.close();
+    // Its buffer may still be filled: the read has not ended.
+    if (name === 'one that ignores everything') expect(ended).toBe(false);
+    state.late?.();
+    expect(await reading).toBe('closed');
   });
 });
 
