@@ -36,14 +36,19 @@ export function fileDevice(path: string | URL, options: FileDeviceOptions = {}):
 }
 
 class FileDevice implements BlockDevice {
-  readonly identity: string;
+  readonly #identity: string;
   #fd: number | null;
   #size: number;
 
   constructor({ fd, size, identity }: OpenFile) {
     this.#fd = fd;
     this.#size = size;
-    this.identity = identity;
+    this.#identity = identity;
+  }
+
+  /** None once it is closed: from then on another file can have the inode. */
+  get identity(): string | undefined {
+    return this.#fd === null ? undefined : this.#identity;
   }
 
   get size(): number {

@@ -16,7 +16,7 @@ import {
 import type { BlockDevice, Done, Transfer } from './io/device.js';
 import { progressOf } from './io/progress.js';
 import type { CreateOptions, ImageReference, Openable, OpenOptions, Resolved } from './options.js';
-import { type FilePart, type HandedFile, handedOver, refuseSecondPart } from './sources/file-parts.js';
+import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from './sources/file-parts.js';
 import { isBlockDevice, isByteSource } from './sources/openable.js';
 import { holdForWriting } from './sources/written-files.js';
 
@@ -33,21 +33,45 @@ interface NamedFiles {
 }
 
 /**
- * Writes an empty image over whatever `device` holds. The header goes last: until then the device holds no image. Returns how to open
- * it, with the files that it names, as far as they were handed over; when it throws, those are closed.
+ * Writes an empty image over whatever `device` holds, and opens it with `open`. The header goes last: until then the device holds no
+ * image. The files that it names are `open`'s from when it asks for them; when this throws before, they are closed.
  *
- * @throws RangeError or TypeError for options that cannot be; {@link Qcow2Error} `reference-refused` when `resolve` does not hand
+ * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error} `reference-refused` when `resolve` does not hand
  *   over the data file, `corrupt` when two of the files are one, `locked` when another image of this process writes to one of
  *   them; all these before anything is changed. What the device throws; the signal's reason.
  */
-export async function createImage(device: BlockDevice, options: CreateImageOptions): Promise<OpenOptions> {
+export async function createImage<T>(
+  device: BlockDevice,
+  options: CreateImageOptions,
+  open: (options: OpenOptions) => Promise<T>,
+): Promise<T> {
   if (!isBlockDevice(device)) {
     throw new TypeError('An image is created on a BlockDevice: something with read, write, truncate and flush.');
   }
   const layout = layoutOf(planOf(options));
-  const header = headerCluster(layout);
   options.signal?.throwIfAborted();
   const files: FilePart[] = [{ openable: device, reference: null }];
+  /** What `open` has asked for is closed by it. */
+  const taken = new Set<ImageReference['kind']>();
+  try {
+    const named = await writeImage(device, layout, options, files);
+    return await open(openOptions(named, options, taken));
+  } catch (error) {
+    const left = files.filter(({ reference }) => reference !== null && !taken.has(reference.kind));
+    // What went wrong is worth more than whether every file could be closed.
+    await Promise.allSettled(left.map(async ({ openable }) => closeOf(openable)));
+    throw error;
+  }
+}
+
+/** Writes everything, as the only writer of the device and the data file. Adds what is handed over to `files`, and returns it. */
+async function writeImage(
+  device: BlockDevice,
+  layout: ImageLayout,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<NamedFiles> {
+  const header = headerCluster(layout);
   const holds = [holdForWriting(device, 'image')];
   try {
     const dataFile = await dataFileOf(layout.plan, options, files);
@@ -61,11 +85,7 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
     await device.flush();
     await device.write([{ at: 0, bytes: header }]);
     await device.flush();
-    return openOptions({ dataFile, backingFile }, options);
-  } catch (error) {
-    // What went wrong is worth more than whether every file could be closed.
-    await Promise.allSettled(files.slice(1).map(async ({ openable }) => closeOf(openable)));
-    throw error;
+    return { dataFile, backingFile };
   } finally {
     for (const release of holds) release();
   }
@@ -74,14 +94,17 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
 function openOptions(
   { dataFile, backingFile }: NamedFiles,
   { signal, cache, resolve }: CreateImageOptions,
+  taken: Set<ImageReference['kind']>,
 ): OpenOptions {
   return {
     mode: 'write',
     signal,
     cache,
     async resolve(reference) {
-      if (reference.parent === null) return reference.kind === 'data' ? dataFile : backingFile;
-      return (await resolve?.(reference)) ?? null;
+      const { kind, parent } = reference;
+      if (parent !== null) return (await resolve?.(reference)) ?? null;
+      taken.add(kind);
+      return kind === 'data' ? dataFile : backingFile;
     },
   };
 }
@@ -133,13 +156,13 @@ async function* writeRun(
 /** Asks `resolve` for a file, and refuses one that has a part already. */
 async function ask(
   reference: ImageReference,
-  { resolve }: CreateImageOptions,
+  options: CreateImageOptions,
   files: FilePart[],
 ): Promise<HandedFile | null> {
-  const file = handedOver(await resolve?.(reference), reference);
+  const file = await askFor(reference, options, files);
   if (file === null) return null;
   // The device is the caller's; anything else that was handed over is closed when this fails.
-  const known = files.some(({ openable }) => openable === file.openable);
+  const known = isHandedOver(files, file.openable);
   if (!known) files.push({ openable: file.openable, reference });
   refuseSecondPart(known ? files : files.slice(0, -1), file.openable, reference);
   return file;

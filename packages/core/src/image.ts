@@ -84,7 +84,7 @@ export class Qcow2Image implements Disk {
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
     const { createImage } = await import('./create.js');
-    return Qcow2Image.open(device, await createImage(device, options));
+    return createImage(device, options, (opening) => Qcow2Image.open(device, opening));
   }
 
   /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */

@@ -7,13 +7,11 @@ import { decodeName } from './format/names.js';
 import { BackingFile, withinBacking } from './io/backing-file.js';
 import { backingNameIn } from './io/backing-name.js';
 import type { CountedSource } from './io/counted.js';
-import { settled } from './io/done.js';
 import type { FilePlace } from './io/last-wait.js';
 import type { Backing, Qcow2Layer } from './io/layer.js';
 import { probeFormat } from './io/probe.js';
 import type { ImageReference, Openable, OpenOptions } from './options.js';
-import { type FilePart, type HandedFile, handedOver, refuseSecondPart } from './sources/file-parts.js';
-import { sourceOf } from './sources/openable.js';
+import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from './sources/file-parts.js';
 
 /** Who opens the files of one chain. */
 export interface LayerOpener {
@@ -87,33 +85,18 @@ interface ResolvedFile extends HandedFile {
 }
 
 /**
- * What the caller answers for a reference: the file and, if anyone says, its format. An abort does not wait for the answer.
- * An object that was handed over before stays whose it was.
+ * What the caller answers for a reference: the file and, if anyone says, its format. An object that was handed over before stays whose
+ * it was.
  *
- * @throws {@link Qcow2Error} `corrupt` when the file has a part in the chain already.
+ * @throws {@link Qcow2Error} `corrupt` when the file has a part in the chain already; as {@link askFor} does.
  */
 async function resolved(opener: LayerOpener, reference: ImageReference): Promise<ResolvedFile | null> {
-  const { resolve, signal } = opener.options;
-  if (resolve === undefined) return null;
-  const isKnown = (openable: Openable): boolean => opener.files.some((file) => file.openable === openable);
-  const answering = (async () => handedOver(await resolve(reference), reference))();
-  try {
-    await settled(answering, signal);
-    signal?.throwIfAborted();
-  } catch (error) {
-    // Nobody else lets go of a file that is answered too late.
-    const letGo = async () => {
-      const late = await answering;
-      if (late !== null && !isKnown(late.openable)) await sourceOf(late.openable).close?.();
-    };
-    letGo().catch(() => {});
-    throw error;
-  }
-  const answer = await answering;
+  const { files } = opener;
+  const answer = await askFor(reference, opener.options, files);
   if (answer === null) return null;
   const place: FilePlace = { what: `${reference.kind} file`, depth: reference.depth };
-  const source = opener.own(answer.openable, isKnown(answer.openable), place);
-  refuseSecondPart(opener.files, answer.openable, reference);
+  const source = opener.own(answer.openable, isHandedOver(files, answer.openable), place);
+  refuseSecondPart(files, answer.openable, reference);
   opener.files.push({ openable: answer.openable, reference });
   return { ...answer, source };
 }

@@ -2,6 +2,8 @@
 import { linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from 'vitest';
 import { fileDevice, fileSource } from '../node/index.js';
 import {
@@ -9,6 +11,7 @@ import {
   blobSource,
   bufferDevice,
   type Openable,
+  Qcow2Error,
   Qcow2Image,
   type Resolved,
   withCache,
@@ -238,6 +241,51 @@ describe('two writers of one file', () => {
     await second.read(0, bytes);
     expect(bytes[0]).toBe(1);
     await second.close();
+  });
+
+  test('are allowed one after the other when only the device of the first was closed', async () => {
+    const path = newPath();
+    const first = fileDevice(path, { create: true });
+    const left = await Qcow2Image.create(first, { size: SIZE });
+    await left.write(0, new Uint8Array(512).fill(1));
+    await left.flush();
+    const refused = fileDevice(path);
+    await expect(Qcow2Image.open(refused, { mode: 'write' })).rejects.toThrow(locked);
+    first.close?.();
+    const second = await Qcow2Image.open(fileDevice(path), { mode: 'write' });
+    // The first has nothing to release any more.
+    await left.close().catch(() => {});
+    await expect(Qcow2Image.open(refused, { mode: 'write' })).rejects.toThrow(locked);
+    await second.close();
+    await (await Qcow2Image.open(refused, { mode: 'write' })).close();
+    refused.close?.();
+  });
+
+  test('are allowed when the first was dropped with its device', { timeout: 60_000 }, async () => {
+    const path = newPath();
+    const drop = async () => {
+      await Qcow2Image.create(fileDevice(path, { create: true }), { size: SIZE });
+    };
+    await drop();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    await expect
+      .poll(
+        async () => {
+          collect();
+          const again = fileDevice(path);
+          try {
+            await (await Qcow2Image.open(again, { mode: 'write' })).close();
+            return 'open';
+          } catch (error) {
+            return error instanceof Qcow2Error ? error.code : error;
+          } finally {
+            again.close?.();
+          }
+        },
+        { timeout: 30_000 },
+      )
+      .toBe('open');
   });
 
   test('are refused when they open at once', async () => {

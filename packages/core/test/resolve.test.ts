@@ -1,6 +1,15 @@
 /** What an image does with the answers of `resolve`: whose they are, which format they have, and that nobody waits for them. */
 import { expect, test } from 'vitest';
-import { type ByteSource, type OpenOptions, Qcow2Image } from '../src/index.js';
+import {
+  type BlockDevice,
+  type ByteSource,
+  bufferDevice,
+  type CreateOptions,
+  type ImageReference,
+  type OpenOptions,
+  Qcow2Image,
+} from '../src/index.js';
+import { FaultyDevice } from './support/faulty-device.js';
 import { buildImage } from './support/image-builder.js';
 
 const BACKING_FORMAT = 0xe2792aca;
@@ -116,4 +125,64 @@ function deferred<T>() {
     resolve = done;
   });
   return { promise, resolve };
+}
+
+test('an abort ends a create that waits for its backing file, frees the device, and closes what comes too late', async () => {
+  const late = new ClosableSource(new Uint8Array(512));
+  const device = bufferDevice();
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const { promise, resolve: answer } = deferred<ByteSource>();
+  const options = { size: 65_536, backingFile: 'base', backingFormat: 'raw' } as const;
+  const creating = Qcow2Image.create(device, { ...options, resolve: () => promise, signal: abort.signal }).catch(
+    (error: unknown) => error,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort(reason);
+  expect(await creating).toBe(reason);
+  answer(late);
+  await expect.poll(() => late.closed).toBe(1);
+  await (await Qcow2Image.create(device, { size: 65_536 })).close();
+});
+
+test('a create whose image cannot be opened closes what was handed over, each file once', async () => {
+  const device = new FaultyDevice(bufferDevice());
+  const dataBytes = bufferDevice();
+  let dataClosed = 0;
+  const dataFile: BlockDevice = {
+    get size() {
+      return dataBytes.size;
+    },
+    read: (transfers) => dataBytes.read(transfers),
+    write: (transfers) => dataBytes.write(transfers),
+    truncate: (size) => dataBytes.truncate(size),
+    flush: () => dataBytes.flush(),
+    close: () => void dataClosed++,
+  };
+  const options = { size: 65_536, backingFile: 'base', backingFormat: 'raw', dataFile: 'data' } as const;
+  const reads = await countReads(options, dataFile);
+  for (let nth = 0; nth < reads; nth++) {
+    const backing = new ClosableSource(new Uint8Array(512));
+    device.fault = {
+      call: 'read',
+      nth: nth + device.calls.filter(({ call }) => call === 'read').length,
+      error: new Error('gone'),
+      promised: false,
+    };
+    dataClosed = 0;
+    const resolve = ({ kind }: ImageReference) => (kind === 'data' ? dataFile : backing);
+    await expect(Qcow2Image.create(device, { ...options, resolve })).rejects.toThrow();
+    expect([dataClosed, backing.closed], `read ${nth}`).toEqual([1, 1]);
+  }
+});
+
+/** How many reads the opening of such an image takes. */
+async function countReads(options: CreateOptions, dataFile: BlockDevice): Promise<number> {
+  const device = new FaultyDevice(bufferDevice());
+  const resolve = ({ kind }: ImageReference) => (kind === 'data' ? dataFile : new Uint8Array(512));
+  const image = await Qcow2Image.create(device, { ...options, resolve });
+  const reads = device.calls.filter(({ call }) => call === 'read').length;
+  await image.close();
+  expect(reads).toBeGreaterThan(0);
+  return reads;
 }

@@ -15,7 +15,8 @@ export interface ByteSource {
   readonly size: number;
   /**
    * What is read: sources of one identity are one file. Without it only the same object is. An image uses it to refuse a file that
-   * would be two of its files at once, and a second writer. A decorator has the identity of what it decorates.
+   * would be two of its files at once, and a second writer. A decorator has the identity of what it decorates. Closed, a device may have
+   * none: then another image may write to the file.
    */
   readonly identity?: object | string | undefined;
   /**

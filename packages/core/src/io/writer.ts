@@ -5,6 +5,7 @@ import { commit, markCorrupt } from './commit.js';
 import type { Done } from './device.js';
 import { mustWait } from './last-wait.js';
 import { isBase, type Qcow2Layer } from './layer.js';
+import { onAbort } from './on-abort.js';
 import { requireIntact, whileIntact } from './request-buffers.js';
 import type { RwLock } from './rw-lock.js';
 import { run, type Steps } from './steps.js';
@@ -13,6 +14,7 @@ import { turnsWhenDue } from './turns.js';
 import type { WatchedBacking } from './watched-backing.js';
 import type { WriteState } from './write-state.js';
 import { type WriteBudgets, WriteSteps } from './write-steps.js';
+import type { WrittenDevice } from './written-device.js';
 import { ZeroSteps } from './zero-steps.js';
 
 /**
@@ -44,15 +46,25 @@ export class Writer {
   }
 
   /**
-   * Why a change cannot be made at once: somebody is at work, or a file makes its caller wait. Files that are only read count, too,
-   * since parts of clusters are copied from them. Null when it can.
+   * Why a change cannot be made at once: another request is at work, or a file makes its caller wait. Files that are only read count,
+   * too, since parts of clusters are copied from them. Null when it can.
+   *
+   * @throws {@link Qcow2Error} what a device throws that is asked.
    */
   get waiting(): Qcow2Error | null {
     const { device, data } = this.#state;
     if (!this.#lock.idle) return mustWait(null);
-    if (device.promises) return mustWait({ what: 'image', depth: 0 });
-    if (data?.promises) return mustWait({ what: 'data file', depth: 1 });
+    if (this.#makesWait(device)) return mustWait({ what: 'image', depth: 0 });
+    if (data !== null && this.#makesWait(data)) return mustWait({ what: 'data file', depth: 1 });
     return readsWait(this.#layer);
+  }
+
+  /** Whether a device returns promises. What it begins to learn that holds the lock until it has ended. */
+  #makesWait(device: WrittenDevice): boolean {
+    if (device.waited) return true;
+    const probing = this.#lock.writing(() => device.probe());
+    probing?.catch(() => {});
+    return probing !== undefined;
   }
 
   /** Rises whenever {@link current} changes. */
@@ -135,8 +147,7 @@ export class Writer {
   async atRest<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
     const ending = new AbortController();
-    const abort = (): void => ending.abort(signal?.reason);
-    signal?.addEventListener('abort', abort);
+    const ignore = signal && onAbort(signal, () => ending.abort(signal.reason));
     this.#resting.add(ending);
     try {
       // The lock lets nothing in between the two: they are asked for at once.
@@ -149,7 +160,7 @@ export class Writer {
       }, ending.signal);
     } finally {
       this.#resting.delete(ending);
-      signal?.removeEventListener('abort', abort);
+      ignore?.();
     }
   }
 

@@ -11,8 +11,8 @@ export class WrittenDevice {
   unflushed = false;
   /** Why the first write or flush that failed did: what is on the medium is not known any more. */
   failure: unknown = null;
-  /** A call has returned a promise. */
-  #waited = false;
+  /** A call has returned a promise: it makes its caller wait. */
+  waited = false;
   /** There was a flush. */
   #flushed = false;
   readonly #device: BlockDevice;
@@ -29,15 +29,14 @@ export class WrittenDevice {
   }
 
   /**
-   * Whether the device makes its caller wait. An empty batch changes nothing and tells. Of flushing nothing tells but a flush: as long as
-   * there was none, one is made.
+   * Learns whether the device makes its caller wait: if so, returns a promise. An empty batch tells, and changes nothing. Only a flush
+   * tells of flushing: as long as there was none, one is made, so this must be alone.
+   *
+   * @throws as {@link write} does.
    */
-  get promises(): boolean {
-    if (this.#waited) return true;
-    const done = adopted(this.#device.write([])) ?? (this.#flushed ? undefined : this.#flush());
-    done?.catch(() => {});
-    this.#waited = done !== undefined;
-    return this.#waited;
+  probe(): Done {
+    const written = this.#noting(() => this.#device.write([]));
+    return written ?? (this.#flushed ? undefined : this.#flush());
   }
 
   /**
@@ -79,7 +78,7 @@ export class WrittenDevice {
     try {
       const done = adopted(call());
       if (done === undefined) return;
-      this.#waited = true;
+      this.waited = true;
       return done.then(intact, (error: unknown) => {
         intact();
         this.#fail(error);

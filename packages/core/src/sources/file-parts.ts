@@ -1,7 +1,9 @@
 /** The files of one chain, as they are handed over: one that would have two parts in it at once is refused. */
 import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
-import type { ImageReference, Openable, Resolved } from '../options.js';
+import { settled } from '../io/done.js';
+import type { ImageReference, Openable, OpenOptions, Resolved } from '../options.js';
 import { identityOf } from './identity.js';
+import { sourceOf } from './openable.js';
 
 /** Where the header says that it needs such a file, bytes: backing_file_offset, and the feature bit of a data file. */
 const NAMED_AT = { backing: 8, data: 72 } as const;
@@ -19,8 +21,41 @@ export interface HandedFile {
   readonly format: string | undefined;
 }
 
+/** Whether this very object is among the files; then it stays whose it is. */
+export function isHandedOver(files: readonly FilePart[], openable: Openable): boolean {
+  return files.some((file) => file.openable === openable);
+}
+
+/**
+ * Asks `resolve` for the file of a reference; null when it refuses. An abort does not wait for what it returns: a file that comes after
+ * that is closed, unless it is among `files` already.
+ *
+ * @throws what `resolve` throws; the signal's reason when it aborts.
+ */
+export async function askFor(
+  reference: ImageReference,
+  { resolve, signal }: Pick<OpenOptions, 'resolve' | 'signal'>,
+  files: readonly FilePart[],
+): Promise<HandedFile | null> {
+  if (resolve === undefined) return null;
+  const asking = (async () => handedOver(await resolve(reference), reference))();
+  try {
+    await settled(asking, signal);
+    signal?.throwIfAborted();
+  } catch (error) {
+    // Nothing else closes a file that comes too late.
+    const closeLate = async () => {
+      const late = await asking;
+      if (late !== null && !isHandedOver(files, late.openable)) await sourceOf(late.openable).close?.();
+    };
+    closeLate().catch(() => {});
+    throw error;
+  }
+  return asking;
+}
+
 /** What `resolve` returned for a reference; null when it refused. */
-export function handedOver(answer: Resolved | undefined, { format }: ImageReference): HandedFile | null {
+function handedOver(answer: Resolved | undefined, { format }: ImageReference): HandedFile | null {
   if (answer === null || answer === undefined) return null;
   if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
     return { openable: answer.source, format: answer.format ?? format };

@@ -17,8 +17,10 @@ import { Patience } from './patience.js';
 import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
 import { Slots } from './slots.js';
 
-/** How many answers one range may take: 16 KiB each for the longest range that `httpSource` asks for. */
-const MAX_ANSWERS = 256;
+/** An answer with fewer bytes than these is small, when more were asked for. */
+const SMALL_ANSWER = 512;
+/** How many small answers one range may take. Larger ones bring it to its end in time, however many they are. */
+const MAX_SMALL_ANSWERS = 256;
 
 /** What is asked, and how. */
 export interface HttpResource extends RetryPolicy {
@@ -141,10 +143,10 @@ async function receiveRange(
   const isFilled = (size: number) => done >= Math.min(length, size - start);
   // A buffer that lost its memory is left: the batch reports it when the others are filled.
   const isLost = () => done > 0 && !hasBytes(into, length);
-  for (let answers = 0; version === null || !(isFilled(version.size) || isLost()); answers++) {
+  for (let small = 0; version === null || !(isFilled(version.size) || isLost()); ) {
     const end = start + Math.min(limit, version === null ? length : version.size - start);
     const asked = { name: resource.name, start: start + done, end };
-    if (answers === MAX_ANSWERS) throw scattered(asked);
+    if (small === MAX_SMALL_ANSWERS) throw scattered(asked);
     const part = await request(resource, asked, version, into.subarray(done, end - start), signal).catch((error) =>
       rejudge(resource, asked, version, error, signal),
     );
@@ -153,6 +155,7 @@ async function receiveRange(
     limit = size === null ? 1 : length;
     isWhole ||= part.isWhole;
     done += part.count;
+    if (part.count < SMALL_ANSWER) small++;
   }
   return { version, isWhole };
 }
@@ -314,7 +317,7 @@ async function receive(
 }
 
 function scattered({ name, start }: Asked): Qcow2Error {
-  const message = `The server of ${name} sends a range in more than ${MAX_ANSWERS} parts.`;
+  const message = `The server of ${name} sends a range in more than ${MAX_SMALL_ANSWERS} parts of fewer than ${SMALL_ANSWER} bytes.`;
   return new Qcow2Error('io', message, { what: 'HTTP answer', at: start, url: name });
 }
 

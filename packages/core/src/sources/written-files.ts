@@ -3,28 +3,34 @@ import { Qcow2Error } from '../errors.js';
 import type { BlockDevice } from '../io/device.js';
 import { identityOf } from './identity.js';
 
-/** By what they are known. Objects are held weakly: an image that is dropped without being closed keeps no memory. */
-const objects = new WeakSet<object>();
-const names = new Set<string>();
+/** The devices that are written to. Weakly: an image that is dropped without being closed holds neither memory nor its file. */
+interface Holders {
+  get(identity: object | string): WeakRef<BlockDevice> | undefined;
+  set(identity: object | string, holder: WeakRef<BlockDevice>): unknown;
+  delete(identity: object | string): boolean;
+}
+
+const byObject: Holders = new WeakMap<object, WeakRef<BlockDevice>>();
+const byName: Holders = new Map<object | string, WeakRef<BlockDevice>>();
 
 /**
- * Holds a device for one writer. `what` names it in the error. The result ends the hold; a second call of it does nothing.
+ * Holds a device for one writer, as long as the device has this identity: one that was closed may have none. `what` names it in the
+ * error. The result ends the hold; a second call of it does nothing.
  *
  * @throws {@link Qcow2Error} `locked` when another image of this process writes to the same file.
  */
 export function holdForWriting(device: BlockDevice, what: string): () => void {
   const identity = identityOf(device);
-  if (typeof identity === 'string' ? names.has(identity) : objects.has(identity)) {
+  const holders = typeof identity === 'string' ? byName : byObject;
+  const holder = holders.get(identity)?.deref();
+  if (holder !== undefined && identityOf(holder) === identity) {
     const message = `The ${what} is open for writing in this process already, as a file of another image. Close that first.`;
     throw new Qcow2Error('locked', message, { what });
   }
-  if (typeof identity === 'string') names.add(identity);
-  else objects.add(identity);
-  let held = true;
+  const hold = new WeakRef(device);
+  holders.set(identity, hold);
   return () => {
-    if (!held) return;
-    held = false;
-    if (typeof identity === 'string') names.delete(identity);
-    else objects.delete(identity);
+    // The hold of a closed device may be another image's by now.
+    if (holders.get(identity) === hold) holders.delete(identity);
   };
 }

@@ -85,7 +85,12 @@ class Bits {
   /** Reads all of them, 512 MiB at the most: from then on they are as of now. */
   async readAll(signal: AbortSignal | undefined): Promise<this> {
     const all: Stretch[] = [];
-    while (all.length < this.count) all.push(...(await this.next(all.length, signal)));
+    const turn = turns();
+    while (all.length < this.count) {
+      await turn();
+      signal?.throwIfAborted();
+      for (const stretch of await this.next(all.length, signal)) all.push(stretch);
+    }
     this.#all = all;
     return this;
   }

@@ -68,3 +68,16 @@ it('many reads of an image that wait for a write', async () => {
   await writing;
   await image.close();
 });
+
+it('many checks of an image that is open for writing', async () => {
+  const image = await Qcow2Image.create(bufferDevice(), { size: MIB });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const checks = Array.from({ length: REQUESTS }, () => image.check({ signal }));
+  expect((await Promise.all(checks)).map(({ corruptions }) => corruptions)).toEqual(checks.map(() => 0));
+  const ended = Array.from({ length: REQUESTS }, () => codeOf(image.check({ signal })));
+  const reason = new Error('enough');
+  controller.abort(reason);
+  expect(await Promise.all(ended)).toEqual(ended.map(() => reason));
+  await image.close();
+});

@@ -28,6 +28,12 @@ export function httpServersSuite(): void {
       expect(await file.ranges()).toEqual(['0-65535', '100-299', '200-299']);
     });
 
+    it('asks for the rest however many parts that takes, as long as each brings some', async () => {
+      const { source } = await open({ etag: '"1"', most: 2000 });
+      // More than 500 parts in one request of the source.
+      expectSame(await readAt(source, 65_536, MIB), expected(65_536, MIB));
+    });
+
     it('gives up when the parts are too many', async () => {
       const file = await host(bytes, { most: 1 });
       await expect(httpSource(file.url, quick)).rejects.toMatchObject({

@@ -206,6 +206,70 @@ describe('writeSync and flushSync', () => {
   });
 });
 
+describe('a device that is asked whether it makes its caller wait', () => {
+  const failed = expect.objectContaining({ name: 'Qcow2Error', code: 'failed' });
+
+  it.each<[string, (image: Qcow2Image) => void]>([
+    ['writeSync', (image) => image.writeSync(0, new Uint8Array(512))],
+    ['flushSync', (image) => image.flushSync()],
+  ])('and fails then, fails the image, as any write that fails does: %s', async (name, call) => {
+    const memory = bufferDevice(built.bytes);
+    const cause = new TypeError('disk gone');
+    let gone = false;
+    const device: BlockDevice = {
+      get size() {
+        return memory.size;
+      },
+      read: (transfers) => memory.read(transfers),
+      write(transfers) {
+        if (gone) throw cause;
+        return memory.write(transfers);
+      },
+      truncate: (size) => memory.truncate(size),
+      flush() {
+        if (gone) throw cause;
+        return memory.flush();
+      },
+    };
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    gone = true;
+    expect(() => call(image)).toThrow(expect.objectContaining({ name: 'Qcow2Error', code: 'io', cause }));
+    expect(() => call(image)).toThrow(failed);
+    await expect(image.write(0, new Uint8Array(512))).rejects.toThrow(failed);
+    // A flush has reported it, or closing does.
+    const closing = image.close().catch((error: unknown) => error);
+    expect(await closing).toEqual(name === 'flushSync' ? undefined : expect.objectContaining({ code: 'io' }));
+  });
+
+  it('by one flush, is not written to before that has ended', async () => {
+    const memory = bufferDevice(built.bytes);
+    const calls: string[] = [];
+    const device: BlockDevice = {
+      get size() {
+        return memory.size;
+      },
+      read: (transfers) => memory.read(transfers),
+      write(transfers) {
+        if (transfers.length > 0) calls.push('write');
+        return memory.write(transfers);
+      },
+      truncate: (size) => memory.truncate(size),
+      async flush() {
+        calls.push('flush begins');
+        await rest();
+        await memory.flush();
+        calls.push('flush ends');
+      },
+    };
+    const image = await Qcow2Image.open(device, { mode: 'write' });
+    expect(() => image.writeSync(0, new Uint8Array(512))).toThrow(refused);
+    expect(() => image.writeSync(0, new Uint8Array(512))).toThrow(refused);
+    await image.write(0, new Uint8Array(512).fill(1));
+    expect(calls.slice(0, 3)).toEqual(['flush begins', 'flush ends', 'write']);
+    await image.close();
+  });
+});
+
 describe('over codecs that were loaded', () => {
   it.each(['zlib', 'zstd'])('readSync inflates %s at once', async (type) => {
     const soft = noiseOf(1, MIB).map((byte) => byte & 3);
