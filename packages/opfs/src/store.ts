@@ -12,7 +12,8 @@ import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, Store
  * the normalised name.
  *
  * Every method rejects with {@link Qcow2Error} `closed` after `close` and `failed` once the worker is dead or has been silent for
- * 30 seconds, as after the data of the site were cleared; a store that is opened then has a new worker. Those of
+ * 30 seconds while a call waits, as after the data of the site were cleared, or in a debugger that has paused it; a store that is
+ * opened then has a new worker. Those of
  * stored images reject with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string, RangeError for one
  * that no image can have. `locked` comes after two seconds, in which a tab that crashed lets go of what it held.
  */
