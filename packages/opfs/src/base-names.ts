@@ -56,6 +56,11 @@ export class BaseNames {
     return bases;
   }
 
+  /** As {@link all}, of one image; null also when there is none. */
+  async of(name: string): Promise<string | null> {
+    return (await this.#look(name))?.base ?? null;
+  }
+
   async #look(name: string): Promise<Known | null> {
     for (let tries = 1; ; tries++) {
       const file = await this.#folder.file(name);

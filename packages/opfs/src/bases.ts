@@ -12,12 +12,16 @@ export function overlaysOf(name: string, bases: Bases): string[] {
 }
 
 /**
- * Whether a file that names `base` as its own may not have the name `name`: its chain would lead back to it. `named` has, for each
- * image, the name of its backing file, whether there is one of that name or not.
+ * Whether a file that names `base` as its own may not have the name `name`: its chain would lead back to it. `named` gives, for an
+ * image, the name of its backing file, whether there is one of that name or not. Throws what `named` throws.
  */
-export function leadsTo(base: string | null, name: string, named: Bases): boolean {
+export async function leadsTo(
+  base: string | null,
+  name: string,
+  named: (image: string) => Promise<string | null>,
+): Promise<boolean> {
   const seen = new Set<string>();
-  for (let at = base; at !== null && !seen.has(at); at = named.get(at) ?? null) {
+  for (let at = base; at !== null && !seen.has(at); at = await named(at)) {
     if (at === name) return true;
     seen.add(at);
   }

@@ -28,10 +28,18 @@ export interface Draft {
    * written, and leaves the device's own flush less to do. It promises nothing by itself. The file must have its length already.
    */
   flushAhead(): void;
-  /** Lets go of the device and gives the file its name, which nobody has. */
-  keepAs(name: string): Promise<void>;
+  /** Lets go of the device, and does all that takes long for the file to get its name, which no other file has. */
+  readyAs(name: string): Promise<Move>;
   /** Deletes it. */
   discard(): Promise<void>;
+}
+
+/** A file that is about to get a name. Until then that name is no image's. */
+export interface Move {
+  /** Gives the file its name. */
+  finish(): Promise<void>;
+  /** Leaves the file as it was. */
+  cancel(): Promise<void>;
 }
 
 /**
@@ -58,8 +66,8 @@ export interface Folder {
   draft(): Promise<Draft>;
   /** The name of the image that a file handle of the caller's is; null when it is none of this folder's. */
   imageOf(handle: FileSystemFileHandle): Promise<string | null>;
-  /** Gives a file that is there a name that nobody has. */
-  rename(from: string, to: string): Promise<void>;
+  /** Does all that takes long for a file that is there to get a name that no other file has. */
+  readyToRename(from: string, to: string): Promise<Move>;
   /** Deletes a file. */
   remove(name: string): Promise<void>;
 }

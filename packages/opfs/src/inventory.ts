@@ -48,6 +48,11 @@ export class Inventory {
     return this.#baseNames.all();
   }
 
+  /** The name of the backing file of one image, as in {@link bases}. */
+  baseOf(name: string): Promise<string | null> {
+    return this.#baseNames.of(name);
+  }
+
   /** The bytes that all images are long. */
   async usage(): Promise<number> {
     let usage = 0;

@@ -5,7 +5,7 @@ import { type Bases, leadsTo, overlaysOf } from './bases.js';
 import { bytePages, type Pages } from './cursor.js';
 import { type AbortableOptions, copyInto } from './file-copy.js';
 import { fileDisk, filePages } from './file-disk.js';
-import type { Draft, Folder } from './folder.js';
+import type { Draft, Folder, Move } from './folder.js';
 import { HeldFiles } from './held-files.js';
 import { type OpenImage, openHeld, resolverOf } from './held-image.js';
 import type { ImportSource } from './import-source.js';
@@ -119,19 +119,21 @@ export class Library {
 
   /** Gives an image another name. */
   async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
-    const check = async (): Promise<void> => {
+    const requireMovable = async (): Promise<string | null> => {
       const bases = await this.inventory.bases();
       requireUnused(from, bases);
-      if (from === to) return;
-      await this.#requireFree(to);
-      requireNoCircle(bases.get(from) ?? null, to, bases);
+      return bases.get(from) ?? null;
     };
-    await check();
+    const check = async (): Promise<void> => this.#requireNoCircle(await requireMovable(), to);
+    const base = await requireMovable();
     if (from === to) return;
+    await this.#requireFree(to);
+    await this.#requireNoCircle(base, to);
     // In one order, or two that swap names would wait for each other.
     await this.#alone([from, to].sort(), signal, async () => {
-      await check();
-      await this.#folder.rename(from, to);
+      if (!(await this.#folder.has(from))) notFound(from);
+      await this.#requireFree(to);
+      await this.#move(await this.#folder.readyToRename(from, to), signal, check);
     });
   }
 
@@ -139,10 +141,12 @@ export class Library {
   async remove(name: string, signal: AbortSignal): Promise<void> {
     // At first without waiting for a lock: who has a base open is no news.
     requireUnused(name, await this.inventory.bases());
-    await this.#alone([name], signal, async () => {
-      requireUnused(name, await this.inventory.bases());
-      await this.#folder.remove(name);
-    });
+    await this.#alone([name], signal, () =>
+      this.#locks.changeNames(signal, async () => {
+        requireUnused(name, await this.inventory.bases());
+        await this.#folder.remove(name);
+      }),
+    );
   }
 
   /** An image of this folder is no place for an export: it would lose what it holds, perhaps the very bytes to be exported. */
@@ -217,29 +221,35 @@ export class Library {
     }
   }
 
-  /**
-   * Gives a file that is complete its name. The look for a circle and the giving are one step under the lock of all
-   * names: of two images that name each other as their base, the second would otherwise be looked at before the first
-   * has its name.
-   */
+  /** Gives a file that is complete its name, when its chain does not lead in a circle. */
   async #giveName(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
-    const release = await this.#locks.directory(signal);
+    const base = await storedBaseOf(draft.device);
+    await this.#move(await draft.readyAs(name), signal, () => this.#requireNoCircle(base, name));
+  }
+
+  /**
+   * Gives a file its name. `check`, the look for a circle, and the giving are one step under the lock of all names: of two images
+   * that name each other as their base, the second would otherwise be looked at before the first has its name. All that
+   * takes long has been done before.
+   */
+  async #move(move: Move, signal: AbortSignal, check: () => Promise<void>): Promise<void> {
     try {
-      const base = await storedBaseOf(draft.device);
-      if (base !== null) requireNoCircle(base, name, await this.inventory.bases());
-      signal.throwIfAborted();
-      await draft.keepAs(name);
-    } finally {
-      release();
+      await this.#locks.changeNames(signal, async () => {
+        await check();
+        signal.throwIfAborted();
+        await move.finish();
+      });
+    } catch (error) {
+      await move.cancel();
+      throw error;
     }
   }
 
-  /** Does something to images that nobody else has open, and to the folder's names while nobody else changes them. */
+  /** Does something to images that no other call, tab or worker has open. */
   async #alone(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const releases = [];
     try {
       for (const name of names) releases.push(await this.#locks.change(name, signal));
-      releases.push(await this.#locks.directory(signal));
       await work();
     } finally {
       for (const release of releases) release();
@@ -255,16 +265,16 @@ export class Library {
     }
   }
 
+  /** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
+  async #requireNoCircle(base: string | null, name: string): Promise<void> {
+    if (!(await leadsTo(base, name, (image) => this.inventory.baseOf(image)))) return;
+    throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
+  }
+
   async #requireFree(name: string): Promise<void> {
     if (!(await this.#folder.has(name))) return;
     throw new Qcow2Error('exists', `There is an image of the name "${name}" already.`, { name });
   }
-}
-
-/** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
-function requireNoCircle(base: string | null, name: string, bases: Bases): void {
-  if (!leadsTo(base, name, bases)) return;
-  throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
 }
 
 /** An image must be there, and none be based on it. */

@@ -1,19 +1,22 @@
 /** Owns the locks of a store's images, over every tab and worker of the origin: readers share, and who changes one is alone. */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import { holdAlone, holdLock, type Release } from './web-lock.js';
+import { unlessAborted } from './unless-aborted.js';
+import { holdAlone, holdInTurn, holdLock, type Release } from './web-lock.js';
 
 /** How long an image is waited for: a tab that crashed can hold its locks for a second or two. Milliseconds. */
 const IMAGE_TIMEOUT_MS = 2000;
 /**
- * How long the folder's names are waited for. Whoever has them looks at every image of the store at the most, which takes 0.8 s with
- * 200 images. Milliseconds.
+ * How long the folder's names are waited for. Of each other worker one change comes first, which looks at every image of the store at the
+ * most: 0.8 s with 200 images. Milliseconds.
  */
 const DIRECTORY_TIMEOUT_MS = 5000;
 
 /** The locks of one folder's images. */
 export class ImageLocks {
   readonly #scope: string;
+  /** Resolves when this worker's changes of names so far have ended. */
+  #changes: Promise<unknown> = Promise.resolve();
 
   /** @param scope tells this folder from others of the origin */
   constructor(scope: string) {
@@ -60,13 +63,29 @@ export class ImageLocks {
   }
 
   /**
-   * Holds the folder for one change of the names in it.
+   * Carries out one change of the names in the folder, alone. This worker's changes come in the order of the calls, and their time is not
+   * taken for that of another worker that does not end. `change` may take no lock.
    *
-   * @throws {@link Qcow2Error} `locked` when another change does not end; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when another worker's change does not end; the signal's reason; what `change` throws
    */
-  async directory(signal?: AbortSignal): Promise<Release> {
-    const release = await holdAlone(this.#scope, DIRECTORY_TIMEOUT_MS, signal);
-    if (release) return release;
+  async changeNames<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
+    const before = this.#changes;
+    const changed = unlessAborted(before, signal).then(() => this.#changeAlone(signal, change));
+    // One that is aborted while it waits keeps the next one behind those before it.
+    this.#changes = changed.then(
+      () => {},
+      () => before,
+    );
+    return changed;
+  }
+
+  async #changeAlone<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
+    const release = await holdInTurn(this.#scope, DIRECTORY_TIMEOUT_MS, signal);
+    try {
+      if (release) return await change();
+    } finally {
+      release?.();
+    }
     throw new Qcow2Error('locked', 'Images are being renamed or removed in this or another tab. Try again.');
   }
 

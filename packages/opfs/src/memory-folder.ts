@@ -1,6 +1,6 @@
 /** Owns a store's files in memory, for where the platform refuses its storage. They go with the worker. */
 import { type BlockDevice, type ByteSource, bufferDevice } from 'qcow2';
-import type { Draft, Folder, FolderFile, WritableFile } from './folder.js';
+import type { Draft, Folder, FolderFile, Move, WritableFile } from './folder.js';
 import { noSpace } from './storage-error.js';
 
 interface MemoryFile {
@@ -43,11 +43,12 @@ export class MemoryFolder implements Folder {
 
   async draft(): Promise<Draft> {
     const device = memoryDevice();
-    const keepAs = async (name: string): Promise<void> => {
+    const finish = async (name: string): Promise<void> => {
       this.#files.set(name, { device, lastModified: Date.now() });
     };
+    const readyAs = async (name: string): Promise<Move> => ({ finish: () => finish(name), cancel: async () => {} });
     const discard = async (): Promise<void> => device.close?.();
-    return { device, flushAhead: () => {}, keepAs, discard };
+    return { device, flushAhead: () => {}, readyAs, discard };
   }
 
   /** Handles are of files, and these are none. */
@@ -55,9 +56,12 @@ export class MemoryFolder implements Folder {
     return null;
   }
 
-  async rename(from: string, to: string): Promise<void> {
-    this.#files.set(to, this.#files.get(from)!);
-    this.#files.delete(from);
+  async readyToRename(from: string, to: string): Promise<Move> {
+    const finish = async (): Promise<void> => {
+      this.#files.set(to, this.#files.get(from)!);
+      this.#files.delete(from);
+    };
+    return { finish, cancel: async () => {} };
   }
 
   async remove(name: string): Promise<void> {

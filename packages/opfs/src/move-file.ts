@@ -1,58 +1,102 @@
 /** Owns the renaming of OPFS files, also where the platform has no `move`. */
 import { turns } from 'qcow2/internal';
 import { OpfsDevice } from './device.js';
+import type { Move } from './folder.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 
 /** What is copied at once. Bytes. */
 const CHUNK = 1024 * 1024;
 
 /**
- * Gives a file of a folder another name, which nobody has.
+ * Does all that takes long for a file of a folder to get another name, which no other file has. Where the platform cannot move files, that
+ * is a copy without its first chunk.
  *
  * @throws {@link Qcow2Error} `no-space` where the file has to be copied; `DOMException` as the platform does
  */
-export async function moveFile(
+export async function readyToMove(
   folder: FileSystemDirectoryHandle,
   file: FileSystemFileHandle,
   name: string,
-): Promise<void> {
+): Promise<Move> {
   const { move } = file as { move?: (name: string) => Promise<void> };
-  if (move) return move.call(file, name);
-  await copyFile(folder, file, name);
-  await folder.removeEntry(file.name);
-}
-
-async function copyFile(folder: FileSystemDirectoryHandle, file: FileSystemFileHandle, name: string): Promise<void> {
-  const from = new OpfsDevice(await requireSyncHandle(file));
+  if (move) return { finish: () => move.call(file, name), cancel: async () => {} };
+  const copy = await FileCopy.start(folder, file, name);
   try {
-    const to = new OpfsDevice(await requireSyncHandle(await folder.getFileHandle(name, { create: true })));
-    try {
-      await copyDevice(from, to);
-    } finally {
-      to.close();
-    }
+    await copy.copyRest();
   } catch (error) {
-    await folder.removeEntry(name);
+    await copy.cancel();
     throw error;
-  } finally {
-    from.close();
   }
+  return copy;
 }
 
-/** The first chunk goes last: what a crash leaves has no header, and is no image. */
-async function copyDevice(from: OpfsDevice, to: OpfsDevice): Promise<void> {
-  const { size } = from;
-  const turn = turns();
-  const buffer = new Uint8Array(Math.min(CHUNK, size));
-  to.truncate(size);
-  for (let at = Math.floor(size / CHUNK) * CHUNK; at >= 0; at -= CHUNK) {
-    await turn();
-    if (at === 0) to.flush();
-    const bytes = buffer.subarray(0, Math.min(CHUNK, size - at));
-    from.read([{ at, bytes }]);
-    to.write([{ at, bytes }]);
+/** A copy under the new name. Its first chunk goes last: what a crash leaves has no header, and is no image. */
+class FileCopy implements Move {
+  readonly #folder: FileSystemDirectoryHandle;
+  readonly #file: FileSystemFileHandle;
+  readonly #name: string;
+  readonly #from: OpfsDevice;
+  readonly #to: OpfsDevice;
+
+  private constructor(
+    folder: FileSystemDirectoryHandle,
+    file: FileSystemFileHandle,
+    name: string,
+    from: OpfsDevice,
+    to: OpfsDevice,
+  ) {
+    this.#folder = folder;
+    this.#file = file;
+    this.#name = name;
+    this.#from = from;
+    this.#to = to;
   }
-  to.flush();
+
+  static async start(folder: FileSystemDirectoryHandle, file: FileSystemFileHandle, name: string): Promise<FileCopy> {
+    const from = new OpfsDevice(await requireSyncHandle(file));
+    try {
+      const to = await requireSyncHandle(await folder.getFileHandle(name, { create: true }));
+      return new FileCopy(folder, file, name, from, new OpfsDevice(to));
+    } catch (error) {
+      from.close();
+      await folder.removeEntry(name).catch(() => {});
+      throw error;
+    }
+  }
+
+  async copyRest(): Promise<void> {
+    const { size } = this.#from;
+    const turn = turns();
+    this.#to.truncate(size);
+    for (let at = Math.floor(size / CHUNK) * CHUNK; at > 0; at -= CHUNK) {
+      await turn();
+      this.#copy(at);
+    }
+    this.#to.flush();
+  }
+
+  async finish(): Promise<void> {
+    this.#copy(0);
+    this.#to.flush();
+    this.#close();
+    await this.#folder.removeEntry(this.#file.name);
+  }
+
+  async cancel(): Promise<void> {
+    this.#close();
+    await this.#folder.removeEntry(this.#name);
+  }
+
+  #copy(at: number): void {
+    const bytes = new Uint8Array(Math.min(CHUNK, this.#from.size - at));
+    this.#from.read([{ at, bytes }]);
+    this.#to.write([{ at, bytes }]);
+  }
+
+  #close(): void {
+    this.#from.close();
+    this.#to.close();
+  }
 }
 
 async function requireSyncHandle(file: FileSystemFileHandle): Promise<SyncHandle> {

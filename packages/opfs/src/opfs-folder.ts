@@ -2,9 +2,9 @@
 import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { OpfsDevice } from './device.js';
 import { Flusher } from './flusher.js';
-import type { Draft, Folder, FolderFile, WritableFile } from './folder.js';
+import type { Draft, Folder, FolderFile, Move, WritableFile } from './folder.js';
 import { isImageName } from './image-name.js';
-import { moveFile } from './move-file.js';
+import { readyToMove } from './move-file.js';
 import type { PrivateFolder } from './private-folder.js';
 import { storageError } from './storage-error.js';
 import { openSharedHandle, openSyncHandle, openUnlockedHandle, type SyncHandle } from './sync-handle.js';
@@ -97,9 +97,9 @@ export class OpfsFolder implements Folder {
     return path !== null && path.length === 1 && isImageName(path[0]!) ? path[0]!.normalize('NFC') : null;
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async readyToRename(from: string, to: string): Promise<Move> {
     const directory = await this.#folder.open();
-    await guard(fileOf(directory, from).then((handle) => moveFile(directory, handle, to)));
+    return guardedMove(fileOf(directory, from).then((handle) => readyToMove(directory, handle, to)));
   }
 
   async remove(name: string): Promise<void> {
@@ -126,9 +126,9 @@ class OpfsDraft implements Draft {
     this.#flusher?.flush();
   }
 
-  async keepAs(name: string): Promise<void> {
+  async readyAs(name: string): Promise<Move> {
     await this.#close();
-    await guard(this.#file.keepAs(name));
+    return guardedMove(this.#file.readyAs(name));
   }
 
   async discard(): Promise<void> {
@@ -182,6 +182,11 @@ async function patientHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
       await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY));
     }
   }
+}
+
+async function guardedMove(ready: Promise<Move>): Promise<Move> {
+  const move = await guard(ready);
+  return { finish: () => guard(move.finish()), cancel: () => guard(move.cancel()) };
 }
 
 async function guard<T>(work: Promise<T>): Promise<T> {

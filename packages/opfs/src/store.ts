@@ -12,9 +12,11 @@ import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, Store
  * the normalised name.
  *
  * Every method rejects with {@link Qcow2Error} `closed` after `close` and `failed` once the worker is dead or has been silent for
- * 30 seconds, as after the data of the site were cleared; a store that is opened then has a new worker. Those of
+ * 30 seconds while a call waits, as after the data of the site were cleared, or in a debugger that has paused it; a store that is
+ * opened then has a new worker. Those of
  * stored images reject with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string, RangeError for one
- * that no image can have. `locked` comes after two seconds, in which a tab that crashed lets go of what it held.
+ * that no image can have. `locked` comes after two seconds, in which a tab that crashed lets go of what it held. A change waits
+ * for a moment in which no reader has the image: readers that overlap without end keep it `locked`.
  */
 export interface Store extends AsyncDisposable {
   /** Where the images are, and whether they stay; as of `openStore` and of the last `persist`. */

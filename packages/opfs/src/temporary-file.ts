@@ -1,5 +1,6 @@
 /** Owns temporary OPFS files: each under a Web Lock of its name, so that what a crash leaves is told from what is in use. */
-import { moveFile } from './move-file.js';
+import type { Move } from './folder.js';
+import { readyToMove } from './move-file.js';
 import { holdLock, type Release } from './web-lock.js';
 
 const TEMPORARY_NAME = /^\.tmp-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -29,10 +30,17 @@ export class TemporaryFile {
     }
   }
 
-  /** Gives the file a name, which nobody has: it is temporary no more. Its handles must be closed. */
-  async keepAs(name: string): Promise<void> {
-    await moveFile(this.#folder, this.handle, name);
-    this.#release();
+  /**
+   * Does all that takes long for the file to get a name, which no other file has. With that it is temporary no more. Its handles must be
+   * closed.
+   */
+  async readyAs(name: string): Promise<Move> {
+    const move = await readyToMove(this.#folder, this.handle, name);
+    const finish = async (): Promise<void> => {
+      await move.finish();
+      this.#release();
+    };
+    return { finish, cancel: () => move.cancel() };
   }
 
   /** Deletes the file. */

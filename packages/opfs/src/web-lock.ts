@@ -1,5 +1,7 @@
 /** Owns the use of Web Locks: one is held for as long as its holder lives, so that others notice when it is gone. */
 
+import { onAbort } from 'qcow2/internal';
+
 /** Lets go of a lock. A second call does nothing. */
 export type Release = () => void;
 
@@ -36,6 +38,30 @@ export function holdLock(
       })
       .catch(reject);
   });
+}
+
+/**
+ * Holds the lock `name` exclusively, first come, first served; null when its turn does not come within `limit` milliseconds. For locks
+ * that are never shared: see {@link holdAlone}.
+ *
+ * @throws `signal.reason` when the signal aborts the wait
+ */
+export async function holdInTurn(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
+  signal?.throwIfAborted();
+  const wait = new AbortController();
+  const end = (): void => wait.abort();
+  const timer = setTimeout(end, limit);
+  const ignore = signal && onAbort(signal, end);
+  try {
+    return await holdLock(name, { signal: wait.signal });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if (!wait.signal.aborted) throw cause;
+    return null;
+  } finally {
+    clearTimeout(timer);
+    ignore?.();
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Who in a store is based on whom. */
 import { expect, test } from 'vitest';
-import { overlaysOf } from '../src/bases.js';
+import { leadsTo, overlaysOf } from '../src/bases.js';
 
 test('overlays are those directly above, sorted', () => {
   const bases = new Map([
@@ -25,4 +25,23 @@ test('what leads in a circle is based on nobody', () => {
   ]);
   for (const name of ['a', 'b', 'itself']) expect(overlaysOf(name, bases)).toEqual([]);
   expect(overlaysOf('free', bases)).toEqual(['sound']);
+});
+
+test('a chain is followed to its end, and a circle once', async () => {
+  const bases = new Map([
+    ['a', 'b'],
+    ['b', 'a'],
+    ['top', 'middle'],
+    ['middle', 'base'],
+  ]);
+  const asked: string[] = [];
+  const named = async (image: string): Promise<string | null> => {
+    asked.push(image);
+    return bases.get(image) ?? null;
+  };
+  expect(await leadsTo('top', 'base', named)).toBe(true);
+  expect(await leadsTo('top', 'a', named)).toBe(false);
+  expect(await leadsTo('a', 'top', named)).toBe(false);
+  expect(await leadsTo(null, 'a', named)).toBe(false);
+  expect(asked).toEqual(['top', 'middle', 'top', 'middle', 'base', 'a', 'b']);
 });

@@ -61,13 +61,69 @@ describe('a change that waits for readers', () => {
   });
 });
 
-test('the names of a folder that somebody keeps for himself are waited for, and then locked', async () => {
-  const locks = new ImageLocks('test');
-  const release = await holdLock('qcow2-opfs test');
-  const started = performance.now();
-  expect(await codeOf(locks.directory())).toBe('locked');
-  expect(performance.now() - started).toBeGreaterThan(4900);
-  const waiting = locks.directory();
-  release();
-  (await waiting)();
+describe('changes of the names in a folder', () => {
+  const never = new AbortController().signal;
+  const nothing = async (): Promise<void> => {};
+
+  test('wait for one elsewhere, and then are locked', async () => {
+    const locks = new ImageLocks('test');
+    const release = await holdLock('qcow2-opfs test');
+    const started = performance.now();
+    expect(await codeOf(locks.changeNames(never, nothing))).toBe('locked');
+    expect(performance.now() - started).toBeGreaterThan(4900);
+    const waiting = locks.changeNames(never, nothing);
+    release();
+    await waiting;
+  });
+
+  test('of one worker wait for each other without a limit, in their order', { timeout: 30_000 }, async () => {
+    const locks = new ImageLocks('test');
+    const order: number[] = [];
+    const change = (nth: number) => async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      order.push(nth);
+    };
+    const codes = await Promise.all([1, 2, 3, 4].map((nth) => codeOf(locks.changeNames(never, change(nth)))));
+    expect(codes).toEqual(codes.map(() => 'fulfilled'));
+    expect(order).toEqual([1, 2, 3, 4]);
+  });
+
+  test('that are aborted while they wait end with the reason, and neither overtake nor stop the others', async () => {
+    const locks = new ImageLocks('test');
+    const order: string[] = [];
+    let end: () => void = () => expect.unreachable();
+    let begun = false;
+    const first = locks.changeNames(never, async () => {
+      await new Promise<void>((resolve) => {
+        end = resolve;
+        begun = true;
+      });
+      order.push('first');
+    });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const second = locks.changeNames(controller.signal, async () => void order.push('second'));
+    const third = locks.changeNames(never, async () => void order.push('third'));
+    controller.abort(reason);
+    await expect(second).rejects.toBe(reason);
+    await expect.poll(() => begun).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(order).toEqual([]);
+    end();
+    await Promise.all([first, third]);
+    expect(order).toEqual(['first', 'third']);
+  });
+
+  test('pass while others come all the time', async () => {
+    const busy = new ImageLocks('test');
+    const other = new ImageLocks('test');
+    let on = true;
+    const loop = async (): Promise<void> => {
+      while (on) await busy.changeNames(never, () => new Promise((resolve) => setTimeout(resolve, 10)));
+    };
+    const loops = [loop(), loop(), loop()];
+    for (let round = 0; round < 5; round++) expect(await codeOf(other.changeNames(never, nothing))).toBe('fulfilled');
+    on = false;
+    await Promise.all(loops);
+  });
 });

@@ -59,6 +59,29 @@ test.each(Object.keys(races))('%s', async (name) => {
   expect([...outcomes].filter((code) => !['fulfilled', 'RangeError', 'corrupt', 'locked'].includes(code))).toEqual([]);
 });
 
+test('many overlays are imported at once', { timeout: 120_000 }, async () => {
+  await (await one.create('base', { size: SIZE })).close();
+  const names = Array.from({ length: 60 }, (_, i) => `overlay-${i}`);
+  const codes = await Promise.all(names.map((name) => codeOf(one.import(name, over('base')))));
+  expect(codes.filter((code) => code !== 'fulfilled')).toEqual([]);
+  expect((await one.list()).length).toBe(61);
+});
+
+test('imports, renamings, removals and lists in two workers pass each other', { timeout: 120_000 }, async () => {
+  await (await one.create('base', { size: SIZE })).close();
+  const codes: string[] = [];
+  const life = async (store: Store, name: string): Promise<void> => {
+    codes.push(await codeOf(store.import(name, over('base'))));
+    codes.push(await codeOf(store.rename(name, `${name}-renamed`)));
+    codes.push(await codeOf(store.list()));
+    codes.push(await codeOf(store.remove(`${name}-renamed`)));
+  };
+  const lives = Array.from({ length: 16 }, (_, i) => life(i % 2 === 0 ? one : other, `overlay-${i}`));
+  await Promise.all(lives);
+  expect(codes.filter((code) => code !== 'fulfilled')).toEqual([]);
+  expect((await one.list()).map(({ name }) => name)).toEqual(['base']);
+});
+
 test('an import and a renaming', async () => {
   for (let round = 0; round < FEW_ROUNDS; round++) {
     await one.import('x', over('b'));
