@@ -170,7 +170,7 @@ test('a create whose image cannot be opened closes what was handed over, each fi
       promised: false,
     };
     dataClosed = 0;
-    const resolve = ({ kind }: ImageReference) => (kind === 'data' ? dataFile : backing);
+    const resolve = async ({ kind }: ImageReference) => (kind === 'data' ? dataFile : backing);
     await expect(Qcow2Image.create(device, { ...options, resolve })).rejects.toThrow();
     expect([dataClosed, backing.closed], `read ${nth}`).toEqual([1, 1]);
   }
@@ -179,7 +179,7 @@ test('a create whose image cannot be opened closes what was handed over, each fi
 /** How many reads the opening of such an image takes. */
 async function countReads(options: CreateOptions, dataFile: BlockDevice): Promise<number> {
   const device = new FaultyDevice(bufferDevice());
-  const resolve = ({ kind }: ImageReference) => (kind === 'data' ? dataFile : new Uint8Array(512));
+  const resolve = async ({ kind }: ImageReference) => (kind === 'data' ? dataFile : new Uint8Array(512));
   const image = await Qcow2Image.create(device, { ...options, resolve });
   const reads = device.calls.filter(({ call }) => call === 'read').length;
   await image.close();
