@@ -299,7 +299,8 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * As {@link read}, but done when it returns.
+   * As {@link read}, but done when it returns. Over a source that makes its caller wait it is refused, also when `withCache` keeps every
+   * block that is needed: whether it works depends on the source, not on what was read before.
    *
    * @throws {@link Qcow2Error} `not-synchronous`, before anything is read, when a layer makes its caller wait or another request is at
    *   work, and as {@link read} does.

@@ -134,10 +134,15 @@ test('an abort ends a create that waits for its backing file, frees the device, 
   const reason = new Error('enough');
   const { promise, resolve: answer } = deferred<ByteSource>();
   const options = { size: 65_536, backingFile: 'base', backingFormat: 'raw' } as const;
-  const creating = Qcow2Image.create(device, { ...options, resolve: () => promise, signal: abort.signal }).catch(
+  let asked = false;
+  const resolve = () => {
+    asked = true;
+    return promise;
+  };
+  const creating = Qcow2Image.create(device, { ...options, resolve, signal: abort.signal }).catch(
     (error: unknown) => error,
   );
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await expect.poll(() => asked).toBe(true);
   abort.abort(reason);
   expect(await creating).toBe(reason);
   answer(late);
