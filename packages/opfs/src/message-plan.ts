@@ -1,37 +1,34 @@
-/** Divides a request into messages of a bounded size: what crosses is copied once more, and browsers refuse to send about 2 GiB. */
+/**
+ * Divides a request into messages of a bounded size. What crosses is copied once more, browsers refuse to send about 2 GiB, and a worker
+ * handles no other message, pings included, while it works on one: synchronous devices give it no pause.
+ */
 
-/** The most bytes that one message carries, and so the most that is copied at once. */
+/** The most bytes that one message is about, those in shared memory included: 2 s on a medium that stores 17 MB/s. */
 export const MAX_MESSAGE_BYTES: number = 32 * 1024 * 1024;
 
-/** A piece of a request: how long it is, and whether its bytes are in the message. Shared and transferred memory is not. */
-export interface RequestPiece {
-  readonly length: number;
-  readonly carried: boolean;
-}
-
-/** A part of a piece: which, from where in it, and how many bytes. */
+/** A part of a piece of a request: which, from where in it, and how many bytes. */
 export interface PiecePart {
   readonly index: number;
   readonly from: number;
   readonly length: number;
 }
 
-/** The messages of a request, in the order of its pieces, each of no more than `most` carried bytes. */
-export function planMessages(pieces: readonly RequestPiece[], most: number = MAX_MESSAGE_BYTES): PiecePart[][] {
+/** The messages of a request, in the order of its pieces, which are so many bytes long; each of no more than `most` bytes. */
+export function planMessages(lengths: readonly number[], most: number = MAX_MESSAGE_BYTES): PiecePart[][] {
   let message: PiecePart[] = [];
   const messages = [message];
   let room = most;
-  pieces.forEach(({ length, carried }, index) => {
+  lengths.forEach((length, index) => {
     let from = 0;
     do {
-      if (carried && room === 0) {
+      if (room === 0) {
         message = [];
         messages.push(message);
         room = most;
       }
-      const part = carried ? Math.min(length - from, room) : length;
+      const part = Math.min(length - from, room);
       message.push({ index, from, length: part });
-      if (carried) room -= part;
+      room -= part;
       from += part;
     } while (from < length);
   });

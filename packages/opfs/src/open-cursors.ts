@@ -60,9 +60,9 @@ export class OpenCursors {
     await cursor?.release();
   }
 
-  /** Frees the cursors of an image. */
-  async releaseOf(image: number): Promise<void> {
-    const ids = [...this.#cursors].filter(([, cursor]) => cursor.image === image).map(([id]) => id);
+  /** Frees the cursors of those images. */
+  async releaseOf(images: readonly number[]): Promise<void> {
+    const ids = [...this.#cursors].filter(([, cursor]) => images.includes(cursor.image)).map(([id]) => id);
     await Promise.all(ids.map((id) => this.release(id)));
   }
 

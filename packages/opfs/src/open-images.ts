@@ -38,12 +38,17 @@ export class OpenImages {
     return entry.open.image;
   }
 
-  /** Hands out an image to be closed, and forgets it and its snapshots, which end with it. Undefined when it is not there. */
-  take(id: number): OpenImage | undefined {
+  /**
+   * Hands out an image to be closed, and forgets it and its snapshots, which end with it.
+   *
+   * @returns the image, undefined when it is not there; and the numbers of what ends, its own and those of its snapshots
+   */
+  take(id: number): { open: OpenImage | undefined; ended: number[] } {
     const open = this.#images.get(id)?.open;
-    this.#images.delete(id);
-    for (const [view, { viewed }] of this.#images) if (viewed === id) this.#images.delete(view);
-    return open;
+    const views = [...this.#images].filter(([, { viewed }]) => viewed === id).map(([view]) => view);
+    const ended = [id, ...views];
+    for (const each of ended) this.#images.delete(each);
+    return { open, ended };
   }
 
   /** Closes every image, whatever comes of it. */

@@ -1,5 +1,4 @@
 /** Owns OpfsImage, the page's handle of an image that is open in the worker. */
-import { transfer } from 'comlink';
 import {
   type BitmapInfo,
   type CheckOptions,
@@ -15,20 +14,26 @@ import {
   type SnapshotInfo,
   type Transfer,
 } from 'qcow2';
-import { boundsOf, fixedView, lengthOf, put, requireIntact, writableOf } from 'qcow2/internal';
+import { boundsOf, writableOf } from 'qcow2/internal';
 import type { BufferPool } from './buffer-pool.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { itemsOf } from './cursor-items.js';
 import { makeDisposable } from './disposable.js';
 import { unpackExtents } from './extent-page.js';
 import { guestStream } from './guest-stream.js';
-import { type PiecePart, planMessages, type RequestPiece } from './message-plan.js';
-import { crossesShared, isCarried, type OutgoingBytes, outgoing, type WriteOptions } from './outgoing-bytes.js';
-import type { Answer, Changed, ImageState, WireRangeChange, Written } from './protocol.js';
+import { ImageTransfers } from './image-transfers.js';
+import type { WriteOptions } from './outgoing-bytes.js';
+import type { Answer, Changed, ImageState, WireRangeChange } from './protocol.js';
 import { unpackRanges } from './range-page.js';
 import { RemoteCursor } from './remote-cursor.js';
-import { SendOrder, sendAll } from './send-order.js';
-import { makeSpool, type Spool } from './spool.js';
+import { SendOrder } from './send-order.js';
+import { type Spool, spoolOf } from './spool.js';
+
+/**
+ * How long closing waits, while no message is answered, for what was asked for before and waits to be sent: a web server behind the image
+ * may not answer. Milliseconds.
+ */
+const SEND_TIMEOUT_MS = 1000;
 
 /** What an export into a file takes. */
 export interface ExportFileOptions extends OperationOptions {
@@ -56,6 +61,8 @@ export class OpfsImage implements Disk {
   #state: ImageState;
   readonly #order = new SendOrder();
   readonly #ending = new AbortController();
+  readonly #transfers: ImageTransfers;
+  readonly #stored: boolean;
   /** Something may have been changed since the last flush: it is lost when the worker dies. */
   #unflushed = false;
   #closing: Promise<void> | null = null;
@@ -64,12 +71,22 @@ export class OpfsImage implements Disk {
     makeDisposable(OpfsImage.prototype);
   }
 
-  /** @internal Images come from the store. */
-  constructor(connection: Connection, id: number, pool: BufferPool, state: ImageState) {
+  /** @internal Images come from the store. `stored`: its file is one of the store, and not of a web server. */
+  constructor(connection: Connection, id: number, pool: BufferPool, state: ImageState, stored: boolean) {
+    this.#stored = stored;
     this.#connection = connection;
     this.#id = id;
     this.#pool = pool;
     this.#state = state;
+    const changed = (change: Changed): void => this.#heard(change);
+    this.#transfers = new ImageTransfers({
+      connection,
+      id,
+      pool,
+      order: this.#order,
+      ending: this.#ending.signal,
+      changed,
+    });
   }
 
   /** Virtual size, bytes. */
@@ -105,82 +122,21 @@ export class OpfsImage implements Disk {
 
   /** Fills every buffer with the guest's bytes from its offset, 32 MiB in each trip to the worker; else as {@link read}. */
   async readBatch(transfers: readonly Transfer[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const targets = transfers.map(({ at, bytes }, index): ReadTarget => {
-      const length = lengthOf(bytes, nameOf(transfers, index));
-      return { at, bytes: fixedView(bytes), length, carried: !crossesShared(bytes) };
-    });
-    const messages = planMessages(targets);
-    // Shared memory must be at rest when the caller has it back.
-    const prompt = targets.every(({ carried }) => carried);
-    if (messages.length === 1) await this.#readMessage(targets, messages[0]!, options.signal, prompt);
-    else await this.#order.alone(() => this.#readMessages(targets, messages, options.signal, prompt));
-    targets.forEach(({ bytes, length }, index) => {
-      requireIntact(bytes, length, nameOf(transfers, index));
-    });
-  }
-
-  async #readMessages(
-    targets: readonly ReadTarget[],
-    messages: readonly PiecePart[][],
-    signal: AbortSignal | undefined,
-    prompt: boolean,
-  ): Promise<void> {
-    // The engine may still work on a message that was given up with the others.
-    const failed = new AbortController();
-    const { promise: closed, end } = this.#untilClosed();
-    const sends = messages.map((parts) => (): Promise<void> => {
-      return Promise.race([closed, this.#readMessage(targets, parts, signal, prompt, failed.signal)]);
-    });
-    try {
-      await sendAll(sends, prompt);
-    } catch (error) {
-      failed.abort();
-      throw error;
-    } finally {
-      end();
-    }
-  }
-
-  /** Fills parts of the targets in one trip. After `failed` has aborted nothing is filled. */
-  async #readMessage(
-    targets: readonly ReadTarget[],
-    parts: readonly PiecePart[],
-    signal: AbortSignal | undefined,
-    prompt: boolean,
-    failed?: AbortSignal,
-  ): Promise<void> {
-    const carried = parts.filter(({ index }) => targets[index]!.carried);
-    const total = carried.reduce((sum, { length }) => sum + length, 0);
-    const spare = total > 0 ? (this.#pool.take(total) ?? null) : null;
-    const pieces = parts.map(({ index, from, length }) => {
-      const { at, bytes, carried } = targets[index]!;
-      return { at: at + from, length, shared: carried ? undefined : bytes };
-    });
-    const send = (worker: RemoteWorker, call: number): Answer<ArrayBuffer | null> =>
-      worker.read(call, this.#id, pieces, spare && transfer(spare, [spare]));
-    const options = { signal, prompt };
-    // Of a request in parts it is the turn already.
-    const answer = await (failed ? this.#connection.call(send, options) : this.#call(send, options));
-    if (!answer) return;
-    let at = 0;
-    for (const { index, from, length } of failed?.aborted ? [] : carried) {
-      put(targets[index]!.bytes, from, new Uint8Array(answer, at, length));
-      at += length;
-    }
-    this.#pool.give(answer);
+    this.#requireOpen();
+    return this.#transfers.read(transfers, options.signal);
   }
 
   /**
    * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens, when the
    * next `flush` has resolved. Reads and writes of one image are carried out in the order of the calls. The bytes are copied
    * before this returns unless `transfer` hands them over; those in shared memory are read by the worker itself, and must stay
-   * as they are until the promise settles. More than 32 MiB go in several messages, in order, and must stay as they are, too; when one
-   * fails, those before it have been written, and those behind it have not.
+   * as they are until the promise settles. More than 32 MiB go in several messages, in order, and must stay as they are, too, unless they
+   * are handed over. When one message fails, those before it have been written, the one behind it may have been, and no other has.
    *
    * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is spent,
    *   `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure: what was
-   *   flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no Uint8Array, and for one whose
-   *   memory was taken away (detached, shrunk)
+   *   flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no Uint8Array, for one whose
+   *   memory was taken away (detached, shrunk), and, with `transfer`, for memory that cannot be handed over
    */
   write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
     return this.writeBatch([{ at: offset, bytes }], options);
@@ -192,37 +148,9 @@ export class OpfsImage implements Disk {
    */
   async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
     this.#requireOpen();
-    const pieces = transfers.map(({ at, bytes }, index) => {
-      const length = lengthOf(bytes, nameOf(transfers, index));
-      return { at, bytes: fixedView(bytes), length, carried: isCarried(bytes, options.transfer) };
-    });
-    const messages = planMessages(pieces);
+    const written = this.#transfers.write(transfers, options);
     this.#unflushed = true;
-    if (messages.length === 1) {
-      const message = outgoing(pieces, options, this.#pool);
-      return this.#writeMessage(message, (send) => this.#call(send));
-    }
-    // Two pieces can lie in one buffer, which can leave the page with one message only: all are copied.
-    const sends = planMessages(pieces.map((piece) => ({ ...piece, carried: !crossesShared(piece.bytes) }))).map(
-      (parts) => (): Promise<void> => {
-        const part = parts.map(({ index, from, length }) => {
-          const { at, bytes, length: whole } = pieces[index]!;
-          requireIntact(bytes, whole, nameOf(transfers, index));
-          return { at: at + from, bytes: bytes.subarray(from, from + length) };
-        });
-        return this.#writeMessage(outgoing(part, {}, this.#pool), (send) => this.#connection.call(send));
-      },
-    );
-    return this.#order.alone(() => sendAll(sends, false));
-  }
-
-  async #writeMessage(
-    { pieces, packed, moved }: OutgoingBytes,
-    call: (send: (worker: RemoteWorker, call: number) => Answer<Written>) => Promise<Written>,
-  ): Promise<void> {
-    const written = await call((worker, id) => worker.write(id, this.#id, transfer(pieces, moved), packed));
-    this.#heard(written);
-    if (written.spare) this.#pool.give(written.spare);
+    return written;
   }
 
   /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. Throws as {@link write} does. */
@@ -286,7 +214,7 @@ export class OpfsImage implements Disk {
   async openSnapshot(idOrName: string): Promise<OpfsImage> {
     const id = this.#connection.reserve();
     const state = await this.#call((worker, call) => worker.openSnapshot(call, this.#id, idOrName), {}, id);
-    return new OpfsImage(this.#connection, id, this.#pool, state);
+    return new OpfsImage(this.#connection, id, this.#pool, state, this.#stored);
   }
 
   /**
@@ -371,16 +299,19 @@ export class OpfsImage implements Disk {
   async spool(options: SpoolOptions): Promise<Spool> {
     const { format, signal, onProgress } = options;
     requireRaw(format);
-    this.#requireOpen();
-    const send = (worker: RemoteWorker, id: number): Answer<File> =>
-      worker.spool(id, this.#id, onProgress !== undefined);
-    return makeSpool(this.#connection, send, { signal, onProgress });
+    const id = this.#connection.reserve();
+    const file = await this.#call(
+      (worker) => worker.spool(id, this.#id, onProgress !== undefined),
+      { signal, onProgress },
+      id,
+    );
+    return spoolOf(this.#connection, id, file);
   }
 
   /**
    * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
    * What was started is waited for. Only when one read of a file behind the image takes longer than a second meanwhile, all requests that
-   * still need such a file reject with `closed`.
+   * still need such a file reject with `closed`, and so does what of a large write has not been sent by then.
    *
    * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
    *   written since the last flush may be lost; `failed` when the worker died before something that was changed was flushed
@@ -392,8 +323,10 @@ export class OpfsImage implements Disk {
 
   async #close(): Promise<void> {
     this.#ending.abort();
-    // What was asked for before and waits to be sent.
-    await this.#order.settled();
+    const { backingFile, dataFile } = this.info;
+    const alone = backingFile === undefined && dataFile === undefined;
+    // Files of this origin end what they are asked for.
+    await this.#order.end(this.#stored && alone ? null : SEND_TIMEOUT_MS);
     // A worker that is gone holds nothing any more, but what was not flushed went with it.
     const { alive } = this.#connection;
     try {
@@ -424,10 +357,7 @@ export class OpfsImage implements Disk {
   ): RemoteCursor<Page | null> {
     return new RemoteCursor<Page | null>(
       this.#connection,
-      async (worker, id) => {
-        this.#requireOpen();
-        return this.#order.run(() => open(worker, id));
-      },
+      (id, call) => this.#call((worker) => open(worker, id), call, id),
       options,
     );
   }
@@ -438,35 +368,12 @@ export class OpfsImage implements Disk {
     id?: number,
   ): Promise<T> {
     this.#requireOpen();
-    return this.#order.run(() => this.#connection.call(send, options, id));
-  }
-
-  /** A promise that rejects when this image is closed; `end` stops waiting for that. */
-  #untilClosed(): { promise: Promise<never>; end: () => void } {
-    const { signal } = this.#ending;
-    let stop = (): void => {};
-    const promise = new Promise<never>((_, reject) => {
-      stop = () => reject(new Qcow2Error('closed', 'The image was closed.'));
-      signal.addEventListener('abort', stop, { once: true });
-    });
-    promise.catch(() => {});
-    return { promise, end: () => signal.removeEventListener('abort', stop) };
+    return this.#order.run(() => this.#connection.call(send, options, id), options?.signal);
   }
 
   #requireOpen(): void {
     if (this.#closing && this.#connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
   }
-}
-
-/** A buffer to be filled. */
-interface ReadTarget extends RequestPiece {
-  readonly at: number;
-  readonly bytes: Uint8Array;
-}
-
-/** How an error calls a buffer of a batch. */
-function nameOf(transfers: readonly Transfer[], index: number): string | undefined {
-  return transfers.length === 1 ? undefined : `Buffer ${index} of the batch`;
 }
 
 function requireRaw(format: unknown): void {

@@ -10,10 +10,16 @@ const MAX_MOVED_BYTES = 1024 * 1024 * 1024;
 /** How the bytes of a write go to the worker. */
 export interface WriteOptions {
   /**
-   * Hand the buffers over instead of copying what is written: they are detached, and with them every other view of theirs. For
-   * large writes of bytes that are not needed afterwards. Buffers that can be resized, and those of more than 1 GiB, are copied.
+   * Hand the buffers over instead of copying what is written: they are detached before the call returns, and with them every other view
+   * of theirs. For large writes of bytes that are not needed afterwards. Buffers that can be resized, and those of more than 1 GiB,
+   * are copied. Memory that cannot be detached, as WebAssembly's, is a TypeError.
    */
   transfer?: boolean | undefined;
+}
+
+/** Bytes that are to be written, and how many they were when the write was called. */
+export interface OutgoingPiece extends Transfer {
+  readonly length: number;
 }
 
 /** A write that is ready to be sent. */
@@ -23,6 +29,35 @@ export interface OutgoingBytes {
   readonly packed: ArrayBuffer | null;
   /** What leaves the page with the request. */
   readonly moved: ArrayBuffer[];
+}
+
+/**
+ * Takes over the memory of what is written, which is detached, where that is possible. The pieces are checked.
+ *
+ * @throws TypeError for memory that cannot be detached, as WebAssembly's; buffers before it in the batch are detached then
+ */
+export function takenOver<Piece extends OutgoingPiece>(pieces: readonly Piece[]): Piece[] {
+  const taken = new Map<ArrayBufferLike, ArrayBuffer>();
+  // A detached view says 0.
+  const offsets = pieces.map(({ bytes }) => bytes.byteOffset);
+  return pieces.map((piece, index) => {
+    const { buffer } = piece.bytes;
+    if (crossesShared(piece.bytes) || !canMove(buffer)) return piece;
+    const own = taken.get(buffer) ?? detached(buffer);
+    taken.set(buffer, own);
+    return { ...piece, bytes: new Uint8Array(own, offsets[index], piece.length) };
+  });
+}
+
+/** The memory of a buffer, which has none from then on. */
+function detached(buffer: ArrayBuffer): ArrayBuffer {
+  try {
+    return structuredClone(buffer, { transfer: [buffer] });
+  } catch (cause) {
+    throw new TypeError('A buffer cannot be handed over: its memory cannot be detached. Write it without `transfer`.', {
+      cause,
+    });
+  }
 }
 
 /**
@@ -62,7 +97,7 @@ export function crossesShared({ buffer }: Uint8Array): boolean {
 }
 
 /** Whether bytes are copied into the message of a write, and not shared or handed over. */
-export function isCarried(bytes: Uint8Array, transfer: boolean | undefined): boolean {
+function isCarried(bytes: Uint8Array, transfer: boolean | undefined): boolean {
   return !crossesShared(bytes) && !(transfer && canMove(bytes.buffer));
 }
 

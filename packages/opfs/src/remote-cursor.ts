@@ -1,11 +1,11 @@
 /** Owns the page's end of a cursor: something in the worker that is read page by page, one page ahead. */
 import type { OperationOptions } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import type { Connection, RemoteWorker } from './connection.js';
+import type { CallOptions, Connection } from './connection.js';
 import type { Answer, CursorPage } from './protocol.js';
 
-/** Opens a cursor of that number in the worker. */
-export type OpenCursor = (worker: RemoteWorker, cursor: number) => Answer<void>;
+/** Calls the worker to open a cursor of that number, with those options. A call that waits for its turn has not called it yet. */
+export type OpenCursor = (cursor: number, options: CallOptions) => Promise<void>;
 
 /** A cursor in the worker; opened by the first `next` at the latest. */
 export class RemoteCursor<Page extends CursorPage> {
@@ -51,7 +51,7 @@ export class RemoteCursor<Page extends CursorPage> {
   async open(): Promise<void> {
     this.#state = 'open';
     try {
-      await this.#connection.call(this.#opener, { ...this.#options, prompt: true, lasting: true }, this.#id);
+      await this.#opener(this.#id, { ...this.#options, prompt: true, lasting: true });
     } catch (error) {
       // An abort can come just when the worker has opened it.
       await this.release().catch(() => {});

@@ -173,8 +173,8 @@ export class Service implements WorkerSide {
 
   close(image: number): Answer<void> {
     return outcomeOf(async () => {
-      const open = this.#images.take(image);
-      await this.#cursors.releaseOf(image);
+      const { open, ended } = this.#images.take(image);
+      await this.#cursors.releaseOf(ended);
       await open?.close();
     });
   }

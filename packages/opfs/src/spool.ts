@@ -1,6 +1,5 @@
 /** Owns the page's handle of a spool, a temporary file in OPFS that the worker has filled. */
-import type { CallOptions, Connection, RemoteWorker } from './connection.js';
-import type { Answer } from './protocol.js';
+import type { Connection } from './connection.js';
 
 /** A temporary file in OPFS with an image's bytes, for a download by an object URL. */
 export interface Spool {
@@ -10,14 +9,8 @@ export interface Spool {
   remove(): Promise<void>;
 }
 
-/** Has the worker make a spool, which goes by the number of that call. */
-export async function makeSpool(
-  connection: Connection,
-  send: (worker: RemoteWorker, id: number) => Answer<File>,
-  options: CallOptions,
-): Promise<Spool> {
-  const id = connection.reserve();
-  const file = await connection.call((worker) => send(worker, id), options, id);
+/** The handle of a spool, which goes by the number of the call that made it. */
+export function spoolOf(connection: Connection, id: number, file: File): Spool {
   let removing: Promise<void> | null = null;
   const remove = (): Promise<void> => {
     // With its worker the spool has lost its lock, and the next one sweeps it.

@@ -16,7 +16,7 @@ import {
   wireRemoteFile,
 } from './remote-file.js';
 import { isBlob, isOf } from './shape.js';
-import { makeSpool, type Spool } from './spool.js';
+import { type Spool, spoolOf } from './spool.js';
 import type { Store } from './store.js';
 import type { Persistence, StoredImage, StoreEstimate, StoreExportOptions, StoreSpoolOptions } from './stored-image.js';
 import { streamPull } from './stream-pull.js';
@@ -64,7 +64,7 @@ export class WorkerStore implements Store {
     const reports = onProgress !== undefined;
     const wire = { ...wanted, resolves: resolve !== undefined };
     const callbacks = { signal, onProgress, resolve };
-    return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports));
+    return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports), true);
   }
 
   async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
@@ -98,7 +98,7 @@ export class WorkerStore implements Store {
 
   async open(name: string, options: StoreOpenOptions = {}): Promise<OpfsImage> {
     const stored = imageName(name);
-    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire));
+    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire), true);
   }
 
   async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<OpfsImage> {
@@ -109,7 +109,7 @@ export class WorkerStore implements Store {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
     const wireFile = isBlob(file) ? file : wireRemoteFile(file);
-    return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire));
+    return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire), false);
   }
 
   export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
@@ -127,7 +127,7 @@ export class WorkerStore implements Store {
     if (to === undefined) {
       const cursor = new RemoteCursor<Uint8Array<ArrayBuffer> | null>(
         this.#connection,
-        (worker, id) => worker.streamStored(id, stored, format, reports),
+        (id, call) => this.#connection.call((worker) => worker.streamStored(id, stored, format, reports), call, id),
         { signal, onProgress },
       );
       await cursor.open();
@@ -143,9 +143,10 @@ export class WorkerStore implements Store {
   async spool(name: string, { format, signal, onProgress }: StoreSpoolOptions): Promise<Spool> {
     const stored = imageName(name);
     requireFormat(format);
-    const send = (worker: RemoteWorker, id: number): Answer<File> =>
+    const id = this.#connection.reserve();
+    const send = (worker: RemoteWorker): Answer<File> =>
       worker.spoolStored(id, stored, format, onProgress !== undefined);
-    return makeSpool(this.#connection, send, { signal, onProgress });
+    return spoolOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -172,17 +173,14 @@ export class WorkerStore implements Store {
     return this.#connection.close();
   }
 
-  #image(id: number, state: ImageState): OpfsImage {
-    return new OpfsImage(this.#connection, id, this.#pool, state);
-  }
-
   async #open(
     options: StoreOpenOptions,
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
+    stored: boolean,
   ): Promise<OpfsImage> {
     const { mode, cache, resolve, signal, onProgress } = options;
     const wire = { mode, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
-    const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire));
+    const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
     if (!signal?.aborted) return image;
     await image.close();
     throw signal.reason;
@@ -192,11 +190,13 @@ export class WorkerStore implements Store {
   async #opening(
     callbacks: CallOptions,
     send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
+    stored: boolean,
   ): Promise<OpfsImage> {
     const id = this.#connection.reserve();
     const options = { ...callbacks, lasting: true };
     try {
-      return this.#image(id, await this.#connection.call((worker) => send(worker, id), options, id));
+      const state = await this.#connection.call((worker) => send(worker, id), options, id);
+      return new OpfsImage(this.#connection, id, this.#pool, state, stored);
     } catch (error) {
       this.#connection.forget(id);
       // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep its lock.

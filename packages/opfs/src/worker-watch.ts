@@ -5,8 +5,9 @@ import { holdLock } from './web-lock.js';
 const PING_EVERY_MS = 5000;
 /**
  * After how many pings without any message a worker is given up: 30 s. Nothing that it does keeps it from its messages that long. The
- * longest is a flush, of at most 64 MiB (`OpfsDevice`), which takes 30 s on a medium that stores 2 MB/s. Counted, not measured:
- * a page that is suspended, or whose timers the browser slows down, counts fewer. A worker that is paused in a debugger is silent, too.
+ * longest is a flush, of at most 64 MiB (`OpfsDevice`), which takes 30 s on a medium that stores 2 MB/s; one message reads or writes
+ * half as much (`message-plan.ts`). Counted, not measured: a page that is suspended, or whose timers the browser slows down, counts
+ * fewer. A worker that is paused in a debugger is silent, too.
  */
 const MAX_UNANSWERED = 6;
 

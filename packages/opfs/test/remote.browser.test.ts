@@ -140,6 +140,27 @@ describe('what waits for a silent server', () => {
     await again.close();
   });
 
+  test('keeps its image from closing for a moment alone, with a large write behind it', async () => {
+    await using own = await openStore();
+    const file = await host(new Uint8Array(2 ** 20).fill(7));
+    const options = { size: 2 ** 28, backingFile: 'base.img', backingFormat: 'raw' } as const;
+    const remote = { url: file.url, timeout: 60_000, retries: 0, cacheBytes: 0 };
+    const image = await own.create('stuck', { ...options, resolve: async () => remote });
+    await file.plan(silent);
+    const waiting = [
+      image.write(800_000, new Uint8Array(100 * 2 ** 20)),
+      image.write(0, new Uint8Array(10)),
+      image.read(0, new Uint8Array(10)),
+    ].map(codeOf);
+    const started = performance.now();
+    await image.close();
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect(await Promise.all(waiting)).toEqual(['closed', 'closed', 'closed']);
+    const again = await own.open('stuck', { mode: 'write' });
+    expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+    await again.close();
+  });
+
   test('keeps its store from closing for a moment alone', async () => {
     const own = await openStore();
     const { waiting } = await stuckOverlay(own);

@@ -1,6 +1,7 @@
 /** The worker's service, called without a worker in between: what its protocol promises and the page cannot see. */
 import type { Progress } from 'qcow2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildImage } from '../../core/test/support/image-builder.js';
 import type { PageSide } from '../src/protocol.js';
 import { Service } from '../src/service.js';
 import { mixedImage, repeatedImage, scatteredImage } from './support/images.js';
@@ -58,6 +59,25 @@ test('shutdown waits until what runs has cleaned up', async () => {
   await spooling;
   expect(order).toEqual([{ error: expect.objectContaining({ name: 'AbortError' }) }, 'shutdown']);
   expect(await packageFiles()).toEqual([]);
+});
+
+test('closing an image frees the cursors of its snapshots', async () => {
+  const { bytes } = buildImage({ size: 2 ** 20, snapshots: [{ id: '1', name: 'before' }] });
+  const service = await serviceFor(nobody, new File([bytes], 'snapshots.qcow2'));
+  expect(await service.openSnapshot(2, 1, 'before')).toMatchObject({ value: expect.anything() });
+  for (const [cursor, image] of [
+    [3, 1],
+    [4, 2],
+  ] as const) {
+    expect(await service.stream(cursor, image, null, false)).toEqual({ value: undefined });
+  }
+  expect(await service.close(1)).toEqual({ value: undefined });
+  for (const cursor of [3, 4]) {
+    // By these words a cursor is gone; one that is kept says what its disk says.
+    const message = expect.stringContaining('while it was being read');
+    expect(await service.next(cursor)).toMatchObject({ error: { code: 'closed', message } });
+  }
+  await service.shutdown();
 });
 
 test('nothing is known by a number that was never given', async () => {

@@ -6,7 +6,7 @@ import { WorkerStore } from '../src/worker-store.js';
 import { repeatedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
-import { blockingWorker, killableWorker, workerApart } from './support/workers.js';
+import { blockingWorker, killableWorker, slowWorker, workerApart } from './support/workers.js';
 
 beforeEach(clearUp);
 afterAll(clearUp);
@@ -62,6 +62,29 @@ test('a worker that works for long without a pause for itself is not given up', 
     expect(codes).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
   }
   await store.close();
+});
+
+describe('a worker on a slow medium is not given up', () => {
+  const LENGTH = 192 * 2 ** 20;
+  const memories: [string, () => Uint8Array, boolean][] = [
+    ['bytes that are handed over', () => new Uint8Array(LENGTH), true],
+    ['bytes that are shared', () => new Uint8Array(new SharedArrayBuffer(LENGTH)), false],
+    ['bytes that are copied', () => new Uint8Array(LENGTH), false],
+  ];
+
+  test.each(memories)('while %s are written and read', async (_, make, transfer) => {
+    // It is given up after 2.1 s in which no message came; each of these requests takes 3 s at least.
+    const store = await storeOver(slowWorker, 300);
+    const image = await store.create('disk', { size: LENGTH });
+    const bytes = make();
+    for (let at = 0; at < LENGTH; at += 2 ** 20) bytes[at] = at / 2 ** 20;
+    await image.write(0, bytes, { transfer });
+    const into = make();
+    await image.read(0, into);
+    for (let at = 0; at < LENGTH; at += 2 ** 20) expect(into[at]).toBe(at / 2 ** 20);
+    await image.close();
+    await store.close();
+  });
 });
 
 describe('a worker that shares no locks with its page', () => {

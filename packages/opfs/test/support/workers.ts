@@ -58,3 +58,8 @@ export function workerApart(): { create: () => Worker; kill: () => void } {
 export function workerWithSmallQuota(): Worker {
   return new Worker(new URL('./small-quota-worker.ts', import.meta.url), { type: 'module' });
 }
+
+/** The package's worker on a medium that takes half a second for 32 MiB. */
+export function slowWorker(): Worker {
+  return new Worker(new URL('./slow-worker.ts', import.meta.url), { type: 'module' });
+}

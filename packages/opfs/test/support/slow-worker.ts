@@ -1,0 +1,3 @@
+/** The entry of a worker whose files are slow. */
+import './slow-files.js';
+import '../../src/worker.js';
