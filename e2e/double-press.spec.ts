@@ -49,6 +49,28 @@ async function doubleClick(page: Page, button: Locator): Promise<void> {
   await Promise.all([mouse.down(once), mouse.up(once), mouse.down(twice), mouse.up(twice)]);
 }
 
+/** Puts a button in front of the page that means something else after each press. */
+async function withFlippingButton(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const button = document.createElement('button');
+    button.id = 'flipping';
+    button.textContent = 'Start';
+    button.style.cssText = 'position: fixed; inset: 0 auto auto 0; width: 200px; height: 60px; z-index: 9';
+    const times: number[] = [];
+    Object.assign(window, { pressTimes: times });
+    button.addEventListener('click', ({ timeStamp }) => {
+      times.push(timeStamp);
+      button.textContent = button.textContent === 'Start' ? 'Cancel' : 'Start';
+    });
+    document.body.append(button);
+  });
+}
+
+/** When the presses came that reached that button. Milliseconds. */
+function pressTimes(page: Page): Promise<number[]> {
+  return page.evaluate(() => (window as unknown as { pressTimes: number[] }).pressTimes);
+}
+
 test('a double click starts one download, and leaves one temporary file', async ({ page, profile, images }) => {
   const image = await images.plain();
   const handedOver = await countHandedOver(page);
@@ -88,6 +110,30 @@ test('a double click on what then cancels does not cancel', async ({ page, image
   await expect(page.getByText('Nothing half-written was left.').or(finished)).toBeVisible();
   await doubleClick(page, page.getByRole('button', { name: 'Check the image' }));
   await expect(page.getByText('The image is clean').first()).toBeVisible();
+});
+
+test('of presses that go on and on those count that are no double click', async ({ page }) => {
+  await withFlippingButton(page);
+  const button = page.locator('#flipping');
+  await button.hover();
+  const { mouse } = page;
+  // As the browser counts them: all are at one place.
+  for (let nth = 1; nth <= 8; nth++) {
+    await mouse.down({ clickCount: nth });
+    await mouse.up({ clickCount: nth });
+    await page.waitForTimeout(300);
+  }
+  // At least 500 ms lie between two that count, and never two that are stopped.
+  const times = await pressTimes(page);
+  expect(times.length).toBeGreaterThanOrEqual(4);
+  for (const [at, time] of times.entries()) if (at > 0) expect(time - times[at - 1]!).toBeGreaterThanOrEqual(500);
+});
+
+test('keys press what a button has become, however fast', async ({ page }) => {
+  await withFlippingButton(page);
+  await page.locator('#flipping').focus();
+  for (let nth = 1; nth <= 4; nth++) await page.keyboard.press('Enter');
+  expect(await pressTimes(page)).toHaveLength(4);
 });
 
 test('a double click on a download of the list starts it, and one on its cancelling does not start it again', async ({

@@ -10,19 +10,23 @@ interface Press {
   readonly button: Element | null;
   /** What the button does, as it is written on it and spoken. */
   readonly meaning: string;
+  /** Whether a later press of the same double click has been stopped. */
+  readonly paired: boolean;
 }
 
 function pressOf(event: MouseEvent): Press {
   const button = (event.target as Element).closest('button');
-  return { event, button, meaning: `${button?.getAttribute('aria-label') ?? ''} ${button?.textContent ?? ''}` };
+  const meaning = `${button?.getAttribute('aria-label') ?? ''} ${button?.textContent ?? ''}`;
+  return { event, button, meaning, paired: false };
 }
 
 /**
- * Whether two presses are one double click. Not by `detail` alone: Firefox counts anew when the button's text has
+ * Whether a press belongs to a double click with the one before. Not by `detail` alone: Firefox counts anew when the button's text has
  * changed.
  */
-function isDouble({ event: one }: Press, { event: two }: Press): boolean {
-  if (two.detail > 1) return true;
+function isDouble({ event: one, paired }: Press, { event: two }: Press): boolean {
+  // The system may wait longer for the second press.
+  if (!paired && one.detail === 1 && two.detail === 2) return true;
   const near = Math.max(Math.abs(one.clientX - two.clientX), Math.abs(one.clientY - two.clientY)) <= DOUBLE_CLICK_PX;
   return near && two.timeStamp - one.timeStamp < DOUBLE_CLICK_MS;
 }
@@ -42,8 +46,8 @@ export function guardDoublePresses(root: EventTarget): void {
     last = press;
     if (!first || !press.button || !isDouble(first, press)) return;
     if (press.button === first.button && press.meaning === first.meaning) return;
-    // A third press belongs to the first one, too.
-    last = { ...first, event };
+    // The time goes on from the first press. Otherwise a person who presses again and again would never be served.
+    last = { ...first, paired: true };
     event.preventDefault();
     event.stopImmediatePropagation();
   };

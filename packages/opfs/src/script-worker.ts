@@ -24,13 +24,22 @@ const UNTRUSTED: Policy = { createScriptURL: (address) => address };
 
 let policy: Policy | undefined;
 
+/** @throws TypeError where workers cannot start others, as in Chromium's SharedWorker */
+function requireWorkers(): void {
+  if (globalThis.Worker) return;
+  throw new TypeError(
+    'There is no constructor Worker here: in this kind of worker the browser has no nested dedicated workers.',
+  );
+}
+
 /**
  * Starts a worker from the text of its script. Its address is let go of when it has started, with its first message, or
  * failed.
  *
- * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses
+ * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses; TypeError where there are no workers
  */
 export function workerOfText(text: string, options?: WorkerOptions): Worker {
+  requireWorkers();
   const address = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
   const revoke = (): void => URL.revokeObjectURL(address);
   try {
@@ -51,11 +60,13 @@ export function workerOfText(text: string, options?: WorkerOptions): Worker {
  * @throws what `create` throws, and as {@link workerOfText}
  */
 export function startAnyway(create: () => Worker): Worker {
+  requireWorkers();
   const made = recordScript(create);
   if (!('address' in made)) return made;
   const { address, options } = made;
   const { origin, protocol } = new URL(address);
-  if (origin === location.origin || protocol === 'data:') return startTrusted(address, options);
+  // Not `location.origin`, which is null in a frame of `srcdoc`.
+  if (origin === self.origin || protocol === 'data:') return startTrusted(address, options);
   const text = JSON.stringify(address);
   return workerOfText(options?.type === 'module' ? `import ${text};` : `importScripts(${text});`, options);
 }

@@ -6,6 +6,7 @@ import { workerScript } from '../src/worker-script.js';
 import { longFile, mixedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
 import { errorOf } from './support/outcomes.js';
+import type { Started } from './support/starting-shared-worker.js';
 
 beforeEach(clearStorage);
 afterAll(clearStorage);
@@ -80,5 +81,36 @@ describe('startAnyway', () => {
       }),
     ).toThrow(refused);
     expect(globalThis.Worker).toBe(Native);
+  });
+
+  test('says where there are no workers, as in a SharedWorker of Chromium, and makes none up', async () => {
+    const shared = new SharedWorker(new URL('./support/starting-shared-worker.ts', import.meta.url), {
+      type: 'module',
+    });
+    const { data } = await new Promise<MessageEvent<Started>>((resolve) => {
+      shared.port.onmessage = resolve;
+    });
+    shared.port.close();
+    expect(data.after).toBe(data.before);
+    if (data.before) expect(data.message).toBeNull();
+    else expect(data.message).toContain('nested dedicated workers');
+  });
+
+  test('starts a script of its own origin by its address in a frame of srcdoc, where blob: is refused', async () => {
+    const [module, script] = ['../src/script-worker.ts', './support/hello-worker.ts'].map(
+      (path) => new URL(path, import.meta.url).href,
+    );
+    const frame = document.createElement('iframe');
+    const told = new Promise((resolve) => addEventListener('message', ({ data }) => resolve(data), { once: true }));
+    frame.srcdoc = `<meta http-equiv="Content-Security-Policy" content="worker-src ${location.origin}">
+      <script type="module">
+        import { startAnyway } from '${module}';
+        const worker = startAnyway(() => new Worker('${script}', { type: 'module', name: 'in a frame' }));
+        worker.onmessage = ({ data }) => parent.postMessage(data, '*');
+        worker.onerror = () => parent.postMessage('refused', '*');
+      </script>`;
+    document.body.append(frame);
+    expect(await told).toBe('in a frame');
+    frame.remove();
   });
 });

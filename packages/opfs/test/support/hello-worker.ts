@@ -1,0 +1,2 @@
+/** The entry of a worker that sends its name. */
+postMessage(self.name);
