@@ -12,75 +12,77 @@ const folder = new QemuFolder('node-files');
 const MIB = 1024 * 1024;
 const isLinux = process.platform === 'linux';
 
-describe.runIf(isLinux)('a file that QEMU has open', () => {
-  const running: ChildProcess[] = [];
-  afterEach(() => {
-    for (const process of running.splice(0)) process.kill('SIGKILL');
-  });
-
-  /** Starts a tool that waits with the image open, once it has locked it; the result ends it. */
-  async function hold(file: string, tool: string, ...args: string[]): Promise<() => Promise<void>> {
-    const holder = spawn(tool, args, { cwd: folder.path, stdio: ['pipe', 'ignore', 'ignore'] });
-    running.push(holder);
-    const ended = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
-    await expect.poll(() => isLocked(file), { timeout: 20_000 }).toBe(true);
-    return () => {
-      holder.kill('SIGKILL');
-      return ended;
-    };
-  }
-
-  /** Whether QEMU itself finds the file locked. */
-  function isLocked(file: string): boolean {
-    return /Failed to get .*lock/.test(folder.ask('check', '-f', 'qcow2', file).error) || isLockedForWriting(file);
-  }
-
-  function isLockedForWriting(file: string): boolean {
-    return /Failed to get .*lock/.test(folder.ask('bitmap', '--add', file, 'x').error);
-  }
-
-  test.each<[string, (file: string) => [string, ...string[]]]>([
-    ['qemu-io, to write', (file) => ['qemu-io', '-f', 'qcow2', file]],
-    ['qemu-io, to read', (file) => ['qemu-io', '-r', '-f', 'qcow2', file]],
-    ['qemu-nbd', (file) => ['qemu-nbd', '-t', '-k', folder.at('nbd.sock'), '-f', 'qcow2', file]],
-  ])('is refused for writing, until that has ended: %s', async (_, command) => {
-    folder.img('create', '-q', '-f', 'qcow2', 'held.qcow2', '1M');
-    const path = folder.at('held.qcow2');
-    const letGo = await hold('held.qcow2', ...command('held.qcow2'));
-    const locked = expect.objectContaining({
-      name: 'Qcow2Error',
-      code: 'locked',
-      details: expect.objectContaining({ kind: 'OFDLCK' }),
+if (isLinux)
+  describe('a file that QEMU has open', () => {
+    const running: ChildProcess[] = [];
+    afterEach(() => {
+      for (const process of running.splice(0)) process.kill('SIGKILL');
     });
-    expect(() => fileDevice(path)).toThrow(locked);
-    // Reading, and going on at one's own risk.
-    const image = await Qcow2Image.open(fileSource(path));
-    await image.close();
-    fileDevice(path, { ignoreLocks: true }).close?.();
-    await letGo();
-    const device = fileDevice(path);
-    await (await Qcow2Image.open(device, { mode: 'write' })).close();
-    device.close?.();
+
+    /** Starts a tool that waits with the image open, once it has locked it; the result ends it. */
+    async function hold(file: string, tool: string, ...args: string[]): Promise<() => Promise<void>> {
+      const holder = spawn(tool, args, { cwd: folder.path, stdio: ['pipe', 'ignore', 'ignore'] });
+      running.push(holder);
+      const ended = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
+      await expect.poll(() => isLocked(file), { timeout: 20_000 }).toBe(true);
+      return () => {
+        holder.kill('SIGKILL');
+        return ended;
+      };
+    }
+
+    /** Whether QEMU itself finds the file locked. */
+    function isLocked(file: string): boolean {
+      return /Failed to get .*lock/.test(folder.ask('check', '-f', 'qcow2', file).error) || isLockedForWriting(file);
+    }
+
+    function isLockedForWriting(file: string): boolean {
+      return /Failed to get .*lock/.test(folder.ask('bitmap', '--add', file, 'x').error);
+    }
+
+    test.each<[string, (file: string) => [string, ...string[]]]>([
+      ['qemu-io, to write', (file) => ['qemu-io', '-f', 'qcow2', file]],
+      ['qemu-io, to read', (file) => ['qemu-io', '-r', '-f', 'qcow2', file]],
+      ['qemu-nbd', (file) => ['qemu-nbd', '-t', '-k', folder.at('nbd.sock'), '-f', 'qcow2', file]],
+    ])('is refused for writing, until that has ended: %s', async (_, command) => {
+      folder.img('create', '-q', '-f', 'qcow2', 'held.qcow2', '1M');
+      const path = folder.at('held.qcow2');
+      const letGo = await hold('held.qcow2', ...command('held.qcow2'));
+      const locked = expect.objectContaining({
+        name: 'Qcow2Error',
+        code: 'locked',
+        details: expect.objectContaining({ kind: 'OFDLCK' }),
+      });
+      expect(() => fileDevice(path)).toThrow(locked);
+      // Reading, and going on at one's own risk.
+      const image = await Qcow2Image.open(fileSource(path));
+      await image.close();
+      fileDevice(path, { ignoreLocks: true }).close?.();
+      await letGo();
+      const device = fileDevice(path);
+      await (await Qcow2Image.open(device, { mode: 'write' })).close();
+      device.close?.();
+    });
+
+    test('is not taken for another file', async () => {
+      folder.img('create', '-q', '-f', 'qcow2', 'held.qcow2', '1M');
+      folder.img('create', '-q', '-f', 'qcow2', 'free.qcow2', '1M');
+      const letGo = await hold('held.qcow2', 'qemu-io', '-f', 'qcow2', 'held.qcow2');
+      fileDevice(folder.at('free.qcow2')).close?.();
+      fileDevice(folder.at('new.qcow2'), { create: true }).close?.();
+      await letGo();
+    });
   });
 
-  test('is not taken for another file', async () => {
-    folder.img('create', '-q', '-f', 'qcow2', 'held.qcow2', '1M');
-    folder.img('create', '-q', '-f', 'qcow2', 'free.qcow2', '1M');
-    const letGo = await hold('held.qcow2', 'qemu-io', '-f', 'qcow2', 'held.qcow2');
-    fileDevice(folder.at('free.qcow2')).close?.();
-    fileDevice(folder.at('new.qcow2'), { create: true }).close?.();
-    await letGo();
+if (process.platform !== 'win32')
+  describe('a FIFO', () => {
+    test('is refused at once', () => {
+      execFileSync('mkfifo', [folder.at('fifo')]);
+      const refused = expect.objectContaining({ code: 'io', message: expect.stringContaining('not a regular file') });
+      expect(() => fileSource(folder.at('fifo'))).toThrow(refused);
+      expect(() => fileDevice(folder.at('fifo'))).toThrow(refused);
+    });
   });
-});
-
-describe.skipIf(process.platform === 'win32')('a FIFO', () => {
-  test('is refused at once', () => {
-    execFileSync('mkfifo', [folder.at('fifo')]);
-    const refused = expect.objectContaining({ code: 'io', message: expect.stringContaining('not a regular file') });
-    expect(() => fileSource(folder.at('fifo'))).toThrow(refused);
-    expect(() => fileDevice(folder.at('fifo'))).toThrow(refused);
-  });
-});
 
 describe('calls of 2 GiB and more', () => {
   const GIB = 1024 * MIB;
@@ -122,20 +124,21 @@ describe('calls of 2 GiB and more', () => {
     source.close?.();
   });
 
-  test.runIf(isLinux)('write as much as the operating system takes', () => {
-    const device = fileDevice(folder.at('limited'), { create: true });
-    const most = 2 ** 43 + 2 ** 42;
-    // Past the longest file of most file systems: the reason is the system's and not that the length was cut.
-    const error = (() => {
-      try {
-        device.write([{ at: 2 ** 53 - 4 * GIB - 1, bytes: new Uint8Array(4 * GIB) }]);
-        return null;
-      } catch (thrown) {
-        return thrown as Error & { cause: NodeJS.ErrnoException };
-      }
-    })();
-    expect(error).toMatchObject({ code: 'io', cause: { code: 'EFBIG' } });
-    expect(device.size).toBeLessThan(most);
-    device.close?.();
-  });
+  if (isLinux)
+    test('write as much as the operating system takes', () => {
+      const device = fileDevice(folder.at('limited'), { create: true });
+      const most = 2 ** 43 + 2 ** 42;
+      // Past the longest file of most file systems: the reason is the system's and not that the length was cut.
+      const error = (() => {
+        try {
+          device.write([{ at: 2 ** 53 - 4 * GIB - 1, bytes: new Uint8Array(4 * GIB) }]);
+          return null;
+        } catch (thrown) {
+          return thrown as Error & { cause: NodeJS.ErrnoException };
+        }
+      })();
+      expect(error).toMatchObject({ code: 'io', cause: { code: 'EFBIG' } });
+      expect(device.size).toBeLessThan(most);
+      device.close?.();
+    });
 });
