@@ -43,11 +43,24 @@ export class WatchedBacking implements Backing {
   read(pieces: readonly Piece[], signal?: AbortSignal): Done {
     this.signal.throwIfAborted();
     // What is read at once is not waited for, and a signal of its own would cost as much as the read.
-    const link = this.#waits || this.layer.source.waited !== false ? new AbortController() : null;
-    const done = this.#backing.read(pieces, link?.signal ?? signal);
-    if (done === undefined) return;
-    this.#waits = true;
-    return this.#watch(done, link, signal);
+    if (!this.#waits && this.layer.source.waited === false) return this.#watched(this.#backing.read(pieces, signal));
+    const link = new AbortController();
+    const linked = [this.signal, signal].flatMap((other) => {
+      if (other === undefined) return [];
+      if (other.aborted) link.abort(other.reason);
+      return [onAbort(other, () => link.abort(other.reason))];
+    });
+    const unlink = (): void => {
+      for (const each of linked) each();
+    };
+    try {
+      const done = this.#watched(this.#backing.read(pieces, link.signal));
+      if (done === undefined) unlink();
+      return done?.finally(unlink);
+    } catch (error) {
+      unlink();
+      throw error;
+    }
   }
 
   within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncIterable<T> {
@@ -75,19 +88,12 @@ export class WatchedBacking implements Backing {
     clearTimeout(this.#timer);
   }
 
-  async #watch(done: Promise<void>, link: AbortController | null, signal: AbortSignal | undefined): Promise<void> {
+  /** Counts a read among those that have not ended. */
+  #watched(done: Done): Done {
+    if (done === undefined) return;
+    this.#waits = true;
     const pending = { looks: 0 };
     this.#pending.add(pending);
-    const ignore = [this.signal, signal].map((other) => {
-      if (other === undefined || link === null) return undefined;
-      if (other.aborted) link.abort(other.reason);
-      return onAbort(other, () => link.abort(other.reason));
-    });
-    try {
-      await done;
-    } finally {
-      this.#pending.delete(pending);
-      for (const each of ignore) each?.();
-    }
+    return done.finally(() => this.#pending.delete(pending));
   }
 }
