@@ -6,7 +6,7 @@ import { Qcow2Error } from '../errors.js';
 import type { Piece } from '../map/plan-read.js';
 import type { Done } from './device.js';
 import type { Backing, Layer } from './layer.js';
-import { onAbort } from './on-abort.js';
+import { linkedAbort } from './linked-abort.js';
 
 /**
  * How long one read of the files behind may take while the image is being closed: four looks, a quarter of a second apart. Not one
@@ -44,21 +44,13 @@ export class WatchedBacking implements Backing {
     this.signal.throwIfAborted();
     // What is read at once is not waited for, and a signal of its own would cost as much as the read.
     if (!this.#waits && this.layer.source.waited === false) return this.#watched(this.#backing.read(pieces, signal));
-    const link = new AbortController();
-    const linked = [this.signal, signal].flatMap((other) => {
-      if (other === undefined) return [];
-      if (other.aborted) link.abort(other.reason);
-      return [onAbort(other, () => link.abort(other.reason))];
-    });
-    const unlink = (): void => {
-      for (const each of linked) each();
-    };
+    const link = linkedAbort(this.signal, signal);
     try {
       const done = this.#watched(this.#backing.read(pieces, link.signal));
-      if (done === undefined) unlink();
-      return done?.finally(unlink);
+      if (done === undefined) link.release();
+      return done?.finally(link.release);
     } catch (error) {
-      unlink();
+      link.release();
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 /** The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import type { ByteSource, Transfer } from '../io/device.js';
+import { linkedAbort } from '../io/linked-abort.js';
 import { type FixedTransfer, fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
 import { bufferSource } from './buffer.js';
 import {
@@ -12,7 +13,6 @@ import {
   refuseWhole,
   unsteady,
 } from './http-answer.js';
-import { linkedAbort } from './linked-abort.js';
 import { Patience } from './patience.js';
 import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
 import { Slots } from './slots.js';

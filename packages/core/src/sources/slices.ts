@@ -2,8 +2,8 @@
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import type { ByteSource } from '../io/device.js';
 import { all, settled } from '../io/done.js';
+import { linkedAbort } from '../io/linked-abort.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
-import { linkedAbort } from './linked-abort.js';
 
 /** Answers with the bytes `[start, end)`, all of them. */
 export type ReadSlice = (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>;
