@@ -100,6 +100,8 @@ function openOptions(
     mode: 'write',
     signal,
     cache,
+    // It holds what was written to it just now.
+    verify: false,
     async resolve(reference) {
       const { kind, parent } = reference;
       if (parent !== null) return (await resolve?.(reference)) ?? null;

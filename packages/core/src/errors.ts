@@ -6,7 +6,10 @@ export type Qcow2ErrorCode =
   | 'not-qcow2'
   /** Valid, but needs a feature, a size or a codec that this library does not have. */
   | 'unsupported'
-  /** A structure of the image contradicts the specification or the file's length, or one file would be two of its files. */
+  /**
+   * A structure of the image contradicts the specification, the file's length or another structure, or one file would be two of the
+   * image's files.
+   */
   | 'corrupt'
   /** A request lies outside the virtual disk. */
   | 'out-of-range'

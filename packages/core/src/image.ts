@@ -58,13 +58,15 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Opens an image, for reading unless `options.mode` says otherwise. Reads the header, the L1 table and, where there are any, the snapshot table and the
-   * bitmap directory; for writing, the refcount table as well. Never writes: an image changes with its first change.
+   * Opens an image, for reading unless `options.mode` says otherwise. Reads the header, the L1 table and, where there are any, the
+   * snapshot table and the bitmap directory; for writing, all L2 tables and refcounts as well, unless `options.verify` is false.
+   * Never writes: an image changes with its first change.
    *
-   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `needs-repair` when it is
-   *   to be written and marked dirty or corrupt, `corrupt` when two files of the chain are one and the same, `locked` when another
-   *   image of this process writes to the file, `changed` or `io` from the source; TypeError when `source` is nothing that can be
-   *   opened, or nothing that can be written to; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `corrupt` also when two files of
+   *   the chain are one and the same, and when a check of an image to be written finds damage, `needs-repair` when it is to be
+   *   written and marked dirty or corrupt, `locked` when another image of this process writes to the file, `changed` or `io` from
+   *   the source; TypeError when `source` is nothing that can be opened, or nothing that can be written to; the signal's reason
+   *   when it aborts.
    */
   static async open(source: Openable, options?: OpenOptions): Promise<Qcow2Image> {
     return new Qcow2Image(await openImage(source, options));

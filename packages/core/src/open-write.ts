@@ -45,11 +45,13 @@ export class WriteOpening {
    * @throws TypeError when the data file is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, `locked` when another
    *   image of this process writes to the data file, and what the device throws; the signal's reason when it aborts.
    */
-  async finish(layer: Qcow2Layer, dataFile: Openable | null, { cache, signal }: OpenOptions): Promise<Writing> {
+  async finish(layer: Qcow2Layer, dataFile: Openable | null, options: OpenOptions): Promise<Writing> {
+    const { cache, signal, onProgress, verify = true } = options;
     const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
     if (data !== null) this.#holds.push(holdForWriting(data, 'data file'));
     const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
     const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
+    if (verify) await (await import('./verbs/verify.js')).verifyReferences(layer, { signal, onProgress });
     return { writer, info: currentInfo(writer, layer), writableOf, release: () => this.release() };
   }
 

@@ -53,7 +53,7 @@ export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } 
 
 /** How an image is opened. */
 export interface OpenOptions extends OperationOptions {
-  /** `'read'`, the default, never writes. For `'write'` the image must be a `BlockDevice`, neither dirty nor corrupt. */
+  /** `'read'`, the default, never writes. For `'write'` the image must be a `BlockDevice`, neither dirty nor corrupt; see `verify`. */
   mode?: 'read' | 'write' | undefined;
   /**
    * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
@@ -61,6 +61,13 @@ export interface OpenOptions extends OperationOptions {
    * its `identity`, is refused with `corrupt`.
    */
   resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
+  /**
+   * Whether every reference of the image is counted, as `check` does, before it is opened for writing; default true. An image in
+   * which that finds anything but leaks is refused with `corrupt`. Files behind the image are not looked at. It reads all L2 tables
+   * and refcount blocks: 8 bytes for each cluster of the guest and 2 for each of the file. Without it a write to a damaged
+   * image can destroy what it holds, as with QEMU.
+   */
+  verify?: boolean | undefined;
   /** Budgets of the caches, in bytes. */
   cache?: { l2Bytes?: number | undefined; refcountBytes?: number | undefined } | undefined;
 }

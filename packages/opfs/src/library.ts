@@ -194,7 +194,7 @@ export class Library {
     const held = new HeldFiles(this.#folder, this.#locks, signal);
     try {
       const device = (await held.openLocked(name)) ?? notFound(name);
-      return await openHeld(held, device, { mode: 'write', signal, cache, resolve });
+      return await openHeld(held, device, { mode: 'write', verify: false, signal, cache, resolve });
     } catch (error) {
       held.release();
       await this.#folder.remove(name);

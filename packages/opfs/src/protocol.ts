@@ -45,6 +45,7 @@ export interface Written extends Changed {
 /** {@link OpenOptions} without what cannot be cloned: the callbacks are only said to exist. */
 export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
+  readonly verify?: OpenOptions['verify'];
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: boolean;

@@ -260,8 +260,13 @@ export class Service implements WorkerSide {
     return this.#calls.run(call, (signal) => this.#library.remove(name, signal));
   }
 
-  #openOptions(call: number, { mode, cache, resolves }: WireOpenOptions, running: AbortableOptions): OpenOptions {
-    return { ...running, mode, cache, resolve: resolves ? this.#caller?.resolver(call, running.signal) : undefined };
+  #openOptions(
+    call: number,
+    { mode, verify, cache, resolves }: WireOpenOptions,
+    running: AbortableOptions,
+  ): OpenOptions {
+    const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
+    return { ...running, mode, verify, cache, resolve };
   }
 
   /** Runs a call that reports progress; its answer leaves after its last report has arrived. */

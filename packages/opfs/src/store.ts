@@ -58,7 +58,8 @@ export interface Store extends AsyncDisposable {
    * a name; only where there is none, `resolve` is asked. Until it is closed, it and its bases are neither renamed nor removed,
    * nor are the bases written.
    *
-   * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or corrupt, else as {@link openFile}
+   * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or corrupt,
+   *   `corrupt` when it is to be written and a check of it finds damage, else as {@link openFile}
    */
   open(name: string, options?: StoreOpenOptions): Promise<OpfsImage>;
   /**

@@ -178,8 +178,8 @@ export class WorkerStore implements Store {
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
     stored: boolean,
   ): Promise<OpfsImage> {
-    const { mode, cache, resolve, signal, onProgress } = options;
-    const wire = { mode, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
+    const { mode, verify, cache, resolve, signal, onProgress } = options;
+    const wire = { mode, verify, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
     const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
     if (!signal?.aborted) return image;
     await image.close();

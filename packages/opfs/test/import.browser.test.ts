@@ -64,7 +64,7 @@ describe('import', () => {
   });
 
   test('cancelled halfway leaves nothing', async () => {
-    const file = await longFile(1024);
+    const file = await longFile(256);
     const reason = new Error('enough');
     const seen: number[] = [];
     const halfway = (): { signal: AbortSignal; onProgress: (progress: Progress) => void } => {
@@ -257,7 +257,7 @@ describe('flushing ahead', () => {
   test('ends, too, when the file cannot get its name at last', async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });
-    const file = await longFile(200);
+    const file = await longFile(80);
     const { outcome } = await begunImport(store, file);
     await folder.getDirectoryHandle('disk', { create: true });
     // Firefox puts the file in the place of a folder.
@@ -326,7 +326,7 @@ describe('export', () => {
   });
 
   test('reports its progress, and stops for a signal', async () => {
-    await store.import('disk', await longFile(128));
+    await store.import('disk', await longFile(80));
     const reason = new Error('enough');
     for (const to of [undefined, await targetFile('before')]) {
       const reports: Progress[] = [];

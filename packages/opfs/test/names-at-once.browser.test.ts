@@ -6,9 +6,9 @@ import { clearStorage } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
 
 const SIZE = 2 ** 20;
-const ROUNDS = 20;
+const ROUNDS = 8;
 /** Of what waits for locks. */
-const FEW_ROUNDS = 6;
+const FEW_ROUNDS = 3;
 
 let one: Store;
 let other: Store;

@@ -1,6 +1,7 @@
 /** Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image, type Range } from '../../src/index.js';
+import { qemuJudges } from '../support/qemu-judges.js';
 import { BitmapModel, QemuFolder } from './qemu.js';
 
 const MIB = 1024 * 1024;
@@ -66,14 +67,16 @@ describe('auto bitmaps', () => {
     for (let session = 0; session < 3; session++) {
       const image = await Qcow2Image.open(device, { mode: 'write', resolve: async () => bufferDevice() });
       await change(image, next, 25, models);
-      expect(await dirtyOf(image, names[session]![0])).toEqual(models[session]!.ranges());
+      for (const [index, [name]] of names.entries()) {
+        expect(await dirtyOf(image, name)).toEqual(models[index]!.ranges());
+      }
       await change(image, next, 15, models);
       await image.close();
       folder.write(device.bytes());
       expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
       expect(folder.bitmaps()).toEqual(names.map(([name, granularity]) => ({ name, granularity, flags: ['auto'] })));
       names.forEach(([name], index) => {
-        expect(folder.dirty(name), name).toEqual(models[index]!.ranges());
+        if (qemuJudges(index - session, 3)) expect(folder.dirty(name), name).toEqual(models[index]!.ranges());
       });
     }
   });

@@ -10,6 +10,7 @@ import { setUint64, viewOf } from '../../src/format/bytes.js';
 import { dropExtensions } from '../../src/format/encode-extensions.js';
 import { decodeExtensions, findExtension } from '../../src/format/extensions.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { qemuJudges } from '../support/qemu-judges.js';
 import { QemuFolder } from './qemu.js';
 import { crashed, Recorder, sectorsOf } from './recorder.js';
 
@@ -55,9 +56,9 @@ function image(options = 'cluster_size=4k'): Spoilt {
   return new Spoilt(folder.read());
 }
 
-async function writeOnce(bytes: Uint8Array): Promise<Uint8Array> {
+async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> {
   const device = bufferDevice(bytes);
-  const image = await Qcow2Image.open(device, { mode: 'write' });
+  const image = await Qcow2Image.open(device, { mode: 'write', verify });
   await image.write(MIB, new Uint8Array(512).fill(1));
   expect(image.bitmaps).toEqual([]);
   expect(image.info.extensions.map(({ type }) => type)).not.toContain(BITMAPS);
@@ -105,7 +106,7 @@ describe('bitmaps that cannot be kept', () => {
   it.each(Object.entries(damage))('harm nothing when they go: %s', async (_, change) => {
     const spoilt = image();
     change(spoilt);
-    folder.write(await writeOnce(spoilt.bytes));
+    folder.write(await writeOnce(spoilt.bytes, false));
     expect(folder.check().corruptions).toBe(0);
     expect(folder.bitmaps()).toEqual([]);
     folder.img('check', '-q', '-r', 'leaks', 'i.qcow2');
@@ -144,7 +145,12 @@ describe('bitmaps that cannot be kept', () => {
     for (let flushes = 1; flushes < epochs.length; flushes++) {
       const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
       for (let subset = 0; subset < Math.min(16, 2 ** sectors); subset++) {
-        folder.write(crashed(spoilt.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1));
+        const left = crashed(spoilt.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
+        const opened = await Qcow2Image.open(left, { resolve });
+        expect((await opened.check()).corruptions).toBe(0);
+        expect(opened.bitmaps).toEqual([]);
+        if (!qemuJudges(subset)) continue;
+        folder.write(left);
         expect(folder.check().corruptions).toBe(0);
         expect(folder.bitmaps()).toEqual([]);
       }

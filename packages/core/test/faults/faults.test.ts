@@ -9,6 +9,7 @@ import { get } from '../support/big-endian.js';
 import { type Call, type Fault, FaultyDevice } from '../support/faulty-device.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
+import { qemuJudges } from '../support/qemu-judges.js';
 import { disksOf, work } from './work.js';
 
 const KIB = 1024;
@@ -101,22 +102,28 @@ class Bench {
     });
   }
 
-  /** What the disk holds when the image is opened again. QEMU finds leaks in it at most. */
-  async judge(lazy: boolean): Promise<Uint8Array> {
-    if (this.data !== null) folder.put('data.raw', this.data.bytes());
-    folder.put('image.qcow2', this.image.bytes());
-    // With lazy refcounts the image is marked dirty, and the promise holds once it is repaired.
-    if (lazy) folder.ask('check', '-q', '-r', 'all', 'image.qcow2');
-    const check = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
-    expect([0, 3], check.out + check.error).toContain(check.status);
+  /** What the disk holds when the image is opened again. A check finds leaks in it at most, and so does QEMU's at some steps. */
+  async judge(lazy: boolean, nth: number): Promise<Uint8Array> {
+    const bytes = qemuJudges(nth) ? this.#judgedByQemu(lazy) : this.image.bytes();
     const { base } = this.#start;
-    const image = await Qcow2Image.open(folder.get('image.qcow2'), {
+    const image = await Qcow2Image.open(bytes, {
       resolve: async ({ kind }) => (kind === 'data' ? this.data!.bytes() : { source: base!, format: 'raw' }),
     });
+    // With lazy refcounts the image is marked dirty, and the promise holds once it is repaired.
+    if (!image.info.dirty) expect((await image.check()).corruptions).toBe(0);
     const disk = new Uint8Array(SIZE);
     await image.read(0, disk);
     await image.close();
     return disk;
+  }
+
+  #judgedByQemu(lazy: boolean): Uint8Array {
+    if (this.data !== null) folder.put('data.raw', this.data.bytes());
+    folder.put('image.qcow2', this.image.bytes());
+    if (lazy) folder.ask('check', '-q', '-r', 'all', 'image.qcow2');
+    const check = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
+    expect([0, 3], check.out + check.error).toContain(check.status);
+    return folder.get('image.qcow2');
   }
 }
 
@@ -172,7 +179,7 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
       if (failing === null) {
         expect(bench.faulty.struck).toBe(false);
         expect(nth).toBeGreaterThan(0);
-        expectSame(await bench.judge(false), allowed[0]!);
+        expectSame(await bench.judge(false, 0), allowed[0]!);
         const moved = get(bench.image.bytes(), 48, 8) !== get(start.image, 48, 8);
         expect(moved).toBe(start.name.includes('growing'));
         break;
@@ -182,7 +189,7 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
       else expect(failing).toMatchObject({ name: 'Qcow2Error', code: 'io', cause: plain });
       if (error !== null) await expectFailed(image);
       await image.close().catch(() => expect(error).toBe(null));
-      expectAllowed(await bench.judge(lazy), allowed);
+      expectAllowed(await bench.judge(lazy, nth), allowed);
     }
   });
 
@@ -207,7 +214,7 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
       const { error: again } = await work(image, after);
       expect(again).toBe(null);
       await image.close();
-      expectSame(await bench.judge(false), after.at(-1)!);
+      expectSame(await bench.judge(false, nth), after.at(-1)!);
     }
   });
 });

@@ -220,6 +220,18 @@ export interface Session {
   readonly destroyed: readonly string[];
 }
 
+/** Whether an image can be opened for writing; one that cannot be is as it was. */
+export async function openedToWrite({ resolve }: Subject, bytes: Uint8Array): Promise<boolean> {
+  const device = bufferDevice(bytes);
+  try {
+    await using image = await Qcow2Image.open(device, { mode: 'write', resolve: resolve?.() });
+    return image.size > 0;
+  } catch (error) {
+    if (Buffer.compare(device.bytes(), bytes) !== 0) throw new Error('A refused image was changed.');
+    return !typed(error);
+  }
+}
+
 function typed(error: unknown): true {
   if (!isQcow2Error(error)) throw error;
   return true;
@@ -227,12 +239,13 @@ function typed(error: unknown): true {
 
 /**
  * Writes the clusters of the disk in the order given, flushing in the middle and at the end, and looks at what is left: what was written
- * reads as written, or as before where the session was refused; everything else, snapshots too, reads as before.
+ * reads as written, or as before where the session was refused; everything else, snapshots too, reads as before. `verify` as at open.
  */
 export async function writeSession(
   { resolve, shown = [] }: Subject,
   bytes: Uint8Array,
   orderOf: (clusters: number) => readonly number[],
+  verify: boolean,
 ): Promise<Session> {
   const resolving = resolve?.();
   const before = await disksOf(bytes, resolving);
@@ -240,7 +253,7 @@ export async function writeSession(
   const device = bufferDevice(bytes);
   let image: Qcow2Image;
   try {
-    image = await Qcow2Image.open(device, { mode: 'write', resolve: resolving });
+    image = await Qcow2Image.open(device, { mode: 'write', verify, resolve: resolving });
   } catch (error) {
     return { refused: typed(error), destroyed: [] };
   }

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
 import { QemuFolder } from '../support/qemu.js';
+import { qemuJudges } from '../support/qemu-judges.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from './bases.js';
 import { change } from './change.js';
 import {
@@ -69,14 +70,16 @@ describe.each(cases)('the %s image', (_, image, generators) => {
     sound = bytesOf(outcome);
   });
 
-  const breakages = generators.flatMap((generate) => generate(image));
-  test.each(breakages)('$field = $value: $verdict', async ({ apply, verdict }) => {
+  const breakages = generators
+    .flatMap((generate) => generate(image))
+    .map((breakage, index) => ({ ...breakage, judged: qemuJudges(index, 3) }));
+  test.each(breakages)('$field = $value: $verdict', async ({ apply, verdict, judged }) => {
     const file = image.bytes.slice();
     apply(file);
     const outcome = await handle(file);
     expectAnswer(outcome);
     await change(file);
-    if (verdict === 'answered' && outcome.read instanceof Uint8Array && isHarmless(file)) {
+    if (judged && verdict === 'answered' && outcome.read instanceof Uint8Array && isHarmless(file)) {
       const wanted = await qemuReads(folder, file);
       if (wanted !== null) expect(Buffer.compare(outcome.read, wanted), 'it reads as qemu-img reads it').toBe(0);
     }

@@ -15,7 +15,7 @@ import { SlowDevice } from '../support/slow-device.js';
 import { KINDS, type Kind, type Made, make } from './kinds.js';
 import { applyTo, compatible, placed, type Request, type Step, steps } from './operations.js';
 
-const RUNS = Number(process.env.QCOW2_MODEL_RUNS ?? 2);
+const RUNS = Number(process.env.QCOW2_MODEL_RUNS ?? 1);
 /** How long a kind may take, and the search for a smaller failure with it; milliseconds. */
 const LONGEST = Math.max(15_000, RUNS * 3_000);
 

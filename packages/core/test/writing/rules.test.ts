@@ -12,7 +12,8 @@ const MIB = 1024 * 1024;
 const folder = new QemuFolder('rules');
 const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
-const writing = (device: BlockDevice) => Qcow2Image.open(device, { mode: 'write' });
+/** Opens an image uncounted: what is tested here is the writer's own rules, most of them on images that a count would refuse. */
+const writing = (device: BlockDevice) => Qcow2Image.open(device, { mode: 'write', verify: false });
 
 /** The file after work on an image that is built to a plan, before and after. */
 async function worked(plan: ImagePlan, work: (image: Qcow2Image) => Promise<void>): Promise<[Uint8Array, Uint8Array]> {

@@ -1,0 +1,76 @@
+/** An image is counted before it is opened for writing: one that a check finds damaged is refused, and stays as it is. */
+import { describe, expect, it } from 'vitest';
+import { bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
+import { get, put } from '../support/big-endian.js';
+import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
+import { noiseOf } from '../support/numbers.js';
+
+const CLUSTER = 65_536;
+const MIB = 1024 * 1024;
+const data = (seed: number): Cell => ({ kind: 'data', bytes: noiseOf(seed, CLUSTER) });
+const OFFSET = 0x00ff_ffff_ffff_fe00n;
+
+/** Two clusters of data, in one L2 table. */
+function twoClusters(plan: Partial<ImagePlan> = {}): BuiltImage & { readonly l2: number } {
+  const built = buildImage({ size: MIB, clusters: new Map([0, 1].map((at) => [at, data(at + 1)])), ...plan });
+  return { ...built, l2: Number(get(built.bytes, built.l1, 8) & OFFSET) };
+}
+
+/** Damage that no entry shows by itself: only a count of all references does. */
+const damages: Record<string, (image: ReturnType<typeof twoClusters>) => void> = {
+  'two entries that lead to one cluster': ({ bytes, l2 }) => put(bytes, l2 + 8, 8, get(bytes, l2, 8)),
+  'a cluster of the guest that no refcount counts': ({ bytes, l2, refcountBlocks }) =>
+    put(bytes, refcountBlocks[0]! + (Number(get(bytes, l2, 8) & OFFSET) / CLUSTER) * 2, 2, 0n),
+  'an entry that leads to the L2 table': ({ bytes, l2 }) => put(bytes, l2, 8, (1n << 63n) | BigInt(l2)),
+  'two L1 entries that lead to one table': ({ bytes, l1 }) => put(bytes, l1 + 8, 8, get(bytes, l1, 8)),
+};
+
+describe('an image that is opened for writing', () => {
+  it.each(Object.entries(damages))('is refused with %s', async (what, damage) => {
+    const image = twoClusters({ size: what.includes('L1') ? 1024 * MIB : MIB });
+    damage(image);
+    const device = bufferDevice(image.bytes);
+    await expect(Qcow2Image.open(device, { mode: 'write' })).rejects.toMatchObject({
+      name: 'Qcow2Error',
+      code: 'corrupt',
+      message: expect.stringMatching(/[Rr]epair/),
+      details: { what: expect.any(String), at: expect.any(Number) },
+    });
+    expect(Buffer.compare(device.bytes(), image.bytes)).toBe(0);
+    // The refusal holds nothing: the image is read, and written by whoever insists.
+    await (await Qcow2Image.open(image.bytes)).close();
+    await (await Qcow2Image.open(device, { mode: 'write', verify: false })).close();
+  });
+
+  it('is opened when all that a check finds is leaks', async () => {
+    const image = twoClusters();
+    put(image.bytes, image.l2 + 8, 8, 0n);
+    const device = bufferDevice(image.bytes);
+    const opened = await Qcow2Image.open(device, { mode: 'write' });
+    expect((await opened.check()).leaks).toBe(1);
+    await opened.close();
+  });
+
+  it('is not read twice for it when it was just created', async () => {
+    const image = await Qcow2Image.create(bufferDevice(), { size: 1024 * MIB, preallocation: 'metadata' });
+    expect(image.stats.deviceReads).toBeLessThan(5);
+    await image.close();
+  });
+
+  it('reports the progress of the count, and stops for a signal', async () => {
+    const device = bufferDevice(twoClusters().bytes);
+    const reports: Progress[] = [];
+    await (await Qcow2Image.open(device, { mode: 'write', onProgress: (report) => reports.push(report) })).close();
+    expect(reports.at(-1)).toMatchObject({ phase: 'check' });
+    expect(reports.at(-1)!.done).toBe(reports.at(-1)!.total);
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const opening = Qcow2Image.open(device, {
+      mode: 'write',
+      signal: controller.signal,
+      onProgress: () => controller.abort(reason),
+    });
+    await expect(opening).rejects.toBe(reason);
+    await (await Qcow2Image.open(device, { mode: 'write' })).close();
+  });
+});
