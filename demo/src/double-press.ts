@@ -51,5 +51,12 @@ export function guardDoublePresses(root: EventTarget): void {
     event.preventDefault();
     event.stopImmediatePropagation();
   };
+  /** The later press of a double click takes no focus from where the first one has put it. */
+  const keepFocus = (event: MouseEvent): void => {
+    if (!event.isTrusted || !last?.button) return;
+    const press = pressOf(event);
+    if (press.button !== last.button && isDouble(last, press)) event.preventDefault();
+  };
   root.addEventListener('click', (event) => guard(event as MouseEvent), { capture: true });
+  root.addEventListener('mousedown', (event) => keepFocus(event as MouseEvent), { capture: true });
 }
