@@ -19,37 +19,43 @@
 /** @param {Partial<Part>} part @returns {Part} */
 const part = ({ imports = [], types = [], packages = [] } = {}) => ({ imports, types, packages });
 
-const BELOW_IO = ['src/errors', 'src/format', 'src/map', 'src/space'];
-const BELOW_VERBS = [...BELOW_IO, 'src/io'];
-const BELOW_IMAGE = [...BELOW_VERBS, 'src/options', 'src/codecs', 'src/sources', 'src/verbs'];
-const BELOW_INDEX = [...BELOW_IMAGE, 'src/open', 'src/create', 'src/image'];
+const BELOW_ENGINE = ['src/errors', 'src/format'];
+const BELOW_LAYER = [...BELOW_ENGINE, 'src/engine/async', 'src/engine/mapping'];
+const BELOW_READ = [...BELOW_LAYER, 'src/engine/layer'];
+const BELOW_WRITE = [...BELOW_READ, 'src/engine/allocation', 'src/engine/read'];
+const BELOW_VERBS = [...BELOW_WRITE, 'src/engine/write', 'src/sources', 'src/codecs'];
+const BELOW_IMAGE = [...BELOW_VERBS, 'src/verbs'];
+const BELOW_INDEX = [...BELOW_IMAGE, 'src/image'];
 
-/** `format <- map, space <- io <- verbs, image <- index`; codecs and sources implement interfaces of `io`. */
+/**
+ * `errors, api <- format <- engine/async, engine/mapping <- engine/allocation, engine/layer <- engine/read <- engine/write <- verbs <-
+ * image <- index`; codecs and sources implement interfaces of `api` and `engine/layer`.
+ */
 const core = {
   folder: 'packages/core',
   parts: {
     'src/errors': part(),
+    'src/api': part({ types: ['src/errors', 'src/format'] }),
     'src/format': part({ imports: ['src/errors'] }),
-    'src/options': part({ types: ['src/errors', 'src/format', 'src/io'] }),
-    'src/map': part({ imports: ['src/errors', 'src/format'], types: ['src/options'] }),
-    // `space` implements the Allocator interface that `map` declares.
-    'src/space': part({ imports: ['src/errors', 'src/format'], types: ['src/map', 'src/options'] }),
-    'src/io': part({ imports: BELOW_IO, types: ['src/options'] }),
-    'src/codecs': part({
-      imports: ['src/errors', 'src/format'],
-      types: ['src/io', 'src/options'],
-      packages: ['fflate'],
+    'src/engine/async': part({ imports: ['src/errors'], types: ['src/api'] }),
+    'src/engine/mapping': part({ imports: BELOW_ENGINE, types: ['src/api'] }),
+    // It implements the Allocator interface that `mapping` declares.
+    'src/engine/allocation': part({
+      imports: [...BELOW_ENGINE, 'src/engine/async'],
+      types: ['src/api', 'src/engine/mapping'],
     }),
-    'src/sources': part({ imports: ['src/errors', 'src/io'], types: ['src/options'] }),
-    'src/verbs': part({ imports: BELOW_VERBS, types: ['src/options'] }),
-    'src/open': part({ imports: [...BELOW_IMAGE, 'src/open-references', 'src/open-write'] }),
-    'src/open-references': part({ imports: BELOW_IMAGE }),
-    'src/open-write': part({ imports: BELOW_IMAGE }),
-    'src/create-plan': part({ imports: ['src/errors', 'src/format'], types: ['src/options'] }),
-    'src/create': part({ imports: [...BELOW_IMAGE, 'src/create-plan'] }),
-    'src/image': part({ imports: [...BELOW_IMAGE, 'src/open', 'src/open-write', 'src/create'] }),
-    'src/index': part({ imports: BELOW_INDEX }),
-    'src/internal': part({ imports: ['src/errors', 'src/io', 'src/map', 'src/sources', 'src/verbs'] }),
+    'src/engine/layer': part({ imports: BELOW_LAYER, types: ['src/api'] }),
+    'src/engine/read': part({ imports: BELOW_READ, types: ['src/api'] }),
+    'src/engine/write': part({ imports: BELOW_WRITE, types: ['src/api'] }),
+    'src/codecs': part({ imports: BELOW_ENGINE, types: ['src/engine/layer'], packages: ['fflate'] }),
+    'src/sources': part({ imports: ['src/errors', 'src/engine/async'], types: ['src/api'] }),
+    'src/verbs': part({ imports: BELOW_VERBS, types: ['src/api'] }),
+    'src/image': part({ imports: BELOW_IMAGE, types: ['src/api'] }),
+    'src/index': part({ imports: BELOW_INDEX, types: ['src/api'] }),
+    'src/internal': part({
+      imports: ['src/errors', 'src/engine/async', 'src/engine/mapping', 'src/sources', 'src/verbs'],
+      types: ['src/api'],
+    }),
     node: part({ imports: ['src/index', 'src/internal'], packages: ['node:'] }),
   },
 };

@@ -27,7 +27,7 @@ function checkFolder(folder: string, files: Record<string, string>): string[] {
   return checkPackage(rule!, repository);
 }
 
-const io = { 'src/io/device.ts': 'export type Done = void;\nexport const calls = 0;\n' };
+const io = { 'src/api/device.ts': 'export type Done = void;\nexport const calls = 0;\n' };
 const errors = { 'src/errors.ts': 'export class Qcow2Error {}\n' };
 
 describe('what is allowed', () => {
@@ -36,7 +36,7 @@ describe('what is allowed', () => {
       ...errors,
       ...io,
       'src/format/bytes.ts': "import { Qcow2Error } from '../errors.js';\nexport const failed = Qcow2Error;\n",
-      'src/io/execute.ts': "export { failed } from '../format/bytes.js';\nexport * from './device.js';\n",
+      'src/engine/read/execute.ts': "export { failed } from '../format/bytes.js';\nexport * from './device.js';\n",
       'src/image.ts': "import './errors.js';\nexport const late = () => import('./verbs/info.js');\n",
       'src/verbs/info.ts': "export type Done = import('../io/device.js').Done;\n",
       'src/sources/blob.ts': "import { type Done } from '../io/device.js';\nexport type Read = Done;\n",

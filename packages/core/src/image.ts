@@ -1,12 +1,6 @@
 /** Owns the public handle of an open image: short methods that check their arguments and delegate. */
-import { Qcow2Error } from './errors.js';
-import type { BlockDevice, Done } from './io/device.js';
-import { readPieces } from './io/execute.js';
-import { mustWait } from './io/last-wait.js';
-import { lengthOf, whileIntact } from './io/request-buffers.js';
-import type { Writer } from './io/writer.js';
-import { boundsOf, requireInside } from './map/guest-range.js';
-import { closeAll, type OpenedImage, openImage, type Synchronous } from './open.js';
+
+import type { BlockDevice, Done } from './api/device.js';
 import type {
   BitmapInfo,
   CheckOptions,
@@ -21,9 +15,16 @@ import type {
   OperationOptions,
   Range,
   SnapshotInfo,
-} from './options.js';
+} from './api/options.js';
+import { lengthOf, whileIntact } from './engine/async/request-buffers.js';
+import { mustWait } from './engine/layer/wait-tracker.js';
+import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
+import { readPieces } from './engine/read/execute.js';
+import type { Writer } from './engine/write/writer.js';
+import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
 import { imageInfo } from './verbs/info.js';
+import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
 import { readableOf } from './verbs/readable.js';
 
 /** What a read that never had to wait answers. */
@@ -85,7 +86,7 @@ export class Qcow2Image implements Disk {
     device: BlockDevice,
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
-    const { createImage } = await import('./create.js');
+    const { createImage } = await import('./verbs/create/create.js');
     return createImage(device, options, (opening) => Qcow2Image.open(device, opening));
   }
 
@@ -183,7 +184,7 @@ export class Qcow2Image implements Disk {
    */
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
-    const { checkImage } = await import('./verbs/check.js');
+    const { checkImage } = await import('./verbs/check/check.js');
     this.#alive();
     return checkImage((this.#viewed ?? this).#opened, options);
   }
@@ -208,7 +209,7 @@ export class Qcow2Image implements Disk {
    */
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
-    const { snapshotLayer } = await import('./verbs/open-snapshot.js');
+    const { snapshotLayer } = await import('./verbs/open/open-snapshot.js');
     const layer = await snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
     return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
@@ -225,7 +226,7 @@ export class Qcow2Image implements Disk {
     return new BatchIterator(async () => {
       this.#alive();
       await this.#opened.write?.writer.storeBitmaps();
-      const { dirtyBatches } = await import('./verbs/dirty.js');
+      const { dirtyBatches } = await import('./verbs/dirty-ranges.js');
       return dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
     });
   }

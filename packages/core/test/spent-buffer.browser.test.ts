@@ -1,6 +1,6 @@
 /** Buffers that are given back in browsers, where late collection costs a page its memory. */
 import { expect, test } from 'vitest';
-import { discardBuffer } from '../src/io/spent-buffer.js';
+import { discardBuffer } from '../src/engine/async/release-buffer.js';
 
 const MIB = 2 ** 20;
 

@@ -1,8 +1,8 @@
 /** Owns the inflating of raw deflate streams (RFC 1951), the compression that qcow2 calls zlib. */
 import { Inflate, inflateSync } from 'fflate';
+import type { Codec, InflateJob } from '../engine/layer/codec.js';
 import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
-import type { Codec, InflateJob } from '../io/codec.js';
 
 /**
  * The longest input worth looking at: deflate stores what it cannot shrink with 5 bytes for each 64 KiB, so a longer

@@ -1,7 +1,8 @@
 /** Owns the inflating of zstd streams (RFC 8878): the compression of type 1. */
+
+import type { Codec, InflateJob } from '../engine/layer/codec.js';
 import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
-import type { Codec, InflateJob } from '../io/codec.js';
 import { decodeFrames, MAX_BLOCK_BYTES } from './zstd/frames.js';
 
 /**

@@ -3,7 +3,7 @@
  * `arrayBuffer` would take the memory of the whole slice. Not with a reader that brings its own buffers: on the stream of a
  * Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
  */
-import { discardBuffer } from '../io/spent-buffer.js';
+import { discardBuffer } from '../engine/async/release-buffer.js';
 
 /** From this length on a stream pays, bytes. */
 const STREAMED = 256 * 1024;

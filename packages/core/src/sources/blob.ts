@@ -3,10 +3,11 @@
  * served at once; so small reads fetch aligned blocks that are kept, more of them at a time while they carry on where the last
  * fetch ended, and large reads go out as parallel slices.
  */
+
+import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { all, settled } from '../engine/async/done.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Done, Transfer } from '../io/device.js';
-import { all, settled } from '../io/done.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 import { blobFailure, changedBlob } from './blob-failure.js';
 
 /** What a small read fetches at the least, and keeps: as dear as the smallest slice. */

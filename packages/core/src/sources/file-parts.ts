@@ -1,7 +1,8 @@
 /** The files of one chain, as they are handed over: one that would have two parts in it at once is refused. */
+
+import type { ImageReference, Openable, OpenOptions, Resolved } from '../api/options.js';
+import { settled } from '../engine/async/done.js';
 import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
-import { settled } from '../io/done.js';
-import type { ImageReference, Openable, OpenOptions, Resolved } from '../options.js';
 import { identityOf } from './identity.js';
 import { sourceOf } from './openable.js';
 

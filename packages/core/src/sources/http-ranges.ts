@@ -1,8 +1,18 @@
 /** The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
+
+import type { ByteSource, Transfer } from '../api/device.js';
+import { Patience } from '../engine/async/idle-timeout.js';
+import { linkedAbort } from '../engine/async/linked-abort.js';
+import {
+  type FixedTransfer,
+  fixedTransfers,
+  hasBytes,
+  put,
+  requireAllIntact,
+} from '../engine/async/request-buffers.js';
+import { PassingFailure, type RetryPolicy, withRetries } from '../engine/async/retry.js';
+import { Slots } from '../engine/async/semaphore.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
-import type { ByteSource, Transfer } from '../io/device.js';
-import { linkedAbort } from '../io/linked-abort.js';
-import { type FixedTransfer, fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
 import { bufferSource } from './buffer.js';
 import {
   type Answer,
@@ -12,10 +22,7 @@ import {
   judgeAnswer,
   refuseWhole,
   unsteady,
-} from './http-answer.js';
-import { Patience } from './patience.js';
-import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
-import { Slots } from './slots.js';
+} from './http-response.js';
 
 /** An answer with fewer bytes than these is small, when more were asked for. */
 const SMALL_ANSWER = 512;

@@ -3,7 +3,7 @@
  * but the address that the caller gives. The first answer tells how long the file is and by what to know it again; every later one
  * is compared with it.
  */
-import type { ByteSource } from '../io/device.js';
+import type { ByteSource } from '../api/device.js';
 import { openRanges } from './http-ranges.js';
 import { type CacheOptions, withCache } from './with-cache.js';
 import { withCoalescing } from './with-coalescing.js';

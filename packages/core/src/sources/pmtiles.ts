@@ -1,6 +1,7 @@
 /** Owns the adapter from a Source, the interface by which pmtiles reads archives from anywhere. */
+
+import type { ByteSource } from '../api/device.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource } from '../io/device.js';
 import { slicesSource } from './slices.js';
 
 /** What this library uses of pmtiles' interface `Source`. */

@@ -3,11 +3,18 @@
  * an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which makes one of
  * blocks that follow each other.
  */
+
+import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { adopted, after } from '../engine/async/done.js';
+import {
+  type FixedTransfer,
+  fixedTransfers,
+  put,
+  requireAllIntact,
+  requireBuffers,
+} from '../engine/async/request-buffers.js';
+import { SharedLoad } from '../engine/async/shared-load.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Done, Transfer } from '../io/device.js';
-import { adopted, after } from '../io/done.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact, requireBuffers } from '../io/request-buffers.js';
-import { SharedLoad } from './shared-load.js';
 
 /** A cluster of the usual size. */
 const BLOCK = 64 * 1024;

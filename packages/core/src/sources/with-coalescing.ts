@@ -2,8 +2,8 @@
  * Owns the decorator that makes one transfer of neighbours and near neighbours, for sources where a request costs more than its
  * bytes. It joins what one batch asks for, and keeps nothing.
  */
-import type { ByteSource, Done, Transfer } from '../io/device.js';
-import { fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
+import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { fixedTransfers, hasBytes, put, requireAllIntact } from '../engine/async/request-buffers.js';
 
 /** At 10 MB/s these bytes take 7 ms: less than a request does. */
 const GAP = 64 * 1024;

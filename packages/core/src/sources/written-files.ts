@@ -1,6 +1,7 @@
 /** Holds the files that images of this process write to: each has one writer at a time. */
+
+import type { BlockDevice } from '../api/device.js';
 import { Qcow2Error } from '../errors.js';
-import type { BlockDevice } from '../io/device.js';
 import { identityOf } from './identity.js';
 
 /** The devices that are written to. Weakly: an image that is dropped without being closed holds neither memory nor its file. */

@@ -1,11 +1,12 @@
 /** Owns the map of a whole chain: where every guest byte comes from, as `qemu-img map` says it. */
+
+import type { Extent, OperationOptions } from '../api/options.js';
+import { progressOf } from '../engine/async/progress.js';
+import { turns } from '../engine/async/yield-to-event-loop.js';
+import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
+import { isBase } from '../engine/layer/layer.js';
+import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
 import { l1IndexOf } from '../format/geometry.js';
-import type { Layer, Qcow2Layer } from '../io/layer.js';
-import { isBase } from '../io/layer.js';
-import { progressOf } from '../io/progress.js';
-import { turns } from '../io/turns.js';
-import { appendExtent, layerExtents } from '../map/extents.js';
-import type { Extent, OperationOptions } from '../options.js';
 
 /** How many bytes of L2 tables are loaded at once, so that few device calls serve many tables. */
 const BATCH_BYTES = 4 * 1024 * 1024;

@@ -1,5 +1,5 @@
 /** Owns the search for the next data and the next hole: the seed's `seek_mapped` and `seek_unmapped`. */
-import type { Layer } from '../io/layer.js';
+import type { Layer } from '../engine/layer/layer.js';
 import { mapBatches } from './map.js';
 
 /**

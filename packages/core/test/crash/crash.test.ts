@@ -7,7 +7,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { bufferSource } from '../../src/index.js';
-import { checkSource } from '../../src/verbs/check.js';
+import { checkSource } from '../../src/verbs/check/check.js';
 import { crashEverywhere, describeFailure, leftOver, replay } from './crash-run.js';
 import { CrashWalk } from './crash-states.js';
 import type { DiskKind } from './disks.js';

@@ -1,8 +1,8 @@
 /** Owns what "changing a hostile file" is: open it for writing, write, zero, discard, flush and close it, on a copy. */
 import { expect } from 'vitest';
+import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error, type Qcow2ErrorCode } from '../../src/errors.js';
 import { Qcow2Image } from '../../src/index.js';
-import type { OpenOptions } from '../../src/options.js';
 import { withAllocationsWatched } from './guard.js';
 import { OverlayDevice } from './overlay-device.js';
 

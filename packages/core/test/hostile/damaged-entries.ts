@@ -1,7 +1,8 @@
 /** Owns images whose tables are damaged one bit at a time, and the session of writing that must not destroy what they hold. */
+
+import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error } from '../../src/errors.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
-import type { OpenOptions } from '../../src/options.js';
 import { get } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';

@@ -1,6 +1,6 @@
 /** Owns the watch over the engine while it handles a hostile file: how much it reads, and how much memory it takes. */
 import { vi } from 'vitest';
-import type { BlockDevice, Transfer } from '../../src/io/device.js';
+import type { BlockDevice, Transfer } from '../../src/api/device.js';
 
 /** More than anything the engine needs for small files: a few of the largest clusters. For large ones, their length. */
 const ALLOCATION_LIMIT = 16 * 1024 * 1024;
