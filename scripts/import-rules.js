@@ -69,12 +69,15 @@ const opfs = {
   folder: 'packages/opfs',
   generated: ['src/worker-script.ts'],
   parts: {
-    'src/index': part({ imports: ['src', 'src/modular-store'] }),
-    'src/inline': part({ imports: ['src', 'src/inline-store'] }),
-    'src/modular-store': part({ imports: ['src'] }),
-    'src/inline-store': part({ imports: ['src', 'src/worker-script'] }),
+    'src/index': part({ imports: ['src/public', 'src/page/modular-store'] }),
+    'src/inline': part({ imports: ['src/public', 'src/page/inline-store'] }),
+    'src/public': part({ imports: ['src/page', 'src/protocol'] }),
+    'src/page/modular-store': part({ imports: ['src/page', 'src/protocol'] }),
+    'src/page/inline-store': part({ imports: ['src/page', 'src/protocol', 'src/worker-script'] }),
     'src/worker-script': part(),
-    src: part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+    'src/page': part({ imports: ['src/protocol'], packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+    'src/protocol': part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+    'src/worker': part({ imports: ['src/protocol'], packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
   },
 };
 

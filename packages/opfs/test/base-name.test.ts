@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { baseName, namedFile } from '../src/base-name.js';
+import { baseName, namedFile } from '../src/protocol/base-name.js';
 
 test.each([
   ['base.qcow2', 'base.qcow2'],
