@@ -14,6 +14,15 @@
  * @property {string} folder from the root of the repository
  * @property {readonly string[]} [generated] modules that the build writes, as paths of the sources that they would have
  * @property {Readonly<Record<string, Part>>} parts
+ * @property {Components} [components] where the package has components, in files that end in `.tsx`
+ */
+
+/**
+ * A component is used in its own part alone, but for those of parts that `shared` names, and by parts that `composers` names.
+ *
+ * @typedef {object} Components
+ * @property {readonly string[]} shared
+ * @property {readonly string[]} composers
  */
 
 /** @param {Partial<Part>} part @returns {Part} */
@@ -81,8 +90,30 @@ const opfs = {
   },
 };
 
+const PAGE_PACKAGES = ['preact', 'preact/hooks', '@preact/signals', 'qcow2', 'qcow2-opfs'];
+const FEATURES = ['bitmaps', 'check', 'download', 'image', 'library', 'map', 'snapshots', 'welcome'];
+const FEATURE_PARTS = [...FEATURES, 'session'].map((name) => `src/${name}`);
+
+/** `engine <- ui <- features, session <- app`: features use each other's state and words, and only `app` puts their components together. */
+const demo = {
+  folder: 'demo',
+  parts: {
+    'src/engine': part({ packages: PAGE_PACKAGES }),
+    'src/ui': part({ imports: ['src/engine'], packages: PAGE_PACKAGES }),
+    ...Object.fromEntries(
+      FEATURE_PARTS.map((name) => [
+        name,
+        part({ imports: ['src/engine', 'src/ui', ...FEATURE_PARTS], packages: PAGE_PACKAGES }),
+      ]),
+    ),
+    'src/app': part({ imports: ['src/engine', 'src/ui', ...FEATURE_PARTS], packages: PAGE_PACKAGES }),
+    'src/main': part({ imports: ['src/engine', 'src/ui', 'src/app'], packages: PAGE_PACKAGES }),
+  },
+  components: { shared: ['src/ui', 'src/download'], composers: ['src/app', 'src/main'] },
+};
+
 /** @type {readonly PackageRule[]} */
-export const PACKAGE_RULES = [core, opfs];
+export const PACKAGE_RULES = [core, opfs, demo];
 
 /**
  * The part that a file of a package belongs to, or undefined.

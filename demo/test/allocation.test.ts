@@ -1,7 +1,7 @@
 import type { Extent } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { Allocation, MOST_CELLS } from '../src/allocation.js';
-import { cellContents, mapSummary } from '../src/map-words.js';
+import { Allocation, MOST_CELLS } from '../src/map/allocation.js';
+import { cellContents, mapSummary } from '../src/map/map-words.js';
 
 const KIB64 = 65536;
 

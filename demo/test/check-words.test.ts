@@ -1,6 +1,6 @@
 import type { CheckReport, Finding } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { clusterWords, listedWords, MOST_LISTED, verdict } from '../src/check-words.js';
+import { clusterWords, listedWords, MOST_LISTED, verdict } from '../src/check/check-words.js';
 
 const CLEAN: CheckReport = {
   corruptions: 0,

@@ -1,6 +1,6 @@
 import type { OpfsImage } from 'qcow2-opfs';
 import { describe, expect, it } from 'vitest';
-import { snapshotOf } from '../src/download-source.js';
+import { snapshotOf } from '../src/download/download-source.js';
 
 describe('the download of a snapshot', () => {
   const open = (): Promise<OpfsImage> => Promise.reject(new Error('nothing is opened for its name'));

@@ -141,6 +141,18 @@ describe('what is refused', () => {
     expect(problems[0]).toContain(says);
   });
 
+  test("a component in another feature than its own, but not a feature's state", () => {
+    const problems = checkFolder('demo', {
+      'src/map/map-card.tsx': 'export const MapCard = 1;\n',
+      'src/map/map-load.ts': 'export const load = 1;\n',
+      'src/check/check-card.tsx': "import '../map/map-load.js';\nimport '../map/map-card.js';\n",
+      'src/app/app.tsx': "import '../map/map-card.js';\n",
+    });
+    expect(problems).toEqual([
+      'demo/src/check/check-card.tsx:2: imports ../map/map-card.js: components of src/map are not used in src/check',
+    ]);
+  });
+
   test('a cycle, also of types alone', () => {
     const problems = checkCore({
       'src/engine/layer/a.ts': "export { b } from './b.js';\n",
