@@ -183,27 +183,31 @@ test('two cycles through one file are both found', () => {
 
 describe('the entries of qcow2-opfs', () => {
   const ways = {
-    'src/script-worker.ts': 'export const start = 0;\n',
-    'src/modular-store.ts': "export { start } from './script-worker.js';\n",
-    'src/inline-store.ts': "import { workerScript } from './worker-script.js';\nexport const start = workerScript;\n",
+    'src/protocol/script-worker.ts': 'export const start = 0;\n',
+    'src/page/modular-store.ts': "export { start } from '../protocol/script-worker.js';\n",
+    'src/page/inline-store.ts':
+      "import { workerScript } from '../worker-script.js';\nexport const start = workerScript;\n",
+    'src/worker/service.ts': 'export const serve = 0;\n',
   };
 
   test('may each start the worker in their own way, one from the text that the build writes', () => {
     const problems = checkFolder('packages/opfs', {
       ...ways,
-      'src/index.ts': "export { start } from './modular-store.js';\n",
-      'src/inline.ts': "export { start } from './inline-store.js';\n",
+      'src/index.ts': "export { start } from './page/modular-store.js';\n",
+      'src/inline.ts': "export { start } from './page/inline-store.js';\n",
     });
     expect(problems).toEqual([]);
   });
 
   const offences = [
-    ['src/inline.ts', './modular-store.js'],
+    ['src/inline.ts', './page/modular-store.js'],
     ['src/inline.ts', './index.js'],
-    ['src/index.ts', './inline-store.js'],
+    ['src/index.ts', './page/inline-store.js'],
     ['src/index.ts', './worker-script.js'],
-    ['src/script-worker.ts', './worker-script.js'],
-    ['src/script-worker.ts', './modular-store.js'],
+    ['src/protocol/script-worker.ts', '../worker-script.js'],
+    ['src/protocol/script-worker.ts', '../page/modular-store.js'],
+    ['src/page/connection.ts', '../worker/service.js'],
+    ['src/worker/service.ts', '../page/modular-store.js'],
   ] as const;
   test.each(offences)('%s may not import %s', (path, specifier) => {
     const text = `export * from '${specifier}';\n`;
