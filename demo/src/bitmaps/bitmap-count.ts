@@ -1,7 +1,7 @@
 /** Owns the counting of what the open image's bitmaps mark, one after the other, when a person asks for it. */
 import { type Signal, signal } from '@preact/signals';
 import type { BitmapInfo } from 'qcow2';
-import type { OpfsImage } from 'qcow2-opfs';
+import type { WorkerImage } from 'qcow2-opfs';
 import { noticeError } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 
@@ -27,12 +27,12 @@ export class BitmapCount {
   readonly state: Signal<CountState> = signal<CountState>({ step: 'idle' });
   /** Bytes that each bitmap marks, as far as they are counted. */
   readonly marked: Signal<ReadonlyMap<BitmapInfo, number>> = signal<ReadonlyMap<BitmapInfo, number>>(new Map());
-  readonly #image: OpfsImage;
+  readonly #image: WorkerImage;
   readonly #imageName: string;
   #abort: AbortController | null = null;
 
   /** Of an open image from a file of that name. */
-  constructor(image: OpfsImage, imageName: string) {
+  constructor(image: WorkerImage, imageName: string) {
     this.#image = image;
     this.#imageName = imageName;
   }

@@ -6,7 +6,7 @@ import { Card } from '../ui/card.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ProgressFigures } from '../ui/progress-figures.js';
 import { ScrollTable } from '../ui/scroll-table.js';
-import { clusterWords, FINDING_WORDS, listedWords, MOST_LISTED, verdict } from './check-words.js';
+import { clusterWords, FINDING_WORDS, listedWords, MAX_LISTED, verdict } from './check-words.js';
 import type { ImageCheck } from './image-check.js';
 
 /** The check, in whichever state it is. */
@@ -37,7 +37,7 @@ export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Elemen
 }
 
 function Report({ report }: { readonly report: CheckReport }): JSX.Element {
-  const listed = report.findings.slice(0, MOST_LISTED);
+  const listed = report.findings.slice(0, MAX_LISTED);
   const words = listedWords(report);
   return (
     <>

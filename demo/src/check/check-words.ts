@@ -3,7 +3,7 @@ import type { CheckReport, Finding } from 'qcow2';
 import { formatCount, formatNumberOf, formatShare, formatSize } from '../engine/size.js';
 
 /** Findings that are listed; a damaged image can have thousands, and the first say what is wrong. */
-export const MOST_LISTED = 100;
+export const MAX_LISTED = 100;
 
 /** What each kind of finding is called. */
 export const FINDING_WORDS: Readonly<Record<Finding['kind'], string>> = {
@@ -40,6 +40,6 @@ export function clusterWords(report: CheckReport): string {
 
 /** Which of the findings are listed, when not all of them. */
 export function listedWords({ findings }: CheckReport): string | null {
-  if (findings.length <= MOST_LISTED) return null;
-  return `The first ${MOST_LISTED} of ${formatCount(findings.length)} findings.`;
+  if (findings.length <= MAX_LISTED) return null;
+  return `The first ${MAX_LISTED} of ${formatCount(findings.length)} findings.`;
 }

@@ -1,7 +1,7 @@
 /** Owns the check of the open image: its progress, how it ended, and another run. */
 import { type Signal, signal } from '@preact/signals';
 import type { CheckReport } from 'qcow2';
-import type { OpfsImage } from 'qcow2-opfs';
+import type { WorkerImage } from 'qcow2-opfs';
 import { noticeError } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
@@ -20,12 +20,12 @@ export class ImageCheck {
   readonly state: Signal<CheckState> = signal<CheckState>({ step: 'idle' });
   /** How fast the running one goes. */
   pace: Pace = new Pace(0);
-  readonly #image: OpfsImage;
+  readonly #image: WorkerImage;
   readonly #name: string;
   #abort: AbortController | null = null;
 
   /** Of an image, which the page calls by that name. */
-  constructor(image: OpfsImage, name: string) {
+  constructor(image: WorkerImage, name: string) {
     this.#image = image;
     this.#name = name;
   }

@@ -1,6 +1,6 @@
 /** Owns what can be downloaded: the disk of an open image or of a snapshot in it, and a stored image in either form. */
 import type { OperationOptions } from 'qcow2';
-import type { OpfsImage, Spool, StoredImage } from 'qcow2-opfs';
+import type { Spool, StoredImage, WorkerImage } from 'qcow2-opfs';
 import { withEngineOnce } from '../engine/engine.js';
 
 /** Something that a download writes into a file. */
@@ -21,7 +21,7 @@ export interface DownloadSource {
 }
 
 /** The disk of an open image, from a file of that name. */
-export function diskOf(image: OpfsImage, imageName: string): DownloadSource {
+export function diskOf(image: WorkerImage, imageName: string): DownloadSource {
   return {
     imageName,
     fileName: rawName(imageName),
@@ -35,7 +35,7 @@ export function diskOf(image: OpfsImage, imageName: string): DownloadSource {
 
 /** The disk of a snapshot, `size` bytes, in an image from a file of that name; `open` is asked for it once it is needed. */
 export function snapshotOf(
-  open: () => Promise<OpfsImage>,
+  open: () => Promise<WorkerImage>,
   size: number,
   name: string,
   imageName: string,

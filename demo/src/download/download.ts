@@ -23,7 +23,7 @@ export type DownloadState =
   | { readonly step: 'refused'; readonly problem: Problem };
 
 /** The largest disk that is collected in memory where there is no other way, bytes. */
-export const MOST_IN_MEMORY: number = 512 * 1024 * 1024;
+export const MAX_IN_MEMORY: number = 512 * 1024 * 1024;
 
 /** The object URL of a Blob is kept this long for the browser to begin its download, milliseconds. */
 const URL_LIFETIME = 60_000;
@@ -129,7 +129,7 @@ export class Download {
   }
 
   async #collect(abort: AbortSignal): Promise<void> {
-    if (this.total > MOST_IN_MEMORY) throw new TooLargeForMemory(this.total);
+    if (this.total > MAX_IN_MEMORY) throw new TooLargeForMemory(this.total);
     const { onProgress } = this.#begin('memory', abort);
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     let done = 0;
@@ -219,7 +219,7 @@ class TooLargeForMemory extends Error {
   readonly size: number;
 
   constructor(size: number) {
-    super(`The disk has ${size} bytes; at most ${MOST_IN_MEMORY} are collected in memory.`);
+    super(`The disk has ${size} bytes; at most ${MAX_IN_MEMORY} are collected in memory.`);
     this.size = size;
   }
 }
@@ -229,7 +229,7 @@ function describeDownload(error: unknown, name: string): Problem {
     return {
       title: `${formatSize(error.size)} is too much for this window.`,
       reason: null,
-      advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MOST_IN_MEMORY)}. Try a normal window.`,
+      advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
       details: [['Message', error.message]],
     };
   }

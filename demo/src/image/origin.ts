@@ -1,6 +1,6 @@
 /** Owns where an open image came from, and how it is opened from there, with the files that it names. */
 import { type ImageReference, isQcow2Error } from 'qcow2';
-import type { OpfsImage, Store, StoreOpenOptions } from 'qcow2-opfs';
+import type { Store, StoreOpenOptions, WorkerImage } from 'qcow2-opfs';
 import { fileNameAt, siblingOf } from '../engine/address.js';
 import type { FileSet } from './chain.js';
 
@@ -35,13 +35,13 @@ export type Origin = File | StoredFile | RemoteFile;
  *
  * @throws what the store throws
  */
-export function openOrigin(store: Store, leaf: Origin, files: FileSet, signal: AbortSignal): Promise<OpfsImage> {
+export function openOrigin(store: Store, leaf: Origin, files: FileSet, signal: AbortSignal): Promise<WorkerImage> {
   if (leaf instanceof RemoteFile) return openRemote(store, leaf, files, signal);
   const options: StoreOpenOptions = { signal, resolve: async (reference) => files.resolve(reference, leaf) };
   return leaf instanceof StoredFile ? store.open(leaf.name, options) : store.openFile(leaf, options);
 }
 
-async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal: AbortSignal): Promise<OpfsImage> {
+async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal: AbortSignal): Promise<WorkerImage> {
   const unreachable = new Set<string>();
   for (;;) {
     const asked: string[] = [];

@@ -51,9 +51,9 @@ export interface CreateRequest {
 }
 
 /** Subclusters are a 32nd of a cluster, and at least a sector. */
-const LEAST_EXTENDED = 16384;
+const MIN_EXTENDED = 16384;
 /** What a name may take in the store, bytes of UTF-8. */
-const MOST_NAME_BYTES = 200;
+const MAX_NAME_BYTES = 200;
 
 /** Reads the form: a request, or a sentence for each field that cannot stand. `existing` are the stored images. */
 export function readForm(
@@ -94,8 +94,8 @@ export function nameRefusal(name: string, existing: readonly { readonly name: st
   if (name.startsWith('.')) return 'A name cannot begin with a dot.';
   if (/[\\/]/.test(name)) return 'A name cannot have a slash in it: there are no folders here.';
   if (/[\p{Cc}\p{Cs}]/u.test(name)) return 'The name has a character in it that no file can have.';
-  if (new TextEncoder().encode(name).length > MOST_NAME_BYTES) {
-    return `That name is too long: it has at most ${MOST_NAME_BYTES} bytes.`;
+  if (new TextEncoder().encode(name).length > MAX_NAME_BYTES) {
+    return `That name is too long: it has at most ${MAX_NAME_BYTES} bytes.`;
   }
   const same = name.normalize('NFC');
   if (existing.some((other) => other.name.normalize('NFC') === same)) {
@@ -124,9 +124,7 @@ function featureRefusals(form: CreateForm): Refusals {
 }
 
 function subclusterRefusal(clusterSize: number): string | undefined {
-  return clusterSize < LEAST_EXTENDED
-    ? `Subclusters need clusters of at least ${formatSize(LEAST_EXTENDED)}.`
-    : undefined;
+  return clusterSize < MIN_EXTENDED ? `Subclusters need clusters of at least ${formatSize(MIN_EXTENDED)}.` : undefined;
 }
 
 function withoutNothing(refusals: Refusals): Refusals {

@@ -3,7 +3,7 @@ import type { Extent } from 'qcow2';
 import { KINDS, type Kind, kindOf } from './kind.js';
 
 /** At most this many cells, whatever the size of the disk. */
-export const MOST_CELLS = 1024;
+export const MAX_CELLS = 1024;
 
 /** Bytes by kind. */
 export type Shares = Readonly<Record<Kind, number>>;
@@ -27,7 +27,7 @@ export class Allocation {
   constructor(size: number, unit: number) {
     this.size = size;
     const units = Math.ceil(size / unit);
-    this.cellSize = Math.max(1, Math.ceil(units / MOST_CELLS)) * unit;
+    this.cellSize = Math.max(1, Math.ceil(units / MAX_CELLS)) * unit;
     this.cellCount = Math.ceil(size / this.cellSize);
     this.#cells = new Float64Array(this.cellCount * KINDS.length);
   }

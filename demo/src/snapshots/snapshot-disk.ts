@@ -1,6 +1,6 @@
 /** Owns the snapshots of the open image: each one's disk, opened when it is first needed, and its download. */
 import type { SnapshotInfo } from 'qcow2';
-import type { OpfsImage } from 'qcow2-opfs';
+import type { WorkerImage } from 'qcow2-opfs';
 import { Download } from '../download/download.js';
 import { snapshotOf } from '../download/download-source.js';
 import { noticeError } from '../engine/engine.js';
@@ -13,11 +13,11 @@ export class SnapshotDisk {
   /** Size of its disk, bytes: that of the image where an old snapshot does not say. */
   readonly size: number;
   readonly download: Download;
-  readonly #image: OpfsImage;
-  #disk: Promise<OpfsImage> | null = null;
+  readonly #image: WorkerImage;
+  #disk: Promise<WorkerImage> | null = null;
 
   /** Of an open image from a file of that name. */
-  constructor(info: SnapshotInfo, image: OpfsImage, imageName: string) {
+  constructor(info: SnapshotInfo, image: WorkerImage, imageName: string) {
     this.info = info;
     this.name = info.name || `Snapshot ${info.id}`;
     const size = info.diskSize ?? image.size;
@@ -27,7 +27,7 @@ export class SnapshotDisk {
   }
 
   /** Its disk. Throws what opening it throws, and tries anew the next time. */
-  open(): Promise<OpfsImage> {
+  open(): Promise<WorkerImage> {
     const opening = this.#disk ?? this.#image.openSnapshot(this.info.id);
     this.#disk = opening;
     opening.catch(() => {

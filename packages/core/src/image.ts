@@ -403,10 +403,10 @@ export class Qcow2Image implements Disk {
 
   /** Carries out a request that is done when this returns, unless there is something to wait for. */
   #atOnce(waiting: (forms: Synchronous) => Qcow2Error | null, work: () => Done): void {
-    const { synchronous, lastWait } = this.#opened;
+    const { synchronous, waitTracker } = this.#opened;
     const wait = synchronous === null ? mustWait({ what: 'image', depth: 0 }) : waiting(synchronous);
     if (wait !== null) throw wait;
-    synchronous!.atOnce(lastWait, work);
+    synchronous!.atOnce(waitTracker, work);
   }
 
   #alive(): void {

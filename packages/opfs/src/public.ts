@@ -1,10 +1,10 @@
 /** What both entries of the package export beside their openStore; defines nothing. */
 
 export type { StoreOptions } from './page/open-store.js';
-export type { ExportFileOptions, OpfsImage, SpoolOptions } from './page/opfs-image.js';
 export type { WriteOptions } from './page/outgoing-bytes.js';
 export type { Store } from './page/store.js';
 export type { Spool } from './page/temporary-export.js';
+export type { ExportFileOptions, SpoolOptions, WorkerImage } from './page/worker-image.js';
 export { baseName, type NamedFile, namedFile } from './protocol/base-name.js';
 export type { RemoteFile, StoreCreateOptions, StoreOpenOptions, StoreResolved } from './protocol/remote-file.js';
 export type {

@@ -336,7 +336,7 @@ export interface CheckReport {
   readonly findings: readonly Finding[];
 }
 
-/** What Qcow2Image and, across the worker, OpfsImage both are: everything but the synchronous forms. */
+/** What Qcow2Image and, across the worker, WorkerImage both are: everything but the synchronous forms. */
 export interface Disk extends AsyncDisposable {
   /** Virtual size, bytes. */
   readonly size: number;

@@ -3,7 +3,7 @@
  * `arrayBuffer` would take the memory of the whole slice. Not with a reader that brings its own buffers: on the stream of a
  * Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
  */
-import { discardBuffer } from '../engine/async/release-buffer.js';
+import { releaseBuffer } from '../engine/async/release-buffer.js';
 
 /** From this length on a stream pays, bytes. */
 const STREAMED = 256 * 1024;
@@ -26,7 +26,7 @@ export async function readSlice(
     const bytes = new Uint8Array(await slice.arrayBuffer());
     deliver(0, bytes);
     const { length } = bytes;
-    discardBuffer(bytes);
+    releaseBuffer(bytes);
     return length;
   }
   const reader = slice.stream().getReader();
@@ -36,6 +36,6 @@ export async function readSlice(
     if (done) return at;
     deliver(at, value);
     at += value.length;
-    discardBuffer(value);
+    releaseBuffer(value);
   }
 }

@@ -1,7 +1,7 @@
 /** The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
 
 import type { ByteSource, Transfer } from '../api/device.js';
-import { Patience } from '../engine/async/idle-timeout.js';
+import { IdleTimeout } from '../engine/async/idle-timeout.js';
 import { linkedAbort } from '../engine/async/linked-abort.js';
 import {
   type FixedTransfer,
@@ -10,8 +10,8 @@ import {
   put,
   requireAllIntact,
 } from '../engine/async/request-buffers.js';
-import { PassingFailure, type RetryPolicy, withRetries } from '../engine/async/retry.js';
-import { Slots } from '../engine/async/semaphore.js';
+import { type RetryPolicy, TransientError, withRetries } from '../engine/async/retry.js';
+import { Semaphore } from '../engine/async/semaphore.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import { bufferSource } from './buffer.js';
 import {
@@ -77,7 +77,7 @@ class HttpRanges implements ByteSource {
   readonly identity: string;
   readonly #resource: HttpResource;
   readonly #version: FileVersion;
-  readonly #slots: Slots;
+  readonly #slots: Semaphore;
   readonly #closing = new AbortController();
   /** Why nothing more can be told of the file: its tags change with every answer. */
   #refusal: Qcow2Error | null = null;
@@ -85,7 +85,7 @@ class HttpRanges implements ByteSource {
   constructor(resource: HttpResource, version: FileVersion) {
     this.#resource = resource;
     this.#version = version;
-    this.#slots = new Slots(resource.concurrency);
+    this.#slots = new Semaphore(resource.concurrency);
     this.size = version.size;
     this.identity = resource.url;
   }
@@ -209,16 +209,18 @@ function request(
 ): Promise<ReceivedPart> {
   const attempt = async () => {
     const link = linkedAbort(signal);
-    const patience = new Patience(resource.timeout, () => link.abort(new PassingFailure(silent(resource, asked))));
+    const idleTimeout = new IdleTimeout(resource.timeout, () =>
+      link.abort(new TransientError(silent(resource, asked))),
+    );
     try {
       const response = await send(resource, asked, link.signal);
       try {
-        patience.heard();
+        idleTimeout.restart();
         const answer = judgeAnswer(response, asked, known);
         const room = into.subarray(0, answer.length);
         // An empty file may be told with a page about it.
         const count =
-          room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, patience);
+          room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, idleTimeout);
         if (!answer.isWhole) return { ...answer, count };
         if (known !== null && count !== known.size) throw broken(response, asked, count, known.size, undefined);
         return { ...answer, size: count, count };
@@ -227,7 +229,7 @@ function request(
         letGo(response);
       }
     } finally {
-      patience.end();
+      idleTimeout.end();
       link.release();
     }
   };
@@ -246,7 +248,7 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw new PassingFailure((giveUp) => unfetched(resource, start, error, giveUp));
+    throw new TransientError((giveUp) => unfetched(resource, start, error, giveUp));
   }
 }
 
@@ -259,8 +261,8 @@ async function unfetched(
 ): Promise<Qcow2Error> {
   const { url, name, fetch, credentials, headers } = resource;
   const link = linkedAbort(signal);
-  const patience = new Patience(resource.timeout, () =>
-    link.abort(new PassingFailure(silent(resource, { name, start, end: start }))),
+  const idleTimeout = new IdleTimeout(resource.timeout, () =>
+    link.abort(new TransientError(silent(resource, { name, start, end: start }))),
   );
   const reachable = await fetch(url, {
     method: 'HEAD',
@@ -272,7 +274,7 @@ async function unfetched(
     () => true,
     () => false,
   );
-  patience.end();
+  idleTimeout.end();
   link.release();
   signal.throwIfAborted();
   const why = reachable
@@ -294,7 +296,7 @@ async function receive(
   asked: Asked,
   isWhole: boolean,
   signal: AbortSignal,
-  patience: Patience,
+  idleTimeout: IdleTimeout,
 ): Promise<number> {
   const reader = response.body?.getReader();
   const { length } = into;
@@ -304,7 +306,7 @@ async function receive(
       const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
       signal.throwIfAborted();
       if (done) break;
-      patience.heard();
+      idleTimeout.restart();
       if (at + value.length > length) {
         if (isWhole) throw refuseWhole(response, asked);
         throw failure('io', response, asked, `sent more than the ${length} bytes that it announced`);
@@ -315,11 +317,11 @@ async function receive(
   } catch (error) {
     signal.throwIfAborted();
     if (isQcow2Error(error)) throw error;
-    throw new PassingFailure(broken(response, asked, at, length, error));
+    throw new TransientError(broken(response, asked, at, length, error));
   } finally {
     reader?.cancel().catch(() => {});
   }
-  if (at < length && !isWhole) throw new PassingFailure(broken(response, asked, at, length, undefined));
+  if (at < length && !isWhole) throw new TransientError(broken(response, asked, at, length, undefined));
   return at;
 }
 

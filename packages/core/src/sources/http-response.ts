@@ -1,6 +1,6 @@
 /** The judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file. */
 
-import { PassingFailure } from '../engine/async/retry.js';
+import { TransientError } from '../engine/async/retry.js';
 import { Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from '../errors.js';
 
 /** Bytes `[start, end)` that were asked for, of the resource that messages call `name`. */
@@ -42,7 +42,7 @@ export interface Answer {
  * for; or, for the first request, that the range lies past the file's end. `known` is what the first answer said.
  *
  * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read, `not-found`, `changed`,
- *   `io`; {@link PassingFailure} for a status that may pass
+ *   `io`; {@link TransientError} for a status that may pass
  */
 export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): Answer {
   const { status, headers } = response;
@@ -161,7 +161,7 @@ function contentRange(response: Response, asked: Asked): ContentRange {
   return { start: Number(told[1]), end: Number(told[2]) + 1, size };
 }
 
-function statusFailure(response: Response, asked: Asked): Qcow2Error | PassingFailure {
+function statusFailure(response: Response, asked: Asked): Qcow2Error | TransientError {
   const { status, headers } = response;
   if (status === 200) return refuseWhole(response, asked);
   if (status === 404 || status === 410)
@@ -171,7 +171,7 @@ function statusFailure(response: Response, asked: Asked): Qcow2Error | PassingFa
   }
   const error = failure('io', response, asked, `answered with status ${status}`);
   const passes = status === 408 || status === 429 || status >= 500;
-  return passes ? new PassingFailure(error, retryAfter(headers.get('Retry-After'))) : error;
+  return passes ? new TransientError(error, retryAfter(headers.get('Retry-After'))) : error;
 }
 
 /** Retry-After in ms: it is a number of seconds, or a date (RFC 9110, 10.2.3). */

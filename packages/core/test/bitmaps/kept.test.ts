@@ -135,7 +135,7 @@ describe('auto bitmaps', () => {
       }
     };
     await round(0);
-    // One flush for the flags, and those of a commit that nobody asked for.
+    // One flush for the flags, and those of a write-back that no flush asked for.
     expect(image.stats.deviceFlushes).toBeGreaterThan(1);
     await round(4096);
     expect(image.stats.deviceFlushes).toBeLessThan(10);

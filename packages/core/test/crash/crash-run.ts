@@ -74,7 +74,7 @@ function judgeChoice(
 }
 
 /** How many images the search for what it takes may cost: it is for people, and they wait for it. */
-const MOST_TRIES = 200;
+const MAX_TRIES = 200;
 
 /** Puts back what the choice left out, in ever smaller parts, as long as it still fails: what remains is what it takes. */
 async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle, seed: number): Promise<string[]> {
@@ -95,10 +95,10 @@ async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle,
   let tries = 0;
   for (
     let part = Math.ceil(left.length / 2);
-    part >= 1 && tries < MOST_TRIES;
+    part >= 1 && tries < MAX_TRIES;
     part = part === 1 ? 0 : Math.ceil(part / 2)
   ) {
-    for (let from = 0; from < left.length && tries < MOST_TRIES; ) {
+    for (let from = 0; from < left.length && tries < MAX_TRIES; ) {
       const some = left.slice(from, from + part);
       for (const { device, sector, latest: version } of some) least[device]!.versions.set(sector, version);
       tries++;

@@ -97,7 +97,7 @@ const MUTANTS: readonly KnownMutant[] = [
   {
     name: 'unknown autoclear bits are not off before the first change',
     file: 'engine/write/write-back.ts',
-    edits: [['  yield state.device.flush();\n  if (state.unkept', '  if (state.unkept']],
+    edits: [['  yield state.device.flush();\n  if (state.untracked', '  if (state.untracked']],
     on: ['an unknown autoclear bit'],
   },
   {
@@ -109,7 +109,7 @@ const MUTANTS: readonly KnownMutant[] = [
   {
     name: 'bitmaps are no longer in use and their bits are not there',
     file: 'engine/write/write-back.ts',
-    edits: [['storing: boolean = closing', 'storing: boolean = false']],
+    edits: [["closing || reason === 'bitmaps'", "reason === 'bitmaps'"]],
     on: ['bitmaps'],
   },
   {

@@ -48,7 +48,7 @@ class Workload {
   readonly timeline: TimelineEntry[] = [];
   readonly story: string[] = [];
   readonly #next: () => number;
-  /** Half of the workloads have hardly room for a table, so that a commit comes at any time. */
+  /** Half of the workloads have hardly room for a table, so that a write-back comes at any time. */
   readonly #cramped: boolean;
   #image: Qcow2Image | null = null;
   #last: GuestChange | null = null;

@@ -10,10 +10,10 @@ import { join } from 'node:path';
  */
 const CLOCK_STOOD_STILL = 'Unable to get accurate CPU usage';
 /** How often a measurement that chance spoiled is tried in all. */
-const MOST_TRIES = 50;
+const MAX_TRIES = 50;
 
 /** Runs one of QEMU's tools inside `folder`, so that every name on its command line and in its images is relative to it. */
-function run(tool, folder, args, tries = MOST_TRIES) {
+function run(tool, folder, args, tries = MAX_TRIES) {
   try {
     return execFileSync(tool, args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (cause) {

@@ -25,7 +25,7 @@ const folder = new QemuFolder('model');
 interface Setting {
   /** The device promises, and its calls take turns in an order that this decides; null when it answers at once. */
   readonly slow: number | null;
-  /** Next to nothing is kept in memory, so that changes are committed all the time. */
+  /** Next to nothing is kept in memory, so that changes are written back all the time. */
   readonly frugal: boolean;
 }
 

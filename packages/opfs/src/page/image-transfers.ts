@@ -49,7 +49,7 @@ export class ImageTransfers {
     this.#image = image;
   }
 
-  /** Fills every buffer with the guest's bytes from its offset. Throws as `OpfsImage.read` does. */
+  /** Fills every buffer with the guest's bytes from its offset. Throws as `WorkerImage.read` does. */
   async read(transfers: readonly Transfer[], signal: AbortSignal | undefined): Promise<void> {
     const targets = checked(transfers).map((piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }));
     const messages = planMessages(targets.map(({ length }) => length));
@@ -62,7 +62,7 @@ export class ImageTransfers {
     });
   }
 
-  /** Writes all bytes to their offsets, in order. Throws as `OpfsImage.write` does. */
+  /** Writes all bytes to their offsets, in order. Throws as `WorkerImage.write` does. */
   write(transfers: readonly Transfer[], options: WriteOptions): Promise<void> {
     const { order, pool } = this.#image;
     const given = checked(transfers);

@@ -8,8 +8,8 @@ import type {
   StoreExportOptions,
   StoreSpoolOptions,
 } from '../protocol/stored-image.js';
-import type { OpfsImage } from './opfs-image.js';
 import type { Spool } from './temporary-export.js';
+import type { WorkerImage } from './worker-image.js';
 
 /**
  * The images that an origin keeps in OPFS, and a worker in which images are open. A file of that folder is an image; its name
@@ -44,7 +44,7 @@ export interface Store extends AsyncDisposable {
    *   meanwhile; TypeError for options that exclude each other, and for `dataFile`: a store holds images, and a raw
    *   file beside one would be none; the signal's reason when it aborts
    */
-  create(name: string, options: StoreCreateOptions): Promise<OpfsImage>;
+  create(name: string, options: StoreCreateOptions): Promise<WorkerImage>;
   /**
    * Takes a copy of an image into the store. A Blob is read in the worker. A stream is read to its end and released;
    * whatever refuses or ends the import cancels it with that reason. What is no image is refused at its first bytes.
@@ -67,7 +67,7 @@ export interface Store extends AsyncDisposable {
    * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or corrupt,
    *   `corrupt` when it is to be written and a check of it finds damage, else as {@link openFile}
    */
-  open(name: string, options?: StoreOpenOptions): Promise<OpfsImage>;
+  open(name: string, options?: StoreOpenOptions): Promise<WorkerImage>;
   /**
    * Opens an image from a file that a person chose or dropped, or any other Blob; or, by `{ url }`, from a web server that does
    * ranges. It is read in place, in the worker, and never written. Works where OPFS is refused.
@@ -76,7 +76,7 @@ export interface Store extends AsyncDisposable {
    *   `resolve` throws; `TypeError` when `resolve` answers with an object that cannot cross to the worker, and for an address
    *   that is none of http or https; the signal's reason when it aborts
    */
-  openFile(file: Blob | RemoteFile, options?: StoreOpenOptions): Promise<OpfsImage>;
+  openFile(file: Blob | RemoteFile, options?: StoreOpenOptions): Promise<WorkerImage>;
   /**
    * Writes an image into a file, from the worker; holes are skipped in raw ones. On an abort or a failure nothing half-written
    * is left: a file of a person's keeps what it had, a file in OPFS is left empty.

@@ -21,11 +21,11 @@ import type {
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
 import { guestStream } from './guest-stream.js';
-import { OpfsImage } from './opfs-image.js';
 import { RemoteCursor } from './remote-cursor.js';
 import type { Store } from './store.js';
 import { streamPull } from './stream-pull.js';
 import { type Spool, spoolOf } from './temporary-export.js';
+import { WorkerImage } from './worker-image.js';
 
 /** A {@link Store} over one worker. */
 export class WorkerStore implements Store {
@@ -59,7 +59,7 @@ export class WorkerStore implements Store {
     return this.#connection.call((worker) => worker.list());
   }
 
-  async create(name: string, options: StoreCreateOptions): Promise<OpfsImage> {
+  async create(name: string, options: StoreCreateOptions): Promise<WorkerImage> {
     const { signal, onProgress, resolve, ...wanted } = options;
     if (wanted.dataFile !== undefined) {
       throw new TypeError(
@@ -102,12 +102,12 @@ export class WorkerStore implements Store {
     });
   }
 
-  async open(name: string, options: StoreOpenOptions = {}): Promise<OpfsImage> {
+  async open(name: string, options: StoreOpenOptions = {}): Promise<WorkerImage> {
     const stored = imageName(name);
     return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire), true);
   }
 
-  async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<OpfsImage> {
+  async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<WorkerImage> {
     if (!isBlob(file) && !isRemoteFile(file)) {
       throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
     }
@@ -183,7 +183,7 @@ export class WorkerStore implements Store {
     options: StoreOpenOptions,
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
     stored: boolean,
-  ): Promise<OpfsImage> {
+  ): Promise<WorkerImage> {
     const { mode, verify, cache, resolve, signal, onProgress } = options;
     const wire = { mode, verify, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
     const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
@@ -197,12 +197,12 @@ export class WorkerStore implements Store {
     callbacks: CallOptions,
     send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
     stored: boolean,
-  ): Promise<OpfsImage> {
+  ): Promise<WorkerImage> {
     const id = this.#connection.reserve();
     const options = { ...callbacks, lasting: true };
     try {
       const state = await this.#connection.call((worker) => send(worker, id), options, id);
-      return new OpfsImage(this.#connection, id, this.#pool, state, stored);
+      return new WorkerImage(this.#connection, id, this.#pool, state, stored);
     } catch (error) {
       this.#connection.forget(id);
       // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep its lock.

@@ -1,6 +1,6 @@
 /**
  * Owns which free cluster is taken next, and the quarantine: a cluster that was given up stays counted, and so is not handed
- * out, until the commit that gives it up is past its roots. Synchronous; when blocks are missing it says which.
+ * out, until the write-back that gives it up is past its roots. Synchronous; when blocks are missing it says which.
  */
 import { Qcow2Error } from '../../errors.js';
 import type { HostOffset } from '../../format/geometry.js';

@@ -1,25 +1,25 @@
-/** Owns the patience with somebody who says nothing. */
+/** An idle timeout: ends a transfer whose other side has gone silent. */
 
-/** Counts from when it is made, and anew from each word that is heard. */
-export class Patience {
+/** It starts at construction; each call of {@link restart} starts it anew. */
+export class IdleTimeout {
   readonly #limit: number;
-  readonly #onSpent: () => void;
+  readonly #onTimeout: () => void;
   #timer: ReturnType<typeof setTimeout>;
 
-  /** Calls `onSpent` once, when nothing was heard for `limit` ms. */
-  constructor(limit: number, onSpent: () => void) {
+  /** Calls `onTimeout` once, when `limit` ms have passed without a restart. */
+  constructor(limit: number, onTimeout: () => void) {
     this.#limit = limit;
-    this.#onSpent = onSpent;
-    this.#timer = setTimeout(onSpent, limit);
+    this.#onTimeout = onTimeout;
+    this.#timer = setTimeout(onTimeout, limit);
   }
 
-  /** Something was said. */
-  heard(): void {
+  /** Starts the time anew: something was received. */
+  restart(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#onSpent, this.#limit);
+    this.#timer = setTimeout(this.#onTimeout, this.#limit);
   }
 
-  /** Nothing more is waited for. */
+  /** Ends it. */
   end(): void {
     clearTimeout(this.#timer);
   }

@@ -13,7 +13,7 @@ let outlet: MessagePort | null = null;
  * and what is sent to a port whose other end is closed is dropped on the spot. Where that does nothing, the buffer is
  * collected in its time.
  */
-export function discardBuffer({ buffer }: Uint8Array<ArrayBuffer>): void {
+export function releaseBuffer({ buffer }: Uint8Array<ArrayBuffer>): void {
   // Two views of one buffer would be counted, and sent, twice.
   if (buffer.byteLength === 0 || spent.has(buffer)) return;
   spent.add(buffer);

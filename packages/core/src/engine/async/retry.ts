@@ -5,7 +5,7 @@ import { onAbort } from './on-abort.js';
 /** No wait grows longer than this, ms. */
 const LONGEST_WAIT = 10_000;
 /** A server that asks for more patience than this is not waited for, ms. */
-const MOST_PATIENCE = 60_000;
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /** How often and after what time to try again. */
 export interface RetryPolicy {
@@ -16,13 +16,13 @@ export interface RetryPolicy {
 }
 
 /** Thrown by an attempt that may succeed when it is made again. */
-export class PassingFailure extends Error {
+export class TransientError extends Error {
   /** What to throw when the tries are used up; a function finds out then. */
   readonly error: Qcow2Error | ((signal: AbortSignal) => Promise<Qcow2Error>);
   /** How long the server asks to wait, ms; null when it does not say. */
   readonly wait: number | null;
 
-  constructor(error: PassingFailure['error'], wait: number | null = null) {
+  constructor(error: TransientError['error'], wait: number | null = null) {
     super('The attempt may succeed when it is made again.');
     this.error = error;
     this.wait = wait;
@@ -32,7 +32,7 @@ export class PassingFailure extends Error {
 /**
  * Makes an attempt until it succeeds or fails for good, with waits between that double.
  *
- * @throws what the attempt throws, and the error of a {@link PassingFailure} once the tries are used up; the signal's reason
+ * @throws what the attempt throws, and the error of a {@link TransientError} once the tries are used up; the signal's reason
  */
 export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
   for (let tries = 0; ; tries++) {
@@ -40,8 +40,8 @@ export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPol
       return await attempt();
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof PassingFailure)) throw error;
-      if (tries >= policy.retries || (error.wait ?? 0) > MOST_PATIENCE) {
+      if (!(error instanceof TransientError)) throw error;
+      if (tries >= policy.retries || (error.wait ?? 0) > MAX_RETRY_AFTER_MS) {
         throw typeof error.error === 'function' ? await error.error(signal) : error.error;
       }
       await sleep(error.wait ?? backoff(policy.retryDelay, tries), signal);

@@ -2,7 +2,7 @@
 import { onAbort } from './on-abort.js';
 
 /** A number of places, each taken by one piece of work at a time. */
-export class Slots {
+export class Semaphore {
   #free: number;
   readonly #waiting: Set<() => void> = new Set();
 

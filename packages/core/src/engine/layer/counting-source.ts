@@ -1,7 +1,7 @@
 /** Owns the counting of device calls, the figure that decides how fast the engine is. */
 import type { ByteSource, Done, Transfer } from '../../api/device.js';
 import { adopted } from '../async/done.js';
-import type { FilePlace, LastWait } from './wait-tracker.js';
+import type { FilePlace, WaitTracker } from './wait-tracker.js';
 
 /** What the layers of a chain count together. */
 export interface Counters {
@@ -37,15 +37,15 @@ export function newCounters(): Counters {
  * The edge between the engine and a source that is read: counts what is asked of it into `counters`, notes that it had to be waited for,
  * and makes whatever it returns a promise of this realm.
  */
-export class CountedSource implements ByteSource {
+export class CountingSource implements ByteSource {
   readonly #source: ByteSource;
   readonly #counters: Counters;
   readonly #place: FilePlace;
-  readonly #wait: LastWait;
+  readonly #wait: WaitTracker;
   /** Whether a read has returned a promise; null before the first read of bytes. One promise counts for good. */
   waited: boolean | null = null;
 
-  constructor(source: ByteSource, counters: Counters, place: FilePlace, wait: LastWait) {
+  constructor(source: ByteSource, counters: Counters, place: FilePlace, wait: WaitTracker) {
     this.#source = source;
     this.#counters = counters;
     this.#place = place;

@@ -14,7 +14,7 @@ import type { Scratch } from '../async/scratch.js';
 import type { Piece } from '../mapping/plan-read.js';
 import type { ClusterCache } from './cluster-cache.js';
 import type { Codec } from './codec.js';
-import type { CountedSource, Counters } from './counting-source.js';
+import type { Counters, CountingSource } from './counting-source.js';
 import type { TableCache } from './table-cache.js';
 
 /** A raw file: guest offsets are file offsets. */
@@ -23,7 +23,7 @@ export interface RawLayer {
   readonly depth: number;
   /** Bytes. */
   readonly size: number;
-  readonly source: CountedSource;
+  readonly source: CountingSource;
 }
 
 /** Describes snapshots and bitmaps as plain values. */
@@ -55,9 +55,9 @@ export interface Qcow2Layer {
   /** What describes the two; null when there are none. */
   readonly tableInfo: TableInfo | null;
   readonly geometry: Geometry;
-  readonly source: CountedSource;
+  readonly source: CountingSource;
   /** Where guest clusters are: the source itself, the external data file, or null when that was not handed over. */
-  readonly data: CountedSource | null;
+  readonly data: CountingSource | null;
   /** What the image names as its data file, when it has one. */
   readonly dataReference: ImageReference | null;
   readonly tables: TableCache;

@@ -2,7 +2,7 @@
 import { Qcow2Error } from '../../errors.js';
 
 /** Which file made its caller wait last: what a synchronous caller is told. */
-export interface LastWait {
+export interface WaitTracker {
   for: FilePlace | null;
 }
 

@@ -8,7 +8,7 @@ import { damaged, placeOf, refuseCompressed, refuseSubclusters, refuseZero } fro
  * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for subcluster n,
  * and neither mask having it means that it comes from the layer behind.
  */
-export interface SoundMapping {
+export interface ClusterMapping {
   /** The host cluster, or the start of the compressed stream. */
   readonly host: HostOffset | null;
   /** Nobody else refers to the host cluster. */
@@ -45,7 +45,7 @@ export function subclusterMask(first: number, last: number): number {
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
-export function soundMapping(geometry: Geometry, table: DataView, index: number, at: number): SoundMapping {
+export function clusterMapping(geometry: Geometry, table: DataView, index: number, at: number): ClusterMapping {
   const fault = l2Fault(geometry, table, index);
   if (fault !== null) throw damaged(geometry, table, at, fault);
   const mapping = getL2Entry(geometry, table, index);
@@ -68,13 +68,13 @@ export function soundMapping(geometry: Geometry, table: DataView, index: number,
 }
 
 /** What no longer refers to the cluster's host bytes, when its entry changes. */
-export function freedOf({ clusterSize }: Geometry, { host, owned, stored }: SoundMapping): Freed {
+export function freedOf({ clusterSize }: Geometry, { host, owned, stored }: ClusterMapping): Freed {
   const length = stored || clusterSize;
   return owned || stored > 0 ? { host: host!, length } : { host: host!, length, shared: true };
 }
 
 /** Whether the cluster has a place that may be written to: its own, and not a compressed stream. */
-export function ownsPlace({ host, owned, stored }: SoundMapping): boolean {
+export function isWritableInPlace({ host, owned, stored }: ClusterMapping): boolean {
   return host !== null && owned && stored === 0;
 }
 
@@ -90,8 +90,8 @@ export function writtenInPlace(
   if (externalData) return hosts;
   for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
     const table = tables[Math.floor(at / bytesPerL2) - first]!;
-    const mapping = soundMapping(geometry, table, Math.floor((at % bytesPerL2) / clusterSize), at);
-    if (ownsPlace(mapping)) hosts.push(mapping.host!);
+    const mapping = clusterMapping(geometry, table, Math.floor((at % bytesPerL2) / clusterSize), at);
+    if (isWritableInPlace(mapping)) hosts.push(mapping.host!);
   }
   return hosts;
 }
@@ -102,7 +102,7 @@ export function writtenInPlace(
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
-export function ownPlace(
+export function placeInCluster(
   geometry: Geometry,
   table: DataView,
   index: number,
@@ -110,8 +110,8 @@ export function ownPlace(
   length: number,
 ): number | null {
   const within = at % geometry.clusterSize;
-  const mapping = soundMapping(geometry, table, index, at - within);
-  if (!ownsPlace(mapping)) return null;
+  const mapping = clusterMapping(geometry, table, index, at - within);
+  if (!isWritableInPlace(mapping)) return null;
   const unit = geometry.subclusterSize;
   const touched = subclusterMask(Math.floor(within / unit), Math.floor((within + length - 1) / unit));
   return (touched & ~mapping.allocated) === 0 ? mapping.host! + within : null;

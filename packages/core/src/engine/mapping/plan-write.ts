@@ -6,11 +6,11 @@ import type { Mapping } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import {
   allSubclusters,
+  type ClusterMapping,
+  clusterMapping,
   type Freed,
   freedOf,
-  ownsPlace,
-  type SoundMapping,
-  soundMapping,
+  isWritableInPlace,
   subclusterMask,
 } from './cluster-mapping.js';
 import type { Piece } from './plan-read.js';
@@ -108,8 +108,8 @@ export function clustersNeeded(
   for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
     const index = Math.floor((at % bytesPerL2) / clusterSize);
     const table = tables[Math.floor(at / bytesPerL2) - first]!;
-    const old = soundMapping(geometry, table, index, at);
-    if (!ownsPlace(old)) needed++;
+    const old = clusterMapping(geometry, table, index, at);
+    if (!isWritableInPlace(old)) needed++;
     else if (old.host! >= alignUp(fileSize, clusterSize)) {
       // The file would grow as far as an entry says: petabytes, when that is damaged.
       throw damaged(geometry, table, at, `points to ${hex(old.host!)}, past the end of the file`);
@@ -133,13 +133,13 @@ function planCluster(
   const l1Index = Math.floor(at / bytesPerL2);
   const index = Math.floor((at % bytesPerL2) / clusterSize);
   const table = tables[l1Index - first]!;
-  const old = soundMapping(geometry, table, index, start);
+  const old = clusterMapping(geometry, table, index, start);
   const touched = subclusterMask(
     Math.floor((at - start) / subclusterSize),
     Math.floor((upTo - 1 - start) / subclusterSize),
   );
   // In an external data file every cluster has its place, which nobody shares.
-  const inPlace = externalData || ownsPlace(old);
+  const inPlace = externalData || isWritableInPlace(old);
   let host = externalData ? (start as HostOffset) : old.host;
   if (!inPlace || host === null) {
     host = allocator.allocate();
@@ -147,10 +147,11 @@ function planCluster(
     if (old.host !== null) plan.freed.push(freedOf(geometry, old));
   }
   const present = old.stored > 0 ? allSubclusters(geometry) : old.allocated;
-  // What is in place already need not be copied; what is not must come along, unless it stays with the layer behind.
-  const ready = inPlace ? old.allocated : 0;
-  const along = inPlace ? 0 : present & ~touched;
-  const cluster = { start, host, at, upTo, old, ready, along };
+  // Copy-on-write: subclusters already in this cluster are not copied. The others are, unless they are unallocated and read from the
+  // backing file.
+  const inPlaceMask = inPlace ? old.allocated : 0;
+  const copyMask = inPlace ? 0 : present & ~touched;
+  const cluster = { start, host, at, upTo, old, inPlaceMask, copyMask };
   addSpans(context, cluster, spans);
   const allocated = (present | touched) >>> 0;
   const zero = (old.zero & ~touched) >>> 0;
@@ -161,40 +162,40 @@ function planCluster(
   plan.changes.push({ l1Index, index, mapping });
 }
 
-/** A cluster with its target: `ready` and `along` are masks of subclusters, see {@link planCluster}. */
+/** A cluster with its target: `inPlaceMask` and `copyMask` are masks of subclusters, see {@link planCluster}. */
 interface Cluster {
   readonly start: number;
   readonly host: HostOffset;
   readonly at: number;
   readonly upTo: number;
-  readonly old: SoundMapping;
-  readonly ready: number;
-  readonly along: number;
+  readonly old: ClusterMapping;
+  readonly inPlaceMask: number;
+  readonly copyMask: number;
 }
 
-/** The spans of one cluster, in order: what comes along, the head, the new bytes, the tail, what comes along behind. */
+/** The spans of one cluster, in order: copied subclusters, the head, the new bytes, the tail, copied subclusters. */
 function addSpans(context: WriteContext, cluster: Cluster, spans: Span[]): void {
   const { subclusterSize } = context.geometry;
-  const { start, at, upTo, ready } = cluster;
+  const { start, at, upTo, inPlaceMask } = cluster;
   const first = Math.floor((at - start) / subclusterSize);
   const last = Math.floor((upTo - 1 - start) / subclusterSize);
   addAlong(context, cluster, 0, first, spans);
-  if (((ready >>> first) & 1) === 0) {
+  if (((inPlaceMask >>> first) & 1) === 0) {
     addOld(context, cluster, first, start + first * subclusterSize, at, spans);
   }
   addSpan(context, cluster, at, upTo, 'new', spans);
-  if (((ready >>> last) & 1) === 0) {
+  if (((inPlaceMask >>> last) & 1) === 0) {
     addOld(context, cluster, last, upTo, start + (last + 1) * subclusterSize, spans);
   }
   addAlong(context, cluster, last + 1, context.geometry.clusterSize / subclusterSize, spans);
 }
 
-/** Whole subclusters from `from` to before `to` that must come along into a new cluster. */
+/** Whole subclusters from `from` to before `to` that are copied into a new cluster. */
 function addAlong(context: WriteContext, cluster: Cluster, from: number, to: number, spans: Span[]): void {
-  if (cluster.along === 0) return;
+  if (cluster.copyMask === 0) return;
   const { subclusterSize } = context.geometry;
   for (let subcluster = from; subcluster < to; subcluster++) {
-    if (((cluster.along >>> subcluster) & 1) === 0) continue;
+    if (((cluster.copyMask >>> subcluster) & 1) === 0) continue;
     const at = cluster.start + subcluster * subclusterSize;
     addSpan(context, cluster, at, at + subclusterSize, 'old', spans);
   }

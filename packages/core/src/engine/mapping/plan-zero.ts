@@ -3,10 +3,10 @@ import type { Mapping } from '../../format/entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import {
   allSubclusters,
+  type ClusterMapping,
+  clusterMapping,
   type Freed,
   freedOf,
-  type SoundMapping,
-  soundMapping,
   subclusterMask,
 } from './cluster-mapping.js';
 import type { EntryChange } from './plan-write.js';
@@ -42,7 +42,7 @@ export function planZero(context: ZeroContext, l1Index: number, table: DataView,
     const cluster = at - (at % clusterSize);
     const upTo = Math.min(end, cluster + clusterSize);
     const index = Math.floor((at % bytesPerL2) / clusterSize);
-    const old = soundMapping(geometry, table, index, cluster);
+    const old = clusterMapping(geometry, table, index, cluster);
     const touched = subclusterMask((at - cluster) / subclusterSize, (upTo - cluster) / subclusterSize - 1);
     if (old.stored > 0 && touched !== allSubclusters(geometry)) {
       plan.written.push({ start: at, end: upTo });
@@ -63,7 +63,7 @@ function keepsHost(mapping: Mapping): boolean {
 }
 
 /** What the entry becomes when the subclusters of `touched` become zeros; null when nothing changes. */
-function zeroed({ geometry, base, unmap }: ZeroContext, old: SoundMapping, touched: number): Mapping | null {
+function zeroed({ geometry, base, unmap }: ZeroContext, old: ClusterMapping, touched: number): Mapping | null {
   const { host, owned } = old;
   const empty = host === null && old.zero === 0;
   if (base && empty) return null;

@@ -5,9 +5,9 @@
 
 import type { Done } from '../../api/device.js';
 import type { Qcow2Error } from '../../errors.js';
-import type { CountedSource } from '../layer/counting-source.js';
+import type { CountingSource } from '../layer/counting-source.js';
 import type { Layer, Qcow2Layer } from '../layer/layer.js';
-import { type LastWait, mustWait } from '../layer/wait-tracker.js';
+import { mustWait, type WaitTracker } from '../layer/wait-tracker.js';
 
 /** The error that names what a read would have to wait for; null when it need not wait. */
 export function readWaits(layer: Qcow2Layer): Qcow2Error | null {
@@ -31,7 +31,7 @@ export function readsWait(top: Layer): Qcow2Error | null {
  * Whether a read must be waited for. An empty batch tells, and changes nothing. A source that does not tell is known by the reads that
  * it has carried out; before the first, one byte is read.
  */
-function promises(source: CountedSource): boolean {
+function promises(source: CountingSource): boolean {
   if (source.waited) return true;
   const first = source.waited === null && source.size > 0 ? { at: 0, bytes: new Uint8Array(1) } : null;
   const done = source.probe([]) ?? (first === null ? undefined : source.probe([first]));
@@ -41,10 +41,10 @@ function promises(source: CountedSource): boolean {
 }
 
 /** Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to stop it. */
-export function atOnce(lastWait: LastWait, work: () => Done): void {
-  lastWait.for = null;
+export function atOnce(waitTracker: WaitTracker, work: () => Done): void {
+  waitTracker.for = null;
   const done = work();
   if (done === undefined) return;
   done.catch(() => {});
-  throw mustWait(lastWait.for);
+  throw mustWait(waitTracker.for);
 }

@@ -14,7 +14,7 @@ import type { Piece } from '../mapping/plan-read.js';
  * timer: where the thread was blocked that would end before the answers that came meanwhile are taken.
  */
 const LOOK_MS = 250;
-const MOST_LOOKS = 4;
+const MAX_LOOKS = 4;
 
 /** One read that has not ended: how often it was looked at since closing began. */
 interface Pending {
@@ -64,7 +64,7 @@ export class WatchedBacking implements Backing {
   startClosing(onGivingUp: (reason: unknown) => void): void {
     const look = (): void => {
       for (const pending of this.#pending) pending.looks++;
-      if ([...this.#pending].some(({ looks }) => looks > MOST_LOOKS)) giveUp();
+      if ([...this.#pending].some(({ looks }) => looks > MAX_LOOKS)) giveUp();
       else this.#timer = setTimeout(look, LOOK_MS);
     };
     const giveUp = (): void => {

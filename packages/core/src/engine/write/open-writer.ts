@@ -18,7 +18,7 @@ import type { Qcow2Layer } from '../layer/layer.js';
 import { WatchedBacking } from '../read/watched-backing.js';
 import type { OpenedBitmaps } from './bitmaps/open-bitmaps.js';
 import { DirtyTables } from './dirty-tables.js';
-import { WrittenDevice } from './tracked-device.js';
+import { TrackedDevice } from './tracked-device.js';
 import type { WriteState } from './write-state.js';
 import type { WriteBudgets } from './write-steps.js';
 import { Writer } from './writer.js';
@@ -68,12 +68,12 @@ export async function openWriter(
     metadata,
   );
   enterMetadata(layer, refcounts, metadata);
-  const { kept, unkept } = await bitmapsOf(layer, metadata, signal);
-  const written = new WrittenDevice(device, layer.counters);
+  const { tracked, untracked } = await bitmapsOf(layer, metadata, signal);
+  const written = new TrackedDevice(device, layer.counters);
   const state: WriteState = {
     geometry,
     device: written,
-    data: geometry.externalData ? data && new WrittenDevice(data, layer.counters) : written,
+    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters) : written,
     revision: 0,
     header: viewOf(sector),
     l1: layer.tables.l1,
@@ -83,8 +83,8 @@ export async function openWriter(
     refcounts,
     space: new SpaceAllocator(refcounts, metadata, layer.snapshots.length > 0),
     metadata,
-    bitmaps: kept,
-    unkept,
+    bitmaps: tracked,
+    untracked,
     lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
     mostBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
     loadBlocks: (indexes) => loadBlocks(layer, { refcounts, metadata }, indexes),
@@ -96,7 +96,7 @@ export async function openWriter(
 
 /** Most images have no bitmaps, and their writers do without the code for them. */
 async function bitmapsOf(layer: Qcow2Layer, metadata: MetadataMap, signal?: AbortSignal): Promise<OpenedBitmaps> {
-  if (layer.bitmaps.length === 0) return { kept: null, unkept: null };
+  if (layer.bitmaps.length === 0) return { tracked: null, untracked: null };
   const { openBitmaps } = await import('./bitmaps/open-bitmaps.js');
   return openBitmaps(layer, metadata, signal);
 }

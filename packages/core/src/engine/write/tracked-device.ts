@@ -7,7 +7,7 @@ import { requireBuffers } from '../async/request-buffers.js';
 import type { Counters } from '../layer/counting-source.js';
 
 /** The writing side of a device, counted. */
-export class WrittenDevice {
+export class TrackedDevice {
   /** Something was written since the last flush. */
   unflushed = false;
   /** Why the first write or flush that failed did: what is on the medium is not known any more. */

@@ -14,7 +14,7 @@
  *   release  falling refcounts                                                         clean
  *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
- * With lazy refcounts a commit leaves out grow, refcounts and their pointers until the image is closed, unless the refcount
+ * With lazy refcounts a write-back leaves out grow, refcounts and their pointers until the image is closed, unless the refcount
  * table has moved, or blocks are over their budget.
  *
  * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place. Bits of
@@ -32,8 +32,8 @@ import {
   setRefcountTable,
 } from '../../format/header-fields.js';
 import type { Steps } from '../async/steps.js';
-import type { DirtyBitmaps } from './bitmaps/tracked-bitmaps.js';
-import type { UnkeptBitmaps } from './bitmaps/untracked-bitmaps.js';
+import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
+import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
 import { addDirty } from './dirty-tables.js';
 import { findClusters } from './find-clusters.js';
 import type { WriteState } from './write-state.js';
@@ -43,49 +43,49 @@ export function* mark(state: WriteState, version: 2 | 3): Steps {
   if (version === 2) return;
   const before = state.header.buffer.slice(0) as ArrayBuffer;
   clearUnknownAutoclear(state.header);
-  if (state.unkept !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
+  if (state.untracked !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
   if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);
   const transfers = flagTransfers(state, true);
   refuseOverlaps(state, 'bitmap directory', transfers);
   if (!sameBytes(before, state.header)) transfers.push(headerSector(state));
   yield state.device.write(transfers);
   yield state.device.flush();
-  if (state.unkept !== null) yield* dropBitmaps(state, state.unkept);
+  if (state.untracked !== null) yield* dropBitmaps(state, state.untracked);
 }
 
 /**
  * Lets bitmaps go that the autoclear bit does not vouch for any more: the extension first, then its clusters, which are counted
- * until the next commit is past its roots. A crash in between leaves the extension, which nobody believes, or leaks.
+ * until the next write-back is past its roots. A crash in between leaves the extension, which nobody believes, or leaks.
  */
-function* dropBitmaps(state: WriteState, unkept: UnkeptBitmaps): Steps {
+function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
   const { device, header, space } = state;
   const transfers: Transfer[] = [];
-  for (const { at, bytes } of unkept.extensionTransfers()) {
+  for (const { at, bytes } of untracked.extensionTransfers()) {
     const inSector = Math.max(0, Math.min(bytes.length, HEADER_SECTOR_BYTES - at));
     if (inSector > 0) new Uint8Array(header.buffer, header.byteOffset).set(bytes.subarray(0, inSector), at);
     transfers.push({ at, bytes });
   }
   yield device.write(transfers);
   yield device.flush();
-  unkept.dropped();
+  untracked.dropped();
   state.revision++;
-  for (const run of unkept.clusters) space.retire(run);
-  state.unkept = null;
+  for (const run of untracked.clusters) space.retire(run);
+  state.untracked = null;
 }
 
 /**
- * Brings everything to the medium. `closing` says that it is the last time, `storing` that the bits of bitmaps go there, too, and
- * `counting` that lazy refcounts do.
+ * Why metadata are written back: the caller flushes, or too much is in memory; the bits of bitmaps are to be read from the medium; a
+ * check is to count there, lazy refcounts too; or the image is closed, after which nothing follows.
  */
-export function* commit(
-  state: WriteState,
-  closing: boolean,
-  storing: boolean = closing,
-  counting: boolean = closing,
-): Steps {
-  const bitmaps = storing || state.bitmaps?.full ? state.bitmaps : null;
+export type WriteBackReason = 'flush' | 'budget' | 'bitmaps' | 'check' | 'close';
+
+/** Brings every change to the medium, in the order that the head of this file describes. */
+export function* writeBack(state: WriteState, reason: WriteBackReason): Steps {
+  const closing = reason === 'close';
+  const storing = closing || reason === 'bitmaps' || state.bitmaps?.full;
+  const bitmaps = storing ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
-  const counted = counting || !state.lazy || mustCount(state);
+  const counted = closing || reason === 'check' || !state.lazy || mustCount(state);
   if (counted) yield* grow(state);
   yield* reserve(state, counted, bitmaps);
   yield* roots(state, bitmaps);
@@ -95,7 +95,7 @@ export function* commit(
 
 /**
  * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are released
- * at the end of this commit, so the header must lead to the new ones before. Blocks over budget can be evicted only when they
+ * at the end of this write-back, so the header must lead to the new ones before. Blocks over budget can be evicted only when they
  * are as on the medium.
  */
 function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
@@ -103,8 +103,8 @@ function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
 }
 
 /** Gives the bits of bitmaps that have no clusters some. */
-function* place(state: WriteState, bitmaps: DirtyBitmaps): Steps {
-  yield* findClusters(state, bitmaps.homeless);
+function* place(state: WriteState, bitmaps: TrackedBitmaps): Steps {
+  yield* findClusters(state, bitmaps.unallocated);
   bitmaps.place(state.space);
 }
 
@@ -124,7 +124,7 @@ function* grow({ device, refcounts, metadata }: WriteState): Steps {
   yield device.flush();
 }
 
-function* reserve(state: WriteState, counting: boolean, bitmaps: DirtyBitmaps | null): Steps {
+function* reserve(state: WriteState, counting: boolean, bitmaps: TrackedBitmaps | null): Steps {
   const { device, data, refcounts, tables, metadata } = state;
   const transfers = tables.transfers(true);
   refuseOverlaps(state, 'L2 table', transfers);
@@ -162,7 +162,7 @@ function linkTransfers(state: WriteState): Transfer[] {
   return transfers;
 }
 
-function* roots(state: WriteState, bitmaps: DirtyBitmaps | null): Steps {
+function* roots(state: WriteState, bitmaps: TrackedBitmaps | null): Steps {
   const { device, tables, dirtyL1, l1, l1At } = state;
   const transfers = tables.transfers(false);
   refuseOverlaps(state, 'L2 table', transfers);

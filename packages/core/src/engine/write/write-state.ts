@@ -5,18 +5,18 @@ import type { DirtyRanges } from '../allocation/dirty-ranges.js';
 import type { MetadataMap } from '../allocation/metadata-map.js';
 import type { Refcounts } from '../allocation/refcounts.js';
 import type { Steps } from '../async/steps.js';
-import type { DirtyBitmaps } from './bitmaps/tracked-bitmaps.js';
-import type { UnkeptBitmaps } from './bitmaps/untracked-bitmaps.js';
+import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
+import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
 import type { DirtyTables } from './dirty-tables.js';
-import type { WrittenDevice } from './tracked-device.js';
+import type { TrackedDevice } from './tracked-device.js';
 
 /** The writing side of an open image. */
 export interface WriteState {
   readonly geometry: Geometry;
   /** The image file. */
-  readonly device: WrittenDevice;
+  readonly device: TrackedDevice;
   /** Where guest clusters go: the image file, or an external data file. Null when that was not handed over. */
-  readonly data: WrittenDevice | null;
+  readonly data: TrackedDevice | null;
   /** Rises with every change of what the image says of itself: of its header, and of the flags of its bitmaps. */
   revision: number;
   /** Sector 0 as it will be written next. */
@@ -30,9 +30,9 @@ export interface WriteState {
   readonly space: SpaceAllocator;
   readonly metadata: MetadataMap;
   /** The bitmaps that follow every change; null when there are none. */
-  readonly bitmaps: DirtyBitmaps | null;
+  readonly bitmaps: TrackedBitmaps | null;
   /** Bitmaps that cannot follow, and go before the first change; null when there are none, or when they are gone. */
-  unkept: UnkeptBitmaps | null;
+  untracked: UntrackedBitmaps | null;
   /** Refcounts go to the medium when the image is closed, or when they must; it is marked dirty until then. */
   readonly lazy: boolean;
   /** How many refcount blocks are kept in memory. */

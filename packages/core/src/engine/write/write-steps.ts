@@ -8,20 +8,20 @@ import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
 import type { Steps } from '../async/steps.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
-import { type Freed, ownPlace, writtenInPlace } from '../mapping/cluster-mapping.js';
+import { type Freed, placeInCluster, writtenInPlace } from '../mapping/cluster-mapping.js';
 import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../mapping/plan-write.js';
 import { readLayer } from '../read/execute.js';
 import { findClusters } from './find-clusters.js';
-import type { WrittenDevice } from './tracked-device.js';
-import { commit, mark } from './write-back.js';
+import type { TrackedDevice } from './tracked-device.js';
+import { mark, writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
 
 /** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
 export const CHUNK_BYTES: number = 4 * 1024 * 1024;
-/** How many references may wait in quarantine before a commit lets them go. */
-const MOST_QUARANTINED = 65_536;
+/** How many references may wait in quarantine before a write-back releases them. */
+const MAX_QUARANTINED = 65_536;
 
-/** How much of the changes is kept in memory, bytes, before they are committed. */
+/** How much of the changes is kept in memory, bytes, before they are written back. */
 export interface WriteBudgets {
   readonly l2Bytes: number;
   readonly refcountBytes: number;
@@ -67,7 +67,7 @@ export class WriteSteps {
     if (table === null || table === undefined) return null;
     const { offset: tableAt, owned } = getL1Entry(l1, l1Index);
     if (!owned || l1Fault(l1, l1Index) !== null || !this.#vetted.has(tableAt!)) return null;
-    const place = ownPlace(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
+    const place = placeInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
     // What would reach metadata, or past the end of the file, is refused on the long way.
     const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
     return sound && !this.#mayBeShared(place) ? place : null;
@@ -102,13 +102,13 @@ export class WriteSteps {
     }
   }
 
-  /** Commits when what is kept in memory outgrows its budget. */
+  /** Writes back when what is kept in memory outgrows its budget. */
   *keepBudgets(): Steps {
     const { tables, refcounts, space, mostBlocks } = this.#state;
     refcounts.evict(mostBlocks);
     const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
-    if (full || space.quarantine.size > MOST_QUARANTINED) {
-      yield* commit(this.#state, false);
+    if (full || space.quarantine.size > MAX_QUARANTINED) {
+      yield* writeBack(this.#state, 'budget');
       refcounts.evict(mostBlocks);
     }
   }
@@ -158,7 +158,7 @@ export class WriteSteps {
    * Fills the parts of a plan that are copied, and writes its transfers. When the parts cannot be read, or the caller's `bytes` lose
    * their memory meanwhile, no entry has changed, and the clusters are free again.
    */
-  *#place(target: WrittenDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
+  *#place(target: TrackedDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
     const { space, metadata } = this.#state;
     const { length } = bytes;
     try {
@@ -278,7 +278,7 @@ export class WriteSteps {
   *track(start: number, end: number): Steps {
     yield* this.mark();
     const { bitmaps } = this.#state;
-    if (bitmaps !== null) yield* bitmaps.mark(start, end, () => commit(this.#state, false));
+    if (bitmaps !== null) yield* bitmaps.mark(start, end, () => writeBack(this.#state, 'budget'));
   }
 
   /**
@@ -286,7 +286,7 @@ export class WriteSteps {
    *
    * @throws {@link Qcow2Error} `unsupported` for an encrypted disk, `reference-refused` without its data file.
    */
-  #target(): WrittenDevice {
+  #target(): TrackedDevice {
     const { unreadable, dataReference } = this.#layer;
     if (unreadable !== null) throw unreadable;
     if (this.#state.data !== null) return this.#state.data;

@@ -12,8 +12,8 @@ import { isBase, type Qcow2Layer } from '../layer/layer.js';
 import { mustWait } from '../layer/wait-tracker.js';
 import { readsWait } from '../read/synchronous.js';
 import type { WatchedBacking } from '../read/watched-backing.js';
-import type { WrittenDevice } from './tracked-device.js';
-import { commit, markCorrupt } from './write-back.js';
+import type { TrackedDevice } from './tracked-device.js';
+import { markCorrupt, writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
 import { type WriteBudgets, WriteSteps } from './write-steps.js';
 import { ZeroSteps } from './zero-steps.js';
@@ -61,7 +61,7 @@ export class Writer {
   }
 
   /** Whether a device returns promises. What it begins to learn that holds the lock until it has ended. */
-  #makesWait(device: WrittenDevice): boolean {
+  #makesWait(device: TrackedDevice): boolean {
     if (device.waited) return true;
     const probing = this.#lock.writing(() => device.probe());
     probing?.catch(() => {});
@@ -152,7 +152,7 @@ export class Writer {
     this.#resting.add(ending);
     try {
       // The lock lets nothing in between the two: they are asked for at once.
-      const flushed = this.#alone(() => commit(this.#state, false, false, true));
+      const flushed = this.#alone(() => writeBack(this.#state, 'check'));
       flushed?.catch(() => {});
       return await this.#lock.reading(async () => {
         await flushed;
@@ -172,7 +172,7 @@ export class Writer {
       throw error;
     };
     try {
-      return this.#alone(() => commit(this.#state, false))?.catch(failed);
+      return this.#alone(() => writeBack(this.#state, 'flush'))?.catch(failed);
     } catch (error) {
       return failed(error);
     }
@@ -181,7 +181,7 @@ export class Writer {
   /** Brings the bits of bitmaps to where they are read. On the medium they stay in use. */
   storeBitmaps(): Done {
     if (this.#state.bitmaps === null) return;
-    return this.#alone(() => commit(this.#state, false, true));
+    return this.#alone(() => writeBack(this.#state, 'bitmaps'));
   }
 
   /**
@@ -206,7 +206,7 @@ export class Writer {
     return this.#lock.writing(() => {
       const failure = this.#failure;
       if (failure !== null && !this.#reported) throw failure;
-      if (failure === null && this.#writes.marked) return run(this.#guarded(() => commit(this.#state, true)));
+      if (failure === null && this.#writes.marked) return run(this.#guarded(() => writeBack(this.#state, 'close')));
     });
   }
 

@@ -11,7 +11,7 @@ import type { Host } from './check-context.js';
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** QEMU reads nothing from here on, and zeros from where the file ends up to here. */
-const MOST_OFFSET = 2 ** 63;
+const MAX_OFFSET = 2 ** 63;
 
 /** The refcounts of every cluster of the file. */
 export class RefcountsOnDisk {
@@ -54,7 +54,7 @@ export class RefcountsOnDisk {
     const index = Math.floor(cluster / this.#perBlock);
     const offset = this.#blockOffset(index);
     if (offset === 0) return 0;
-    if (offset % this.#host.geometry.clusterSize !== 0 || offset >= MOST_OFFSET) return null;
+    if (offset % this.#host.geometry.clusterSize !== 0 || offset >= MAX_OFFSET) return null;
     const block = new Uint8Array(this.#host.geometry.clusterSize);
     block.set(await this.#host.read(offset, block.length));
     return Number(getRefcount(viewOf(block), this.#host.header.refcountOrder, cluster % this.#perBlock));
@@ -100,7 +100,7 @@ export class RefcountsOnDisk {
     const batch: { index: number; offset: number }[] = [];
     for (let index = 0; index < blocks; index++) {
       const offset = this.#blockOffset(index);
-      if (offset % clusterSize !== 0 || offset >= MOST_OFFSET) this.#unreadable.add(index);
+      if (offset % clusterSize !== 0 || offset >= MAX_OFFSET) this.#unreadable.add(index);
       else if (offset !== 0 && offset < this.#host.fileSize) batch.push({ index, offset });
       if (batch.length * clusterSize >= BATCH_BYTES) {
         await this.#readBatch(batch.splice(0));

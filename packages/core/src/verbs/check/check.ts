@@ -28,7 +28,7 @@ import { compareRefcounts } from './compare-refcounts.js';
 import { Findings } from './findings.js';
 
 /** QEMU's limit: more clusters than this cannot be counted. */
-const MOST_CLUSTERS = 2 ** 31 - 1;
+const MAX_CLUSTERS = 2 ** 31 - 1;
 /** What version 3 demands of a snapshot's extra data. */
 const V3_EXTRA_BYTES = 16;
 
@@ -72,8 +72,8 @@ export async function checkSource(source: ByteSource, options: CheckOptions = {}
   const host = new Host(source, header, geometry, source.size, findings, signal);
   const totalClusters = Math.ceil((header.size - (header.size % 512)) / geometry.clusterSize);
   const figures = { totalClusters, allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0 };
-  if (host.clusters > MOST_CLUSTERS) {
-    const message = () => `The file has ${host.clusters} clusters; ${MOST_CLUSTERS} is the most that can be counted.`;
+  if (host.clusters > MAX_CLUSTERS) {
+    const message = () => `The file has ${host.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
     findings.add('check-error', 'too-large', { what: 'file', at: 0 }, message);
     return { host, report: report(findings, { ...figures, imageEndOffset: 0 }) };
   }

@@ -1,7 +1,7 @@
 /** Owns the other files that an image names: its references, what the caller answers for them, and the layers they become. */
 
 import type { ImageReference, Openable, OpenOptions } from '../../api/options.js';
-import type { CountedSource } from '../../engine/layer/counting-source.js';
+import type { CountingSource } from '../../engine/layer/counting-source.js';
 import type { Backing, Qcow2Layer } from '../../engine/layer/layer.js';
 import { probeFormat } from '../../engine/layer/probe.js';
 import type { FilePlace } from '../../engine/layer/wait-tracker.js';
@@ -21,8 +21,8 @@ export interface LayerOpener {
   dataFile: Openable | null;
   /** The image and every file that was handed over so far. */
   readonly files: FilePart[];
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountedSource;
-  openLayer(source: CountedSource, parent: ImageReference | null): Promise<Qcow2Layer>;
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountingSource;
+  openLayer(source: CountingSource, parent: ImageReference | null): Promise<Qcow2Layer>;
 }
 
 /** An image that may name other files, and where it stands in its chain. */
@@ -40,7 +40,7 @@ export interface NamingFile {
 /** The files that an image names; `data` is where its guest clusters are, null when that was not handed over. */
 export interface References {
   readonly dataReference: ImageReference | null;
-  readonly data: CountedSource | null;
+  readonly data: CountingSource | null;
   readonly backingReference: ImageReference | null;
   readonly backing: Backing | null;
 }
@@ -55,7 +55,7 @@ export interface References {
 export async function openReferences(
   opener: LayerOpener,
   file: NamingFile,
-  source: CountedSource,
+  source: CountingSource,
 ): Promise<References> {
   const dataReference = dataReferenceOf(file);
   const backingReference = backingReferenceOf(file);
@@ -82,7 +82,7 @@ function backingReferenceOf(file: NamingFile): ImageReference | null {
 
 /** A file that was handed over, opened as a source. */
 interface ResolvedFile extends HandedFile {
-  readonly source: CountedSource;
+  readonly source: CountingSource;
 }
 
 /**
@@ -102,7 +102,7 @@ async function resolved(opener: LayerOpener, reference: ImageReference): Promise
   return { ...answer, source };
 }
 
-async function openData(opener: LayerOpener, reference: ImageReference): Promise<CountedSource | null> {
+async function openData(opener: LayerOpener, reference: ImageReference): Promise<CountingSource | null> {
   const answer = await resolved(opener, reference);
   if (reference.writable) opener.dataFile = answer?.openable ?? null;
   return answer === null ? null : answer.source;

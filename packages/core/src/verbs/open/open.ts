@@ -6,11 +6,11 @@ import type { RwLock } from '../../engine/async/rw-lock.js';
 import { Scratch } from '../../engine/async/scratch.js';
 import { ClusterCache } from '../../engine/layer/cluster-cache.js';
 import type { Codec } from '../../engine/layer/codec.js';
-import { CountedSource, type Counters, newCounters } from '../../engine/layer/counting-source.js';
+import { type Counters, CountingSource, newCounters } from '../../engine/layer/counting-source.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { readHeader, readTables } from '../../engine/layer/metadata.js';
 import { TableCache } from '../../engine/layer/table-cache.js';
-import type { FilePlace, LastWait } from '../../engine/layer/wait-tracker.js';
+import type { FilePlace, WaitTracker } from '../../engine/layer/wait-tracker.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import { geometryOf } from '../../format/geometry.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
@@ -32,7 +32,7 @@ export interface OpenedImage {
   /** Null when the image was opened for reading. */
   readonly write: Writing | null;
   readonly counters: Counters;
-  readonly lastWait: LastWait;
+  readonly waitTracker: WaitTracker;
   /** Null when the image's own file has made its caller wait: then no synchronous form can be had. */
   readonly synchronous: Synchronous | null;
   /** The sources that opening made or was handed by `resolve`. */
@@ -58,8 +58,8 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
     const layer = await opener.openLayer(source, null);
     const write = (await writing?.finish(layer, opener.dataFile, options)) ?? null;
     const synchronous = layer.source.waited ? null : await import('../../engine/read/synchronous.js');
-    const { counters, lastWait, owned } = opener;
-    return { layer, write, counters, lastWait, synchronous, owned };
+    const { counters, waitTracker, owned } = opener;
+    return { layer, write, counters, waitTracker, synchronous, owned };
   } catch (error) {
     writing?.release();
     // What went wrong is worth more than whether every file could be let go of.
@@ -82,7 +82,7 @@ export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
 /** One opening: what the layers of a chain share. */
 class Opener implements LayerOpener {
   readonly counters = newCounters();
-  readonly lastWait: LastWait = { for: null };
+  readonly waitTracker: WaitTracker = { for: null };
   readonly owned: ByteSource[] = [];
   /** What was handed over as the external data file of the image itself. */
   dataFile: Openable | null = null;
@@ -98,14 +98,14 @@ class Opener implements LayerOpener {
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountedSource {
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountingSource {
     const source = sourceOf(openable);
     if (!keptByCaller) this.owned.push(source);
-    return new CountedSource(source, this.counters, place, this.lastWait);
+    return new CountingSource(source, this.counters, place, this.waitTracker);
   }
 
   /** Opens one qcow2 file, then what it names. */
-  async openLayer(source: CountedSource, parent: ImageReference | null): Promise<Qcow2Layer> {
+  async openLayer(source: CountingSource, parent: ImageReference | null): Promise<Qcow2Layer> {
     const { signal, cache } = this.options;
     const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({

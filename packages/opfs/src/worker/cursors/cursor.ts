@@ -6,7 +6,7 @@ import type { ProgressReports } from '../calls/progress-reports.js';
 /** How many extents or ranges cross in one hop. */
 export const ITEMS_PER_PAGE = 4096;
 /** A page with fewer items than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
-const PATIENCE = 50;
+const MAX_BATCH_MS = 50;
 
 /** Where a cursor's pages come from. */
 export interface Pages<Page extends CursorPage = CursorPage> {
@@ -71,12 +71,12 @@ export function itemPages<Item>(
   return {
     async next() {
       const page: Item[] = [];
-      const patience = now() + PATIENCE;
+      const deadline = now() + MAX_BATCH_MS;
       while (page.length < ITEMS_PER_PAGE) {
         const item = await iterator.next();
         if (item.done) break;
         page.push(item.value);
-        if (now() > patience) break;
+        if (now() > deadline) break;
       }
       return page.length > 0 ? pack(page) : null;
     },

@@ -11,7 +11,7 @@ import { openSharedHandle, openSyncHandle, openUnlockedHandle, type SyncHandle }
 import { TemporaryFile } from './temporary-file.js';
 
 /** How long a file is waited for that somebody has open, and how often it is tried. Milliseconds. */
-const PATIENCE = 2000;
+const HANDLE_TIMEOUT_MS = 2000;
 const RETRY_EVERY = 50;
 
 /** The images of a folder in OPFS. */
@@ -172,7 +172,7 @@ async function requireHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
 
 /** Waits a while for a file whose Web Lock is free already: the handle of a tab that crashed can outlive its locks. */
 async function patientHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
-  const until = performance.now() + PATIENCE;
+  const until = performance.now() + HANDLE_TIMEOUT_MS;
   for (;;) {
     try {
       return await requireHandle(file);

@@ -1,6 +1,6 @@
 /** Owns the copying of what is imported into a new file. */
 import type { OperationOptions } from 'qcow2';
-import { discardBuffer, progressOf, turns } from 'qcow2/internal';
+import { progressOf, releaseBuffer, turns } from 'qcow2/internal';
 import { unlessAborted } from '../calls/unless-aborted.js';
 import type { Draft } from '../storage/folder.js';
 import type { ImportSource } from './import-source.js';
@@ -38,7 +38,7 @@ export async function copyInto(draft: Draft, source: ImportSource, options: Abor
     if (!bytes) break;
     await draft.device.write([{ at, bytes }]);
     at += bytes.length;
-    discardBuffer(bytes);
+    releaseBuffer(bytes);
     progress(at);
   }
   progress(at, true);

@@ -14,9 +14,9 @@ import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../../../format/limits.js';
 import type { MetadataKind, MetadataMap } from '../../allocation/metadata-map.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
 import type { Freed } from '../../mapping/cluster-mapping.js';
-import { DirtyBitmap, stretchesNeeded } from './tracked-bitmap.js';
-import { DirtyBitmaps, type TrackedBitmap } from './tracked-bitmaps.js';
-import { UnkeptBitmaps } from './untracked-bitmaps.js';
+import { stretchesNeeded, TrackedBitmap } from './tracked-bitmap.js';
+import { TrackedBitmaps, type TrackedEntry } from './tracked-bitmaps.js';
+import { UntrackedBitmaps } from './untracked-bitmaps.js';
 
 const TABLE_ENTRY_BYTES = 8;
 /** What the tables of all bitmaps may take, bytes: as much as the largest L1 table. */
@@ -24,8 +24,8 @@ const MAX_TABLES_BYTES = MAX_L1_BYTES;
 
 /** What becomes of the bitmaps of an image that is written: at most one of the two is there. */
 export interface OpenedBitmaps {
-  readonly kept: DirtyBitmaps | null;
-  readonly unkept: UnkeptBitmaps | null;
+  readonly tracked: TrackedBitmaps | null;
+  readonly untracked: UntrackedBitmaps | null;
 }
 
 /**
@@ -44,20 +44,21 @@ export async function openBitmaps(
   const claims = new Claims(metadata, layer.geometry.clusterSize);
   let sound = claims.take([{ kind: 'bitmap directory', at: directoryOffset, length: directorySize }]);
   const tables = await readTables(layer, signal);
-  const tracked: TrackedBitmap[] = [];
+  const tracked: TrackedEntry[] = [];
   let at = directoryOffset;
   layer.bitmaps.forEach((bitmap, index) => {
     const table = tables[index]!;
     const whole = table !== null && claims.take(placesOf(layer, bitmap, table));
     if (follows(bitmap)) {
-      if (whole && canBeKept(layer, bitmap)) tracked.push({ index, at, bits: dirtyBitmap(layer, bitmap, table) });
+      if (whole && canBeKept(layer, bitmap)) tracked.push({ index, at, bits: trackedBitmap(layer, bitmap, table) });
       else sound = false;
     }
     at += bitmapEntryLength(bitmap);
   });
   if (layer.bitmaps.some(isForeign)) sound = false;
-  if (sound) return { kept: tracked.length === 0 ? null : new DirtyBitmaps(layer, tracked, metadata), unkept: null };
-  return { kept: null, unkept: new UnkeptBitmaps(layer, claims.taken) };
+  if (sound)
+    return { tracked: tracked.length === 0 ? null : new TrackedBitmaps(layer, tracked, metadata), untracked: null };
+  return { tracked: null, untracked: new UntrackedBitmaps(layer, claims.taken) };
 }
 
 /** Whether it must follow every change, and has so far. */
@@ -76,8 +77,8 @@ function canBeKept({ size, geometry }: Qcow2Layer, bitmap: Bitmap): boolean {
   return readable && bitmap.tableSize >= stretchesNeeded(size, bitmap, geometry.clusterSize);
 }
 
-function dirtyBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): DirtyBitmap {
-  return new DirtyBitmap({ bitmap, table, source, size, clusterSize: geometry.clusterSize });
+function trackedBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): TrackedBitmap {
+  return new TrackedBitmap({ bitmap, table, source, size, clusterSize: geometry.clusterSize });
 }
 
 /** The tables of all bitmaps, read in one batch; null for one that cannot be where it should. */

@@ -37,7 +37,7 @@ export function stretchesNeeded(size: number, { granularityBits }: Bitmap, clust
 }
 
 /** One bitmap. What was marked is in memory, in stretches of a cluster of bits that are loaded when they are first touched. */
-export class DirtyBitmap {
+export class TrackedBitmap {
   readonly #parts: DirtyBitmapParts;
   readonly #granularity: number;
   /** Bits of the whole bitmap, and of a stretch. */
@@ -45,7 +45,7 @@ export class DirtyBitmap {
   readonly #perStretch: number;
   readonly #stretches = new Map<number, Stretch>();
   /** Stretches that have no cluster yet. */
-  readonly #homeless = new Set<number>();
+  readonly #unallocated = new Set<number>();
   readonly #dirtyTable = new DirtyRanges();
 
   constructor(parts: DirtyBitmapParts) {
@@ -56,8 +56,8 @@ export class DirtyBitmap {
   }
 
   /** How many clusters it needs before it can be stored. */
-  get homeless(): number {
-    return this.#homeless.size;
+  get unallocated(): number {
+    return this.#unallocated.size;
   }
 
   /**
@@ -79,8 +79,8 @@ export class DirtyBitmap {
 
   /** Gives every stretch that needs one a cluster out of `allocate`. */
   place(allocate: () => number): void {
-    for (const index of this.#homeless) this.#setEntry(index, { offset: allocate() });
-    this.#homeless.clear();
+    for (const index of this.#unallocated) this.#setEntry(index, { offset: allocate() });
+    this.#unallocated.clear();
   }
 
   /** The bits that the medium does not have; all of them have a cluster. */
@@ -135,7 +135,7 @@ export class DirtyBitmap {
     const bits = Math.min(this.#perStretch, this.#bits - index * this.#perStretch);
     const stretch = { bits: new Uint8Array(Math.ceil(bits / 8)), dirty: new DirtyRanges() };
     if (entry === 'clear') {
-      this.#homeless.add(index);
+      this.#unallocated.add(index);
       stretch.dirty.add(0, this.#parts.clusterSize);
     } else {
       yield this.#parts.source.read([{ at: entry.offset, bytes: stretch.bits }]);

@@ -11,31 +11,31 @@ import type { SpaceAllocator } from '../../allocation/allocator.js';
 import type { MetadataMap } from '../../allocation/metadata-map.js';
 import type { Steps } from '../../async/steps.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
-import type { DirtyBitmap } from './tracked-bitmap.js';
+import type { TrackedBitmap } from './tracked-bitmap.js';
 
 const IN_USE = 1 << BITMAP_FLAG.inUse;
 /** Bits kept in memory, bytes: more are brought to their clusters, where they stay in use. */
 const BITS_BUDGET = 32 * 1024 * 1024;
 
 /** A bitmap that is kept up to date, and where it is entered. */
-export interface TrackedBitmap {
+export interface TrackedEntry {
   /** Its place in the directory: the first is 0. */
   readonly index: number;
   /** Offset of its entry, bytes. */
   readonly at: number;
-  readonly bits: DirtyBitmap;
+  readonly bits: TrackedBitmap;
 }
 
 /** The bitmaps of one image that are kept up to date. */
-export class DirtyBitmaps {
+export class TrackedBitmaps {
   readonly #layer: Qcow2Layer;
-  readonly #tracked: readonly TrackedBitmap[];
+  readonly #tracked: readonly TrackedEntry[];
   readonly #metadata: MetadataMap;
   #held = 0;
   /** What the medium says of the tracked ones. */
   #inUse = false;
 
-  constructor(layer: Qcow2Layer, tracked: readonly TrackedBitmap[], metadata: MetadataMap) {
+  constructor(layer: Qcow2Layer, tracked: readonly TrackedEntry[], metadata: MetadataMap) {
     this.#layer = layer;
     this.#tracked = tracked;
     this.#metadata = metadata;
@@ -51,14 +51,14 @@ export class DirtyBitmaps {
     if (this.full) yield* store();
   }
 
-  /** Whether so many bits are in memory that the next commit stores them. */
+  /** Whether so many bits are in memory that the next write-back stores them. */
   get full(): boolean {
     return this.#held > BITS_BUDGET;
   }
 
   /** How many clusters must be reserved before {@link place}. */
-  get homeless(): number {
-    return this.#tracked.reduce((sum, { bits }) => sum + bits.homeless, 0);
+  get unallocated(): number {
+    return this.#tracked.reduce((sum, { bits }) => sum + bits.unallocated, 0);
   }
 
   /** Gives the bits that have no cluster one each. Nothing on the medium refers to it before the roots. */

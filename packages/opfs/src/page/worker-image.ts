@@ -1,4 +1,4 @@
-/** Owns OpfsImage, the page's handle of an image that is open in the worker. */
+/** Owns WorkerImage, the page's handle of an image that is open in the worker. */
 import {
   type BitmapInfo,
   type CheckOptions,
@@ -53,7 +53,7 @@ export interface SpoolOptions extends OperationOptions {
  * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of the
  * image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and details.
  */
-export class OpfsImage implements Disk {
+export class WorkerImage implements Disk {
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #connection: Connection;
   readonly #id: number;
@@ -68,7 +68,7 @@ export class OpfsImage implements Disk {
   #closing: Promise<void> | null = null;
 
   static {
-    makeDisposable(OpfsImage.prototype);
+    makeDisposable(WorkerImage.prototype);
   }
 
   /** @internal Images come from the store. `stored`: its file is one of the store, and not of a web server. */
@@ -211,10 +211,10 @@ export class OpfsImage implements Disk {
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
-  async openSnapshot(idOrName: string): Promise<OpfsImage> {
+  async openSnapshot(idOrName: string): Promise<WorkerImage> {
     const id = this.#connection.reserve();
     const state = await this.#call((worker, call) => worker.openSnapshot(call, this.#id, idOrName), {}, id);
-    return new OpfsImage(this.#connection, id, this.#pool, state, this.#stored);
+    return new WorkerImage(this.#connection, id, this.#pool, state, this.#stored);
   }
 
   /**
