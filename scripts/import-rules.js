@@ -18,7 +18,8 @@
  */
 
 /**
- * A component is used in its own part alone, but for those of parts that `shared` names, and by parts that `composers` names.
+ * A component is used in its own part alone, but for those of parts that `shared` names, and by parts that `composers`
+ * names.
  *
  * @typedef {object} Components
  * @property {readonly string[]} shared
@@ -37,8 +38,8 @@ const BELOW_IMAGE = [...BELOW_VERBS, 'src/verbs'];
 const BELOW_INDEX = [...BELOW_IMAGE, 'src/image'];
 
 /**
- * `errors, api <- format <- engine/async, engine/mapping <- engine/allocation, engine/layer <- engine/read <- engine/write <- verbs <-
- * image <- index`; codecs and sources implement interfaces of `api` and `engine/layer`.
+ * `errors, api <- format <- engine/async, engine/mapping <- engine/allocation, engine/layer <- engine/read <-
+ * engine/write <- verbs <- image <- index`; codecs and sources implement interfaces of `api` and `engine/layer`.
  */
 const core = {
   folder: 'packages/core',
@@ -70,9 +71,9 @@ const core = {
 };
 
 /**
- * The engine is used through its public face, and what of it is no engine but serves here as well through `qcow2/internal`. The
- * two entries differ in how they start the worker, and neither may have the other's way in it: it would weigh 60 KB gzipped, or
- * lead bundlers to a script that they cannot build.
+ * The engine is used through its public face, and what of it is no engine but serves here as well through
+ * `qcow2/internal`. The two entries differ in how they start the worker, and neither may have the other's way in it: it
+ * would weigh 60 KB gzipped, or lead bundlers to a script that they cannot build.
  */
 const opfs = {
   folder: 'packages/opfs',
@@ -94,7 +95,10 @@ const PAGE_PACKAGES = ['preact', 'preact/hooks', '@preact/signals', 'qcow2', 'qc
 const FEATURES = ['bitmaps', 'check', 'download', 'image', 'library', 'map', 'snapshots', 'welcome'];
 const FEATURE_PARTS = [...FEATURES, 'session'].map((name) => `src/${name}`);
 
-/** `engine <- ui <- features, session <- app`: features use each other's state and words, and only `app` puts their components together. */
+/**
+ * `engine <- ui <- features, session <- app`: features use each other's state and words, and only `app` puts their
+ * components together.
+ */
 const demo = {
   folder: 'demo',
   parts: {

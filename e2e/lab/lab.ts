@@ -10,7 +10,10 @@ export interface Lab {
   /** All bytes of a disk, or of a stored image's file, in base 64. */
   disk(image: WorkerImage): Promise<string>;
   file(name: string): Promise<string>;
-  /** Writes rounds of blocks without end, each flushed; says so after, and before: no round begins of which nobody heard. */
+  /**
+   * Writes rounds of blocks without end, each flushed; says so after, and before: no round begins of which nobody
+   * heard.
+   */
   writeRounds(
     image: WorkerImage,
     started: (round: number) => Promise<void>,

@@ -18,7 +18,10 @@ import { SnapshotsCard } from '../snapshots/snapshots-card.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { fileLabels } from '../ui/file-label.js';
 
-/** Everything about an open image. Its heading takes the focus when another image opens; coming back from a snapshot does not. */
+/**
+ * Everything about an open image. Its heading takes the focus when another image opens; coming back from a snapshot
+ * does not.
+ */
 export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element {
   const { info } = opened.image;
   const heading = useRef<HTMLHeadingElement>(null);

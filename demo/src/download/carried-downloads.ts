@@ -5,7 +5,10 @@ import type { Download } from './download.js';
 /** Those that go on, and those that ended since and were not dismissed yet; the oldest first. */
 export const carried: Signal<readonly Download[]> = signal<readonly Download[]>([]);
 
-/** Lets those of the downloads that run go on. Calls `close`, which ends what they read from, when none needs it any more. */
+/**
+ * Lets those of the downloads that run go on. Calls `close`, which ends what they read from, when none needs it any
+ * more.
+ */
 export function carryOn(downloads: readonly Download[], close: () => void): void {
   const going = downloads.filter(({ busy }) => busy);
   carried.value = [...carried.value, ...going];

@@ -33,7 +33,9 @@ export function diskOf(image: WorkerImage, imageName: string): DownloadSource {
   };
 }
 
-/** The disk of a snapshot, `size` bytes, in an image from a file of that name; `open` is asked for it once it is needed. */
+/**
+ * The disk of a snapshot, `size` bytes, in an image from a file of that name; `open` is asked for it once it is needed.
+ */
 export function snapshotOf(
   open: () => Promise<WorkerImage>,
   size: number,

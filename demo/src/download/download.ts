@@ -159,8 +159,8 @@ export class Download {
 }
 
 /**
- * The temporary files of downloads that have ended. The browser does not say when it has read one, so it stays until a person
- * frees it, the next download begins, or the page is left: what is left then is swept by the next visit.
+ * The temporary files of downloads that have ended. The browser does not say when it has read one, so it stays until a
+ * person frees it, the next download begins, or the page is left: what is left then is swept by the next visit.
  */
 const spools = new Map<Download, Spool>();
 

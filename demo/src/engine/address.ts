@@ -23,8 +23,8 @@ export function fileNameAt(url: URL): string {
 }
 
 /**
- * The address of a file that the image at `url` names, by a path or an address of its own; null when it is not on the same
- * server, or is the image itself.
+ * The address of a file that the image at `url` names, by a path or an address of its own; null when it is not on the
+ * same server, or is the image itself.
  */
 export function siblingOf(name: string, url: URL): URL | null {
   // A byte that is no UTF-8 stands in the name as half of a surrogate pair, which no address can have.

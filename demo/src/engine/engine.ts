@@ -17,7 +17,9 @@ export function engine(): Promise<Store> {
   return current;
 }
 
-/** Does some work with the store; once more with a new one when the worker turns out to have died before or meanwhile. */
+/**
+ * Does some work with the store; once more with a new one when the worker turns out to have died before or meanwhile.
+ */
 export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise<T> {
   try {
     return await withEngineOnce(work);
@@ -27,7 +29,9 @@ export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise
   }
 }
 
-/** Does some work that must not be done twice: when the worker dies meanwhile, the person decides whether to try again. */
+/**
+ * Does some work that must not be done twice: when the worker dies meanwhile, the person decides whether to try again.
+ */
 export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Promise<T> {
   const store = engine();
   try {
@@ -38,7 +42,10 @@ export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Pro
   }
 }
 
-/** Looks at an error of an image that is open: after one that says that its worker is gone, the next file gets a new one. */
+/**
+ * Looks at an error of an image that is open: after one that says that its worker is gone, the next file gets a new
+ * one.
+ */
 export function noticeError(error: unknown): void {
   const suspect = current;
   if (suspect === null || !isGone(error)) return;

@@ -17,7 +17,8 @@ export function formatNumberOf(count: number, singular: string, plural: string =
 export function formatSize(bytes: number): string {
   let unit = 0;
   let value = bytes;
-  // The next unit begins where rounding to three digits would reach it: 1023.9 MiB is written as 1 GiB, not as 1024 MiB.
+  // The next unit begins where rounding to three digits would reach it: 1023.9 MiB is written as 1 GiB, not as 1024
+  // MiB.
   while (unit < UNITS.length - 1 && rounded(value, unit) >= 1024) {
     value /= 1024;
     unit += 1;

@@ -24,7 +24,10 @@ export function namedInChain(info: ImageInfo): string[] {
   return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name ?? null]).filter((name) => name !== null);
 }
 
-/** What the page calls a file that an image names: its own name, or the name as it stands where that describes more than a file. */
+/**
+ * What the page calls a file that an image names: its own name, or the name as it stands where that describes more than
+ * a file.
+ */
 export function shortName(name: string): string {
   try {
     return baseName(name);
@@ -104,7 +107,10 @@ export class FileSet {
     return new FileSet([...this.files, file], new Map([...this.#chosen, [name, file]]));
   }
 
-  /** The file of that name, as an image of the chain that begins with `leaf` writes it; the leaf never answers to itself. */
+  /**
+   * The file of that name, as an image of the chain that begins with `leaf` writes it; the leaf never answers to
+   * itself.
+   */
   find(name: string, leaf: { readonly name: string }): File | null {
     return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name)) ?? null;
   }
@@ -112,7 +118,8 @@ export class FileSet {
   /**
    * What is handed over for a reference of the chain that begins with `leaf`.
    *
-   * @throws Qcow2Error `unsupported` for a description with an option that is not honoured, also when a file was chosen for it
+   * @throws Qcow2Error `unsupported` for a description with an option that is not honoured, also when a file was chosen
+   *   for it
    */
   resolve(
     { name, format }: Pick<ImageReference, 'name' | 'format'>,

@@ -30,8 +30,8 @@ export class RemoteFile {
 export type Origin = File | StoredFile | RemoteFile;
 
 /**
- * Opens an image with the files at hand. What an image on a web server names is looked for on the same server, too; what is not
- * to be had there is missing, as a file is that nobody dropped.
+ * Opens an image with the files at hand. What an image on a web server names is looked for on the same server, too;
+ * what is not to be had there is missing, as a file is that nobody dropped.
  *
  * @throws what the store throws
  */
@@ -63,7 +63,10 @@ async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal
   }
 }
 
-/** Where a named file is on the image's server; null when it is elsewhere, or the file that names it came from elsewhere. */
+/**
+ * Where a named file is on the image's server; null when it is elsewhere, or the file that names it came from
+ * elsewhere.
+ */
 function addressOf({ name, parent }: ImageReference, leaf: RemoteFile, files: FileSet): URL | null {
   if (parent === null) return siblingOf(name, leaf.url);
   if (files.find(parent.name, leaf)) return null;

@@ -13,7 +13,10 @@ import { keepFiles, keeps } from './keep.js';
 import { shelf, shelfPlace } from './shelf.js';
 import { isTwin } from './stored-twin.js';
 
-/** Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for what is no file of the person's. */
+/**
+ * Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for what is no file of the
+ * person's.
+ */
 export function KeepCard({ opened }: { readonly opened: Opened }): JSX.Element | null {
   const { file } = opened;
   if (!(file instanceof File)) return null;
@@ -99,7 +102,9 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   );
 }
 
-/** The files that the image is based on, as far as they are at hand: those that can be kept, and the names of the rest. */
+/**
+ * The files that the image is based on, as far as they are at hand: those that can be kept, and the names of the rest.
+ */
 function chainOf({ image: { info }, files, file }: Opened): { bases: [File, string][]; left: string[] } {
   const bases: [File, string][] = [];
   const left: string[] = [];

@@ -71,7 +71,10 @@ export class Keep {
 /** What is being taken over, and what ended and was not dismissed yet; the oldest first. */
 export const keeps: Signal<readonly Keep[]> = signal<readonly Keep[]>([]);
 
-/** Takes files over, each under a name. A name that is tried again takes the place of its last try. Whether all are kept. */
+/**
+ * Takes files over, each under a name. A name that is tried again takes the place of its last try. Whether all are
+ * kept.
+ */
 export async function keepFiles(files: readonly (readonly [file: File, name: string])[]): Promise<boolean> {
   const added = files.map(([file, name]) => new Keep(file, name));
   const again = new Set(added.map(({ name }) => name));

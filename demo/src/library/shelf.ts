@@ -1,4 +1,6 @@
-/** Owns what the page knows of the images that live in this browser: which there are, how much room, whether they stay. */
+/**
+ * Owns what the page knows of the images that live in this browser: which there are, how much room, whether they stay.
+ */
 import { type Signal, signal } from '@preact/signals';
 import type { CreateOptions } from 'qcow2';
 import type { Persistence, StoredImage, StoreEstimate } from 'qcow2-opfs';

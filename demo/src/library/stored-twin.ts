@@ -1,8 +1,14 @@
-/** Owns the question whether a stored image is a file that is at hand: an overlay of the one must not be put over another. */
+/**
+ * Owns the question whether a stored image is a file that is at hand: an overlay of the one must not be put over
+ * another.
+ */
 import type { StoredImage } from 'qcow2-opfs';
 import { withEngineOnce } from '../engine/engine.js';
 
-/** Whether the image has the same bytes as the file. Throws what the store and reading the file throw; the signal's reason. */
+/**
+ * Whether the image has the same bytes as the file. Throws what the store and reading the file throw; the signal's
+ * reason.
+ */
 export async function isTwin(image: StoredImage, file: File, signal: AbortSignal): Promise<boolean> {
   if (image.fileSize !== file.size) return false;
   const stream = await withEngineOnce((store) => store.export(image.name, { format: 'qcow2', signal }));

@@ -9,8 +9,8 @@ export const MAX_CELLS = 1024;
 export type Shares = Readonly<Record<Kind, number>>;
 
 /**
- * Adds extents up into cells of equal size. Memory does not grow with the number of extents, and what has not arrived yet
- * is told apart from what holds nothing.
+ * Adds extents up into cells of equal size. Memory does not grow with the number of extents, and what has not arrived
+ * yet is told apart from what holds nothing.
  */
 export class Allocation {
   /** Virtual size, bytes. */

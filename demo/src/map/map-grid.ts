@@ -18,7 +18,9 @@ export interface MapGrid {
   readonly height: number;
 }
 
-/** Lays `cellCount` cells out in the given width: a row is a power of two of them, so that it stands for a round size. */
+/**
+ * Lays `cellCount` cells out in the given width: a row is a power of two of them, so that it stands for a round size.
+ */
 export function layOut(cellCount: number, available: number): MapGrid {
   const wide = available >= 640;
   const columns = wide ? 64 : 32;

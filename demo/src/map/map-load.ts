@@ -1,4 +1,7 @@
-/** Owns the loading of an image's allocation map: extents stream in, cells and pages fill, and the page repaints as they do. */
+/**
+ * Owns the loading of an image's allocation map: extents stream in, cells and pages fill, and the page repaints as they
+ * do.
+ */
 import { type Signal, signal } from '@preact/signals';
 import type { Disk } from 'qcow2';
 import { Allocation } from './allocation.js';

@@ -111,7 +111,9 @@ function paintMark(context: CanvasRenderingContext2D, grid: MapGrid, palette: Pa
   context.strokeRect(x, y, side, side);
 }
 
-/** What each kind is filled with: a colour, and for all but plain data a pattern, for those who cannot tell the colours. */
+/**
+ * What each kind is filled with: a colour, and for all but plain data a pattern, for those who cannot tell the colours.
+ */
 function makeFills(context: CanvasRenderingContext2D, palette: Palette): Fills {
   const tile = (kind: Kind, draw: (ink: CanvasRenderingContext2D) => void): string | CanvasPattern =>
     makePattern(context, palette.fill[kind], palette.ink[kind], draw) ?? palette.fill[kind];

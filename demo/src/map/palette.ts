@@ -1,4 +1,6 @@
-/** Owns the colours of the map: read from the page's tokens, so that both themes and forced colours reach the canvas. */
+/**
+ * Owns the colours of the map: read from the page's tokens, so that both themes and forced colours reach the canvas.
+ */
 import { type Signal, signal } from '@preact/signals';
 import { KINDS, type Kind } from './kind.js';
 

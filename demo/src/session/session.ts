@@ -62,7 +62,9 @@ let running: AbortController | null = null;
 /** The snapshot that was asked for last; null once something else was. */
 let asked: SnapshotDisk | null = null;
 
-/** Opens files that a person dropped or chose: for the chain that is open where it waits for them, else as a new one. */
+/**
+ * Opens files that a person dropped or chose: for the chain that is open where it waits for them, else as a new one.
+ */
 export async function openFiles(files: readonly File[]): Promise<void> {
   const now = opened.value;
   const first = files[0];
@@ -205,7 +207,9 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
   }
 }
 
-/** Loads the map behind the page's back, and says so once it is complete: not at each step, which would drown the rest. */
+/**
+ * Loads the map behind the page's back, and says so once it is complete: not at each step, which would drown the rest.
+ */
 async function loadMap({ image, map, abort }: DiskView): Promise<void> {
   await map.run(image, abort.signal);
   if (map.state.value === 'complete')

@@ -21,8 +21,8 @@ function pressOf(event: MouseEvent): Press {
 }
 
 /**
- * Whether a press belongs to a double click with the one before. Not by `detail` alone: Firefox counts anew when the button's text has
- * changed.
+ * Whether a press belongs to a double click with the one before. Not by `detail` alone: Firefox counts anew when the
+ * button's text has changed.
  */
 function isDouble({ event: one, paired }: Press, { event: two }: Press): boolean {
   // The system may wait longer for the second press.

@@ -4,8 +4,8 @@ import { formatSize } from '../engine/size.js';
 const DATES = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
 /**
- * What each file is called: by its name, and, where another of them or of `others` has the same name, by what it has besides.
- * No two are called the same.
+ * What each file is called: by its name, and, where another of them or of `others` has the same name, by what it has
+ * besides. No two are called the same.
  */
 export function fileLabels(files: readonly File[], others: readonly { readonly name: string }[]): string[] {
   const all = [...files, ...others];

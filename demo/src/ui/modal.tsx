@@ -12,7 +12,9 @@ interface ModalProps {
   readonly children: ComponentChildren;
 }
 
-/** A dialog, open as long as it is rendered. The browser keeps the focus in it; afterwards it goes back where it was. */
+/**
+ * A dialog, open as long as it is rendered. The browser keeps the focus in it; afterwards it goes back where it was.
+ */
 export function Modal({ title, class: extra = '', onClose, orElse, children }: ModalProps): JSX.Element {
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);

@@ -5,7 +5,9 @@ import { useId, useRef } from 'preact/hooks';
 import { linkedAddress, parseAddress } from '../engine/address.js';
 import { cancelOpening, openAddress } from '../session/session.js';
 
-/** Asks for an address and opens it. A link to the page can fill it in; nothing is fetched before the button is pressed. */
+/**
+ * Asks for an address and opens it. A link to the page can fill it in; nothing is fetched before the button is pressed.
+ */
 export function AddressForm(): JSX.Element {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);

@@ -1,4 +1,7 @@
-/** Owns what the sample image has on its disk: a small FAT16 file system, laid out so that the map has something to show. */
+/**
+ * Owns what the sample image has on its disk: a small FAT16 file system, laid out so that the map has something to
+ * show.
+ */
 
 const SECTOR = 512;
 const SECTORS_PER_CLUSTER = 4;

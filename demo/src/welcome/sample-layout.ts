@@ -6,7 +6,9 @@ const CLUSTER_BITS = 16;
 const HEADER_LENGTH = 112;
 const COPIED = 0x8000_0000;
 const COMPRESSED = 0x4000_0000;
-/** Where the sector count begins in the upper half of a compressed entry: 62 - (cluster_bits - 8) bits are the offset. */
+/**
+ * Where the sector count begins in the upper half of a compressed entry: 62 - (cluster_bits - 8) bits are the offset.
+ */
 const SECTORS_SHIFT = 62 - (CLUSTER_BITS - 8) - 32;
 /** One table is enough: it maps 8192 clusters, 512 MiB. */
 const L2_ENTRIES = CLUSTER / 8;
@@ -117,7 +119,9 @@ class HostFile {
   }
 }
 
-/** Gives every content its place in the file once, however many guest clusters hold it: plain ones first, then streams. */
+/**
+ * Gives every content its place in the file once, however many guest clusters hold it: plain ones first, then streams.
+ */
 function placeContents(host: HostFile, all: readonly GuestClusters[]): Map<Content, Place> {
   const contents = new Set(all.flatMap((clusters) => [...clusters.values()]));
   const places = new Map<Content, Place>();

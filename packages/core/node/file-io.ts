@@ -8,8 +8,8 @@ const MAX_BUFFERS = 1024;
 export const MAX_CALL_BYTES: number = 1024 ** 3;
 
 /**
- * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had, there
- * are zeros.
+ * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had,
+ * there are zeros.
  *
  * @throws {@link Qcow2Error} `changed` when the file has become shorter than `size`, `io`.
  */

@@ -1,4 +1,7 @@
-/** What a name in an image means: which file, in which format, and what is refused. qemu-img says what is read by some of them. */
+/**
+ * What a name in an image means: which file, in which format, and what is refused. qemu-img says what is read by some
+ * of them.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** What closing says of an image whose writes were answered and are lost, and that it lets go of everything all the same. */
+/**
+ * What closing says of an image whose writes were answered and are lost, and that it lets go of everything all the
+ * same.
+ */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { noise } from './support/images.js';

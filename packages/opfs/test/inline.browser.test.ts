@@ -1,4 +1,6 @@
-/** The entry that holds its worker as text, from the sources, and how workers start where `new Worker` alone refuses. */
+/**
+ * The entry that holds its worker as text, from the sources, and how workers start where `new Worker` alone refuses.
+ */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/inline.js';
 import { startAnyway, workerOfText } from '../src/protocol/script-worker.js';

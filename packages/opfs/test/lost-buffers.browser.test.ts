@@ -1,4 +1,6 @@
-/** Buffers whose memory is taken away while a request is with the worker, and buffers and promises of an iframe's realm. */
+/**
+ * Buffers whose memory is taken away while a request is with the worker, and buffers and promises of an iframe's realm.
+ */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { CLUSTER, mixedImage, noise } from './support/images.js';

@@ -1,4 +1,7 @@
-/** A worker that does not answer any more, though its lock is held: what waits for it ends, and what only takes long does not. */
+/**
+ * A worker that does not answer any more, though its lock is held: what waits for it ends, and what only takes long
+ * does not.
+ */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/index.js';
 import { Connection } from '../src/page/connection.js';

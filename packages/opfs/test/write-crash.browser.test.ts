@@ -1,4 +1,7 @@
-/** A worker that is killed in the middle of heavy writing: what it leaves opens, has leaks at most, and has what was flushed. */
+/**
+ * A worker that is killed in the middle of heavy writing: what it leaves opens, has leaks at most, and has what was
+ * flushed.
+ */
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { openStore, type WorkerImage } from '../src/index.js';
 import { CLUSTER, noise } from './support/images.js';
@@ -33,7 +36,10 @@ class Ledger {
     }
   }
 
-  /** Every block holds what was acknowledged, or something that was written to it since, and no mixture with anything else. */
+  /**
+   * Every block holds what was acknowledged, or something that was written to it since, and no mixture with anything
+   * else.
+   */
   async judge(image: WorkerImage): Promise<void> {
     const bytes = new Uint8Array(BLOCK * BLOCKS);
     await image.read(0, bytes);

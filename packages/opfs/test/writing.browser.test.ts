@@ -1,4 +1,6 @@
-/** Writing stored images from the page: what arrives, in which order, what crosses how, and who has to wait for whom. */
+/**
+ * Writing stored images from the page: what arrives, in which order, what crosses how, and who has to wait for whom.
+ */
 import { Qcow2Error } from 'qcow2';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';

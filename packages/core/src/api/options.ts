@@ -11,7 +11,10 @@ export interface Range {
   readonly length: number;
 }
 
-/** How far a long operation is. `done` and `total` are in bytes, never fall, and are reported at most ten times a second. */
+/**
+ * How far a long operation is. `done` and `total` are in bytes, never fall, and are reported at most ten times a
+ * second.
+ */
 export interface Progress {
   readonly phase: string;
   readonly done: number;
@@ -33,9 +36,10 @@ export interface OperationOptions {
 export interface ImageReference {
   readonly kind: 'backing' | 'data';
   /**
-   * As written in the image: relative to the file that names it, so walk `parent` to resolve it. A byte that is no UTF-8 is the lone
-   * surrogate U+DC00 + byte, and the name then no string that a file system takes. It may be an address, or describe a file
-   * with options (`json:`) that change what is read: `baseName` of `qcow2-opfs` tells them apart.
+   * As written in the image: relative to the file that names it, so walk `parent` to resolve it. A byte that is no
+   * UTF-8 is the lone surrogate U+DC00 + byte, and the name then no string that a file system takes. It may be an
+   * address, or describe a file with options (`json:`) that change what is read: `baseName` of `qcow2-opfs` tells them
+   * apart.
    */
   readonly name: string;
   /** The format the image gives for it, if it gives one. */
@@ -53,19 +57,22 @@ export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } 
 
 /** How an image is opened. */
 export interface OpenOptions extends OperationOptions {
-  /** `'read'`, the default, never writes. For `'write'` the image must be a `BlockDevice`, neither dirty nor corrupt; see `verify`. */
+  /**
+   * `'read'`, the default, never writes. For `'write'` the image must be a `BlockDevice`, neither dirty nor corrupt;
+   * see `verify`.
+   */
   mode?: 'read' | 'write' | undefined;
   /**
    * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
-   * its own layer work, and the first read that needs the file throws `reference-refused`. A file that is in the chain already, by
-   * its `identity`, is refused with `corrupt`.
+   * its own layer work, and the first read that needs the file throws `reference-refused`. A file that is in the chain
+   * already, by its `identity`, is refused with `corrupt`.
    */
   resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
   /**
-   * Whether every reference of the image is counted, as `check` does, before it is opened for writing; default true. An image in
-   * which that finds anything but leaks is refused with `corrupt`. Files behind the image are not looked at. It reads all L2 tables
-   * and refcount blocks: 8 bytes for each cluster of the guest and 2 for each of the file. Without it a write to a damaged
-   * image can destroy what it holds, as with QEMU.
+   * Whether every reference of the image is counted, as `check` does, before it is opened for writing; default true. An
+   * image in which that finds anything but leaks is refused with `corrupt`. Files behind the image are not looked at.
+   * It reads all L2 tables and refcount blocks: 8 bytes for each cluster of the guest and 2 for each of the file.
+   * Without it a write to a damaged image can destroy what it holds, as with QEMU.
    */
   verify?: boolean | undefined;
   /** Budgets of the caches, in bytes. */
@@ -90,7 +97,10 @@ export interface CreateOptions extends OperationOptions {
   extendedL2?: boolean | undefined;
   /** `'metadata'` lays out every table and gives every cluster its place; default `'off'`. */
   preallocation?: 'off' | 'metadata' | undefined;
-  /** Name of the file behind this one, relative to it; at most 1023 bytes. `resolve` is asked for it before anything is written. */
+  /**
+   * Name of the file behind this one, relative to it; at most 1023 bytes. `resolve` is asked for it before anything is
+   * written.
+   */
   backingFile?: string | undefined;
   /** Its format, which QEMU wants said. */
   backingFormat?: string | undefined;
@@ -165,8 +175,8 @@ export interface BitmapInfo {
   /** Guest bytes a bit stands for. */
   readonly granularity: number;
   /**
-   * `in-use`: it was not saved when the image was last written, and what it marks is not to be trusted. While the image is written
-   * the file says so of every bitmap that follows; what it marks can be asked for all the same.
+   * `in-use`: it was not saved when the image was last written, and what it marks is not to be trusted. While the image
+   * is written the file says so of every bitmap that follows; what it marks can be asked for all the same.
    */
   readonly flags: readonly ('in-use' | 'auto' | 'extra-data-compatible')[];
 }
@@ -216,8 +226,8 @@ export interface ImageInfo {
   readonly extendedL2: boolean;
   readonly encryption: 'aes' | 'luks' | null;
   /**
-   * What the LUKS header says, when `encryption` is `'luks'`; null when it is damaged or of a kind that is not known. Then reading
-   * the disk throws what is wrong with it, as {@link Qcow2Error} `corrupt` or `unsupported`.
+   * What the LUKS header says, when `encryption` is `'luks'`; null when it is damaged or of a kind that is not known.
+   * Then reading the disk throws what is wrong with it, as {@link Qcow2Error} `corrupt` or `unsupported`.
    */
   readonly luks?: LuksInfo | null | undefined;
   /** The image was not closed cleanly: its refcounts may be wrong. */
@@ -352,17 +362,23 @@ export interface Disk extends AsyncDisposable {
   /** The first offset from `offset` on that certainly reads as zeros; null when there is none. */
   seekHole(offset: number): Promise<number | null>;
   /**
-   * Counts every reference of the image against its refcounts. Damage is a finding, never an error. An image that is open for writing
-   * is flushed first, and changes wait until the check ends.
+   * Counts every reference of the image against its refcounts. Damage is a finding, never an error. An image that is
+   * open for writing is flushed first, and changes wait until the check ends.
    */
   check(options?: CheckOptions): Promise<CheckReport>;
-  /** The disk of an internal snapshot, to read: a view that ends with this image. An id is looked for first, then a name. */
+  /**
+   * The disk of an internal snapshot, to read: a view that ends with this image. An id is looked for first, then a
+   * name.
+   */
   openSnapshot(idOrName: string): Promise<Disk>;
   /** The ranges that a persistent bitmap marks, in order, neighbours merged. */
   dirty(bitmap: string, options?: OperationOptions): AsyncIterable<Range>;
   /** The guest's bytes as a stream, a byte stream where the platform has them. */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Writes guest bytes from `offset` on. They are on the medium when the next `flush` has returned. A started write finishes. */
+  /**
+   * Writes guest bytes from `offset` on. They are on the medium when the next `flush` has returned. A started write
+   * finishes.
+   */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. */
   writeZeroes(offset: number, length: number, options?: { unmap?: boolean | undefined }): Promise<void>;

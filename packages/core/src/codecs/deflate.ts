@@ -13,9 +13,9 @@ function longestInput(clusterSize: number): number {
 }
 
 /**
- * What is inflated in one go. A byte of input can stand for 1032 bytes of output, and fflate counts through all of them even
- * when there is no room: so this bounds what a hostile stream can cost to a fraction of a second, and longer ones come in
- * pieces of it, which is slower by a third.
+ * What is inflated in one go. A byte of input can stand for 1032 bytes of output, and fflate counts through all of them
+ * even when there is no room: so this bounds what a hostile stream can cost to a fraction of a second, and longer ones
+ * come in pieces of it, which is slower by a third.
  */
 const PIECE = 64 * 1024 + 512;
 

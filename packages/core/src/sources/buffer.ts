@@ -5,8 +5,8 @@ import { hasBytes, lengthOf, requireBuffers } from '../engine/async/request-buff
 import { Qcow2Error } from '../errors.js';
 
 /**
- * A source that reads from `bytes`, without copying them first: what is changed there is seen here. When their memory is taken away
- * (detached, shrunk), reads throw `changed`.
+ * A source that reads from `bytes`, without copying them first: what is changed there is seen here. When their memory
+ * is taken away (detached, shrunk), reads throw `changed`.
  *
  * @throws TypeError when `bytes` is no Uint8Array, or has no memory.
  */

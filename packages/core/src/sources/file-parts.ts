@@ -28,8 +28,8 @@ export function isHandedOver(files: readonly FilePart[], openable: Openable): bo
 }
 
 /**
- * Asks `resolve` for the file of a reference; null when it refuses. An abort does not wait for what it returns: a file that comes after
- * that is closed, unless it is among `files` already.
+ * Asks `resolve` for the file of a reference; null when it refuses. An abort does not wait for what it returns: a file
+ * that comes after that is closed, unless it is among `files` already.
  *
  * @throws what `resolve` throws; the signal's reason when it aborts.
  */
@@ -65,7 +65,8 @@ function handedOver(answer: Resolved | undefined, { format }: ImageReference): H
 }
 
 /**
- * Refuses a file that is in the chain already: its writes would destroy what the other part needs, or its chain would never end.
+ * Refuses a file that is in the chain already: its writes would destroy what the other part needs, or its chain would
+ * never end.
  *
  * @throws {@link Qcow2Error} `corrupt`; `roles` of its details are the two parts.
  */

@@ -1,4 +1,6 @@
-/** The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
+/**
+ * The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong.
+ */
 
 import type { ByteSource, Transfer } from '../api/device.js';
 import { IdleTimeout } from '../engine/async/idle-timeout.js';
@@ -131,8 +133,8 @@ interface ReceivedRange {
 }
 
 /**
- * Fills `into` with the file's bytes from `start` on, up to its end: with one request, and where the server sends fewer bytes than were
- * asked for, with more. `known` is what the first answer said; null asks for that.
+ * Fills `into` with the file's bytes from `start` on, up to its end: with one request, and where the server sends fewer
+ * bytes than were asked for, with more. `known` is what the first answer said; null asks for that.
  */
 async function receiveRange(
   resource: HttpResource,
@@ -173,8 +175,8 @@ function merged(known: FileVersion | null, { size, etag, lastModified }: FileVer
 }
 
 /**
- * Throws what a failed request means. A file that seems to be another is asked for once more: when that answer is of yet another one,
- * the server tags its answers and not the file.
+ * Throws what a failed request means. A file that seems to be another is asked for once more: when that answer is of
+ * yet another one, the server tags its answers and not the file.
  */
 async function rejudge(
   resource: HttpResource,
@@ -242,7 +244,8 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     return await fetch(url, {
       headers: { ...headers, Range: `bytes=${start}-${end - 1}` },
       credentials,
-      // Chromium keeps other requests for one address waiting while it fills its cache with one, and mixes old parts with new.
+      // Chromium keeps other requests for one address waiting while it fills its cache with one, and mixes old parts
+      // with new.
       cache: 'no-store',
       signal,
     });
@@ -252,7 +255,10 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
   }
 }
 
-/** Why a fetch failed: the platform does not say. Whether the server can be reached without a range tells what it can be. */
+/**
+ * Why a fetch failed: the platform does not say. Whether the server can be reached without a range tells what it can
+ * be.
+ */
 async function unfetched(
   resource: HttpResource,
   start: number,
@@ -287,8 +293,8 @@ async function unfetched(
 }
 
 /**
- * Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. Returns how many bytes came: all of `into`, but of a
- * whole file.
+ * Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. Returns how many bytes came: all of
+ * `into`, but of a whole file.
  */
 async function receive(
   response: Response,

@@ -1,4 +1,6 @@
-/** The judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file. */
+/**
+ * The judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file.
+ */
 
 import { TransientError } from '../engine/async/retry.js';
 import { Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from '../errors.js';
@@ -38,11 +40,12 @@ export interface Answer {
 }
 
 /**
- * What the answer says, when it is the range that was asked for or its first part (RFC 9110, 15.3.7); the whole file where no more was asked
- * for; or, for the first request, that the range lies past the file's end. `known` is what the first answer said.
+ * What the answer says, when it is the range that was asked for or its first part (RFC 9110, 15.3.7); the whole file
+ * where no more was asked for; or, for the first request, that the range lies past the file's end. `known` is what the
+ * first answer said.
  *
- * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read, `not-found`, `changed`,
- *   `io`; {@link TransientError} for a status that may pass
+ * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read,
+ *   `not-found`, `changed`, `io`; {@link TransientError} for a status that may pass
  */
 export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): Answer {
   const { status, headers } = response;
@@ -112,7 +115,8 @@ type Tags = Pick<FileVersion, 'etag' | 'lastModified'>;
 
 function refuseChange(response: Response, asked: Asked, known: FileVersion | null, tags: Tags): void {
   if (known === null) return;
-  // Last-Modified counts to the second, and servers of one file may differ in it: it decides only where there is no ETag.
+  // Last-Modified counts to the second, and servers of one file may differ in it: it decides only where there is no
+  // ETag.
   const by = known.etag !== null && tags.etag !== null ? 'etag' : 'lastModified';
   const [was, now] = [known[by], tags[by]];
   if (was === null || now === null || opaque(was) === opaque(now)) return;

@@ -17,8 +17,8 @@ export interface PmtilesSource {
 }
 
 /**
- * A source over one of pmtiles, which does not know how long it is: `size` says it, in bytes. Put `withCache(withCoalescing(…))`
- * around it where a request is dear.
+ * A source over one of pmtiles, which does not know how long it is: `size` says it, in bytes. Put
+ * `withCache(withCoalescing(…))` around it where a request is dear.
  */
 export function pmtilesSource(source: PmtilesSource, size: number): ByteSource {
   if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`size must be a number of bytes, not ${size}.`);

@@ -9,7 +9,10 @@ import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 /** Answers with the bytes `[start, end)`, all of them. */
 export type ReadSlice = (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>;
 
-/** A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what` stands in errors. */
+/**
+ * A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what`
+ * stands in errors.
+ */
 export function slicesSource(identity: object, size: number, what: string, slice: ReadSlice): ByteSource {
   const closing = new AbortController();
   const fill = async ({ at, bytes, length: whole }: FixedTransfer, signal: AbortSignal): Promise<void> => {

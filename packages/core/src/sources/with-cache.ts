@@ -1,7 +1,7 @@
 /**
- * Owns the decorator that keeps aligned blocks of a slow source. What one caller loads, others wait for; it is loaded once, and
- * an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which makes one of
- * blocks that follow each other.
+ * Owns the decorator that keeps aligned blocks of a slow source. What one caller loads, others wait for; it is loaded
+ * once, and an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which
+ * makes one of blocks that follow each other.
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
@@ -20,7 +20,10 @@ import { Qcow2Error } from '../errors.js';
 const BLOCK = 64 * 1024;
 /** 256 blocks of the usual size. */
 const BUDGET = 16 * 1024 * 1024;
-/** From this size on a batch goes past the blocks, bytes: it would drive everything else out, and needs the memory twice. */
+/**
+ * From this size on a batch goes past the blocks, bytes: it would drive everything else out, and needs the memory
+ * twice.
+ */
 const DIRECT = 1024 * 1024;
 
 /** What a cache keeps. */
@@ -32,8 +35,9 @@ export interface CacheOptions {
 }
 
 /**
- * A source that answers from blocks of `source` that it keeps, those used longest ago leaving first. Batches of 1 MiB and more, or of a
- * quarter of the budget, go straight to `source`. `seed` are bytes that `source` is known to begin with.
+ * A source that answers from blocks of `source` that it keeps, those used longest ago leaving first. Batches of 1 MiB
+ * and more, or of a quarter of the budget, go straight to `source`. `seed` are bytes that `source` is known to begin
+ * with.
  *
  * @throws RangeError for a block size or a budget that is none
  */

@@ -22,10 +22,11 @@ const READ_ENTRIES = 65_536;
 const BATCH_RANGES = 4096;
 
 /**
- * The ranges that the bitmap of this name marks, in batches, neighbours merged, clipped to the disk. `alive` throws when the
- * image is no longer open.
+ * The ranges that the bitmap of this name marks, in batches, neighbours merged, clipped to the disk. `alive` throws
+ * when the image is no longer open.
  *
- * @throws {@link Qcow2Error} `not-found`, `corrupt`, `unsupported`, and what the source throws; the signal's reason when it aborts.
+ * @throws {@link Qcow2Error} `not-found`, `corrupt`, `unsupported`, and what the source throws; the signal's reason
+ *   when it aborts.
  */
 export async function* dirtyBatches(
   layer: Qcow2Layer,
@@ -35,7 +36,8 @@ export async function* dirtyBatches(
 ): AsyncGenerator<Range[], void, undefined> {
   const signal = options?.signal;
   const { gate } = layer;
-  // While the image is written its bits change on the medium, and a change may drop the bitmap: all of it is read at once.
+  // While the image is written its bits change on the medium, and a change may drop the bitmap: all of it is read at
+  // once.
   const bits = await (gate === null
     ? Bits.open(layer, name, signal)
     : gate.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
@@ -115,7 +117,10 @@ function find(bitmaps: readonly Bitmap[], name: string): Bitmap {
   throw new Qcow2Error('not-found', `The image has no bitmap "${name}".`, { what: 'bitmap', name });
 }
 
-/** Checks whether the bitmap can be trusted and is where it says, before memory is taken for it. Answers the entries to read. */
+/**
+ * Checks whether the bitmap can be trusted and is where it says, before memory is taken for it. Answers the entries to
+ * read.
+ */
 function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   const { geometry, source, size } = layer;
   const { tableOffset: at, tableSize, flags, extra } = bitmap;

@@ -14,8 +14,8 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_ENTRIES = 65_536;
 
 /**
- * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch. `alive` throws when the
- * image is no longer open.
+ * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch. `alive` throws
+ * when the image is no longer open.
  *
  * @throws {@link Qcow2Error} `corrupt`, and what the sources throw; the signal's reason when it aborts.
  */

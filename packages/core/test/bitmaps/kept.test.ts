@@ -1,4 +1,6 @@
-/** Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written. */
+/**
+ * Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image, type Range } from '../../src/index.js';
 import { qemuJudges } from '../support/qemu-judges.js';

@@ -1,6 +1,7 @@
 /**
- * Power cuts: workloads are recorded on devices that log every write, and then power is cut along the log, at every flush and
- * in between. Whatever part of the unflushed writes is on the medium, the image must be sound and hold what was acknowledged.
+ * Power cuts: workloads are recorded on devices that log every write, and then power is cut along the log, at every
+ * flush and in between. Whatever part of the unflushed writes is on the medium, the image must be sound and hold what
+ * was acknowledged.
  *
  * `QCOW2_CRASHES` sets how many images are judged in all, `QCOW2_CRASH_SEED` other workloads than the usual ones, and
  * `QCOW2_CRASH_REPLAY` is what a failure prints.

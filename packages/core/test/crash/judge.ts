@@ -1,4 +1,7 @@
-/** Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle says. */
+/**
+ * Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle
+ * says.
+ */
 import { type ByteSource, type Finding, type Openable, Qcow2Image } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
 import { writtenInPlace } from './in-place.js';

@@ -22,8 +22,8 @@ export interface Recording {
 const starts = new Map<DiskKind, StartDisk>();
 
 /**
- * Runs the workload that `seed` picks, on a fresh image or on what another workload left. The last thing that it does is to
- * close the image.
+ * Runs the workload that `seed` picks, on a fresh image or on what another workload left. The last thing that it does
+ * is to close the image.
  */
 export async function record(
   kind: DiskKind,

@@ -36,8 +36,8 @@ async function askOpened(image: Qcow2Image, question: Question): Promise<void> {
 }
 
 /**
- * The error that the question gets. Throws what is no Qcow2Error, and when there was none; an error before the question proper,
- * at opening, is thrown too.
+ * The error that the question gets. Throws what is no Qcow2Error, and when there was none; an error before the question
+ * proper, at opening, is thrown too.
  */
 export async function errorOf(
   file: Uint8Array,

@@ -41,7 +41,10 @@ function answerOf(error: unknown): Qcow2ErrorCode {
   return error.code;
 }
 
-/** The requests, in order: each at both ends and in the middle of the disk, some twice, since a change makes way for another. */
+/**
+ * The requests, in order: each at both ends and in the middle of the disk, some twice, since a change makes way for
+ * another.
+ */
 function* requests(image: Qcow2Image): Generator<() => Promise<void>> {
   const last = Math.max(0, image.size - LENGTH);
   const middle = Math.floor(last / 2);

@@ -37,7 +37,8 @@ function codeOf(error: unknown, messages: string[]): Qcow2ErrorCode {
 }
 
 /**
- * Handles a file, `size` bytes long, with the guards up. `resolve` hands over what it names. Throws what is not a Qcow2Error; fails when a guard was broken.
+ * Handles a file, `size` bytes long, with the guards up. `resolve` hands over what it names. Throws what is not a
+ * Qcow2Error; fails when a guard was broken.
  */
 export async function handle(
   file: Uint8Array,

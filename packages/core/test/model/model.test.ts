@@ -1,6 +1,6 @@
 /**
- * The engine against a plain array: random requests, alone and together, over every kind of image and over devices that answer
- * at once and those that promise; at the end QEMU says whether the image is clean and its disk the same.
+ * The engine against a plain array: random requests, alone and together, over every kind of image and over devices that
+ * answer at once and those that promise; at the end QEMU says whether the image is clean and its disk the same.
  *
  * QCOW2_MODEL_RUNS says how many runs each kind gets; fast-check prints the seed and the path of a failure.
  */

@@ -173,7 +173,9 @@ describe('device calls of writing', () => {
   });
 });
 
-/** 4 MiB of which every other cluster of 512 bytes is a hole, 128 refcount blocks, hardly any of which stay in memory. */
+/**
+ * 4 MiB of which every other cluster of 512 bytes is a hole, 128 refcount blocks, hardly any of which stay in memory.
+ */
 async function holed(): Promise<{ image: Qcow2Image; calls: Called[] }> {
   const device = bufferDevice();
   const image = await Qcow2Image.create(device, { size: 8 * MIB, clusterSize: 512, refcountBits: 64 });

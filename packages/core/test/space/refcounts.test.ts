@@ -1,4 +1,7 @@
-/** Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its way. */
+/**
+ * Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its
+ * way.
+ */
 import { describe, expect, it } from 'vitest';
 import { SpaceAllocator } from '../../src/engine/allocation/allocator.js';
 import { MetadataMap } from '../../src/engine/allocation/metadata-map.js';

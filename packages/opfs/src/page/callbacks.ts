@@ -1,4 +1,7 @@
-/** Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their call. */
+/**
+ * Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their
+ * call.
+ */
 import { transfer } from 'comlink';
 import type { ImageReference, OperationOptions, Progress } from 'qcow2';
 import { isBytes, reasonOf } from 'qcow2/internal';

@@ -10,7 +10,9 @@ import { WorkerWatch } from './worker-watch.js';
 /** The worker as the page sees it. */
 export type RemoteWorker = Remote<WorkerSide>;
 
-/** How long a worker may take to load and to answer for the first time: a slow network must not fail it. Milliseconds. */
+/**
+ * How long a worker may take to load and to answer for the first time: a slow network must not fail it. Milliseconds.
+ */
 const START_TIMEOUT_MS = 30_000;
 
 /** How long a worker is waited for. Milliseconds; tests do not take the time that a person would. */
@@ -24,9 +26,15 @@ export interface ConnectionLimits {
 /** How a call behaves beside what it sends. */
 export interface CallOptions extends CallCallbacks {
   readonly signal?: AbortSignal | undefined;
-  /** Reject at once on abort. Otherwise wait for the worker, which has something to clean up or still writes to shared memory. */
+  /**
+   * Reject at once on abort. Otherwise wait for the worker, which has something to clean up or still writes to shared
+   * memory.
+   */
   readonly prompt?: boolean;
-  /** The earlier call that opened what this one works on: aborts and callbacks are its. Without it the call stands alone. */
+  /**
+   * The earlier call that opened what this one works on: aborts and callbacks are its. Without it the call stands
+   * alone.
+   */
   readonly within?: number;
   /** Keep the callbacks after the answer, until {@link Connection.forget}. */
   readonly lasting?: boolean;
@@ -62,7 +70,8 @@ export class Connection {
   /**
    * Starts a worker and resolves when it answers.
    *
-   * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure context
+   * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure
+   *   context
    */
   static async start(create: () => Worker, limits: ConnectionLimits = {}): Promise<Connection> {
     if (!globalThis.navigator?.locks) {
@@ -90,7 +99,8 @@ export class Connection {
   /**
    * Calls the worker. Aborting rejects with the signal's own reason.
    *
-   * @throws whatever the worker answered, rebuilt; {@link Qcow2Error} `failed` when the worker died, `closed` after `close`
+   * @throws whatever the worker answered, rebuilt; {@link Qcow2Error} `failed` when the worker died, `closed` after
+   *   `close`
    */
   call<T>(send: (worker: RemoteWorker, call: number) => Answer<T>, options: CallOptions = {}, id?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -146,14 +156,17 @@ export class Connection {
     return this.#ended === null;
   }
 
-  /** Rejects what is pending with `closed`, lets the worker clean up, and ends it. A second call waits for the first. */
+  /**
+   * Rejects what is pending with `closed`, lets the worker clean up, and ends it. A second call waits for the first.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #connect(timeout: number): Promise<void> {
-    // A unique name: the worker holds this lock for as long as it lives, and nothing else ever requests it but this page.
+    // A unique name: the worker holds this lock for as long as it lives, and nothing else ever requests it but this
+    // page.
     const lock = `qcow2-opfs worker ${crypto.randomUUID()}`;
     const onError = (event: ErrorEvent): void => {
       event.preventDefault();

@@ -1,4 +1,7 @@
-/** Owns the reads and writes of one open image on the page: each becomes the messages that the worker carries out, in order. */
+/**
+ * Owns the reads and writes of one open image on the page: each becomes the messages that the worker carries out, in
+ * order.
+ */
 import { transfer } from 'comlink';
 import { Qcow2Error, type Transfer } from 'qcow2';
 import { fixedView, lengthOf, onAbort, put, requireIntact } from 'qcow2/internal';

@@ -1,6 +1,7 @@
 /**
- * Divides a request into messages of a bounded size. What crosses is copied once more, browsers refuse to send about 2 GiB, and a worker
- * handles no other message, pings included, while it works on one: synchronous devices give it no pause.
+ * Divides a request into messages of a bounded size. What crosses is copied once more, browsers refuse to send about 2
+ * GiB, and a worker handles no other message, pings included, while it works on one: synchronous devices give it no
+ * pause.
  */
 
 /** The most bytes that one message is about, those in shared memory included: 2 s on a medium that stores 17 MB/s. */
@@ -13,7 +14,10 @@ export interface PiecePart {
   readonly length: number;
 }
 
-/** The messages of a request, in the order of its pieces, which are so many bytes long; each of no more than `most` bytes. */
+/**
+ * The messages of a request, in the order of its pieces, which are so many bytes long; each of no more than `most`
+ * bytes.
+ */
 export function planMessages(lengths: readonly number[], most: number = MAX_MESSAGE_BYTES): PiecePart[][] {
   let message: PiecePart[] = [];
   const messages = [message];

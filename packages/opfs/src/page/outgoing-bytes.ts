@@ -1,4 +1,6 @@
-/** Owns the bytes of a write on their way to the worker: what is copied, what is handed over, and what both sides share. */
+/**
+ * Owns the bytes of a write on their way to the worker: what is copied, what is handed over, and what both sides share.
+ */
 import type { Transfer } from 'qcow2';
 import { type BufferPool, roundedLength } from '../protocol/buffer-pool.js';
 import type { WireBytes } from '../protocol/messages.js';
@@ -10,9 +12,9 @@ const MAX_MOVED_BYTES = 1024 * 1024 * 1024;
 /** How the bytes of a write go to the worker. */
 export interface WriteOptions {
   /**
-   * Hand the buffers over instead of copying what is written: they are detached before the call returns, and with them every other view
-   * of theirs. For large writes of bytes that are not needed afterwards. Buffers that can be resized, and those of more than 1 GiB,
-   * are copied. Memory that cannot be detached, as WebAssembly's, is a TypeError.
+   * Hand the buffers over instead of copying what is written: they are detached before the call returns, and with them
+   * every other view of theirs. For large writes of bytes that are not needed afterwards. Buffers that can be resized,
+   * and those of more than 1 GiB, are copied. Memory that cannot be detached, as WebAssembly's, is a TypeError.
    */
   transfer?: boolean | undefined;
 }
@@ -34,7 +36,8 @@ export interface OutgoingBytes {
 /**
  * Takes over the memory of what is written, which is detached, where that is possible. The pieces are checked.
  *
- * @throws TypeError for memory that cannot be detached, as WebAssembly's; buffers before it in the batch are detached then
+ * @throws TypeError for memory that cannot be detached, as WebAssembly's; buffers before it in the batch are detached
+ *   then
  */
 export function takenOver<Piece extends OutgoingPiece>(pieces: readonly Piece[]): Piece[] {
   const taken = new Map<ArrayBufferLike, ArrayBuffer>();
@@ -61,8 +64,8 @@ function detached(buffer: ArrayBuffer): ArrayBuffer {
 }
 
 /**
- * Readies a write, with everything copied that must be: copying into a buffer that is transferred costs a fraction of what
- * structured cloning does. The transfers are checked, and fit one message.
+ * Readies a write, with everything copied that must be: copying into a buffer that is transferred costs a fraction of
+ * what structured cloning does. The transfers are checked, and fit one message.
  */
 export function outgoing(
   transfers: readonly Transfer[],
@@ -88,8 +91,8 @@ export function outgoing(
 }
 
 /**
- * Whether the bytes lie in memory that this page shares with its worker. Only an isolated page can send such memory, and OPFS
- * takes none that can grow.
+ * Whether the bytes lie in memory that this page shares with its worker. Only an isolated page can send such memory,
+ * and OPFS takes none that can grow.
  */
 export function crossesShared({ buffer }: Uint8Array): boolean {
   if (globalThis.crossOriginIsolated !== true || !isOf(buffer, 'SharedArrayBuffer')) return false;

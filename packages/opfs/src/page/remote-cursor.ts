@@ -4,7 +4,10 @@ import { onAbort } from 'qcow2/internal';
 import type { Answer, CursorPage } from '../protocol/messages.js';
 import type { CallOptions, Connection } from './connection.js';
 
-/** Calls the worker to open a cursor of that number, with those options. A call that waits for its turn has not called it yet. */
+/**
+ * Calls the worker to open a cursor of that number, with those options. A call that waits for its turn has not called
+ * it yet.
+ */
 export type OpenCursor = (cursor: number, options: CallOptions) => Promise<void>;
 
 /** A cursor in the worker; opened by the first `next` at the latest. */

@@ -14,7 +14,9 @@ export class SendOrder {
   /** How many messages of requests in several were answered. */
   #answered = 0;
 
-  /** Sends a request of one message: at once, unless requests before it have still to be sent. An abort ends that wait. */
+  /**
+   * Sends a request of one message: at once, unless requests before it have still to be sent. An abort ends that wait.
+   */
   run<T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#last;
     if (before === null) return send();
@@ -27,7 +29,9 @@ export class SendOrder {
     return sent.then(() => answer!);
   }
 
-  /** Sends a request of several messages; later requests wait until `work` has ended. An abort ends the wait before it. */
+  /**
+   * Sends a request of several messages; later requests wait until `work` has ended. An abort ends the wait before it.
+   */
   alone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#last;
     const running = before === null ? work() : this.#turn(before, signal).then(work);
@@ -36,8 +40,8 @@ export class SendOrder {
   }
 
   /**
-   * Sends the messages of one request in order, no more than two ahead of their answers, and stops at the first that fails. The one
-   * behind that may be under way already.
+   * Sends the messages of one request in order, no more than two ahead of their answers, and stops at the first that
+   * fails. The one behind that may be under way already.
    *
    * @throws what the first that failed threw, once those under way have ended; at once when `prompt` is set.
    */
@@ -61,8 +65,8 @@ export class SendOrder {
   }
 
   /**
-   * Resolves when every request so far has been sent, or, with a limit, when for so many milliseconds no message was answered. What
-   * has not been sent then rejects with `closed`.
+   * Resolves when every request so far has been sent, or, with a limit, when for so many milliseconds no message was
+   * answered. What has not been sent then rejects with `closed`.
    */
   async end(limit: number | null): Promise<void> {
     while (this.#last !== null) {

@@ -30,8 +30,8 @@ import { SendOrder } from './send-order.js';
 import { type Spool, spoolOf } from './temporary-export.js';
 
 /**
- * How long closing waits, while no message is answered, for what was asked for before and waits to be sent: a web server behind the image
- * may not answer. Milliseconds.
+ * How long closing waits, while no message is answered, for what was asked for before and waits to be sent: a web
+ * server behind the image may not answer. Milliseconds.
  */
 const SEND_TIMEOUT_MS = 1000;
 
@@ -50,8 +50,9 @@ export interface SpoolOptions extends OperationOptions {
 }
 
 /**
- * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of the
- * image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and details.
+ * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of
+ * the image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and
+ * details.
  */
 export class WorkerImage implements Disk {
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -94,7 +95,10 @@ export class WorkerImage implements Disk {
     return this.#state.size;
   }
 
-  /** What is known of the image without reading its tables; as of `open` and the last change of this handle that was answered. */
+  /**
+   * What is known of the image without reading its tables; as of `open` and the last change of this handle that was
+   * answered.
+   */
   get info(): ImageInfo {
     return this.#state.info;
   }
@@ -113,38 +117,43 @@ export class WorkerImage implements Disk {
    * Fills `into` with the guest's bytes from `offset`. The buffer stays the caller's: it is never detached. A view of a
    * SharedArrayBuffer is filled by the worker itself. More than 32 MiB come in several messages.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; TypeError when a buffer is no Uint8Array, or loses its
-   *   memory (detached, shrunk) before the answer: the others of a batch are filled then; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; TypeError when a buffer is no
+   *   Uint8Array, or loses its memory (detached, shrunk) before the answer: the others of a batch are filled then; the
+   *   signal's reason when it aborts
    */
   read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
     return this.readBatch([{ at: offset, bytes: into }], options);
   }
 
-  /** Fills every buffer with the guest's bytes from its offset, 32 MiB in each trip to the worker; else as {@link read}. */
+  /**
+   * Fills every buffer with the guest's bytes from its offset, 32 MiB in each trip to the worker; else as {@link read}.
+   */
   async readBatch(transfers: readonly Transfer[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     this.#requireOpen();
     return this.#transfers.read(transfers, options.signal);
   }
 
   /**
-   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens, when the
-   * next `flush` has resolved. Reads and writes of one image are carried out in the order of the calls. The bytes are copied
-   * before this returns unless `transfer` hands them over; those in shared memory are read by the worker itself, and must stay
-   * as they are until the promise settles. More than 32 MiB go in several messages, in order, and must stay as they are, too, unless they
-   * are handed over. When one message fails, those before it have been written, the one behind it may have been, and no other has.
+   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens,
+   * when the next `flush` has resolved. Reads and writes of one image are carried out in the order of the calls. The
+   * bytes are copied before this returns unless `transfer` hands them over; those in shared memory are read by the
+   * worker itself, and must stay as they are until the promise settles. More than 32 MiB go in several messages, in
+   * order, and must stay as they are, too, unless they are handed over. When one message fails, those before it have
+   * been written, the one behind it may have been, and no other has.
    *
    * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is spent,
-   *   `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure: what was
-   *   flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no Uint8Array, for one whose
-   *   memory was taken away (detached, shrunk), and, with `transfer`, for memory that cannot be handed over
+   *   `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure: what
+   *   was flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no
+   *   Uint8Array, for one whose memory was taken away (detached, shrunk), and, with `transfer`, for memory that cannot
+   *   be handed over
    */
   write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
     return this.writeBatch([{ at: offset, bytes }], options);
   }
 
   /**
-   * Writes all bytes to their offsets, 32 MiB in each trip to the worker, in order; else as {@link write}. When a piece fails, the others
-   * may have been written.
+   * Writes all bytes to their offsets, 32 MiB in each trip to the worker, in order; else as {@link write}. When a piece
+   * fails, the others may have been written.
    */
   async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
     this.#requireOpen();
@@ -159,16 +168,16 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version 2 with
-   * a backing file nothing happens. Throws as {@link write} does.
+   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version
+   * 2 with a backing file nothing happens. Throws as {@link write} does.
    */
   discard(offset: number, length: number): Promise<void> {
     return this.#change({ kind: 'discard', offset, length });
   }
 
   /**
-   * Resolves when everything that was written, zeroed and discarded is on the medium. An image that is only read has nothing to
-   * bring there.
+   * Resolves when everything that was written, zeroed and discarded is on the medium. An image that is only read has
+   * nothing to bring there.
    *
    * @throws {@link Qcow2Error} `failed`, `no-space`, `io`
    */
@@ -179,8 +188,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, sends whole clusters,
-   * takes no more than it can send, and flushes when it is closed. It errors as {@link write} does.
+   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, sends whole
+   * clusters, takes no more than it can send, and flushes when it is closed. It errors as {@link write} does.
    *
    * @throws {@link Qcow2Error} `out-of-range`; RangeError for a start that is no whole number from 0 on
    */
@@ -206,8 +215,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * The disk of an internal snapshot, to read, stream, export or spool; of the size it had. An id is looked for first, then a
-   * name. Closing the view leaves this image open; closing this image ends the view.
+   * The disk of an internal snapshot, to read, stream, export or spool; of the size it had. An id is looked for first,
+   * then a name. Closing the view leaves this image open; closing this image ends the view.
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
@@ -218,11 +227,11 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * The ranges of the disk that a persistent bitmap marks, in order, neighbours merged. Leaving the loop early frees the
-   * worker's side of it.
+   * The ranges of the disk that a persistent bitmap marks, in order, neighbours merged. Leaving the loop early frees
+   * the worker's side of it.
    *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last written,
-   *   `unsupported`, `io`; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
+   *   written, `unsupported`, `io`; the signal's reason when it aborts
    */
   dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range> {
     const reports = options?.onProgress !== undefined;
@@ -244,11 +253,12 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Counts every reference to every cluster of the image, and compares them with its refcounts. Damage is a finding, never an
-   * error. An image that is open for writing is flushed first. Changes wait until the check ends, and so do reads that come after a
-   * change that waits.
+   * Counts every reference to every cluster of the image, and compares them with its refcounts. Damage is a finding,
+   * never an error. An image that is open for writing is flushed first. Changes wait until the check ends, and so do
+   * reads that come after a change that waits.
    *
-   * @throws {@link Qcow2Error} `io`, `closed` when the image is closed meanwhile, and what `flush` throws; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `io`, `closed` when the image is closed meanwhile, and what `flush` throws; the signal's
+   *   reason when it aborts
    */
   check(options: CheckOptions = {}): Promise<CheckReport> {
     const { signal, onProgress } = options;
@@ -256,10 +266,11 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * The guest's bytes as a stream, a byte stream where the platform has them. It reads one chunk ahead; cancelling it frees
-   * the worker's side of it.
+   * The guest's bytes as a stream, a byte stream where the platform has them. It reads one chunk ahead; cancelling it
+   * frees the worker's side of it.
    *
-   * @throws at once, RangeError for a range that is none and {@link Qcow2Error} `out-of-range`; the rest comes from the stream
+   * @throws at once, RangeError for a range that is none and {@link Qcow2Error} `out-of-range`; the rest comes from the
+   *   stream
    */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     boundsOf(range, this.size);
@@ -273,11 +284,12 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Writes the guest's bytes into a file from the worker, holes skipped. On an abort or a failure nothing half-written is
-   * left: a file of a person's keeps what it had, a file in OPFS is left empty. Resolves when the file is complete.
+   * Writes the guest's bytes into a file from the worker, holes skipped. On an abort or a failure nothing half-written
+   * is left: a file of a person's keeps what it had, a file in OPFS is left empty. Resolves when the file is complete.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use;
-   *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it aborts
+   *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it
+   *   aborts
    */
   async export(options: ExportFileOptions): Promise<void> {
     const { format, to, signal, onProgress } = options;
@@ -290,11 +302,11 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Writes the guest's bytes into a temporary file in OPFS, for a download by an object URL. Spools that a crash left behind
-   * are deleted on the way.
+   * Writes the guest's bytes into a temporary file in OPFS, for a download by an object URL. Spools that a crash left
+   * behind are deleted on the way.
    *
-   * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the quota
-   *   does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the
+   *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
    */
   async spool(options: SpoolOptions): Promise<Spool> {
     const { format, signal, onProgress } = options;
@@ -309,12 +321,14 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
-   * What was started is waited for. Only when one read of a file behind the image takes longer than a second meanwhile, all requests that
-   * still need such a file reject with `closed`, and so does what of a large write has not been sent by then.
+   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits
+   * for the first. What was started is waited for. Only when one read of a file behind the image takes longer than a
+   * second meanwhile, all requests that still need such a file reject with `closed`, and so does what of a large write
+   * has not been sent by then.
    *
-   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
-   *   written since the last flush may be lost; `failed` when the worker died before something that was changed was flushed
+   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of
+   *   it: what was written since the last flush may be lost; `failed` when the worker died before something that was
+   *   changed was flushed
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -192,7 +192,9 @@ export class WorkerStore implements Store {
     throw signal.reason;
   }
 
-  /** Has the worker open something, which goes by the number of that call, and whose callbacks stay until it is closed. */
+  /**
+   * Has the worker open something, which goes by the number of that call, and whose callbacks stay until it is closed.
+   */
   async #opening(
     callbacks: CallOptions,
     send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
@@ -205,7 +207,8 @@ export class WorkerStore implements Store {
       return new WorkerImage(this.#connection, id, this.#pool, state, stored);
     } catch (error) {
       this.#connection.forget(id);
-      // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep its lock.
+      // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep
+      // its lock.
       if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
       throw error;
     }

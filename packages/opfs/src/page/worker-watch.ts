@@ -4,10 +4,10 @@ import { holdLock } from '../protocol/web-lock.js';
 /** How often a worker is pinged while a call waits for it. Milliseconds. */
 const PING_EVERY_MS = 5000;
 /**
- * After how many pings without any message a worker is given up: 30 s. Nothing that it does keeps it from its messages that long. The
- * longest is a flush, of at most 64 MiB (`OpfsDevice`), which takes 30 s on a medium that stores 2 MB/s; one message reads or writes
- * half as much (`message-plan.ts`). Counted, not measured: a page that is suspended, or whose timers the browser slows down, counts
- * fewer. A worker that is paused in a debugger is silent, too.
+ * After how many pings without any message a worker is given up: 30 s. Nothing that it does keeps it from its messages
+ * that long. The longest is a flush, of at most 64 MiB (`OpfsDevice`), which takes 30 s on a medium that stores 2 MB/s;
+ * one message reads or writes half as much (`message-plan.ts`). Counted, not measured: a page that is suspended, or
+ * whose timers the browser slows down, counts fewer. A worker that is paused in a debugger is silent, too.
  */
 const MAX_UNANSWERED = 6;
 
@@ -45,8 +45,8 @@ export class WorkerWatch {
     if (this.#state === 'over') return;
     this.#state = 'watching';
     this.expectAnswer();
-    // When the data of this site were cleared, Chromium gives workers that start later other locks than the page has. The page would
-    // get this one at once, and take a live worker for dead.
+    // When the data of this site were cleared, Chromium gives workers that start later other locks than the page has.
+    // The page would get this one at once, and take a live worker for dead.
     if (!held.some(({ name }) => name === lock)) return;
     // A dead worker does not close its message channel. Its lock falls free, and this request is granted.
     holdLock(lock, { signal: this.#lockWait.signal }).then(

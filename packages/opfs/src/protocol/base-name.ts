@@ -16,10 +16,12 @@ const PROTOCOL =
   /^(?:nbds?|fat|rbd|iscsi|iser|gluster|sheepdog|nvme|null|blkdebug|blkverify|vxhs|virtio-blk|host_(?:device|cdrom))\b[^/:]*:/i;
 
 /**
- * The file that the name of a backing or data file means, as images write it: a path of either kind, `file:` and a path, an
- * address, or a `json:` description. A name of another protocol, as `nbd:`, is returned whole, since it names no file.
+ * The file that the name of a backing or data file means, as images write it: a path of either kind, `file:` and a
+ * path, an address, or a `json:` description. A name of another protocol, as `nbd:`, is returned whole, since it names
+ * no file.
  *
- * @throws {@link Qcow2Error} `unsupported` for a description with an option that changes what is read: it is `option` of the details.
+ * @throws {@link Qcow2Error} `unsupported` for a description with an option that changes what is read: it is `option`
+ *   of the details.
  */
 export function namedFile(name: string): NamedFile {
   const described = fileDescription(name);

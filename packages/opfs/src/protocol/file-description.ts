@@ -19,7 +19,8 @@ const HARMLESS =
 /**
  * Reads a description; null for a name that is none.
  *
- * @throws {@link Qcow2Error} `unsupported` for an option that changes what is read; its name is `option` of the details.
+ * @throws {@link Qcow2Error} `unsupported` for an option that changes what is read; its name is `option` of the
+ *   details.
  */
 export function fileDescription(name: string): FileDescription | null {
   const options = name.startsWith('json:') ? parse(name.slice('json:'.length)) : null;

@@ -1,4 +1,6 @@
-/** Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable. */
+/**
+ * Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable.
+ */
 import type {
   BitmapInfo,
   CheckReport,
@@ -72,7 +74,10 @@ export interface WirePiece {
   readonly shared?: Uint8Array | undefined;
 }
 
-/** One piece of a write: bytes for a guest offset, by themselves (shared, or transferred), or else in the request's buffer. */
+/**
+ * One piece of a write: bytes for a guest offset, by themselves (shared, or transferred), or else in the request's
+ * buffer.
+ */
 export interface WireBytes {
   readonly at: number;
   readonly length: number;
@@ -95,8 +100,9 @@ export type WireFile = Blob | ArrayBuffer | Uint8Array | WireRemoteFile;
 export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | null;
 
 /**
- * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports its
- * progress, asks for files, and, where it opens something (an image, a cursor, a spool), the name of that thing after it.
+ * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports
+ * its progress, asks for files, and, where it opens something (an image, a cursor, a spool), the name of that thing
+ * after it.
  */
 export interface WorkerSide {
   /** The first call: holds the lock by which the page notices this worker's death, and learns whom to call back. */
@@ -108,7 +114,10 @@ export interface WorkerSide {
   open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState>;
   /** Opens the view of a snapshot, as an image of its own that ends with the other. */
   openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState>;
-  /** Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it fits. */
+  /**
+   * Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it
+   * fits.
+   */
   read(
     call: number,
     image: number,
@@ -136,7 +145,9 @@ export interface WorkerSide {
   spool(call: number, image: number, reports: boolean): Answer<File>;
   removeSpool(spool: number): Answer<void>;
   close(image: number): Answer<void>;
-  /** Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet. */
+  /**
+   * Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet.
+   */
   useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
   list(): Answer<StoredImage[]>;
   /** The bytes that all stored images are long. */

@@ -1,4 +1,7 @@
-/** Owns the packed form in which a page of extents crosses: cloning thousands of small objects would cost more than finding them. */
+/**
+ * Owns the packed form in which a page of extents crosses: cloning thousands of small objects would cost more than
+ * finding them.
+ */
 import type { Extent } from 'qcow2';
 
 /** start, length, depth, flags, offset. A double holds every integer up to 2^53, and no offset passes that. */

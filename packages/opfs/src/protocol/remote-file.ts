@@ -1,10 +1,13 @@
-/** Owns files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches them. */
+/**
+ * Owns files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches
+ * them.
+ */
 import type { CreateOptions, HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
 import { isOf } from './shape.js';
 
 /**
- * A file on a web server. It is plain data: the worker fetches what it needs of it, in ranges, as `httpSource` of the package
- * `qcow2` does, whose options these are.
+ * A file on a web server. It is plain data: the worker fetches what it needs of it, in ranges, as `httpSource` of the
+ * package `qcow2` does, whose options these are.
  */
 export interface RemoteFile extends Omit<HttpSourceOptions, 'fetch' | 'signal'> {
   /** An http or https address; a relative one is resolved against the page. */
@@ -16,7 +19,10 @@ export type StoreResolved = Resolved | RemoteFile | { source: RemoteFile; format
 
 /** How an image is opened in a store's worker. */
 export interface StoreOpenOptions extends Omit<OpenOptions, 'resolve'> {
-  /** As `resolve` of the engine's `OpenOptions`; it runs on the page, and its answer must be able to cross to the worker. */
+  /**
+   * As `resolve` of the engine's `OpenOptions`; it runs on the page, and its answer must be able to cross to the
+   * worker.
+   */
   resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
 }
 

@@ -36,7 +36,8 @@ function requireWorkers(): void {
  * Starts a worker from the text of its script. Its address is let go of when it has started, with its first message, or
  * failed.
  *
- * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses; TypeError where there are no workers
+ * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses; TypeError where there are no
+ *   workers
  */
 export function workerOfText(text: string, options?: WorkerOptions): Worker {
   requireWorkers();

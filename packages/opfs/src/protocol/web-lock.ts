@@ -41,8 +41,8 @@ export function holdLock(
 }
 
 /**
- * Holds the lock `name` exclusively, first come, first served; null when its turn does not come within `limit` milliseconds. For locks
- * that are never shared: see {@link holdAlone}.
+ * Holds the lock `name` exclusively, first come, first served; null when its turn does not come within `limit`
+ * milliseconds. For locks that are never shared: see {@link holdAlone}.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
@@ -65,9 +65,9 @@ export async function holdInTurn(name: string, limit: number, signal?: AbortSign
 }
 
 /**
- * Holds the lock `name` exclusively once it is free; null when it is not within `limit` milliseconds. It is requested again and again,
- * and never queued: in Chromium an exclusive request that is aborted while it is pending leaves the shared requests behind it
- * hanging until the holder lets go, and while it is pending no reader is let in.
+ * Holds the lock `name` exclusively once it is free; null when it is not within `limit` milliseconds. It is requested
+ * again and again, and never queued: in Chromium an exclusive request that is aborted while it is pending leaves the
+ * shared requests behind it hanging until the holder lets go, and while it is pending no reader is let in.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */

@@ -1,4 +1,7 @@
-/** Owns how an error crosses between page and worker: what structured cloning would lose (class, code, details) is rebuilt. */
+/**
+ * Owns how an error crosses between page and worker: what structured cloning would lose (class, code, details) is
+ * rebuilt.
+ */
 import { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from 'qcow2';
 
 /** An error as plain data. */

@@ -1,6 +1,7 @@
 /**
- * Owns which free cluster is taken next, and the quarantine: a cluster that was given up stays counted, and so is not handed
- * out, until the write-back that gives it up is past its roots. Synchronous; when blocks are missing it says which.
+ * Owns which free cluster is taken next, and the quarantine: a cluster that was given up stays counted, and so is not
+ * handed out, until the write-back that gives it up is past its roots. Synchronous; when blocks are missing it says
+ * which.
  */
 import { Qcow2Error } from '../../errors.js';
 import type { HostOffset } from '../../format/geometry.js';
@@ -39,11 +40,12 @@ export class SpaceAllocator implements Allocator {
   }
 
   /**
-   * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. A request for several clusters skips
-   * shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before {@link searchOn} can go on, or null
-   * when it is done; `findClusters` of io/ does both.
+   * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. A request for several
+   * clusters skips shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before {@link
+   * searchOn} can go on, or null when it is done; `findClusters` of io/ does both.
    *
-   * @throws {@link Qcow2Error} `corrupt` when metadata are in the way that nobody counts, `no-space` when the image is full.
+   * @throws {@link Qcow2Error} `corrupt` when metadata are in the way that nobody counts, `no-space` when the image is
+   *   full.
    */
   reserve(clusters: number): readonly number[] | null {
     for (const { start, end } of this.#reserved) this.#runs.freed(this.#blockOf(start), start, end - start);
@@ -116,11 +118,12 @@ export class SpaceAllocator implements Allocator {
   }
 
   /**
-   * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are on the
-   * medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be evicted then.
+   * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are
+   * on the medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be
+   * evicted then.
    *
-   * A cluster that a snapshot refers to as well is never freed: where its refcount says otherwise, that is too low, or COPIED was
-   * missing. It keeps one reference, which is a leak at worst.
+   * A cluster that a snapshot refers to as well is never freed: where its refcount says otherwise, that is too low, or
+   * COPIED was missing. It keeps one reference, which is a leak at worst.
    *
    * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
    */

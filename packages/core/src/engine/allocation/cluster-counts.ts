@@ -46,8 +46,8 @@ export class ClusterCounts {
   }
 
   /**
-   * The counts of `cluster` and of those of its page, in place, for loops that cannot afford a call for each: the count of
-   * `cluster` is at `cluster & PAGE_MASK`, and may be changed there while it stays under {@link LARGE_COUNT}.
+   * The counts of `cluster` and of those of its page, in place, for loops that cannot afford a call for each: the count
+   * of `cluster` is at `cluster & PAGE_MASK`, and may be changed there while it stays under {@link LARGE_COUNT}.
    */
   page(cluster: number): Uint16Array {
     const index = cluster >>> PAGE_BITS;

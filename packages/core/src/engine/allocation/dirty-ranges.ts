@@ -1,13 +1,14 @@
 /**
- * Records which bytes of a table the medium does not have: ranges of whole sectors. Those that are near each other are one, so
- * that a table of usual size is one transfer, and changes far apart in a long one do not write what lies between.
+ * Records which bytes of a table the medium does not have: ranges of whole sectors. Those that are near each other are
+ * one, so that a table of usual size is one transfer, and changes far apart in a long one do not write what lies
+ * between.
  */
 
 /** What the medium writes whole: a table is written in units of it. */
 const SECTOR = 512;
 /**
- * A gap up to this long is written as well: it costs less than another transfer, which is a call of the file system. It bounds the
- * ranges of the longest table, an L1 of 32 MiB, to 512.
+ * A gap up to this long is written as well: it costs less than another transfer, which is a call of the file system. It
+ * bounds the ranges of the longest table, an L1 of 32 MiB, to 512.
  */
 const NEAR = 64 * 1024;
 

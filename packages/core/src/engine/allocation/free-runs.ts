@@ -1,17 +1,23 @@
 /**
- * Remembers where a search for free clusters need not look: no run of a given length begins before a certain cluster, and a block
- * whose longest run is known to be shorter is skipped whole. A hole that is too short for a request is so passed once, not by
- * every request, and filling it moves nothing for longer ones.
+ * Remembers where a search for free clusters need not look: no run of a given length begins before a certain cluster,
+ * and a block whose longest run is known to be shorter is skipped whole. A hole that is too short for a request is so
+ * passed once, not by every request, and filling it moves nothing for longer ones.
  */
 
 /** Runs of this many clusters and more are alike: a request for more takes them as they come. */
 export const LONG_RUN = 16;
 
-/** What is known of the free runs of one image, of 1 to {@link LONG_RUN} clusters. A run ends where its refcount block does. */
+/**
+ * What is known of the free runs of one image, of 1 to {@link LONG_RUN} clusters. A run ends where its refcount block
+ * does.
+ */
 export class FreeRuns {
   /** By length: no free run as long begins below this cluster. Never falls from one length to the next. */
   readonly #from: number[] = new Array(LONG_RUN + 1).fill(0);
-  /** By refcount block: no free run in it is longer. Absent where that is not known. The table names 2^20 blocks at most. */
+  /**
+   * By refcount block: no free run in it is longer. Absent where that is not known. The table names 2^20 blocks at
+   * most.
+   */
   readonly #longest = new Map<number, number>();
 
   /** Where a search for runs of `length` clusters begins. */

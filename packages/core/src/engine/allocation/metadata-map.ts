@@ -14,10 +14,16 @@ export type MetadataKind =
   | 'bitmap directory'
   | 'bitmap table'
   | 'bitmap data'
-  /** Where an entry leads that was past the end of the file when the image was opened: what comes to lie there would have two owners. */
+  /**
+   * Where an entry leads that was past the end of the file when the image was opened: what comes to lie there would
+   * have two owners.
+   */
   | 'cluster past the end';
 
-/** The clusters that hold metadata of the active image: those that QEMU, too, checks before every write, and the bitmaps'. */
+/**
+ * The clusters that hold metadata of the active image: those that QEMU, too, checks before every write, and the
+ * bitmaps'.
+ */
 export class MetadataMap {
   readonly #clusterSize: number;
   readonly #clusters = new Map<number, MetadataKind>();

@@ -1,9 +1,9 @@
 /**
- * Owns the refcounts in memory: the refcount table, the blocks that are loaded, and what of them differs from the medium.
- * Synchronous; whoever calls has loaded the blocks that it touches (spec: "Host cluster management").
+ * Owns the refcounts in memory: the refcount table, the blocks that are loaded, and what of them differs from the
+ * medium. Synchronous; whoever calls has loaded the blocks that it touches (spec: "Host cluster management").
  *
- * In memory a refcount never falls before the allocator's quarantine lets it, so what is here may be written at any time before
- * the roots: it is never less than what the medium's tables refer to.
+ * In memory a refcount never falls before the allocator's quarantine lets it, so what is here may be written at any
+ * time before the roots: it is never less than what the medium's tables refer to.
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
@@ -86,8 +86,8 @@ export class Refcounts {
   /**
    * Takes in a block that was read from the medium.
    *
-   * @throws {@link Qcow2Error} `corrupt` when it counts no reference to a cluster of metadata: it is no refcount block, or a damaged
-   *   one, and what it calls free may be in use.
+   * @throws {@link Qcow2Error} `corrupt` when it counts no reference to a cluster of metadata: it is no refcount block,
+   *   or a damaged one, and what it calls free may be in use.
    */
   adopt(index: number, view: DataView): void {
     if (this.#blocks.has(index)) return;
@@ -107,7 +107,10 @@ export class Refcounts {
     return count === 1 || count === 1n;
   }
 
-  /** Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in memory. */
+  /**
+   * Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in
+   * memory.
+   */
   evict(most: number, needed: (index: number) => boolean = () => false): void {
     if (this.#blocks.size <= most) return;
     for (const [index, { dirty }] of this.#blocks) {
@@ -157,8 +160,8 @@ export class Refcounts {
   }
 
   /**
-   * Makes the block that counts `index * perBlock` and what follows; it counts itself. Answers the clusters of a table that
-   * had to move, which are to be given up.
+   * Makes the block that counts `index * perBlock` and what follows; it counts itself. Answers the clusters of a table
+   * that had to move, which are to be given up.
    *
    * @throws {@link Qcow2Error} `no-space` when no refcount table can name the block.
    */
@@ -231,15 +234,16 @@ export class Refcounts {
   }
 
   /**
-   * Moves the table to where it has room for block `index`: behind the blocks that count the room it takes, all of them in the
-   * part of the file that no block counted.
+   * Moves the table to where it has room for block `index`: behind the blocks that count the room it takes, all of them
+   * in the part of the file that no block counted.
    */
   #grow(index: number): readonly number[] {
     const { clusterSize, perBlock } = this;
     const entriesPerCluster = clusterSize / 8;
     const old = this.#place;
     let blocks = 1;
-    // Half as much again, so that an image which grows does not move its table at every step; but never more than can be.
+    // Half as much again, so that an image which grows does not move its table at every step; but never more than can
+    // be.
     let clusters = Math.min(Math.ceil(old.clusters * 1.5) + 1, MAX_REFCOUNT_TABLE_BYTES / clusterSize);
     for (;;) {
       const counted = Math.ceil((blocks + clusters) / perBlock);

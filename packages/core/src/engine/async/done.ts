@@ -3,9 +3,9 @@ import type { Done } from '../../api/device.js';
 import { onAbort } from './on-abort.js';
 
 /**
- * Starts every part, and waits for those that must be waited for: `undefined` when nothing must. Every part ends before the
- * whole does, also when one fails, so that no transfer writes into a buffer that its owner has back. When nothing must be waited
- * for, a failure is thrown at once.
+ * Starts every part, and waits for those that must be waited for: `undefined` when nothing must. Every part ends before
+ * the whole does, also when one fails, so that no transfer writes into a buffer that its owner has back. When nothing
+ * must be waited for, a failure is thrown at once.
  */
 export function all(parts: readonly (() => Done)[]): Done {
   const failures: unknown[] = [];
@@ -31,14 +31,16 @@ export function after(done: Done, next: () => Done): Done {
 }
 
 /**
- * What a device or a source returned, as a promise of this realm: one of an iframe, of a `vm` context or of a library is waited for,
- * too. What is no promise was done at once.
+ * What a device or a source returned, as a promise of this realm: one of an iframe, of a `vm` context or of a library
+ * is waited for, too. What is no promise was done at once.
  */
 export function adopted(done: Done): Done {
   return isPromise(done) ? Promise.resolve(done) : undefined;
 }
 
-/** Whether a value must be waited for. Not by its class: another realm has another one, and some libraries replace it. */
+/**
+ * Whether a value must be waited for. Not by its class: another realm has another one, and some libraries replace it.
+ */
 export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Promise<T> | null | undefined)?.then === 'function';
 }

@@ -1,4 +1,7 @@
-/** Owns a signal that aborts when one of several others does. `AbortSignal.any` is younger than the oldest browsers we serve. */
+/**
+ * Owns a signal that aborts when one of several others does. `AbortSignal.any` is younger than the oldest browsers we
+ * serve.
+ */
 import { onAbort } from './on-abort.js';
 
 /** An abort of one's own that follows others. */

@@ -1,8 +1,14 @@
-/** Shares one listener of an abort signal among all requests that were given the signal: Node warns from the eleventh on. */
+/**
+ * Shares one listener of an abort signal among all requests that were given the signal: Node warns from the eleventh
+ * on.
+ */
 
 const listening = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls `act` once when the signal aborts; not when it is aborted already. The function that it returns takes that back. */
+/**
+ * Calls `act` once when the signal aborts; not when it is aborted already. The function that it returns takes that
+ * back.
+ */
 export function onAbort(signal: AbortSignal, act: () => void): () => void {
   let acts = listening.get(signal);
   if (acts === undefined) {

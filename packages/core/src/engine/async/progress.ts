@@ -5,8 +5,8 @@ import type { OperationOptions } from '../../api/options.js';
 const INTERVAL = 100;
 
 /**
- * A function that is told how many of `total` bytes are done, and passes on what `onProgress` should hear. With a `total` of
- * `Infinity`, as when nobody knows, it must be told which call is the last.
+ * A function that is told how many of `total` bytes are done, and passes on what `onProgress` should hear. With a
+ * `total` of `Infinity`, as when nobody knows, it must be told which call is the last.
  */
 export function progressOf(
   options: OperationOptions | undefined,

@@ -1,6 +1,7 @@
 /**
- * Checks the buffers that a caller hands in. Script can take their memory away while a request is under way: WebAssembly's
- * `memory.grow` and a transfer detach it, a resizable buffer can shrink. The view is empty then, and copying to it does nothing.
+ * Checks the buffers that a caller hands in. Script can take their memory away while a request is under way:
+ * WebAssembly's `memory.grow` and a transfer detach it, a resizable buffer can shrink. The view is empty then, and
+ * copying to it does nothing.
  */
 import type { Done, Transfer } from '../../api/device.js';
 
@@ -76,8 +77,8 @@ export function requireIntact(bytes: Uint8Array, length: number, which?: string)
 }
 
 /**
- * Whether a buffer still has its first `length` bytes. Not by its own length: V8 11.3 (Node 20) takes that of a detached buffer for what
- * it was, in optimized code that has met resizable buffers as well.
+ * Whether a buffer still has its first `length` bytes. Not by its own length: V8 11.3 (Node 20) takes that of a
+ * detached buffer for what it was, in optimized code that has met resizable buffers as well.
  */
 export function hasBytes(bytes: Uint8Array, length: number): boolean {
   return bytes[length - 1] !== undefined;
@@ -105,7 +106,10 @@ export function whileIntact(done: Done, bytes: Uint8Array, length: number, signa
   );
 }
 
-/** Copies `bytes` to `into`, from `at` on, unless `into` lost its memory: {@link requireAllIntact} reports that in the end. */
+/**
+ * Copies `bytes` to `into`, from `at` on, unless `into` lost its memory: {@link requireAllIntact} reports that in the
+ * end.
+ */
 export function put(into: Uint8Array, at: number, bytes: Uint8Array): void {
   if (bytes.length > 0 && hasBytes(into, at + bytes.length)) into.set(bytes, at);
 }

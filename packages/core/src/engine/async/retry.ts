@@ -32,7 +32,8 @@ export class TransientError extends Error {
 /**
  * Makes an attempt until it succeeds or fails for good, with waits between that double.
  *
- * @throws what the attempt throws, and the error of a {@link TransientError} once the tries are used up; the signal's reason
+ * @throws what the attempt throws, and the error of a {@link TransientError} once the tries are used up; the signal's
+ *   reason
  */
 export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
   for (let tries = 0; ; tries++) {

@@ -8,7 +8,9 @@ interface Waiting {
   readonly grant: () => void;
 }
 
-/** A FIFO read/write lock that costs nothing when it is free: work that need not wait is done before the call returns. */
+/**
+ * A FIFO read/write lock that costs nothing when it is free: work that need not wait is done before the call returns.
+ */
 export class RwLock {
   #readers = 0;
   #writing = false;
@@ -46,8 +48,8 @@ export class RwLock {
   }
 
   /**
-   * Takes the lock from the readers that hold it. Their buffers are theirs until they end, which may be never; since something may change
-   * under them they reject with `reason` then.
+   * Takes the lock from the readers that hold it. Their buffers are theirs until they end, which may be never; since
+   * something may change under them they reject with `reason` then.
    */
   leaveReaders(reason: unknown): void {
     this.#leavings++;

@@ -1,4 +1,6 @@
-/** Owns work that several wait for: it goes on while one of them still wants it, and is aborted when the last has gone. */
+/**
+ * Owns work that several wait for: it goes on while one of them still wants it, and is aborted when the last has gone.
+ */
 import type { Done } from '../../api/device.js';
 import { adopted, settled } from './done.js';
 
@@ -12,8 +14,8 @@ export class SharedLoad {
 
   /**
    * @param start begins the work
-   * @param closed called when no other caller may join: at the end, and when all callers have aborted before it. Not for work that
-   *   was done, or failed, at once
+   * @param closed called when no other caller may join: at the end, and when all callers have aborted before it. Not
+   *   for work that was done, or failed, at once
    * @throws what `start` throws
    */
   constructor(start: (signal: AbortSignal) => Done, closed: () => void) {

@@ -4,9 +4,9 @@
 const LONGEST = 20;
 
 /**
- * A function to be awaited now and then by a loop whose waits may all be over at once, since tables that are in memory make
- * nobody wait: without it no timer and no message, and so no abort, would get its turn until the loop ends. A hostile image can
- * name one table a million times.
+ * A function to be awaited now and then by a loop whose waits may all be over at once, since tables that are in memory
+ * make nobody wait: without it no timer and no message, and so no abort, would get its turn until the loop ends. A
+ * hostile image can name one table a million times.
  */
 export function turns(): () => Promise<void> {
   const turn = turnsWhenDue();

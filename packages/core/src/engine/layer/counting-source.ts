@@ -34,8 +34,8 @@ export function newCounters(): Counters {
 }
 
 /**
- * The edge between the engine and a source that is read: counts what is asked of it into `counters`, notes that it had to be waited for,
- * and makes whatever it returns a promise of this realm.
+ * The edge between the engine and a source that is read: counts what is asked of it into `counters`, notes that it had
+ * to be waited for, and makes whatever it returns a promise of this realm.
  */
 export class CountingSource implements ByteSource {
   readonly #source: ByteSource;

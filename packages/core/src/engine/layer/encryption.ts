@@ -17,7 +17,8 @@ export interface Encryption {
 }
 
 /**
- * Reads how an image is encrypted. A LUKS header that cannot be is no reason to refuse the image: it is one that reads throw.
+ * Reads how an image is encrypted. A LUKS header that cannot be is no reason to refuse the image: it is one that reads
+ * throw.
  *
  * @throws what the source throws.
  */

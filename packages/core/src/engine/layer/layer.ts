@@ -39,8 +39,8 @@ export interface Qcow2Layer {
   /** Virtual size, bytes. */
   readonly size: number;
   /**
-   * As it was opened, but for what is said of bitmaps: those of an image that is written may have to go. What else changes while it
-   * is written the writer has (`Writer.current`).
+   * As it was opened, but for what is said of bitmaps: those of an image that is written may have to go. What else
+   * changes while it is written the writer has (`Writer.current`).
    */
   header: Header;
   extensions: readonly HeaderExtension[];
@@ -48,8 +48,8 @@ export interface Qcow2Layer {
   readonly featureNames: readonly FeatureName[];
   readonly snapshots: readonly Snapshot[];
   /**
-   * Empty, too, when the image says that its bitmaps are not to be trusted. While it is written those that follow are in use on
-   * the medium, not here.
+   * Empty, too, when the image says that its bitmaps are not to be trusted. While it is written those that follow are
+   * in use on the medium, not here.
    */
   bitmaps: readonly Bitmap[];
   /** What describes the two; null when there are none. */
@@ -65,13 +65,19 @@ export interface Qcow2Layer {
   readonly scratch: Scratch;
   readonly counters: Counters;
   readonly codec: Codec;
-  /** Why the guest's bytes cannot be read though the map can: they are encrypted, or would be if its LUKS header were sound. */
+  /**
+   * Why the guest's bytes cannot be read though the map can: they are encrypted, or would be if its LUKS header were
+   * sound.
+   */
   readonly unreadable: Qcow2Error | null;
   /** What the LUKS header says: null when it is not sound, undefined without one. */
   readonly luks: LuksInfo | null | undefined;
   /** What the image names as its backing file, when it has one. */
   readonly backingReference: ImageReference | null;
-  /** The backing file: null when there is none, or when it was not handed over. What writes the image watches the reads of it. */
+  /**
+   * The backing file: null when there is none, or when it was not handed over. What writes the image watches the reads
+   * of it.
+   */
   backing: Backing | null;
   /** Keeps readers and the writer apart; null when nobody writes. */
   readonly gate: RwLock | null;
@@ -82,7 +88,10 @@ export interface Qcow2Layer {
 /** The file behind an image. */
 export interface Backing {
   readonly layer: Layer;
-  /** Fills every piece with the guest's bytes as that file and those behind it have them. Throws as reading does, saying where. */
+  /**
+   * Fills every piece with the guest's bytes as that file and those behind it have them. Throws as reading does, saying
+   * where.
+   */
   read(pieces: readonly Piece[], signal?: AbortSignal): Done;
   /** The same items, of something else that is read there; what it throws says where. */
   within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncIterable<T>;

@@ -85,8 +85,8 @@ async function featureNamesOf(
 }
 
 /**
- * Reads the L1 table, the snapshot table and the bitmap directory, in one batch. The header has been validated. What decodes
- * the last two is loaded only where there are any.
+ * Reads the L1 table, the snapshot table and the bitmap directory, in one batch. The header has been validated. What
+ * decodes the last two is loaded only where there are any.
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`, and what the source throws.
  */

@@ -1,4 +1,7 @@
-/** Decodes and describes the tables that only some images have: feature names, snapshots, bitmaps. Loaded where there are any. */
+/**
+ * Decodes and describes the tables that only some images have: feature names, snapshots, bitmaps. Loaded where there
+ * are any.
+ */
 export { decodeBitmaps } from '../../format/bitmaps.js';
 export { decodeFeatureNames } from '../../format/feature-names.js';
 export { bitmapDirectory } from './bitmap-directory.js';

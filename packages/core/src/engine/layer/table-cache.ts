@@ -70,8 +70,8 @@ export class TableCache {
   }
 
   /**
-   * Loads the tables of these L1 entries in one batch and hands each to `found`. A load in flight is shared and outlives
-   * the caller that aborts.
+   * Loads the tables of these L1 entries in one batch and hands each to `found`. A load in flight is shared and
+   * outlives the caller that aborts.
    *
    * @throws {@link Qcow2Error} `corrupt` when an L1 entry points where no table can be; what the source throws.
    */
@@ -153,7 +153,9 @@ export class TableCache {
     this.#tables.set(offset, { view, used: ++this.#clock });
   }
 
-  /** Drops the eighth that was asked for longest ago: a search for one victim each time would cost more than it saves. */
+  /**
+   * Drops the eighth that was asked for longest ago: a search for one victim each time would cost more than it saves.
+   */
   #evict(): void {
     const byAge = [...this.#tables].sort(([, a], [, b]) => a.used - b.used);
     for (const [offset] of byAge.slice(0, Math.ceil(this.#most / 8))) this.#tables.delete(offset);

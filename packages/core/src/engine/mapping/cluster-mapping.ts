@@ -1,12 +1,15 @@
-/** Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction refused. */
+/**
+ * Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction
+ * refused.
+ */
 import { getL2Entry } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { l2Fault } from '../../format/raw-entries.js';
 import { damaged, placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
 
 /**
- * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for subcluster n,
- * and neither mask having it means that it comes from the layer behind.
+ * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for
+ * subcluster n, and neither mask having it means that it comes from the layer behind.
  */
 export interface ClusterMapping {
   /** The host cluster, or the start of the compressed stream. */
@@ -97,8 +100,8 @@ export function writtenInPlace(
 }
 
 /**
- * Where `length` bytes from the guest offset `at` on lie in their cluster, entry `index` of its table, when all of them are there and
- * the cluster is nobody else's; null otherwise.
+ * Where `length` bytes from the guest offset `at` on lie in their cluster, entry `index` of its table, when all of them
+ * are there and the cluster is nobody else's; null otherwise.
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */

@@ -11,8 +11,8 @@ export interface LayerTraits {
 }
 
 /**
- * The extents of `[start, end)` in one layer, neighbours merged. `tables` are the L2 tables that map the range, in order.
- * What the layer does not hold comes out with neither `data` nor `zero`.
+ * The extents of `[start, end)` in one layer, neighbours merged. `tables` are the L2 tables that map the range, in
+ * order. What the layer does not hold comes out with neither `data` nor `zero`.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
  */

@@ -1,4 +1,6 @@
-/** Owns the plan of a write: which host clusters take the bytes, what must be copied beside them, which entries change. */
+/**
+ * Owns the plan of a write: which host clusters take the bytes, what must be copied beside them, which entries change.
+ */
 
 import type { Transfer } from '../../api/device.js';
 import { alignUp, hex } from '../../format/bytes.js';
@@ -31,7 +33,10 @@ export interface EntryChange {
 
 /** What a write comes to. Nothing has been changed by making it but the allocator. */
 export interface WritePlan {
-  /** Bytes for the image file, or for its external data file. Neighbours are merged where that costs no copy of many bytes. */
+  /**
+   * Bytes for the image file, or for its external data file. Neighbours are merged where that costs no copy of many
+   * bytes.
+   */
   readonly transfers: Transfer[];
   /** Parts of those transfers to be filled first, with the guest's bytes as they are now. */
   readonly copies: Piece[];
@@ -47,7 +52,10 @@ export interface WriteContext {
   readonly allocator: Allocator;
   /** What no layer holds reads as zeros: no other layer follows. */
   readonly base: boolean;
-  /** Length of the file that takes the bytes. What is allocated past it reads as zeros, and need not be filled with them. */
+  /**
+   * Length of the file that takes the bytes. What is allocated past it reads as zeros, and need not be filled with
+   * them.
+   */
   readonly end: number;
   /** A buffer to assemble bytes in, with anything in it. */
   readonly take: (length: number) => Uint8Array;
@@ -90,8 +98,8 @@ export function planWrite(context: WriteContext, held: WritableTables, offset: n
 }
 
 /**
- * How many clusters such a write to a file of `fileSize` bytes will allocate. Every entry is looked at here, before anything is
- * allocated: a plan that is made after this is not refused halfway.
+ * How many clusters such a write to a file of `fileSize` bytes will allocate. Every entry is looked at here, before
+ * anything is allocated: a plan that is made after this is not refused halfway.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification, or leads past the end of the file.
  */
@@ -147,8 +155,8 @@ function planCluster(
     if (old.host !== null) plan.freed.push(freedOf(geometry, old));
   }
   const present = old.stored > 0 ? allSubclusters(geometry) : old.allocated;
-  // Copy-on-write: subclusters already in this cluster are not copied. The others are, unless they are unallocated and read from the
-  // backing file.
+  // Copy-on-write: subclusters already in this cluster are not copied. The others are, unless they are unallocated and
+  // read from the backing file.
   const inPlaceMask = inPlace ? old.allocated : 0;
   const copyMask = inPlace ? 0 : present & ~touched;
   const cluster = { start, host, at, upTo, old, inPlaceMask, copyMask };
@@ -237,7 +245,10 @@ function addSpan(
   }
 }
 
-/** Turns spans into transfers: stretches that touch are assembled while they are short, the caller's bytes go as they are. */
+/**
+ * Turns spans into transfers: stretches that touch are assembled while they are short, the caller's bytes go as they
+ * are.
+ */
 function addTransfers(context: WriteContext, spans: readonly Span[], request: Piece, plan: WritePlan): void {
   for (let from = 0; from < spans.length; ) {
     let to = from + 1;

@@ -1,4 +1,6 @@
-/** Owns the plan of zeroing: which entries say "zeros" from now on, which clusters that frees, and what must be written. */
+/**
+ * Owns the plan of zeroing: which entries say "zeros" from now on, which clusters that frees, and what must be written.
+ */
 import type { Mapping } from '../../format/entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import {
@@ -29,8 +31,8 @@ export interface ZeroContext {
 }
 
 /**
- * Plans to turn `[start, end)`, whole subclusters within the reach of one L2 table, into zeros. For version 2, which cannot say
- * "zeros", the range must be one that reads as zeros when nothing is allocated.
+ * Plans to turn `[start, end)`, whole subclusters within the reach of one L2 table, into zeros. For version 2, which
+ * cannot say "zeros", the range must be one that reads as zeros when nothing is allocated.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
  */

@@ -144,7 +144,10 @@ export function refuseCompressed(geometry: Geometry, table: DataView, host: Host
   if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed and lies where no file can reach');
 }
 
-/** The error of the L2 entry of the guest offset `guest` that contradicts the specification; `table` is the table it stands in. */
+/**
+ * The error of the L2 entry of the guest offset `guest` that contradicts the specification; `table` is the table it
+ * stands in.
+ */
 export function damaged(geometry: Geometry, table: DataView, guest: number, finding: string): Qcow2Error {
   const { bytesPerL2, clusterSize, l2EntrySize } = geometry;
   const at = tablePlace(table) + Math.floor((guest % bytesPerL2) / clusterSize) * l2EntrySize;

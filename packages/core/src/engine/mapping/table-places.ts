@@ -1,6 +1,6 @@
 /**
- * Owns the knowledge where each L2 table in memory lies in its file, which only errors need. It is kept beside the tables, since
- * every read goes through their views and a view of another shape would cost it time.
+ * Owns the knowledge where each L2 table in memory lies in its file, which only errors need. It is kept beside the
+ * tables, since every read goes through their views and a view of another shape would cost it time.
  */
 
 const places = new WeakMap<DataView, number>();

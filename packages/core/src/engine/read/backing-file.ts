@@ -1,4 +1,6 @@
-/** Owns the file behind an image: what it is asked for, and that its errors say which file of the chain they are about. */
+/**
+ * Owns the file behind an image: what it is asked for, and that its errors say which file of the chain they are about.
+ */
 
 import type { Done } from '../../api/device.js';
 import type { ImageReference } from '../../api/options.js';
@@ -48,8 +50,8 @@ function readFile(layer: Layer, pieces: readonly Piece[], signal: AbortSignal | 
 }
 
 /**
- * An error from inside a backing file, saying which. What says so already stays as it is, as do an error about a file that is not
- * there and the signal's reason.
+ * An error from inside a backing file, saying which. What says so already stays as it is, as do an error about a file
+ * that is not there and the signal's reason.
  */
 export function withinBacking(
   error: unknown,

@@ -65,8 +65,8 @@ function fixedPieces(pieces: readonly Piece[]): Piece[] {
 }
 
 /**
- * The transfer that a piece comes to when it is one run of data, mapped by one table in memory: most small reads are, and what is
- * done for the others would cost them as much as the call itself.
+ * The transfer that a piece comes to when it is one run of data, mapped by one table in memory: most small reads are,
+ * and what is done for the others would cost them as much as the call itself.
  */
 function plainTransfer({ geometry, tables, size }: Qcow2Layer, { offset, into }: Piece): Transfer | null {
   const end = offset + into.length;

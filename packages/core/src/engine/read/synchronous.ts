@@ -1,6 +1,6 @@
 /**
- * The synchronous forms of requests: they are refused before they start where a file makes its caller wait, since a request that has
- * begun must finish. Loaded where the image's own file has not made its caller wait so far.
+ * The synchronous forms of requests: they are refused before they start where a file makes its caller wait, since a
+ * request that has begun must finish. Loaded where the image's own file has not made its caller wait so far.
  */
 
 import type { Done } from '../../api/device.js';
@@ -28,8 +28,8 @@ export function readsWait(top: Layer): Qcow2Error | null {
 }
 
 /**
- * Whether a read must be waited for. An empty batch tells, and changes nothing. A source that does not tell is known by the reads that
- * it has carried out; before the first, one byte is read.
+ * Whether a read must be waited for. An empty batch tells, and changes nothing. A source that does not tell is known by
+ * the reads that it has carried out; before the first, one byte is read.
  */
 function promises(source: CountingSource): boolean {
   if (source.waited) return true;
@@ -40,7 +40,10 @@ function promises(source: CountingSource): boolean {
   return source.waited;
 }
 
-/** Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to stop it. */
+/**
+ * Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to
+ * stop it.
+ */
 export function atOnce(waitTracker: WaitTracker, work: () => Done): void {
   waitTracker.for = null;
   const done = work();

@@ -1,6 +1,6 @@
 /**
- * Watches the reads of the files behind an image that is written. Requests that were started before the image is closed are carried out;
- * but a web server may say nothing for minutes, and some sources have no timeout at all.
+ * Watches the reads of the files behind an image that is written. Requests that were started before the image is closed
+ * are carried out; but a web server may say nothing for minutes, and some sources have no timeout at all.
  */
 
 import type { Done } from '../../api/device.js';
@@ -10,8 +10,8 @@ import type { Backing, Layer } from '../layer/layer.js';
 import type { Piece } from '../mapping/plan-read.js';
 
 /**
- * How long one read of the files behind may take while the image is being closed: four looks, a quarter of a second apart. Not one
- * timer: where the thread was blocked that would end before the answers that came meanwhile are taken.
+ * How long one read of the files behind may take while the image is being closed: four looks, a quarter of a second
+ * apart. Not one timer: where the thread was blocked that would end before the answers that came meanwhile are taken.
  */
 const LOOK_MS = 250;
 const MAX_LOOKS = 4;

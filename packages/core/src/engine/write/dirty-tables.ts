@@ -1,4 +1,7 @@
-/** Owns the L2 tables that differ from the medium: which, from where to where, and whether the medium refers to them yet. */
+/**
+ * Owns the L2 tables that differ from the medium: which, from where to where, and whether the medium refers to them
+ * yet.
+ */
 
 import type { Transfer } from '../../api/device.js';
 import { setL2Entry } from '../../format/entries.js';

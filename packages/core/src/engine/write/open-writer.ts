@@ -36,8 +36,8 @@ export interface WriterParts {
 /**
  * Makes the writing side of an opened image. Nothing is written yet.
  *
- * @throws {@link Qcow2Error} `needs-repair` when the image is marked dirty or corrupt, `corrupt` when its refcount table or the
- *   tables of its snapshots cannot be, and what the device throws.
+ * @throws {@link Qcow2Error} `needs-repair` when the image is marked dirty or corrupt, `corrupt` when its refcount
+ *   table or the tables of its snapshots cannot be, and what the device throws.
  */
 export async function openWriter(
   { layer, device, data, lock, budgets }: WriterParts,

@@ -30,8 +30,8 @@ export class TrackedDevice {
   }
 
   /**
-   * Learns whether the device makes its caller wait: if so, returns a promise. An empty batch tells, and changes nothing. Only a flush
-   * tells of flushing: as long as there was none, one is made, so this must be alone.
+   * Learns whether the device makes its caller wait: if so, returns a promise. An empty batch tells, and changes
+   * nothing. Only a flush tells of flushing: as long as there was none, one is made, so this must be alone.
    *
    * @throws as {@link write} does.
    */

@@ -1,6 +1,6 @@
 /**
- * Owns the order in which changes reach the medium, which may tear a write at any 512-byte border, and between two flushes keep
- * any part of what was written. Each stage is flushed before the next begins; an empty one costs nothing.
+ * Owns the order in which changes reach the medium, which may tear a write at any 512-byte border, and between two
+ * flushes keep any part of what was written. Each stage is flushed before the next begins; an empty one costs nothing.
  *
  *   stage    writes                                                                    a crash after it leaves
  *   mark     dirty bit on, unknown autoclear bits off, auto bitmaps in use:            nothing wrong
@@ -14,12 +14,13 @@
  *   release  falling refcounts                                                         clean
  *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
- * With lazy refcounts a write-back leaves out grow, refcounts and their pointers until the image is closed, unless the refcount
- * table has moved, or blocks are over their budget.
+ * With lazy refcounts a write-back leaves out grow, refcounts and their pointers until the image is closed, unless the
+ * refcount table has moved, or blocks are over their budget.
  *
- * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place. Bits of
- * bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too many to keep; a
- * bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table are written in place.
+ * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place.
+ * Bits of bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too
+ * many to keep; a bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table
+ * are written in place.
  */
 
 import type { Transfer } from '../../api/device.js';
@@ -54,8 +55,9 @@ export function* mark(state: WriteState, version: 2 | 3): Steps {
 }
 
 /**
- * Lets bitmaps go that the autoclear bit does not vouch for any more: the extension first, then its clusters, which are counted
- * until the next write-back is past its roots. A crash in between leaves the extension, which nobody believes, or leaks.
+ * Lets bitmaps go that the autoclear bit does not vouch for any more: the extension first, then its clusters, which are
+ * counted until the next write-back is past its roots. A crash in between leaves the extension, which nobody believes,
+ * or leaks.
  */
 function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
   const { device, header, space } = state;
@@ -74,8 +76,8 @@ function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
 }
 
 /**
- * Why metadata are written back: the caller flushes, or too much is in memory; the bits of bitmaps are to be read from the medium; a
- * check is to count there, lazy refcounts too; or the image is closed, after which nothing follows.
+ * Why metadata are written back: the caller flushes, or too much is in memory; the bits of bitmaps are to be read from
+ * the medium; a check is to count there, lazy refcounts too; or the image is closed, after which nothing follows.
  */
 export type WriteBackReason = 'flush' | 'budget' | 'bitmaps' | 'check' | 'close';
 
@@ -94,9 +96,9 @@ export function* writeBack(state: WriteState, reason: WriteBackReason): Steps {
 }
 
 /**
- * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are released
- * at the end of this write-back, so the header must lead to the new ones before. Blocks over budget can be evicted only when they
- * are as on the medium.
+ * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are
+ * released at the end of this write-back, so the header must lead to the new ones before. Blocks over budget can be
+ * evicted only when they are as on the medium.
  */
 function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
   return refcounts.moved || refcounts.blocks > mostBlocks;
@@ -183,8 +185,9 @@ function* roots(state: WriteState, bitmaps: TrackedBitmaps | null): Steps {
 }
 
 /**
- * Lets refcounts fall. What it writes is not flushed: until the medium has it there are leaks, and what is allocated anew is
- * counted before it is used. Blocks that must be loaded are so few by few; those before them are written and evicted.
+ * Lets refcounts fall. What it writes is not flushed: until the medium has it there are leaks, and what is allocated
+ * anew is counted before it is used. Blocks that must be loaded are so few by few; those before them are written and
+ * evicted.
  */
 function* release(state: WriteState, counting: boolean): Steps {
   const { refcounts, space, mostBlocks } = state;

@@ -1,4 +1,6 @@
-/** Owns the steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves. */
+/**
+ * Owns the steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves.
+ */
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { copyL2Table, getL1Entry, setL1Entry } from '../../format/entries.js';
@@ -50,8 +52,8 @@ export class WriteSteps {
   }
 
   /**
-   * Where bytes can be written without another word, because they lie in one cluster that is there and nobody else's: the host
-   * offset. Null when more is to be done. Most writes of a running machine are such.
+   * Where bytes can be written without another word, because they lie in one cluster that is there and nobody else's:
+   * the host offset. Null when more is to be done. Most writes of a running machine are such.
    *
    * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
    */
@@ -82,8 +84,8 @@ export class WriteSteps {
   }
 
   /**
-   * Refuses to change in place what COPIED says is this disk's alone and a refcount says is not: a snapshot would change as well.
-   * Without snapshots nothing is shared, and nothing is looked up.
+   * Refuses to change in place what COPIED says is this disk's alone and a refcount says is not: a snapshot would
+   * change as well. Without snapshots nothing is shared, and nothing is looked up.
    *
    * @throws {@link Qcow2Error} `corrupt`; the image is marked.
    */
@@ -155,8 +157,8 @@ export class WriteSteps {
   }
 
   /**
-   * Fills the parts of a plan that are copied, and writes its transfers. When the parts cannot be read, or the caller's `bytes` lose
-   * their memory meanwhile, no entry has changed, and the clusters are free again.
+   * Fills the parts of a plan that are copied, and writes its transfers. When the parts cannot be read, or the caller's
+   * `bytes` lose their memory meanwhile, no entry has changed, and the clusters are free again.
    */
   *#place(target: TrackedDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
     const { space, metadata } = this.#state;
@@ -209,8 +211,8 @@ export class WriteSteps {
   }
 
   /**
-   * Looks through a table before its first change. Once the file had grown past where one of its entries leads, that could not be told
-   * from a sound one: nothing is to be put there.
+   * Looks through a table before its first change. Once the file had grown past where one of its entries leads, that
+   * could not be told from a sound one: nothing is to be put there.
    */
   #vet(at: number, table: DataView): void {
     const { geometry, metadata } = this.#state;

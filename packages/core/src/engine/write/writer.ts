@@ -19,8 +19,8 @@ import { type WriteBudgets, WriteSteps } from './write-steps.js';
 import { ZeroSteps } from './zero-steps.js';
 
 /**
- * The writing side of an open image. Requests are carried out one by one, in the order in which they came; only zeroing and
- * discarding across the reach of an L2 table lets others in between, so what overlaps it must wait for it.
+ * The writing side of an open image. Requests are carried out one by one, in the order in which they came; only zeroing
+ * and discarding across the reach of an L2 table lets others in between, so what overlaps it must wait for it.
  */
 export class Writer {
   readonly #layer: Qcow2Layer;
@@ -47,8 +47,8 @@ export class Writer {
   }
 
   /**
-   * Why a change cannot be made at once: another request is at work, or a file makes its caller wait. Files that are only read count,
-   * too, since parts of clusters are copied from them. Null when it can.
+   * Why a change cannot be made at once: another request is at work, or a file makes its caller wait. Files that are
+   * only read count, too, since parts of clusters are copied from them. Null when it can.
    *
    * @throws {@link Qcow2Error} what a device throws that is asked.
    */
@@ -73,7 +73,9 @@ export class Writer {
     return this.#state.revision;
   }
 
-  /** The image as the medium describes it now: its header changes, and its bitmaps are in use from the first change on. */
+  /**
+   * The image as the medium describes it now: its header changes, and its bitmaps are in use from the first change on.
+   */
   get current(): Qcow2Layer {
     const layer = this.#layer;
     const { header, bitmaps } = this.#state;
@@ -140,10 +142,11 @@ export class Writer {
   }
 
   /**
-   * Runs `work`, which reads the image's metadata from the medium, once all of them are there, refcounts too. Until it ends changes wait,
-   * and reads go on up to the first change that waits. Closing the image aborts it.
+   * Runs `work`, which reads the image's metadata from the medium, once all of them are there, refcounts too. Until it
+   * ends changes wait, and reads go on up to the first change that waits. Closing the image aborts it.
    *
-   * @throws {@link Qcow2Error} `closed`, `failed`, and what a flush and `work` throw; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `closed`, `failed`, and what a flush and `work` throw; the signal's reason when it
+   *   aborts.
    */
   async atRest<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
@@ -185,11 +188,12 @@ export class Writer {
   }
 
   /**
-   * Brings everything to the medium for the last time, once everything that was started has ended. After a failure there is nothing
-   * to bring. When one read of a file behind the image takes a second meanwhile, all requests that need one end with the error `closed`.
+   * Brings everything to the medium for the last time, once everything that was started has ended. After a failure
+   * there is nothing to bring. When one read of a file behind the image takes a second meanwhile, all requests that
+   * need one end with the error `closed`.
    *
-   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless a flush has rejected because of it: what was
-   *   written since the last flush may be lost.
+   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless a flush has rejected because of
+   *   it: what was written since the last flush may be lost.
    */
   close(): Done {
     for (const ending of this.#resting) ending.abort(new Qcow2Error('closed', 'The image was closed.'));
@@ -226,7 +230,10 @@ export class Writer {
     }
   }
 
-  /** Each part alone, so that no other request waits for the whole, and neither does a message on a device that never waits. */
+  /**
+   * Each part alone, so that no other request waits for the whole, and neither does a message on a device that never
+   * waits.
+   */
   *#zero(start: number, end: number, unmap: boolean): Steps {
     const turn = turnsWhenDue();
     for (const rest = { at: start, tracked: false }; rest.at < end; ) {

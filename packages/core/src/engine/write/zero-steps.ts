@@ -26,15 +26,17 @@ export class ZeroSteps {
     this.#writes = writes;
   }
 
-  /** A raw data file is read without the tables, and version 2 cannot call anything zero that a backing file may hold. */
+  /**
+   * A raw data file is read without the tables, and version 2 cannot call anything zero that a backing file may hold.
+   */
   get #mustWriteZeros(): boolean {
     const { geometry, rawData } = this.#layer;
     return rawData || (geometry.version === 2 && !isBase(this.#layer));
   }
 
   /**
-   * The part of one L2 table, or as much as is written at once. Tables without anything are passed by: a disk of a pebibyte has
-   * millions.
+   * The part of one L2 table, or as much as is written at once. Tables without anything are passed by: a disk of a
+   * pebibyte has millions.
    */
   *next(rest: ZeroProgress, end: number, unmap: boolean): Steps {
     if (this.#mustWriteZeros) {

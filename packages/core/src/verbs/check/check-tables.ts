@@ -55,7 +55,10 @@ export class TableWalk {
   #late: LateEntry[] = [];
   /** The cluster that would follow the last entry's without a gap; 0 before the first. */
   #next = 0;
-  /** Whether the table is one: an L1 entry with flags and no offset names none, and yet QEMU counts what the header looks like. */
+  /**
+   * Whether the table is one: an L1 entry with flags and no offset names none, and yet QEMU counts what the header
+   * looks like.
+   */
   #reachable = true;
   #buffer = new Uint8Array(0);
 
@@ -141,8 +144,8 @@ export class TableWalk {
   }
 
   /**
-   * Entries that are unallocated, or data clusters with nothing wrong: nearly all, and so without a call for each. Answers the
-   * place of the first that is not, or the table's end.
+   * Entries that are unallocated, or data clusters with nothing wrong: nearly all, and so without a call for each.
+   * Answers the place of the first that is not, or the table's end.
    */
   #plainEntries(table: DataView, from: number, active: boolean): number {
     const { geometry, references, clusters, most } = this.#host;

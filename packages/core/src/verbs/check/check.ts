@@ -1,7 +1,7 @@
 /**
- * Owns the check of an image: every reference to every cluster counted, and compared with the refcounts. The figures are those
- * of QEMU's `qemu-img check`, in whose order everything is looked at. It reads the file anew and trusts nothing of it but the
- * header's fields.
+ * Owns the check of an image: every reference to every cluster counted, and compared with the refcounts. The figures
+ * are those of QEMU's `qemu-img check`, in whose order everything is looked at. It reads the file anew and trusts
+ * nothing of it but the header's fields.
  */
 
 import type { ByteSource } from '../../api/device.js';
@@ -41,7 +41,8 @@ export interface Checked {
 /**
  * Checks an open image. One that is written to is flushed first, and at rest meanwhile.
  *
- * @throws as {@link checkSource} does; what a flush throws; {@link Qcow2Error} `closed` when the image is closed meanwhile.
+ * @throws as {@link checkSource} does; what a flush throws; {@link Qcow2Error} `closed` when the image is closed
+ *   meanwhile.
  */
 export function checkImage(
   { layer, write }: { readonly layer: Qcow2Layer; readonly write: { readonly writer: Writer } | null },
@@ -54,8 +55,8 @@ export function checkImage(
 /**
  * Checks the image that `source` holds, as it is on the medium.
  *
- * @throws {@link Qcow2Error} when the header is not one that can be opened; what the source throws; the signal's reason when it
- *   aborts.
+ * @throws {@link Qcow2Error} when the header is not one that can be opened; what the source throws; the signal's reason
+ *   when it aborts.
  */
 export async function checkSource(source: ByteSource, options: CheckOptions = {}): Promise<Checked> {
   const { signal } = options;
@@ -98,7 +99,9 @@ function report(
   return { corruptions, leaks, checkErrors, beyond, ...figures, findings: list };
 }
 
-/** Counts every reference there is, in QEMU's order: where a count is full, the order says which reference is too many. */
+/**
+ * Counts every reference there is, in QEMU's order: where a count is full, the order says which reference is too many.
+ */
 async function countReferences(
   host: Host,
   walk: TableWalk,

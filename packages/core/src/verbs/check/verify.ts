@@ -1,4 +1,7 @@
-/** Owns the verification of an image before it is written to: whatever a check finds, but for leaks, a write could make worse. */
+/**
+ * Owns the verification of an image before it is written to: whatever a check finds, but for leaks, a write could make
+ * worse.
+ */
 
 import type { CheckOptions, Finding } from '../../api/options.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
@@ -8,11 +11,12 @@ import { l2TableOffset } from '../../format/entries.js';
 import { checkSource } from './check.js';
 
 /**
- * Counts every reference of the image. Space that is free by the refcounts and in use by the tables would be handed out, and a
- * cluster that two entries lead to would be written through one of them: only a count of all references can tell.
+ * Counts every reference of the image. Space that is free by the refcounts and in use by the tables would be handed
+ * out, and a cluster that two entries lead to would be written through one of them: only a count of all references can
+ * tell.
  *
- * @throws {@link Qcow2Error} `corrupt` when a check finds anything but leaks; what the source throws; the signal's reason when it
- *   aborts.
+ * @throws {@link Qcow2Error} `corrupt` when a check finds anything but leaks; what the source throws; the signal's
+ *   reason when it aborts.
  */
 export async function verifyReferences({ source, tables, header }: Qcow2Layer, options: CheckOptions): Promise<void> {
   refuseRepeatedTables(tables.l1, header.l1TableOffset);
@@ -22,7 +26,10 @@ export async function verifyReferences({ source, tables, header }: Qcow2Layer, o
   if (first !== undefined) throw damage(first, corruptions + checkErrors + beyond);
 }
 
-/** Without this, a small file could have one table read millions of times. No writer makes an L1 table that names a table twice. */
+/**
+ * Without this, a small file could have one table read millions of times. No writer makes an L1 table that names a
+ * table twice.
+ */
 function refuseRepeatedTables(l1: DataView, l1At: number): void {
   const seen = new Set<number>();
   for (let index = 0; index * 8 < l1.byteLength; index++) {

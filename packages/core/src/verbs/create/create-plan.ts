@@ -1,4 +1,7 @@
-/** Owns the checking of what a new image is to be: each option by itself, then those that exclude each other, as qemu-img does. */
+/**
+ * Owns the checking of what a new image is to be: each option by itself, then those that exclude each other, as
+ * qemu-img does.
+ */
 
 import type { CreateOptions } from '../../api/options.js';
 import type { ImagePlan } from '../../format/layout.js';

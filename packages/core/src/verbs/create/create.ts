@@ -1,4 +1,7 @@
-/** Owns the making of a new image: the layout's bytes, onto a device, in an order that never leaves half an image behind. */
+/**
+ * Owns the making of a new image: the layout's bytes, onto a device, in an order that never leaves half an image
+ * behind.
+ */
 
 import type { BlockDevice, Done, Transfer } from '../../api/device.js';
 import type { CreateOptions, ImageReference, Openable, OpenOptions, Resolved } from '../../api/options.js';
@@ -27,19 +30,24 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 /** What {@link createImage} takes. */
 export type CreateImageOptions = CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>;
 
-/** What `resolve` handed over for the names of a new image; each is asked for once, and used again when the image is opened. */
+/**
+ * What `resolve` handed over for the names of a new image; each is asked for once, and used again when the image is
+ * opened.
+ */
 interface NamedFiles {
   readonly dataFile: BlockDevice | null;
   readonly backingFile: Resolved;
 }
 
 /**
- * Writes an empty image over whatever `device` holds, and opens it with `open`. The header goes last: until then the device holds no
- * image. The files that it names are `open`'s from when it asks for them; when this throws before, they are closed.
+ * Writes an empty image over whatever `device` holds, and opens it with `open`. The header goes last: until then the
+ * device holds no image. The files that it names are `open`'s from when it asks for them; when this throws before, they
+ * are closed.
  *
- * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error} `reference-refused` when `resolve` does not hand
- *   over the data file, `corrupt` when two of the files are one, `locked` when another image of this process writes to one of
- *   them; all these before anything is changed. What the device throws; the signal's reason.
+ * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error}
+ *   `reference-refused` when `resolve` does not hand over the data file, `corrupt` when two of the files are one,
+ *   `locked` when another image of this process writes to one of them; all these before anything is changed. What the
+ *   device throws; the signal's reason.
  */
 export async function createImage<T>(
   device: BlockDevice,
@@ -65,7 +73,10 @@ export async function createImage<T>(
   }
 }
 
-/** Writes everything, as the only writer of the device and the data file. Adds what is handed over to `files`, and returns it. */
+/**
+ * Writes everything, as the only writer of the device and the data file. Adds what is handed over to `files`, and
+ * returns it.
+ */
 async function writeImage(
   device: BlockDevice,
   layout: ImageLayout,

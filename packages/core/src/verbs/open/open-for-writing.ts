@@ -1,4 +1,7 @@
-/** Owns the step from an opened image to one that can be written: what is missing for that is refused before anything is read. */
+/**
+ * Owns the step from an opened image to one that can be written: what is missing for that is refused before anything is
+ * read.
+ */
 import type { BlockDevice } from '../../api/device.js';
 import type { ImageInfo, Openable, OpenOptions } from '../../api/options.js';
 import { RwLock } from '../../engine/async/rw-lock.js';
@@ -32,7 +35,8 @@ export class WriteOpening {
   readonly #holds: (() => void)[];
 
   /**
-   * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process writes to it.
+   * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process
+   *   writes to it.
    */
   constructor(image: Openable) {
     this.#device = deviceOf(image, 'image');
@@ -42,8 +46,9 @@ export class WriteOpening {
   /**
    * Makes the writing side of the image. `dataFile` is what was handed over as its external data file.
    *
-   * @throws TypeError when the data file is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, `locked` when another
-   *   image of this process writes to the data file, and what the device throws; the signal's reason when it aborts.
+   * @throws TypeError when the data file is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, `locked` when
+   *   another image of this process writes to the data file, and what the device throws; the signal's reason when it
+   *   aborts.
    */
   async finish(layer: Qcow2Layer, dataFile: Openable | null, options: OpenOptions): Promise<Writing> {
     const { cache, signal, onProgress, verify = true } = options;

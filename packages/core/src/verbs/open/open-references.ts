@@ -1,4 +1,7 @@
-/** Owns the other files that an image names: its references, what the caller answers for them, and the layers they become. */
+/**
+ * Owns the other files that an image names: its references, what the caller answers for them, and the layers they
+ * become.
+ */
 
 import type { ImageReference, Openable, OpenOptions } from '../../api/options.js';
 import type { CountingSource } from '../../engine/layer/counting-source.js';
@@ -48,9 +51,9 @@ export interface References {
 /**
  * Asks for the files that an image names, and opens those that are handed over. `source` is its own.
  *
- * @throws {@link Qcow2Error} `corrupt` when one file would have two parts in the chain, as in one that leads in a circle,
- *   `unsupported` for a chain that is too long or of another format, and what opening a layer throws; what `resolve` throws; the
- *   signal's reason when it aborts.
+ * @throws {@link Qcow2Error} `corrupt` when one file would have two parts in the chain, as in one that leads in a
+ *   circle, `unsupported` for a chain that is too long or of another format, and what opening a layer throws; what
+ *   `resolve` throws; the signal's reason when it aborts.
  */
 export async function openReferences(
   opener: LayerOpener,
@@ -86,8 +89,8 @@ interface ResolvedFile extends HandedFile {
 }
 
 /**
- * What the caller answers for a reference: the file and, if anyone says, its format. An object that was handed over before stays whose
- * it was.
+ * What the caller answers for a reference: the file and, if anyone says, its format. An object that was handed over
+ * before stays whose it was.
  *
  * @throws {@link Qcow2Error} `corrupt` when the file has a part in the chain already; as {@link askFor} does.
  */

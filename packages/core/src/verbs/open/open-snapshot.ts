@@ -1,4 +1,6 @@
-/** Owns the view of an internal snapshot: a layer that shares everything with the image but the L1 table and the size. */
+/**
+ * Owns the view of an internal snapshot: a layer that shares everything with the image but the L1 table and the size.
+ */
 
 import { Scratch } from '../../engine/async/scratch.js';
 import { ClusterCache } from '../../engine/layer/cluster-cache.js';
@@ -14,11 +16,11 @@ import type { Snapshot } from '../../format/snapshots.js';
 const L1_ENTRY_BYTES = 8;
 
 /**
- * The layer that shows the disk as it was when the snapshot was taken. `idOrName` is looked for among the ids first, then among
- * the names, as QEMU does.
+ * The layer that shows the disk as it was when the snapshot was taken. `idOrName` is looked for among the ids first,
+ * then among the names, as QEMU does.
  *
- * @throws {@link Qcow2Error} `not-found`; `corrupt` or `unsupported` when the snapshot's L1 table cannot be where and what it
- *   says; what the source throws.
+ * @throws {@link Qcow2Error} `not-found`; `corrupt` or `unsupported` when the snapshot's L1 table cannot be where and
+ *   what it says; what the source throws.
  */
 export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promise<Qcow2Layer> {
   const snapshot = find(layer.snapshots, idOrName);
@@ -47,7 +49,9 @@ function find(snapshots: readonly Snapshot[], idOrName: string): Snapshot {
   throw new Qcow2Error('not-found', message, { what: 'snapshot', name: idOrName });
 }
 
-/** Checks what a snapshot's entry asks for before memory is taken for it. Answers the size of its disk, whole sectors. */
+/**
+ * Checks what a snapshot's entry asks for before memory is taken for it. Answers the size of its disk, whole sectors.
+ */
 function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): number {
   const { l1TableOffset: at, l1Size } = snapshot;
   const what = `snapshot "${decodeName(snapshot.name)}"`;

@@ -42,8 +42,8 @@ export interface OpenedImage {
 /**
  * Opens an image and every file of its chain that `options.resolve` hands over.
  *
- * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the sources throw; TypeError for an argument
- *   that is nothing to open.
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the sources throw; TypeError for an
+ *   argument that is nothing to open.
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
   const { mode = 'read', signal } = options;

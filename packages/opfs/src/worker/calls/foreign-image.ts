@@ -1,4 +1,6 @@
-/** Owns the opening of an image that is in no store: the file that the page handed over, or one that the worker fetches. */
+/**
+ * Owns the opening of an image that is in no store: the file that the page handed over, or one that the worker fetches.
+ */
 import { type ByteSource, httpSource, type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
 import type { WireFile } from '../../protocol/messages.js';
 import type { OpenImage } from '../store/held-image.js';

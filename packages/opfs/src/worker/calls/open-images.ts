@@ -22,7 +22,10 @@ export class OpenImages {
     return state;
   }
 
-  /** What the page is told of an image after a change of it: its state when that is another, else the length of the file. */
+  /**
+   * What the page is told of an image after a change of it: its state when that is another, else the length of the
+   * file.
+   */
   changed(id: number, image: Qcow2Image): Changed {
     const { info } = image;
     const entry = this.#images.get(id);
@@ -41,7 +44,8 @@ export class OpenImages {
   /**
    * Hands out an image to be closed, and forgets it and its snapshots, which end with it.
    *
-   * @returns the image, undefined when it is not there; and the numbers of what ends, its own and those of its snapshots
+   * @returns the image, undefined when it is not there; and the numbers of what ends, its own and those of its
+   *   snapshots
    */
   take(id: number): { open: OpenImage | undefined; ended: number[] } {
     const open = this.#images.get(id)?.open;
@@ -63,7 +67,10 @@ function stateOf({ size, info }: Qcow2Image): ImageState {
   return { size, info, snapshots: info.snapshots, bitmaps: info.bitmaps };
 }
 
-/** The engine builds anew only what has changed: the same parts are the same objects. The length of the file changes most often. */
+/**
+ * The engine builds anew only what has changed: the same parts are the same objects. The length of the file changes
+ * most often.
+ */
 function differInFileSizeAlone(before: ImageInfo, now: ImageInfo): boolean {
   if (before === now) return true;
   return (Object.keys(now) as (keyof ImageInfo)[]).every((key) => key === 'fileSize' || before[key] === now[key]);

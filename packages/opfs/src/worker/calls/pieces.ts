@@ -4,8 +4,8 @@ import { roundedLength } from '../../protocol/buffer-pool.js';
 import type { WireBytes, WirePiece, WireRangeChange } from '../../protocol/messages.js';
 
 /**
- * Fills the pieces of a request. Those without shared memory of their own lie one after the other in the answer, which is
- * `spare` where there is one; null when there are none.
+ * Fills the pieces of a request. Those without shared memory of their own lie one after the other in the answer, which
+ * is `spare` where there is one; null when there are none.
  *
  * @throws what reading throws, once every piece is at rest
  */
@@ -29,8 +29,8 @@ export async function readPieces(
 }
 
 /**
- * Writes the pieces of a request, the later over the earlier where they overlap. Those without bytes of their own lie one after
- * the other in `packed`.
+ * Writes the pieces of a request, the later over the earlier where they overlap. Those without bytes of their own lie
+ * one after the other in `packed`.
  *
  * @throws what the first that failed threw, once every piece is at rest
  */

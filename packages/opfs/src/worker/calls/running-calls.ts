@@ -24,7 +24,9 @@ export class RunningCalls {
     this.#controllers.get(call)?.abort();
   }
 
-  /** Aborts every call. Resolves when each has cleaned up and answered, or after `limit` milliseconds when one has not. */
+  /**
+   * Aborts every call. Resolves when each has cleaned up and answered, or after `limit` milliseconds when one has not.
+   */
   async abortAll(limit: number): Promise<void> {
     for (const controller of this.#controllers.values()) controller.abort();
     let timer: ReturnType<typeof setTimeout> | undefined;

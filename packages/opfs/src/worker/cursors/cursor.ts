@@ -42,7 +42,8 @@ export class Cursor {
 
   /** The pages themselves may notice late: what the engine has found already, it hands out. */
   #requireLive(): void {
-    // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a word.
+    // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a
+    // word.
     if (this.#released) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
     this.#controller.signal.throwIfAborted();
   }

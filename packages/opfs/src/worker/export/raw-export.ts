@@ -5,7 +5,9 @@ import { availableBytes } from '../storage/storage-error.js';
 import type { AbortableOptions } from '../store/file-copy.js';
 import { openSink, type RawSink } from './raw-sink.js';
 
-/** The span of guest bytes that one read takes, at most: large beside the cost of a slice, small beside 64 MiB. Bytes. */
+/**
+ * The span of guest bytes that one read takes, at most: large beside the cost of a slice, small beside 64 MiB. Bytes.
+ */
 const WINDOW = 2 * 1024 * 1024;
 /** Reads in flight; each has a buffer of WINDOW bytes. */
 const DEPTH = 4;

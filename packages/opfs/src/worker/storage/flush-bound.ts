@@ -1,4 +1,7 @@
-/** Bounds how much of a file one flush may have to bring to the medium: a flush blocks its worker, which then answers nothing. */
+/**
+ * Bounds how much of a file one flush may have to bring to the medium: a flush blocks its worker, which then answers
+ * nothing.
+ */
 
 /** 30 s on a medium that stores 2 MB/s; `WorkerWatch` gives up a worker that is silent as long. Bytes. */
 const MAX_UNFLUSHED = 64 * 1024 * 1024;

@@ -1,4 +1,7 @@
-/** Owns the flushing of a file in a second worker: a flush blocks whoever calls it, and so would stop the writing meanwhile. */
+/**
+ * Owns the flushing of a file in a second worker: a flush blocks whoever calls it, and so would stop the writing
+ * meanwhile.
+ */
 import { workerOfText } from '../../protocol/script-worker.js';
 import type { CreateHandle, SyncHandle } from './sync-handle.js';
 
@@ -7,12 +10,14 @@ type Request = FileSystemFileHandle | 'flush' | 'close';
 /** What it answers to the file, and to `'close'`. */
 type Reply = 'opened' | 'failed' | 'closed';
 
-/** How long an answer is waited for: the flushes that are asked for are of 8 MiB, and follow each other. Milliseconds. */
+/**
+ * How long an answer is waited for: the flushes that are asked for are of 8 MiB, and follow each other. Milliseconds.
+ */
 const TIMEOUT_MS = 30_000;
 
 /**
- * A worker that flushes a file while this one goes on writing to it. It only saves time: where it cannot be started, or its
- * flushes fail, the flush at the end finds everything still to be done, or the same error.
+ * A worker that flushes a file while this one goes on writing to it. It only saves time: where it cannot be started, or
+ * its flushes fail, the flush at the end finds everything still to be done, or the same error.
  */
 export class Flusher {
   readonly #worker: Worker;
@@ -41,7 +46,9 @@ export class Flusher {
     this.#send('flush');
   }
 
-  /** Resolves when nothing is flushed any more and the worker's handle is closed. A second call resolves with the first. */
+  /**
+   * Resolves when nothing is flushed any more and the worker's handle is closed. A second call resolves with the first.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -75,8 +82,8 @@ export class Flusher {
 }
 
 /**
- * The whole script of that worker, which is sent as text: it starts at once, and no bundler has to find it. It may use nothing
- * from outside.
+ * The whole script of that worker, which is sent as text: it starts at once, and no bundler has to find it. It may use
+ * nothing from outside.
  */
 function serve(): void {
   let opening: Promise<SyncHandle | null>;

@@ -24,8 +24,9 @@ export interface WritableFile {
 export interface Draft {
   readonly device: BlockDevice;
   /**
-   * Begins to make durable what has been written so far, and answers at once: where the platform can, that goes on while more is
-   * written, and leaves the device's own flush less to do. It promises nothing by itself. The file must have its length already.
+   * Begins to make durable what has been written so far, and answers at once: where the platform can, that goes on
+   * while more is written, and leaves the device's own flush less to do. It promises nothing by itself. The file must
+   * have its length already.
    */
   flushAhead(): void;
   /** Lets go of the device, and does all that takes long for the file to get its name, which no other file has. */

@@ -8,8 +8,8 @@ import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 const CHUNK = 1024 * 1024;
 
 /**
- * Does all that takes long for a file of a folder to get another name, which no other file has. Where the platform cannot move files, that
- * is a copy without its first chunk.
+ * Does all that takes long for a file of a folder to get another name, which no other file has. Where the platform
+ * cannot move files, that is a copy without its first chunk.
  *
  * @throws {@link Qcow2Error} `no-space` where the file has to be copied; `DOMException` as the platform does
  */

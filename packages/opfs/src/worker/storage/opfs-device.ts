@@ -22,7 +22,8 @@ export class OpfsDevice implements BlockDevice {
   }
 
   /**
-   * @throws {@link Qcow2Error} `io` when the file gives fewer bytes than it has, `closed` after `close`; the signal's reason
+   * @throws {@link Qcow2Error} `io` when the file gives fewer bytes than it has, `closed` after `close`; the signal's
+   *   reason
    */
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
     signal?.throwIfAborted();
@@ -61,8 +62,8 @@ export class OpfsDevice implements BlockDevice {
   }
 
   /**
-   * @throws {@link Qcow2Error} `no-space` when the quota does not hold that length, `io`, `closed` after `close`; RangeError
-   *   for a length that is none
+   * @throws {@link Qcow2Error} `no-space` when the quota does not hold that length, `io`, `closed` after `close`;
+   *   RangeError for a length that is none
    */
   truncate(size: number): void {
     const handle = this.#alive();

@@ -143,8 +143,8 @@ class OpfsDraft implements Draft {
 }
 
 /**
- * The file that is known by a normalised name: the one of exactly that name, else one that something else put there under another
- * form of it, as names from macOS are decomposed. Throws as `getFileHandle` does.
+ * The file that is known by a normalised name: the one of exactly that name, else one that something else put there
+ * under another form of it, as names from macOS are decomposed. Throws as `getFileHandle` does.
  */
 async function fileOf(directory: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle> {
   try {

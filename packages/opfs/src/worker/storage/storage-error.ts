@@ -2,8 +2,8 @@
 import { Qcow2Error } from 'qcow2';
 
 /**
- * The error for storage that does not suffice: how many bytes are needed, and how many the platform says there are. What it
- * says is null when it would contradict the error: Chromium always says 10 GiB, whatever the quota is.
+ * The error for storage that does not suffice: how many bytes are needed, and how many the platform says there are.
+ * What it says is null when it would contradict the error: Chromium always says 10 GiB, whatever the quota is.
  */
 export function noSpace(needed: number, reported: number | null, cause?: unknown): Qcow2Error {
   const available = reported !== null && reported < needed ? reported : null;
@@ -27,8 +27,8 @@ export function storageUnavailable(cause: unknown): Qcow2Error {
 }
 
 /**
- * A platform error by its name, in this library's codes: `io` when the name says no more. An abort, and what is no error of the
- * platform, are returned as they are.
+ * A platform error by its name, in this library's codes: `io` when the name says no more. An abort, and what is no
+ * error of the platform, are returned as they are.
  */
 export function storageError(error: unknown, needed: number, available: number | null): unknown {
   if (!(error instanceof DOMException) || error.name === 'AbortError') return error;

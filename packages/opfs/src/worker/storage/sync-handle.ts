@@ -44,8 +44,8 @@ export async function openSharedHandle(file: FileSystemFileHandle): Promise<Sync
 }
 
 /**
- * A sync handle for reading and writing that others of its kind may be open beside, in whose stead the caller keeps others
- * away; null where the platform has only handles that exclude each other.
+ * A sync handle for reading and writing that others of its kind may be open beside, in whose stead the caller keeps
+ * others away; null where the platform has only handles that exclude each other.
  *
  * @throws `DOMException` `NoModificationAllowedError` when the file is in use in another way
  */

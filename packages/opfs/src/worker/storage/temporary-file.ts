@@ -1,4 +1,7 @@
-/** Owns temporary OPFS files: each under a Web Lock of its name, so that what a crash leaves is told from what is in use. */
+/**
+ * Owns temporary OPFS files: each under a Web Lock of its name, so that what a crash leaves is told from what is in
+ * use.
+ */
 
 import { holdLock, type Release } from '../../protocol/web-lock.js';
 import type { Move } from './folder.js';
@@ -32,8 +35,8 @@ export class TemporaryFile {
   }
 
   /**
-   * Does all that takes long for the file to get a name, which no other file has. With that it is temporary no more. Its handles must be
-   * closed.
+   * Does all that takes long for the file to get a name, which no other file has. With that it is temporary no more.
+   * Its handles must be closed.
    */
   async readyAs(name: string): Promise<Move> {
     const move = await readyToMove(this.#folder, this.handle, name);

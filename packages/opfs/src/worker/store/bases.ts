@@ -4,16 +4,17 @@
 export type Bases = ReadonlyMap<string, string | null>;
 
 /**
- * The images that are directly based on `name`, sorted. One whose chain leads in a circle cannot be read and needs nobody:
- * otherwise the images of a circle would protect each other for ever.
+ * The images that are directly based on `name`, sorted. One whose chain leads in a circle cannot be read and needs
+ * nobody: otherwise the images of a circle would protect each other for ever.
  */
 export function overlaysOf(name: string, bases: Bases): string[] {
   return [...bases.keys()].filter((overlay) => bases.get(overlay) === name && !isInCircle(overlay, bases)).sort();
 }
 
 /**
- * Whether a file that names `base` as its own may not have the name `name`: its chain would lead back to it. `named` gives, for an
- * image, the name of its backing file, whether there is one of that name or not. Throws what `named` throws.
+ * Whether a file that names `base` as its own may not have the name `name`: its chain would lead back to it. `named`
+ * gives, for an image, the name of its backing file, whether there is one of that name or not. Throws what `named`
+ * throws.
  */
 export async function leadsTo(
   base: string | null,

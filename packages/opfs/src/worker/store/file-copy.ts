@@ -24,8 +24,9 @@ const LONG = 32 * 1024 * 1024;
 export async function copyInto(draft: Draft, source: ImportSource, options: AbortableOptions): Promise<void> {
   const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
   const turn = turns();
-  // From the start on: what flushes takes its time to be there. Not where the file grows meanwhile, as by a stream: while it has two
-  // handles Chromium counts its growth twice, and never gives that back, also when the file is deleted.
+  // From the start on: what flushes takes its time to be there. Not where the file grows meanwhile, as by a stream:
+  // while it has two handles Chromium counts its growth twice, and never gives that back, also when the file is
+  // deleted.
   let flushAt = source.size !== null && source.size >= LONG ? 0 : Number.POSITIVE_INFINITY;
   let at = 0;
   for (;;) {

@@ -19,8 +19,8 @@ export async function openHeld(held: HeldFiles, source: Openable, options: OpenO
 /**
  * Asks the store first, then the caller.
  *
- * @throws {@link Qcow2Error} `unsupported` for a file that is described, when its options are not honoured here and the caller has
- *   nothing for it.
+ * @throws {@link Qcow2Error} `unsupported` for a file that is described, when its options are not honoured here and the
+ *   caller has nothing for it.
  */
 export function resolverOf(held: HeldFiles, { resolve }: OpenOptions): NonNullable<OpenOptions['resolve']> {
   return async (reference) => {

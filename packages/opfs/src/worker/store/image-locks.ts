@@ -1,4 +1,7 @@
-/** Owns the locks of a store's images, over every tab and worker of the origin: readers share, and who changes one is alone. */
+/**
+ * Owns the locks of a store's images, over every tab and worker of the origin: readers share, and who changes one is
+ * alone.
+ */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 import { holdAlone, holdInTurn, holdLock, type Release } from '../../protocol/web-lock.js';
@@ -7,8 +10,8 @@ import { unlessAborted } from '../calls/unless-aborted.js';
 /** How long an image is waited for: a tab that crashed can hold its locks for a second or two. Milliseconds. */
 const IMAGE_TIMEOUT_MS = 2000;
 /**
- * How long the folder's names are waited for. Of each other worker one change comes first, which looks at every image of the store at the
- * most: 0.8 s with 200 images. Milliseconds.
+ * How long the folder's names are waited for. Of each other worker one change comes first, which looks at every image
+ * of the store at the most: 0.8 s with 200 images. Milliseconds.
  */
 const DIRECTORY_TIMEOUT_MS = 5000;
 
@@ -63,10 +66,11 @@ export class ImageLocks {
   }
 
   /**
-   * Carries out one change of the names in the folder, alone. This worker's changes come in the order of the calls, and their time is not
-   * taken for that of another worker that does not end. `change` may take no lock.
+   * Carries out one change of the names in the folder, alone. This worker's changes come in the order of the calls, and
+   * their time is not taken for that of another worker that does not end. `change` may take no lock.
    *
-   * @throws {@link Qcow2Error} `locked` when another worker's change does not end; the signal's reason; what `change` throws
+   * @throws {@link Qcow2Error} `locked` when another worker's change does not end; the signal's reason; what `change`
+   *   throws
    */
   async changeNames<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
     const before = this.#changes;

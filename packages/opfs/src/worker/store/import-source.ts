@@ -1,4 +1,6 @@
-/** Owns where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over. */
+/**
+ * Owns where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over.
+ */
 import { bufferSource, isQcow2Error } from 'qcow2';
 import { blobFailure, changedBlob, readBackingName } from 'qcow2/internal';
 
@@ -20,8 +22,8 @@ export interface ImportSource {
 const AHEAD = 6;
 
 /**
- * The bytes of a Blob, read some chunks ahead. Not by a reader that brings its own buffers: on the stream of a Blob that one
- * stalls for ever now and then in Chromium (docs/decisions/0004).
+ * The bytes of a Blob, read some chunks ahead. Not by a reader that brings its own buffers: on the stream of a Blob
+ * that one stalls for ever now and then in Chromium (docs/decisions/0004).
  */
 export function blobImport(blob: Blob): ImportSource {
   const reader = blob.stream().getReader();

@@ -1,4 +1,7 @@
-/** Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their names. */
+/**
+ * Owns the verbs of a store in the worker: images that come into its folder, are opened, leave it, or change their
+ * names.
+ */
 import { type ByteSource, type CreateOptions, type Openable, type OpenOptions, Qcow2Error, Qcow2Image } from 'qcow2';
 import type { Release } from '../../protocol/web-lock.js';
 import { bytePages, type Pages } from '../cursors/cursor.js';
@@ -68,8 +71,8 @@ export class Library {
   }
 
   /**
-   * Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed, the image
-   * itself against everybody else when it is to be written.
+   * Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed,
+   * the image itself against everybody else when it is to be written.
    */
   async open(name: string, options: OpenOptions = {}): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, options.signal);
@@ -149,7 +152,10 @@ export class Library {
     );
   }
 
-  /** An image of this folder is no place for an export: it would lose what it holds, perhaps the very bytes to be exported. */
+  /**
+   * An image of this folder is no place for an export: it would lose what it holds, perhaps the very bytes to be
+   * exported.
+   */
   async requireForeign(to: FileSystemFileHandle): Promise<void> {
     const name = await this.#folder.imageOf(to);
     if (name === null) return;
@@ -228,9 +234,9 @@ export class Library {
   }
 
   /**
-   * Gives a file its name. `check`, the look for a circle, and the giving are one step under the lock of all names: of two images
-   * that name each other as their base, the second would otherwise be looked at before the first has its name. All that
-   * takes long has been done before.
+   * Gives a file its name. `check`, the look for a circle, and the giving are one step under the lock of all names: of
+   * two images that name each other as their base, the second would otherwise be looked at before the first has its
+   * name. All that takes long has been done before.
    */
   async #move(move: Move, signal: AbortSignal, check: () => Promise<void>): Promise<void> {
     try {

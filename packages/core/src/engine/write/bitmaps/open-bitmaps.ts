@@ -1,6 +1,6 @@
 /**
- * Owns the opening of an image's bitmaps for writing: their clusters are entered as metadata, and those that must follow every
- * change are made ready for it, or, when one of them cannot be, all are to go (spec: "Bitmaps").
+ * Owns the opening of an image's bitmaps for writing: their clusters are entered as metadata, and those that must
+ * follow every change are made ready for it, or, when one of them cannot be, all are to go (spec: "Bitmaps").
  */
 import { Qcow2Error } from '../../../errors.js';
 import { BITMAP_FLAG } from '../../../format/bitmap-flag.js';
@@ -111,7 +111,9 @@ interface Place {
   readonly length: number;
 }
 
-/** Where a bitmap's table and bits are; null for an entry of the table that is none, or leads past the end of the file. */
+/**
+ * Where a bitmap's table and bits are; null for an entry of the table that is none, or leads past the end of the file.
+ */
 function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): Generator<Place | null> {
   const { clusterSize } = geometry;
   yield { kind: 'bitmap table', at: bitmap.tableOffset, length: table.byteLength };

@@ -1,6 +1,7 @@
 /**
- * Owns the bits of one auto bitmap while its image is written (spec: "Bitmaps"). The bitmap is in use on the medium, where
- * nobody trusts it, so that its clusters may be overwritten in place; bits are only ever set, so that none of them is given up.
+ * Owns the bits of one auto bitmap while its image is written (spec: "Bitmaps"). The bitmap is in use on the medium,
+ * where nobody trusts it, so that its clusters may be overwritten in place; bits are only ever set, so that none of
+ * them is given up.
  */
 
 import type { ByteSource, Transfer } from '../../../api/device.js';
@@ -36,7 +37,10 @@ export function stretchesNeeded(size: number, { granularityBits }: Bitmap, clust
   return Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
 }
 
-/** One bitmap. What was marked is in memory, in stretches of a cluster of bits that are loaded when they are first touched. */
+/**
+ * One bitmap. What was marked is in memory, in stretches of a cluster of bits that are loaded when they are first
+ * touched.
+ */
 export class TrackedBitmap {
   readonly #parts: DirtyBitmapParts;
   readonly #granularity: number;
@@ -61,8 +65,8 @@ export class TrackedBitmap {
   }
 
   /**
-   * Marks the granules of the guest bytes from `start` to before `end`. Whenever that took memory, `taken` is run with the number of
-   * bytes: it may bring the bits to the medium and let go of them.
+   * Marks the granules of the guest bytes from `start` to before `end`. Whenever that took memory, `taken` is run with
+   * the number of bytes: it may bring the bits to the medium and let go of them.
    */
   *mark(start: number, end: number, taken: (bytes: number) => Steps): Steps {
     const first = Math.floor(start / this.#granularity);

@@ -1,6 +1,6 @@
 /**
- * Owns the bitmaps that follow every change of an image while it is written: that they are in use, which on the medium means
- * not to be trusted, from before the first change until the image was closed (spec: "Bitmap directory").
+ * Owns the bitmaps that follow every change of an image while it is written: that they are in use, which on the medium
+ * means not to be trusted, from before the first change until the image was closed (spec: "Bitmap directory").
  */
 
 import type { Transfer } from '../../../api/device.js';
@@ -41,7 +41,9 @@ export class TrackedBitmaps {
     this.#metadata = metadata;
   }
 
-  /** Marks the guest bytes from `start` to before `end` in every bitmap; `store` is run whenever too much is in memory. */
+  /**
+   * Marks the guest bytes from `start` to before `end` in every bitmap; `store` is run whenever too much is in memory.
+   */
   *mark(start: number, end: number, store: () => Steps): Steps {
     for (const { bits } of this.#tracked) yield* bits.mark(start, end, (bytes) => this.#take(bytes, store));
   }
@@ -99,8 +101,8 @@ export class TrackedBitmaps {
   }
 
   /**
-   * What says in the directory, in place, that the bitmaps are in use, or no longer. Each flag is written whole or not at all. Only
-   * the medium says so: here the bits are known, and to be trusted.
+   * What says in the directory, in place, that the bitmaps are in use, or no longer. Each flag is written whole or not
+   * at all. Only the medium says so: here the bits are known, and to be trusted.
    */
   flagTransfers(inUse: boolean): Transfer[] {
     this.#inUse = inUse;

@@ -9,7 +9,9 @@ import type { Freed } from '../../mapping/cluster-mapping.js';
 
 /** The bitmaps of one image, all of which go before its first change. */
 export class UntrackedBitmaps {
-  /** The clusters that they alone hold: directory, tables and bits. What is not sure to be theirs is left, as a leak. */
+  /**
+   * The clusters that they alone hold: directory, tables and bits. What is not sure to be theirs is left, as a leak.
+   */
   readonly clusters: readonly Freed[];
   readonly #layer: Qcow2Layer;
 

@@ -1,0 +1,35 @@
+/**
+ * Fails when a line of a comment is longer than 120 columns: `node scripts/check-lines.js`. The formatter ends lines of
+ * code there and leaves comments as they are.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './run.js';
+
+const COLUMNS = 120;
+
+/**
+ * The lines of comments that are too long, counted from 1.
+ *
+ * @param {string} text
+ * @returns {number[]}
+ */
+export function longLines(text) {
+  return text.split('\n').flatMap((line, index) => {
+    const isComment = /^\s*(?:\/?\*|\/\/)/.test(line);
+    return isComment && line.length > COLUMNS ? [index + 1] : [];
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const files = execFileSync('git', ['ls-files', '*.ts', '*.tsx', '*.js'], { cwd: root, encoding: 'utf8' }).trim();
+  const problems = files.split('\n').flatMap((file) => {
+    const lines = longLines(readFileSync(join(root, file), 'utf8'));
+    return lines.map((line) => `${file}:${line}: this comment is longer than ${COLUMNS} columns`);
+  });
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) process.exitCode = 1;
+  else console.log(`Every comment ends at ${COLUMNS} columns.`);
+}
