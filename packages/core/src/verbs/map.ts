@@ -97,22 +97,14 @@ async function loadTables(
   const { bytesPerL2, clusterSize } = layer.geometry;
   const most = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
-  const last = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
-  const tables: (DataView | null)[] = [];
-  const missing: number[] = [];
-  for (let l1Index = first, held = 0; l1Index <= last && held < most; l1Index++) {
-    const table = layer.tables.peek(l1Index);
-    if (table !== null) held++;
-    if (table === undefined) missing.push(l1Index);
-    tables.push(table ?? null);
+  const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
+  let last = first;
+  for (let held = layer.tables.has(first) ? 1 : 0; last < limit && held < most; last++) {
+    if (layer.tables.has(last + 1)) held++;
   }
-  if (missing.length > 0) {
-    const place = (l1Index: number, table: DataView) => {
-      tables[l1Index - first] = table;
-    };
-    await layer.tables.load(missing, place, signal);
-  }
-  return { tables, until: Math.min(end, (first + tables.length) * bytesPerL2) };
+  const { tables, loading } = layer.tables.acquire([{ first, last }], signal);
+  await loading;
+  return { tables: tables[0]!, until: Math.min(end, (last + 1) * bytesPerL2) };
 }
 
 /** Extents of a layer, with what it does not hold looked up in the layers behind it. */

@@ -5,9 +5,35 @@ import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
 import type { Geometry } from '../../format/geometry.js';
-import { settled } from '../async/done.js';
+import { after, settled } from '../async/done.js';
 import { setTablePlace } from '../mapping/table-places.js';
 import type { Counters } from './counting-source.js';
+
+/** Consecutive entries of the L1 table, from `first` to `last`. */
+export interface L1Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The tables of ranges of L1 entries; null where an entry names none, and, until `loading` is done, where one is loaded. */
+export interface AcquiredTables {
+  readonly tables: (DataView | null)[][];
+  readonly loading: Done;
+}
+
+/** Consecutive entries of the L1 table, from `first` to `last`. */
+export interface L1Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The tables of ranges of L1 entries: null where an entry names none and, until `loading` is done, where one is loaded.
+ */
+export interface AcquiredTables {
+  readonly tables: (DataView | null)[][];
+  readonly loading: Done;
+}
 
 interface CachedTable {
   readonly view: DataView;
@@ -70,12 +96,36 @@ export class TableCache {
   }
 
   /**
-   * Loads the tables of these L1 entries in one batch and hands each to `found`. A load in flight is shared and
-   * outlives the caller that aborts.
+   * The tables of all L1 entries in `ranges`. Those that are not in memory are loaded in one batch; a load in flight is
+   * shared, and outlives the caller that aborts.
    *
    * @throws {@link Qcow2Error} `corrupt` when an L1 entry points where no table can be; what the source throws.
    */
-  load(l1Indexes: readonly number[], found: (l1Index: number, table: DataView) => void, signal?: AbortSignal): Done {
+  acquire(ranges: readonly L1Range[], signal?: AbortSignal): AcquiredTables {
+    const missing = new Set<number>();
+    const tables = ranges.map(({ first, last }) => {
+      const held: (DataView | null)[] = [];
+      for (let l1Index = first; l1Index <= last; l1Index++) {
+        const table = this.peek(l1Index);
+        if (table === undefined) missing.add(l1Index);
+        held.push(table ?? null);
+      }
+      return held;
+    });
+    if (missing.size === 0) return { tables, loading: undefined };
+    const loaded = new Map<number, DataView>();
+    const done = this.#load(missing, (l1Index, table) => loaded.set(l1Index, table), signal);
+    const loading = after(done, () => {
+      ranges.forEach(({ first }, index) => {
+        tables[index]!.forEach((table, step, held) => {
+          held[step] = table ?? loaded.get(first + step) ?? null;
+        });
+      });
+    });
+    return { tables, loading };
+  }
+
+  #load(l1Indexes: Iterable<number>, found: (l1Index: number, table: DataView) => void, signal?: AbortSignal): Done {
     const waits: Promise<void>[] = [];
     const fresh: { l1Index: number; offset: number; view: DataView }[] = [];
     const transfers: Transfer[] = [];

@@ -5,7 +5,7 @@ import type { ImageReference } from '../../api/options.js';
 import { Qcow2Error } from '../../errors.js';
 import { alignUp, hex } from '../../format/bytes.js';
 import { l1IndexOf } from '../../format/geometry.js';
-import { after, all } from '../async/done.js';
+import { all } from '../async/done.js';
 import { fixedView } from '../async/request-buffers.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
 import { emptyPlan, type Piece, planRead, type ReadPlan } from '../mapping/plan-read.js';
@@ -30,33 +30,14 @@ export function readLayer(layer: Qcow2Layer, pieces: readonly Piece[], signal?: 
   const plain = pieces.length === 1 ? plainTransfer(layer, pieces[0]!) : null;
   if (plain !== null) return readTransfers(layer, [plain], signal);
   const inside = clip(layer, pieces);
-  const held: (DataView | null | undefined)[][] = [];
-  let missing: number[] | null = null;
-  for (const { offset, into } of inside) {
-    const first = l1IndexOf(layer.geometry, offset);
-    const last = l1IndexOf(layer.geometry, offset + into.length - 1);
-    const tables: (DataView | null | undefined)[] = [];
-    for (let l1Index = first; l1Index <= last; l1Index++) {
-      const table = layer.tables.peek(l1Index);
-      if (table === undefined) {
-        missing ??= [];
-        missing.push(l1Index);
-      }
-      tables.push(table);
-    }
-    held.push(tables);
-  }
-  if (missing === null) return execute(layer, plan(layer, inside, held as (DataView | null)[][]), signal);
+  const ranges = inside.map(({ offset, into }) => ({
+    first: l1IndexOf(layer.geometry, offset),
+    last: l1IndexOf(layer.geometry, offset + into.length - 1),
+  }));
+  const { tables, loading } = layer.tables.acquire(ranges, signal);
+  if (loading === undefined) return execute(layer, plan(layer, inside, tables), signal);
   const fixed = fixedPieces(inside);
-  const loaded = new Map<number, DataView>();
-  const done = layer.tables.load([...new Set(missing)], (l1Index, table) => loaded.set(l1Index, table), signal);
-  return after(done, () => {
-    fixed.forEach(({ offset }, index) => {
-      const first = l1IndexOf(layer.geometry, offset);
-      held[index] = held[index]!.map((table, step) => (table === undefined ? loaded.get(first + step) : table));
-    });
-    return execute(layer, plan(layer, fixed, held as (DataView | null)[][]), signal);
-  });
+  return loading.then(() => execute(layer, plan(layer, fixed, tables), signal));
 }
 
 /** The pieces as they are now: while they wait, a view can grow with its buffer. */

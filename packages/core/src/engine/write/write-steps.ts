@@ -236,20 +236,9 @@ export class WriteSteps {
 
   /** The tables of these L1 entries, null where there is none. */
   *loadTables(first: number, last: number): Steps<(DataView | null)[]> {
-    const { tables } = this.#layer;
-    const held: (DataView | null)[] = [];
-    const missing: number[] = [];
-    for (let index = first; index <= last; index++) {
-      const table = tables.peek(index);
-      if (table === undefined) missing.push(index);
-      held.push(table ?? null);
-    }
-    if (missing.length > 0) {
-      yield tables.load(missing, (index, table) => {
-        held[index - first] = table;
-      });
-    }
-    return held;
+    const { tables, loading } = this.#layer.tables.acquire([{ first, last }]);
+    yield loading;
+    return tables[0]!;
   }
 
   /** A table of its own for an L1 entry: an empty one, or a copy of one that others refer to as well. */
