@@ -1,4 +1,6 @@
-/** What the demo page and the unit tests have in common: where the packages' sources are, and cross-origin isolation. */
+/**
+ * What the demo page and the unit tests have in common: where the packages' sources are, and cross-origin isolation.
+ */
 import { fileURLToPath } from 'node:url';
 import type { UserConfig } from 'vite';
 

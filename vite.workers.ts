@@ -30,7 +30,8 @@ export function bundledWorkers(): Plugin {
           rolldownOptions: {
             input: entry,
             output: { format: 'es', codeSplitting: false },
-            treeshake: false, // or what a test puts before a worker's own modules is left out: package.json says it does nothing
+            // or what a test puts before a worker's own modules is left out: package.json says it does nothing
+            treeshake: false,
           },
         },
       });

@@ -11,7 +11,8 @@ async function violations(page: Page): Promise<string[]> {
   // Axe is half a megabyte, which a page that has it need not be given twice.
   const isThere = await page.evaluate(() => 'axe' in window);
   const axe = new AxeBuilder({ page, ...(isThere && { axeSource: 'void 0' }) });
-  // All rules run, but of those that are kept the page need not describe each element: that takes longer than the rules.
+  // All rules run, but of those that are kept the page need not describe each element: that takes longer than the
+  // rules.
   axe.options({ resultTypes: ['violations'] });
   // Without frames there is nothing to gather from others, for which axe would open another page.
   const { violations: found } = await axe.setLegacyMode().analyze();

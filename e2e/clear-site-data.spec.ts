@@ -1,6 +1,7 @@
 /**
- * A site whose data are cleared while it is open, by the header that a sign-out sends. In Chromium, closing a handle of a file that was
- * cleared never returns, and workers that start later have other locks than the page: no call may wait for ever.
+ * A site whose data are cleared while it is open, by the header that a sign-out sends. In Chromium, closing a handle of
+ * a file that was cleared never returns, and workers that start later have other locks than the page: no call may wait
+ * for ever.
  */
 import type { Page } from '@playwright/test';
 import { expect, test } from './fixtures.js';

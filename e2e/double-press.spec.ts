@@ -108,7 +108,8 @@ test('a double click on what then cancels does not cancel', async ({ page, image
   await afterDoubleClick(page);
   if (await cancel.isVisible()) await cancel.click();
   await expect(page.getByText('Nothing half-written was left.').or(finished)).toBeVisible();
-  // The page scrolls the next button to where the pointer is: pressed at once, it would be the second press of a double click.
+  // The page scrolls the next button to where the pointer is: pressed at once, it would be the second press of a double
+  // click.
   await afterDoubleClick(page);
   await doubleClick(page, page.getByRole('button', { name: 'Check the image' }));
   await expect(page.getByText('The image is clean').first()).toBeVisible();

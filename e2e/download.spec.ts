@@ -1,4 +1,7 @@
-/** The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes it. */
+/**
+ * The main job: a real file system, taken away as raw by every way that the page has, byte for byte as qemu-img makes
+ * it.
+ */
 import type { Page } from '@playwright/test';
 import {
   afterDoubleClick,

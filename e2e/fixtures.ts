@@ -60,8 +60,8 @@ export async function launchProfile(
 }
 
 /**
- * Starts a browser that refuses storage to pages: Firefox in a private window. Chromium gives OPFS to private windows too,
- * so there the worker finds it refused.
+ * Starts a browser that refuses storage to pages: Firefox in a private window. Chromium gives OPFS to private windows
+ * too, so there the worker finds it refused.
  */
 async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile> {
   const profile = await launchProfile(info, folder, { private: true });
@@ -83,7 +83,10 @@ interface WorkerFixtures {
   readonly darkProfile: Profile;
   /** One more, which refuses storage to pages. */
   readonly privateProfile: Profile;
-  /** The page with the package alone. Here, since Playwright starts new workers, and so browsers, for a file with its own. */
+  /**
+   * The page with the package alone. Here, since Playwright starts new workers, and so browsers, for a file with its
+   * own.
+   */
   readonly lab: LabServer;
 }
 
@@ -105,7 +108,9 @@ async function visit({ context }: Profile, use: (page: Page) => Promise<void>): 
   expect(faults, 'errors that nobody caught on the page').toEqual([]);
 }
 
-/** Playwright's `test`, with a page in a profile on disk, and images. A page that lets an error escape fails its test. */
+/**
+ * Playwright's `test`, with a page in a profile on disk, and images. A page that lets an error escape fails its test.
+ */
 export const test = base.extend<TestFixtures, WorkerFixtures>({
   folder: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's dependencies from this pattern
@@ -191,7 +196,10 @@ export async function choose(page: Page, button: string, ...paths: string[]): Pr
   await (await chooser).setFiles(paths);
 }
 
-/** Waits until the page shows the image or snapshot of that name: until then, an image that was open before has the buttons. */
+/**
+ * Waits until the page shows the image or snapshot of that name: until then, an image that was open before has the
+ * buttons.
+ */
 export async function titled(page: Page, name: string): Promise<void> {
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(name);
 }

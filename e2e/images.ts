@@ -97,8 +97,8 @@ export class Images {
   }
 
   /**
-   * Two snapshots of a disk of 8 MiB, which then grew to 16 MiB and changed; one bitmap that records, and marks 3 MiB, and one
-   * that does not, of 128 KiB.
+   * Two snapshots of a disk of 8 MiB, which then grew to 16 MiB and changed; one bitmap that records, and marks 3 MiB,
+   * and one that does not, of 128 KiB.
    */
   history(): Promise<string> {
     return this.#make('history.qcow2', async (path) => {

@@ -1,4 +1,7 @@
-/** Images that live in the browser: created, still there after a reload, renamed, deleted, taken away as qemu-img wants them. */
+/**
+ * Images that live in the browser: created, still there after a reload, renamed, deleted, taken away as qemu-img wants
+ * them.
+ */
 import { create, expect, mapLoaded, opfsFiles, row, test } from './fixtures.js';
 import { takeAway } from './take-away.js';
 

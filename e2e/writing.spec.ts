@@ -1,4 +1,7 @@
-/** Writing from a page in real browsers: over files from elsewhere, with the quota spent, with the tab killed. qemu-img judges. */
+/**
+ * Writing from a page in real browsers: over files from elsewhere, with the quota spent, with the tab killed. qemu-img
+ * judges.
+ */
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

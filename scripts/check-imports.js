@@ -26,7 +26,7 @@ export function checkPackage(rule, repository = root) {
     const imports = readImports(folder, path);
     graph.set(
       path,
-      imports.map(({ specifier }) => resolve(path, specifier)).filter((target) => files.includes(target)),
+      imports.map(({ specifier }) => resolve(path, specifier, files)).filter((target) => target !== undefined),
     );
     return imports.flatMap((each) => {
       const problem = judge(rule, path, each, [...files, ...(rule.generated ?? [])]);
@@ -54,12 +54,27 @@ function judge(rule, path, { specifier, typeOnly }, files) {
     );
     return allowed ? undefined : `${from} may import ${list(part.packages)} from outside the package`;
   }
-  const target = resolve(path, specifier);
-  if (!specifier.endsWith('.js') || !files.includes(target)) return 'no such source file; relative imports end in .js';
+  if (specifier.endsWith('.css')) return undefined;
+  const target = resolve(path, specifier, files);
+  if (target === undefined) return 'no such source file; relative imports end in .js';
   const to = partOf(rule, target);
   if (to === undefined) return 'that file belongs to no part of scripts/import-rules.js';
+  if (target.endsWith('.tsx') && to !== from && !mayUseComponents(rule, from, to)) {
+    return `components of ${to} are not used in ${from}`;
+  }
   if (to === from || part.imports.includes(to) || (typeOnly && part.types.includes(to))) return undefined;
   return `${from} may import ${list(part.imports)}, and types of ${list([...part.imports, ...part.types])}`;
+}
+
+/**
+ * Whether the components of one part may be used in another.
+ *
+ * @param {PackageRule} rule
+ * @param {string} from
+ * @param {string} to
+ */
+function mayUseComponents({ components }, from, to) {
+  return components === undefined || components.shared.includes(to) || components.composers.includes(from);
 }
 
 /** @param {readonly string[]} names */
@@ -68,13 +83,17 @@ function list(names) {
 }
 
 /**
- * The source file that a relative specifier names, as a path from the package's folder.
+ * The source file that a relative specifier names, as a path from the package's folder; undefined when there is none.
  *
  * @param {string} path
  * @param {string} specifier
+ * @param {readonly string[]} files
+ * @returns {string | undefined}
  */
-function resolve(path, specifier) {
-  return posix.join(posix.dirname(path), specifier.replace(/\.js$/, '.ts'));
+function resolve(path, specifier, files) {
+  if (!specifier.endsWith('.js')) return undefined;
+  const target = posix.join(posix.dirname(path), specifier.slice(0, -'.js'.length));
+  return [`${target}.ts`, `${target}.tsx`].find((file) => files.includes(file));
 }
 
 /**

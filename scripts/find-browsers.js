@@ -21,8 +21,8 @@ export const chromiumArgs = [
 ];
 
 /**
- * The executable of an installed browser, or undefined when there is none: Playwright then uses its own. `QCOW2_CHROMIUM` and
- * `QCOW2_FIREFOX` override what is found.
+ * The executable of an installed browser, or undefined when there is none: Playwright then uses its own.
+ * `QCOW2_CHROMIUM` and `QCOW2_FIREFOX` override what is found.
  *
  * @param {BrowserKind} kind
  * @returns {string | undefined}

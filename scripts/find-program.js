@@ -1,4 +1,6 @@
-/** Finds installed programs: on the PATH, and where Debian keeps mkfs and its like, which is not on everybody's PATH. */
+/**
+ * Finds installed programs: on the PATH, and where Debian keeps mkfs and its like, which is not on everybody's PATH.
+ */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 

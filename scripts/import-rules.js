@@ -14,66 +14,110 @@
  * @property {string} folder from the root of the repository
  * @property {readonly string[]} [generated] modules that the build writes, as paths of the sources that they would have
  * @property {Readonly<Record<string, Part>>} parts
+ * @property {Components} [components] where the package has components, in files that end in `.tsx`
+ */
+
+/**
+ * A component is used in its own part alone, but for those of parts that `shared` names, and by parts that `composers`
+ * names.
+ *
+ * @typedef {object} Components
+ * @property {readonly string[]} shared
+ * @property {readonly string[]} composers
  */
 
 /** @param {Partial<Part>} part @returns {Part} */
 const part = ({ imports = [], types = [], packages = [] } = {}) => ({ imports, types, packages });
 
-const BELOW_IO = ['src/errors', 'src/format', 'src/map', 'src/space'];
-const BELOW_VERBS = [...BELOW_IO, 'src/io'];
-const BELOW_IMAGE = [...BELOW_VERBS, 'src/options', 'src/codecs', 'src/sources', 'src/verbs'];
-const BELOW_INDEX = [...BELOW_IMAGE, 'src/open', 'src/create', 'src/image'];
+const BELOW_ENGINE = ['src/errors', 'src/format'];
+const BELOW_LAYER = [...BELOW_ENGINE, 'src/engine/async', 'src/engine/mapping'];
+const BELOW_READ = [...BELOW_LAYER, 'src/engine/layer'];
+const BELOW_WRITE = [...BELOW_READ, 'src/engine/allocation', 'src/engine/read'];
+const BELOW_VERBS = [...BELOW_WRITE, 'src/engine/write', 'src/sources', 'src/codecs'];
+const BELOW_IMAGE = [...BELOW_VERBS, 'src/verbs'];
+const BELOW_INDEX = [...BELOW_IMAGE, 'src/image'];
 
-/** `format <- map, space <- io <- verbs, image <- index`; codecs and sources implement interfaces of `io`. */
+/**
+ * `errors, api <- format <- engine/async, engine/mapping <- engine/allocation, engine/layer <- engine/read <-
+ * engine/write <- verbs <- image <- index`; codecs and sources implement interfaces of `api` and `engine/layer`.
+ */
 const core = {
   folder: 'packages/core',
   parts: {
     'src/errors': part(),
+    'src/api': part({ types: ['src/errors', 'src/format'] }),
     'src/format': part({ imports: ['src/errors'] }),
-    'src/options': part({ types: ['src/errors', 'src/format', 'src/io'] }),
-    'src/map': part({ imports: ['src/errors', 'src/format'], types: ['src/options'] }),
-    // `space` implements the Allocator interface that `map` declares.
-    'src/space': part({ imports: ['src/errors', 'src/format'], types: ['src/map', 'src/options'] }),
-    'src/io': part({ imports: BELOW_IO, types: ['src/options'] }),
-    'src/codecs': part({
-      imports: ['src/errors', 'src/format'],
-      types: ['src/io', 'src/options'],
-      packages: ['fflate'],
+    'src/engine/async': part({ imports: ['src/errors'], types: ['src/api'] }),
+    'src/engine/mapping': part({ imports: BELOW_ENGINE, types: ['src/api'] }),
+    // It implements the Allocator interface that `mapping` declares.
+    'src/engine/allocation': part({
+      imports: [...BELOW_ENGINE, 'src/engine/async'],
+      types: ['src/api', 'src/engine/mapping'],
     }),
-    'src/sources': part({ imports: ['src/errors', 'src/io'], types: ['src/options'] }),
-    'src/verbs': part({ imports: BELOW_VERBS, types: ['src/options'] }),
-    'src/open': part({ imports: [...BELOW_IMAGE, 'src/open-references', 'src/open-write'] }),
-    'src/open-references': part({ imports: BELOW_IMAGE }),
-    'src/open-write': part({ imports: BELOW_IMAGE }),
-    'src/create-plan': part({ imports: ['src/errors', 'src/format'], types: ['src/options'] }),
-    'src/create': part({ imports: [...BELOW_IMAGE, 'src/create-plan'] }),
-    'src/image': part({ imports: [...BELOW_IMAGE, 'src/open', 'src/open-write', 'src/create'] }),
-    'src/index': part({ imports: BELOW_INDEX }),
-    'src/internal': part({ imports: ['src/errors', 'src/io', 'src/map', 'src/sources', 'src/verbs'] }),
+    'src/engine/layer': part({ imports: BELOW_LAYER, types: ['src/api'] }),
+    'src/engine/read': part({ imports: BELOW_READ, types: ['src/api'] }),
+    'src/engine/write': part({ imports: BELOW_WRITE, types: ['src/api'] }),
+    'src/codecs': part({ imports: BELOW_ENGINE, types: ['src/engine/layer'], packages: ['fflate'] }),
+    'src/sources': part({ imports: ['src/errors', 'src/engine/async'], types: ['src/api'] }),
+    'src/verbs': part({ imports: BELOW_VERBS, types: ['src/api'] }),
+    'src/image': part({ imports: BELOW_IMAGE, types: ['src/api'] }),
+    'src/index': part({ imports: BELOW_INDEX, types: ['src/api'] }),
+    'src/internal': part({
+      imports: ['src/errors', 'src/engine/async', 'src/engine/mapping', 'src/sources', 'src/verbs'],
+      types: ['src/api'],
+    }),
     node: part({ imports: ['src/index', 'src/internal'], packages: ['node:'] }),
   },
 };
 
 /**
- * The engine is used through its public face, and what of it is no engine but serves here as well through `qcow2/internal`. The
- * two entries differ in how they start the worker, and neither may have the other's way in it: it would weigh 60 KB gzipped, or
- * lead bundlers to a script that they cannot build.
+ * The engine is used through its public face, and what of it is no engine but serves here as well through
+ * `qcow2/internal`. The two entries differ in how they start the worker, and neither may have the other's way in it: it
+ * would weigh 60 KB gzipped, or lead bundlers to a script that they cannot build.
  */
 const opfs = {
   folder: 'packages/opfs',
   generated: ['src/worker-script.ts'],
   parts: {
-    'src/index': part({ imports: ['src', 'src/modular-store'] }),
-    'src/inline': part({ imports: ['src', 'src/inline-store'] }),
-    'src/modular-store': part({ imports: ['src'] }),
-    'src/inline-store': part({ imports: ['src', 'src/worker-script'] }),
+    'src/index': part({ imports: ['src/public', 'src/page/modular-store'] }),
+    'src/inline': part({ imports: ['src/public', 'src/page/inline-store'] }),
+    'src/public': part({ imports: ['src/page', 'src/protocol'] }),
+    'src/page/modular-store': part({ imports: ['src/page', 'src/protocol'] }),
+    'src/page/inline-store': part({ imports: ['src/page', 'src/protocol', 'src/worker-script'] }),
     'src/worker-script': part(),
-    src: part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+    'src/page': part({ imports: ['src/protocol'], packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+    'src/protocol': part({ packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
+    'src/worker': part({ imports: ['src/protocol'], packages: ['qcow2', 'qcow2/internal', 'comlink'] }),
   },
 };
 
+const PAGE_PACKAGES = ['preact', 'preact/hooks', '@preact/signals', 'qcow2', 'qcow2-opfs'];
+const FEATURES = ['bitmaps', 'check', 'download', 'image', 'library', 'map', 'snapshots', 'welcome'];
+const FEATURE_PARTS = [...FEATURES, 'session'].map((name) => `src/${name}`);
+
+/**
+ * `engine <- ui <- features, session <- app`: features use each other's state and words, and only `app` puts their
+ * components together.
+ */
+const demo = {
+  folder: 'demo',
+  parts: {
+    'src/engine': part({ packages: PAGE_PACKAGES }),
+    'src/ui': part({ imports: ['src/engine'], packages: PAGE_PACKAGES }),
+    ...Object.fromEntries(
+      FEATURE_PARTS.map((name) => [
+        name,
+        part({ imports: ['src/engine', 'src/ui', ...FEATURE_PARTS], packages: PAGE_PACKAGES }),
+      ]),
+    ),
+    'src/app': part({ imports: ['src/engine', 'src/ui', ...FEATURE_PARTS], packages: PAGE_PACKAGES }),
+    'src/main': part({ imports: ['src/engine', 'src/ui', 'src/app'], packages: PAGE_PACKAGES }),
+  },
+  components: { shared: ['src/ui', 'src/download'], composers: ['src/app', 'src/main'] },
+};
+
 /** @type {readonly PackageRule[]} */
-export const PACKAGE_RULES = [core, opfs];
+export const PACKAGE_RULES = [core, opfs, demo];
 
 /**
  * The part that a file of a package belongs to, or undefined.

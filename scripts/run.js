@@ -65,7 +65,8 @@ export function runTool(name, args, options) {
 }
 
 /**
- * When this process is told to end, stops whatever runs, calls `cleanUp`, and ends. When told again, it waits for nothing.
+ * When this process is told to end, stops whatever runs, calls `cleanUp`, and ends. When told again, it waits for
+ * nothing.
  *
  * @param {() => Promise<void> | void} [cleanUp]
  */

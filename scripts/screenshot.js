@@ -1,4 +1,6 @@
-/** Takes the picture of the page that the README shows: a file system, an overlay over it, as the built page draws them. */
+/**
+ * Takes the picture of the page that the README shows: a file system, an overlay over it, as the built page draws them.
+ */
 import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

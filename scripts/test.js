@@ -24,6 +24,7 @@ const STAGES = [
   { name: 'provision', run: provision },
   { name: 'lint', run: lint },
   { name: 'imports', run: () => script('check-imports.js') },
+  { name: 'lines', run: () => script('check-lines.js') },
   { name: 'docs', run: () => script('check-docs.js') },
   { name: 'build', run: () => script('build.js') },
   { name: 'unit', run: unit, report: 'unit.json' },

@@ -16,7 +16,8 @@ export function readTotals(file) {
 }
 
 /**
- * @param {{ stats: { expected: number, unexpected: number, flaky: number, skipped: number }, errors?: unknown[] }} report
+ * @param {{ stats: { expected: number, unexpected: number, flaky: number, skipped: number }, errors?: unknown[] }}
+ *   report
  * @returns {Totals}
  */
 function fromPlaywright({ stats, errors = [] }) {

@@ -6,9 +6,9 @@ import './styles/image.css';
 import './styles/tables.css';
 import './styles/shelf.css';
 import { render } from 'preact';
-import { App } from './components/app.js';
-import { guardDoublePresses } from './double-press.js';
-import { engine } from './engine.js';
+import { App } from './app/app.js';
+import { engine } from './engine/engine.js';
+import { guardDoublePresses } from './ui/double-press.js';
 
 guardDoublePresses(document);
 render(<App />, document.body);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fileNameAt, linkedAddress, parseAddress, siblingOf } from '../src/address.js';
+import { fileNameAt, linkedAddress, parseAddress, siblingOf } from '../src/engine/address.js';
 
 function typed(text: string): string {
   const address = parseAddress(text);

@@ -1,7 +1,7 @@
 import type { Extent } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { Allocation, MOST_CELLS } from '../src/allocation.js';
-import { cellContents, mapSummary } from '../src/map-words.js';
+import { Allocation, MAX_CELLS } from '../src/map/allocation.js';
+import { cellContents, mapSummary } from '../src/map/map-words.js';
 
 const KIB64 = 65536;
 
@@ -20,7 +20,7 @@ describe('allocation', () => {
 
   it('bounds the number of cells of a large one', () => {
     const allocation = new Allocation(100 * 2 ** 30, KIB64);
-    expect(allocation.cellCount).toBeLessThanOrEqual(MOST_CELLS);
+    expect(allocation.cellCount).toBeLessThanOrEqual(MAX_CELLS);
     expect(allocation.cellSize % KIB64).toBe(0);
     expect(allocation.cellOf(100 * 2 ** 30 - 1)).toBe(allocation.cellCount - 1);
   });

@@ -1,6 +1,6 @@
 import type { BitmapInfo } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { bitmapWords, isTrusted } from '../src/bitmap-count.js';
+import { bitmapWords, isTrusted } from '../src/bitmaps/bitmap-count.js';
 
 const bitmap = (...flags: BitmapInfo['flags'][number][]): BitmapInfo => ({ name: 'b', granularity: 65_536, flags });
 

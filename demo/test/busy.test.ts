@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { whileBusy } from '../src/busy.js';
+import { whileBusy } from '../src/engine/busy.js';
 
 /** A window as far as the question before leaving needs one. */
 function stubWindow(): EventTarget {

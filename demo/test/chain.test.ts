@@ -1,6 +1,6 @@
 import type { ImageReference } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { answersTo, arrange, FileSet, shortName } from '../src/chain.js';
+import { answersTo, arrange, FileSet, shortName } from '../src/image/chain.js';
 
 const file = (name: string): File => new File([], name);
 

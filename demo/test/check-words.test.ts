@@ -1,6 +1,6 @@
 import type { CheckReport, Finding } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { clusterWords, listedWords, MOST_LISTED, verdict } from '../src/check-words.js';
+import { clusterWords, listedWords, MAX_LISTED, verdict } from '../src/check/check-words.js';
 
 const CLEAN: CheckReport = {
   corruptions: 0,
@@ -39,7 +39,7 @@ describe('words about a check', () => {
   it('say when the list is cut', () => {
     const finding: Finding = { kind: 'leak', fault: 'refcount-high', what: 'cluster', at: 0, count: 1, message: '' };
     expect(listedWords({ ...CLEAN, findings: [finding] })).toBeNull();
-    const many = Array.from({ length: MOST_LISTED + 1 }, () => finding);
+    const many = Array.from({ length: MAX_LISTED + 1 }, () => finding);
     expect(listedWords({ ...CLEAN, findings: many })).toBe('The first 100 of 101 findings.');
   });
 });

@@ -1,9 +1,9 @@
-import type { OpfsImage } from 'qcow2-opfs';
+import type { WorkerImage } from 'qcow2-opfs';
 import { describe, expect, it } from 'vitest';
-import { snapshotOf } from '../src/download-source.js';
+import { snapshotOf } from '../src/download/download-source.js';
 
 describe('the download of a snapshot', () => {
-  const open = (): Promise<OpfsImage> => Promise.reject(new Error('nothing is opened for its name'));
+  const open = (): Promise<WorkerImage> => Promise.reject(new Error('nothing is opened for its name'));
 
   it('is called by image and snapshot, as every system allows', () => {
     expect(snapshotOf(open, 512, 'before: 1/2', 'disk.qcow2').fileName).toBe('disk (before_ 1_2).raw');

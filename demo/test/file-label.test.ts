@@ -1,6 +1,6 @@
 /** What files are called that a person dropped together. */
 import { describe, expect, it } from 'vitest';
-import { fileLabels } from '../src/file-label.js';
+import { fileLabels } from '../src/ui/file-label.js';
 
 const file = (name: string, size = 0, lastModified = 0): File =>
   new File([new Uint8Array(size)], name, { lastModified });

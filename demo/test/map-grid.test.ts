@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cellAt, layOut, moveBy, placeOf } from '../src/map-grid.js';
+import { cellAt, layOut, moveBy, placeOf } from '../src/map/map-grid.js';
 
 describe('the grid of the map', () => {
   it.each([280, 328, 640, 1100, 1600])('fits in %d pixels and finds every cell where it is drawn', (available) => {

@@ -1,10 +1,10 @@
 import { deflateRawSync } from 'node:zlib';
 import { type Extent, Qcow2Image } from 'qcow2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROWS } from '../src/extent-pages.js';
-import { KINDS, kindOf } from '../src/kind.js';
-import { MapLoad } from '../src/map-load.js';
-import { makeSample } from '../src/sample-image.js';
+import { ROWS } from '../src/map/extent-pages.js';
+import { KINDS, kindOf } from '../src/map/kind.js';
+import { MapLoad } from '../src/map/map-load.js';
+import { makeSample } from '../src/welcome/sample-image.js';
 
 let image: Qcow2Image;
 let extents: Extent[];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatDuration, Pace } from '../src/pace.js';
+import { formatDuration, Pace } from '../src/engine/pace.js';
 
 describe('pace', () => {
   it('knows nothing before the first measurement', () => {

@@ -1,6 +1,6 @@
 import { Qcow2Error } from 'qcow2';
 import { expect, describe as group, it } from 'vitest';
-import { describe } from '../src/problem.js';
+import { describe } from '../src/engine/problem.js';
 
 function foreign(found: string | null): Qcow2Error {
   return new Qcow2Error('not-qcow2', 'This is no qcow2 image.', { what: 'magic', at: 0, found });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeSample, SAMPLE_SIZE } from '../src/sample-image.js';
+import { makeSample, SAMPLE_SIZE } from '../src/welcome/sample-image.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-sample-'));
 const image = join(folder, 'sample.qcow2');

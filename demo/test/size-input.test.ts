@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseSize } from '../src/size-input.js';
+import { parseSize } from '../src/ui/size-input.js';
 
 describe('a size that was typed', () => {
   it.each([

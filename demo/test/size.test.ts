@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { formatCount, formatExactSize, formatNumberOf, formatOffset, formatShare, formatSize } from '../src/size.js';
+import {
+  formatCount,
+  formatExactSize,
+  formatNumberOf,
+  formatOffset,
+  formatShare,
+  formatSize,
+} from '../src/engine/size.js';
 
 describe('sizes', () => {
   it.each([

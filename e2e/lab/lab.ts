@@ -1,6 +1,6 @@
 /** Owns a page with nothing but the package, for tests of what the demo page has no buttons for. */
 import { isQcow2Error } from 'qcow2';
-import { type OpfsImage, openStore, type Store } from 'qcow2-opfs';
+import { openStore, type Store, type WorkerImage } from 'qcow2-opfs';
 
 /** What the tests call in the page. */
 export interface Lab {
@@ -8,11 +8,14 @@ export interface Lab {
   /** The code that a promise rejects with; else "fulfilled". */
   codeOf(promise: Promise<unknown>): Promise<string>;
   /** All bytes of a disk, or of a stored image's file, in base 64. */
-  disk(image: OpfsImage): Promise<string>;
+  disk(image: WorkerImage): Promise<string>;
   file(name: string): Promise<string>;
-  /** Writes rounds of blocks without end, each flushed; says so after, and before: no round begins of which nobody heard. */
+  /**
+   * Writes rounds of blocks without end, each flushed; says so after, and before: no round begins of which nobody
+   * heard.
+   */
   writeRounds(
-    image: OpfsImage,
+    image: WorkerImage,
     started: (round: number) => Promise<void>,
     flushed: (round: number) => Promise<void>,
   ): Promise<void>;

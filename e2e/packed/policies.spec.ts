@@ -1,4 +1,6 @@
-/** The packages where policies and origins keep workers from starting: Content-Security-Policy, Trusted Types, a CDN. */
+/**
+ * The packages where policies and origins keep workers from starting: Content-Security-Policy, Trusted Types, a CDN.
+ */
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { BUNDLERS, type Bundler, type Entry, type Served, serveBuilt } from './bundlers.js';

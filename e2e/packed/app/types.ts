@@ -1,7 +1,7 @@
 /** Uses of the types that a consumer's compiler must accept, under whatever options it has. */
 import { type Disk, type ImageReference, type OpenOptions, Qcow2Image, type Range } from 'qcow2';
 import { fileSource } from 'qcow2/node';
-import { type OpfsImage, openStore, type Store } from 'qcow2-opfs';
+import { openStore, type Store, type WorkerImage } from 'qcow2-opfs';
 import * as inline from 'qcow2-opfs/inline';
 
 /** Options are passed through without asking whether they are there. */
@@ -22,7 +22,7 @@ export async function toPlatform(disk: Disk): Promise<[Response, Blob]> {
 /** Both kinds of image are disks; a store is disposed of by `await using`. */
 export async function both(file: File): Promise<number> {
   await using store: Store = await openStore({ worker: undefined });
-  const remote: OpfsImage = await store.openFile(file, { signal: undefined });
+  const remote: WorkerImage = await store.openFile(file, { signal: undefined });
   const disks: Disk[] = [remote, await Qcow2Image.open(fileSource('disk.qcow2'))];
   return disks.reduce((sum, disk) => sum + disk.size, 0);
 }

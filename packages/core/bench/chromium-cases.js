@@ -50,8 +50,8 @@ async function countCalls(page, name, turn) {
 }
 
 /**
- * The first part of an image in order. qemu-img reads the whole, and its time is cut to the same part: the images are alike
- * throughout.
+ * The first part of an image in order. qemu-img reads the whole, and its time is cut to the same part: the images are
+ * alike throughout.
  *
  * @param {Page} page
  * @param {Name} name
@@ -88,7 +88,8 @@ async function streamed(page, rounds) {
 }
 
 /**
- * The whole file into a store in OPFS, beside reading the whole file as a stream in a worker. No source of the engine's is read.
+ * The whole file into a store in OPFS, beside reading the whole file as a stream in a worker. No source of the engine's
+ * is read.
  *
  * @param {Page} page
  * @param {number} rounds

@@ -1,8 +1,14 @@
-/** Runs in the page that Chromium measures: the engine and the store over chosen files, and the bare calls they are compared with. */
+/**
+ * Runs in the page that Chromium measures: the engine and the store over chosen files, and the bare calls they are
+ * compared with.
+ */
 import { openStore } from 'qcow2-opfs';
 import { Qcow2Image } from '../src/index.js';
 
-/** @typedef {{ name: string, how: 'engine' | 'engine stream' | 'bare' | 'bare stream', offsets: number[], length: number }} Turn */
+/**
+ * @typedef {{ name: string, how: 'engine' | 'engine stream' | 'bare' | 'bare stream', offsets: number[], length: number
+ *   }} Turn
+ */
 
 /** @type {Map<string, File>} */
 const files = new Map();
@@ -28,8 +34,8 @@ async function drain(stream) {
 }
 
 /**
- * One turn of a contender; answers the seconds it took. The bare reads go to offsets in the file, the engine's to offsets on
- * the disk.
+ * One turn of a contender; answers the seconds it took. The bare reads go to offsets in the file, the engine's to
+ * offsets on the disk.
  *
  * @param {Turn} turn
  */
@@ -98,8 +104,8 @@ function readTurn(name) {
 let writer = null;
 
 /**
- * Writes to OPFS in a worker, the same for all turns: a new one would begin each with code that is not compiled yet. Answers the
- * seconds and how many device calls there were.
+ * Writes to OPFS in a worker, the same for all turns: a new one would begin each with code that is not compiled yet.
+ * Answers the seconds and how many device calls there were.
  *
  * @param {unknown} turn
  * @returns {Promise<{ seconds: number, calls: number }>}

@@ -13,7 +13,8 @@ import { Qcow2Image } from '../src/index.js';
  */
 
 /**
- * The handle of a contender's file. What is written over lies in order: it is not what a fresh turn left, at random perhaps.
+ * The handle of a contender's file. What is written over lies in order: it is not what a fresh turn left, at random
+ * perhaps.
  *
  * @param {string} contender
  * @param {boolean} fresh

@@ -57,8 +57,8 @@ function serve(scripts) {
 }
 
 /**
- * Lets `work` use a page in which these files have been chosen. The profile lies on disk: a private one would hold files
- * otherwise.
+ * Lets `work` use a page in which these files have been chosen. The profile lies on disk: a private one would hold
+ * files otherwise.
  *
  * @template T
  * @param {readonly string[]} files

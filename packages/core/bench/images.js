@@ -10,7 +10,9 @@ const MiB = 1024 * KiB;
 
 /** Clusters of all images. */
 export const CLUSTER = 64 * KiB;
-/** Virtual size of the images that are read as they are, all of it data: time is spent on bytes, not on skipping holes. */
+/**
+ * Virtual size of the images that are read as they are, all of it data: time is spent on bytes, not on skipping holes.
+ */
 export const SIZE = 512 * MiB;
 /** Virtual size of the image that is half holes. */
 export const HALF_SIZE = 2 * SIZE;

@@ -8,16 +8,16 @@ import { spawnSync } from 'node:child_process';
  */
 
 /**
- * Writes to the disk whatever still waits for it: a turn that flushes would else pay for what others wrote or deleted. Where
- * there is no such command, nothing happens.
+ * Writes to the disk whatever still waits for it: a turn that flushes would else pay for what others wrote or deleted.
+ * Where there is no such command, nothing happens.
  */
 function settleDisk() {
   spawnSync('sync', { stdio: 'ignore' });
 }
 
 /**
- * Lets the contenders of one case take turns, so that what else the machine does hurts all alike, each with a disk that has
- * nothing to do. The first round warms up and is not counted.
+ * Lets the contenders of one case take turns, so that what else the machine does hurts all alike, each with a disk that
+ * has nothing to do. The first round warms up and is not counted.
  *
  * @template {string} Name
  * @param {Record<Name, Contender>} contenders
@@ -49,7 +49,8 @@ export async function seconds(work) {
 }
 
 /**
- * Offsets of `count` reads of `length` bytes: steps over the disk, around and around, as `qemu-img bench -S` takes them.
+ * Offsets of `count` reads of `length` bytes: steps over the disk, around and around, as `qemu-img bench -S` takes
+ * them.
  *
  * @param {number} size
  * @param {number} length

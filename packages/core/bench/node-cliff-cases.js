@@ -1,6 +1,7 @@
 /**
- * The cases of writing in Node whose cost once grew with something that they do not touch: holes that are too short, a long L1
- * table, and lazy refcounts over their budget. The device calls of each are counted in test/plans/write-calls.test.ts.
+ * The cases of writing in Node whose cost once grew with something that they do not touch: holes that are too short, a
+ * long L1 table, and lazy refcounts over their budget. The device calls of each are counted in
+ * test/plans/write-calls.test.ts.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

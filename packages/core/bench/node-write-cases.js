@@ -1,4 +1,7 @@
-/** Owns the cases of writing in Node: the engine over a file, beside `qemu-img convert` and beside bare `writeSync` calls. */
+/**
+ * Owns the cases of writing in Node: the engine over a file, beside `qemu-img convert` and beside bare `writeSync`
+ * calls.
+ */
 import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLUSTER, qemu, SIZE } from './images.js';
@@ -21,7 +24,8 @@ const BETWEEN_FLUSHES = 16 * MiB;
  * @property {string} label
  * @property {readonly number[]} offsets
  * @property {number} length
- * @property {'fresh' | 'plain' | 'overlay'} image an empty one, one whose clusters are all there, or one over it as its base
+ * @property {'fresh' | 'plain' | 'overlay'} image an empty one, one whose clusters are all there, or one over it as its
+ *   base
  * @property {boolean} [flushes] now and then, and at the end
  * @property {number} [goal]
  */
@@ -56,8 +60,8 @@ function unflushed(device) {
 }
 
 /**
- * The engine's turn, on an image of its own: from the first write until everything is with the operating system, or, where the
- * case flushes, on the disk.
+ * The engine's turn, on an image of its own: from the first write until everything is with the operating system, or,
+ * where the case flushes, on the disk.
  *
  * @param {string} folder of the images
  * @param {string} work folder of what is written

@@ -18,8 +18,8 @@ function convertAll(image) {
 }
 
 /**
- * `qemu-img convert` of a whole image, less the least time that it takes for an image without data: we start no process, and so
- * its start is not counted.
+ * `qemu-img convert` of a whole image, less the least time that it takes for an image without data: we start no
+ * process, and so its start is not counted.
  *
  * @param {Name} name
  * @returns {Promise<() => Promise<number>>}
@@ -31,7 +31,8 @@ export async function convert(name) {
 }
 
 /**
- * `qemu-img bench` with its default of 64 requests at once, which is when it is fastest; it says itself how long it took.
+ * `qemu-img bench` with its default of 64 requests at once, which is when it is fastest; it says itself how long it
+ * took.
  *
  * @param {Name} name
  * @param {number} length

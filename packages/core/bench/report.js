@@ -1,8 +1,8 @@
 /** Owns the table of results. */
 
 /**
- * One case. Times are in seconds, by round; a ratio to a peer is how many times as fast we are, a ratio to the raw calls how
- * many times as long we take.
+ * One case. Times are in seconds, by round; a ratio to a peer is how many times as fast we are, a ratio to the raw
+ * calls how many times as long we take.
  *
  * @typedef {object} Result
  * @property {string} where
@@ -55,8 +55,8 @@ function median(values) {
 }
 
 /**
- * How many times as long one took as the other: the median of the rounds, whose two turns had the machine in the same mood, and
- * in brackets the best turn of the one to the best of the other, which is what an idle machine would say.
+ * How many times as long one took as the other: the median of the rounds, whose two turns had the machine in the same
+ * mood, and in brackets the best turn of the one to the best of the other, which is what an idle machine would say.
  *
  * @param {readonly number[]} slow
  * @param {readonly number[]} fast

@@ -17,12 +17,14 @@ export interface FileDeviceOptions {
 /**
  * Opens a file for reading and writing.
  *
- * Node cannot lock a file: QEMU, and any other process, can open it as well, and neither sees the other's writes. On Linux a file on which
- * another process has a lock is refused, as QEMU has one on every image that it uses. That is looked at once, here: what opens
- * the file later is not noticed, and on other platforms nothing is. Keep an image from QEMU while this device is open.
+ * Node cannot lock a file: QEMU, and any other process, can open it as well, and neither sees the other's writes. On
+ * Linux a file on which another process has a lock is refused, as QEMU has one on every image that it uses. That is
+ * looked at once, here: what opens the file later is not noticed, and on other platforms nothing is. Keep an image from
+ * QEMU while this device is open.
  *
- * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when there is and it was to be created, `locked` when
- *   another process has a lock on it, `io` when it cannot be opened or is no regular file; RangeError for a path with a lone surrogate.
+ * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when there is and it was to be created,
+ *   `locked` when another process has a lock on it, `io` when it cannot be opened or is no regular file; RangeError for
+ *   a path with a lone surrogate.
  */
 export function fileDevice(path: string | URL, options: FileDeviceOptions = {}): BlockDevice {
   const { O_RDWR, O_CREAT, O_EXCL } = constants;

@@ -3,13 +3,13 @@ import { readSync, readvSync } from 'node:fs';
 import { Qcow2Error, type Qcow2ErrorCode, type Transfer } from '../src/index.js';
 
 /** How many buffers one system call takes: Linux's IOV_MAX. */
-const MOST_BUFFERS = 1024;
+const MAX_BUFFERS = 1024;
 /** How many bytes one system call reads or writes at the most: Node cuts a length of 2 GiB or more to 32 bits. */
 export const MAX_CALL_BYTES: number = 1024 ** 3;
 
 /**
- * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had, there
- * are zeros.
+ * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had,
+ * there are zeros.
  *
  * @throws {@link Qcow2Error} `changed` when the file has become shorter than `size`, `io`.
  */
@@ -32,7 +32,7 @@ function runEnd(transfers: readonly Transfer[], first: number): number {
   const { at } = transfers[first]!;
   let last = first + 1;
   let end = at + transfers[first]!.bytes.length;
-  while (last < transfers.length && last - first < MOST_BUFFERS && transfers[last]!.at === end) {
+  while (last < transfers.length && last - first < MAX_BUFFERS && transfers[last]!.at === end) {
     end += transfers[last]!.bytes.length;
     if (end - at > MAX_CALL_BYTES) break;
     last++;

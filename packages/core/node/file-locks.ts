@@ -10,10 +10,16 @@ export interface FileLock {
   readonly pid: number | null;
 }
 
-/** `1: OFDLCK ADVISORY READ -1 fe:00:2147220 100 101`, see proc_locks(5). One that only waits has an arrow before its kind. */
+/**
+ * `1: OFDLCK ADVISORY READ -1 fe:00:2147220 100 101`, see proc_locks(5). One that only waits has an arrow before its
+ * kind.
+ */
 const LOCK = /^\d+: (POSIX|OFDLCK|FLOCK) +\S+ +(READ|WRITE) +(-?\d+) ([\da-f]+:[\da-f]+:\d+) /;
 
-/** The locks of other processes on the file of a descriptor. None where the platform does not list them: it has to be Linux. */
+/**
+ * The locks of other processes on the file of a descriptor. None where the platform does not list them: it has to be
+ * Linux.
+ */
 export function othersLocks(fd: number): FileLock[] {
   const key = keyOf(fd);
   if (key === null) return [];
@@ -26,8 +32,8 @@ export function othersLocks(fd: number): FileLock[] {
 }
 
 /**
- * How the list names a file: the device of its mount, hexadecimal, and its inode. Not `fstat`'s device, which is another one on some
- * file systems (btrfs).
+ * How the list names a file: the device of its mount, hexadecimal, and its inode. Not `fstat`'s device, which is
+ * another one on some file systems (btrfs).
  */
 function keyOf(fd: number): string | null {
   const info = lines(`/proc/self/fdinfo/${fd}`);

@@ -6,10 +6,11 @@ import { readTransfers } from './file-io.js';
 import { openFile } from './open-file.js';
 
 /**
- * Opens a file for reading. Each contiguous run of a batch is one system call; a read of what was cut off since is refused.
- * Node can neither take nor test a lock, so a process that writes to the file meanwhile is not noticed.
+ * Opens a file for reading. Each contiguous run of a batch is one system call; a read of what was cut off since is
+ * refused. Node can neither take nor test a lock, so a process that writes to the file meanwhile is not noticed.
  *
- * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is no regular file.
+ * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is no regular
+ *   file.
  */
 export function fileSource(path: string | URL): ByteSource {
   const { fd, size, identity } = openFile(path, constants.O_RDONLY);

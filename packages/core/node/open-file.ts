@@ -15,8 +15,8 @@ export interface OpenFile {
 /**
  * Opens a regular file. `flags` are those of `open(2)`.
  *
- * @throws {@link Qcow2Error} `not-found`, `exists`, `io` when it cannot be opened or is no regular file; RangeError for a path that
- *   the file system would be asked for under another name.
+ * @throws {@link Qcow2Error} `not-found`, `exists`, `io` when it cannot be opened or is no regular file; RangeError for
+ *   a path that the file system would be asked for under another name.
  */
 export function openFile(path: string | URL, flags: number): OpenFile {
   if (/\p{Cs}/u.test(String(path))) {

@@ -7,8 +7,8 @@ export type Qcow2ErrorCode =
   /** Valid, but needs a feature, a size or a codec that this library does not have. */
   | 'unsupported'
   /**
-   * A structure of the image contradicts the specification, the file's length or another structure, or one file would be two of the
-   * image's files.
+   * A structure of the image contradicts the specification, the file's length or another structure, or one file would
+   * be two of the image's files.
    */
   | 'corrupt'
   /** A request lies outside the virtual disk. */
@@ -79,7 +79,9 @@ export function isQcow2Error(error: unknown, ...codes: Qcow2ErrorCode[]): error 
   return codes.length === 0 || codes.includes(code as Qcow2ErrorCode);
 }
 
-/** What an error says, or anything else that was thrown. Errors of another realm are no instances of this one's `Error`. */
+/**
+ * What an error says, or anything else that was thrown. Errors of another realm are no instances of this one's `Error`.
+ */
 export function reasonOf(thrown: unknown): string {
   const message = (thrown as { message?: unknown } | null | undefined)?.message;
   return typeof message === 'string' ? message : String(thrown);

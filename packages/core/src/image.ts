@@ -1,12 +1,6 @@
 /** Owns the public handle of an open image: short methods that check their arguments and delegate. */
-import { Qcow2Error } from './errors.js';
-import type { BlockDevice, Done } from './io/device.js';
-import { readPieces } from './io/execute.js';
-import { mustWait } from './io/last-wait.js';
-import { lengthOf, whileIntact } from './io/request-buffers.js';
-import type { Writer } from './io/writer.js';
-import { boundsOf, requireInside } from './map/guest-range.js';
-import { closeAll, type OpenedImage, openImage, type Synchronous } from './open.js';
+
+import type { BlockDevice, Done } from './api/device.js';
 import type {
   BitmapInfo,
   CheckOptions,
@@ -21,9 +15,16 @@ import type {
   OperationOptions,
   Range,
   SnapshotInfo,
-} from './options.js';
+} from './api/options.js';
+import { lengthOf, whileIntact } from './engine/async/request-buffers.js';
+import { mustWait } from './engine/layer/wait-tracker.js';
+import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
+import { readPieces } from './engine/read/execute.js';
+import type { Writer } from './engine/write/writer.js';
+import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
 import { imageInfo } from './verbs/info.js';
+import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
 import { readableOf } from './verbs/readable.js';
 
 /** What a read that never had to wait answers. */
@@ -58,38 +59,41 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Opens an image, for reading unless `options.mode` says otherwise. Reads the header, the L1 table and, where there are any, the
-   * snapshot table and the bitmap directory; for writing, all L2 tables and refcounts as well, unless `options.verify` is false.
-   * Never writes: an image changes with its first change.
+   * Opens an image, for reading unless `options.mode` says otherwise. Reads the header, the L1 table and, where there
+   * are any, the snapshot table and the bitmap directory; for writing, all L2 tables and refcounts as well, unless
+   * `options.verify` is false. Never writes: an image changes with its first change.
    *
-   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `corrupt` also when two files of
-   *   the chain are one and the same, and when a check of an image to be written finds damage, `needs-repair` when it is to be
-   *   written and marked dirty or corrupt, `locked` when another image of this process writes to the file, `changed` or `io` from
-   *   the source; TypeError when `source` is nothing that can be opened, or nothing that can be written to; the signal's reason
-   *   when it aborts.
+   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `corrupt` also when
+   *   two files of the chain are one and the same, and when a check of an image to be written finds damage,
+   *   `needs-repair` when it is to be written and marked dirty or corrupt, `locked` when another image of this process
+   *   writes to the file, `changed` or `io` from the source; TypeError when `source` is nothing that can be opened, or
+   *   nothing that can be written to; the signal's reason when it aborts.
    */
   static async open(source: Openable, options?: OpenOptions): Promise<Qcow2Image> {
     return new Qcow2Image(await openImage(source, options));
   }
 
   /**
-   * Makes an empty image on `device`, over whatever it holds, and opens it for writing. Everything but the header is written and flushed
-   * first, so that a crash leaves no image rather than half of one. The device stays the caller's.
+   * Makes an empty image on `device`, over whatever it holds, and opens it for writing. Everything but the header is
+   * written and flushed first, so that a crash leaves no image rather than half of one. The device stays the caller's.
    *
-   * @throws RangeError for a value that no image can have, TypeError for options that exclude each other; {@link Qcow2Error}
-   *   `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the device, the data file and
-   *   the backing file are not different files, `locked` when another image of this process writes to one of them; all these
-   *   before anything is changed. What the device throws; the signal's reason when it aborts.
+   * @throws RangeError for a value that no image can have, TypeError for options that exclude each other; {@link
+   *   Qcow2Error} `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the
+   *   device, the data file and the backing file are not different files, `locked` when another image of this process
+   *   writes to one of them; all these before anything is changed. What the device throws; the signal's reason when it
+   *   aborts.
    */
   static async create(
     device: BlockDevice,
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
-    const { createImage } = await import('./create.js');
+    const { createImage } = await import('./verbs/create/create.js');
     return createImage(device, options, (opening) => Qcow2Image.open(device, opening));
   }
 
-  /** Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now. */
+  /**
+   * Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now.
+   */
   get info(): ImageInfo {
     const { layer, write } = this.#opened;
     if (write !== null) return write.info();
@@ -115,10 +119,10 @@ export class Qcow2Image implements Disk {
   /**
    * Fills `into` with the guest's bytes from `offset` on.
    *
-   * @throws {@link Qcow2Error} `out-of-range` past the end of the disk, `reference-refused` when a file that was not handed
-   *   over is needed, `corrupt`, `unsupported`, `closed`, and what the source throws; RangeError for an offset that is no
-   *   whole number from 0 on; TypeError when `into` is no Uint8Array, or loses its memory (detached, shrunk) before the read has
-   *   ended; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `out-of-range` past the end of the disk, `reference-refused` when a file that was not
+   *   handed over is needed, `corrupt`, `unsupported`, `closed`, and what the source throws; RangeError for an offset
+   *   that is no whole number from 0 on; TypeError when `into` is no Uint8Array, or loses its memory (detached, shrunk)
+   *   before the read has ended; the signal's reason when it aborts.
    */
   read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
     try {
@@ -136,8 +140,8 @@ export class Qcow2Image implements Disk {
   /**
    * Where every byte of the range comes from, as `qemu-img map` says it: in order, without gaps, neighbours merged.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, `closed`, and what the source throws; RangeError for a range that
-   *   is none; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, `closed`, and what the source throws; RangeError for a range
+   *   that is none; the signal's reason when it aborts.
    */
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
@@ -175,15 +179,16 @@ export class Qcow2Image implements Disk {
 
   /**
    * Counts every reference to every cluster of the image's own file, and compares them with its refcounts, as
-   * `qemu-img check` does. Reads the file anew. An image that is open for writing is flushed first. Changes wait until the check
-   * ends, and so do reads that come after a change that waits; `writeSync` throws `not-synchronous`. Damage is a finding, never an error.
+   * `qemu-img check` does. Reads the file anew. An image that is open for writing is flushed first. Changes wait until
+   * the check ends, and so do reads that come after a change that waits; `writeSync` throws `not-synchronous`. Damage
+   * is a finding, never an error.
    *
-   * @throws {@link Qcow2Error} `closed`, also when the image is closed meanwhile, and what `flush` and the source throw; the signal's
-   *   reason when it aborts.
+   * @throws {@link Qcow2Error} `closed`, also when the image is closed meanwhile, and what `flush` and the source
+   *   throw; the signal's reason when it aborts.
    */
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
-    const { checkImage } = await import('./verbs/check.js');
+    const { checkImage } = await import('./verbs/check/check.js');
     this.#alive();
     return checkImage((this.#viewed ?? this).#opened, options);
   }
@@ -200,44 +205,44 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * The disk of an internal snapshot, to read; of the size that the disk had. An id is looked for first, then a name, as QEMU
-   * does. Closing the view leaves this image open; closing this image closes the view.
+   * The disk of an internal snapshot, to read; of the size that the disk had. An id is looked for first, then a name,
+   * as QEMU does. Closing the view leaves this image open; closing this image closes the view.
    *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `closed`, and what the
-   *   source throws.
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `closed`, and
+   *   what the source throws.
    */
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
-    const { snapshotLayer } = await import('./verbs/open-snapshot.js');
+    const { snapshotLayer } = await import('./verbs/open/open-snapshot.js');
     const layer = await snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
     return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
   }
 
   /**
-   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk. While the
-   * image is written that is as of the first range asked for.
+   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk.
+   * While the image is written that is as of the first range asked for.
    *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last written,
-   *   `unsupported`, `closed`, and what the source throws; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
+   *   written, `unsupported`, `closed`, and what the source throws; the signal's reason when it aborts.
    */
   dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       await this.#opened.write?.writer.storeBitmaps();
-      const { dirtyBatches } = await import('./verbs/dirty.js');
+      const { dirtyBatches } = await import('./verbs/dirty-ranges.js');
       return dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
     });
   }
 
   /**
-   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens, when the
-   * next `flush` has returned. A started write finishes. `bytes` must stay as they are until then.
+   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens,
+   * when the next `flush` has returned. A started write finishes. `bytes` must stay as they are until then.
    *
    * @throws {@link Qcow2Error} `out-of-range`, `read-only`, `corrupt`, `unsupported` when the disk is encrypted,
-   *   `reference-refused`, `no-space`, `failed` after an earlier failure, `closed`, and what the device throws; RangeError for
-   *   an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array, or loses its memory (detached, shrunk)
-   *   before the write has ended: of the range any part may have been written then.
+   *   `reference-refused`, `no-space`, `failed` after an earlier failure, `closed`, and what the device throws;
+   *   RangeError for an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array, or loses its
+   *   memory (detached, shrunk) before the write has ended: of the range any part may have been written then.
    */
   write(offset: number, bytes: Uint8Array): Promise<void> {
     return this.#change(
@@ -261,8 +266,8 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version 2 with
-   * a backing file nothing happens, since it has no way to say so.
+   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version
+   * 2 with a backing file nothing happens, since it has no way to say so.
    *
    * @throws as {@link write} does.
    */
@@ -275,8 +280,8 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Returns when everything that was written, zeroed and discarded is on the medium. An image opened for reading has nothing
-   * to bring there.
+   * Returns when everything that was written, zeroed and discarded is on the medium. An image opened for reading has
+   * nothing to bring there.
    *
    * @throws {@link Qcow2Error} `failed`, `corrupt`, `no-space`, `closed`, and what the device throws.
    */
@@ -287,11 +292,11 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, writes whole clusters,
-   * takes no more until they are written, and flushes when it is closed.
+   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, writes whole
+   * clusters, takes no more until they are written, and flushes when it is closed.
    *
-   * @throws {@link Qcow2Error} `read-only`, `closed`; RangeError for a start that is no whole number from 0 on. The stream
-   *   errors as {@link write} does.
+   * @throws {@link Qcow2Error} `read-only`, `closed`; RangeError for a start that is no whole number from 0 on. The
+   *   stream errors as {@link write} does.
    */
   writable(options?: { start?: number | undefined }): WritableStream<Uint8Array> {
     const start = options?.start ?? 0;
@@ -301,11 +306,11 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * As {@link read}, but done when it returns. Over a source that makes its caller wait it is refused, also when `withCache` keeps every
-   * block that is needed: whether it works depends on the source, not on what was read before.
+   * As {@link read}, but done when it returns. Over a source that makes its caller wait it is refused, also when
+   * `withCache` keeps every block that is needed: whether it works depends on the source, not on what was read before.
    *
-   * @throws {@link Qcow2Error} `not-synchronous`, before anything is read, when a layer makes its caller wait or another request is at
-   *   work, and as {@link read} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is read, when a layer makes its caller wait or
+   *   another request is at work, and as {@link read} does.
    */
   readSync(offset: number, into: Uint8Array): void {
     this.#alive();
@@ -320,8 +325,8 @@ export class Qcow2Image implements Disk {
   /**
    * As {@link write}, but done when it returns.
    *
-   * @throws {@link Qcow2Error} `not-synchronous`, before anything is written, when a layer makes its caller wait or another request is
-   *   at work, and as {@link write} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is written, when a layer makes its caller wait or
+   *   another request is at work, and as {@link write} does.
    */
   writeSync(offset: number, bytes: Uint8Array): void {
     const writer = this.#writer();
@@ -335,8 +340,8 @@ export class Qcow2Image implements Disk {
   /**
    * As {@link flush}, but done when it returns.
    *
-   * @throws {@link Qcow2Error} `not-synchronous`, before anything is flushed, when a layer makes its caller wait or another request is
-   *   at work, and as {@link flush} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is flushed, when a layer makes its caller wait or
+   *   another request is at work, and as {@link flush} does.
    */
   flushSync(): void {
     this.#requireOpen();
@@ -350,12 +355,13 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits for the first.
-   * What was started is waited for. Only when one read of a file behind the image takes longer than a second meanwhile, all
-   * requests that still need such a file reject with `closed`; a read whose source cannot be stopped does when the source ends.
+   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits
+   * for the first. What was started is waited for. Only when one read of a file behind the image takes longer than a
+   * second meanwhile, all requests that still need such a file reject with `closed`; a read whose source cannot be
+   * stopped does when the source ends.
    *
-   * @throws what the first write or flush that failed threw, unless `flush` has rejected because of it: what was written since the
-   *   last flush may be lost. Otherwise as {@link flush} does.
+   * @throws what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
+   *   written since the last flush may be lost. Otherwise as {@link flush} does.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -402,10 +408,10 @@ export class Qcow2Image implements Disk {
 
   /** Carries out a request that is done when this returns, unless there is something to wait for. */
   #atOnce(waiting: (forms: Synchronous) => Qcow2Error | null, work: () => Done): void {
-    const { synchronous, lastWait } = this.#opened;
+    const { synchronous, waitTracker } = this.#opened;
     const wait = synchronous === null ? mustWait({ what: 'image', depth: 0 }) : waiting(synchronous);
     if (wait !== null) throw wait;
-    synchronous!.atOnce(lastWait, work);
+    synchronous!.atOnce(waitTracker, work);
   }
 
   #alive(): void {

@@ -1,9 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
-export { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from './errors.js';
-export type { LuksInfo, LuksSlotInfo } from './format/luks.js';
-export { Qcow2Image } from './image.js';
-export type { BlockDevice, ByteSource, Done, Transfer } from './io/device.js';
+
+export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';
 export type {
   BitmapInfo,
   CheckOptions,
@@ -27,7 +25,10 @@ export type {
   Range,
   Resolved,
   SnapshotInfo,
-} from './options.js';
+} from './api/options.js';
+export { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from './errors.js';
+export type { LuksInfo, LuksSlotInfo } from './format/luks.js';
+export { Qcow2Image } from './image.js';
 export { type AsyncBuffer, asyncBufferSource } from './sources/async-buffer.js';
 export { blobSource } from './sources/blob.js';
 export { bufferSource } from './sources/buffer.js';

@@ -1,4 +1,7 @@
-/** What persistent bitmaps mark: every kind of table entry, and what is refused. QEMU's own bitmaps are compared in golden/. */
+/**
+ * What persistent bitmaps mark: every kind of table entry, and what is refused. QEMU's own bitmaps are compared in
+ * golden/.
+ */
 import { describe, expect, it } from 'vitest';
 import { Qcow2Image, type Range } from '../src/index.js';
 import { RecordingSource } from './suites/recording-source.js';

@@ -1,4 +1,7 @@
-/** One file that would be two files of an image at once, and two writers of one file: both are refused before anything is written. */
+/**
+ * One file that would be two files of an image at once, and two writers of one file: both are refused before anything
+ * is written.
+ */
 import { linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** What an image does with the answers of `resolve`: whose they are, which format they have, and that nobody waits for them. */
+/**
+ * What an image does with the answers of `resolve`: whose they are, which format they have, and that nobody waits for
+ * them.
+ */
 import { expect, test } from 'vitest';
 import {
   type BlockDevice,

@@ -1,4 +1,7 @@
-/** Views of internal snapshots: which one is meant, whose they are, and what is refused. Their bytes are compared in golden/. */
+/**
+ * Views of internal snapshots: which one is meant, whose they are, and what is refused. Their bytes are compared in
+ * golden/.
+ */
 import { describe, expect, it } from 'vitest';
 import { bufferSource, Qcow2Image } from '../src/index.js';
 import { put } from './support/big-endian.js';

@@ -1,11 +1,12 @@
 /** What both entries of the package export beside their openStore; defines nothing. */
-export { baseName, type NamedFile, namedFile } from './base-name.js';
-export type { StoreOptions } from './open-store.js';
-export type { ExportFileOptions, OpfsImage, SpoolOptions } from './opfs-image.js';
-export type { WriteOptions } from './outgoing-bytes.js';
-export type { RemoteFile, StoreCreateOptions, StoreOpenOptions, StoreResolved } from './remote-file.js';
-export type { Spool } from './spool.js';
-export type { Store } from './store.js';
+
+export type { StoreOptions } from './page/open-store.js';
+export type { WriteOptions } from './page/outgoing-bytes.js';
+export type { Store } from './page/store.js';
+export type { Spool } from './page/temporary-export.js';
+export type { ExportFileOptions, SpoolOptions, WorkerImage } from './page/worker-image.js';
+export { baseName, type NamedFile, namedFile } from './protocol/base-name.js';
+export type { RemoteFile, StoreCreateOptions, StoreOpenOptions, StoreResolved } from './protocol/remote-file.js';
 export type {
   Persistence,
   StoredImage,
@@ -13,4 +14,4 @@ export type {
   StoreEstimate,
   StoreExportOptions,
   StoreSpoolOptions,
-} from './stored-image.js';
+} from './protocol/stored-image.js';

@@ -1,5 +1,5 @@
 /** The entry of the worker; everything it does is in service.ts. */
 import { expose } from 'comlink';
-import { Service } from './service.js';
+import { Service } from './worker/service.js';
 
 expose(new Service());

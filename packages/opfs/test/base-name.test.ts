@@ -1,10 +1,13 @@
-/** What a name in an image means: which file, in which format, and what is refused. qemu-img says what is read by some of them. */
+/**
+ * What a name in an image means: which file, in which format, and what is refused. qemu-img says what is read by some
+ * of them.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { baseName, namedFile } from '../src/base-name.js';
+import { baseName, namedFile } from '../src/protocol/base-name.js';
 
 test.each([
   ['base.qcow2', 'base.qcow2'],

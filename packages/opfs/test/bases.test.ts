@@ -1,6 +1,6 @@
 /** Who in a store is based on whom. */
 import { expect, test } from 'vitest';
-import { leadsTo, overlaysOf } from '../src/bases.js';
+import { leadsTo, overlaysOf } from '../src/worker/store/bases.js';
 
 test('overlays are those directly above, sorted', () => {
   const bases = new Map([

@@ -1,6 +1,6 @@
 /** The pool of buffers that travel: the smallest that fits, never more than the limit. */
 import { expect, test } from 'vitest';
-import { BufferPool, roundedLength } from '../src/buffer-pool.js';
+import { BufferPool, roundedLength } from '../src/protocol/buffer-pool.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,4 +1,6 @@
-/** What crosses between page and worker: how many messages, which buffers travel, and that what is left early is freed. */
+/**
+ * What crosses between page and worker: how many messages, which buffers travel, and that what is left early is freed.
+ */
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
 import { CLUSTER, mixedImage, scatteredImage } from './support/images.js';

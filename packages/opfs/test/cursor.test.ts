@@ -2,9 +2,9 @@
 import type { Extent } from 'qcow2';
 import { isQcow2Error } from 'qcow2';
 import { expect, test } from 'vitest';
-import { bytePages, Cursor, ITEMS_PER_PAGE, itemPages, type Pages } from '../src/cursor.js';
-import { packExtents, unpackExtents } from '../src/extent-page.js';
-import { ProgressReports } from '../src/progress-reports.js';
+import { packExtents, unpackExtents } from '../src/protocol/packed-extents.js';
+import { ProgressReports } from '../src/worker/calls/progress-reports.js';
+import { bytePages, Cursor, ITEMS_PER_PAGE, itemPages, type Pages } from '../src/worker/cursors/cursor.js';
 
 function cursorOf(pages: Pages, controller = new AbortController()): Cursor {
   return new Cursor(1, pages, new ProgressReports(null), controller);

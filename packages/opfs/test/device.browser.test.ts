@@ -3,8 +3,8 @@ import { type Remote, wrap } from 'comlink';
 import type { BlockDevice } from 'qcow2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deviceSuite } from '../../core/test/conformance/device-suite.js';
-import type { Outcome } from '../src/protocol.js';
-import { fromWireError } from '../src/wire-error.js';
+import type { Outcome } from '../src/protocol/messages.js';
+import { fromWireError } from '../src/protocol/wire-error.js';
 import type { DeviceAnswer, deviceWorker } from './support/device-worker.js';
 import { bytesOf, clearStorage, firstDifference } from './support/opfs.js';
 

@@ -1,7 +1,7 @@
 /** What OpfsDevice makes of handles that fail the way browsers' do; a real one cannot be made to. */
 import { describe, expect, test } from 'vitest';
-import { OpfsDevice } from '../src/device.js';
-import type { SyncHandle } from '../src/sync-handle.js';
+import { OpfsDevice } from '../src/worker/storage/opfs-device.js';
+import type { SyncHandle } from '../src/worker/storage/sync-handle.js';
 
 /** A handle over a buffer, some of whose verbs are replaced. */
 function deviceOver(faults: Partial<SyncHandle>, initial: readonly number[] = [1, 2, 3, 4]): OpfsDevice {

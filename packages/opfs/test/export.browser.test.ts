@@ -2,9 +2,9 @@
 import { isQcow2Error, type Progress, type Qcow2Error } from 'qcow2';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/index.js';
-import { exportRaw } from '../src/raw-export.js';
-import { openSink } from '../src/raw-sink.js';
-import { holdLock } from '../src/web-lock.js';
+import { holdLock } from '../src/protocol/web-lock.js';
+import { exportRaw } from '../src/worker/export/raw-export.js';
+import { openSink } from '../src/worker/export/raw-sink.js';
 import { CLUSTER, emptyImage, mixedImage, overlayImage, repeatedImage, scatteredImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, leaveFile, packageFiles, targetFile } from './support/opfs.js';
 import { killableWorker } from './support/workers.js';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { Extent } from 'qcow2';
 import { expect, test } from 'vitest';
-import { packExtents, unpackExtents } from '../src/extent-page.js';
+import { packExtents, unpackExtents } from '../src/protocol/packed-extents.js';
 
 const extent = fc
   .record(

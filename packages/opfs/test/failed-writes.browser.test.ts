@@ -1,6 +1,9 @@
-/** What closing says of an image whose writes were answered and are lost, and that it lets go of everything all the same. */
+/**
+ * What closing says of an image whose writes were answered and are lost, and that it lets go of everything all the
+ * same.
+ */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type OpfsImage, openStore, type Store } from '../src/index.js';
+import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { noise } from './support/images.js';
 import { clearStorage, targetFile } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
@@ -20,7 +23,7 @@ afterEach(() => store.close());
 afterAll(clearStorage);
 
 /** Writes until the quota is spent: what each write came to. */
-async function fill(image: OpfsImage): Promise<string[]> {
+async function fill(image: WorkerImage): Promise<string[]> {
   const codes: string[] = [];
   for (let step = 0; step < PIECES; step++) codes.push(await codeOf(image.write(step * PIECE, noise(PIECE, step))));
   return codes;

@@ -1,6 +1,6 @@
 /** What a name in a store may be; the store's own tests ask every verb. */
 import { expect, test } from 'vitest';
-import { imageName, isImageName, storedFile } from '../src/image-name.js';
+import { imageName, isImageName, storedFile } from '../src/protocol/image-name.js';
 
 test('a name is normalised, and at most 200 bytes long when it is', () => {
   expect(imageName('e\u0301')).toBe('é');

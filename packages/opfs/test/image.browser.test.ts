@@ -1,4 +1,4 @@
-/** OpfsImage through the real worker: reads, extents, seeks, streams, aborts, and what happens after closing. */
+/** WorkerImage through the real worker: reads, extents, seeks, streams, aborts, and what happens after closing. */
 import { type Extent, isQcow2Error, Qcow2Error, Qcow2Image } from 'qcow2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';

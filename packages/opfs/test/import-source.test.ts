@@ -1,6 +1,6 @@
 /** What the worker imports from: Blobs, Blobs that changed, and chunks that the page hands over. */
 import { describe, expect, test } from 'vitest';
-import { blobImport, type ImportSource, pulledImport } from '../src/import-source.js';
+import { blobImport, type ImportSource, pulledImport } from '../src/worker/store/import-source.js';
 import { noise } from './support/images.js';
 import { firstDifference } from './support/opfs.js';
 

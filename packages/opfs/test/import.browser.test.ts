@@ -1,4 +1,7 @@
-/** Imports into and exports from a store, through the real worker and the real OPFS: every byte, and nothing left when they fail. */
+/**
+ * Imports into and exports from a store, through the real worker and the real OPFS: every byte, and nothing left when
+ * they fail.
+ */
 import type { Progress } from 'qcow2';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';

@@ -1,7 +1,9 @@
-/** The entry that holds its worker as text, from the sources, and how workers start where `new Worker` alone refuses. */
+/**
+ * The entry that holds its worker as text, from the sources, and how workers start where `new Worker` alone refuses.
+ */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/inline.js';
-import { startAnyway, workerOfText } from '../src/script-worker.js';
+import { startAnyway, workerOfText } from '../src/protocol/script-worker.js';
 import { workerScript } from '../src/worker-script.js';
 import { longFile, mixedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
@@ -100,7 +102,7 @@ describe('startAnyway', () => {
   }
 
   test('starts a script of its own origin by its address in a frame of srcdoc, where blob: is refused', async () => {
-    const [module, script] = ['../src/script-worker.ts', './support/hello-worker.ts'].map(
+    const [module, script] = ['../src/protocol/script-worker.ts', './support/hello-worker.ts'].map(
       (path) => new URL(path, import.meta.url).href,
     );
     const frame = document.createElement('iframe');

@@ -1,4 +1,6 @@
-/** Requests that cross in several messages: what arrives, in which order, and what is left when one fails or is aborted. */
+/**
+ * Requests that cross in several messages: what arrives, in which order, and what is left when one fails or is aborted.
+ */
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
 import { CLUSTER, repeatedImage } from './support/images.js';

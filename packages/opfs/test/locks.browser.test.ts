@@ -1,8 +1,8 @@
 /** The locks of images over several workers: a change that waits, and gives up, keeps no reader away. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
-import { ImageLocks } from '../src/lock.js';
-import { holdLock } from '../src/web-lock.js';
+import { holdLock } from '../src/protocol/web-lock.js';
+import { ImageLocks } from '../src/worker/store/image-locks.js';
 import { clearStorage } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
 

@@ -1,6 +1,8 @@
-/** Buffers whose memory is taken away while a request is with the worker, and buffers and promises of an iframe's realm. */
+/**
+ * Buffers whose memory is taken away while a request is with the worker, and buffers and promises of an iframe's realm.
+ */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type OpfsImage, openStore, type Store } from '../src/index.js';
+import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { CLUSTER, mixedImage, noise } from './support/images.js';
 import { clearStorage, firstDifference } from './support/opfs.js';
 
@@ -103,7 +105,7 @@ describe('what an iframe made', () => {
   });
   afterEach(() => frame.remove());
 
-  async function contents(image: OpfsImage): Promise<Uint8Array> {
+  async function contents(image: WorkerImage): Promise<Uint8Array> {
     const bytes = new realm.Uint8Array(image.size);
     await image.read(0, bytes);
     return bytes;

@@ -1,7 +1,7 @@
 /** The messages of a request: all of it, in order, none too large. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { planMessages } from '../src/message-plan.js';
+import { planMessages } from '../src/page/message-plan.js';
 
 test('every byte is in one part, in order, and no message is about more than it may be', () => {
   fc.assert(

@@ -1,4 +1,7 @@
-/** A store where the platform lacks something: storage that is refused, as in private windows, and files that cannot be moved. */
+/**
+ * A store where the platform lacks something: storage that is refused, as in private windows, and files that cannot be
+ * moved.
+ */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/index.js';
 import { CLUSTER, mixedImage, noise, overlayImage } from './support/images.js';

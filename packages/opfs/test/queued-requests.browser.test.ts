@@ -1,7 +1,7 @@
 /** Requests that wait on the page behind a large one of their image: how they are aborted, and what they take along. */
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';
-import { type OpfsImage, openStore, type Store } from '../src/index.js';
+import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage } from './support/opfs.js';
 import { killableWorker } from './support/workers.js';
@@ -32,7 +32,7 @@ afterEach(() => store.close());
 afterAll(clearStorage);
 
 /** An image on a server that has fallen silent, and a large read of it that waits for that, until `stop`. */
-async function stuckImage(): Promise<{ image: OpfsImage; stop: () => Promise<void> }> {
+async function stuckImage(): Promise<{ image: WorkerImage; stop: () => Promise<void> }> {
   const file = await host(await bytesOf(repeatedImage(2000).file));
   const image = await store.openFile({ url: file.url, timeout: 60_000, retries: 0, cacheBytes: 0 });
   await file.plan({ faults: Array.from({ length: 16 }, () => ({ kind: 'silence' as const })) });

@@ -1,8 +1,8 @@
 /** What a sync handle says when the quota is spent, as each browser was seen to say it, becomes `no-space`. */
 import { isQcow2Error, type Qcow2Error } from 'qcow2';
 import { expect, test } from 'vitest';
-import { openSink, SyncSink } from '../src/raw-sink.js';
-import type { SyncHandle } from '../src/sync-handle.js';
+import { openSink, SyncSink } from '../src/worker/export/raw-sink.js';
+import type { SyncHandle } from '../src/worker/storage/sync-handle.js';
 
 /** A handle on memory. A spent quota cannot be had at will in a browser: its answers are overridden one by one. */
 class MemoryHandle implements SyncHandle {

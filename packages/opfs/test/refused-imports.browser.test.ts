@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
-import { holdLock } from '../src/web-lock.js';
+import { holdLock } from '../src/protocol/web-lock.js';
 import { mixedImage, noise } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, packageFiles } from './support/opfs.js';
 import { chunked, codeOf, drain, errorOf, stalling } from './support/outcomes.js';

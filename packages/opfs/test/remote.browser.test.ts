@@ -3,7 +3,7 @@ import { isQcow2Error } from 'qcow2';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';
 import type { Fault } from '../../core/test/support/http/plan.js';
-import { type OpfsImage, openStore, type Store, type StoreResolved } from '../src/index.js';
+import { openStore, type Store, type StoreResolved, type WorkerImage } from '../src/index.js';
 import { CLUSTER, mixedImage, overlayImage, type TestImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference } from './support/opfs.js';
 
@@ -112,7 +112,7 @@ describe('what waits for a silent server', () => {
     );
 
   /** An overlay in the store over a file on a server that falls silent; a read and a write of it wait for it. */
-  async function stuckOverlay(own: Store): Promise<{ image: OpfsImage; waiting: Promise<string>[] }> {
+  async function stuckOverlay(own: Store): Promise<{ image: WorkerImage; waiting: Promise<string>[] }> {
     const file = await host(new Uint8Array(2 ** 20).fill(7));
     const options = { size: 2 ** 20, backingFile: 'base.img', backingFormat: 'raw' } as const;
     const remote = { url: file.url, timeout: 60_000, retries: 0, cacheBytes: 0 };

@@ -2,8 +2,8 @@
 import type { Progress } from 'qcow2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildImage } from '../../core/test/support/image-builder.js';
-import type { PageSide } from '../src/protocol.js';
-import { Service } from '../src/service.js';
+import type { PageSide } from '../src/protocol/messages.js';
+import { Service } from '../src/worker/service.js';
 import { mixedImage, repeatedImage, scatteredImage } from './support/images.js';
 import { clearStorage, packageFiles, targetFile } from './support/opfs.js';
 

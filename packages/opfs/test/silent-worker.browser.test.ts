@@ -1,8 +1,11 @@
-/** A worker that does not answer any more, though its lock is held: what waits for it ends, and what only takes long does not. */
+/**
+ * A worker that does not answer any more, though its lock is held: what waits for it ends, and what only takes long
+ * does not.
+ */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { Connection } from '../src/connection.js';
 import { openStore } from '../src/index.js';
-import { WorkerStore } from '../src/worker-store.js';
+import { Connection } from '../src/page/connection.js';
+import { WorkerStore } from '../src/page/worker-store.js';
 import { repeatedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';

@@ -1,8 +1,8 @@
 /** The life of a store: starting, closing, a worker that cannot start, and one that dies. */
 import { isQcow2Error } from 'qcow2';
 import { describe, expect, test } from 'vitest';
-import { Connection } from '../src/connection.js';
 import { openStore } from '../src/index.js';
+import { Connection } from '../src/page/connection.js';
 import { mixedImage, repeatedImage } from './support/images.js';
 import { firstDifference } from './support/opfs.js';
 import { killableWorker, workerWithoutStorage } from './support/workers.js';

@@ -2,7 +2,7 @@
 import { Qcow2Error } from 'qcow2';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
-import { holdLock } from '../src/web-lock.js';
+import { holdLock } from '../src/protocol/web-lock.js';
 import { CLUSTER, mixedImage, noise, overlayImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, leaveFile, packageFiles } from './support/opfs.js';
 import { codeOf, drain, errorOf } from './support/outcomes.js';

@@ -1,4 +1,6 @@
-/** Spools of stored images, through the real worker and the real OPFS: the disk or the file as it is, and nothing left. */
+/**
+ * Spools of stored images, through the real worker and the real OPFS: the disk or the file as it is, and nothing left.
+ */
 import { isQcow2Error } from 'qcow2';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';

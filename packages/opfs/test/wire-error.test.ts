@@ -1,7 +1,7 @@
 /** The transport of errors: class, name, code, message, details and cause survive structured cloning. */
 import { isQcow2Error, Qcow2Error } from 'qcow2';
 import { describe, expect, test } from 'vitest';
-import { fromWireError, KeptError, toWireError } from '../src/wire-error.js';
+import { fromWireError, KeptError, toWireError } from '../src/protocol/wire-error.js';
 
 /** Across and back, through the real structured clone. */
 function cross(thrown: unknown): Error {

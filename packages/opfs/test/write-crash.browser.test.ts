@@ -1,6 +1,9 @@
-/** A worker that is killed in the middle of heavy writing: what it leaves opens, has leaks at most, and has what was flushed. */
+/**
+ * A worker that is killed in the middle of heavy writing: what it leaves opens, has leaks at most, and has what was
+ * flushed.
+ */
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { type OpfsImage, openStore } from '../src/index.js';
+import { openStore, type WorkerImage } from '../src/index.js';
 import { CLUSTER, noise } from './support/images.js';
 import { clearStorage, firstDifference } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
@@ -19,7 +22,7 @@ class Ledger {
   #round = 0;
 
   /** Writes some blocks without waiting, then flushes, over and over until the image fails. */
-  async write(image: OpfsImage): Promise<void> {
+  async write(image: WorkerImage): Promise<void> {
     for (;;) {
       this.#round++;
       const writes = Array.from({ length: 24 }, (_, step) => {
@@ -33,8 +36,11 @@ class Ledger {
     }
   }
 
-  /** Every block holds what was acknowledged, or something that was written to it since, and no mixture with anything else. */
-  async judge(image: OpfsImage): Promise<void> {
+  /**
+   * Every block holds what was acknowledged, or something that was written to it since, and no mixture with anything
+   * else.
+   */
+  async judge(image: WorkerImage): Promise<void> {
     const bytes = new Uint8Array(BLOCK * BLOCKS);
     await image.read(0, bytes);
     const words = new Uint32Array(bytes.buffer);

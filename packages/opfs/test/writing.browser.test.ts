@@ -1,8 +1,10 @@
-/** Writing stored images from the page: what arrives, in which order, what crosses how, and who has to wait for whom. */
+/**
+ * Writing stored images from the page: what arrives, in which order, what crosses how, and who has to wait for whom.
+ */
 import { Qcow2Error } from 'qcow2';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';
-import { type OpfsImage, openStore, type Store } from '../src/index.js';
+import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { CLUSTER, mixedImage, noise } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, packageFiles, targetFile } from './support/opfs.js';
 import { chunked, codeOf, drain, errorOf } from './support/outcomes.js';
@@ -15,14 +17,14 @@ beforeEach(async () => {
 afterEach(() => store.close());
 afterAll(clearStorage);
 
-async function contents(image: OpfsImage): Promise<Uint8Array<ArrayBuffer>> {
+async function contents(image: WorkerImage): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(image.size);
   await image.read(0, bytes);
   return bytes;
 }
 
 /** Counts every reference of an image: nothing is wrong with it. */
-async function expectClean(image: OpfsImage): Promise<void> {
+async function expectClean(image: WorkerImage): Promise<void> {
   expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, beyond: 0 });
 }
 

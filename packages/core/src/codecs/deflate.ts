@@ -1,8 +1,8 @@
 /** Owns the inflating of raw deflate streams (RFC 1951), the compression that qcow2 calls zlib. */
 import { Inflate, inflateSync } from 'fflate';
+import type { Codec, InflateJob } from '../engine/layer/codec.js';
 import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
-import type { Codec, InflateJob } from '../io/codec.js';
 
 /**
  * The longest input worth looking at: deflate stores what it cannot shrink with 5 bytes for each 64 KiB, so a longer
@@ -13,9 +13,9 @@ function longestInput(clusterSize: number): number {
 }
 
 /**
- * What is inflated in one go. A byte of input can stand for 1032 bytes of output, and fflate counts through all of them even
- * when there is no room: so this bounds what a hostile stream can cost to a fraction of a second, and longer ones come in
- * pieces of it, which is slower by a third.
+ * What is inflated in one go. A byte of input can stand for 1032 bytes of output, and fflate counts through all of them
+ * even when there is no room: so this bounds what a hostile stream can cost to a fraction of a second, and longer ones
+ * come in pieces of it, which is slower by a third.
  */
 const PIECE = 64 * 1024 + 512;
 

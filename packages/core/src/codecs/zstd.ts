@@ -1,12 +1,13 @@
 /** Owns the inflating of zstd streams (RFC 8878): the compression of type 1. */
+
+import type { Codec, InflateJob } from '../engine/layer/codec.js';
 import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
-import type { Codec, InflateJob } from '../io/codec.js';
 import { decodeFrames, MAX_BLOCK_BYTES } from './zstd/frames.js';
 
 /**
- * A decompressor that answers at once. It decodes into the output itself and takes no memory by what a stream says; what it
- * does is bounded by the length of the stream and of the cluster. It keeps one buffer and so serves one engine.
+ * A decompressor that answers at once. It decodes into the output itself and takes no memory by what a stream says;
+ * what it does is bounded by the length of the stream and of the cluster. It keeps one buffer and so serves one engine.
  */
 export function zstdCodec(): Codec {
   const scratch = new Uint8Array(MAX_BLOCK_BYTES);

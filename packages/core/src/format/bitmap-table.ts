@@ -32,7 +32,8 @@ export function decodeBitmapStretch(
 /**
  * Entry `index` of a bitmap's table.
  *
- * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is named.
+ * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is
+ *   named.
  */
 export function getBitmapStretch(table: DataView, index: number, clusterSize: number, bitmap: Bitmap): BitmapStretch {
   const stretch = decodeBitmapStretch(table, index, clusterSize);
@@ -41,8 +42,8 @@ export function getBitmapStretch(table: DataView, index: number, clusterSize: nu
 }
 
 /**
- * The first bit from `from` on, below `to`, that is `value`; `to` when there is none. Bit 0 is the least significant of the
- * first byte.
+ * The first bit from `from` on, below `to`, that is `value`; `to` when there is none. Bit 0 is the least significant of
+ * the first byte.
  */
 export function findBit(bits: Uint8Array, from: number, to: number, value: boolean): number {
   const without = value ? 0 : 0xff;

@@ -1,4 +1,6 @@
-/** Owns the bitmaps extension: where the bitmap directory is, and whether it can be there (spec: "Bitmaps extension"). */
+/**
+ * Owns the bitmaps extension: where the bitmap directory is, and whether it can be there (spec: "Bitmaps extension").
+ */
 import { Qcow2Error } from '../errors.js';
 import { getUint64, setUint64, viewOf } from './bytes.js';
 import type { HeaderExtension } from './extensions.js';

@@ -19,14 +19,17 @@ export function encodeExtensions(extensions: readonly Omit<HeaderExtension, 'off
   return bytes;
 }
 
-/** "gone": what an extension that was dropped from the middle of the list is called. Whoever does not know a type passes over it. */
+/**
+ * "gone": what an extension that was dropped from the middle of the list is called. Whoever does not know a type passes
+ * over it.
+ */
 const DROPPED = 0x676f6e65;
 
 /**
- * What to write, and where, so that an image no longer has extensions of a type. The others stay where they are, so that the
- * list can be read whatever part of it reaches the medium: the end of the list moves up to a dropped extension that is its
- * last, and one in the middle takes a type that nobody knows. Type and length share a sector; where the header's length is no
- * multiple of 8 they may not, and the extensions stay.
+ * What to write, and where, so that an image no longer has extensions of a type. The others stay where they are, so
+ * that the list can be read whatever part of it reaches the medium: the end of the list moves up to a dropped extension
+ * that is its last, and one in the middle takes a type that nobody knows. Type and length share a sector; where the
+ * header's length is no multiple of 8 they may not, and the extensions stay.
  */
 export function dropExtensions(
   extensions: readonly HeaderExtension[],

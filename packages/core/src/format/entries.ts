@@ -1,7 +1,7 @@
 /**
  * Owns the bits of L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks never leave `format/`; an
- * entry becomes a closed union at once. Entries are read as two 32-bit words, high and low, because a 64-bit read makes a
- * BigInt and takes ten times as long.
+ * entry becomes a closed union at once. Entries are read as two 32-bit words, high and low, because a 64-bit read makes
+ * a BigInt and takes ten times as long.
  *
  *   bit 63       COPIED: the refcount is exactly one           high word, bit 31
  *   bit 62       compressed                                    high word, bit 30
@@ -108,8 +108,8 @@ export function setL2Entry(geometry: Geometry, l2: DataView, index: number, mapp
 }
 
 /**
- * Copies an L2 table that others refer to as well: its clusters are theirs, too, so none of them is owned. Nothing else of an entry
- * changes. Clusters of an external data file have no refcounts, and stay owned.
+ * Copies an L2 table that others refer to as well: its clusters are theirs, too, so none of them is owned. Nothing else
+ * of an entry changes. Clusters of an external data file have no refcounts, and stay owned.
  */
 export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): void {
   for (let at = 0; at < from.byteLength; at += 4) to.setUint32(at, from.getUint32(at));
@@ -121,8 +121,9 @@ export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): v
 }
 
 /**
- * How many entries from `index` on, at most `limit`, continue the mapping of the first: the same kind, and host clusters
- * that follow one another where it has any. COPIED does not matter. Standard entries that are not compressed only.
+ * How many entries from `index` on, at most `limit`, continue the mapping of the first: the same kind, and host
+ * clusters that follow one another where it has any. COPIED does not matter. Standard entries that are not compressed
+ * only.
  */
 export function countContiguous(geometry: Geometry, l2: DataView, index: number, limit: number): number {
   const first = l2.getUint32(index * 8);
@@ -145,7 +146,9 @@ export function countContiguous(geometry: Geometry, l2: DataView, index: number,
   return count;
 }
 
-/** How the words of a compressed descriptor split: x = 62 - (cluster_bits - 8) bits of offset, the rest counts sectors. */
+/**
+ * How the words of a compressed descriptor split: x = 62 - (cluster_bits - 8) bits of offset, the rest counts sectors.
+ */
 function offsetBits(geometry: Geometry): number {
   return 62 - (geometry.clusterBits - 8);
 }

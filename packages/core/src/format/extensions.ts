@@ -1,4 +1,7 @@
-/** Owns the header extensions: the list that follows the header, and what the known ones hold (spec: "Header extensions"). */
+/**
+ * Owns the header extensions: the list that follows the header, and what the known ones hold (spec: "Header
+ * extensions").
+ */
 import { Qcow2Error } from '../errors.js';
 import { alignUp, viewOf } from './bytes.js';
 import { AUTOCLEAR, COMPATIBLE, INCOMPATIBLE } from './header.js';

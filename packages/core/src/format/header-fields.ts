@@ -1,4 +1,7 @@
-/** Owns the header's fields that change while an image is written, in place: all of them lie in sector 0 (spec: "Header"). */
+/**
+ * Owns the header's fields that change while an image is written, in place: all of them lie in sector 0 (spec:
+ * "Header").
+ */
 import { getBits64, getUint64, setUint64 } from './bytes.js';
 import { AUTOCLEAR, type Header } from './header.js';
 
@@ -20,7 +23,9 @@ export function setAutoclear(header: DataView, bit: number, on: boolean): void {
   setBit(header, AUTOCLEAR_AT + 4, bit, on);
 }
 
-/** Clears the bits of `autoclear_features` that this library does not know: whoever writes and does not know them must. */
+/**
+ * Clears the bits of `autoclear_features` that this library does not know: whoever writes and does not know them must.
+ */
 export function clearUnknownAutoclear(header: DataView): void {
   const known = (1 << AUTOCLEAR.bitmaps) | (1 << AUTOCLEAR.rawDataFile);
   header.setUint32(AUTOCLEAR_AT, 0);
@@ -33,7 +38,9 @@ export function setRefcountTable(header: DataView, at: number, clusters: number)
   header.setUint32(REFCOUNT_TABLE_CLUSTERS_AT, clusters);
 }
 
-/** `header`, decoded before, with those of its fields as sector 0 says them now that change while an image is written. */
+/**
+ * `header`, decoded before, with those of its fields as sector 0 says them now that change while an image is written.
+ */
 export function withCurrentFields(header: Header, sector: DataView): Header {
   const refcountTableOffset = getUint64(sector, REFCOUNT_TABLE_AT);
   const refcountTableClusters = sector.getUint32(REFCOUNT_TABLE_CLUSTERS_AT);

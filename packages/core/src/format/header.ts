@@ -40,7 +40,9 @@ export interface Header {
   readonly refcountOrder: number;
   readonly headerLength: number;
   readonly compressionType: number;
-  /** Bytes 105 to `headerLength`: padding, or fields of a later version, to be kept when the header is written again. */
+  /**
+   * Bytes 105 to `headerLength`: padding, or fields of a later version, to be kept when the header is written again.
+   */
   readonly unknownFields: Uint8Array;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Owns the header of LUKS version 1, which an encrypted image carries: what it is encrypted with, and where its keys are. Keys are not
- * looked at (cryptsetup: "LUKS On-Disk Format Specification", version 1.2.1).
+ * Owns the header of LUKS version 1, which an encrypted image carries: what it is encrypted with, and where its keys
+ * are. Keys are not looked at (cryptsetup: "LUKS On-Disk Format Specification", version 1.2.1).
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { alignUp, viewOf } from './bytes.js';
@@ -68,10 +68,11 @@ export interface LuksInfo {
 type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
 
 /**
- * Decodes the header in `bytes`, which lie at `offset` in the file and are followed by key material: in all `length` bytes.
+ * Decodes the header in `bytes`, which lie at `offset` in the file and are followed by key material: in all `length`
+ * bytes.
  *
- * @throws {@link Qcow2Error} `unsupported` for another version, or an algorithm that QEMU does not have; `corrupt` where QEMU finds
- *   the header to be so, and for key material that is not within `length`.
+ * @throws {@link Qcow2Error} `unsupported` for another version, or an algorithm that QEMU does not have; `corrupt`
+ *   where QEMU finds the header to be so, and for key material that is not within `length`.
  */
 export function decodeLuks(bytes: Uint8Array, offset: number, length: number): LuksInfo {
   const fail: Fail = (code, what, at, finding) => {

@@ -4,8 +4,9 @@
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * UTF-8 bytes as text, cut at the first NUL as QEMU cuts its names. Each byte that is no UTF-8 becomes the lone surrogate
- * U+DC00 + byte, as in Python's `surrogateescape`: different bytes are different names, and none is another file's.
+ * UTF-8 bytes as text, cut at the first NUL as QEMU cuts its names. Each byte that is no UTF-8 becomes the lone
+ * surrogate U+DC00 + byte, as in Python's `surrogateescape`: different bytes are different names, and none is another
+ * file's.
  */
 export function decodeName(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);

@@ -1,6 +1,6 @@
 /**
- * Decodes what may be wrong with table entries, as two 32-bit words, high and low. Unlike `entries.ts` it keeps what no valid
- * entry has: a check reports it, and a writer refuses it (spec: "Cluster mapping", "Host cluster management").
+ * Decodes what may be wrong with table entries, as two 32-bit words, high and low. Unlike `entries.ts` it keeps what no
+ * valid entry has: a check reports it, and a writer refuses it (spec: "Cluster mapping", "Host cluster management").
  */
 import { COMPRESSED, COPIED, OFFSET_HIGH, OFFSET_LOW, ZERO } from './entries.js';
 import type { Geometry } from './geometry.js';
@@ -14,8 +14,8 @@ const L2_RESERVED_HIGH = 0x3f00_0000;
 const L2_RESERVED_LOW = 0x0000_01fe;
 
 /**
- * An L2 entry in parts, for loops over millions of them: `flags` of the high word are those that neither an unallocated nor a
- * plain data cluster has; `copied` and `offset` are the rest of it.
+ * An L2 entry in parts, for loops over millions of them: `flags` of the high word are those that neither an unallocated
+ * nor a plain data cluster has; `copied` and `offset` are the rest of it.
  */
 export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; readonly offset: number } = {
   flags: L2_RESERVED_HIGH | COMPRESSED,
@@ -54,8 +54,9 @@ export function l2Reserved(high: number, low: number): boolean {
 }
 
 /**
- * Entry `index` of a refcount table: where a refcount block lies, 0 when there is none, and whether a bit is set that must be zero.
- * All but the lowest nine bits are the offset. From 2^53 on it is inexact, and past the end of every file.
+ * Entry `index` of a refcount table: where a refcount block lies, 0 when there is none, and whether a bit is set that
+ * must be zero. All but the lowest nine bits are the offset. From 2^53 on it is inexact, and past the end of every
+ * file.
  */
 export function getRefcountTableEntry(table: DataView, index: number): { offset: number; reserved: boolean } {
   const low = table.getUint32(index * 8 + 4);
@@ -70,7 +71,9 @@ export function l1Fault(l1: DataView, index: number): string | null {
   return l1Reserved(l1.getUint32(index * 8), l1.getUint32(index * 8 + 4)) ? RESERVED : null;
 }
 
-/** Why a writer must not trust entry `index` of an L2 table, as far as `getL2Entry` does not keep it; null when it may. */
+/**
+ * Why a writer must not trust entry `index` of an L2 table, as far as `getL2Entry` does not keep it; null when it may.
+ */
 export function l2Fault({ l2EntrySize, extendedL2 }: Geometry, l2: DataView, index: number): string | null {
   const at = index * l2EntrySize;
   const high = l2.getUint32(at);

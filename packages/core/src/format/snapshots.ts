@@ -13,7 +13,10 @@ export interface Snapshot {
   readonly l1Size: number;
   readonly dateSec: number;
   readonly dateNsec: number;
-  /** How long the guest had run, nanoseconds. Inexact past 2^53, which is 104 days: keep `vmClock` words to write it back. */
+  /**
+   * How long the guest had run, nanoseconds. Inexact past 2^53, which is 104 days: keep `vmClock` words to write it
+   * back.
+   */
   readonly vmClockHigh: number;
   readonly vmClockLow: number;
   /** The 32-bit size of the machine state, which the extra data may override. */
@@ -25,8 +28,8 @@ export interface Snapshot {
 }
 
 /**
- * Decodes `count` entries from the start of `bytes`, which lie at `place` in the file. Answers null when the bytes end before
- * the table does: the caller then reads more.
+ * Decodes `count` entries from the start of `bytes`, which lie at `place` in the file. Answers null when the bytes end
+ * before the table does: the caller then reads more.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry carries more extra data than QEMU allows.
  */

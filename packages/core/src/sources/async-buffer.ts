@@ -1,5 +1,5 @@
 /** Owns the adapter from an AsyncBuffer, the interface by which hyparquet reads files of any kind. */
-import type { ByteSource } from '../io/device.js';
+import type { ByteSource } from '../api/device.js';
 import { slicesSource } from './slices.js';
 
 /** What this library uses of hyparquet's interface of that name. */

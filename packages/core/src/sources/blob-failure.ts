@@ -5,8 +5,8 @@ import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 const GONE: readonly unknown[] = ['NotReadableError', 'NotFoundError', 'AbortError'];
 
 /**
- * What reading a Blob threw, as an error of this library: `changed` when the file is no longer what it was, else `io`. `at` is where it
- * was read, in bytes.
+ * What reading a Blob threw, as an error of this library: `changed` when the file is no longer what it was, else `io`.
+ * `at` is where it was read, in bytes.
  */
 export function blobFailure(error: unknown, at: number): Qcow2Error {
   if (isQcow2Error(error)) return error;

@@ -1,16 +1,16 @@
 /**
- * Owns the reading of one slice of a Blob. A large slice is read as a stream, in chunks, each given back before the next:
- * `arrayBuffer` would take the memory of the whole slice. Not with a reader that brings its own buffers: on the stream of a
- * Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
+ * Owns the reading of one slice of a Blob. A large slice is read as a stream, in chunks, each given back before the
+ * next: `arrayBuffer` would take the memory of the whole slice. Not with a reader that brings its own buffers: on the
+ * stream of a Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
  */
-import { discardBuffer } from '../io/spent-buffer.js';
+import { releaseBuffer } from '../engine/async/release-buffer.js';
 
 /** From this length on a stream pays, bytes. */
 const STREAMED = 256 * 1024;
 
 /**
- * Hands the bytes of `[start, end)` to `deliver`, in order, each run with its distance from `start`. They are gone when it
- * returns.
+ * Hands the bytes of `[start, end)` to `deliver`, in order, each run with its distance from `start`. They are gone when
+ * it returns.
  *
  * @returns how many bytes there were: fewer than asked for when the file has become shorter
  * @throws what the platform throws
@@ -26,7 +26,7 @@ export async function readSlice(
     const bytes = new Uint8Array(await slice.arrayBuffer());
     deliver(0, bytes);
     const { length } = bytes;
-    discardBuffer(bytes);
+    releaseBuffer(bytes);
     return length;
   }
   const reader = slice.stream().getReader();
@@ -36,6 +36,6 @@ export async function readSlice(
     if (done) return at;
     deliver(at, value);
     at += value.length;
-    discardBuffer(value);
+    releaseBuffer(value);
   }
 }

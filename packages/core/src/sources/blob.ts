@@ -1,12 +1,13 @@
 /**
- * Owns the source over a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and several are
- * served at once; so small reads fetch aligned blocks that are kept, more of them at a time while they carry on where the last
- * fetch ended, and large reads go out as parallel slices.
+ * Owns the source over a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and several
+ * are served at once; so small reads fetch aligned blocks that are kept, more of them at a time while they carry on
+ * where the last fetch ended, and large reads go out as parallel slices.
  */
+
+import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { all, settled } from '../engine/async/done.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Done, Transfer } from '../io/device.js';
-import { all, settled } from '../io/done.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 import { blobFailure, changedBlob } from './blob-failure.js';
 
 /** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
@@ -39,7 +40,9 @@ interface Stretch {
 class BlobSource implements ByteSource {
   readonly size: number;
   readonly #blob: Blob;
-  /** By number; the order of insertion is that of use. A block in flight is there already, so that nobody asks twice. */
+  /**
+   * By number; the order of insertion is that of use. A block in flight is there already, so that nobody asks twice.
+   */
   readonly #blocks = new Map<number, Promise<Uint8Array>>();
   /** The block behind the last fetch, and how many blocks that fetch was. */
   #fetchEnd = -1;

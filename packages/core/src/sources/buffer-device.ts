@@ -1,7 +1,8 @@
 /** Owns the device in memory: pages that are there only where something was written. */
+
+import type { BlockDevice, Transfer } from '../api/device.js';
+import { requireBuffers } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
-import type { BlockDevice, Transfer } from '../io/device.js';
-import { requireBuffers } from '../io/request-buffers.js';
 
 /** A page: small enough that a sparse image stays small, large enough that there are few. */
 const PAGE = 64 * 1024;

@@ -1,11 +1,12 @@
 /** Owns the source over bytes that are in memory already. */
+
+import type { ByteSource, Transfer } from '../api/device.js';
+import { hasBytes, lengthOf, requireBuffers } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Transfer } from '../io/device.js';
-import { hasBytes, lengthOf, requireBuffers } from '../io/request-buffers.js';
 
 /**
- * A source that reads from `bytes`, without copying them first: what is changed there is seen here. When their memory is taken away
- * (detached, shrunk), reads throw `changed`.
+ * A source that reads from `bytes`, without copying them first: what is changed there is seen here. When their memory
+ * is taken away (detached, shrunk), reads throw `changed`.
  *
  * @throws TypeError when `bytes` is no Uint8Array, or has no memory.
  */

@@ -1,7 +1,8 @@
 /** The files of one chain, as they are handed over: one that would have two parts in it at once is refused. */
+
+import type { ImageReference, Openable, OpenOptions, Resolved } from '../api/options.js';
+import { settled } from '../engine/async/done.js';
 import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
-import { settled } from '../io/done.js';
-import type { ImageReference, Openable, OpenOptions, Resolved } from '../options.js';
 import { identityOf } from './identity.js';
 import { sourceOf } from './openable.js';
 
@@ -27,8 +28,8 @@ export function isHandedOver(files: readonly FilePart[], openable: Openable): bo
 }
 
 /**
- * Asks `resolve` for the file of a reference; null when it refuses. An abort does not wait for what it returns: a file that comes after
- * that is closed, unless it is among `files` already.
+ * Asks `resolve` for the file of a reference; null when it refuses. An abort does not wait for what it returns: a file
+ * that comes after that is closed, unless it is among `files` already.
  *
  * @throws what `resolve` throws; the signal's reason when it aborts.
  */
@@ -64,7 +65,8 @@ function handedOver(answer: Resolved | undefined, { format }: ImageReference): H
 }
 
 /**
- * Refuses a file that is in the chain already: its writes would destroy what the other part needs, or its chain would never end.
+ * Refuses a file that is in the chain already: its writes would destroy what the other part needs, or its chain would
+ * never end.
  *
  * @throws {@link Qcow2Error} `corrupt`; `roles` of its details are the two parts.
  */

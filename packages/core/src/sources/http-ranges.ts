@@ -1,8 +1,20 @@
-/** The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong. */
+/**
+ * The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong.
+ */
+
+import type { ByteSource, Transfer } from '../api/device.js';
+import { IdleTimeout } from '../engine/async/idle-timeout.js';
+import { linkedAbort } from '../engine/async/linked-abort.js';
+import {
+  type FixedTransfer,
+  fixedTransfers,
+  hasBytes,
+  put,
+  requireAllIntact,
+} from '../engine/async/request-buffers.js';
+import { type RetryPolicy, TransientError, withRetries } from '../engine/async/retry.js';
+import { Semaphore } from '../engine/async/semaphore.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
-import type { ByteSource, Transfer } from '../io/device.js';
-import { linkedAbort } from '../io/linked-abort.js';
-import { type FixedTransfer, fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
 import { bufferSource } from './buffer.js';
 import {
   type Answer,
@@ -12,10 +24,7 @@ import {
   judgeAnswer,
   refuseWhole,
   unsteady,
-} from './http-answer.js';
-import { Patience } from './patience.js';
-import { PassingFailure, type RetryPolicy, withRetries } from './retries.js';
-import { Slots } from './slots.js';
+} from './http-response.js';
 
 /** An answer with fewer bytes than these is small, when more were asked for. */
 const SMALL_ANSWER = 512;
@@ -70,7 +79,7 @@ class HttpRanges implements ByteSource {
   readonly identity: string;
   readonly #resource: HttpResource;
   readonly #version: FileVersion;
-  readonly #slots: Slots;
+  readonly #slots: Semaphore;
   readonly #closing = new AbortController();
   /** Why nothing more can be told of the file: its tags change with every answer. */
   #refusal: Qcow2Error | null = null;
@@ -78,7 +87,7 @@ class HttpRanges implements ByteSource {
   constructor(resource: HttpResource, version: FileVersion) {
     this.#resource = resource;
     this.#version = version;
-    this.#slots = new Slots(resource.concurrency);
+    this.#slots = new Semaphore(resource.concurrency);
     this.size = version.size;
     this.identity = resource.url;
   }
@@ -124,8 +133,8 @@ interface ReceivedRange {
 }
 
 /**
- * Fills `into` with the file's bytes from `start` on, up to its end: with one request, and where the server sends fewer bytes than were
- * asked for, with more. `known` is what the first answer said; null asks for that.
+ * Fills `into` with the file's bytes from `start` on, up to its end: with one request, and where the server sends fewer
+ * bytes than were asked for, with more. `known` is what the first answer said; null asks for that.
  */
 async function receiveRange(
   resource: HttpResource,
@@ -166,8 +175,8 @@ function merged(known: FileVersion | null, { size, etag, lastModified }: FileVer
 }
 
 /**
- * Throws what a failed request means. A file that seems to be another is asked for once more: when that answer is of yet another one,
- * the server tags its answers and not the file.
+ * Throws what a failed request means. A file that seems to be another is asked for once more: when that answer is of
+ * yet another one, the server tags its answers and not the file.
  */
 async function rejudge(
   resource: HttpResource,
@@ -202,16 +211,18 @@ function request(
 ): Promise<ReceivedPart> {
   const attempt = async () => {
     const link = linkedAbort(signal);
-    const patience = new Patience(resource.timeout, () => link.abort(new PassingFailure(silent(resource, asked))));
+    const idleTimeout = new IdleTimeout(resource.timeout, () =>
+      link.abort(new TransientError(silent(resource, asked))),
+    );
     try {
       const response = await send(resource, asked, link.signal);
       try {
-        patience.heard();
+        idleTimeout.restart();
         const answer = judgeAnswer(response, asked, known);
         const room = into.subarray(0, answer.length);
         // An empty file may be told with a page about it.
         const count =
-          room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, patience);
+          room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, idleTimeout);
         if (!answer.isWhole) return { ...answer, count };
         if (known !== null && count !== known.size) throw broken(response, asked, count, known.size, undefined);
         return { ...answer, size: count, count };
@@ -220,7 +231,7 @@ function request(
         letGo(response);
       }
     } finally {
-      patience.end();
+      idleTimeout.end();
       link.release();
     }
   };
@@ -233,17 +244,21 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     return await fetch(url, {
       headers: { ...headers, Range: `bytes=${start}-${end - 1}` },
       credentials,
-      // Chromium keeps other requests for one address waiting while it fills its cache with one, and mixes old parts with new.
+      // Chromium keeps other requests for one address waiting while it fills its cache with one, and mixes old parts
+      // with new.
       cache: 'no-store',
       signal,
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw new PassingFailure((giveUp) => unfetched(resource, start, error, giveUp));
+    throw new TransientError((giveUp) => unfetched(resource, start, error, giveUp));
   }
 }
 
-/** Why a fetch failed: the platform does not say. Whether the server can be reached without a range tells what it can be. */
+/**
+ * Why a fetch failed: the platform does not say. Whether the server can be reached without a range tells what it can
+ * be.
+ */
 async function unfetched(
   resource: HttpResource,
   start: number,
@@ -252,8 +267,8 @@ async function unfetched(
 ): Promise<Qcow2Error> {
   const { url, name, fetch, credentials, headers } = resource;
   const link = linkedAbort(signal);
-  const patience = new Patience(resource.timeout, () =>
-    link.abort(new PassingFailure(silent(resource, { name, start, end: start }))),
+  const idleTimeout = new IdleTimeout(resource.timeout, () =>
+    link.abort(new TransientError(silent(resource, { name, start, end: start }))),
   );
   const reachable = await fetch(url, {
     method: 'HEAD',
@@ -265,7 +280,7 @@ async function unfetched(
     () => true,
     () => false,
   );
-  patience.end();
+  idleTimeout.end();
   link.release();
   signal.throwIfAborted();
   const why = reachable
@@ -278,8 +293,8 @@ async function unfetched(
 }
 
 /**
- * Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. Returns how many bytes came: all of `into`, but of a
- * whole file.
+ * Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. Returns how many bytes came: all of
+ * `into`, but of a whole file.
  */
 async function receive(
   response: Response,
@@ -287,7 +302,7 @@ async function receive(
   asked: Asked,
   isWhole: boolean,
   signal: AbortSignal,
-  patience: Patience,
+  idleTimeout: IdleTimeout,
 ): Promise<number> {
   const reader = response.body?.getReader();
   const { length } = into;
@@ -297,7 +312,7 @@ async function receive(
       const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
       signal.throwIfAborted();
       if (done) break;
-      patience.heard();
+      idleTimeout.restart();
       if (at + value.length > length) {
         if (isWhole) throw refuseWhole(response, asked);
         throw failure('io', response, asked, `sent more than the ${length} bytes that it announced`);
@@ -308,11 +323,11 @@ async function receive(
   } catch (error) {
     signal.throwIfAborted();
     if (isQcow2Error(error)) throw error;
-    throw new PassingFailure(broken(response, asked, at, length, error));
+    throw new TransientError(broken(response, asked, at, length, error));
   } finally {
     reader?.cancel().catch(() => {});
   }
-  if (at < length && !isWhole) throw new PassingFailure(broken(response, asked, at, length, undefined));
+  if (at < length && !isWhole) throw new TransientError(broken(response, asked, at, length, undefined));
   return at;
 }
 

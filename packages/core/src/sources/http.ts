@@ -1,14 +1,16 @@
 /**
- * Owns the source over a file on a web server: range requests, joined where they are near, behind a cache of blocks. Nothing is fetched
- * but the address that the caller gives. The first answer tells how long the file is and by what to know it again; every later one
- * is compared with it.
+ * Owns the source over a file on a web server: range requests, joined where they are near, behind a cache of blocks.
+ * Nothing is fetched but the address that the caller gives. The first answer tells how long the file is and by what to
+ * know it again; every later one is compared with it.
  */
-import type { ByteSource } from '../io/device.js';
+import type { ByteSource } from '../api/device.js';
 import { openRanges } from './http-ranges.js';
 import { type CacheOptions, withCache } from './with-cache.js';
 import { withCoalescing } from './with-coalescing.js';
 
-/** What the first request asks for at the least, bytes: the header and, at the usual cluster size, all of its cluster. */
+/**
+ * What the first request asks for at the least, bytes: the header and, at the usual cluster size, all of its cluster.
+ */
 const HEAD_BYTES = 64 * 1024;
 /** So long that a slow server, or a queue of the browser's, is not taken for a dead one. Milliseconds. */
 const TIMEOUT = 60_000;
@@ -20,8 +22,8 @@ const CONCURRENCY = 6;
 /** How a file is fetched. */
 export interface HttpSourceOptions extends CacheOptions {
   /**
-   * Sent with every request. On another origin than the page's they make the browser ask the server first, unless they are among
-   * the few that need no leave; without them no such question is asked.
+   * Sent with every request. On another origin than the page's they make the browser ask the server first, unless they
+   * are among the few that need no leave; without them no such question is asked.
    */
   headers?: Readonly<Record<string, string>> | undefined;
   /** Whether cookies and the like are sent; default `'same-origin'`. */
@@ -29,13 +31,19 @@ export interface HttpSourceOptions extends CacheOptions {
   /** Used in place of the platform's `fetch`. It must honour the signal. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
   /**
-   * How long the server may say nothing before the request has failed, ms: from sending it to the first word of the answer, and from
-   * one part of the answer to the next. Default 60,000, at most 2^31-1.
+   * How long the server may say nothing before the request has failed, ms: from sending it to the first word of the
+   * answer, and from one part of the answer to the next. Default 60,000, at most 2^31-1.
    */
   timeout?: number | undefined;
-  /** How often a request is made again when the network or the timeout fails it, or the server says 408, 429 or 5xx; default 3. */
+  /**
+   * How often a request is made again when the network or the timeout fails it, or the server says 408, 429 or 5xx;
+   * default 3.
+   */
   retries?: number | undefined;
-  /** About how long to wait before that, ms; each further wait is twice as long, and Retry-After comes first. Default 200. */
+  /**
+   * About how long to wait before that, ms; each further wait is twice as long, and Retry-After comes first. Default
+   * 200.
+   */
   retryDelay?: number | undefined;
   /** How many requests are under way at once; default 6. */
   concurrency?: number | undefined;
@@ -44,12 +52,13 @@ export interface HttpSourceOptions extends CacheOptions {
 }
 
 /**
- * Opens a file on a web server by its address, with one request, `Range: bytes=0-65535`. The server must do ranges; on another
- * origin than the page's it must allow them to be read (`Access-Control-Allow-Origin`, and `Access-Control-Expose-Headers:
- * Content-Range, ETag`). The source stays the caller's: close it after the image.
+ * Opens a file on a web server by its address, with one request, `Range: bytes=0-65535`. The server must do ranges; on
+ * another origin than the page's it must allow them to be read (`Access-Control-Allow-Origin`, and
+ * `Access-Control-Expose-Headers: Content-Range, ETag`). The source stays the caller's: close it after the image.
  *
- * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read, `not-found`, `io` with the
- *   status in `details`, or without one when no answer comes; TypeError for an address that is none of http or https; the signal's reason
+ * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read,
+ *   `not-found`, `io` with the status in `details`, or without one when no answer comes; TypeError for an address that
+ *   is none of http or https; the signal's reason
  */
 export async function httpSource(url: string | URL, options: HttpSourceOptions = {}): Promise<ByteSource> {
   const { headers = {}, credentials = 'same-origin', blockSize = HEAD_BYTES, cacheBytes, signal } = options;

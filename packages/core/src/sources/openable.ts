@@ -1,7 +1,7 @@
 /** Owns the edge where whatever a caller hands in becomes a source. */
-import type { BlockDevice, ByteSource } from '../io/device.js';
-import { isBytes } from '../io/request-buffers.js';
-import type { Openable } from '../options.js';
+import type { BlockDevice, ByteSource } from '../api/device.js';
+import type { Openable } from '../api/options.js';
+import { isBytes } from '../engine/async/request-buffers.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
 

@@ -1,6 +1,7 @@
 /** Owns the adapter from a Source, the interface by which pmtiles reads archives from anywhere. */
+
+import type { ByteSource } from '../api/device.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource } from '../io/device.js';
 import { slicesSource } from './slices.js';
 
 /** What this library uses of pmtiles' interface `Source`. */
@@ -16,8 +17,8 @@ export interface PmtilesSource {
 }
 
 /**
- * A source over one of pmtiles, which does not know how long it is: `size` says it, in bytes. Put `withCache(withCoalescing(…))`
- * around it where a request is dear.
+ * A source over one of pmtiles, which does not know how long it is: `size` says it, in bytes. Put
+ * `withCache(withCoalescing(…))` around it where a request is dear.
  */
 export function pmtilesSource(source: PmtilesSource, size: number): ByteSource {
   if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`size must be a number of bytes, not ${size}.`);

@@ -1,14 +1,18 @@
 /** Owns the source over anything that answers with the bytes of a range: what the adapters have in common. */
+
+import type { ByteSource } from '../api/device.js';
+import { all, settled } from '../engine/async/done.js';
+import { linkedAbort } from '../engine/async/linked-abort.js';
+import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
-import type { ByteSource } from '../io/device.js';
-import { all, settled } from '../io/done.js';
-import { linkedAbort } from '../io/linked-abort.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../io/request-buffers.js';
 
 /** Answers with the bytes `[start, end)`, all of them. */
 export type ReadSlice = (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>;
 
-/** A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what` stands in errors. */
+/**
+ * A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what`
+ * stands in errors.
+ */
 export function slicesSource(identity: object, size: number, what: string, slice: ReadSlice): ByteSource {
   const closing = new AbortController();
   const fill = async ({ at, bytes, length: whole }: FixedTransfer, signal: AbortSignal): Promise<void> => {

@@ -1,19 +1,29 @@
 /**
- * Owns the decorator that keeps aligned blocks of a slow source. What one caller loads, others wait for; it is loaded once, and
- * an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which makes one of
- * blocks that follow each other.
+ * Owns the decorator that keeps aligned blocks of a slow source. What one caller loads, others wait for; it is loaded
+ * once, and an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which
+ * makes one of blocks that follow each other.
  */
+
+import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { adopted, after } from '../engine/async/done.js';
+import {
+  type FixedTransfer,
+  fixedTransfers,
+  put,
+  requireAllIntact,
+  requireBuffers,
+} from '../engine/async/request-buffers.js';
+import { SharedLoad } from '../engine/async/shared-load.js';
 import { Qcow2Error } from '../errors.js';
-import type { ByteSource, Done, Transfer } from '../io/device.js';
-import { adopted, after } from '../io/done.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact, requireBuffers } from '../io/request-buffers.js';
-import { SharedLoad } from './shared-load.js';
 
 /** A cluster of the usual size. */
 const BLOCK = 64 * 1024;
 /** 256 blocks of the usual size. */
 const BUDGET = 16 * 1024 * 1024;
-/** From this size on a batch goes past the blocks, bytes: it would drive everything else out, and needs the memory twice. */
+/**
+ * From this size on a batch goes past the blocks, bytes: it would drive everything else out, and needs the memory
+ * twice.
+ */
 const DIRECT = 1024 * 1024;
 
 /** What a cache keeps. */
@@ -25,8 +35,9 @@ export interface CacheOptions {
 }
 
 /**
- * A source that answers from blocks of `source` that it keeps, those used longest ago leaving first. Batches of 1 MiB and more, or of a
- * quarter of the budget, go straight to `source`. `seed` are bytes that `source` is known to begin with.
+ * A source that answers from blocks of `source` that it keeps, those used longest ago leaving first. Batches of 1 MiB
+ * and more, or of a quarter of the budget, go straight to `source`. `seed` are bytes that `source` is known to begin
+ * with.
  *
  * @throws RangeError for a block size or a budget that is none
  */

@@ -1,9 +1,9 @@
 /**
- * Owns the decorator that makes one transfer of neighbours and near neighbours, for sources where a request costs more than its
- * bytes. It joins what one batch asks for, and keeps nothing.
+ * Owns the decorator that makes one transfer of neighbours and near neighbours, for sources where a request costs more
+ * than its bytes. It joins what one batch asks for, and keeps nothing.
  */
-import type { ByteSource, Done, Transfer } from '../io/device.js';
-import { fixedTransfers, hasBytes, put, requireAllIntact } from '../io/request-buffers.js';
+import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { fixedTransfers, hasBytes, put, requireAllIntact } from '../engine/async/request-buffers.js';
 
 /** At 10 MB/s these bytes take 7 ms: less than a request does. */
 const GAP = 64 * 1024;
@@ -14,7 +14,10 @@ const SPARE = 32 * 1024 * 1024;
 
 /** What is joined. */
 export interface CoalescingOptions {
-  /** The most bytes between two neighbours that are fetched and thrown away, rather than asked for apart; default 64 KiB. */
+  /**
+   * The most bytes between two neighbours that are fetched and thrown away, rather than asked for apart; default 64
+   * KiB.
+   */
   gap?: number | undefined;
   /** The longest transfer, bytes; longer ones are cut. Default 4 MiB. */
   longest?: number | undefined;

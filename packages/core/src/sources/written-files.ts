@@ -1,9 +1,13 @@
 /** Holds the files that images of this process write to: each has one writer at a time. */
+
+import type { BlockDevice } from '../api/device.js';
 import { Qcow2Error } from '../errors.js';
-import type { BlockDevice } from '../io/device.js';
 import { identityOf } from './identity.js';
 
-/** The devices that are written to. Weakly: an image that is dropped without being closed holds neither memory nor its file. */
+/**
+ * The devices that are written to. Weakly: an image that is dropped without being closed holds neither memory nor its
+ * file.
+ */
 interface Holders {
   get(identity: object | string): WeakRef<BlockDevice> | undefined;
   set(identity: object | string, holder: WeakRef<BlockDevice>): unknown;
@@ -14,8 +18,8 @@ const byObject: Holders = new WeakMap<object, WeakRef<BlockDevice>>();
 const byName: Holders = new Map<object | string, WeakRef<BlockDevice>>();
 
 /**
- * Holds a device for one writer, as long as the device has this identity: one that was closed may have none. `what` names it in the
- * error. The result ends the hold; a second call of it does nothing.
+ * Holds a device for one writer, as long as the device has this identity: one that was closed may have none. `what`
+ * names it in the error. The result ends the hold; a second call of it does nothing.
  *
  * @throws {@link Qcow2Error} `locked` when another image of this process writes to the same file.
  */

@@ -11,9 +11,9 @@ export interface Batches<Item> {
 export type OpenBatches<Item> = () => Promise<Batches<Item>>;
 
 /**
- * The items of batches, one by one. Written by hand because a generator that delegates costs Firefox microseconds for each
- * of perhaps a million items. As with a generator, calls of `next` that come at once are served in order, and after `return`
- * there are no items.
+ * The items of batches, one by one. Written by hand because a generator that delegates costs Firefox microseconds for
+ * each of perhaps a million items. As with a generator, calls of `next` that come at once are served in order, and
+ * after `return` there are no items.
  */
 export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
   /** Null once the batches are open. */

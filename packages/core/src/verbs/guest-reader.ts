@@ -1,8 +1,9 @@
 /** Reads the guest's bytes in order for a stream. Loaded with the first chunk that is asked for. */
-import { readPieces } from '../io/execute.js';
-import type { Qcow2Layer } from '../io/layer.js';
-import { progressOf } from '../io/progress.js';
-import type { OperationOptions } from '../options.js';
+
+import type { OperationOptions } from '../api/options.js';
+import { progressOf } from '../engine/async/progress.js';
+import type { Qcow2Layer } from '../engine/layer/layer.js';
+import { readPieces } from '../engine/read/execute.js';
 
 /** How much one read takes when the consumer brings no buffer of its own, bytes. */
 const CHUNK_BYTES = 1024 * 1024;

@@ -1,8 +1,9 @@
 /** Owns what an image says of itself: plain values out of the open layers. */
+
+import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../api/options.js';
+import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
 import { extensionName, type FeatureName, KNOWN_FEATURES } from '../format/extensions.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
-import type { Layer, Qcow2Layer } from '../io/layer.js';
-import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../options.js';
 
 const FEATURE_KINDS = ['incompatible', 'compatible', 'autoclear'] as const;
 

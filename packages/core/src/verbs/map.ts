@@ -1,11 +1,12 @@
 /** Owns the map of a whole chain: where every guest byte comes from, as `qemu-img map` says it. */
+
+import type { Extent, OperationOptions } from '../api/options.js';
+import { progressOf } from '../engine/async/progress.js';
+import { turns } from '../engine/async/yield-to-event-loop.js';
+import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
+import { isBase } from '../engine/layer/layer.js';
+import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
 import { l1IndexOf } from '../format/geometry.js';
-import type { Layer, Qcow2Layer } from '../io/layer.js';
-import { isBase } from '../io/layer.js';
-import { progressOf } from '../io/progress.js';
-import { turns } from '../io/turns.js';
-import { appendExtent, layerExtents } from '../map/extents.js';
-import type { Extent, OperationOptions } from '../options.js';
 
 /** How many bytes of L2 tables are loaded at once, so that few device calls serve many tables. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -13,8 +14,8 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_ENTRIES = 65_536;
 
 /**
- * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch. `alive` throws when the
- * image is no longer open.
+ * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch. `alive` throws
+ * when the image is no longer open.
  *
  * @throws {@link Qcow2Error} `corrupt`, and what the sources throw; the signal's reason when it aborts.
  */
@@ -96,22 +97,14 @@ async function loadTables(
   const { bytesPerL2, clusterSize } = layer.geometry;
   const most = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
-  const last = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
-  const tables: (DataView | null)[] = [];
-  const missing: number[] = [];
-  for (let l1Index = first, held = 0; l1Index <= last && held < most; l1Index++) {
-    const table = layer.tables.peek(l1Index);
-    if (table !== null) held++;
-    if (table === undefined) missing.push(l1Index);
-    tables.push(table ?? null);
+  const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
+  let last = first;
+  for (let held = layer.tables.has(first) ? 1 : 0; last < limit && held < most; last++) {
+    if (layer.tables.has(last + 1)) held++;
   }
-  if (missing.length > 0) {
-    const place = (l1Index: number, table: DataView) => {
-      tables[l1Index - first] = table;
-    };
-    await layer.tables.load(missing, place, signal);
-  }
-  return { tables, until: Math.min(end, (first + tables.length) * bytesPerL2) };
+  const { tables, loading } = layer.tables.acquire([{ first, last }], signal);
+  await loading;
+  return { tables: tables[0]!, until: Math.min(end, (last + 1) * bytesPerL2) };
 }
 
 /** Extents of a layer, with what it does not hold looked up in the layers behind it. */

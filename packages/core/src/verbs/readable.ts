@@ -1,6 +1,7 @@
 /** Makes the stream of the guest's bytes. What reads them is loaded with the first chunk. */
-import type { Qcow2Layer } from '../io/layer.js';
-import type { OperationOptions } from '../options.js';
+
+import type { OperationOptions } from '../api/options.js';
+import type { Qcow2Layer } from '../engine/layer/layer.js';
 import type { GuestReader } from './guest-reader.js';
 
 /** The buffer that a pull fills when the consumer brings none, bytes. */

@@ -1,10 +1,10 @@
 /** Owns the search for the next data and the next hole: the seed's `seek_mapped` and `seek_unmapped`. */
-import type { Layer } from '../io/layer.js';
+import type { Layer } from '../engine/layer/layer.js';
 import { mapBatches } from './map.js';
 
 /**
- * The first offset from `offset` on that certainly reads as zeros, or else that may hold data; null when there is none up to the end.
- * `alive` as for the map.
+ * The first offset from `offset` on that certainly reads as zeros, or else that may hold data; null when there is none
+ * up to the end. `alive` as for the map.
  */
 export async function seek(layer: Layer, offset: number, zero: boolean, alive: () => void): Promise<number | null> {
   for await (const batch of mapBatches(layer, offset, layer.size, alive)) {

@@ -1,5 +1,5 @@
 /** Owns the stream that takes guest bytes: chunks of any size go in, whole clusters come out. */
-import { isBytes, lengthOf, requireIntact } from '../io/request-buffers.js';
+import { isBytes, lengthOf, requireIntact } from '../engine/async/request-buffers.js';
 
 /** How much is gathered before it is written, bytes: a multiple of every cluster size up to it. */
 const GATHER_BYTES = 2 * 1024 * 1024;

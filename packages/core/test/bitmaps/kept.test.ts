@@ -1,4 +1,6 @@
-/** Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written. */
+/**
+ * Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image, type Range } from '../../src/index.js';
 import { qemuJudges } from '../support/qemu-judges.js';
@@ -135,7 +137,7 @@ describe('auto bitmaps', () => {
       }
     };
     await round(0);
-    // One flush for the flags, and those of a commit that nobody asked for.
+    // One flush for the flags, and those of a write-back that no flush asked for.
     expect(image.stats.deviceFlushes).toBeGreaterThan(1);
     await round(4096);
     expect(image.stats.deviceFlushes).toBeLessThan(10);

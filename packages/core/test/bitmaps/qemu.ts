@@ -16,7 +16,7 @@ export interface QemuBitmap {
 /** What qemu-img says while a qemu-nbd whose client has left is still on its way out. */
 const LOCKED = 'Failed to get "write" lock';
 /** How long that may take, milliseconds. */
-const MOST_WAIT = 30_000;
+const MAX_WAIT = 30_000;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 /** A folder with one image in it, `i.qcow2`. */
@@ -30,7 +30,7 @@ export class QemuFolder {
 
   /** Runs qemu-img, which must succeed. */
   img(...args: string[]): string {
-    for (const until = Date.now() + MOST_WAIT; ; Atomics.wait(PAUSE, 0, 0, 20)) {
+    for (const until = Date.now() + MAX_WAIT; ; Atomics.wait(PAUSE, 0, 0, 20)) {
       const options = { cwd: this.#folder, encoding: 'utf8' } as const;
       const { status, stdout, stderr } = spawnSync('qemu-img', args, options);
       if (status === 0) return stdout;

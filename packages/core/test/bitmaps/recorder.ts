@@ -32,7 +32,10 @@ export class Recorder implements BlockDevice {
   }
 }
 
-/** The image after `flushes` flushes, and of what was written since the sectors that `keep` lets through, counted from 0. */
+/**
+ * The image after `flushes` flushes, and of what was written since the sectors that `keep` lets through, counted from
+ * 0.
+ */
 export function crashed(
   initial: Uint8Array,
   epochs: readonly Transfer[][],

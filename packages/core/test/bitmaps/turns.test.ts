@@ -1,4 +1,7 @@
-/** Reading all bits of a bitmap of an image that is written, on a device that never waits: timers, and so aborts, get their turn. */
+/**
+ * Reading all bits of a bitmap of an image that is written, on a device that never waits: timers, and so aborts, get
+ * their turn.
+ */
 import { afterAll, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
 import { QemuFolder } from './qemu.js';

@@ -1,4 +1,7 @@
-/** Bitmaps that cannot be kept up to date go before the first change, in an order that survives a crash, and leave no leak. */
+/**
+ * Bitmaps that cannot be kept up to date go before the first change, in an order that survives a crash, and leave no
+ * leak.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../src/format/bitmaps.js';
 import {

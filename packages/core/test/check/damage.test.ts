@@ -6,7 +6,7 @@ import { deflateRawSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { CheckReport, Fault } from '../../src/index.js';
 import { bufferSource } from '../../src/index.js';
-import { checkSource } from '../../src/verbs/check.js';
+import { checkSource } from '../../src/verbs/check/check.js';
 import { numbers } from '../golden/qemu.js';
 import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';

@@ -1,4 +1,6 @@
-/** The check of an image that is being written: what it finds is on the medium, not between two stages of a write-back. */
+/**
+ * The check of an image that is being written: what it finds is on the medium, not between two stages of a write-back.
+ */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';

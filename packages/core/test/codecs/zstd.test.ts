@@ -65,7 +65,10 @@ function records(length: number, seed: number): Uint8Array {
   return bytes;
 }
 
-/** Inflates a stream as an image holds it: to the end of a sector, with garbage behind it, into a buffer that is not clean. */
+/**
+ * Inflates a stream as an image holds it: to the end of a sector, with garbage behind it, into a buffer that is not
+ * clean.
+ */
 function inflate(stream: Uint8Array, clusterSize: number): Uint8Array {
   const input = new Uint8Array(Math.ceil((stream.length + 1) / 512) * 512).fill(0xa5);
   input.set(stream);
@@ -148,7 +151,9 @@ describe('zstd, whole clusters', () => {
   });
 });
 
-/** A stream without what follows its frame: hand-walked, over the blocks of a frame with a content size of 2 or 4 bytes. */
+/**
+ * A stream without what follows its frame: hand-walked, over the blocks of a frame with a content size of 2 or 4 bytes.
+ */
 function strip(stream: Uint8Array): Uint8Array {
   const single = (stream[4]! & 0x20) !== 0;
   let at = 5 + (single ? 0 : 1) + ([1, 2, 4, 8][stream[4]! >> 6] ?? 0);

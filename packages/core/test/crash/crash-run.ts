@@ -10,14 +10,18 @@ import { type Recording, windowOf } from './workloads.js';
 /** A crash that left an image which is not as it should be. */
 export interface Failure {
   readonly what: string;
-  /** How many entries of the log had happened, and the seed of the choice: with the kind and its seed, what to replay. */
+  /**
+   * How many entries of the log had happened, and the seed of the choice: with the kind and its seed, what to replay.
+   */
   readonly position: number;
   readonly choice: number;
   /** The least of the pending sectors that must be missing or old for it to fail so. */
   readonly missing: readonly string[];
 }
 
-/** Judges about `crashes` images that power cuts along a recording leave; answers how many, and the first that fails. */
+/**
+ * Judges about `crashes` images that power cuts along a recording leave; answers how many, and the first that fails.
+ */
 export async function crashEverywhere(
   recording: Recording,
   crashes: number,
@@ -74,9 +78,11 @@ function judgeChoice(
 }
 
 /** How many images the search for what it takes may cost: it is for people, and they wait for it. */
-const MOST_TRIES = 200;
+const MAX_TRIES = 200;
 
-/** Puts back what the choice left out, in ever smaller parts, as long as it still fails: what remains is what it takes. */
+/**
+ * Puts back what the choice left out, in ever smaller parts, as long as it still fails: what remains is what it takes.
+ */
 async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle, seed: number): Promise<string[]> {
   const latest = walk.complete();
   const least = walk.choose(seed).map(({ versions, size }) => ({ versions: new Map(versions), size }));
@@ -95,10 +101,10 @@ async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle,
   let tries = 0;
   for (
     let part = Math.ceil(left.length / 2);
-    part >= 1 && tries < MOST_TRIES;
+    part >= 1 && tries < MAX_TRIES;
     part = part === 1 ? 0 : Math.ceil(part / 2)
   ) {
-    for (let from = 0; from < left.length && tries < MOST_TRIES; ) {
+    for (let from = 0; from < left.length && tries < MAX_TRIES; ) {
       const some = left.slice(from, from + part);
       for (const { device, sector, latest: version } of some) least[device]!.versions.set(sector, version);
       tries++;
@@ -116,8 +122,8 @@ async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle,
 }
 
 /**
- * The image that one power cut along a recording leaves, for another workload to go on with; null when it has to be repaired
- * first.
+ * The image that one power cut along a recording leaves, for another workload to go on with; null when it has to be
+ * repaired first.
  */
 export async function leftOver({ kind, seed, start, log }: Recording): Promise<StartDisk | null> {
   const next = numbers(seed ^ 0x1ef7);

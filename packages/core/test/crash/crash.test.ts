@@ -1,13 +1,14 @@
 /**
- * Power cuts: workloads are recorded on devices that log every write, and then power is cut along the log, at every flush and
- * in between. Whatever part of the unflushed writes is on the medium, the image must be sound and hold what was acknowledged.
+ * Power cuts: workloads are recorded on devices that log every write, and then power is cut along the log, at every
+ * flush and in between. Whatever part of the unflushed writes is on the medium, the image must be sound and hold what
+ * was acknowledged.
  *
  * `QCOW2_CRASHES` sets how many images are judged in all, `QCOW2_CRASH_SEED` other workloads than the usual ones, and
  * `QCOW2_CRASH_REPLAY` is what a failure prints.
  */
 import { describe, expect, test } from 'vitest';
 import { bufferSource } from '../../src/index.js';
-import { checkSource } from '../../src/verbs/check.js';
+import { checkSource } from '../../src/verbs/check/check.js';
 import { crashEverywhere, describeFailure, leftOver, replay } from './crash-run.js';
 import { CrashWalk } from './crash-states.js';
 import type { DiskKind } from './disks.js';

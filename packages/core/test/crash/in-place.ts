@@ -1,6 +1,6 @@
 /** Finds the clusters of an image that a writer may write in place: its L2 tables, and the clusters of guest data. */
 import type { ByteSource } from '../../src/index.js';
-import type { Checked } from '../../src/verbs/check.js';
+import type { Checked } from '../../src/verbs/check/check.js';
 import { get } from '../support/big-endian.js';
 
 /** Bits 9 to 55 of an entry, and what calls a cluster compressed. */

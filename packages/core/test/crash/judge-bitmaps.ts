@@ -5,8 +5,8 @@ import type { Qcow2Image, Range } from '../../src/index.js';
 const SECTOR = 512;
 
 /**
- * What is wrong with the bitmaps of an image whose disk reads as `bytes` from `offset` on, and was `before`; null when nothing
- * is. A bitmap that is in use, or that does not follow the guest's writes, promises nothing.
+ * What is wrong with the bitmaps of an image whose disk reads as `bytes` from `offset` on, and was `before`; null when
+ * nothing is. A bitmap that is in use, or that does not follow the guest's writes, promises nothing.
  */
 export async function judgeBitmaps(
   image: Qcow2Image,

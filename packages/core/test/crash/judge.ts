@@ -1,6 +1,9 @@
-/** Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle says. */
+/**
+ * Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle
+ * says.
+ */
 import { type ByteSource, type Finding, type Openable, Qcow2Image } from '../../src/index.js';
-import { checkSource } from '../../src/verbs/check.js';
+import { checkSource } from '../../src/verbs/check/check.js';
 import { writtenInPlace } from './in-place.js';
 import { judgeBitmaps } from './judge-bitmaps.js';
 import type { Oracle } from './oracle.js';

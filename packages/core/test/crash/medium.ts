@@ -1,7 +1,7 @@
 /**
- * Owns what a medium may hold after a power cut. What was flushed is there. Of what was written since, every 512-byte sector, at
- * absolute borders, is there or not, whatever became of its neighbours: as it was before, or as any of the writes since left
- * it. The length is the one that was flushed, or any since.
+ * Owns what a medium may hold after a power cut. What was flushed is there. Of what was written since, every 512-byte
+ * sector, at absolute borders, is there or not, whatever became of its neighbours: as it was before, or as any of the
+ * writes since left it. The length is the one that was flushed, or any since.
  */
 import type { ByteSource, Transfer } from '../../src/index.js';
 import type { LogEntry } from './recording-device.js';
@@ -17,13 +17,19 @@ export interface PendingSector {
   readonly writes: readonly number[];
 }
 
-/** A choice among the states that are possible: the version of each pending sector, -1 for what was flushed; and a length. */
+/**
+ * A choice among the states that are possible: the version of each pending sector, -1 for what was flushed; and a
+ * length.
+ */
 export interface MediumChoice {
   readonly versions: ReadonlyMap<number, number>;
   readonly size: number;
 }
 
-/** One device's medium while a log is walked. It is changed in place for each crash, and changed back: nothing is copied. */
+/**
+ * One device's medium while a log is walked. It is changed in place for each crash, and changed back: nothing is
+ * copied.
+ */
 export class Medium {
   /** What was flushed; while a crash is looked at, what that crash left. */
   readonly #bytes: Uint8Array;

@@ -16,25 +16,25 @@ const MOST = 4000;
 const MUTANTS: readonly KnownMutant[] = [
   {
     name: 'no flush between the refcounts and the roots',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['  yield device.flush();\n  if (!counting) return;\n  refcounts.linked();', '  refcounts.linked();']],
     on: ['4k'],
   },
   {
     name: 'the data file is not flushed before the tables',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['  if (data !== null && data !== device) yield data.flush();\n', '']],
     on: ['a data file'],
   },
   {
     name: 'new refcount blocks are not flushed before the pointers to them',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['  yield device.flush();\n}\n\nfunction* reserve', '}\n\nfunction* reserve']],
     on: ['refcounts of 64 bits'],
   },
   {
     name: 'a new refcount table is not flushed before the header points to it',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [
       [
         '  if (transfers.length === 0) return;\n  yield device.write(transfers);\n  yield device.flush();',
@@ -45,13 +45,13 @@ const MUTANTS: readonly KnownMutant[] = [
   },
   {
     name: 'the roots are not flushed before refcounts fall',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['  yield device.flush();\n  tables.written();', '  tables.written();']],
     on: ['4k'],
   },
   {
     name: 'release before the roots',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [
       [
         '  yield* roots(state, bitmaps);\n  yield* release(state, counted);',
@@ -62,7 +62,7 @@ const MUTANTS: readonly KnownMutant[] = [
   },
   {
     name: 'L2 tables before their data',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [
       [
         '  yield* reserve(state, counted, bitmaps);\n  yield* roots(state, bitmaps);',
@@ -73,7 +73,7 @@ const MUTANTS: readonly KnownMutant[] = [
   },
   {
     name: 'new L2 tables together with the L1 entries that point to them',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [
       ['const transfers = tables.transfers(true);', 'const transfers: Transfer[] = [];'],
       [
@@ -85,7 +85,7 @@ const MUTANTS: readonly KnownMutant[] = [
   },
   {
     name: 'reuse out of quarantine',
-    file: 'space/allocator.ts',
+    file: 'engine/allocation/allocator.ts',
     edits: [
       [
         '    this.quarantine.set(cluster, (this.quarantine.get(cluster) ?? 0) + 1);',
@@ -96,31 +96,31 @@ const MUTANTS: readonly KnownMutant[] = [
   },
   {
     name: 'unknown autoclear bits are not off before the first change',
-    file: 'io/commit.ts',
-    edits: [['  yield state.device.flush();\n  if (state.unkept', '  if (state.unkept']],
+    file: 'engine/write/write-back.ts',
+    edits: [['  yield state.device.flush();\n  if (state.untracked', '  if (state.untracked']],
     on: ['an unknown autoclear bit'],
   },
   {
     name: 'bitmaps are not in use before the first change',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['const transfers = flagTransfers(state, true);', 'const transfers: Transfer[] = [];']],
     on: ['bitmaps'],
   },
   {
     name: 'bitmaps are no longer in use and their bits are not there',
-    file: 'io/commit.ts',
-    edits: [['storing: boolean = closing', 'storing: boolean = false']],
+    file: 'engine/write/write-back.ts',
+    edits: [["closing || reason === 'bitmaps'", "reason === 'bitmaps'"]],
     on: ['bitmaps'],
   },
   {
     name: 'the dirty bit comes after the first change',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['  if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);\n', '']],
     on: ['lazy refcounts'],
   },
   {
     name: 'with lazy refcounts, an old refcount table is released before the header points to the new one',
-    file: 'io/commit.ts',
+    file: 'engine/write/write-back.ts',
     edits: [['  return refcounts.moved || refcounts.blocks > mostBlocks;', '  return refcounts.blocks > mostBlocks;']],
     on: ['lazy refcounts + a growing refcount table', 'a growing refcount table, lazy'],
   },
@@ -141,14 +141,14 @@ describe('the power cuts find', () => {
   });
 
   test('nothing in an engine without a fault', async () => {
-    const engine = await mutantEngine({ name: 'none', file: 'io/commit.ts', edits: [] });
+    const engine = await mutantEngine({ name: 'none', file: 'engine/write/write-back.ts', edits: [] });
     const kind = ALL_KINDS.find(({ name }) => name === '4k')!;
     const run = await crashEverywhere(await record(kind, 1, engine), 200);
     expect(run.failure).toBeNull();
   });
 
   test('no snippet that is not there', async () => {
-    const missing = { name: 'none', file: 'io/commit.ts', edits: [['not in there', '']] as const };
+    const missing = { name: 'none', file: 'engine/write/write-back.ts', edits: [['not in there', '']] as const };
     await expect(mutantEngine(missing)).rejects.toThrow('stands 0 times');
   });
 });

@@ -1,4 +1,6 @@
-/** The products of features: they are what their names say, and the table in docs/durability.md says which there are. */
+/**
+ * The products of features: they are what their names say, and the table in docs/durability.md says which there are.
+ */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
 import { Qcow2Image } from '../../src/index.js';

@@ -1,6 +1,6 @@
 /**
- * Builds the kinds of image that are products of features: every set of features that one image can have at once. What cannot be
- * together, and why, is in {@link EXCLUDED}; docs/durability.md shows both as a table, and a test compares.
+ * Builds the kinds of image that are products of features: every set of features that one image can have at once. What
+ * cannot be together, and why, is in {@link EXCLUDED}; docs/durability.md shows both as a table, and a test compares.
  */
 import { deflateRawSync } from 'node:zlib';
 import { buildImage, type Cell, type HeaderExtension, type ImagePlan } from '../support/image-builder.js';
@@ -73,7 +73,10 @@ const roomOf = (features: ReadonlySet<Feature>): number => (isExternal(features)
 const snapshots = [{ id: '1', name: 'one' }];
 const COPIED = 1n << 63n;
 
-/** Extended L2 entries need clusters of 16 KiB; all others have the smallest, so that there are many refcount blocks and tables. */
+/**
+ * Extended L2 entries need clusters of 16 KiB; all others have the smallest, so that there are many refcount blocks and
+ * tables.
+ */
 function product(features: ReadonlySet<Feature>): ProductKind {
   const has = (feature: Feature): boolean => features.has(feature);
   const clusterBits = has('extended L2') ? 14 : 9;
@@ -145,7 +148,10 @@ function leakedFor(features: ReadonlySet<Feature>, plan: ImagePlan): number {
   return ENTRIES * perBlock(orderOf(features)) - roomOf(features) - ENTRIES - used;
 }
 
-/** A cell of each sort in turn; puts what the guest reads there into `guest`, and into `data` when that is an external file. */
+/**
+ * A cell of each sort in turn; puts what the guest reads there into `guest`, and into `data` when that is an external
+ * file.
+ */
 function cellOf(
   features: ReadonlySet<Feature>,
   cluster: number,

@@ -22,8 +22,8 @@ export interface Recording {
 const starts = new Map<DiskKind, StartDisk>();
 
 /**
- * Runs the workload that `seed` picks, on a fresh image or on what another workload left. The last thing that it does is to
- * close the image.
+ * Runs the workload that `seed` picks, on a fresh image or on what another workload left. The last thing that it does
+ * is to close the image.
  */
 export async function record(
   kind: DiskKind,
@@ -48,7 +48,7 @@ class Workload {
   readonly timeline: TimelineEntry[] = [];
   readonly story: string[] = [];
   readonly #next: () => number;
-  /** Half of the workloads have hardly room for a table, so that a commit comes at any time. */
+  /** Half of the workloads have hardly room for a table, so that a write-back comes at any time. */
   readonly #cramped: boolean;
   #image: Qcow2Image | null = null;
   #last: GuestChange | null = null;

@@ -1,6 +1,7 @@
 /**
- * Devices that fail: at every call of every kind in turn, until the work succeeds, the caller gets a typed error, the image is
- * `failed` after a failed write or flush and usable after a failed read, and nothing that was acknowledged is lost.
+ * Devices that fail: at every call of every kind in turn, until the work succeeds, the caller gets a typed error, the
+ * image is `failed` after a failed write or flush and usable after a failed read, and nothing that was acknowledged is
+ * lost.
  */
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, isQcow2Error, Qcow2Error, Qcow2Image } from '../../src/index.js';
@@ -102,7 +103,10 @@ class Bench {
     });
   }
 
-  /** What the disk holds when the image is opened again. A check finds leaks in it at most, and so does QEMU's at some steps. */
+  /**
+   * What the disk holds when the image is opened again. A check finds leaks in it at most, and so does QEMU's at some
+   * steps.
+   */
   async judge(lazy: boolean, nth: number): Promise<Uint8Array> {
     const bytes = qemuJudges(nth) ? this.#judgedByQemu(lazy) : this.image.bytes();
     const { base } = this.#start;

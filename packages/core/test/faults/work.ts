@@ -1,4 +1,7 @@
-/** Owns the work during which devices fail, on a disk of 3 MiB, and what such a disk holds before and after each step of it. */
+/**
+ * Owns the work during which devices fail, on a disk of 3 MiB, and what such a disk holds before and after each step of
+ * it.
+ */
 import type { Qcow2Image } from '../../src/index.js';
 import { noiseOf } from '../support/numbers.js';
 
@@ -47,7 +50,10 @@ export function disksOf(disk: Uint8Array): readonly Uint8Array[] {
   return disks;
 }
 
-/** Does the work until something fails; answers the error, and what of `disks` the disk may hold then: first what it held when last flushed. */
+/**
+ * Does the work until something fails; answers the error, and what of `disks` the disk may hold then: first what it
+ * held when last flushed.
+ */
 export async function work(
   image: Qcow2Image,
   disks: readonly Uint8Array[],

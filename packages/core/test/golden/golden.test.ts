@@ -19,7 +19,10 @@ const goldens = loadGolden();
 
 type SourceKind = 'node file' | 'blob' | 'buffer';
 
-/** Opens a file as one kind of source; what `opened` collects must be closed, since an image leaves to its caller what it was given. */
+/**
+ * Opens a file as one kind of source; what `opened` collects must be closed, since an image leaves to its caller what
+ * it was given.
+ */
 async function sourceOf(kind: SourceKind, file: string, opened: ByteSource[]): Promise<Openable> {
   if (kind === 'blob') return openAsBlob(file);
   if (kind === 'buffer') return new Uint8Array(readFileSync(file));
@@ -146,7 +149,10 @@ async function readOddly(image: Qcow2Image, start: number, length: number): Prom
   return bytes;
 }
 
-/** Random reads, short and long, against the bytes that qemu-img read; each buffer starts dirty, so what is not filled shows. */
+/**
+ * Random reads, short and long, against the bytes that qemu-img read; each buffer starts dirty, so what is not filled
+ * shows.
+ */
 async function compareRandomReads(image: Qcow2Image, start: number, expected: Uint8Array): Promise<void> {
   const next = numbers(expected.length);
   for (let i = 0; i < 40; i++) {

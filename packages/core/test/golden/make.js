@@ -1,9 +1,10 @@
 /**
- * Makes the golden images: `x.qcow2` for every recipe, beside it what the image needs, `x.json` with what qemu-img says of it,
- * and `x.<start>.raw` with guest bytes as `qemu-img convert` reads them. Does nothing when they are there already.
+ * Makes the golden images: `x.qcow2` for every recipe, beside it what the image needs, `x.json` with what qemu-img says
+ * of it, and `x.<start>.raw` with guest bytes as `qemu-img convert` reads them. Does nothing when they are there
+ * already.
  *
- * They lie in a folder named after these scripts and QEMU's version, so a change of either makes them anew. The folder's path
- * is printed.
+ * They lie in a folder named after these scripts and QEMU's version, so a change of either makes them anew. The
+ * folder's path is printed.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -56,7 +57,10 @@ function describeWhole(bench) {
   return { start: 0, length: bytes.length, file, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** The disk of a snapshot: qemu-img applies it to a copy of the image, which then has the snapshot's size, and reads that. */
+/**
+ * The disk of a snapshot: qemu-img applies it to a copy of the image, which then has the snapshot's size, and reads
+ * that.
+ */
 function describeSnapshot(bench, { id }, bitmaps, windows) {
   const view = bench.viewOf(id, bitmaps);
   try {

@@ -5,15 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * What QEMU says when the work by which it measures how many iterations a LUKS key shall take was over before the system's
- * clock of CPU time moved: on a machine with a coarse clock it depends on chance.
+ * What QEMU says when the work by which it measures how many iterations a LUKS key shall take was over before the
+ * system's clock of CPU time moved: on a machine with a coarse clock it depends on chance.
  */
 const CLOCK_STOOD_STILL = 'Unable to get accurate CPU usage';
 /** How often a measurement that chance spoiled is tried in all. */
-const MOST_TRIES = 50;
+const MAX_TRIES = 50;
 
-/** Runs one of QEMU's tools inside `folder`, so that every name on its command line and in its images is relative to it. */
-function run(tool, folder, args, tries = MOST_TRIES) {
+/**
+ * Runs one of QEMU's tools inside `folder`, so that every name on its command line and in its images is relative to it.
+ */
+function run(tool, folder, args, tries = MAX_TRIES) {
   try {
     return execFileSync(tool, args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (cause) {
@@ -40,8 +42,8 @@ export function numbers(seed) {
 }
 
 /**
- * Disk contents of `length` bytes in runs of `unit` bytes, each noise, text that compresses well, or zeros. No two runs are
- * alike, so a cluster read from the wrong place is seen.
+ * Disk contents of `length` bytes in runs of `unit` bytes, each noise, text that compresses well, or zeros. No two runs
+ * are alike, so a cluster read from the wrong place is seen.
  */
 export function contents(length, unit, seed) {
   const next = numbers(seed);
@@ -151,7 +153,9 @@ export class Workbench {
     rmSync(join(this.folder, this.image));
   }
 
-  /** The ranges that a persistent bitmap marks: qemu-nbd serves it as a context, and qemu-img asks what is marked there. */
+  /**
+   * The ranges that a persistent bitmap marks: qemu-nbd serves it as a context, and qemu-img asks what is marked there.
+   */
   dirty(bitmap) {
     // A socket's path must be absolute, and short.
     const place = mkdtempSync(join(tmpdir(), 'qcow2-nbd-'));

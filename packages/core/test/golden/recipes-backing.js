@@ -52,7 +52,10 @@ const rawLengths = [
   },
 }));
 
-/** The end of the base's disk lies inside a cluster whose rest holds old bytes: above that end there are zeros all the same. */
+/**
+ * The end of the base's disk lies inside a cluster whose rest holds old bytes: above that end there are zeros all the
+ * same.
+ */
 const restOfCluster = {
   name: 'backing-shorter-with-rest',
   files: ['base.qcow2'],

@@ -149,7 +149,9 @@ const bitmaps = {
   },
 };
 
-/** Marks ranges of every shape: single bits, runs over several bytes and clusters of bits, the last bit, which is cut. */
+/**
+ * Marks ranges of every shape: single bits, runs over several bytes and clusters of bits, the last bit, which is cut.
+ */
 function mark(bench, size) {
   const last = size - (size % 512) - 512;
   bench.io(

@@ -1,7 +1,8 @@
 /** Owns single questions to an image: each asks one thing, so that what refuses it is known. */
+
+import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error, type Qcow2Error } from '../../src/errors.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
-import type { OpenOptions } from '../../src/options.js';
 
 /** What is asked. All but `open` and the writing ones open the image for reading first, which must succeed. */
 export type Question =
@@ -35,8 +36,8 @@ async function askOpened(image: Qcow2Image, question: Question): Promise<void> {
 }
 
 /**
- * The error that the question gets. Throws what is no Qcow2Error, and when there was none; an error before the question proper,
- * at opening, is thrown too.
+ * The error that the question gets. Throws what is no Qcow2Error, and when there was none; an error before the question
+ * proper, at opening, is thrown too.
  */
 export async function errorOf(
   file: Uint8Array,

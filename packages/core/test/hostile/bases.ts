@@ -12,7 +12,10 @@ export const EXTENSION = {
   unknown: 0x0badf00d,
 } as const;
 
-/** The guest clusters that the bitmap directory of {@link richImage} and its bitmap's table lie in; the guest sees them too. */
+/**
+ * The guest clusters that the bitmap directory of {@link richImage} and its bitmap's table lie in; the guest sees them
+ * too.
+ */
 const DIRECTORY_CLUSTER = 12;
 const BITMAP_TABLE_CLUSTER = 13;
 

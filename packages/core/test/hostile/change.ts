@@ -1,8 +1,8 @@
 /** Owns what "changing a hostile file" is: open it for writing, write, zero, discard, flush and close it, on a copy. */
 import { expect } from 'vitest';
+import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error, type Qcow2ErrorCode } from '../../src/errors.js';
 import { Qcow2Image } from '../../src/index.js';
-import type { OpenOptions } from '../../src/options.js';
 import { withAllocationsWatched } from './guard.js';
 import { OverlayDevice } from './overlay-device.js';
 
@@ -19,9 +19,9 @@ const ANSWERS: readonly Qcow2ErrorCode[] = [
 /** Guest bytes that one request changes. */
 const LENGTH = 700;
 /** More than the requests below can need: each changes at most two clusters and the tables that lead to them. */
-const MOST_CLUSTERS = 200;
-const MOST_WRITES = 500;
-const MOST_READS = 20_000;
+const MAX_CLUSTERS = 200;
+const MAX_WRITES = 500;
+const MAX_READS = 20_000;
 const TIME_LIMIT_MS = 20_000;
 
 /** What came of it: the code of the error at opening, else how many of the requests were done and refused. */
@@ -41,7 +41,10 @@ function answerOf(error: unknown): Qcow2ErrorCode {
   return error.code;
 }
 
-/** The requests, in order: each at both ends and in the middle of the disk, some twice, since a change makes way for another. */
+/**
+ * The requests, in order: each at both ends and in the middle of the disk, some twice, since a change makes way for
+ * another.
+ */
 function* requests(image: Qcow2Image): Generator<() => Promise<void>> {
   const last = Math.max(0, image.size - LENGTH);
   const middle = Math.floor(last / 2);
@@ -72,8 +75,8 @@ export async function change(file: Uint8Array, resolve?: OpenOptions['resolve'])
   const changed = await withAllocationsWatched(() => changeOn(device, resolve), file.length);
   expect(device.violations).toEqual([]);
   expect(performance.now() - started).toBeLessThan(TIME_LIMIT_MS);
-  expect(device.asked.reads).toBeLessThan(MOST_READS);
-  expect(device.asked.writes).toBeLessThan(MOST_WRITES);
+  expect(device.asked.reads).toBeLessThan(MAX_READS);
+  expect(device.asked.writes).toBeLessThan(MAX_WRITES);
   return changed;
 }
 
@@ -96,7 +99,7 @@ async function changeOn(device: OverlayDevice, resolve: OpenOptions['resolve']):
       outcome.refused++;
     }
   }
-  expect(device.asked.bytesWritten).toBeLessThan(MOST_CLUSTERS * image.info.clusterSize);
+  expect(device.asked.bytesWritten).toBeLessThan(MAX_CLUSTERS * image.info.clusterSize);
   if (outcome.refused === 0) {
     // What was changed without complaint opens again.
     await using again = await Qcow2Image.open(device, { resolve });

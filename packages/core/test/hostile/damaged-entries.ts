@@ -1,7 +1,11 @@
-/** Owns images whose tables are damaged one bit at a time, and the session of writing that must not destroy what they hold. */
+/**
+ * Owns images whose tables are damaged one bit at a time, and the session of writing that must not destroy what they
+ * hold.
+ */
+
+import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error } from '../../src/errors.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
-import type { OpenOptions } from '../../src/options.js';
 import { get } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
@@ -26,7 +30,9 @@ export interface Subject {
   readonly resolve?: () => OpenOptions['resolve'];
 }
 
-/** Of the entries of a table that say anything the first, one in the middle and the last, and the first that does not. */
+/**
+ * Of the entries of a table that say anything the first, one in the middle and the last, and the first that does not.
+ */
 function entriesOf(bytes: Uint8Array, what: string, at: number, entries: number, stride = 8): Target[] {
   const places = Array.from({ length: entries }, (_, index) => at + index * stride);
   const isUsed = (place: number): boolean => bytes.subarray(place, place + stride).some((byte) => byte !== 0);
@@ -207,7 +213,10 @@ async function disksOf(source: Uint8Array, resolve: OpenOptions['resolve']): Pro
   }
 }
 
-/** Whether each byte is the old one or, where it was written, the new one: a session that was refused has not flushed all. */
+/**
+ * Whether each byte is the old one or, where it was written, the new one: a session that was refused has not flushed
+ * all.
+ */
 function isBetween(now: string | null | undefined, old: string | null, fresh = old): boolean {
   if (typeof now !== 'string' || old === null || fresh === null) return now === old;
   for (let at = 0; at < now.length; at++) if (now[at] !== old[at] && now[at] !== fresh[at]) return false;
@@ -238,8 +247,9 @@ function typed(error: unknown): true {
 }
 
 /**
- * Writes the clusters of the disk in the order given, flushing in the middle and at the end, and looks at what is left: what was written
- * reads as written, or as before where the session was refused; everything else, snapshots too, reads as before. `verify` as at open.
+ * Writes the clusters of the disk in the order given, flushing in the middle and at the end, and looks at what is left:
+ * what was written reads as written, or as before where the session was refused; everything else, snapshots too, reads
+ * as before. `verify` as at open.
  */
 export async function writeSession(
   { resolve, shown = [] }: Subject,

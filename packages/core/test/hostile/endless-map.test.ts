@@ -1,4 +1,6 @@
-/** A map that never has to wait for its source, as when one table is named again and again, lets others have their turn. */
+/**
+ * A map that never has to wait for its source, as when one table is named again and again, lets others have their turn.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Qcow2Image } from '../../src/index.js';

@@ -1,7 +1,8 @@
 /**
- * Every bit of the entries of every table, flipped: what `check` calls corrupt is refused before it is written to. A writer that
- * was told not to count first refuses it as well, or destroys nothing, but for what only a count of all references can tell: entries
- * that are well formed and lead to another cluster of the file, and refcounts of clusters that hold no metadata (`needsCount`).
+ * Every bit of the entries of every table, flipped: what `check` calls corrupt is refused before it is written to. A
+ * writer that was told not to count first refuses it as well, or destroys nothing, but for what only a count of all
+ * references can tell: entries that are well formed and lead to another cluster of the file, and refcounts of clusters
+ * that hold no metadata (`needsCount`).
  */
 import { describe, expect, it } from 'vitest';
 import {

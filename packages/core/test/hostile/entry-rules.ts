@@ -1,4 +1,7 @@
-/** Owns the list of the rules of entries and clusters, each with an image that breaks just it, and what must be said of it. */
+/**
+ * Owns the list of the rules of entries and clusters, each with an image that breaks just it, and what must be said of
+ * it.
+ */
 import { deflateRawSync } from 'node:zlib';
 import type { Qcow2ErrorCode } from '../../src/errors.js';
 import { get, put } from '../support/big-endian.js';

@@ -2,8 +2,8 @@
  * Images with a few random bytes changed: each gets a typed error or an answer to whatever is asked of it, and what it
  * reads is what qemu-img reads.
  *
- * `QCOW2_FUZZ` sets how many images are tried, `QCOW2_FUZZ_SEED` where the random numbers start. A failure names the seed of
- * its image, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=...` repeats it alone.
+ * `QCOW2_FUZZ` sets how many images are tried, `QCOW2_FUZZ_SEED` where the random numbers start. A failure names the
+ * seed of its image, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=...` repeats it alone.
  */
 import { expect, test } from 'vitest';
 import { QemuFolder } from '../support/qemu.js';

@@ -1,13 +1,14 @@
 /**
- * Every golden image with a few random bytes changed: whatever is asked of it, reading or writing, gets an answer or a typed error.
+ * Every golden image with a few random bytes changed: whatever is asked of it, reading or writing, gets an answer or a
+ * typed error.
  *
- * `QCOW2_FUZZ` sets how many images are tried, `QCOW2_FUZZ_SEED` where the random numbers start. A failure names the golden image
- * and the seed, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=... vitest -t NAME` repeats it alone.
+ * `QCOW2_FUZZ` sets how many images are tried, `QCOW2_FUZZ_SEED` where the random numbers start. A failure names the
+ * golden image and the seed, with which `QCOW2_FUZZ=1 QCOW2_FUZZ_SEED=... vitest -t NAME` repeats it alone.
  */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { ImageReference, Resolved } from '../../src/options.js';
+import type { ImageReference, Resolved } from '../../src/api/options.js';
 import { loadGolden } from '../golden/golden.js';
 import { change } from './change.js';
 import { handle } from './handle.js';

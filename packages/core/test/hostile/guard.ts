@@ -1,19 +1,21 @@
 /** Owns the watch over the engine while it handles a hostile file: how much it reads, and how much memory it takes. */
 import { vi } from 'vitest';
-import type { BlockDevice, Transfer } from '../../src/io/device.js';
+import type { BlockDevice, Transfer } from '../../src/api/device.js';
 
 /** More than anything the engine needs for small files: a few of the largest clusters. For large ones, their length. */
 const ALLOCATION_LIMIT = 16 * 1024 * 1024;
 /** The largest cluster: what a transfer may be longer than the file, since tables are read whole. */
 const LARGEST_CLUSTER = 2 * 1024 * 1024;
-/** Calls of `read` that no open, map and whole read of such a file needs: beyond it the engine goes round in circles. */
+/**
+ * Calls of `read` that no open, map and whole read of such a file needs: beyond it the engine goes round in circles.
+ */
 const CALL_LIMIT = 20_000;
 
 type BufferConstructor = new (...args: unknown[]) => object;
 
 /**
- * Puts watched constructors in place of the global ones while `work` runs: an allocation beyond the limit fails, with an error
- * that no test takes for an answer. `fileBytes` is the length of the file at hand.
+ * Puts watched constructors in place of the global ones while `work` runs: an allocation beyond the limit fails, with
+ * an error that no test takes for an answer. `fileBytes` is the length of the file at hand.
  */
 export async function withAllocationsWatched<T>(work: () => Promise<T>, fileBytes = 0): Promise<T> {
   const limit = Math.max(ALLOCATION_LIMIT, fileBytes + LARGEST_CLUSTER);
@@ -39,7 +41,10 @@ function watched(original: BufferConstructor, limit: number): BufferConstructor 
   });
 }
 
-/** A buffer as a source that notes what nobody may ask of it. Notes rather than throws: an engine may wrap what a source throws. */
+/**
+ * A buffer as a source that notes what nobody may ask of it. Notes rather than throws: an engine may wrap what a source
+ * throws.
+ */
 export class GuardedSource implements BlockDevice {
   readonly size: number;
   readonly violations: string[] = [];

@@ -1,8 +1,8 @@
 /** Owns what "handling a hostile file" is: ask all that can be asked of it read-only, and say what came of it. */
 import { expect } from 'vitest';
+import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error, type Qcow2ErrorCode } from '../../src/errors.js';
 import { Qcow2Image } from '../../src/index.js';
-import type { OpenOptions } from '../../src/options.js';
 import { GuardedSource, withAllocationsWatched } from './guard.js';
 import { expectDamage, seek, streamStart } from './reading.js';
 
@@ -37,7 +37,8 @@ function codeOf(error: unknown, messages: string[]): Qcow2ErrorCode {
 }
 
 /**
- * Handles a file, `size` bytes long, with the guards up. `resolve` hands over what it names. Throws what is not a Qcow2Error; fails when a guard was broken.
+ * Handles a file, `size` bytes long, with the guards up. `resolve` hands over what it names. Throws what is not a
+ * Qcow2Error; fails when a guard was broken.
  */
 export async function handle(
   file: Uint8Array,

@@ -1,5 +1,8 @@
-/** Owns the device on which damaged images are written to: changes lie over the file, which stays as it is, and are counted. */
-import type { BlockDevice, Transfer } from '../../src/io/device.js';
+/**
+ * Owns the device on which damaged images are written to: changes lie over the file, which stays as it is, and are
+ * counted.
+ */
+import type { BlockDevice, Transfer } from '../../src/api/device.js';
 
 const PAGE = 4096;
 

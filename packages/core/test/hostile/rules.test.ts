@@ -1,4 +1,7 @@
-/** Every rule and limit of the format, broken alone: refused with its code, and with the structure and its offset in `details`. */
+/**
+ * Every rule and limit of the format, broken alone: refused with its code, and with the structure and its offset in
+ * `details`.
+ */
 import { describe, expect, test } from 'vitest';
 import { errorOf } from './ask.js';
 import { mappingRules, writerRules } from './entry-rules.js';

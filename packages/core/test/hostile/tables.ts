@@ -1,4 +1,7 @@
-/** Owns the breakages of the tables behind the header: refcounts, snapshots' L1 tables, bitmaps, and where the file ends. */
+/**
+ * Owns the breakages of the tables behind the header: refcounts, snapshots' L1 tables, bitmaps, and where the file
+ * ends.
+ */
 import { get, put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
 import { type Breakage, field } from './fields.js';

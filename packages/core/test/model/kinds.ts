@@ -10,14 +10,20 @@ export type Start =
   | 'empty'
   /** Some of it was written, and a snapshot was taken twice. */
   | 'snapshots'
-  /** So much of it was written that the refcount table must soon move, where clusters are of 512 bytes and refcounts of 64 bits. */
+  /**
+   * So much of it was written that the refcount table must soon move, where clusters are of 512 bytes and refcounts of
+   * 64 bits.
+   */
   | 'nearly-full'
   /** All of it is compressed. */
   | 'compressed'
   /** Over a raw file that is shorter than the disk, or longer. */
   | 'raw-shorter'
   | 'raw-longer'
-  /** Over a compressed qcow2 image that is shorter, over a raw file; or over one that is longer, with clusters called zero. */
+  /**
+   * Over a compressed qcow2 image that is shorter, over a raw file; or over one that is longer, with clusters called
+   * zero.
+   */
   | 'qcow2-shorter'
   | 'qcow2-longer';
 

@@ -1,6 +1,6 @@
 /**
- * The engine against a plain array: random requests, alone and together, over every kind of image and over devices that answer
- * at once and those that promise; at the end QEMU says whether the image is clean and its disk the same.
+ * The engine against a plain array: random requests, alone and together, over every kind of image and over devices that
+ * answer at once and those that promise; at the end QEMU says whether the image is clean and its disk the same.
  *
  * QCOW2_MODEL_RUNS says how many runs each kind gets; fast-check prints the seed and the path of a failure.
  */
@@ -25,7 +25,7 @@ const folder = new QemuFolder('model');
 interface Setting {
   /** The device promises, and its calls take turns in an order that this decides; null when it answers at once. */
   readonly slow: number | null;
-  /** Next to nothing is kept in memory, so that changes are committed all the time. */
+  /** Next to nothing is kept in memory, so that changes are written back all the time. */
   readonly frugal: boolean;
 }
 

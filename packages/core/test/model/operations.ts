@@ -96,8 +96,8 @@ export function applyTo(disk: Uint8Array, { discards }: Kind, { what, offset, le
 }
 
 /**
- * The requests that may be started together: zeroing across the reach of an L2 table lets others in between, so it may not be
- * beside what overlaps it.
+ * The requests that may be started together: zeroing across the reach of an L2 table lets others in between, so it may
+ * not be beside what overlaps it.
  */
 export function compatible(requests: readonly Request[], { clusterSize, options }: Kind): Request[] {
   const reach = (clusterSize * clusterSize) / (options.includes('extended_l2') ? 16 : 8);

@@ -1,8 +1,8 @@
 /** Plans as data: what a read of given tables comes to, without a device. */
 import { describe, expect, it } from 'vitest';
+import { emptyPlan, planRead, type ReadPlan } from '../../src/engine/mapping/plan-read.js';
 import { type Mapping, setL2Entry } from '../../src/format/entries.js';
 import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
-import { emptyPlan, planRead, type ReadPlan } from '../../src/map/plan-read.js';
 
 const CLUSTER = 65_536;
 const plain = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: false });

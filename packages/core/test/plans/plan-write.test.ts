@@ -1,9 +1,9 @@
 /** Plans as data: what a write to given tables comes to, without a device. */
 import { describe, expect, it } from 'vitest';
+import { clustersNeeded, planWrite } from '../../src/engine/mapping/plan-write.js';
+import { planZero } from '../../src/engine/mapping/plan-zero.js';
 import { type Mapping, setL2Entry } from '../../src/format/entries.js';
 import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
-import { clustersNeeded, planWrite } from '../../src/map/plan-write.js';
-import { planZero } from '../../src/map/plan-zero.js';
 
 const CLUSTER = 65_536;
 const plain = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: false });

@@ -115,7 +115,7 @@ describe('device calls of writing', () => {
     expect(rest).toEqual([{ call: 'write', transfers: 1, bytes: CLUSTER }]);
   });
 
-  it('keep changes to themselves when they fit the budget: many writes, one commit', async () => {
+  it('keep changes to themselves when they fit the budget: many writes, one write-back', async () => {
     const { image, calls } = await fresh({ size: 64 * MIB });
     for (let at = 0; at < 32 * MIB; at += MIB) await image.write(at, noiseOf(1, MIB));
     expect(writes(calls)).toHaveLength(32);
@@ -131,7 +131,7 @@ describe('device calls of writing', () => {
     // Room for four blocks of 64 refcounts; 2048 writes and their L2 tables take 33.
     const { image, calls } = await opened(device.bytes(), undefined, { refcountBytes: 0 });
     for (let write = 0; write < 2048; write++) await image.write(write * 512, noiseOf(write, 512));
-    // The one of the mark, and the three of a commit for each four blocks.
+    // The one of the mark, and the three of a write-back for each four blocks.
     expect(flushes(calls).length).toBeLessThanOrEqual(1 + 3 * Math.ceil(33 / 4));
     await image.close();
   });
@@ -173,7 +173,9 @@ describe('device calls of writing', () => {
   });
 });
 
-/** 4 MiB of which every other cluster of 512 bytes is a hole, 128 refcount blocks, hardly any of which stay in memory. */
+/**
+ * 4 MiB of which every other cluster of 512 bytes is a hole, 128 refcount blocks, hardly any of which stay in memory.
+ */
 async function holed(): Promise<{ image: Qcow2Image; calls: Called[] }> {
   const device = bufferDevice();
   const image = await Qcow2Image.create(device, { size: 8 * MIB, clusterSize: 512, refcountBits: 64 });

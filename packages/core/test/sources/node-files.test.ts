@@ -1,4 +1,6 @@
-/** What of Node's files is the operating system's matter: locks of other processes, FIFOs, and calls of 2 GiB and more. */
+/**
+ * What of Node's files is the operating system's matter: locks of other processes, FIFOs, and calls of 2 GiB and more.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { openSync, readSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';

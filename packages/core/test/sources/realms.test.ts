@@ -1,4 +1,6 @@
-/** Promises, buffers and Blobs of another realm, as of an iframe, a test runner or a `vm` context; and Buffers of Node. */
+/**
+ * Promises, buffers and Blobs of another realm, as of an iframe, a test runner or a `vm` context; and Buffers of Node.
+ */
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import {

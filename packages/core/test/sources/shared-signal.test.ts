@@ -1,4 +1,6 @@
-/** One abort signal for many requests at once: each of them ends by it, and Node does not warn of a leak of listeners. */
+/**
+ * One abort signal for many requests at once: each of them ends by it, and Node does not warn of a leak of listeners.
+ */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bufferDevice, httpSource, Qcow2Image, withCache } from '../../src/index.js';
 import { host } from '../support/http/hosted.js';

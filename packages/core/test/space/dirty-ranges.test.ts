@@ -1,7 +1,10 @@
-/** The dirty ranges of a table against a plain list of sectors: all that changed is in them, near ones are joined, far ones are not. */
+/**
+ * The dirty ranges of a table against a plain list of sectors: all that changed is in them, near ones are joined, far
+ * ones are not.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DirtyRanges } from '../../src/space/dirty-ranges.js';
+import { DirtyRanges } from '../../src/engine/allocation/dirty-ranges.js';
 
 const SECTOR = 512;
 const NEAR = 64 * 1024;

@@ -1,10 +1,13 @@
-/** Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its way. */
+/**
+ * Refcounts and free clusters in memory: how the table grows up to what it may have, and how a search remembers its
+ * way.
+ */
 import { describe, expect, it } from 'vitest';
+import { SpaceAllocator } from '../../src/engine/allocation/allocator.js';
+import { MetadataMap } from '../../src/engine/allocation/metadata-map.js';
+import { Refcounts } from '../../src/engine/allocation/refcounts.js';
+import type { Freed } from '../../src/engine/mapping/cluster-mapping.js';
 import { setRefcount } from '../../src/format/refcounts.js';
-import type { Freed } from '../../src/map/sound-mapping.js';
-import { SpaceAllocator } from '../../src/space/allocator.js';
-import { MetadataMap } from '../../src/space/metadata-map.js';
-import { Refcounts } from '../../src/space/refcounts.js';
 
 const CLUSTER = 512;
 const MIB = 1024 * 1024;

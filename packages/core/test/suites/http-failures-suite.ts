@@ -1,4 +1,7 @@
-/** Owns the tests of the source over HTTP on servers that fail and files that change: what is tried again, and what is said. */
+/**
+ * Owns the tests of the source over HTTP on servers that fail and files that change: what is tried again, and what is
+ * said.
+ */
 import { describe, expect, it } from 'vitest';
 import { httpSource } from '../../src/index.js';
 import { host } from '../support/http/hosted.js';

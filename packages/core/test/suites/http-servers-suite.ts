@@ -1,4 +1,7 @@
-/** Owns the tests of the source over HTTP on servers that keep to the standard in ways of their own: what is asked, and what is made of it. */
+/**
+ * Owns the tests of the source over HTTP on servers that keep to the standard in ways of their own: what is asked, and
+ * what is made of it.
+ */
 import { describe, expect, it } from 'vitest';
 import { httpSource } from '../../src/index.js';
 import { host } from '../support/http/hosted.js';

@@ -1,4 +1,6 @@
-/** Owns the tests of the source over HTTP, against a real server that does its work: what is asked for, what is kept. */
+/**
+ * Owns the tests of the source over HTTP, against a real server that does its work: what is asked for, what is kept.
+ */
 import { describe, expect, it } from 'vitest';
 import { type HttpSourceOptions, httpSource, Qcow2Image } from '../../src/index.js';
 import { host } from '../support/http/hosted.js';

@@ -1,4 +1,7 @@
-/** Owns the tests of buffers whose memory is taken away under a request: grown WebAssembly memory, transfers, resized buffers. */
+/**
+ * Owns the tests of buffers whose memory is taken away under a request: grown WebAssembly memory, transfers, resized
+ * buffers.
+ */
 import { describe, expect, it } from 'vitest';
 import {
   asyncBufferSource,
@@ -159,7 +162,10 @@ async function deflated(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Images of every way that bytes can come: data, compressed, from behind; read over a Blob with cold tables, and a slow device. */
+/**
+ * Images of every way that bytes can come: data, compressed, from behind; read over a Blob with cold tables, and a slow
+ * device.
+ */
 async function images(): Promise<Qcow2Image[]> {
   const soft = noiseOf(3, PAGE).map((byte) => byte & 3);
   const compressed: Cell = { kind: 'compressed', payload: await deflated(soft) };

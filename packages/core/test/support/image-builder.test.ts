@@ -18,7 +18,9 @@ function noise(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 7) * seed + seed) & 255);
 }
 
-/** Data, zeros and neighbouring compressed clusters that share sectors, in two L2 tables where the clusters are small. */
+/**
+ * Data, zeros and neighbouring compressed clusters that share sectors, in two L2 tables where the clusters are small.
+ */
 function cells(clusterBits: number): { clusters: Map<number, Cell>; guest: Map<number, Uint8Array> } {
   const size = 2 ** clusterBits;
   const clusters = new Map<number, Cell>([

@@ -1,6 +1,6 @@
 /**
- * Owns a small writer of qcow2 files for tests, independent of the engine: it lays out what it is told, entry by entry, so that
- * a test can make the image it needs and then break one field of it. Runs wherever JavaScript does.
+ * Owns a small writer of qcow2 files for tests, independent of the engine: it lays out what it is told, entry by entry,
+ * so that a test can make the image it needs and then break one field of it. Runs wherever JavaScript does.
  */
 import { put } from './big-endian.js';
 import { type BitmapData, layBitmaps } from './image-bitmaps.js';
@@ -34,7 +34,10 @@ export interface SnapshotPlan {
   readonly extra?: Uint8Array;
 }
 
-/** The image to build. What is left out is as `qemu-img create` has it; the size is then 1 MiB, or less where one L2 table maps less. */
+/**
+ * The image to build. What is left out is as `qemu-img create` has it; the size is then 1 MiB, or less where one L2
+ * table maps less.
+ */
 export interface ImagePlan {
   readonly version?: 2 | 3;
   readonly clusterBits?: number;
@@ -55,7 +58,10 @@ export interface ImagePlan {
   readonly clusters?: ReadonlyMap<number, Cell>;
   readonly snapshots?: readonly SnapshotPlan[];
   readonly bitmaps?: readonly BitmapData[];
-  /** Clusters that are counted, and that nothing refers to. The refcount table, of one cluster, lies before everything then. */
+  /**
+   * Clusters that are counted, and that nothing refers to. The refcount table, of one cluster, lies before everything
+   * then.
+   */
   readonly leaked?: number;
 }
 

@@ -1,4 +1,7 @@
-/** Owns the host side of an image under construction: which clusters are taken, what lies in them, how often each is referenced. */
+/**
+ * Owns the host side of an image under construction: which clusters are taken, what lies in them, how often each is
+ * referenced.
+ */
 import { put } from './big-endian.js';
 
 /** The file while it is laid out: pieces at offsets, and how often each cluster is referenced. */
@@ -40,7 +43,10 @@ export class Layout {
   }
 }
 
-/** Refcount blocks that cover everything, themselves and their table too; `place` is where that lies already, in one cluster. */
+/**
+ * Refcount blocks that cover everything, themselves and their table too; `place` is where that lies already, in one
+ * cluster.
+ */
 export function layRefcounts(
   layout: Layout,
   order: number,

@@ -1,4 +1,7 @@
-/** Owns the calls of qemu-img and qemu-io by tests: in a folder of their own, so that every name in an image is relative to it. */
+/**
+ * Owns the calls of qemu-img and qemu-io by tests: in a folder of their own, so that every name in an image is relative
+ * to it.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

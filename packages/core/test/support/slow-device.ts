@@ -1,7 +1,10 @@
 /** Owns a device that makes its caller wait: each call is carried out after a while, now a microtask, now a timer. */
 import type { BlockDevice, ByteSource, Transfer } from '../../src/index.js';
 
-/** A device over another one that promises everything; `next` gives numbers from 0 on, which decide how long each call takes. */
+/**
+ * A device over another one that promises everything; `next` gives numbers from 0 on, which decide how long each call
+ * takes.
+ */
 export class SlowDevice implements BlockDevice {
   readonly #device: BlockDevice;
   readonly #next: () => number;

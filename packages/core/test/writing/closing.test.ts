@@ -1,4 +1,6 @@
-/** Requests that were started and not awaited when the image is closed, and the order in which requests are carried out. */
+/**
+ * Requests that were started and not awaited when the image is closed, and the order in which requests are carried out.
+ */
 import { describe, expect, it } from 'vitest';
 import {
   asyncBufferSource,

@@ -1,4 +1,7 @@
-/** What an image that is being written says of itself: at every moment what whoever opened the file then would read in it. */
+/**
+ * What an image that is being written says of itself: at every moment what whoever opened the file then would read in
+ * it.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, type ImageInfo, Qcow2Image } from '../../src/index.js';
 import { QemuFolder } from '../bitmaps/qemu.js';

@@ -1,4 +1,7 @@
-/** Lazy refcounts while the refcount structures grow: what the header leads to stays, and QEMU repairs what a power cut leaves. */
+/**
+ * Lazy refcounts while the refcount structures grow: what the header leads to stays, and QEMU repairs what a power cut
+ * leaves.
+ */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';

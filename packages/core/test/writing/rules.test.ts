@@ -1,4 +1,6 @@
-/** What an image may ask of whoever writes to it: marks, bits and fields that are unknown, damage, and what cannot be. */
+/**
+ * What an image may ask of whoever writes to it: marks, bits and fields that are unknown, damage, and what cannot be.
+ */
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';
@@ -12,7 +14,10 @@ const MIB = 1024 * 1024;
 const folder = new QemuFolder('rules');
 const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
-/** Opens an image uncounted: what is tested here is the writer's own rules, most of them on images that a count would refuse. */
+/**
+ * Opens an image uncounted: what is tested here is the writer's own rules, most of them on images that a count would
+ * refuse.
+ */
 const writing = (device: BlockDevice) => Qcow2Image.open(device, { mode: 'write', verify: false });
 
 /** The file after work on an image that is built to a plan, before and after. */

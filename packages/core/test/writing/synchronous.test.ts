@@ -1,4 +1,7 @@
-/** The forms that are done when they return: over layers that answer at once, and refused over others, with the layer's name. */
+/**
+ * The forms that are done when they return: over layers that answer at once, and refused over others, with the layer's
+ * name.
+ */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../suites/expect-same.js';

@@ -1,4 +1,6 @@
-/** An image is counted before it is opened for writing: one that a check finds damaged is refused, and stays as it is. */
+/**
+ * An image is counted before it is opened for writing: one that a check finds damaged is refused, and stays as it is.
+ */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
 import { get, put } from '../support/big-endian.js';

@@ -1,9 +1,9 @@
 /** The entry of a worker that serves OpfsDevices over real OPFS files to the device suite on the page. */
 import { expose } from 'comlink';
-import { OpfsDevice } from '../../src/device.js';
-import type { Outcome } from '../../src/protocol.js';
-import { outcomeOf } from '../../src/running-calls.js';
-import { openSyncHandle } from '../../src/sync-handle.js';
+import type { Outcome } from '../../src/protocol/messages.js';
+import { outcomeOf } from '../../src/worker/calls/running-calls.js';
+import { OpfsDevice } from '../../src/worker/storage/opfs-device.js';
+import { openSyncHandle } from '../../src/worker/storage/sync-handle.js';
 
 /** What every call answers: the length that the device then has, and what was read. */
 export interface DeviceAnswer {

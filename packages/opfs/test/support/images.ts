@@ -57,7 +57,9 @@ export function scatteredImage(count: number): TestImage {
   return { file: asFile({ clusterBits: 9, size: guest.length, clusters }, 'scattered.qcow2'), guest };
 }
 
-/** A disk of `count` clusters of 64 KiB that all read as the same bytes, from one host cluster: large, in a small file. */
+/**
+ * A disk of `count` clusters of 64 KiB that all read as the same bytes, from one host cluster: large, in a small file.
+ */
 export function repeatedImage(count: number): { file: File; size: number; cluster: Uint8Array<ArrayBuffer> } {
   const cluster = noise(CLUSTER, 42);
   const size = count * CLUSTER;
@@ -87,7 +89,10 @@ export function corruptImage(): File {
   return new File([built.bytes], 'corrupt.qcow2');
 }
 
-/** An image whose file is long: what it consists of does not matter, and so it is followed by bytes that nobody refers to. */
+/**
+ * An image whose file is long: what it consists of does not matter, and so it is followed by bytes that nobody refers
+ * to.
+ */
 export async function longFile(megabytes: number): Promise<File> {
   const { file } = await mixedImage();
   // A Blob of Blobs refers to them; of buffers it would be as many copies.

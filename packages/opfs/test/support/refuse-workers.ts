@@ -1,4 +1,6 @@
-/** Takes the workers away from the worker that imports it, in one of the ways in which that can be: its name says which. */
+/**
+ * Takes the workers away from the worker that imports it, in one of the ways in which that can be: its name says which.
+ */
 if (self.name === 'no workers') {
   Reflect.deleteProperty(globalThis, 'Worker');
 } else if (self.name === 'no script') {

@@ -1,4 +1,7 @@
-/** Reads and writes of files in the worker that imports it take half a second for each 32 MiB, as on a slow medium, and block it as long. */
+/**
+ * Reads and writes of files in the worker that imports it take half a second for each 32 MiB, as on a slow medium, and
+ * block it as long.
+ */
 const MS_PER_BYTE = 500 / 2 ** 25;
 type Transfer = (this: object, bytes: Uint8Array, options?: { at?: number }) => number;
 const { prototype } = (

@@ -1,4 +1,7 @@
-/** Gives files of the worker that imports it no more than 1 MiB: writing past it answers 0, as Firefox does with the quota spent. */
+/**
+ * Gives files of the worker that imports it no more than 1 MiB: writing past it answers 0, as Firefox does with the
+ * quota spent.
+ */
 const MOST = 2 ** 20;
 const { prototype } = (
   globalThis as unknown as {

@@ -1,5 +1,5 @@
 /** The entry of a SharedWorker that starts a worker, and sends what came of it. */
-import { startAnyway } from '../../src/script-worker.js';
+import { startAnyway } from '../../src/protocol/script-worker.js';
 
 /** What came of it. */
 export interface Started {

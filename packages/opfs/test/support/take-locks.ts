@@ -1,4 +1,7 @@
-/** Gives the worker that imports it other locks than its page has, as Chromium does once the data of the site were cleared. */
+/**
+ * Gives the worker that imports it other locks than its page has, as Chromium does once the data of the site were
+ * cleared.
+ */
 const request = LockManager.prototype.request as (
   this: LockManager,
   name: string,

@@ -6,8 +6,8 @@ export function bad(reason: string): never {
 }
 
 /**
- * `count` bits, at most 25, of which the lowest stands at the bit position `at`. Beyond the bytes there are zeros: who reads
- * there has an end to compare its position with.
+ * `count` bits, at most 25, of which the lowest stands at the bit position `at`. Beyond the bytes there are zeros: who
+ * reads there has an end to compare its position with.
  */
 export function bitsAt(bytes: Uint8Array, at: number, count: number): number {
   const byte = at >> 3;
@@ -20,7 +20,9 @@ export function log2(value: number): number {
   return 31 - Math.clz32(value);
 }
 
-/** The position behind the last bit of a stream that is read backwards from `to`: its last byte has a 1 on top of them. */
+/**
+ * The position behind the last bit of a stream that is read backwards from `to`: its last byte has a 1 on top of them.
+ */
 export function endOfBits(bytes: Uint8Array, from: number, to: number): number {
   const last = to > from ? bytes[to - 1]! : 0;
   if (last === 0) bad('a bit stream has no end mark');
@@ -28,8 +30,8 @@ export function endOfBits(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /**
- * A stream that is read from its end to its start. Whoever reads past its start is told so only when asking {@link left},
- * so that the hot loop asks once for many reads.
+ * A stream that is read from its end to its start. Whoever reads past its start is told so only when asking {@link
+ * left}, so that the hot loop asks once for many reads.
  */
 export class BackwardBits {
   readonly #bytes: Uint8Array;

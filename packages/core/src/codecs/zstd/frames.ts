@@ -29,8 +29,8 @@ interface FrameState extends SequenceState {
 }
 
 /**
- * Fills `output` from one frame or several, and looks at nothing behind the one that fills it. A frame that gives more is
- * refused. `scratch` holds a block's literals.
+ * Fills `output` from one frame or several, and looks at nothing behind the one that fills it. A frame that gives more
+ * is refused. `scratch` holds a block's literals.
  *
  * @throws Error when the stream is damaged, or gives more or less than `output`.
  */

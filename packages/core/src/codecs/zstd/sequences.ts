@@ -1,4 +1,7 @@
-/** Owns the sequences section of a compressed block: copies of literals and of what was decoded before (RFC 8878, 3.1.1.3.2). */
+/**
+ * Owns the sequences section of a compressed block: copies of literals and of what was decoded before (RFC 8878,
+ * 3.1.1.3.2).
+ */
 import { BackwardBits, bad } from './bits.js';
 import { type FseTable, fseOfOne, fseTable, readFse } from './fse.js';
 
@@ -51,8 +54,8 @@ const MATCH_LENGTHS = code(
   [1, 4, 3, ...times(6, 2), ...times(37, 1), ...times(7, -1)],
 );
 /**
- * An offset's code is the number of its bits. A cluster has at most 2^21 bytes, so that a code over 22 is damage, and all of
- * its bits can be read at once.
+ * An offset's code is the number of its bits. A cluster has at most 2^21 bytes, so that a code over 22 is damage, and
+ * all of its bits can be read at once.
  */
 const MAX_OFFSET_CODE = 22;
 const OFFSETS = {
@@ -62,8 +65,8 @@ const OFFSETS = {
 };
 
 /**
- * Carries out the sequences of a block, which fill `output` from `at` on and neither write past `limit` nor look back past
- * `frame`; then come the literals that are left. Answers where the output ends.
+ * Carries out the sequences of a block, which fill `output` from `at` on and neither write past `limit` nor look back
+ * past `frame`; then come the literals that are left. Answers where the output ends.
  *
  * @throws Error when the section is damaged or does not end exactly at `to`.
  */

@@ -1,4 +1,6 @@
-/** Owns what a test can tell the test's web server to do, and what the server tells of what it was asked: plain JSON. */
+/**
+ * Owns what a test can tell the test's web server to do, and what the server tells of what it was asked: plain JSON.
+ */
 
 /** What goes wrong with one answer. */
 export type Fault =
@@ -40,7 +42,10 @@ export interface FilePlan {
   unsteady?: 'etag' | 'last-modified';
   /** The most bytes of one answer. */
   most?: number;
-  /** What a range past the end of the file brings: the part that is there (the default), the whole file, or 416 with or without the size. */
+  /**
+   * What a range past the end of the file brings: the part that is there (the default), the whole file, or 416 with or
+   * without the size.
+   */
   past?: 'part' | 'whole' | '416' | '416 without size';
   lastModified?: string;
   /** To other origins: not at all, without the headers that must be exposed, or with them. Default `'exposed'`. */

@@ -1,6 +1,6 @@
 /**
- * Owns the web server of the tests: real HTTP on a port of its own of 127.0.0.1. A test puts a file and its plan there, reads it,
- * and asks what was asked. All of it goes over HTTP, so that a test in a browser can do the same.
+ * Owns the web server of the tests: real HTTP on a port of its own of 127.0.0.1. A test puts a file and its plan there,
+ * reads it, and asks what was asked. All of it goes over HTTP, so that a test in a browser can do the same.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,0 +1,45 @@
+/** Owns what is said in words about what a check has found. */
+import type { CheckReport, Finding } from 'qcow2';
+import { formatCount, formatNumberOf, formatShare, formatSize } from '../engine/size.js';
+
+/** Findings that are listed; a damaged image can have thousands, and the first say what is wrong. */
+export const MAX_LISTED = 100;
+
+/** What each kind of finding is called. */
+export const FINDING_WORDS: Readonly<Record<Finding['kind'], string>> = {
+  corruption: 'Corruption',
+  leak: 'Leak',
+  'check-error': 'Not checked',
+  beyond: 'Remark',
+};
+
+/** What the check came to, a sentence for each kind of finding. */
+export function verdict({ corruptions, leaks, checkErrors, beyond }: CheckReport): string[] {
+  const sentences: string[] = [];
+  if (corruptions > 0) {
+    const count = formatNumberOf(corruptions, 'corruption');
+    sentences.push(`${count}: the tables contradict each other, and what the guest reads may be wrong.`);
+  }
+  if (leaks > 0) sentences.push(`${formatNumberOf(leaks, 'leak')}: space in the file that nobody uses.`);
+  if (checkErrors > 0) sentences.push(`${formatNumberOf(checkErrors, 'part')} could not be checked.`);
+  if (corruptions + leaks + checkErrors === 0) {
+    sentences.push('The image is clean: every cluster is counted as often as it is used.');
+  }
+  if (beyond > 0) sentences.push(`${formatNumberOf(beyond, 'remark')} on what qemu-img check does not look at.`);
+  return sentences;
+}
+
+/** How the disk's clusters lie in the file. */
+export function clusterWords(report: CheckReport): string {
+  const { allocatedClusters, totalClusters, fragmentedClusters, compressedClusters, imageEndOffset } = report;
+  const allocated = `${formatCount(allocatedClusters)} of ${formatNumberOf(totalClusters, 'cluster')} allocated`;
+  const fragmented = `${formatShare(fragmentedClusters, allocatedClusters)} of them fragmented`;
+  const compressed = `${formatShare(compressedClusters, allocatedClusters)} compressed`;
+  return `${allocated}, ${fragmented}, ${compressed}; the last one in use ends at ${formatSize(imageEndOffset)}.`;
+}
+
+/** Which of the findings are listed, when not all of them. */
+export function listedWords({ findings }: CheckReport): string | null {
+  if (findings.length <= MAX_LISTED) return null;
+  return `The first ${MAX_LISTED} of ${formatCount(findings.length)} findings.`;
+}

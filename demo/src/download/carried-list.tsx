@@ -1,0 +1,69 @@
+/** Owns the list of downloads that go on though the page shows something else by now. */
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { carried, dismissCarried } from './carried-downloads.js';
+import type { Download } from './download.js';
+import { DownloadProgress, downloadWords } from './download-progress.js';
+
+/** Every such download; nothing when there is none. */
+export function CarriedList(): JSX.Element {
+  return (
+    <div class="keeps">
+      {carried.value.map((download) => (
+        <CarriedDownload download={download} key={download} />
+      ))}
+    </div>
+  );
+}
+
+function CarriedDownload({ download }: { readonly download: Download }): JSX.Element {
+  const section = useRef<HTMLElement>(null);
+  const { step } = download.state.value;
+  const cancel = (): void => {
+    download.cancel();
+    section.current?.focus(); // the button becomes another one
+  };
+  const dismiss = (): void => {
+    // Its buttons go, and with them the focus.
+    if (section.current?.contains(document.activeElement)) section.current.closest('main')?.focus();
+    dismissCarried(download);
+  };
+  useEffect(() => {
+    // Its temporary file was freed, or its picker closed: nothing is left to be said of it.
+    if (step === 'idle') dismiss();
+  }, [download, step]);
+  const words = (
+    <>
+      {step !== 'finished' && (
+        <p>
+          <strong>{download.fileName}</strong>
+        </p>
+      )}
+      <DownloadProgress download={download} onPressed={() => section.current?.focus()} onDismiss={dismiss} />
+    </>
+  );
+  return (
+    <section ref={section} class="keep" aria-label={`Download of ${download.fileName}`} tabIndex={-1}>
+      {step === 'refused' ? (
+        words
+      ) : (
+        <div class="notice row">
+          <div class="carried">{words}</div>
+          {step !== 'asking' && (
+            <button
+              type="button"
+              key={step === 'running'}
+              class="button plain small"
+              onClick={step === 'running' ? cancel : dismiss}
+            >
+              {step === 'running' ? 'Cancel' : 'Dismiss'}
+            </button>
+          )}
+        </div>
+      )}
+      <p class="visually-hidden" role="status">
+        {downloadWords(download)}
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,33 @@
+/** Owns the small button that starts a download, in lists of what can be downloaded. */
+import type { JSX, Ref } from 'preact';
+import type { Download } from './download.js';
+
+interface DownloadButtonProps {
+  /** What is downloaded. */
+  readonly name: string;
+  readonly download: Download;
+  /** A file is missing without which there is no download. */
+  readonly blocked?: boolean;
+  readonly buttonRef?: Ref<HTMLButtonElement>;
+}
+
+/** Starts a download, and cancels the one that runs. */
+export function DownloadButton({ name, download, blocked = false, buttonRef }: DownloadButtonProps): JSX.Element {
+  const { step } = download.state.value;
+  const running = step === 'running';
+  return (
+    <button
+      {...(buttonRef && { ref: buttonRef })}
+      type="button"
+      class="button plain small"
+      aria-label={running ? `Cancel ${download.format}: ${name}` : `Download as ${download.format}: ${name}`}
+      aria-disabled={step === 'asking' || blocked}
+      onClick={() => {
+        if (running) download.cancel();
+        else if (!blocked) void download.start();
+      }}
+    >
+      {running ? `Cancel ${download.format}` : `Download as ${download.format}`}
+    </button>
+  );
+}

@@ -1,0 +1,82 @@
+/** Owns what can be downloaded: the disk of an open image or of a snapshot in it, and a stored image in either form. */
+import type { OperationOptions } from 'qcow2';
+import type { Spool, StoredImage, WorkerImage } from 'qcow2-opfs';
+import { withEngineOnce } from '../engine/engine.js';
+
+/** Something that a download writes into a file. */
+export interface DownloadSource {
+  /** The image, in words. */
+  readonly imageName: string;
+  /** What the file will be called. */
+  readonly fileName: string;
+  readonly format: 'raw' | 'qcow2';
+  /** Length of the file, bytes. */
+  readonly size: number;
+  /** Writes it into a file that a person chose. */
+  export(to: FileSystemFileHandle, options: OperationOptions): Promise<void>;
+  /** Writes it into a temporary file. */
+  spool(options: OperationOptions): Promise<Spool>;
+  /** Its bytes. */
+  stream(options: OperationOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+}
+
+/** The disk of an open image, from a file of that name. */
+export function diskOf(image: WorkerImage, imageName: string): DownloadSource {
+  return {
+    imageName,
+    fileName: rawName(imageName),
+    format: 'raw',
+    size: image.size,
+    export: (to, options) => image.export({ format: 'raw', to, ...options }),
+    spool: (options) => image.spool({ format: 'raw', ...options }),
+    stream: async (options) => image.readable(undefined, options),
+  };
+}
+
+/**
+ * The disk of a snapshot, `size` bytes, in an image from a file of that name; `open` is asked for it once it is needed.
+ */
+export function snapshotOf(
+  open: () => Promise<WorkerImage>,
+  size: number,
+  name: string,
+  imageName: string,
+): DownloadSource {
+  return {
+    imageName: `${name} in ${imageName}`,
+    fileName: `${stem(imageName)} (${name.replace(UNFIT, '_')}).raw`,
+    format: 'raw',
+    size,
+    export: async (to, options) => (await open()).export({ format: 'raw', to, ...options }),
+    spool: async (options) => (await open()).spool({ format: 'raw', ...options }),
+    stream: async (options) => (await open()).readable(undefined, options),
+  };
+}
+
+/** What file names cannot have in them on one system or another. */
+const UNFIT = /[\\/:*?"<>|\p{Cc}]/gu;
+
+/** A stored image: its disk, or its file as it is. */
+export function storedImage({ name, fileSize, info }: StoredImage, format: 'raw' | 'qcow2'): DownloadSource {
+  return {
+    imageName: name,
+    fileName: format === 'raw' ? rawName(name) : qcow2Name(name),
+    format,
+    size: format === 'raw' && info ? info.virtualSize : fileSize,
+    export: (to, options) => withEngineOnce((store) => store.export(name, { format, to, ...options })),
+    spool: (options) => withEngineOnce((store) => store.spool(name, { format, ...options })),
+    stream: (options) => withEngineOnce((store) => store.export(name, { format, ...options })),
+  };
+}
+
+function stem(name: string): string {
+  return name.replace(/\.(qcow2?|img)$/i, '');
+}
+
+function rawName(name: string): string {
+  return `${stem(name)}.raw`;
+}
+
+function qcow2Name(name: string): string {
+  return /\.(qcow2?|img)$/i.test(name) ? name : `${name}.qcow2`;
+}

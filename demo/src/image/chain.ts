@@ -1,0 +1,133 @@
+/** Owns how several files become one chain: which of them is opened, and which answers to which name. */
+import { type ImageInfo, type ImageReference, isQcow2Error } from 'qcow2';
+import { baseName, namedFile } from 'qcow2-opfs';
+
+/** A file that was dropped, and the names of the files it needs; null when it is not a qcow2 image. */
+export interface Member {
+  readonly file: File;
+  readonly needs: readonly string[] | null;
+}
+
+/** What to open, and what of the rest no image of the chain names. */
+export interface Arrangement {
+  readonly leaf: File;
+  readonly unused: readonly File[];
+}
+
+/** The files that an image names itself, backing file first. */
+export function namesIn(info: ImageInfo): string[] {
+  return [info.backingFile, info.dataFile].filter((name) => name !== undefined);
+}
+
+/** The files that the chain of an image names, as far as it is here. */
+export function namedInChain(info: ImageInfo): string[] {
+  return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name ?? null]).filter((name) => name !== null);
+}
+
+/**
+ * What the page calls a file that an image names: its own name, or the name as it stands where that describes more than
+ * a file.
+ */
+export function shortName(name: string): string {
+  try {
+    return baseName(name);
+  } catch (error) {
+    if (isQcow2Error(error, 'unsupported')) return name;
+    throw error;
+  }
+}
+
+/** Whether a file is the one that an image names: by the last component, whichever way its accents are encoded. */
+export function answersTo(file: File, name: string): boolean {
+  return file.name.normalize('NFC') === shortName(name).normalize('NFC');
+}
+
+/** Chooses the image that no other one names; of several such, the first. Files that nobody names are `unused`. */
+export function arrange(members: readonly Member[]): Arrangement {
+  const isNamed = (file: File): boolean =>
+    members.some((other) => other.file !== file && other.needs?.some((name) => answersTo(file, name)));
+  const images = members.filter((member) => member.needs !== null);
+  const leaf = images.find((member) => !isNamed(member.file)) ?? images[0] ?? members[0];
+  if (leaf === undefined) throw new RangeError('There is no file to arrange.');
+  const used = new Set<File>();
+  const walk = (member: Member): void => {
+    if (used.has(member.file)) return;
+    used.add(member.file);
+    for (const other of members) {
+      if (member.needs?.some((name) => answersTo(other.file, name))) walk(other);
+    }
+  };
+  walk(leaf);
+  return { leaf: leaf.file, unused: members.map((member) => member.file).filter((file) => !used.has(file)) };
+}
+
+/** A file that the chain needs and that is not here. */
+export interface Missing {
+  readonly kind: 'backing' | 'data';
+  /** As written in the image; null where the image needs a file without naming it. */
+  readonly name: string | null;
+  /** The file that names it. */
+  readonly neededBy: string;
+}
+
+/** What the chain of an open image still lacks. */
+export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
+  const missing: Missing[] = [];
+  let above = leafName;
+  for (const layer of info.chain) {
+    const here = layer.name === null ? leafName : shortName(layer.name);
+    if (layer.missing) missing.push({ kind: 'backing', name: layer.name, neededBy: above });
+    if (layer.dataFile?.missing) missing.push({ kind: 'data', name: layer.dataFile.name, neededBy: here });
+    above = here;
+  }
+  return missing;
+}
+
+/** A file for a reference, with its format where the reference's name says one. */
+type HandedOver = File | { source: File; format: 'raw' | 'qcow2' };
+
+/** The files at hand, by the names they answer to. */
+export class FileSet {
+  readonly files: readonly File[];
+  readonly #chosen: ReadonlyMap<string, File>;
+
+  /** `chosen` are files that a person gave for a name, whatever the files themselves are called. */
+  constructor(files: readonly File[], chosen: ReadonlyMap<string, File> = new Map()) {
+    this.files = files;
+    this.#chosen = chosen;
+  }
+
+  /** This set and more files. */
+  with(files: readonly File[]): FileSet {
+    return new FileSet([...this.files, ...files], this.#chosen);
+  }
+
+  /** This set, with a file for a name as an image writes it. */
+  choosing(name: string, file: File): FileSet {
+    return new FileSet([...this.files, file], new Map([...this.#chosen, [name, file]]));
+  }
+
+  /**
+   * The file of that name, as an image of the chain that begins with `leaf` writes it; the leaf never answers to
+   * itself.
+   */
+  find(name: string, leaf: { readonly name: string }): File | null {
+    return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name)) ?? null;
+  }
+
+  /**
+   * What is handed over for a reference of the chain that begins with `leaf`.
+   *
+   * @throws Qcow2Error `unsupported` for a description with an option that is not honoured, also when a file was chosen
+   *   for it
+   */
+  resolve(
+    { name, format }: Pick<ImageReference, 'name' | 'format'>,
+    leaf: { readonly name: string },
+  ): HandedOver | null {
+    const described = namedFile(name).format;
+    const source = this.find(name, leaf);
+    // What the image says of the format comes before what the name says.
+    return source && format === undefined && described !== undefined ? { source, format: described } : source;
+  }
+}

@@ -1,0 +1,45 @@
+/** Owns the request for the files that the open chain names and that are not here. */
+import type { JSX } from 'preact';
+import { supply } from '../session/session.js';
+import { ChooseButton } from '../ui/choose-button.js';
+import { type Missing, shortName } from './chain.js';
+import { type Origin, RemoteFile } from './origin.js';
+
+interface MissingFilesProps {
+  readonly missing: readonly Missing[];
+  /** The image that was opened. */
+  readonly leaf: Origin;
+}
+
+/** Asks for each missing file by name; nothing when the chain is complete. */
+export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element | null {
+  if (missing.length === 0) return null;
+  return (
+    <div class="notice" role="status">
+      {missing.map((file) => {
+        const name = file.name === null ? null : shortName(file.name);
+        return (
+          <div class="missing" key={`${file.neededBy}:${file.name}`}>
+            <p>
+              {sentenceFor(file, leaf.name)} <strong>Drop it here too, or choose it.</strong>
+            </p>
+            <ChooseButton multiple={false} onFiles={([chosen]) => chosen && supply(file, chosen)}>
+              Choose {name ?? 'its data file'}
+            </ChooseButton>
+          </div>
+        );
+      })}
+      <p class="soft">
+        {leaf instanceof RemoteFile && `Only what lies on ${leaf.url.host} as the image says is fetched by itself. `}
+        Until then, the header and the map of what is here are below; the rest of the map is unknown.
+      </p>
+    </div>
+  );
+}
+
+function sentenceFor(file: Missing, leafName: string): string {
+  const subject = file.neededBy === leafName ? 'This image' : file.neededBy;
+  const name = file.name === null ? 'a file that it does not name' : shortName(file.name);
+  if (file.kind === 'data') return `${subject} keeps its data in ${name}.`;
+  return `${subject} is an overlay over ${name}.`;
+}

@@ -1,0 +1,84 @@
+/** Owns where an open image came from, and how it is opened from there, with the files that it names. */
+import { type ImageReference, isQcow2Error } from 'qcow2';
+import type { Store, StoreOpenOptions, WorkerImage } from 'qcow2-opfs';
+import { fileNameAt, siblingOf } from '../engine/address.js';
+import type { FileSet } from './chain.js';
+
+/** An image in this browser, by its name. */
+export class StoredFile {
+  readonly name: string;
+
+  /** Of that name. */
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** An image on a web server. */
+export class RemoteFile {
+  readonly name: string;
+  readonly url: URL;
+
+  /** At an http or https address. */
+  constructor(url: URL) {
+    this.url = url;
+    this.name = fileNameAt(url);
+  }
+}
+
+/** A file of the person's, one that lives in this browser, or one on a web server. */
+export type Origin = File | StoredFile | RemoteFile;
+
+/**
+ * Opens an image with the files at hand. What an image on a web server names is looked for on the same server, too;
+ * what is not to be had there is missing, as a file is that nobody dropped.
+ *
+ * @throws what the store throws
+ */
+export function openOrigin(store: Store, leaf: Origin, files: FileSet, signal: AbortSignal): Promise<WorkerImage> {
+  if (leaf instanceof RemoteFile) return openRemote(store, leaf, files, signal);
+  const options: StoreOpenOptions = { signal, resolve: async (reference) => files.resolve(reference, leaf) };
+  return leaf instanceof StoredFile ? store.open(leaf.name, options) : store.openFile(leaf, options);
+}
+
+async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal: AbortSignal): Promise<WorkerImage> {
+  const unreachable = new Set<string>();
+  for (;;) {
+    const asked: string[] = [];
+    const resolve: StoreOpenOptions['resolve'] = async (reference) => {
+      const file = files.resolve(reference, leaf);
+      if (file) return file;
+      const url = addressOf(reference, leaf, files);
+      if (url === null || unreachable.has(url.href)) return null;
+      asked.push(url.href);
+      return remote(url);
+    };
+    try {
+      return await store.openFile(remote(leaf.url), { signal, resolve });
+    } catch (error) {
+      const last = asked.at(-1);
+      if (signal.aborted || last === undefined || !isFetchFailure(error)) throw error;
+      unreachable.add(last); // and once more without it: the header and the map are shown all the same
+    }
+  }
+}
+
+/**
+ * Where a named file is on the image's server; null when it is elsewhere, or the file that names it came from
+ * elsewhere.
+ */
+function addressOf({ name, parent }: ImageReference, leaf: RemoteFile, files: FileSet): URL | null {
+  if (parent === null) return siblingOf(name, leaf.url);
+  if (files.find(parent.name, leaf)) return null;
+  const above = addressOf(parent, leaf, files);
+  return above && siblingOf(name, above);
+}
+
+/** A stranger's address gets no cookies of the person's. */
+function remote(url: URL): { url: URL; credentials: 'omit' } {
+  return { url, credentials: 'omit' };
+}
+
+function isFetchFailure(error: unknown): boolean {
+  return isQcow2Error(error, 'not-found', 'unsupported', 'io') && error.details.url !== undefined;
+}

@@ -1,0 +1,196 @@
+/** Owns the dialog that makes a new image. */
+import { type Signal, useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
+import type { Progress } from 'qcow2';
+import type { StoredImage } from 'qcow2-opfs';
+import { describe, type Problem } from '../engine/problem.js';
+import { formatExactSize, formatSize } from '../engine/size.js';
+import { SelectField, TextField } from '../ui/form-field.js';
+import { Modal } from '../ui/modal.js';
+import { ProblemNotice } from '../ui/problem-notice.js';
+import { parseSize } from '../ui/size-input.js';
+import { CreateAdvanced } from './create-advanced.js';
+import {
+  type CreateForm,
+  type CreateRequest,
+  DEFAULT_FORM,
+  type Existing,
+  type Refusals,
+  readForm,
+} from './create-form.js';
+import { createImage } from './shelf.js';
+
+/** From 512 bytes to 2 MiB, as the format has it. */
+const CLUSTER_SIZES = Array.from({ length: 13 }, (_, step) => 512 * 2 ** step);
+const VERSIONS = [
+  [3, '3, read by QEMU since 2012'],
+  [2, '2, for older programs'],
+] as const;
+
+interface CreateDialogProps {
+  readonly images: readonly StoredImage[];
+  /** It is over: with the name of the new image, or null when there is none. */
+  readonly onClose: (created: string | null) => void;
+}
+
+/** The form for a new image, what is refused of it, and how far the making is. */
+export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Element {
+  const existing = images.map(({ name, info }): Existing => ({ name, virtualSize: info?.virtualSize ?? null }));
+  const form = useSignal<CreateForm>({ ...DEFAULT_FORM, name: freeName(existing) });
+  const refusals = useSignal<Refusals>({});
+  const making = useMaking(onClose);
+  const element = useRef<HTMLFormElement>(null);
+  const set = (change: Partial<CreateForm>): void => {
+    form.value = { ...form.value, ...change };
+    const read = readForm(form.value, existing);
+    // What was refused is said until it is put right; what is not finished yet is not refused.
+    const still = 'refusals' in read ? read.refusals : {};
+    refusals.value = Object.fromEntries(Object.entries(still).filter(([field]) => field in refusals.value));
+  };
+  const submit = (): void => {
+    const read = readForm(form.value, existing);
+    refusals.value = 'refusals' in read ? read.refusals : {};
+    if ('request' in read) void making.start(read.request);
+    else requestAnimationFrame(() => element.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+  };
+  return (
+    <Modal title="Create an image" class="create" onClose={() => making.close()}>
+      <form
+        ref={element}
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <BasicFields form={form.value} refusals={refusals.value} set={set} />
+        <CreateAdvanced form={form.value} refusals={refusals.value} existing={existing} set={set} />
+        {making.problem.value && <ProblemNotice problem={making.problem.value} />}
+        <CreateActions making={making} />
+      </form>
+    </Modal>
+  );
+}
+
+interface FieldsProps {
+  readonly form: CreateForm;
+  readonly refusals: Refusals;
+  readonly set: (change: Partial<CreateForm>) => void;
+}
+
+function BasicFields({ form, refusals, set }: FieldsProps): JSX.Element {
+  const size = parseSize(form.size);
+  return (
+    <>
+      <TextField
+        label="Name"
+        hint="The name of the file when you take it away."
+        refusal={refusals.name}
+        value={form.name}
+        onChange={(name) => set({ name })}
+      />
+      <TextField
+        label="Size of the disk"
+        hint={`10G, 512M, or a number of bytes.${'bytes' in size ? ` This is ${formatExactSize(size.bytes)}.` : ''}`}
+        refusal={refusals.size}
+        value={form.size}
+        onChange={(text) => set({ size: text })}
+      />
+      <div class="fields">
+        <SelectField
+          label="Cluster size"
+          hint="What is allocated at once: larger is faster, smaller wastes less."
+          refusal={refusals.clusterSize}
+          value={form.clusterSize}
+          choices={CLUSTER_SIZES.map((bytes) => [bytes, formatSize(bytes)])}
+          onChange={(clusterSize) => set({ clusterSize })}
+        />
+        <SelectField<2 | 3>
+          label="Version"
+          hint="Of the qcow2 format."
+          refusal={refusals.version}
+          value={form.version}
+          choices={VERSIONS}
+          onChange={(version) => set({ version })}
+        />
+      </div>
+    </>
+  );
+}
+
+/** The making of an image, from the form to its end. */
+interface Making {
+  readonly progress: Signal<Progress | null>;
+  readonly busy: Signal<boolean>;
+  readonly problem: Signal<Problem | null>;
+  start(request: CreateRequest): Promise<void>;
+  /** Stops it where it runs, and closes the dialog. */
+  close(): void;
+}
+
+function useMaking(onClose: (created: string | null) => void): Making {
+  const progress = useSignal<Progress | null>(null);
+  const busy = useSignal(false);
+  const problem = useSignal<Problem | null>(null);
+  const abort = useRef(new AbortController());
+  const start = async ({ name, options }: CreateRequest): Promise<void> => {
+    if (busy.value) return;
+    busy.value = true;
+    problem.value = null;
+    const { signal } = abort.current;
+    const onProgress = (now: Progress): void => {
+      progress.value = now;
+    };
+    try {
+      await createImage(name, { ...options, signal, onProgress });
+      // Once it is closed, another one may be open.
+      if (!signal.aborted) onClose(name);
+    } catch (error) {
+      if (!signal.aborted) problem.value = describeCreation(error, name);
+    } finally {
+      busy.value = false;
+      progress.value = null;
+    }
+  };
+  const close = (): void => {
+    abort.current.abort();
+    onClose(null);
+  };
+  return { progress, busy, problem, start, close };
+}
+
+/** The engine refuses what no image can be, such as a disk too large for its clusters, in words of its own. */
+function describeCreation(error: unknown, name: string): Problem {
+  if (!(error instanceof TypeError || error instanceof RangeError)) return describe(error, name);
+  const advice = 'Change that and create it again.';
+  return { title: 'There is no such image.', reason: error.message, advice, details: [['Message', error.message]] };
+}
+
+function CreateActions({ making }: { readonly making: Making }): JSX.Element {
+  const { busy, progress, problem } = making;
+  const now = progress.value;
+  return (
+    <>
+      {now && <progress aria-label="Creating" value={now.done} max={Math.max(1, now.total)} />}
+      <div class="actions">
+        <button type="button" class="button plain" onClick={() => making.close()}>
+          Cancel
+        </button>
+        <button type="submit" class="button primary" aria-disabled={busy.value}>
+          {busy.value ? 'Creating…' : problem.value ? 'Try again' : 'Create'}
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** A name that no image has yet: `disk.qcow2`, `disk-2.qcow2`. */
+function freeName(existing: readonly Existing[]): string {
+  const taken = new Set(existing.map(({ name }) => name));
+  if (!taken.has(DEFAULT_FORM.name)) return DEFAULT_FORM.name;
+  for (let number = 2; ; number++) {
+    const name = `disk-${number}.qcow2`;
+    if (!taken.has(name)) return name;
+  }
+}

@@ -1,0 +1,132 @@
+/** Owns the form for a new image: what is in it at first, and what it asks for, or why it cannot be. */
+import type { CreateOptions } from 'qcow2';
+import { formatSize } from '../engine/size.js';
+import { parseSize } from '../ui/size-input.js';
+
+/** What the form holds, as it stands in its fields. */
+export interface CreateForm {
+  readonly name: string;
+  /** As typed: `10G`. Empty for the size of the base. */
+  readonly size: string;
+  /** Bytes. */
+  readonly clusterSize: number;
+  readonly version: 2 | 3;
+  readonly refcountBits: number;
+  readonly lazyRefcounts: boolean;
+  readonly compressionType: 'zlib' | 'zstd';
+  readonly extendedL2: boolean;
+  readonly preallocation: 'off' | 'metadata';
+  /** The name of a stored image; empty for none. */
+  readonly backingFile: string;
+}
+
+/** What the form holds at first: QEMU's own defaults. */
+export const DEFAULT_FORM: CreateForm = {
+  name: 'disk.qcow2',
+  size: '10G',
+  clusterSize: 65536,
+  version: 3,
+  refcountBits: 16,
+  lazyRefcounts: false,
+  compressionType: 'zlib',
+  extendedL2: false,
+  preallocation: 'off',
+  backingFile: '',
+};
+
+/** An image that is there already: its name, and how large its disk is where that is known. */
+export interface Existing {
+  readonly name: string;
+  /** Bytes; null when the image cannot be opened. */
+  readonly virtualSize: number | null;
+}
+
+/** Why a field cannot stand as it is. */
+export type Refusals = { readonly [Field in keyof CreateForm]?: string | undefined };
+
+/** What the form asks for. */
+export interface CreateRequest {
+  readonly name: string;
+  readonly options: CreateOptions;
+}
+
+/** Subclusters are a 32nd of a cluster, and at least a sector. */
+const MIN_EXTENDED = 16384;
+/** What a name may take in the store, bytes of UTF-8. */
+const MAX_NAME_BYTES = 200;
+
+/** Reads the form: a request, or a sentence for each field that cannot stand. `existing` are the stored images. */
+export function readForm(
+  form: CreateForm,
+  existing: readonly Existing[],
+): { readonly request: CreateRequest } | { readonly refusals: Refusals } {
+  const name = form.name.trim();
+  const size = sizeOf(form, existing);
+  const refusals: Refusals = withoutNothing({
+    name: nameRefusal(name, existing),
+    size: 'refusal' in size ? size.refusal : undefined,
+    ...featureRefusals(form),
+  });
+  if (Object.keys(refusals).length > 0 || 'refusal' in size) return { refusals };
+  const { clusterSize, version, refcountBits, lazyRefcounts, compressionType, extendedL2, preallocation } = form;
+  const backing = form.backingFile === '' ? {} : { backingFile: form.backingFile, backingFormat: 'qcow2' };
+  return {
+    request: {
+      name,
+      options: {
+        size: size.bytes,
+        clusterSize,
+        version,
+        refcountBits,
+        lazyRefcounts,
+        compressionType,
+        extendedL2,
+        preallocation,
+        ...backing,
+      },
+    },
+  };
+}
+
+/** Why an image cannot have a name, in words; undefined when it can. */
+export function nameRefusal(name: string, existing: readonly { readonly name: string }[]): string | undefined {
+  if (name === '') return 'Give the image a name.';
+  if (name.startsWith('.')) return 'A name cannot begin with a dot.';
+  if (/[\\/]/.test(name)) return 'A name cannot have a slash in it: there are no folders here.';
+  if (/[\p{Cc}\p{Cs}]/u.test(name)) return 'The name has a character in it that no file can have.';
+  if (new TextEncoder().encode(name).length > MAX_NAME_BYTES) {
+    return `That name is too long: it has at most ${MAX_NAME_BYTES} bytes.`;
+  }
+  const same = name.normalize('NFC');
+  if (existing.some((other) => other.name.normalize('NFC') === same)) {
+    return `There is an image of the name ${name} already.`;
+  }
+  return undefined;
+}
+
+function sizeOf({ size, backingFile }: CreateForm, existing: readonly Existing[]): ReturnType<typeof parseSize> {
+  if (size.trim() !== '' || backingFile === '') return parseSize(size);
+  const bytes = existing.find(({ name }) => name === backingFile)?.virtualSize;
+  return bytes ? { bytes } : { refusal: `The size of ${backingFile} is not known: say how large the disk is to be.` };
+}
+
+/** What excludes what, as QEMU has it. */
+function featureRefusals(form: CreateForm): Refusals {
+  const needs3 = form.version === 2 ? 'Version 2 does not have that: choose version 3.' : undefined;
+  const ahead = form.preallocation === 'metadata' && form.backingFile !== '' && !form.extendedL2;
+  return {
+    refcountBits: form.refcountBits !== 16 ? needs3 : undefined,
+    lazyRefcounts: form.lazyRefcounts ? needs3 : undefined,
+    compressionType: form.compressionType === 'zstd' ? needs3 : undefined,
+    extendedL2: form.extendedL2 ? (needs3 ?? subclusterRefusal(form.clusterSize)) : undefined,
+    preallocation: ahead ? 'An overlay can have its tables laid out ahead only with subclusters.' : undefined,
+  };
+}
+
+function subclusterRefusal(clusterSize: number): string | undefined {
+  return clusterSize < MIN_EXTENDED ? `Subclusters need clusters of at least ${formatSize(MIN_EXTENDED)}.` : undefined;
+}
+
+function withoutNothing(refusals: Refusals): Refusals {
+  return Object.fromEntries(Object.entries(refusals).filter(([, words]) => words !== undefined));
+}

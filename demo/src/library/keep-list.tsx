@@ -1,0 +1,137 @@
+/** Owns the list of files that are being taken over into this browser, and of how the last ones ended. */
+import type { JSX, TargetedEvent } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { formatDuration } from '../engine/pace.js';
+import { formatSize } from '../engine/size.js';
+import { ProblemNotice } from '../ui/problem-notice.js';
+import { ProgressFigures } from '../ui/progress-figures.js';
+import { dismissKeep, type Keep, type KeepState, keeps } from './keep.js';
+import { shelfPlace } from './shelf.js';
+
+/** Everything that is being taken over; nothing when nothing is. */
+export function KeepList(): JSX.Element {
+  return (
+    <div class="keeps">
+      {keeps.value.map((keep) => (
+        <KeepItem keep={keep} key={keep} />
+      ))}
+    </div>
+  );
+}
+
+function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
+  const section = useRef<HTMLElement>(null);
+  // It is above what was pressed, on small screens far above.
+  useEffect(() => section.current?.scrollIntoView({ block: 'nearest' }), []);
+  return (
+    <section ref={section} class="keep" aria-label={`Keeping ${keep.name}`} tabIndex={-1}>
+      <KeepWords keep={keep} onPressed={() => section.current?.focus()} />
+      <p class="visually-hidden" role="status">
+        {spoken(keep, keep.state.value)}
+      </p>
+    </section>
+  );
+}
+
+interface KeepProps {
+  readonly keep: Keep;
+  /** A button was pressed that is gone now, and with it the focus. */
+  readonly onPressed: () => void;
+}
+
+function KeepWords({ keep, onPressed }: KeepProps): JSX.Element {
+  const state = keep.state.value;
+  switch (state.step) {
+    case 'running':
+      return <RunningKeep keep={keep} done={state.done} total={state.total} onPressed={onPressed} />;
+    case 'finished':
+      return (
+        <div class="notice row">
+          <p>
+            <strong>{keep.name}</strong> ({formatSize(keep.file.size)}) is now in {shelfPlace()}. It took{' '}
+            {formatDuration(state.seconds)}.
+          </p>
+          <Dismiss keep={keep} />
+        </div>
+      );
+    case 'cancelled':
+      return (
+        <div class="notice row">
+          <p>
+            <strong>{keep.name}</strong>: cancelled. Nothing half-written was left.
+          </p>
+          <div class="actions">
+            <TryAgain keep={keep} onPressed={onPressed} />
+            <Dismiss keep={keep} />
+          </div>
+        </div>
+      );
+    case 'refused':
+      return (
+        <ProblemNotice problem={state.problem}>
+          <TryAgain keep={keep} onPressed={onPressed} />
+          <Dismiss keep={keep} />
+        </ProblemNotice>
+      );
+  }
+}
+
+function RunningKeep({ keep, done, total, onPressed }: KeepProps & { done: number; total: number }): JSX.Element {
+  const cancel = (): void => {
+    keep.cancel();
+    onPressed();
+  };
+  return (
+    <div class="notice">
+      <div class="row">
+        <p>
+          Copying <strong>{keep.name}</strong> into {shelfPlace()}.
+        </p>
+        <button type="button" class="button plain small" onClick={cancel}>
+          Cancel
+        </button>
+      </div>
+      <ProgressFigures label={`Copying ${keep.name}`} done={done} total={total} pace={keep.pace} />
+    </div>
+  );
+}
+
+function TryAgain({ keep, onPressed }: KeepProps): JSX.Element {
+  const retry = (): void => {
+    void keep.run();
+    onPressed();
+  };
+  return (
+    <button type="button" class="button plain small" onClick={retry}>
+      Try again
+    </button>
+  );
+}
+
+function Dismiss({ keep }: { readonly keep: Keep }): JSX.Element {
+  const dismiss = (event: TargetedEvent<HTMLButtonElement>): void => {
+    event.currentTarget.closest('main')?.focus();
+    dismissKeep(keep);
+  };
+  return (
+    <button type="button" class="button plain small" onClick={dismiss}>
+      Dismiss
+    </button>
+  );
+}
+
+/** For screen readers: each quarter of the way, not each report. */
+function spoken(keep: Keep, state: KeepState): string {
+  switch (state.step) {
+    case 'running': {
+      const quarter = Math.floor((state.done / Math.max(1, state.total)) * 4) * 25;
+      return quarter === 0 ? `Copying ${keep.name}.` : `${quarter}% of ${keep.name} is copied.`;
+    }
+    case 'finished':
+      return `${keep.name} is now in ${shelfPlace()}.`;
+    case 'cancelled':
+      return `Copying ${keep.name} was cancelled.`;
+    case 'refused':
+      return '';
+  }
+}

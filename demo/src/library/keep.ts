@@ -1,0 +1,90 @@
+/** Owns the taking over of files into this browser: each one's progress, how it ended, and another try. */
+import { type Signal, signal } from '@preact/signals';
+import { whileBusy } from '../engine/busy.js';
+import { withEngineOnce } from '../engine/engine.js';
+import { Pace } from '../engine/pace.js';
+import { describe, type Problem } from '../engine/problem.js';
+import { shelfChanged } from './shelf.js';
+
+/** What the taking over of a file is doing. */
+export type KeepState =
+  | { readonly step: 'running'; readonly done: number; readonly total: number }
+  | { readonly step: 'finished'; readonly seconds: number }
+  | { readonly step: 'cancelled' }
+  | { readonly step: 'refused'; readonly problem: Problem };
+
+/** A file that is copied into the store. */
+export class Keep {
+  /** What the image will be called. */
+  readonly name: string;
+  /** What is copied. */
+  readonly file: File;
+  /** What it is doing. */
+  readonly state: Signal<KeepState>;
+  /** How fast it goes. */
+  pace: Pace = new Pace(0);
+  #abort = new AbortController();
+  #running = false;
+
+  /** Of a file, under a name. */
+  constructor(file: File, name: string) {
+    this.file = file;
+    this.name = name;
+    this.state = signal<KeepState>({ step: 'running', done: 0, total: file.size });
+  }
+
+  /** Runs it, for the first time or once more, unless it runs. Whether the image is kept by this run. */
+  async run(): Promise<boolean> {
+    if (this.#running) return false;
+    this.#running = true;
+    const abort = new AbortController();
+    this.#abort = abort;
+    const startedAt = performance.now();
+    this.pace = new Pace(startedAt);
+    const report = (done: number): void => {
+      this.pace.update(done, performance.now());
+      this.state.value = { step: 'running', done, total: this.file.size };
+    };
+    this.state.value = { step: 'running', done: 0, total: this.file.size };
+    const options = { signal: abort.signal, onProgress: ({ done }: { done: number }) => report(done) };
+    try {
+      await whileBusy(withEngineOnce((store) => store.import(this.name, this.file, options)));
+      this.#running = false;
+      this.state.value = { step: 'finished', seconds: (performance.now() - startedAt) / 1000 };
+    } catch (error) {
+      this.#running = false;
+      this.state.value = abort.signal.aborted
+        ? { step: 'cancelled' }
+        : { step: 'refused', problem: describe(error, this.name) };
+    }
+    const kept = this.state.value.step === 'finished';
+    await shelfChanged();
+    return kept;
+  }
+
+  /** Stops it; nothing half-written is left. */
+  cancel(): void {
+    this.#abort.abort();
+  }
+}
+
+/** What is being taken over, and what ended and was not dismissed yet; the oldest first. */
+export const keeps: Signal<readonly Keep[]> = signal<readonly Keep[]>([]);
+
+/**
+ * Takes files over, each under a name. A name that is tried again takes the place of its last try. Whether all are
+ * kept.
+ */
+export async function keepFiles(files: readonly (readonly [file: File, name: string])[]): Promise<boolean> {
+  const added = files.map(([file, name]) => new Keep(file, name));
+  const again = new Set(added.map(({ name }) => name));
+  const others = keeps.value.filter((old) => old.state.value.step === 'running' || !again.has(old.name));
+  keeps.value = [...others, ...added];
+  const kept = await Promise.all(added.map((keep) => keep.run()));
+  return kept.every(Boolean);
+}
+
+/** Takes one that has ended off the page. */
+export function dismissKeep(keep: Keep): void {
+  keeps.value = keeps.value.filter((other) => other !== keep);
+}

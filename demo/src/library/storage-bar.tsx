@@ -1,0 +1,79 @@
+/** Owns what is said of the storage: how much is used, how much there is, and whether it stays. */
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import type { StoreEstimate } from 'qcow2-opfs';
+import { noticeError } from '../engine/engine.js';
+import { formatSize } from '../engine/size.js';
+import { persistShelf, type Shelf } from './shelf.js';
+
+/** The storage of the images. */
+export function StorageBar({ shelf }: { readonly shelf: Shelf }): JSX.Element {
+  const { estimate, persistence } = shelf;
+  if (persistence === 'memory') return <MemoryBanner usage={estimate?.usage ?? 0} />;
+  return (
+    <div class="storage">
+      {estimate && <Gauge estimate={estimate} />}
+      <Persistence persistent={persistence === 'persistent'} />
+    </div>
+  );
+}
+
+function MemoryBanner({ usage }: { readonly usage: number }): JSX.Element {
+  return (
+    <div class="notice">
+      <p>
+        <strong>These images are only in memory.</strong> The browser gives this page no storage, as in a private
+        window. They are gone when you close or reload the page: download what you want to keep.
+      </p>
+      <p class="soft">They take {formatSize(usage)} of memory.</p>
+    </div>
+  );
+}
+
+/** What the browser says it allows is a hint: Chromium always names 10 GiB more than is used. */
+function Gauge({ estimate: { usage, quota } }: { readonly estimate: StoreEstimate }): JSX.Element {
+  const words = `${formatSize(usage)} used, and room for at least ${formatSize(Math.max(0, quota - usage))} more`;
+  return (
+    <div class="gauge">
+      <meter aria-label="Storage of this page" min={0} max={Math.max(1, quota)} value={usage}>
+        {words}
+      </meter>
+      <p class="soft">{words}, says the browser.</p>
+    </div>
+  );
+}
+
+/** Whether the browser may clear the images by itself; asks it not to, from a click. */
+function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Element {
+  const answer = useSignal<'declined' | 'failed' | null>(null);
+  const asking = useSignal(false);
+  const ask = async (): Promise<void> => {
+    if (asking.value) return;
+    asking.value = true;
+    try {
+      answer.value = (await persistShelf()) ? null : 'declined';
+    } catch (error) {
+      noticeError(error);
+      answer.value = 'failed';
+    } finally {
+      asking.value = false;
+    }
+  };
+  return (
+    <div class="row persistence">
+      <p class="soft" role="status">
+        {persistent
+          ? 'Only you can clear these images: the browser keeps them.'
+          : 'The browser may clear these images when it runs short of space.'}
+        {answer.value === 'declined' &&
+          ' It declined to promise more: it goes by how often a page is used, so bookmark it and ask again.'}
+        {answer.value === 'failed' && ' It could not be asked: try again.'}
+      </p>
+      {!persistent && (
+        <button type="button" class="button plain small" onClick={ask} aria-disabled={asking.value}>
+          Ask it to keep them
+        </button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,274 @@
+/** Owns what is open on the page: the image, the files of its chain, its map, and what went wrong last. */
+import { type Signal, signal } from '@preact/signals';
+import { isQcow2Error } from 'qcow2';
+import type { Store } from 'qcow2-opfs';
+import { BitmapCount } from '../bitmaps/bitmap-count.js';
+import { ImageCheck } from '../check/image-check.js';
+import { carryOn } from '../download/carried-downloads.js';
+import { Download } from '../download/download.js';
+import { diskOf } from '../download/download-source.js';
+import { noticeError, withEngine } from '../engine/engine.js';
+import { describe, type Problem } from '../engine/problem.js';
+import {
+  answersTo,
+  arrange,
+  FileSet,
+  type Member,
+  type Missing,
+  missingFrom,
+  namedInChain,
+  namesIn,
+} from '../image/chain.js';
+import { type Origin, openOrigin, RemoteFile, StoredFile } from '../image/origin.js';
+import { MapLoad } from '../map/map-load.js';
+import { mapSummary } from '../map/map-words.js';
+import { SnapshotDisk } from '../snapshots/snapshot-disk.js';
+import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../welcome/sample-image.js';
+import type { DiskView } from './disk-view.js';
+
+/** An image that is open. */
+export interface Opened extends DiskView {
+  /** What was opened. */
+  readonly file: Origin;
+  readonly files: FileSet;
+  /** Files that were dropped with it and that its chain does not name. */
+  readonly unused: readonly File[];
+  readonly snapshots: readonly SnapshotDisk[];
+  readonly count: BitmapCount;
+  readonly check: ImageCheck;
+}
+
+/** The disk of a snapshot that is shown in place of the image's own. */
+export interface SnapshotView extends DiskView {
+  readonly snapshot: SnapshotDisk;
+}
+
+/** The image that is open; null on the empty page. */
+export const opened: Signal<Opened | null> = signal<Opened | null>(null);
+/** The snapshot of it that is shown; null where it is the image itself. */
+export const shown: Signal<SnapshotView | null> = signal<SnapshotView | null>(null);
+/** The snapshot that was shown last, from which a person came back to the image; null when it was not from one. */
+export const leftSnapshot: Signal<SnapshotDisk | null> = signal<SnapshotDisk | null>(null);
+/** The name of the file that is being opened; null when none is. */
+export const opening: Signal<string | null> = signal<string | null>(null);
+/** What went wrong last, until it is dismissed or something opens. */
+export const problem: Signal<Problem | null> = signal<Problem | null>(null);
+/** Does once more what {@link problem} is about; null where that would change nothing. */
+export const retry: Signal<(() => Promise<void>) | null> = signal<(() => Promise<void>) | null>(null);
+/** What has just happened, for screen readers. */
+export const announcement: Signal<string> = signal('');
+
+let running: AbortController | null = null;
+/** The snapshot that was asked for last; null once something else was. */
+let asked: SnapshotDisk | null = null;
+
+/**
+ * Opens files that a person dropped or chose: for the chain that is open where it waits for them, else as a new one.
+ */
+export async function openFiles(files: readonly File[]): Promise<void> {
+  const now = opened.value;
+  const first = files[0];
+  if (first === undefined) return;
+  if (now && now.missing.length > 0 && now.missing.some((missing) => files.some((file) => isFor(file, missing)))) {
+    await run(now.file.name, async (store, signal) => {
+      const next = await open(store, now.file, now.files.with(files), [], signal);
+      const names = namedInChain(next.image.info);
+      return { ...next, unused: files.filter((file) => !names.some((name) => answersTo(file, name))) };
+    });
+    return;
+  }
+  await run(first.name, async (store, signal) => {
+    const members = files.length === 1 ? [{ file: first, needs: [] }] : await examine(store, files, signal);
+    signal.throwIfAborted();
+    const { leaf, unused } = arrange(members);
+    opening.value = leaf.name;
+    return open(store, leaf, new FileSet(files), unused, signal);
+  });
+}
+
+/** Opens one of the files at hand instead. */
+export function openAs(leaf: Origin, files: FileSet): Promise<void> {
+  return run(leaf.name, (store, signal) => open(store, leaf, files, [], signal));
+}
+
+/** Opens the sample image, which has to be made at first. */
+export function openSample(): Promise<void> {
+  return run(SAMPLE_NAME, async (store, signal) => {
+    const file = new File([await makeSample(deflateInBrowser)], SAMPLE_NAME);
+    signal.throwIfAborted();
+    return open(store, file, new FileSet([file]), [], signal);
+  });
+}
+
+/** Opens an image that lives in this browser. */
+export function openStored(name: string): Promise<void> {
+  return openAs(new StoredFile(name), new FileSet([]));
+}
+
+/** Opens an image on a web server. Returns when it is open, refused, or cancelled. */
+export function openAddress(url: URL): Promise<void> {
+  return openAs(new RemoteFile(url), new FileSet([]));
+}
+
+/** Stops the opening that is under way. */
+export function cancelOpening(): void {
+  running?.abort();
+}
+
+/** Hands over a file for what the open chain misses, whatever the file is called. */
+export async function supply(missing: Missing, file: File): Promise<void> {
+  const now = opened.value;
+  if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
+}
+
+/**
+ * Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused; or when something
+ * else is to be shown.
+ */
+export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
+  asked = snapshot;
+  const superseded = (): boolean => opened.value !== of || asked !== snapshot;
+  try {
+    const image = await snapshot.open();
+    if (superseded() || shown.value?.snapshot === snapshot) return;
+    leaveSnapshot();
+    const { name, download } = snapshot;
+    const abort = new AbortController();
+    shown.value = { name, snapshot, image, missing: of.missing, map: new MapLoad(image), download, abort };
+    problem.value = null;
+    void loadMap(shown.value);
+  } catch (error) {
+    if (!superseded()) report(error, of.name);
+  }
+}
+
+/** Shows the image again. */
+export function leaveSnapshot(): void {
+  asked = null;
+  leftSnapshot.value = shown.value?.snapshot ?? null;
+  shown.value?.abort.abort();
+  shown.value = null;
+}
+
+/** Shows what went wrong with the file of that name. */
+export function report(error: unknown, name: string): void {
+  noticeError(error);
+  problem.value = describe(error, name);
+  retry.value = null;
+}
+
+/** Says that a folder was dropped where files are taken. */
+export function refuseFolder(name: string): void {
+  retry.value = null;
+  problem.value = {
+    title: `${name} is a folder.`,
+    reason: null,
+    advice: 'Open it, and drop the image that is inside, together with the files that it is based on.',
+    details: [],
+  };
+}
+
+/** Closes the image and shows the empty page. */
+export function closeImage(): void {
+  running?.abort();
+  opening.value = null;
+  problem.value = null;
+  replace(null);
+}
+
+function isFor(file: File, missing: Missing): boolean {
+  return missing.name !== null && answersTo(file, missing.name);
+}
+
+async function run(name: string, work: (store: Store, signal: AbortSignal) => Promise<Opened>): Promise<void> {
+  running?.abort();
+  const abort = new AbortController();
+  running = abort;
+  asked = null;
+  opening.value = name;
+  try {
+    const next = await withEngine((store) => work(store, abort.signal));
+    if (abort.signal.aborted) {
+      await next.image.close();
+      return;
+    }
+    problem.value = null;
+    replace(next);
+    announcement.value = `${next.file.name} is open.`;
+    void loadMap(next);
+  } catch (error) {
+    // By now it may be known which of the files is the image.
+    if (abort.signal.aborted) return;
+    report(error, opening.value ?? name);
+    // A file of another kind stays one.
+    if (!isQcow2Error(error, 'not-qcow2')) retry.value = () => run(name, work);
+  } finally {
+    if (running === abort) opening.value = null;
+  }
+}
+
+/**
+ * Loads the map behind the page's back, and says so once it is complete: not at each step, which would drown the rest.
+ */
+async function loadMap({ image, map, abort }: DiskView): Promise<void> {
+  await map.run(image, abort.signal);
+  if (map.state.value === 'complete')
+    announcement.value = `The map is complete. ${mapSummary(map.allocation).join(' ')}`;
+}
+
+function replace(next: Opened | null): void {
+  const old = opened.value;
+  leaveSnapshot();
+  leftSnapshot.value = null;
+  opened.value = next;
+  if (!old) return;
+  old.abort.abort();
+  old.check.cancel();
+  old.count.cancel();
+  carryOn([old.download, ...old.snapshots.map(({ download }) => download)], () => {
+    for (const snapshot of old.snapshots) snapshot.close();
+    old.image.close().catch(noticeError);
+  });
+}
+
+/** Which other files each one needs; null for those that are no qcow2 images, such as a raw base. */
+async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<Member[]> {
+  return Promise.all(
+    files.map(async (file) => {
+      try {
+        const image = await store.openFile(file, { signal });
+        const needs = namesIn(image.info);
+        await image.close();
+        return { file, needs };
+      } catch (error) {
+        // A file that is broken is reported when the chain that needs it is opened.
+        if (isQcow2Error(error, 'not-qcow2', 'unsupported', 'corrupt')) return { file, needs: null };
+        throw error;
+      }
+    }),
+  );
+}
+
+async function open(
+  store: Store,
+  leaf: Origin,
+  files: FileSet,
+  unused: readonly File[],
+  signal: AbortSignal,
+): Promise<Opened> {
+  const image = await openOrigin(store, leaf, files, signal);
+  return {
+    name: leaf.name,
+    file: leaf,
+    image,
+    files,
+    unused,
+    missing: missingFrom(image.info, leaf.name),
+    map: new MapLoad(image),
+    download: new Download(diskOf(image, leaf.name)),
+    snapshots: image.snapshots.map((info) => new SnapshotDisk(info, image, leaf.name)),
+    count: new BitmapCount(image, leaf.name),
+    check: new ImageCheck(image, leaf.name),
+    abort: new AbortController(),
+  };
+}

@@ -1,0 +1,21 @@
+/** Owns what files are called where several may have one name, as those of two folders do. */
+import { formatSize } from '../engine/size.js';
+
+const DATES = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+
+/**
+ * What each file is called: by its name, and, where another of them or of `others` has the same name, by what it has
+ * besides. No two are called the same.
+ */
+export function fileLabels(files: readonly File[], others: readonly { readonly name: string }[]): string[] {
+  const all = [...files, ...others];
+  const words = files.map((file) => {
+    const { name, size, lastModified } = file;
+    if (!all.some((other) => other !== file && other.name === name)) return name;
+    return `${name} (${formatSize(size)}, changed ${DATES.format(lastModified)})`;
+  });
+  return words.map((label, index) => {
+    const same = words.flatMap((other, at) => (other === label ? [at] : []));
+    return same.length > 1 ? `${label}, number ${same.indexOf(index) + 1}` : label;
+  });
+}

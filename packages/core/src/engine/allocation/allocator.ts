@@ -1,0 +1,187 @@
+/**
+ * Owns which free cluster is taken next, and the quarantine: a cluster that was given up stays counted, and so is not
+ * handed out, until the write-back that gives it up is past its roots. Synchronous; when blocks are missing it says
+ * which.
+ */
+import { Qcow2Error } from '../../errors.js';
+import type { HostOffset } from '../../format/geometry.js';
+import type { Freed } from '../mapping/cluster-mapping.js';
+import type { Allocator } from '../mapping/plan-write.js';
+import { FreeRuns, LONG_RUN } from './free-runs.js';
+import type { MetadataMap } from './metadata-map.js';
+import type { Refcounts } from './refcounts.js';
+
+/** How many blocks are asked for at once, so that the search through a large file makes few calls. */
+const BLOCKS_AHEAD = 16;
+/** Clusters from `start` to before `end`. */
+interface Run {
+  start: number;
+  readonly end: number;
+}
+
+/** Hands out the free clusters of an image. */
+export class SpaceAllocator implements Allocator {
+  readonly #refcounts: Refcounts;
+  readonly #metadata: MetadataMap;
+  readonly #runs = new FreeRuns();
+  #reserved: Run[] = [];
+  /** Where the search for what is still missing goes on, and the length of the runs that it began to look for. */
+  #search = { at: 0, missing: 0, length: 1 };
+  /** Clusters that were given up, and how many references each. */
+  readonly quarantine: Map<number, number> = new Map();
+  /** Those of them that a snapshot refers to as well, as the entries said that gave them up. */
+  readonly #shared = new Set<number>();
+  readonly #hasSnapshots: boolean;
+
+  constructor(refcounts: Refcounts, metadata: MetadataMap, hasSnapshots: boolean) {
+    this.#refcounts = refcounts;
+    this.#metadata = metadata;
+    this.#hasSnapshots = hasSnapshots;
+  }
+
+  /**
+   * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. A request for several
+   * clusters skips shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before {@link
+   * searchOn} can go on, or null when it is done; `findClusters` of io/ does both.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when metadata are in the way that nobody counts, `no-space` when the image is
+   *   full.
+   */
+  reserve(clusters: number): readonly number[] | null {
+    for (const { start, end } of this.#reserved) this.#runs.freed(this.#blockOf(start), start, end - start);
+    this.#reserved = [];
+    const length = Math.min(clusters, LONG_RUN);
+    this.#search = { at: this.#runs.start(length), missing: clusters, length };
+    return this.searchOn();
+  }
+
+  /** Goes on with the search of {@link reserve}, from where it stopped: what it has passed may be evicted meanwhile. */
+  searchOn(): readonly number[] | null {
+    const refcounts = this.#refcounts;
+    const search = this.#search;
+    while (search.missing > 0) {
+      const block = this.#blockOf(search.at);
+      const blockEnd = (block + 1) * refcounts.perBlock;
+      const length = Math.min(search.missing, LONG_RUN);
+      if (refcounts.blockOffset(block) === 0) this.#add(block);
+      else if (this.#runs.skips(block, length)) {
+        search.at = blockEnd;
+        continue;
+      } else if (!refcounts.loaded(block)) return this.#ahead(block, length);
+      const start = refcounts.nextFree(search.at, blockEnd);
+      const end = start === blockEnd ? start : refcounts.nextUsed(start, Math.min(blockEnd, start + search.missing));
+      if (end - start >= length || (end === blockEnd && end > start)) {
+        this.#reserved.push({ start, end });
+        search.missing -= end - start;
+      }
+      if (end === blockEnd) this.#runs.exhausted(block, search.length);
+      search.at = end;
+    }
+    this.#runs.passed(search.length, search.at);
+    return null;
+  }
+
+  /** Whether a block is needed for what was found, or for where the search is: it must stay loaded. */
+  needs(block: number): boolean {
+    return (
+      block >= this.#blockOf(this.#search.at) || this.#reserved.some(({ start }) => this.#blockOf(start) === block)
+    );
+  }
+
+  allocate(): HostOffset {
+    const run = this.#reserved[0];
+    if (run === undefined) throw new Qcow2Error('failed', 'More clusters were needed than had been reserved.');
+    const cluster = run.start++;
+    if (run.start === run.end) this.#reserved.shift();
+    const at = cluster * this.#refcounts.clusterSize;
+    const kind = this.#metadata.kindOf(cluster);
+    if (kind !== undefined) this.#metadata.refuseUncounted(at, kind);
+    this.#refcounts.take(cluster);
+    return at as HostOffset;
+  }
+
+  /** Takes back a cluster that was allocated and never used. */
+  giveBack(host: HostOffset): void {
+    const cluster = host / this.#refcounts.clusterSize;
+    this.#refcounts.lower(cluster, 1);
+    this.#freed(cluster);
+  }
+
+  /** Puts the clusters that a run of bytes touches into quarantine, one reference each. */
+  retire({ host, length, shared }: Freed): void {
+    const { clusterSize } = this.#refcounts;
+    const last = Math.floor((host + length - 1) / clusterSize);
+    for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) {
+      this.#retireCluster(cluster);
+      if (shared && this.#hasSnapshots) this.#shared.add(cluster);
+    }
+  }
+
+  /**
+   * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are
+   * on the medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be
+   * evicted then.
+   *
+   * A cluster that a snapshot refers to as well is never freed: where its refcount says otherwise, that is too low, or
+   * COPIED was missing. It keeps one reference, which is a leak at worst.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
+   */
+  *release(): Generator<readonly number[], void, undefined> {
+    const clusters = [...this.quarantine.keys()].sort((a, b) => a - b);
+    for (const [index, cluster] of clusters.entries()) {
+      if (!this.#refcounts.loaded(this.#blockOf(cluster))) yield this.#missing(clusters, index);
+      if (this.#refcounts.lower(cluster, this.quarantine.get(cluster)!)) {
+        if (this.#shared.has(cluster)) this.#refcounts.take(cluster);
+        else this.#freed(cluster);
+      }
+      this.quarantine.delete(cluster);
+      this.#shared.delete(cluster);
+    }
+  }
+
+  #retireCluster(cluster: number): void {
+    this.quarantine.set(cluster, (this.quarantine.get(cluster) ?? 0) + 1);
+  }
+
+  #freed(cluster: number): void {
+    this.#metadata.delete(cluster);
+    const block = this.#blockOf(cluster);
+    const first = Math.max(block * this.#refcounts.perBlock, cluster - LONG_RUN + 1);
+    const last = Math.min((block + 1) * this.#refcounts.perBlock, cluster + LONG_RUN);
+    const start = this.#refcounts.freeSince(cluster, first);
+    this.#runs.freed(block, start, this.#refcounts.nextUsed(cluster, last) - start);
+  }
+
+  #blockOf(cluster: number): number {
+    return Math.floor(cluster / this.#refcounts.perBlock);
+  }
+
+  #add(block: number): void {
+    for (const cluster of this.#refcounts.add(block)) this.#retireCluster(cluster);
+  }
+
+  /** The blocks that a search for runs of `length` clusters needs from `first` on. */
+  #ahead(first: number, length: number): readonly number[] {
+    const blocks: number[] = [];
+    for (let block = first; blocks.length < BLOCKS_AHEAD; block++) {
+      if (this.#refcounts.blockOffset(block) === 0) break;
+      if (!this.#refcounts.loaded(block) && !this.#runs.skips(block, length)) blocks.push(block);
+    }
+    return blocks;
+  }
+
+  /** The blocks of `clusters`, which ascend, that are not loaded, from `index` on. */
+  #missing(clusters: readonly number[], index: number): readonly number[] {
+    const missing = new Set<number>();
+    for (let next = index; next < clusters.length && missing.size < BLOCKS_AHEAD; next++) {
+      const block = this.#blockOf(clusters[next]!);
+      if (this.#refcounts.loaded(block)) continue;
+      if (this.#refcounts.blockOffset(block) === 0) {
+        this.#metadata.refuseUncounted(clusters[next]! * this.#refcounts.clusterSize, 'cluster');
+      }
+      missing.add(block);
+    }
+    return [...missing];
+  }
+}

@@ -1,0 +1,78 @@
+/** Owns counts by host cluster: how often each is referenced, or what the refcount blocks say of it. */
+
+/** Clusters of a page: 128 KiB of counts, so that what a sparse file leaves out takes no memory. */
+const PAGE_BITS = 16;
+const PAGE_CLUSTERS = 2 ** PAGE_BITS;
+/** The place of a cluster in its page. */
+export const PAGE_MASK: number = PAGE_CLUSTERS - 1;
+/** What a 16-bit count holds when the count itself stands in the map beside it. */
+export const LARGE_COUNT = 0xffff;
+
+/** Counts for the clusters of one file, all 0 at first. They take two bytes a cluster, and only where there are any. */
+export class ClusterCounts {
+  /** How many clusters are counted; at most 2^31 - 1. */
+  readonly clusters: number;
+  readonly #pages: (Uint16Array | undefined)[];
+  readonly #large = new Map<number, number>();
+
+  constructor(clusters: number) {
+    this.clusters = clusters;
+    this.#pages = new Array(Math.ceil(clusters / PAGE_CLUSTERS));
+  }
+
+  /** The count of a cluster; 0 for one that is not counted. */
+  get(cluster: number): number {
+    if (cluster >= this.clusters) return 0;
+    const count = this.#pages[cluster >>> PAGE_BITS]?.[cluster & PAGE_MASK] ?? 0;
+    return count === LARGE_COUNT ? this.#large.get(cluster)! : count;
+  }
+
+  /** Sets the count of a cluster. */
+  set(cluster: number, count: number): void {
+    if (count === 0 && this.#pages[cluster >>> PAGE_BITS] === undefined) return;
+    if (count >= LARGE_COUNT) this.#large.set(cluster, count);
+    this.page(cluster)[cluster & PAGE_MASK] = Math.min(count, LARGE_COUNT);
+  }
+
+  /** Counts a cluster once more, unless it has been counted `most` times: then the answer is false. */
+  add(cluster: number, most: number): boolean {
+    const page = this.#pages[cluster >>> PAGE_BITS] ?? this.page(cluster);
+    const count = page[cluster & PAGE_MASK]!;
+    if (count < LARGE_COUNT - 1 && count < most) {
+      page[cluster & PAGE_MASK] = count + 1;
+      return true;
+    }
+    return this.#addLarge(cluster, most);
+  }
+
+  /**
+   * The counts of `cluster` and of those of its page, in place, for loops that cannot afford a call for each: the count
+   * of `cluster` is at `cluster & PAGE_MASK`, and may be changed there while it stays under {@link LARGE_COUNT}.
+   */
+  page(cluster: number): Uint16Array {
+    const index = cluster >>> PAGE_BITS;
+    let page = this.#pages[index];
+    if (page === undefined) {
+      page = new Uint16Array(Math.min(PAGE_CLUSTERS, this.clusters - index * PAGE_CLUSTERS));
+      this.#pages[index] = page;
+    }
+    return page;
+  }
+
+  /** Whether any cluster of the page may have a count: how runs of none are skipped. */
+  any(cluster: number): boolean {
+    return this.#pages[cluster >>> PAGE_BITS] !== undefined;
+  }
+
+  #addLarge(cluster: number, most: number): boolean {
+    const count = this.get(cluster);
+    if (count >= most) return false;
+    this.set(cluster, count + 1);
+    return true;
+  }
+}
+
+/** Where the next page of counts begins after `cluster`. */
+export function nextPage(cluster: number): number {
+  return (Math.floor(cluster / PAGE_CLUSTERS) + 1) * PAGE_CLUSTERS;
+}

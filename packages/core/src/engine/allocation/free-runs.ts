@@ -1,0 +1,54 @@
+/**
+ * Remembers where a search for free clusters need not look: no run of a given length begins before a certain cluster,
+ * and a block whose longest run is known to be shorter is skipped whole. A hole that is too short for a request is so
+ * passed once, not by every request, and filling it moves nothing for longer ones.
+ */
+
+/** Runs of this many clusters and more are alike: a request for more takes them as they come. */
+export const LONG_RUN = 16;
+
+/**
+ * What is known of the free runs of one image, of 1 to {@link LONG_RUN} clusters. A run ends where its refcount block
+ * does.
+ */
+export class FreeRuns {
+  /** By length: no free run as long begins below this cluster. Never falls from one length to the next. */
+  readonly #from: number[] = new Array(LONG_RUN + 1).fill(0);
+  /**
+   * By refcount block: no free run in it is longer. Absent where that is not known. The table names 2^20 blocks at
+   * most.
+   */
+  readonly #longest = new Map<number, number>();
+
+  /** Where a search for runs of `length` clusters begins. */
+  start(length: number): number {
+    return this.#from[length]!;
+  }
+
+  /** Says that every free run of `length` clusters and more that began below `cluster` has been taken. */
+  passed(length: number, cluster: number): void {
+    for (let longer = length; longer <= LONG_RUN; longer++) {
+      this.#from[longer] = Math.max(this.#from[longer]!, cluster);
+    }
+  }
+
+  /** Whether a block is known to have no free run of `length` clusters. */
+  skips(block: number, length: number): boolean {
+    const longest = this.#longest.get(block);
+    return longest !== undefined && longest < length;
+  }
+
+  /** Says that a block has no free run of `length` clusters any more. */
+  exhausted(block: number, length: number): void {
+    const longest = this.#longest.get(block);
+    if (longest === undefined || longest >= length) this.#longest.set(block, length - 1);
+  }
+
+  /** Enters a free run of `length` clusters from `start` on, in `block`. */
+  freed(block: number, start: number, length: number): void {
+    const most = Math.min(length, LONG_RUN);
+    for (let shorter = 1; shorter <= most; shorter++) this.#from[shorter] = Math.min(this.#from[shorter]!, start);
+    const longest = this.#longest.get(block);
+    if (longest !== undefined && longest < most) this.#longest.set(block, most);
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * Owns the refcounts in memory: the refcount table, the blocks that are loaded, and what of them differs from the
+ * medium. Synchronous; whoever calls has loaded the blocks that it touches (spec: "Host cluster management").
+ *
+ * In memory a refcount never falls before the allocator's quarantine lets it, so what is here may be written at any
+ * time before the roots: it is never less than what the medium's tables refer to.
+ */
+import { Qcow2Error } from '../../errors.js';
+import { hex, setUint64, viewOf } from '../../format/bytes.js';
+import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
+import { getRefcountTableEntry } from '../../format/raw-entries.js';
+import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { DirtyRanges } from './dirty-ranges.js';
+import type { MetadataMap } from './metadata-map.js';
+
+/** A refcount block in memory, and which of its bytes the medium does not have. */
+interface Block {
+  readonly view: DataView;
+  readonly dirty: DirtyRanges;
+}
+
+/** Where the refcount table lies. */
+export interface RefcountTablePlace {
+  readonly at: number;
+  readonly clusters: number;
+}
+
+/** The refcounts of one image. */
+export class Refcounts {
+  readonly order: number;
+  readonly clusterSize: number;
+  /** Clusters that one block counts. */
+  readonly perBlock: number;
+  /** Bytes of the table that the medium does not have. */
+  readonly dirtyTable: DirtyRanges = new DirtyRanges();
+  /** Blocks that the medium's table does not name yet. */
+  readonly unlinked: Set<number> = new Set();
+  /** The table was moved, and the medium's header does not say so yet. */
+  moved = false;
+  readonly #metadata: MetadataMap;
+  readonly #blocks = new Map<number, Block>();
+  #table: DataView;
+  #place: RefcountTablePlace;
+
+  constructor(clusterSize: number, order: number, table: DataView, place: RefcountTablePlace, metadata: MetadataMap) {
+    this.clusterSize = clusterSize;
+    this.order = order;
+    this.perBlock = refcountsPerBlock(clusterSize, order);
+    this.#table = table;
+    this.#place = place;
+    this.#metadata = metadata;
+  }
+
+  /** The table's bytes. */
+  get table(): DataView {
+    return this.#table;
+  }
+
+  get place(): RefcountTablePlace {
+    return this.#place;
+  }
+
+  /** How many blocks are in memory. */
+  get blocks(): number {
+    return this.#blocks.size;
+  }
+
+  /**
+   * Where a block lies, bytes; 0 when there is none, and its clusters are all free.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when the table points where no block can be.
+   */
+  blockOffset(index: number): number {
+    if (index >= this.#table.byteLength / 8) return 0;
+    const { offset: at, reserved } = getRefcountTableEntry(this.#table, index);
+    if (!reserved && at % this.clusterSize === 0) return at;
+    const how = reserved ? 'has bits set that must be zero' : `points to ${hex(at)}, no multiple of the cluster size`;
+    throw new Qcow2Error('corrupt', `Refcount table entry ${index} ${how}.`, { what: `refcount block ${index}`, at });
+  }
+
+  /** Whether a block is in memory. */
+  loaded(index: number): boolean {
+    return this.#blocks.has(index);
+  }
+
+  /**
+   * Takes in a block that was read from the medium.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when it counts no reference to a cluster of metadata: it is no refcount block,
+   *   or a damaged one, and what it calls free may be in use.
+   */
+  adopt(index: number, view: DataView): void {
+    if (this.#blocks.has(index)) return;
+    const first = index * this.perBlock;
+    for (const cluster of this.#metadata.clustersIn(first, first + this.perBlock)) {
+      const count = getRefcount(view, this.order, cluster - first);
+      if (count === 0 || count === 0n) {
+        this.#metadata.refuseUncounted(cluster * this.clusterSize, this.#metadata.kindOf(cluster)!);
+      }
+    }
+    this.#blocks.set(index, { view, dirty: new DirtyRanges() });
+  }
+
+  /** Whether a cluster, whose block is loaded, has exactly one reference. */
+  isSingle(cluster: number): boolean {
+    const count = getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock);
+    return count === 1 || count === 1n;
+  }
+
+  /**
+   * Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in
+   * memory.
+   */
+  evict(most: number, needed: (index: number) => boolean = () => false): void {
+    if (this.#blocks.size <= most) return;
+    for (const [index, { dirty }] of this.#blocks) {
+      if (this.#blocks.size <= most) return;
+      if (dirty.empty && !this.unlinked.has(index) && !needed(index)) this.#blocks.delete(index);
+    }
+  }
+
+  /** The first free cluster from `from` on, within its block and before `to`; `to` when there is none. */
+  nextFree(from: number, to: number): number {
+    return this.#scan(from, to, true);
+  }
+
+  /** The first cluster in use from `from` on, within its block and before `to`; `to` when there is none. */
+  nextUsed(from: number, to: number): number {
+    return this.#scan(from, to, false);
+  }
+
+  /** Where the free clusters begin that end with `cluster`, which is free: within its block, and not before `first`. */
+  freeSince(cluster: number, first: number): number {
+    const { view } = this.#block(cluster);
+    const base = cluster - (cluster % this.perBlock);
+    let start = cluster;
+    while (start > first && Number(getRefcount(view, this.order, start - 1 - base)) === 0) start--;
+    return start;
+  }
+
+  /** Gives a free cluster its first reference. */
+  take(cluster: number): void {
+    this.#set(cluster, 1);
+  }
+
+  /**
+   * Takes `references` from a cluster; answers whether it is free then.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when it had fewer.
+   */
+  lower(cluster: number, references: number): boolean {
+    const { view } = this.#block(cluster);
+    const count = BigInt(getRefcount(view, this.order, cluster % this.perBlock)) - BigInt(references);
+    if (count < 0n) {
+      const at = cluster * this.clusterSize;
+      this.#metadata.refuse('refcount', at, `The cluster at ${hex(at)} has a refcount below its references.`);
+    }
+    this.#set(cluster, this.order === 6 ? count : Number(count));
+    return count === 0n;
+  }
+
+  /**
+   * Makes the block that counts `index * perBlock` and what follows; it counts itself. Answers the clusters of a table
+   * that had to move, which are to be given up.
+   *
+   * @throws {@link Qcow2Error} `no-space` when no refcount table can name the block.
+   */
+  add(index: number): readonly number[] {
+    const first = index * this.perBlock;
+    if (index >= this.#table.byteLength / 8) return this.#grow(index);
+    this.#addBlock(index, first);
+    this.take(first);
+    return [];
+  }
+
+  /** The dirty bytes of each block but the unlinked ones, which are written whole. */
+  *dirtyBlocks(): Generator<{ index: number; at: number; view: DataView; dirty: DirtyRanges }, void, undefined> {
+    for (const [index, { view, dirty }] of this.#blocks) {
+      if (!dirty.empty && !this.unlinked.has(index)) yield { index, at: this.blockOffset(index), view, dirty };
+    }
+  }
+
+  /** The blocks that the medium's table does not name yet. */
+  *unlinkedBlocks(): Generator<{ at: number; view: DataView }, void, undefined> {
+    for (const index of this.unlinked) yield { at: this.blockOffset(index), view: this.#blocks.get(index)!.view };
+  }
+
+  /** Says that the unlinked blocks are on the medium, and linked there. */
+  linked(): void {
+    for (const index of this.unlinked) this.#blocks.get(index)!.dirty.clear();
+    this.unlinked.clear();
+    this.dirtyTable.clear();
+    this.moved = false;
+  }
+
+  #scan(from: number, to: number, free: boolean): number {
+    const { view } = this.#block(from);
+    const base = from - (from % this.perBlock);
+    for (let cluster = from; cluster < to; cluster++) {
+      const count = getRefcount(view, this.order, cluster - base);
+      if ((count === 0 || count === 0n) === free) return cluster;
+    }
+    return to;
+  }
+
+  #block(cluster: number): Block {
+    return this.#blocks.get(Math.floor(cluster / this.perBlock))!;
+  }
+
+  #set(cluster: number, count: number | bigint): void {
+    const { view, dirty } = this.#block(cluster);
+    const entry = cluster % this.perBlock;
+    setRefcount(view, this.order, entry, count);
+    const byte = Math.floor((entry * 2 ** this.order) / 8);
+    dirty.add(byte, byte + Math.max(1, 2 ** this.order / 8));
+  }
+
+  #addBlock(index: number, cluster: number): void {
+    const at = cluster * this.clusterSize;
+    this.#claim(cluster, 'refcount block');
+    this.#blocks.set(index, { view: viewOf(new Uint8Array(this.clusterSize)), dirty: new DirtyRanges() });
+    this.unlinked.add(index);
+    setUint64(this.#table, index * 8, at);
+    this.dirtyTable.add(index * 8, index * 8 + 8);
+  }
+
+  /** Enters a cluster that no refcount counts yet as metadata, unless it is some already. */
+  #claim(cluster: number, kind: 'refcount block' | 'refcount table'): void {
+    const at = cluster * this.clusterSize;
+    const there = this.#metadata.kindOf(cluster);
+    if (there !== undefined) this.#metadata.refuseUncounted(at, there);
+    if (at + this.clusterSize > MAX_HOST_OFFSET || !Number.isSafeInteger(at)) throw full();
+    this.#metadata.add(kind, at, this.clusterSize);
+  }
+
+  /**
+   * Moves the table to where it has room for block `index`: behind the blocks that count the room it takes, all of them
+   * in the part of the file that no block counted.
+   */
+  #grow(index: number): readonly number[] {
+    const { clusterSize, perBlock } = this;
+    const entriesPerCluster = clusterSize / 8;
+    const old = this.#place;
+    let blocks = 1;
+    // Half as much again, so that an image which grows does not move its table at every step; but never more than can
+    // be.
+    let clusters = Math.min(Math.ceil(old.clusters * 1.5) + 1, MAX_REFCOUNT_TABLE_BYTES / clusterSize);
+    for (;;) {
+      const counted = Math.ceil((blocks + clusters) / perBlock);
+      if (counted <= blocks && clusters * entriesPerCluster >= index + blocks) break;
+      blocks = Math.max(blocks, counted);
+      clusters = Math.max(clusters, Math.ceil((index + blocks) / entriesPerCluster));
+    }
+    if (clusters * clusterSize > MAX_REFCOUNT_TABLE_BYTES) throw full();
+    const first = index * perBlock;
+    const table = new Uint8Array(clusters * clusterSize);
+    table.set(new Uint8Array(this.#table.buffer, this.#table.byteOffset, this.#table.byteLength));
+    this.#table = viewOf(table);
+    for (let step = 0; step < blocks; step++) this.#addBlock(index + step, first + step);
+    const at = (first + blocks) * clusterSize;
+    for (let step = 0; step < clusters; step++) this.#claim(first + blocks + step, 'refcount table');
+    for (let cluster = first; cluster < first + blocks + clusters; cluster++) this.take(cluster);
+    this.#place = { at, clusters };
+    this.moved = true;
+    return Array.from({ length: old.clusters }, (_, step) => old.at / clusterSize + step);
+  }
+}
+
+function full(): Qcow2Error {
+  const message = 'The image cannot grow further: its refcount table would pass 8 MiB, or the file 2^53 bytes.';
+  return new Qcow2Error('no-space', message, { what: 'refcount table' });
+}

@@ -1,0 +1,56 @@
+/**
+ * Owns work that several wait for: it goes on while one of them still wants it, and is aborted when the last has gone.
+ */
+import type { Done } from '../../api/device.js';
+import { adopted, settled } from './done.js';
+
+/** One load, begun when it is made. */
+export class SharedLoad {
+  readonly #controller = new AbortController();
+  readonly #work: Promise<void> | null;
+  readonly #closed: () => void;
+  #waiting = 0;
+  #over = false;
+
+  /**
+   * @param start begins the work
+   * @param closed called when no other caller may join: at the end, and when all callers have aborted before it. Not
+   *   for work that was done, or failed, at once
+   * @throws what `start` throws
+   */
+  constructor(start: (signal: AbortSignal) => Done, closed: () => void) {
+    this.#closed = closed;
+    const done = adopted(start(this.#controller.signal));
+    this.#over = done === undefined;
+    this.#work =
+      done?.finally(() => {
+        this.#over = true;
+        closed();
+      }) ?? null;
+    // The callers that wait report a failure; there may be none left.
+    this.#work?.catch(() => {});
+  }
+
+  /** Whether the work has ended. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /**
+   * Waits for the end, or for the caller's own abort.
+   *
+   * @throws what the work threw; the signal's reason
+   */
+  async wait(signal: AbortSignal | undefined): Promise<void> {
+    this.#waiting++;
+    try {
+      if (this.#work !== null) await settled(this.#work, signal);
+    } finally {
+      this.#waiting--;
+      if (this.#waiting === 0 && !this.#over) {
+        this.#closed();
+        this.#controller.abort();
+      }
+    }
+  }
+}

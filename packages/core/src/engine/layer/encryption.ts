@@ -1,0 +1,74 @@
+/** Owns what is known of an encrypted image without its passphrase, and why its disk cannot be read. */
+
+import type { ByteSource } from '../../api/device.js';
+import { isQcow2Error, Qcow2Error } from '../../errors.js';
+import { getUint64, hex, viewOf } from '../../format/bytes.js';
+import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
+import { CRYPT_METHOD, type Header } from '../../format/header.js';
+import { decodeLuks, LUKS_HEADER_BYTES, type LuksInfo } from '../../format/luks.js';
+import { readBytes } from './read-bytes.js';
+
+/** How an image is encrypted. */
+export interface Encryption {
+  /** What every read throws. */
+  readonly unreadable: Qcow2Error;
+  /** Null when it is damaged or of a kind that is not known; undefined for another method. */
+  readonly luks: LuksInfo | null | undefined;
+}
+
+/**
+ * Reads how an image is encrypted. A LUKS header that cannot be is no reason to refuse the image: it is one that reads
+ * throw.
+ *
+ * @throws what the source throws.
+ */
+export async function readEncryption(
+  source: ByteSource,
+  header: Header,
+  extensions: readonly HeaderExtension[],
+  signal: AbortSignal | undefined,
+): Promise<Encryption> {
+  if (header.cryptMethod === CRYPT_METHOD.aes) return { unreadable: notReadYet('AES'), luks: undefined };
+  try {
+    return {
+      unreadable: notReadYet('LUKS'),
+      luks: await readLuks(source, 2 ** header.clusterBits, extensions, signal),
+    };
+  } catch (error) {
+    if (isQcow2Error(error, 'corrupt', 'unsupported')) {
+      return { unreadable: error, luks: null };
+    }
+    throw error;
+  }
+}
+
+function notReadYet(method: string): Qcow2Error {
+  const message = `The disk is encrypted (${method}); encrypted images can be inspected, but not read yet.`;
+  return new Qcow2Error('unsupported', message, { what: 'crypt_method', at: 32 });
+}
+
+/** Reads the LUKS header, not the keys behind it (spec: "Full disk encryption header pointer"). */
+async function readLuks(
+  source: ByteSource,
+  clusterSize: number,
+  extensions: readonly HeaderExtension[],
+  signal: AbortSignal | undefined,
+): Promise<LuksInfo> {
+  const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
+  if (pointer === undefined) throw damaged('is missing', 32);
+  if (pointer.data.length !== 16) throw damaged(`is ${pointer.data.length} bytes long, not 16`, pointer.offset);
+  const view = viewOf(pointer.data);
+  const at = getUint64(view, 0);
+  const length = getUint64(view, 8);
+  if (at % clusterSize !== 0) throw damaged(`leads to ${hex(at)}, no multiple of the cluster size`, pointer.offset);
+  if (at + length > source.size) {
+    throw damaged(`leads to ${hex(at)}, ${length} bytes, and the file ends at ${hex(source.size)}`, pointer.offset);
+  }
+  const bytes = await readBytes(source, at, Math.min(length, LUKS_HEADER_BYTES), signal);
+  return decodeLuks(bytes, at, length);
+}
+
+function damaged(finding: string, at: number): Qcow2Error {
+  const what = 'full disk encryption header pointer';
+  return new Qcow2Error('corrupt', `The disk is encrypted (LUKS), but the ${what} ${finding}.`, { what, at });
+}

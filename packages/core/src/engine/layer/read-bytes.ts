@@ -1,0 +1,14 @@
+/** Owns the reading of a few bytes into a buffer of their own. */
+import type { ByteSource } from '../../api/device.js';
+
+/** `length` bytes from `at` on, or those that there are before the end of the file. */
+export async function readBytes(
+  source: ByteSource,
+  at: number,
+  length: number,
+  signal?: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(Math.max(0, Math.min(length, source.size - at)));
+  if (bytes.length > 0) await source.read([{ at, bytes }], signal);
+  return bytes;
+}

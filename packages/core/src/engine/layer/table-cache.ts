@@ -1,0 +1,213 @@
+/** Owns the L2 tables in memory: which are loaded, loading them once for everybody, and which to drop. */
+
+import type { ByteSource, Done, Transfer } from '../../api/device.js';
+import { Qcow2Error } from '../../errors.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { l2TableOffset } from '../../format/entries.js';
+import type { Geometry } from '../../format/geometry.js';
+import { after, settled } from '../async/done.js';
+import { setTablePlace } from '../mapping/table-places.js';
+import type { Counters } from './counting-source.js';
+
+/** Consecutive entries of the L1 table, from `first` to `last`. */
+export interface L1Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The tables of ranges of L1 entries; null where an entry names none, and, until `loading` is done, where one is loaded. */
+export interface AcquiredTables {
+  readonly tables: (DataView | null)[][];
+  readonly loading: Done;
+}
+
+/** Consecutive entries of the L1 table, from `first` to `last`. */
+export interface L1Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The tables of ranges of L1 entries: null where an entry names none and, until `loading` is done, where one is loaded.
+ */
+export interface AcquiredTables {
+  readonly tables: (DataView | null)[][];
+  readonly loading: Done;
+}
+
+interface CachedTable {
+  readonly view: DataView;
+  /** The clock when it was last asked for: what is dropped first. */
+  used: number;
+}
+
+/** The L2 tables of one image layer, a clock deciding which leave when the budget is spent. */
+export class TableCache {
+  readonly #geometry: Geometry;
+  readonly #source: ByteSource;
+  readonly #l1: DataView;
+  readonly #most: number;
+  readonly #counters: Counters;
+  readonly #tables = new Map<number, CachedTable>();
+  /** Tables that differ from the medium, by offset: they are never dropped. */
+  readonly #pinned = new Map<number, DataView>();
+  readonly #loading = new Map<number, Promise<DataView>>();
+  #clock = 0;
+
+  /** `budget` is in bytes; a table is a cluster, and at least 4 are kept whatever the budget. */
+  constructor(geometry: Geometry, source: ByteSource, l1: DataView, budget: number, counters: Counters) {
+    this.#geometry = geometry;
+    this.#source = source;
+    this.#l1 = l1;
+    this.#counters = counters;
+    this.#most = Math.max(4, Math.floor(budget / geometry.clusterSize));
+  }
+
+  /** A cache of its own, with the same budget, for another L1 table of the same file: a snapshot's. */
+  over(l1: DataView): TableCache {
+    const budget = this.#most * this.#geometry.clusterSize;
+    return new TableCache(this.#geometry, this.#source, l1, budget, this.#counters);
+  }
+
+  /** The L1 table, which a writer changes in place. */
+  get l1(): DataView {
+    return this.#l1;
+  }
+
+  /** Entries of the L1 table. */
+  get l1Size(): number {
+    return this.#l1.byteLength / 8;
+  }
+
+  /** Whether the L1 entry names a table. */
+  has(l1Index: number): boolean {
+    return l1Index < this.l1Size && l2TableOffset(this.#l1, l1Index) !== 0;
+  }
+
+  /** The table of an L1 entry without waiting: null when there is none, undefined when it would have to be loaded. */
+  peek(l1Index: number): DataView | null | undefined {
+    if (l1Index >= this.l1Size) return null;
+    const offset = l2TableOffset(this.#l1, l1Index);
+    if (offset === 0) return null;
+    const cached = this.#tables.get(offset);
+    if (cached === undefined) return this.#pinned.get(offset);
+    cached.used = ++this.#clock;
+    return cached.view;
+  }
+
+  /**
+   * The tables of all L1 entries in `ranges`. Those that are not in memory are loaded in one batch; a load in flight is
+   * shared, and outlives the caller that aborts.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when an L1 entry points where no table can be; what the source throws.
+   */
+  acquire(ranges: readonly L1Range[], signal?: AbortSignal): AcquiredTables {
+    const missing = new Set<number>();
+    const tables = ranges.map(({ first, last }) => {
+      const held: (DataView | null)[] = [];
+      for (let l1Index = first; l1Index <= last; l1Index++) {
+        const table = this.peek(l1Index);
+        if (table === undefined) missing.add(l1Index);
+        held.push(table ?? null);
+      }
+      return held;
+    });
+    if (missing.size === 0) return { tables, loading: undefined };
+    const loaded = new Map<number, DataView>();
+    const done = this.#load(missing, (l1Index, table) => loaded.set(l1Index, table), signal);
+    const loading = after(done, () => {
+      ranges.forEach(({ first }, index) => {
+        tables[index]!.forEach((table, step, held) => {
+          held[step] = table ?? loaded.get(first + step) ?? null;
+        });
+      });
+    });
+    return { tables, loading };
+  }
+
+  #load(l1Indexes: Iterable<number>, found: (l1Index: number, table: DataView) => void, signal?: AbortSignal): Done {
+    const waits: Promise<void>[] = [];
+    const fresh: { l1Index: number; offset: number; view: DataView }[] = [];
+    const transfers: Transfer[] = [];
+    for (const l1Index of l1Indexes) {
+      const offset = this.#check(l1Index);
+      const flying = this.#loading.get(offset);
+      if (flying !== undefined) {
+        waits.push(flying.then((view) => found(l1Index, view)));
+        continue;
+      }
+      const bytes = new Uint8Array(this.#geometry.clusterSize);
+      fresh.push({ l1Index, offset, view: viewOf(bytes) });
+      transfers.push({ at: offset, bytes });
+    }
+    if (transfers.length > 0) {
+      const done = this.#source.read(transfers);
+      const keep = () => {
+        this.#counters.l2Loads += fresh.length;
+        for (const { l1Index, offset, view } of fresh) {
+          this.#keep(offset, view);
+          found(l1Index, view);
+        }
+      };
+      if (done === undefined) keep();
+      else waits.push(this.#share(done, fresh).then(keep));
+    }
+    if (waits.length > 0) return settled(Promise.all(waits), signal);
+  }
+
+  /** Keeps a table, new or about to be changed, until {@link unpin}. */
+  pin(offset: number, view: DataView): void {
+    setTablePlace(view, offset);
+    this.#tables.delete(offset);
+    this.#pinned.set(offset, view);
+  }
+
+  /** Says that the pinned table at `offset` is as on the medium; it may be dropped from now on. */
+  unpin(offset: number): void {
+    const view = this.#pinned.get(offset);
+    this.#pinned.delete(offset);
+    if (view !== undefined) this.#keep(offset, view);
+  }
+
+  /** Lets later callers wait for the same load. */
+  #share(done: Promise<void>, fresh: readonly { offset: number; view: DataView }[]): Promise<void> {
+    for (const { offset, view } of fresh) {
+      const flying = done.then(() => view);
+      flying.catch(() => {}); // The first caller reports it; nobody else may be waiting.
+      this.#loading.set(offset, flying);
+    }
+    return done.finally(() => {
+      for (const { offset } of fresh) this.#loading.delete(offset);
+    });
+  }
+
+  /** The offset of a table, once it has been found possible. */
+  #check(l1Index: number): number {
+    const offset = l2TableOffset(this.#l1, l1Index);
+    const details = { what: `L2 table ${l1Index}`, at: offset };
+    if (offset % this.#geometry.clusterSize !== 0) {
+      const message = `L1 entry ${l1Index} points to ${hex(offset)}, no multiple of the cluster size.`;
+      throw new Qcow2Error('corrupt', message, details);
+    }
+    if (offset >= this.#source.size) {
+      const end = hex(this.#source.size);
+      const message = `L2 table ${l1Index} should be at ${hex(offset)}, but the file ends at ${end}. Is it cut short?`;
+      throw new Qcow2Error('corrupt', message, details);
+    }
+    return offset;
+  }
+
+  #keep(offset: number, view: DataView): void {
+    setTablePlace(view, offset);
+    if (this.#tables.size >= this.#most) this.#evict();
+    this.#tables.set(offset, { view, used: ++this.#clock });
+  }
+
+  /**
+   * Drops the eighth that was asked for longest ago: a search for one victim each time would cost more than it saves.
+   */
+  #evict(): void {
+    const byAge = [...this.#tables].sort(([, a], [, b]) => a.used - b.used);
+    for (const [offset] of byAge.slice(0, Math.ceil(this.#most / 8))) this.#tables.delete(offset);
+  }
+}

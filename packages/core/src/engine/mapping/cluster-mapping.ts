@@ -1,0 +1,121 @@
+/**
+ * Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction
+ * refused.
+ */
+import { getL2Entry } from '../../format/entries.js';
+import type { Geometry, HostOffset } from '../../format/geometry.js';
+import { l2Fault } from '../../format/raw-entries.js';
+import { damaged, placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
+
+/**
+ * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for
+ * subcluster n, and neither mask having it means that it comes from the layer behind.
+ */
+export interface ClusterMapping {
+  /** The host cluster, or the start of the compressed stream. */
+  readonly host: HostOffset | null;
+  /** Nobody else refers to the host cluster. */
+  readonly owned: boolean;
+  /** Subclusters whose bytes lie in the host cluster. */
+  readonly allocated: number;
+  /** Subclusters that read as zeros. */
+  readonly zero: number;
+  /** Bytes of the compressed stream from `host` on; 0 when the cluster is not compressed. */
+  readonly stored: number;
+}
+
+/** A run of host bytes that one entry no longer refers to. */
+export interface Freed {
+  readonly host: HostOffset;
+  readonly length: number;
+  /** The entry had no COPIED: a snapshot may refer to it as well. */
+  readonly shared?: boolean;
+}
+
+/** The mask of all subclusters of a cluster. */
+export function allSubclusters({ extendedL2 }: Geometry): number {
+  return extendedL2 ? 0xffff_ffff : 1;
+}
+
+/** The mask of the subclusters from `first` to `last`, both included. */
+export function subclusterMask(first: number, last: number): number {
+  const count = last - first + 1;
+  return ((count === 32 ? 0xffff_ffff : (1 << count) - 1) << first) >>> 0;
+}
+
+/**
+ * Entry `index` of an L2 table; `at` is the guest offset of its cluster.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
+ */
+export function clusterMapping(geometry: Geometry, table: DataView, index: number, at: number): ClusterMapping {
+  const fault = l2Fault(geometry, table, index);
+  if (fault !== null) throw damaged(geometry, table, at, fault);
+  const mapping = getL2Entry(geometry, table, index);
+  switch (mapping.kind) {
+    case 'unallocated':
+      return { host: null, owned: false, allocated: 0, zero: 0, stored: 0 };
+    case 'compressed':
+      refuseCompressed(geometry, table, mapping.host, at);
+      return { host: mapping.host, owned: false, allocated: 0, zero: 0, stored: mapping.length };
+    case 'subclusters':
+      refuseSubclusters(geometry, table, mapping, at);
+      return { ...mapping, host: placeOf(geometry, table, mapping.host, at, 0), stored: 0 };
+    default: {
+      const zero = mapping.kind === 'zero';
+      if (zero) refuseZero(geometry, table, at);
+      const host = placeOf(geometry, table, mapping.host, at, 0);
+      return { host, owned: mapping.owned, allocated: zero ? 0 : 1, zero: zero ? 1 : 0, stored: 0 };
+    }
+  }
+}
+
+/** What no longer refers to the cluster's host bytes, when its entry changes. */
+export function freedOf({ clusterSize }: Geometry, { host, owned, stored }: ClusterMapping): Freed {
+  const length = stored || clusterSize;
+  return owned || stored > 0 ? { host: host!, length } : { host: host!, length, shared: true };
+}
+
+/** Whether the cluster has a place that may be written to: its own, and not a compressed stream. */
+export function isWritableInPlace({ host, owned, stored }: ClusterMapping): boolean {
+  return host !== null && owned && stored === 0;
+}
+
+/** The clusters that a write of `length` bytes from the guest offset `offset` on changes in place. */
+export function writtenInPlace(
+  geometry: Geometry,
+  { first, tables }: { readonly first: number; readonly tables: readonly DataView[] },
+  offset: number,
+  length: number,
+): HostOffset[] {
+  const { clusterSize, bytesPerL2, externalData } = geometry;
+  const hosts: HostOffset[] = [];
+  if (externalData) return hosts;
+  for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
+    const table = tables[Math.floor(at / bytesPerL2) - first]!;
+    const mapping = clusterMapping(geometry, table, Math.floor((at % bytesPerL2) / clusterSize), at);
+    if (isWritableInPlace(mapping)) hosts.push(mapping.host!);
+  }
+  return hosts;
+}
+
+/**
+ * Where `length` bytes from the guest offset `at` on lie in their cluster, entry `index` of its table, when all of them
+ * are there and the cluster is nobody else's; null otherwise.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
+ */
+export function placeInCluster(
+  geometry: Geometry,
+  table: DataView,
+  index: number,
+  at: number,
+  length: number,
+): number | null {
+  const within = at % geometry.clusterSize;
+  const mapping = clusterMapping(geometry, table, index, at - within);
+  if (!isWritableInPlace(mapping)) return null;
+  const unit = geometry.subclusterSize;
+  const touched = subclusterMask(Math.floor(within / unit), Math.floor((within + length - 1) / unit));
+  return (touched & ~mapping.allocated) === 0 ? mapping.host! + within : null;
+}

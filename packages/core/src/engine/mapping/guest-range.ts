@@ -1,0 +1,29 @@
+/** Owns which offsets and ranges of a disk a caller may ask for. */
+
+import type { Range } from '../../api/options.js';
+import { Qcow2Error } from '../../errors.js';
+
+/**
+ * Checks that `[offset, offset + length)` lies on a disk of `size` bytes.
+ *
+ * @throws RangeError for what is no whole number from 0 on; {@link Qcow2Error} `out-of-range` past the end
+ */
+export function requireInside(offset: number, length: number, size: number): void {
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new RangeError(`An offset must be a whole number of bytes from 0 on, not ${offset}.`);
+  }
+  if (!Number.isSafeInteger(length) || length < 0) {
+    throw new RangeError(`A length must be a whole number of bytes from 0 on, not ${length}.`);
+  }
+  if (offset + length > size) {
+    const message = `Bytes ${offset} to ${offset + length} were asked for; the disk ends at ${size}.`;
+    throw new Qcow2Error('out-of-range', message, { what: 'request', at: offset, length, size });
+  }
+}
+
+/** Where a range begins and ends on a disk of `size` bytes; all of it without one. Throws as {@link requireInside}. */
+export function boundsOf(range: Range | undefined, size: number): { start: number; end: number } {
+  if (range === undefined) return { start: 0, end: size };
+  requireInside(range.start, range.length, size);
+  return { start: range.start, end: range.start + range.length };
+}

@@ -1,0 +1,90 @@
+/** Owns the plan of a read: what to fetch, from where, for which part of the caller's buffer. No I/O, no waiting. */
+
+import type { Transfer } from '../../api/device.js';
+import type { Geometry, HostOffset } from '../../format/geometry.js';
+import { nextRun, type Run } from './runs.js';
+
+/** A part of a request: fill `into` with the guest's bytes from `offset` on. */
+export interface Piece {
+  readonly offset: number;
+  readonly into: Uint8Array;
+}
+
+/** Part of a compressed cluster: inflate `stored` bytes from `host`, then take `into.length` bytes from `skip` on. */
+export interface CompressedPiece {
+  readonly host: HostOffset;
+  readonly stored: number;
+  readonly skip: number;
+  readonly into: Uint8Array;
+}
+
+/** What a read of one layer comes to. Neighbours are merged: one transfer is one contiguous run in the file. */
+export interface ReadPlan {
+  /** From the image file, or from its external data file when it has one. */
+  readonly transfers: Transfer[];
+  readonly compressed: CompressedPiece[];
+  /** To be filled with zeros. */
+  readonly zeros: Uint8Array[];
+  /** Not in this layer: from the backing file, or zeros when there is none. */
+  readonly unallocated: Piece[];
+}
+
+/** A plan with nothing to do. */
+export function emptyPlan(): ReadPlan {
+  return { transfers: [], compressed: [], zeros: [], unallocated: [] };
+}
+
+/**
+ * Adds a piece to `plan`. `tables` are the L2 tables that map it, in order, null where there is none.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
+ */
+export function planRead(geometry: Geometry, tables: readonly (DataView | null)[], piece: Piece, plan: ReadPlan): void {
+  const { offset, into } = piece;
+  const end = offset + into.length;
+  let tableIndex = 0;
+  let tableEnd = offset - (offset % geometry.bytesPerL2) + geometry.bytesPerL2;
+  // The run that is still growing: it ends where kind or contiguity does.
+  let open = null as Run | null;
+  let openAt = offset;
+  for (let at = offset; at < end; ) {
+    if (at === tableEnd) {
+      tableIndex++;
+      tableEnd += geometry.bytesPerL2;
+    }
+    const run = nextRun(geometry, tables[tableIndex] ?? null, at, end);
+    if (open !== null && continues(open, run)) {
+      open = { ...open, length: open.length + run.length };
+    } else {
+      if (open !== null) addRun(geometry, open, openAt, piece, plan);
+      open = run;
+      openAt = at;
+    }
+    at += run.length;
+  }
+  if (open !== null) addRun(geometry, open, openAt, piece, plan);
+}
+
+/** Whether `next` carries on where `run` ends, in the guest and in the file. */
+function continues(run: Run, next: Run): boolean {
+  if (run.kind !== next.kind || run.kind === 'compressed') return false;
+  return run.kind !== 'data' || next.host === run.host! + run.length;
+}
+
+function addRun(geometry: Geometry, run: Run, at: number, { offset, into }: Piece, plan: ReadPlan): void {
+  const whole = run.length === into.length;
+  const bytes = whole ? into : into.subarray(at - offset, at - offset + run.length);
+  switch (run.kind) {
+    case 'data':
+      plan.transfers.push({ at: run.host!, bytes });
+      break;
+    case 'compressed':
+      plan.compressed.push({ host: run.host!, stored: run.stored, skip: at % geometry.clusterSize, into: bytes });
+      break;
+    case 'zero':
+      plan.zeros.push(bytes);
+      break;
+    default:
+      plan.unallocated.push({ offset: at, into: bytes });
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * Owns the plan of a write: which host clusters take the bytes, what must be copied beside them, which entries change.
+ */
+
+import type { Transfer } from '../../api/device.js';
+import { alignUp, hex } from '../../format/bytes.js';
+import type { Mapping } from '../../format/entries.js';
+import type { Geometry, HostOffset } from '../../format/geometry.js';
+import {
+  allSubclusters,
+  type ClusterMapping,
+  clusterMapping,
+  type Freed,
+  freedOf,
+  isWritableInPlace,
+  subclusterMask,
+} from './cluster-mapping.js';
+import type { Piece } from './plan-read.js';
+import { damaged } from './runs.js';
+
+/** Who hands out host clusters; `space/` implements it. */
+export interface Allocator {
+  /** A host cluster that nobody refers to. As many as a plan may need have been reserved before it is made. */
+  allocate(): HostOffset;
+}
+
+/** An L2 entry that becomes another when the bytes are in place. */
+export interface EntryChange {
+  readonly l1Index: number;
+  readonly index: number;
+  readonly mapping: Mapping;
+}
+
+/** What a write comes to. Nothing has been changed by making it but the allocator. */
+export interface WritePlan {
+  /**
+   * Bytes for the image file, or for its external data file. Neighbours are merged where that costs no copy of many
+   * bytes.
+   */
+  readonly transfers: Transfer[];
+  /** Parts of those transfers to be filled first, with the guest's bytes as they are now. */
+  readonly copies: Piece[];
+  readonly changes: EntryChange[];
+  readonly freed: Freed[];
+  /** Clusters that were allocated: to be given back if the copies cannot be read. */
+  readonly taken: HostOffset[];
+}
+
+/** What a plan needs to know beside the request. */
+export interface WriteContext {
+  readonly geometry: Geometry;
+  readonly allocator: Allocator;
+  /** What no layer holds reads as zeros: no other layer follows. */
+  readonly base: boolean;
+  /**
+   * Length of the file that takes the bytes. What is allocated past it reads as zeros, and need not be filled with
+   * them.
+   */
+  readonly end: number;
+  /** A buffer to assemble bytes in, with anything in it. */
+  readonly take: (length: number) => Uint8Array;
+}
+
+/** The L2 tables that map the request, in order, all of them there and owned, and the L1 index of the first. */
+export interface WritableTables {
+  readonly first: number;
+  readonly tables: readonly DataView[];
+}
+
+/** Up to this many bytes, copies and new bytes are assembled into one transfer: copying them costs less than a call. */
+const ASSEMBLE_BYTES = 256 * 1024;
+
+/** A stretch of the target: the caller's bytes, bytes as they were, or zeros. */
+interface Span {
+  host: number;
+  readonly guest: number;
+  length: number;
+  readonly kind: 'new' | 'old' | 'zero';
+}
+
+/**
+ * Plans to write `bytes` at the guest offset `offset`.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
+ */
+export function planWrite(context: WriteContext, held: WritableTables, offset: number, bytes: Uint8Array): WritePlan {
+  const { clusterSize } = context.geometry;
+  const plan: WritePlan = { transfers: [], copies: [], changes: [], freed: [], taken: [] };
+  const spans: Span[] = [];
+  const end = offset + bytes.length;
+  for (let at = offset; at < end; ) {
+    const upTo = Math.min(end, at - (at % clusterSize) + clusterSize);
+    planCluster(context, held, at, upTo, plan, spans);
+    at = upTo;
+  }
+  addTransfers(context, spans, { offset, into: bytes }, plan);
+  return plan;
+}
+
+/**
+ * How many clusters such a write to a file of `fileSize` bytes will allocate. Every entry is looked at here, before
+ * anything is allocated: a plan that is made after this is not refused halfway.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification, or leads past the end of the file.
+ */
+export function clustersNeeded(
+  geometry: Geometry,
+  { first, tables }: WritableTables,
+  offset: number,
+  length: number,
+  fileSize: number,
+): number {
+  if (geometry.externalData) return 0;
+  const { clusterSize, bytesPerL2 } = geometry;
+  let needed = 0;
+  for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
+    const index = Math.floor((at % bytesPerL2) / clusterSize);
+    const table = tables[Math.floor(at / bytesPerL2) - first]!;
+    const old = clusterMapping(geometry, table, index, at);
+    if (!isWritableInPlace(old)) needed++;
+    else if (old.host! >= alignUp(fileSize, clusterSize)) {
+      // The file would grow as far as an entry says: petabytes, when that is damaged.
+      throw damaged(geometry, table, at, `points to ${hex(old.host!)}, past the end of the file`);
+    }
+  }
+  return needed;
+}
+
+/** Plans the part of a request that lies in one guest cluster. */
+function planCluster(
+  context: WriteContext,
+  { first, tables }: WritableTables,
+  at: number,
+  upTo: number,
+  plan: WritePlan,
+  spans: Span[],
+): void {
+  const { geometry, allocator } = context;
+  const { clusterSize, subclusterSize, bytesPerL2, externalData } = geometry;
+  const start = at - (at % clusterSize);
+  const l1Index = Math.floor(at / bytesPerL2);
+  const index = Math.floor((at % bytesPerL2) / clusterSize);
+  const table = tables[l1Index - first]!;
+  const old = clusterMapping(geometry, table, index, start);
+  const touched = subclusterMask(
+    Math.floor((at - start) / subclusterSize),
+    Math.floor((upTo - 1 - start) / subclusterSize),
+  );
+  // In an external data file every cluster has its place, which nobody shares.
+  const inPlace = externalData || isWritableInPlace(old);
+  let host = externalData ? (start as HostOffset) : old.host;
+  if (!inPlace || host === null) {
+    host = allocator.allocate();
+    plan.taken.push(host);
+    if (old.host !== null) plan.freed.push(freedOf(geometry, old));
+  }
+  const present = old.stored > 0 ? allSubclusters(geometry) : old.allocated;
+  // Copy-on-write: subclusters already in this cluster are not copied. The others are, unless they are unallocated and
+  // read from the backing file.
+  const inPlaceMask = inPlace ? old.allocated : 0;
+  const copyMask = inPlace ? 0 : present & ~touched;
+  const cluster = { start, host, at, upTo, old, inPlaceMask, copyMask };
+  addSpans(context, cluster, spans);
+  const allocated = (present | touched) >>> 0;
+  const zero = (old.zero & ~touched) >>> 0;
+  if (inPlace && old.owned && allocated === old.allocated && zero === old.zero) return;
+  const mapping: Mapping = geometry.extendedL2
+    ? { kind: 'subclusters', host, owned: true, allocated, zero }
+    : { kind: 'data', host, owned: true };
+  plan.changes.push({ l1Index, index, mapping });
+}
+
+/** A cluster with its target: `inPlaceMask` and `copyMask` are masks of subclusters, see {@link planCluster}. */
+interface Cluster {
+  readonly start: number;
+  readonly host: HostOffset;
+  readonly at: number;
+  readonly upTo: number;
+  readonly old: ClusterMapping;
+  readonly inPlaceMask: number;
+  readonly copyMask: number;
+}
+
+/** The spans of one cluster, in order: copied subclusters, the head, the new bytes, the tail, copied subclusters. */
+function addSpans(context: WriteContext, cluster: Cluster, spans: Span[]): void {
+  const { subclusterSize } = context.geometry;
+  const { start, at, upTo, inPlaceMask } = cluster;
+  const first = Math.floor((at - start) / subclusterSize);
+  const last = Math.floor((upTo - 1 - start) / subclusterSize);
+  addAlong(context, cluster, 0, first, spans);
+  if (((inPlaceMask >>> first) & 1) === 0) {
+    addOld(context, cluster, first, start + first * subclusterSize, at, spans);
+  }
+  addSpan(context, cluster, at, upTo, 'new', spans);
+  if (((inPlaceMask >>> last) & 1) === 0) {
+    addOld(context, cluster, last, upTo, start + (last + 1) * subclusterSize, spans);
+  }
+  addAlong(context, cluster, last + 1, context.geometry.clusterSize / subclusterSize, spans);
+}
+
+/** Whole subclusters from `from` to before `to` that are copied into a new cluster. */
+function addAlong(context: WriteContext, cluster: Cluster, from: number, to: number, spans: Span[]): void {
+  if (cluster.copyMask === 0) return;
+  const { subclusterSize } = context.geometry;
+  for (let subcluster = from; subcluster < to; subcluster++) {
+    if (((cluster.copyMask >>> subcluster) & 1) === 0) continue;
+    const at = cluster.start + subcluster * subclusterSize;
+    addSpan(context, cluster, at, at + subclusterSize, 'old', spans);
+  }
+}
+
+/** The part of a subcluster beside the new bytes, as it reads now. */
+function addOld(
+  context: WriteContext,
+  cluster: Cluster,
+  subcluster: number,
+  from: number,
+  to: number,
+  spans: Span[],
+): void {
+  if (from >= to) return;
+  const { allocated, zero, stored } = cluster.old;
+  const isZero = ((zero >>> subcluster) & 1) === 1;
+  const nobodyHasIt = context.base && stored === 0 && ((allocated >>> subcluster) & 1) === 0;
+  addSpan(context, cluster, from, to, isZero || nobodyHasIt ? 'zero' : 'old', spans);
+}
+
+/** Appends a span, or lengthens the last one when this carries it on. */
+function addSpan(
+  context: WriteContext,
+  { start, host }: Cluster,
+  from: number,
+  to: number,
+  kind: Span['kind'],
+  spans: Span[],
+): void {
+  const at = host + from - start;
+  if (kind === 'zero' && at >= context.end) return;
+  const last = spans.at(-1);
+  const length = to - from;
+  if (last !== undefined && last.kind === kind && last.host + last.length === at && last.guest + last.length === from) {
+    last.length += length;
+  } else {
+    spans.push({ host: at, guest: from, length, kind });
+  }
+}
+
+/**
+ * Turns spans into transfers: stretches that touch are assembled while they are short, the caller's bytes go as they
+ * are.
+ */
+function addTransfers(context: WriteContext, spans: readonly Span[], request: Piece, plan: WritePlan): void {
+  for (let from = 0; from < spans.length; ) {
+    let to = from + 1;
+    let length = spans[from]!.length;
+    for (let next = spans[to]; next !== undefined; next = spans[to]) {
+      if (next.host !== spans[from]!.host + length || length + next.length > ASSEMBLE_BYTES) break;
+      length += next.length;
+      to++;
+    }
+    const first = spans[from]!;
+    if (to === from + 1 && first.kind === 'new') {
+      const start = first.guest - request.offset;
+      plan.transfers.push({ at: first.host, bytes: request.into.subarray(start, start + first.length) });
+    } else {
+      assemble(context.take(length), spans.slice(from, to), request, plan);
+    }
+    from = to;
+  }
+}
+
+function assemble(bytes: Uint8Array, spans: readonly Span[], request: Piece, plan: WritePlan): void {
+  const at = spans[0]!.host;
+  for (const { host, guest, length, kind } of spans) {
+    const into = bytes.subarray(host - at, host - at + length);
+    if (kind === 'zero') into.fill(0);
+    else if (kind === 'old') plan.copies.push({ offset: guest, into });
+    else into.set(request.into.subarray(guest - request.offset, guest - request.offset + length));
+  }
+  plan.transfers.push({ at, bytes });
+}

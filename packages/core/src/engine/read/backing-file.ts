@@ -1,0 +1,65 @@
+/**
+ * Owns the file behind an image: what it is asked for, and that its errors say which file of the chain they are about.
+ */
+
+import type { Done } from '../../api/device.js';
+import type { ImageReference } from '../../api/options.js';
+import { isQcow2Error, Qcow2Error } from '../../errors.js';
+import type { Backing, Layer } from '../layer/layer.js';
+import type { Piece } from '../mapping/plan-read.js';
+import { readLayer } from './execute.js';
+
+/** A backing file that was handed over. */
+export class BackingFile implements Backing {
+  readonly layer: Layer;
+  readonly #reference: ImageReference;
+
+  /** The layer that the file became, and how the image above names it. */
+  constructor(layer: Layer, reference: ImageReference) {
+    this.layer = layer;
+    this.#reference = reference;
+  }
+
+  read(pieces: readonly Piece[], signal?: AbortSignal): Done {
+    const fail = (error: unknown): never => {
+      throw withinBacking(error, this.#reference, signal);
+    };
+    try {
+      return readFile(this.layer, pieces, signal)?.catch(fail);
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  async *within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
+    try {
+      yield* items;
+    } catch (error) {
+      throw withinBacking(error, this.#reference, signal);
+    }
+  }
+}
+
+function readFile(layer: Layer, pieces: readonly Piece[], signal: AbortSignal | undefined): Done {
+  if (layer.kind === 'qcow2') return readLayer(layer, pieces, signal);
+  // A raw file: guest offsets are file offsets.
+  return layer.source.read(
+    pieces.map(({ offset, into }) => ({ at: offset, bytes: into })),
+    signal,
+  );
+}
+
+/**
+ * An error from inside a backing file, saying which. What says so already stays as it is, as do an error about a file
+ * that is not there and the signal's reason.
+ */
+export function withinBacking(
+  error: unknown,
+  { name, depth }: ImageReference,
+  signal: AbortSignal | undefined,
+): unknown {
+  if (!isQcow2Error(error) || 'layer' in error.details || error.code === 'reference-refused') return error;
+  if (signal?.aborted && error === signal.reason) return error;
+  const message = `Backing file "${name}": ${error.message}`;
+  return new Qcow2Error(error.code, message, { ...error.details, layer: depth }, { cause: error });
+}

@@ -1,0 +1,169 @@
+/**
+ * Owns the opening of an image's bitmaps for writing: their clusters are entered as metadata, and those that must
+ * follow every change are made ready for it, or, when one of them cannot be, all are to go (spec: "Bitmaps").
+ */
+import { Qcow2Error } from '../../../errors.js';
+import { BITMAP_FLAG } from '../../../format/bitmap-flag.js';
+import { decodeBitmapStretch } from '../../../format/bitmap-table.js';
+import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../../../format/bitmaps.js';
+import { decodeBitmapsExtension } from '../../../format/bitmaps-extension.js';
+import { alignUp, viewOf } from '../../../format/bytes.js';
+import { EXTENSION, findExtension } from '../../../format/extensions.js';
+import type { HostOffset } from '../../../format/geometry.js';
+import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../../../format/limits.js';
+import type { MetadataKind, MetadataMap } from '../../allocation/metadata-map.js';
+import type { Qcow2Layer } from '../../layer/layer.js';
+import type { Freed } from '../../mapping/cluster-mapping.js';
+import { stretchesNeeded, TrackedBitmap } from './tracked-bitmap.js';
+import { TrackedBitmaps, type TrackedEntry } from './tracked-bitmaps.js';
+import { UntrackedBitmaps } from './untracked-bitmaps.js';
+
+const TABLE_ENTRY_BYTES = 8;
+/** What the tables of all bitmaps may take, bytes: as much as the largest L1 table. */
+const MAX_TABLES_BYTES = MAX_L1_BYTES;
+
+/** What becomes of the bitmaps of an image that is written: at most one of the two is there. */
+export interface OpenedBitmaps {
+  readonly tracked: TrackedBitmaps | null;
+  readonly untracked: UntrackedBitmaps | null;
+}
+
+/**
+ * Opens the bitmaps of an image that has some. Nothing is written.
+ *
+ * @throws {@link Qcow2Error} `unsupported` when their tables are too large, and what the source throws.
+ */
+export async function openBitmaps(
+  layer: Qcow2Layer,
+  metadata: MetadataMap,
+  signal: AbortSignal | undefined,
+): Promise<OpenedBitmaps> {
+  const { directoryOffset, directorySize } = decodeBitmapsExtension(
+    findExtension(layer.extensions, EXTENSION.bitmaps)!,
+  );
+  const claims = new Claims(metadata, layer.geometry.clusterSize);
+  let sound = claims.take([{ kind: 'bitmap directory', at: directoryOffset, length: directorySize }]);
+  const tables = await readTables(layer, signal);
+  const tracked: TrackedEntry[] = [];
+  let at = directoryOffset;
+  layer.bitmaps.forEach((bitmap, index) => {
+    const table = tables[index]!;
+    const whole = table !== null && claims.take(placesOf(layer, bitmap, table));
+    if (follows(bitmap)) {
+      if (whole && canBeKept(layer, bitmap)) tracked.push({ index, at, bits: trackedBitmap(layer, bitmap, table) });
+      else sound = false;
+    }
+    at += bitmapEntryLength(bitmap);
+  });
+  if (layer.bitmaps.some(isForeign)) sound = false;
+  if (sound)
+    return { tracked: tracked.length === 0 ? null : new TrackedBitmaps(layer, tracked, metadata), untracked: null };
+  return { tracked: null, untracked: new UntrackedBitmaps(layer, claims.taken) };
+}
+
+/** Whether it must follow every change, and has so far. */
+function follows(bitmap: Bitmap): boolean {
+  return hasBitmapFlag(bitmap, BITMAP_FLAG.auto) && !hasBitmapFlag(bitmap, BITMAP_FLAG.inUse);
+}
+
+/** Whether it has flags whose meaning is not known. */
+function isForeign({ flags }: Bitmap): boolean {
+  const known = Object.values(BITMAP_FLAG).reduce<number>((mask, flag) => mask | (1 << flag), 0);
+  return (flags & ~known) !== 0;
+}
+
+function canBeKept({ size, geometry }: Qcow2Layer, bitmap: Bitmap): boolean {
+  const readable = bitmap.extra.length === 0 || hasBitmapFlag(bitmap, BITMAP_FLAG.extraDataCompatible);
+  return readable && bitmap.tableSize >= stretchesNeeded(size, bitmap, geometry.clusterSize);
+}
+
+function trackedBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): TrackedBitmap {
+  return new TrackedBitmap({ bitmap, table, source, size, clusterSize: geometry.clusterSize });
+}
+
+/** The tables of all bitmaps, read in one batch; null for one that cannot be where it should. */
+async function readTables(
+  { bitmaps, geometry, source }: Qcow2Layer,
+  signal: AbortSignal | undefined,
+): Promise<(DataView | null)[]> {
+  const placed = bitmaps.map(({ tableOffset: at, tableSize }) => {
+    const length = tableSize * TABLE_ENTRY_BYTES;
+    const inside = at > 0 && at % geometry.clusterSize === 0 && at + length <= source.size;
+    return inside && length > 0 && tableSize * geometry.clusterSize <= MAX_BITMAP_DATA_BYTES ? { at, length } : null;
+  });
+  const total = placed.reduce((sum, place) => sum + (place?.length ?? 0), 0);
+  if (total > MAX_TABLES_BYTES) {
+    const message = `The tables of the bitmaps take ${total} bytes; to write the image they may take 32 MiB.`;
+    throw new Qcow2Error('unsupported', message, { what: 'bitmap tables' });
+  }
+  const transfers = placed.map((place) => place && { at: place.at, bytes: new Uint8Array(place.length) });
+  await source.read(
+    transfers.filter((transfer) => transfer !== null),
+    signal,
+  );
+  return transfers.map((transfer) => transfer && viewOf(transfer.bytes));
+}
+
+/** A run of clusters that a bitmap says are its own; in bytes. */
+interface Place {
+  readonly kind: MetadataKind;
+  readonly at: number;
+  readonly length: number;
+}
+
+/**
+ * Where a bitmap's table and bits are; null for an entry of the table that is none, or leads past the end of the file.
+ */
+function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): Generator<Place | null> {
+  const { clusterSize } = geometry;
+  yield { kind: 'bitmap table', at: bitmap.tableOffset, length: table.byteLength };
+  for (let index = 0; index < table.byteLength / TABLE_ENTRY_BYTES; index++) {
+    const stretch = decodeBitmapStretch(table, index, clusterSize);
+    if (typeof stretch === 'string') continue;
+    const inside = 'offset' in stretch && stretch.offset < source.size;
+    yield inside ? { kind: 'bitmap data', at: stretch.offset, length: clusterSize } : null;
+  }
+}
+
+/** The clusters that the bitmaps take, each for the first who says that it is his. */
+class Claims {
+  readonly taken: { host: HostOffset; length: number }[] = [];
+  readonly #metadata: MetadataMap;
+  readonly #clusterSize: number;
+
+  constructor(metadata: MetadataMap, clusterSize: number) {
+    this.#metadata = metadata;
+    this.#clusterSize = clusterSize;
+  }
+
+  /** Enters places as metadata, unless one of them is none, or in use already: then none is. */
+  take(places: Iterable<Place | null>): boolean {
+    const before = this.taken.length;
+    for (const place of places) {
+      if (place === null || !this.#free(place)) {
+        for (const run of this.taken.splice(before)) this.#release(run);
+        return false;
+      }
+      const { kind, at, length } = place;
+      this.#metadata.add(kind, at, length);
+      const last = this.taken.length > before ? this.taken.at(-1)! : null;
+      if (last !== null && last.host + alignUp(last.length, this.#clusterSize) === at)
+        last.length = at + length - last.host;
+      else this.taken.push({ host: at as HostOffset, length });
+    }
+    return true;
+  }
+
+  #free({ at, length }: Place): boolean {
+    for (let cluster = at / this.#clusterSize; cluster * this.#clusterSize < at + length; cluster++) {
+      if (this.#metadata.kindOf(cluster) !== undefined) return false;
+    }
+    return true;
+  }
+
+  #release({ host, length }: Freed): void {
+    for (let cluster = host / this.#clusterSize; cluster * this.#clusterSize < host + length; cluster++) {
+      this.#metadata.delete(cluster);
+    }
+  }
+}

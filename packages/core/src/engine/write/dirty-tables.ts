@@ -1,0 +1,84 @@
+/**
+ * Owns the L2 tables that differ from the medium: which, from where to where, and whether the medium refers to them
+ * yet.
+ */
+
+import type { Transfer } from '../../api/device.js';
+import { setL2Entry } from '../../format/entries.js';
+import type { Geometry } from '../../format/geometry.js';
+import { DirtyRanges } from '../allocation/dirty-ranges.js';
+import type { TableCache } from '../layer/table-cache.js';
+import type { EntryChange } from '../mapping/plan-write.js';
+
+/** An L2 table with changes. */
+interface DirtyTable {
+  readonly view: DataView;
+  readonly dirty: DirtyRanges;
+  /** Nothing on the medium leads to it: it may be written at any time before the roots. */
+  readonly fresh: boolean;
+}
+
+/** The changed L2 tables of an image, by offset. They are pinned in the table cache until they are on the medium. */
+export class DirtyTables {
+  readonly #geometry: Geometry;
+  readonly #cache: TableCache;
+  readonly #tables = new Map<number, DirtyTable>();
+
+  constructor(geometry: Geometry, cache: TableCache) {
+    this.#geometry = geometry;
+    this.#cache = cache;
+  }
+
+  /** Bytes that the changed tables take in memory. */
+  get bytes(): number {
+    return this.#tables.size * this.#geometry.clusterSize;
+  }
+
+  get empty(): boolean {
+    return this.#tables.size === 0;
+  }
+
+  /** Enters a table that nothing on the medium leads to. */
+  addFresh(offset: number, view: DataView): void {
+    const dirty = new DirtyRanges();
+    dirty.add(0, view.byteLength);
+    this.#tables.set(offset, { view, dirty, fresh: true });
+    this.#cache.pin(offset, view);
+  }
+
+  /** Changes an entry of the table at `offset`. */
+  change(offset: number, view: DataView, { index, mapping }: EntryChange): void {
+    let table = this.#tables.get(offset);
+    if (table === undefined) {
+      table = { view, dirty: new DirtyRanges(), fresh: false };
+      this.#tables.set(offset, table);
+      this.#cache.pin(offset, view);
+    }
+    const { l2EntrySize } = this.#geometry;
+    setL2Entry(this.#geometry, view, index, mapping);
+    table.dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
+  }
+
+  /** What must be written of the tables that are fresh, or of those that are not. */
+  transfers(fresh: boolean): Transfer[] {
+    const transfers: Transfer[] = [];
+    for (const [offset, table] of this.#tables) {
+      if (table.fresh === fresh) addDirty(transfers, table.view, offset, table.dirty);
+    }
+    return transfers;
+  }
+
+  /** Says that all of it is on the medium. */
+  written(): void {
+    for (const offset of this.#tables.keys()) this.#cache.unpin(offset);
+    this.#tables.clear();
+  }
+}
+
+/** Adds the dirty bytes of a table that lies at `at` to a batch. */
+export function addDirty(transfers: Transfer[], view: DataView, at: number, dirty: DirtyRanges): void {
+  for (const { start, end } of dirty) {
+    const length = Math.min(end, view.byteLength) - start;
+    transfers.push({ at: at + start, bytes: new Uint8Array(view.buffer, view.byteOffset + start, length) });
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * Owns the order in which changes reach the medium, which may tear a write at any 512-byte border, and between two
+ * flushes keep any part of what was written. Each stage is flushed before the next begins; an empty one costs nothing.
+ *
+ *   stage    writes                                                                    a crash after it leaves
+ *   mark     dirty bit on, unknown autoclear bits off, auto bitmaps in use:            nothing wrong
+ *            before the first change; bitmaps that cannot be kept go (dropBitmaps)
+ *   grow     new refcount blocks and tables, whole, counting themselves                nothing wrong
+ *   reserve  pointers to those; refcounts, each the greater of medium and memory;      leaks
+ *            guest data (an external data file is flushed first); new tables that
+ *            nothing points at yet; bits of bitmaps
+ *   roots    entries of L2 tables in place, entries of the L1 table and of the         new state, leaks
+ *            tables of bitmaps
+ *   release  falling refcounts                                                         clean
+ *   trim     dirty bit off, bitmaps no longer in use, last                             clean
+ *
+ * With lazy refcounts a write-back leaves out grow, refcounts and their pointers until the image is closed, unless the
+ * refcount table has moved, or blocks are over their budget.
+ *
+ * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place.
+ * Bits of bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too
+ * many to keep; a bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table
+ * are written in place.
+ */
+
+import type { Transfer } from '../../api/device.js';
+import { AUTOCLEAR, INCOMPATIBLE } from '../../format/header.js';
+import {
+  clearUnknownAutoclear,
+  HEADER_SECTOR_BYTES,
+  setAutoclear,
+  setIncompatible,
+  setRefcountTable,
+} from '../../format/header-fields.js';
+import type { Steps } from '../async/steps.js';
+import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
+import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
+import { addDirty } from './dirty-tables.js';
+import { findClusters } from './find-clusters.js';
+import type { WriteState } from './write-state.js';
+
+/** What is said before the first change. */
+export function* mark(state: WriteState, version: 2 | 3): Steps {
+  if (version === 2) return;
+  const before = state.header.buffer.slice(0) as ArrayBuffer;
+  clearUnknownAutoclear(state.header);
+  if (state.untracked !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
+  if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);
+  const transfers = flagTransfers(state, true);
+  refuseOverlaps(state, 'bitmap directory', transfers);
+  if (!sameBytes(before, state.header)) transfers.push(headerSector(state));
+  yield state.device.write(transfers);
+  yield state.device.flush();
+  if (state.untracked !== null) yield* dropBitmaps(state, state.untracked);
+}
+
+/**
+ * Lets bitmaps go that the autoclear bit does not vouch for any more: the extension first, then its clusters, which are
+ * counted until the next write-back is past its roots. A crash in between leaves the extension, which nobody believes,
+ * or leaks.
+ */
+function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
+  const { device, header, space } = state;
+  const transfers: Transfer[] = [];
+  for (const { at, bytes } of untracked.extensionTransfers()) {
+    const inSector = Math.max(0, Math.min(bytes.length, HEADER_SECTOR_BYTES - at));
+    if (inSector > 0) new Uint8Array(header.buffer, header.byteOffset).set(bytes.subarray(0, inSector), at);
+    transfers.push({ at, bytes });
+  }
+  yield device.write(transfers);
+  yield device.flush();
+  untracked.dropped();
+  state.revision++;
+  for (const run of untracked.clusters) space.retire(run);
+  state.untracked = null;
+}
+
+/**
+ * Why metadata are written back: the caller flushes, or too much is in memory; the bits of bitmaps are to be read from
+ * the medium; a check is to count there, lazy refcounts too; or the image is closed, after which nothing follows.
+ */
+export type WriteBackReason = 'flush' | 'budget' | 'bitmaps' | 'check' | 'close';
+
+/** Brings every change to the medium, in the order that the head of this file describes. */
+export function* writeBack(state: WriteState, reason: WriteBackReason): Steps {
+  const closing = reason === 'close';
+  const storing = closing || reason === 'bitmaps' || state.bitmaps?.full;
+  const bitmaps = storing ? state.bitmaps : null;
+  if (bitmaps !== null) yield* place(state, bitmaps);
+  const counted = closing || reason === 'check' || !state.lazy || mustCount(state);
+  if (counted) yield* grow(state);
+  yield* reserve(state, counted, bitmaps);
+  yield* roots(state, bitmaps);
+  yield* release(state, counted);
+  if (closing) yield* trim(state);
+}
+
+/**
+ * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are
+ * released at the end of this write-back, so the header must lead to the new ones before. Blocks over budget can be
+ * evicted only when they are as on the medium.
+ */
+function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
+  return refcounts.moved || refcounts.blocks > mostBlocks;
+}
+
+/** Gives the bits of bitmaps that have no clusters some. */
+function* place(state: WriteState, bitmaps: TrackedBitmaps): Steps {
+  yield* findClusters(state, bitmaps.unallocated);
+  bitmaps.place(state.space);
+}
+
+function* grow({ device, refcounts, metadata }: WriteState): Steps {
+  const transfers: Transfer[] = [];
+  for (const { at, view } of refcounts.unlinkedBlocks()) {
+    metadata.refuseOverlap('refcount block', at, view.byteLength);
+    transfers.push({ at, bytes: bytesOf(view) });
+  }
+  if (refcounts.moved) {
+    const { at } = refcounts.place;
+    metadata.refuseOverlap('refcount table', at, refcounts.table.byteLength);
+    transfers.push({ at, bytes: bytesOf(refcounts.table) });
+  }
+  if (transfers.length === 0) return;
+  yield device.write(transfers);
+  yield device.flush();
+}
+
+function* reserve(state: WriteState, counting: boolean, bitmaps: TrackedBitmaps | null): Steps {
+  const { device, data, refcounts, tables, metadata } = state;
+  const transfers = tables.transfers(true);
+  refuseOverlaps(state, 'L2 table', transfers);
+  if (bitmaps !== null) {
+    const bits = bitmaps.dataTransfers();
+    refuseOverlaps(state, 'bitmap data', bits);
+    // One by one: there may be more than a call takes arguments.
+    for (const transfer of bits) transfers.push(transfer);
+  }
+  if (counting) {
+    for (const transfer of linkTransfers(state)) transfers.push(transfer);
+    for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
+      metadata.refuseOverlap('refcount block', at, view.byteLength);
+      addDirty(transfers, view, at, dirty);
+    }
+  }
+  yield device.write(transfers);
+  if (data !== null && data !== device) yield data.flush();
+  yield device.flush();
+  if (!counting) return;
+  refcounts.linked();
+  for (const { dirty } of refcounts.dirtyBlocks()) dirty.clear();
+}
+
+/** The pointers to what *grow* has brought to the medium: the header's, when the table moved, else the table's. */
+function linkTransfers(state: WriteState): Transfer[] {
+  const { refcounts } = state;
+  if (refcounts.moved) {
+    setRefcountTable(state.header, refcounts.place.at, refcounts.place.clusters);
+    return [headerSector(state)];
+  }
+  const transfers: Transfer[] = [];
+  addDirty(transfers, refcounts.table, refcounts.place.at, refcounts.dirtyTable);
+  refuseOverlaps(state, 'refcount table', transfers);
+  return transfers;
+}
+
+function* roots(state: WriteState, bitmaps: TrackedBitmaps | null): Steps {
+  const { device, tables, dirtyL1, l1, l1At } = state;
+  const transfers = tables.transfers(false);
+  refuseOverlaps(state, 'L2 table', transfers);
+  const entries: Transfer[] = [];
+  addDirty(entries, l1, l1At, dirtyL1);
+  refuseOverlaps(state, 'L1 table', entries);
+  for (const transfer of entries) transfers.push(transfer);
+  if (bitmaps !== null) {
+    const marks = bitmaps.tableTransfers();
+    refuseOverlaps(state, 'bitmap table', marks);
+    for (const transfer of marks) transfers.push(transfer);
+  }
+  yield device.write(transfers);
+  yield device.flush();
+  tables.written();
+  dirtyL1.clear();
+  bitmaps?.stored();
+}
+
+/**
+ * Lets refcounts fall. What it writes is not flushed: until the medium has it there are leaks, and what is allocated
+ * anew is counted before it is used. Blocks that must be loaded are so few by few; those before them are written and
+ * evicted.
+ */
+function* release(state: WriteState, counting: boolean): Steps {
+  const { refcounts, space, mostBlocks } = state;
+  for (const missing of space.release()) {
+    if (refcounts.blocks > mostBlocks) {
+      yield* writeBlocks(state);
+      refcounts.evict(mostBlocks);
+    }
+    yield* state.loadBlocks(missing);
+  }
+  if (counting) yield* writeBlocks(state);
+}
+
+function* writeBlocks({ device, refcounts, metadata }: WriteState): Steps {
+  const transfers: Transfer[] = [];
+  for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
+    metadata.refuseOverlap('refcount block', at, view.byteLength);
+    addDirty(transfers, view, at, dirty);
+    dirty.clear();
+  }
+  yield device.write(transfers);
+}
+
+function* trim(state: WriteState): Steps {
+  const { device, header } = state;
+  yield device.flush();
+  const transfers = flagTransfers(state, false);
+  if (state.lazy) {
+    setIncompatible(header, INCOMPATIBLE.dirty, false);
+    transfers.push(headerSector(state));
+  }
+  yield device.write(transfers);
+  yield device.flush();
+}
+
+/** Marks an image corrupt whose tables lead to each other's places: nobody shall write to it before it is repaired. */
+export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
+  if (version === 2) return;
+  setIncompatible(state.header, INCOMPATIBLE.corrupt, true);
+  yield state.device.write([headerSector(state)]);
+  yield state.device.flush();
+}
+
+/** The header, which has changed. */
+function headerSector(state: WriteState): Transfer {
+  state.revision++;
+  return { at: 0, bytes: bytesOf(state.header) };
+}
+
+function flagTransfers(state: WriteState, inUse: boolean): Transfer[] {
+  if (state.bitmaps === null) return [];
+  state.revision++;
+  return state.bitmaps.flagTransfers(inUse);
+}
+
+function refuseOverlaps(
+  { metadata }: WriteState,
+  kind: Parameters<WriteState['metadata']['refuseOverlap']>[0],
+  transfers: readonly Transfer[],
+): void {
+  for (const { at, bytes } of transfers) metadata.refuseOverlap(kind, at, bytes.length);
+}
+
+function bytesOf(view: DataView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function sameBytes(before: ArrayBuffer, after: DataView): boolean {
+  const bytes = new Uint8Array(before);
+  return bytes.every((byte, index) => byte === after.getUint8(index));
+}

@@ -1,0 +1,298 @@
+/**
+ * Owns the steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves.
+ */
+import { Qcow2Error } from '../../errors.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { copyL2Table, getL1Entry, setL1Entry } from '../../format/entries.js';
+import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
+import { l1Fault, rawCompressed, rawOffset } from '../../format/raw-entries.js';
+import { settled } from '../async/done.js';
+import { requireIntact } from '../async/request-buffers.js';
+import type { Steps } from '../async/steps.js';
+import { isBase, type Qcow2Layer } from '../layer/layer.js';
+import { type Freed, placeInCluster, writtenInPlace } from '../mapping/cluster-mapping.js';
+import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../mapping/plan-write.js';
+import { readLayer } from '../read/execute.js';
+import { findClusters } from './find-clusters.js';
+import type { TrackedDevice } from './tracked-device.js';
+import { mark, writeBack } from './write-back.js';
+import type { WriteState } from './write-state.js';
+
+/** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
+export const CHUNK_BYTES: number = 4 * 1024 * 1024;
+/** How many references may wait in quarantine before a write-back releases them. */
+const MAX_QUARANTINED = 65_536;
+
+/** How much of the changes is kept in memory, bytes, before they are written back. */
+export interface WriteBudgets {
+  readonly l2Bytes: number;
+  readonly refcountBytes: number;
+}
+
+/** The steps by which an open image is changed. Whoever runs them holds its lock alone. */
+export class WriteSteps {
+  readonly #layer: Qcow2Layer;
+  readonly #state: WriteState;
+  readonly #budgets: WriteBudgets;
+  /** Ends the wait for files behind the image. */
+  readonly #giveUp: AbortSignal | undefined;
+  /** Length of the file when the image was opened, bytes. */
+  readonly #sizeAtOpen: number;
+  /** Offsets of the L2 tables that were looked through before this session changed them. */
+  readonly #vetted = new Set<number>();
+  /** The first change has been announced in the header. */
+  marked = false;
+
+  constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets, giveUp: AbortSignal | undefined) {
+    this.#layer = layer;
+    this.#state = state;
+    this.#budgets = budgets;
+    this.#giveUp = giveUp;
+    this.#sizeAtOpen = state.device.size;
+  }
+
+  /**
+   * Where bytes can be written without another word, because they lie in one cluster that is there and nobody else's:
+   * the host offset. Null when more is to be done. Most writes of a running machine are such.
+   *
+   * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
+   */
+  placeOf(offset: number, length: number): number | null {
+    const { geometry, tables, unreadable } = this.#layer;
+    const { clusterSize, bytesPerL2, externalData } = geometry;
+    const within = offset % clusterSize;
+    if (!this.marked || this.#state.bitmaps !== null || externalData || unreadable !== null) return null;
+    if (within + length > clusterSize) return null;
+    const l1Index = l1IndexOf(geometry, offset);
+    const table = tables.peek(l1Index);
+    const { l1 } = this.#state;
+    if (table === null || table === undefined) return null;
+    const { offset: tableAt, owned } = getL1Entry(l1, l1Index);
+    if (!owned || l1Fault(l1, l1Index) !== null || !this.#vetted.has(tableAt!)) return null;
+    const place = placeInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
+    // What would reach metadata, or past the end of the file, is refused on the long way.
+    const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
+    return sound && !this.#mayBeShared(place) ? place : null;
+  }
+
+  /** Whether COPIED, which said that nothing else refers to the cluster at `host`, is not known to be right. */
+  #mayBeShared(host: number): boolean {
+    const { refcounts } = this.#state;
+    if (this.#layer.snapshots.length === 0) return false;
+    const cluster = Math.floor(host / refcounts.clusterSize);
+    return !refcounts.loaded(Math.floor(cluster / refcounts.perBlock)) || !refcounts.isSingle(cluster);
+  }
+
+  /**
+   * Refuses to change in place what COPIED says is this disk's alone and a refcount says is not: a snapshot would
+   * change as well. Without snapshots nothing is shared, and nothing is looked up.
+   *
+   * @throws {@link Qcow2Error} `corrupt`; the image is marked.
+   */
+  *#refuseShared(hosts: readonly HostOffset[]): Steps {
+    const { refcounts, metadata, mostBlocks, loadBlocks } = this.#state;
+    if (this.#layer.snapshots.length === 0) return;
+    for (const host of hosts) {
+      const cluster = Math.floor(host / refcounts.clusterSize);
+      const block = Math.floor(cluster / refcounts.perBlock);
+      if (!refcounts.loaded(block) && refcounts.blockOffset(block) !== 0) {
+        refcounts.evict(mostBlocks);
+        yield* loadBlocks([block]);
+      }
+      if (refcounts.loaded(block) && refcounts.isSingle(cluster)) continue;
+      metadata.refuse('refcount', host, `COPIED is set for the cluster at ${hex(host)}, whose refcount is not 1.`);
+    }
+  }
+
+  /** Writes back when what is kept in memory outgrows its budget. */
+  *keepBudgets(): Steps {
+    const { tables, refcounts, space, mostBlocks } = this.#state;
+    refcounts.evict(mostBlocks);
+    const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
+    if (full || space.quarantine.size > MAX_QUARANTINED) {
+      yield* writeBack(this.#state, 'budget');
+      refcounts.evict(mostBlocks);
+    }
+  }
+
+  /** Writes the first `total` of the bytes, as many at once as are planned at once. */
+  *write(offset: number, bytes: Uint8Array, total: number = bytes.length): Steps {
+    for (let done = 0; done < total; ) {
+      requireIntact(bytes, total);
+      const at = offset + done;
+      // Chunks end where clusters do, so that no cluster is copied twice.
+      const length = Math.min(total - done, CHUNK_BYTES - (at % this.#layer.geometry.clusterSize));
+      yield* this.#writeChunk(at, bytes.subarray(done, done + length));
+      if (length < total - done) yield* this.keepBudgets();
+      done += length;
+    }
+  }
+
+  *#writeChunk(offset: number, bytes: Uint8Array): Steps {
+    const layer = this.#layer;
+    const { geometry } = layer;
+    const { space } = this.#state;
+    const target = this.#target();
+    const { length } = bytes;
+    const first = l1IndexOf(geometry, offset);
+    const last = l1IndexOf(geometry, offset + length - 1);
+    yield* this.track(offset, offset + length);
+    const tables = yield* this.writableTables(first, last);
+    if (layer.snapshots.length > 0) {
+      yield* this.#refuseShared(writtenInPlace(geometry, { first, tables }, offset, length));
+    }
+    yield* findClusters(this.#state, clustersNeeded(geometry, { first, tables }, offset, length, target.size));
+    requireIntact(bytes, length);
+    const borrowed: Uint8Array[] = [];
+    const take = (length: number): Uint8Array => {
+      const buffer = layer.scratch.take(length);
+      borrowed.push(buffer);
+      return buffer;
+    };
+    const context = { geometry, allocator: space, base: isBase(layer), end: target.size, take };
+    const plan = planWrite(context, { first, tables }, offset, bytes);
+    yield* this.#place(target, plan, bytes);
+    for (const buffer of borrowed) layer.scratch.give(buffer);
+    this.apply(first, tables, plan.changes, plan.freed);
+  }
+
+  /**
+   * Fills the parts of a plan that are copied, and writes its transfers. When the parts cannot be read, or the caller's
+   * `bytes` lose their memory meanwhile, no entry has changed, and the clusters are free again.
+   */
+  *#place(target: TrackedDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
+    const { space, metadata } = this.#state;
+    const { length } = bytes;
+    try {
+      const copied = copies.length > 0 ? readLayer(this.#layer, copies) : undefined;
+      // A source may ignore every signal. What it still fills is memory of this plan, which is not used again.
+      if (copied !== undefined) yield settled(copied, this.#giveUp) as Promise<void>;
+      requireIntact(bytes, length);
+      if (!this.#layer.geometry.externalData) {
+        for (const transfer of transfers) metadata.refuseOverlap('guest data', transfer.at, transfer.bytes.length);
+      }
+      yield target.write(transfers);
+    } catch (error) {
+      if (target.failure === null && metadata.damage === null) for (const host of taken) space.giveBack(host);
+      throw error;
+    }
+  }
+
+  /** Makes the changes of a plan whose bytes are in place. */
+  apply(first: number, tables: readonly DataView[], changes: readonly EntryChange[], freed: readonly Freed[]): void {
+    const { l1, space, geometry } = this.#state;
+    for (const change of changes) {
+      const { offset } = getL1Entry(l1, change.l1Index);
+      this.#state.tables.change(offset!, tables[change.l1Index - first]!, change);
+    }
+    if (!geometry.externalData) for (const run of freed) space.retire(run);
+  }
+
+  /** The tables of these L1 entries, each one there and referred to by nobody else. */
+  *writableTables(first: number, last: number): Steps<DataView[]> {
+    const { l1 } = this.#state;
+    const tables: DataView[] = [];
+    const inPlace: HostOffset[] = [];
+    for (let index = first; index <= last; index++) {
+      this.#refuseFault(index);
+      const { offset, owned } = getL1Entry(l1, index);
+      if (offset !== null && owned) inPlace.push(offset);
+    }
+    const toMake = last - first + 1 - inPlace.length;
+    yield* this.#refuseShared(inPlace);
+    const loaded = yield* this.loadTables(first, last);
+    if (toMake > 0) yield* findClusters(this.#state, toMake);
+    loaded.forEach((table, step) => {
+      const { offset, owned } = getL1Entry(l1, first + step);
+      if (table !== null) this.#vet(offset!, table);
+      tables.push(table !== null && owned ? table : this.#makeTable(first + step, table));
+    });
+    return tables;
+  }
+
+  /**
+   * Looks through a table before its first change. Once the file had grown past where one of its entries leads, that
+   * could not be told from a sound one: nothing is to be put there.
+   */
+  #vet(at: number, table: DataView): void {
+    const { geometry, metadata } = this.#state;
+    if (this.#vetted.has(at)) return;
+    this.#vetted.add(at);
+    if (geometry.externalData) return;
+    for (let entry = 0; entry < table.byteLength; entry += geometry.l2EntrySize) {
+      const high = table.getUint32(entry);
+      if (rawCompressed(high)) continue;
+      const host = rawOffset(high, table.getUint32(entry + 4));
+      if (host >= this.#sizeAtOpen) metadata.add('cluster past the end', host, geometry.clusterSize);
+    }
+  }
+
+  #refuseFault(index: number): void {
+    const { l1, l1At } = this.#state;
+    const fault = l1Fault(l1, index);
+    if (fault === null) return;
+    throw new Qcow2Error('corrupt', `L1 entry ${index} ${fault}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
+  }
+
+  /** The tables of these L1 entries, null where there is none. */
+  *loadTables(first: number, last: number): Steps<(DataView | null)[]> {
+    const { tables, loading } = this.#layer.tables.acquire([{ first, last }]);
+    yield loading;
+    return tables[0]!;
+  }
+
+  /** A table of its own for an L1 entry: an empty one, or a copy of one that others refer to as well. */
+  #makeTable(index: number, shared: DataView | null): DataView {
+    const { geometry, l1, dirtyL1, space, metadata, tables } = this.#state;
+    const host = space.allocate();
+    const view = viewOf(new Uint8Array(geometry.clusterSize));
+    if (shared !== null) {
+      copyL2Table(geometry, shared, view);
+      space.retire({ host: getL1Entry(l1, index).offset!, length: geometry.clusterSize, shared: true });
+    }
+    metadata.add('L2 table', host, geometry.clusterSize);
+    tables.addFresh(host, view);
+    this.#vetted.add(host);
+    setL1Entry(l1, index, { offset: host, owned: true });
+    dirtyL1.add(index * 8, index * 8 + 8);
+    return view;
+  }
+
+  /** Announces the first change in the header. */
+  *mark(): Steps {
+    if (this.marked) return;
+    yield* mark(this.#state, this.#layer.geometry.version);
+    this.marked = true;
+  }
+
+  /** Marks bytes that are about to change in the bitmaps, which are in use from then on. */
+  *track(start: number, end: number): Steps {
+    yield* this.mark();
+    const { bitmaps } = this.#state;
+    if (bitmaps !== null) yield* bitmaps.mark(start, end, () => writeBack(this.#state, 'budget'));
+  }
+
+  /**
+   * The device that takes guest bytes.
+   *
+   * @throws {@link Qcow2Error} `unsupported` for an encrypted disk, `reference-refused` without its data file.
+   */
+  #target(): TrackedDevice {
+    const { unreadable, dataReference } = this.#layer;
+    if (unreadable !== null) throw unreadable;
+    if (this.#state.data !== null) return this.#state.data;
+    const name = dataReference?.name ?? '';
+    const message = `The write needs the data file "${name}", which was not handed over.`;
+    throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
+  }
+
+  /** Writes zeros where no entry can say them. */
+  *writeZeros(start: number, end: number): Steps {
+    const zeros = new Uint8Array(Math.min(end - start, CHUNK_BYTES));
+    for (let at = start; at < end; ) {
+      const length = Math.min(end - at, zeros.length);
+      yield* this.write(at, zeros.subarray(0, length));
+      at += length;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * The judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file.
+ */
+
+import { TransientError } from '../engine/async/retry.js';
+import { Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from '../errors.js';
+
+/** Bytes `[start, end)` that were asked for, of the resource that messages call `name`. */
+export interface Asked {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** By what a file is known again. */
+export interface FileVersion {
+  /** Bytes. */
+  readonly size: number;
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+/** What Content-Range says; a `size` of null is a server that does not tell. */
+interface ContentRange {
+  readonly start: number;
+  readonly end: number;
+  readonly size: number | null;
+}
+
+/** A good answer: what it says of the file, and what its body is. */
+export interface Answer {
+  /** Null when that is known only when the body has ended, or not at all. */
+  readonly size: number | null;
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+  /** How many bytes of the range the body has, at the most when it is the whole file. */
+  readonly length: number;
+  /** The body is the whole file, of a length that its end tells. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * What the answer says, when it is the range that was asked for or its first part (RFC 9110, 15.3.7); the whole file
+ * where no more was asked for; or, for the first request, that the range lies past the file's end. `known` is what the
+ * first answer said.
+ *
+ * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read,
+ *   `not-found`, `changed`, `io`; {@link TransientError} for a status that may pass
+ */
+export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): Answer {
+  const { status, headers } = response;
+  const tags = { etag: headers.get('ETag'), lastModified: headers.get('Last-Modified') };
+  if (status === 200 || status === 206) refuseChange(response, asked, known, tags);
+  if (status === 416) return judgeUnsatisfiable(response, asked, known);
+  // Some servers answer a range past the end of a file with all of it, and some do no ranges at all.
+  if (status === 200 && mayBeWhole(response, asked, known)) {
+    return { ...tags, size: null, length: asked.end, isWhole: true };
+  }
+  if (status !== 206) throw statusFailure(response, asked);
+  const encoding = headers.get('Content-Encoding');
+  if (encoding !== null && encoding !== 'identity') {
+    const said = `sends the file encoded (${encoding}), so that its ranges are not those of the file`;
+    throw failure('unsupported', response, asked, said);
+  }
+  const { start, end, size } = contentRange(response, asked);
+  if (size === null) throw failure('unsupported', response, asked, 'does not say how long the file is');
+  if (known !== null && size !== known.size)
+    throw changed(response, asked, `${known.size} bytes long, and now ${size}`);
+  if (start !== asked.start || end <= start || end > Math.min(asked.end, size)) {
+    const ranges = `bytes ${asked.start}-${asked.end - 1} and sent ${start}-${end - 1}`;
+    throw failure('io', response, asked, `was asked for ${ranges}`);
+  }
+  return { ...tags, size, length: end - start, isWhole: false };
+}
+
+/** Whether a whole file could be what was asked for. What is longer is not read. */
+function mayBeWhole({ headers }: Response, { start, end }: Asked, known: FileVersion | null): boolean {
+  // Under an encoding the length is that of the encoded body.
+  const length = headers.get('Content-Encoding') === null ? Number(headers.get('Content-Length') ?? 0) : 0;
+  return start === 0 && length <= end && (known === null || known.size <= end);
+}
+
+/** A whole file that is longer than what was asked for is one of a server that does no ranges. */
+export function refuseWhole(response: Response, asked: Asked): Qcow2Error {
+  return failure(
+    'unsupported',
+    response,
+    asked,
+    'does not do ranges: it would send the whole file. Download it, and open the copy',
+  );
+}
+
+/** A server of whose answers nothing can be told: each says that it is of another file. */
+export function unsteady(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
+  const { by, was, now, ...details } = first.details;
+  const message =
+    `The server of ${details.url} gives every answer another ${by} (${was}, ${now}, ${second.details.now}), so that it cannot be told ` +
+    'whether the file stays the same. It must send the same one as long as the file is the same, or none.';
+  return new Qcow2Error('unsupported', message, { ...details, unsteady: true });
+}
+
+/** An error about an answer; `said` goes on from "The server of …". */
+export function failure(
+  code: Qcow2ErrorCode,
+  { status }: Pick<Response, 'status'>,
+  { name, start }: Asked,
+  said: string,
+  details: Qcow2ErrorDetails = {},
+): Qcow2Error {
+  const place = { what: 'HTTP answer', at: start, status, url: name };
+  return new Qcow2Error(code, `The server of ${name} ${said}.`, { ...place, ...details });
+}
+
+type Tags = Pick<FileVersion, 'etag' | 'lastModified'>;
+
+function refuseChange(response: Response, asked: Asked, known: FileVersion | null, tags: Tags): void {
+  if (known === null) return;
+  // Last-Modified counts to the second, and servers of one file may differ in it: it decides only where there is no
+  // ETag.
+  const by = known.etag !== null && tags.etag !== null ? 'etag' : 'lastModified';
+  const [was, now] = [known[by], tags[by]];
+  if (was === null || now === null || opaque(was) === opaque(now)) return;
+  const said = { by: by === 'etag' ? 'ETag' : 'Last-Modified', was, now };
+  throw changed(response, asked, `${was}, and now ${now}`, said);
+}
+
+/** A tag is weak or strong by how an answer was made; the file is the same (RFC 9110, 8.8.3.2). */
+function opaque(tag: string): string {
+  return tag.replace(/^W\//, '');
+}
+
+function changed(response: Response, asked: Asked, said: string, details: Qcow2ErrorDetails = {}): Qcow2Error {
+  const is = `has another file there than at first: it was ${said}. Open it again`;
+  return failure('changed', response, asked, is, details);
+}
+
+/** An empty file has no range to give, and some servers give none that ends past the end of the file. */
+function judgeUnsatisfiable(response: Response, asked: Asked, known: FileVersion | null): Answer {
+  const told = /^bytes \*\/(\d+)$/i.exec(response.headers.get('Content-Range') ?? '');
+  const size = told === null ? null : Number(told[1]);
+  if (known === null && (size === null || size < asked.end)) {
+    return { size, etag: null, lastModified: null, length: 0, isWhole: false };
+  }
+  if (known !== null && size !== null && size !== known.size) {
+    throw changed(response, asked, `${known.size} bytes long, and now ${size}`);
+  }
+  throw failure('io', response, asked, `has no bytes ${asked.start}-${asked.end - 1} (status 416)`);
+}
+
+function contentRange(response: Response, asked: Asked): ContentRange {
+  const value = response.headers.get('Content-Range');
+  if (value === null) {
+    const said =
+      'sent a part of the file, but does not let its Content-Range be read: on another origin than the page it must answer ' +
+      'with "Access-Control-Expose-Headers: Content-Range, ETag"';
+    throw failure('unsupported', response, asked, said);
+  }
+  const told = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(value);
+  if (told === null)
+    throw failure('io', response, asked, `sent a Content-Range that says nothing: ${JSON.stringify(value)}`);
+  const size = told[3] === '*' ? null : Number(told[3]);
+  if (size !== null && !Number.isSafeInteger(size)) {
+    throw failure('unsupported', response, asked, `has a file of ${told[3]} bytes, and 2^53-1 is the most`);
+  }
+  return { start: Number(told[1]), end: Number(told[2]) + 1, size };
+}
+
+function statusFailure(response: Response, asked: Asked): Qcow2Error | TransientError {
+  const { status, headers } = response;
+  if (status === 200) return refuseWhole(response, asked);
+  if (status === 404 || status === 410)
+    return failure('not-found', response, asked, `has no such file (status ${status})`);
+  if (status === 401 || status === 403) {
+    return failure('io', response, asked, `refuses to give the file to this reader (status ${status})`);
+  }
+  const error = failure('io', response, asked, `answered with status ${status}`);
+  const passes = status === 408 || status === 429 || status >= 500;
+  return passes ? new TransientError(error, retryAfter(headers.get('Retry-After'))) : error;
+}
+
+/** Retry-After in ms: it is a number of seconds, or a date (RFC 9110, 10.2.3). */
+function retryAfter(value: string | null): number | null {
+  if (value === null) return null;
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isNaN(wait) ? null : Math.max(0, wait);
+}

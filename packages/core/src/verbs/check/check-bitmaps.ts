@@ -1,0 +1,64 @@
+/** Owns the references of the persistent bitmaps: their directory, their tables, and their clusters. */
+
+import { bitmapDirectory } from '../../engine/layer/bitmap-directory.js';
+import { isQcow2Error } from '../../errors.js';
+import { decodeBitmapStretch } from '../../format/bitmap-table.js';
+import { type Bitmap, decodeBitmaps } from '../../format/bitmaps.js';
+import { viewOf } from '../../format/bytes.js';
+import type { HeaderExtension } from '../../format/extensions.js';
+import type { Host } from './check-context.js';
+
+/** How many bytes of a bitmap's table are looked at at once. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** Counts what the bitmaps refer to. Those that the image does not vouch for refer to nothing. */
+export async function referBitmaps(
+  host: Host,
+  extensions: readonly HeaderExtension[],
+  turn: () => Promise<void>,
+): Promise<void> {
+  for (const [index, bitmap] of (await readDirectory(host, extensions)).entries()) {
+    await referBitmap(host, bitmap, index, turn);
+  }
+}
+
+async function readDirectory(host: Host, extensions: readonly HeaderExtension[]): Promise<readonly Bitmap[]> {
+  const { header, geometry, fileSize, findings } = host;
+  try {
+    const directory = bitmapDirectory(header, extensions, geometry, fileSize);
+    if (directory === null) return [];
+    const { count, directoryOffset, directorySize } = directory;
+    const place = { what: 'bitmap directory', at: directoryOffset };
+    host.referMetadata(directoryOffset, directorySize, () => place);
+    return decodeBitmaps(await host.read(directoryOffset, directorySize), count, directoryOffset);
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt', 'unsupported')) throw error;
+    const place = { what: error.details.what ?? 'bitmap directory', at: error.details.at ?? 0 };
+    findings.add('corruption', 'bitmap', place, () => error.message);
+    return [];
+  }
+}
+
+async function referBitmap(
+  host: Host,
+  { tableOffset, tableSize }: Bitmap,
+  number: number,
+  turn: () => Promise<void>,
+): Promise<void> {
+  const { geometry, fileSize, findings, signal } = host;
+  const what = `table of bitmap ${number}`;
+  host.referMetadata(tableOffset, tableSize * 8, () => ({ what, at: tableOffset }));
+  const end = Math.min(tableOffset + tableSize * 8, fileSize);
+  for (let start = tableOffset; start + 8 <= end; start += BATCH_BYTES) {
+    signal?.throwIfAborted();
+    const table = viewOf(await host.read(start, Math.min(BATCH_BYTES, end - start)));
+    for (let at = 0; at + 8 <= table.byteLength; at += 8) {
+      const place = () => ({ what: `${what}, entry ${(start + at - tableOffset) / 8}`, at: start + at });
+      const stretch = decodeBitmapStretch(table, at / 8, geometry.clusterSize);
+      if (typeof stretch === 'string') continue;
+      if ('fault' in stretch) findings.add('corruption', 'bitmap', place(), () => `It ${stretch.fault}.`);
+      else host.referMetadata(stretch.offset, geometry.clusterSize, place);
+    }
+    await turn();
+  }
+}

@@ -1,0 +1,100 @@
+/** Owns what every part of a check shares: the file, its counts of references, and who holds its metadata. */
+
+import type { ByteSource } from '../../api/device.js';
+import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
+import { hex } from '../../format/bytes.js';
+import type { Geometry } from '../../format/geometry.js';
+import type { Header } from '../../format/header.js';
+import type { Findings, Place } from './findings.js';
+
+/** The clusters of the file, and how often each is referenced. */
+export class Host {
+  /** Clusters of the file; the last may be short. */
+  readonly clusters: number;
+  /** One more than the file has: a reference that is not aligned may reach into it. */
+  readonly references: ClusterCounts;
+  /** The highest refcount that the image can say. */
+  readonly most: number;
+  /** How many of the references are metadata's, and how many L2 tables'. */
+  readonly #metadata: ClusterCounts;
+  readonly #tables: ClusterCounts;
+
+  constructor(
+    readonly source: ByteSource,
+    readonly header: Header,
+    readonly geometry: Geometry,
+    readonly fileSize: number,
+    readonly findings: Findings,
+    readonly signal: AbortSignal | undefined,
+  ) {
+    this.clusters = Math.ceil(fileSize / geometry.clusterSize);
+    this.references = new ClusterCounts(this.clusters + 1);
+    this.#metadata = new ClusterCounts(this.clusters + 1);
+    this.#tables = new ClusterCounts(this.clusters + 1);
+    this.most = 2 ** (2 ** header.refcountOrder) - 1;
+  }
+
+  /**
+   * Counts a reference to every cluster that `[offset, offset + length)` touches, unless
+   * they are not there; `place` is what refers.
+   */
+  refer(offset: number, length: number, place: () => Place): boolean {
+    const { clusterSize } = this.geometry;
+    if (length <= 0) return false;
+    // The file's last cluster may be short, so less than a cluster past its end is in order.
+    if (offset + length - this.fileSize >= clusterSize) {
+      this.findings.add('corruption', 'past-end', place(), () => {
+        const end = hex(this.fileSize);
+        return `It refers to ${hex(offset)} to ${hex(offset + length)}, but the file ends at ${end}.`;
+      });
+      return false;
+    }
+    const last = Math.floor((offset + length - 1) / clusterSize);
+    for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) {
+      if (!this.references.add(cluster, this.most)) this.#overflow(cluster, place());
+    }
+    return true;
+  }
+
+  /** As {@link refer}, for metadata: that nothing else uses its clusters is for {@link sharesMetadata} to see. */
+  referMetadata(offset: number, length: number, place: () => Place): void {
+    this.#referAs(this.#metadata, offset, length, place);
+  }
+
+  /** As {@link refer}, for an L2 table, which the disk and its snapshots may share. */
+  referTable(offset: number, place: () => Place): void {
+    this.#referAs(this.#tables, offset, this.geometry.clusterSize, place);
+  }
+
+  /** Whether a cluster holds metadata and is used for something else as well. */
+  sharesMetadata(cluster: number): boolean {
+    const references = this.references.get(cluster);
+    if (references < 2) return false;
+    const tables = this.#tables.get(cluster);
+    return this.#metadata.get(cluster) > 0 || (tables > 0 && tables < references);
+  }
+
+  #referAs(role: ClusterCounts, offset: number, length: number, place: () => Place): void {
+    if (!this.refer(offset, length, place)) return;
+    const { clusterSize } = this.geometry;
+    const last = Math.floor((offset + length - 1) / clusterSize);
+    for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) role.add(cluster, Infinity);
+  }
+
+  #overflow(cluster: number, { what, at }: Place): void {
+    this.findings.add('corruption', 'refcount-overflow', { what, at }, () => {
+      const where = hex(cluster * this.geometry.clusterSize);
+      return `The cluster at ${where} is referenced more often than the ${this.most} times that a refcount can say.`;
+    });
+  }
+
+  /** Bytes of the file, zeros past its end, cut to what the file has: what lies past it says nothing. */
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.fileSize - at)));
+    if (bytes.length > 0) {
+      const done = this.source.read([{ at, bytes }], this.signal);
+      if (done !== undefined) await done;
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,151 @@
+/** Owns what the refcount table and its blocks say, as a check reads them: nothing of them is trusted. */
+
+import type { Transfer } from '../../api/device.js';
+import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { getRefcountTableEntry } from '../../format/raw-entries.js';
+import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
+import type { Host } from './check-context.js';
+
+/** How many bytes of refcount blocks are loaded at once. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** QEMU reads nothing from here on, and zeros from where the file ends up to here. */
+const MAX_OFFSET = 2 ** 63;
+
+/** The refcounts of every cluster of the file. */
+export class RefcountsOnDisk {
+  readonly counts: ClusterCounts;
+  readonly #host: Host;
+  readonly #table: DataView;
+  readonly #perBlock: number;
+  /** Blocks that the table places in the middle of a cluster or nowhere: what they say cannot be known. */
+  readonly #unreadable = new Set<number>();
+
+  private constructor(host: Host, table: DataView) {
+    this.#host = host;
+    this.#table = table;
+    this.#perBlock = refcountsPerBlock(host.geometry.clusterSize, host.header.refcountOrder);
+    this.counts = new ClusterCounts(host.clusters + 1);
+  }
+
+  /** Reads the refcounts of the file. */
+  static async read(host: Host, turn: () => Promise<void>): Promise<RefcountsOnDisk> {
+    const { refcountTableOffset, refcountTableClusters } = host.header;
+    const table = await host.read(refcountTableOffset, refcountTableClusters * host.geometry.clusterSize);
+    const refcounts = new RefcountsOnDisk(host, viewOf(table.subarray(0, table.length - (table.length % 8))));
+    await refcounts.#readBlocks(turn);
+    return refcounts;
+  }
+
+  /** The refcount of a cluster of the file; null when it cannot be known. */
+  get(cluster: number): number | null {
+    if (this.#unreadable.size > 0 && this.#unreadable.has(Math.floor(cluster / this.#perBlock))) return null;
+    return this.counts.get(cluster);
+  }
+
+  /** Whether the refcount of every cluster can be known: then `counts` has them. */
+  get readable(): boolean {
+    return this.#unreadable.size === 0;
+  }
+
+  /** The refcount of a cluster past the end of the file, of which the blocks may say something all the same. */
+  async getPastEnd(cluster: number): Promise<number | null> {
+    const index = Math.floor(cluster / this.#perBlock);
+    const offset = this.#blockOffset(index);
+    if (offset === 0) return 0;
+    if (offset % this.#host.geometry.clusterSize !== 0 || offset >= MAX_OFFSET) return null;
+    const block = new Uint8Array(this.#host.geometry.clusterSize);
+    block.set(await this.#host.read(offset, block.length));
+    return Number(getRefcount(viewOf(block), this.#host.header.refcountOrder, cluster % this.#perBlock));
+  }
+
+  /** Checks the entries of the table, and counts the references that they are. */
+  checkTable(): void {
+    const { findings, geometry, references, clusters, header } = this.#host;
+    for (let index = 0; index * 8 < this.#table.byteLength; index++) {
+      const { offset, reserved } = this.#entry(index);
+      if (offset === 0 && !reserved) continue;
+      const place = () => ({ what: `refcount table entry ${index}`, at: header.refcountTableOffset + index * 8 });
+      const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
+      if (reserved) {
+        findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
+      } else if (offset % geometry.clusterSize !== 0) {
+        findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
+      } else if (offset / geometry.clusterSize >= end) {
+        findings.add('corruption', 'past-end', place(), () => `It points to ${hex(offset)}, past the end of the file.`);
+      } else {
+        this.#host.referMetadata(offset, geometry.clusterSize, place);
+        const count = references.get(offset / geometry.clusterSize);
+        if (count === 1) continue;
+        const block = { what: `refcount block ${index}`, at: offset };
+        findings.add('corruption', 'refcount-block-shared', block, () => `It is referenced ${count} times.`);
+      }
+    }
+  }
+
+  #entry(index: number): { offset: number; reserved: boolean } {
+    if (index * 8 >= this.#table.byteLength) return { offset: 0, reserved: false };
+    return getRefcountTableEntry(this.#table, index);
+  }
+
+  #blockOffset(index: number): number {
+    return this.#entry(index).offset;
+  }
+
+  /** Only the blocks that count clusters of the file: a hostile table names far more. */
+  async #readBlocks(turn: () => Promise<void>): Promise<void> {
+    const { clusterSize } = this.#host.geometry;
+    const blocks = Math.ceil(this.counts.clusters / this.#perBlock);
+    const batch: { index: number; offset: number }[] = [];
+    for (let index = 0; index < blocks; index++) {
+      const offset = this.#blockOffset(index);
+      if (offset % clusterSize !== 0 || offset >= MAX_OFFSET) this.#unreadable.add(index);
+      else if (offset !== 0 && offset < this.#host.fileSize) batch.push({ index, offset });
+      if (batch.length * clusterSize >= BATCH_BYTES) {
+        await this.#readBatch(batch.splice(0));
+        await turn();
+      }
+    }
+    if (batch.length > 0) await this.#readBatch(batch);
+  }
+
+  async #readBatch(batch: readonly { index: number; offset: number }[]): Promise<void> {
+    const { source, geometry, signal } = this.#host;
+    const bytes = new Uint8Array(batch.length * geometry.clusterSize);
+    const transfers = batch.map(({ offset }, number): Transfer => {
+      const at = number * geometry.clusterSize;
+      return { at: offset, bytes: bytes.subarray(at, at + geometry.clusterSize) };
+    });
+    const done = source.read(transfers, signal);
+    if (done !== undefined) await done;
+    signal?.throwIfAborted();
+    batch.forEach(({ index }, number) => {
+      this.#take(index, viewOf(transfers[number]!.bytes));
+    });
+  }
+
+  #take(index: number, block: DataView): void {
+    const { counts } = this;
+    const order = this.#host.header.refcountOrder;
+    const first = index * this.#perBlock;
+    const used = Math.min(this.#perBlock, counts.clusters - first);
+    for (let entry = 0; entry < used; ) {
+      // The usual width, a page at a time.
+      const end = Math.min(used, nextPage(first + entry) - first);
+      if (order === 4) takeWords(block, entry, end, counts, first);
+      else for (let at = entry; at < end; at++) counts.set(first + at, Number(getRefcount(block, order, at)));
+      entry = end;
+    }
+  }
+}
+
+function takeWords(block: DataView, from: number, to: number, counts: ClusterCounts, first: number): void {
+  const page = counts.page(first + from);
+  const shift = (first + from) & PAGE_MASK;
+  for (let entry = from; entry < to; entry++) {
+    const count = block.getUint16(entry * 2);
+    if (count < LARGE_COUNT) page[shift + entry - from] = count;
+    else counts.set(first + entry, count);
+  }
+}

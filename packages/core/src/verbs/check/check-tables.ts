@@ -1,0 +1,300 @@
+/** Owns the walk over L1 and L2 tables that a check makes: every reference counted, every entry looked at. */
+
+import type { Transfer } from '../../api/device.js';
+import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { getL2Entry } from '../../format/entries.js';
+import {
+  l1Reserved,
+  l2Reserved,
+  PLAIN_HIGH,
+  rawCompressed,
+  rawCopied,
+  rawOffset,
+  rawZero,
+} from '../../format/raw-entries.js';
+import type { Host } from './check-context.js';
+import type { RefcountsOnDisk } from './check-refcounts.js';
+import type { Place } from './findings.js';
+
+/** How many bytes of L2 tables are loaded at once. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** No page of counts. */
+const NO_COUNTS: Uint16Array = new Uint16Array(0);
+
+/** What the active disk's tables say of how it lies in the file. */
+export interface Allocation {
+  allocated: number;
+  fragmented: number;
+  compressed: number;
+}
+
+/** One L1 table: the disk's, or a snapshot's, whose COPIED flags mean nothing and whose clusters are in no figure. */
+export interface L1Place {
+  /** What its tables are called: `''`, or ` of snapshot 2`. */
+  readonly of: string;
+  readonly active: boolean;
+  readonly at: number;
+  readonly entries: number;
+}
+
+/** An entry past the end of the file, of which only a refcount block beyond it can say whether COPIED is right. */
+interface LateEntry {
+  readonly cluster: number;
+  readonly copied: boolean;
+  readonly place: Place;
+}
+
+/** Walks L1 tables and the L2 tables they name. */
+export class TableWalk {
+  readonly allocation: Allocation = { allocated: 0, fragmented: 0, compressed: 0 };
+  readonly #host: Host;
+  readonly #refcounts: RefcountsOnDisk;
+  readonly #turn: () => Promise<void>;
+  #late: LateEntry[] = [];
+  /** The cluster that would follow the last entry's without a gap; 0 before the first. */
+  #next = 0;
+  /**
+   * Whether the table is one: an L1 entry with flags and no offset names none, and yet QEMU counts what the header
+   * looks like.
+   */
+  #reachable = true;
+  #buffer = new Uint8Array(0);
+
+  constructor(host: Host, refcounts: RefcountsOnDisk, turn: () => Promise<void>) {
+    this.#host = host;
+    this.#refcounts = refcounts;
+    this.#turn = turn;
+  }
+
+  /** Walks one L1 table and everything below it; `progress` is told how many of its entries are done. */
+  async walk(table: L1Place, progress: (entries: number) => void): Promise<void> {
+    const host = this.#host;
+    if (table.entries === 0) return;
+    host.referMetadata(table.at, table.entries * 8, () => ({ what: `L1 table${table.of}`, at: table.at }));
+    const l1 = viewOf(await host.read(table.at, table.entries * 8));
+    const most = Math.max(1, BATCH_BYTES / host.geometry.clusterSize);
+    let batch: { index: number; offset: number }[] = [];
+    for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
+      const offset = this.#l1Entry(table, l1, index);
+      if (this.#late.length > 0) await this.#checkLate();
+      if (offset !== null) batch.push({ index, offset });
+      if (batch.length < most) continue;
+      await this.#readTables(table, batch);
+      progress(index);
+      await this.#turn();
+      batch = [];
+    }
+    if (batch.length > 0) await this.#readTables(table, batch);
+    progress(table.entries);
+  }
+
+  /** Looks at an L1 entry; answers where its table is, if it has one. */
+  #l1Entry(table: L1Place, l1: DataView, index: number): number | null {
+    const host = this.#host;
+    const high = l1.getUint32(index * 8);
+    const low = l1.getUint32(index * 8 + 4);
+    if (high === 0 && low === 0) return null;
+    const offset = rawOffset(high, low);
+    const place = () => ({ what: `L1 entry ${index}${table.of}`, at: table.at + index * 8 });
+    if (l1Reserved(high, low)) {
+      host.findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
+    }
+    host.referTable(offset, place);
+    if (offset % host.geometry.clusterSize !== 0) {
+      host.findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
+    }
+    if (table.active && offset !== 0) this.#checkCopied(offset, rawCopied(high), place);
+    // Past the end of the file there are zeros, and so no entries.
+    return offset < host.fileSize ? offset : null;
+  }
+
+  async #readTables(l1: L1Place, batch: readonly { index: number; offset: number }[]): Promise<void> {
+    const { source, geometry, signal } = this.#host;
+    const { clusterSize } = geometry;
+    signal?.throwIfAborted();
+    if (this.#buffer.length < batch.length * clusterSize) this.#buffer = new Uint8Array(batch.length * clusterSize);
+    const transfers = batch.map(({ offset }, number): Transfer => {
+      return { at: offset, bytes: this.#buffer.subarray(number * clusterSize, (number + 1) * clusterSize) };
+    });
+    const done = source.read(transfers, signal);
+    if (done !== undefined) await done;
+    for (let number = 0; number < batch.length; number++) {
+      this.#l2Table(l1, batch[number]!.index, batch[number]!.offset, viewOf(transfers[number]!.bytes));
+      if (this.#late.length > 0) await this.#checkLate();
+    }
+  }
+
+  #l2Table(l1: L1Place, index: number, tableAt: number, table: DataView): void {
+    const { extendedL2, externalData, l2EntrySize } = this.#host.geometry;
+    let at = 0;
+    // Made once a table, not once an entry: it is called only when something is wrong.
+    const place = () => ({ what: `L2 table ${index}${l1.of}, entry ${at / l2EntrySize}`, at: tableAt + at });
+    this.#next = 0;
+    this.#reachable = tableAt !== 0;
+    const plain = !extendedL2 && !externalData && this.#refcounts.readable;
+    for (; at < table.byteLength; at += l2EntrySize) {
+      if (plain) at = this.#plainEntries(table, at, l1.active);
+      if (at === table.byteLength) return;
+      const high = table.getUint32(at);
+      if (rawCompressed(high)) this.#compressed(table, at, l1.active, place);
+      else this.#standard(table, at, l1.active, index, place);
+    }
+  }
+
+  /**
+   * Entries that are unallocated, or data clusters with nothing wrong: nearly all, and so without a call for each.
+   * Answers the place of the first that is not, or the table's end.
+   */
+  #plainEntries(table: DataView, from: number, active: boolean): number {
+    const { geometry, references, clusters, most } = this.#host;
+    const { clusterBits, clusterSize } = geometry;
+    const { counts } = this.#refcounts;
+    const full = Math.min(most, LARGE_COUNT - 1);
+    const checkCopied = active && this.#reachable;
+    // In locals: what a module imports or an object holds would be looked up for every entry.
+    const { flags, copied, offset } = PLAIN_HIGH;
+    const mask = PAGE_MASK;
+    const inCluster = clusterSize - 1;
+    const clustersPerWord = 2 ** (32 - clusterBits);
+    let { allocated, fragmented } = this.allocation;
+    let next = this.#next;
+    let page = -1;
+    let referencePage = NO_COUNTS;
+    let refcountPage = NO_COUNTS;
+    let at = from;
+    for (const end = table.byteLength; at < end; at += 8) {
+      const high = table.getUint32(at);
+      const low = table.getUint32(at + 4);
+      if (high === 0 && low === 0) continue;
+      if ((high & flags) !== 0 || (low & inCluster) !== 0) break;
+      const cluster = (high & offset) * clustersPerWord + (low >>> clusterBits);
+      if (cluster === 0 || cluster >= clusters) break;
+      if (cluster - (cluster & mask) !== page) {
+        page = cluster - (cluster & mask);
+        referencePage = references.page(cluster);
+        refcountPage = counts.page(cluster);
+      }
+      const count = referencePage[cluster & mask]!;
+      const owned = (high & copied) !== 0;
+      if (count >= full || (checkCopied && (refcountPage[cluster & mask] === 1) !== owned)) break;
+      referencePage[cluster & mask] = count + 1;
+      if (!active) continue;
+      allocated++;
+      if (next !== 0 && next !== cluster) fragmented++;
+      next = cluster + 1;
+    }
+    this.allocation.allocated = allocated;
+    this.allocation.fragmented = fragmented;
+    this.#next = next;
+    return at;
+  }
+
+  #standard(table: DataView, at: number, active: boolean, l1Index: number, place: () => Place): void {
+    const { geometry, findings, references, fileSize, most } = this.#host;
+    const { clusterSize, extendedL2, externalData } = geometry;
+    const high = table.getUint32(at);
+    const low = table.getUint32(at + 4);
+    if (l2Reserved(high, low)) {
+      findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
+    }
+    const zero = !extendedL2 && rawZero(low);
+    if (zero && geometry.version === 2) {
+      findings.add('beyond', 'zero-flag', place(), () => 'It has the zero flag, which version 2 does not know.');
+    }
+    const offset = rawOffset(high, low);
+    const copied = rawCopied(high);
+    // Offset 0 is a place only in an external data file, where COPIED says so.
+    const allocated = offset !== 0 || (externalData && copied && !zero);
+    if (extendedL2) this.#subclusters(table, at, allocated, place);
+    if (!allocated) return;
+    const cluster = offset / clusterSize;
+    if (active) {
+      if (this.#reachable) this.#checkDataCopied(offset, copied, place);
+      this.allocation.allocated++;
+      if (this.#next !== 0 && cluster !== this.#next) this.allocation.fragmented++;
+      this.#next = cluster + 1;
+    }
+    const aligned = Number.isInteger(cluster);
+    if (!aligned) {
+      findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
+    }
+    if (externalData) this.#external(l1Index, at, offset, place);
+    else if (offset >= fileSize || !aligned || !references.add(cluster, most)) {
+      this.#host.refer(offset, clusterSize, place);
+    }
+  }
+
+  #subclusters(table: DataView, at: number, allocated: boolean, place: () => Place): void {
+    const zeros = table.getUint32(at + 8);
+    const data = table.getUint32(at + 12);
+    if (allocated ? (zeros & data) === 0 : data === 0) return;
+    const message = allocated
+      ? 'It has subclusters that are both allocated and zero.'
+      : 'It allocates subclusters without a cluster.';
+    this.#host.findings.add('corruption', 'subclusters', place(), () => message);
+  }
+
+  #compressed(table: DataView, at: number, active: boolean, place: () => Place): void {
+    const { geometry, findings } = this.#host;
+    if (rawCopied(table.getUint32(at))) {
+      findings.add('corruption', 'copied-compressed', place(), () => 'It is compressed and has COPIED set.');
+    }
+    if (geometry.externalData) {
+      const message = () => 'It is compressed, which nothing in an external data file can be.';
+      findings.add('corruption', 'external-data', place(), message);
+      return;
+    }
+    if (geometry.extendedL2 && (table.getUint32(at + 8) | table.getUint32(at + 12)) !== 0) {
+      findings.add('corruption', 'subclusters', place(), () => 'It is compressed and has a subcluster bitmap.');
+      return;
+    }
+    const entry = getL2Entry(geometry, table, at / geometry.l2EntrySize);
+    if (entry.kind === 'compressed') this.#host.refer(entry.host, entry.length, place);
+    if (!active) return;
+    this.allocation.allocated++;
+    this.allocation.compressed++;
+    this.allocation.fragmented++;
+  }
+
+  #external(l1Index: number, at: number, offset: number, place: () => Place): void {
+    const { bytesPerL2, l2EntrySize, clusterSize } = this.#host.geometry;
+    const guest = l1Index * bytesPerL2 + (at / l2EntrySize) * clusterSize;
+    if (offset === guest) return;
+    this.#host.findings.add('beyond', 'data-file-offset', place(), () => {
+      return `It points to ${hex(offset)} of the data file; the guest cluster is at ${hex(guest)}.`;
+    });
+  }
+
+  /** A cluster of an external data file has no refcount: it is always its owner's. */
+  #checkDataCopied(offset: number, copied: boolean, place: () => Place): void {
+    if (!this.#host.geometry.externalData) this.#checkCopied(offset, copied, place);
+    else if (!copied) this.#copied(1, copied, place());
+  }
+
+  #checkCopied(offset: number, copied: boolean, place: () => Place): void {
+    const cluster = Math.floor(offset / this.#host.geometry.clusterSize);
+    if (offset >= this.#host.fileSize) {
+      this.#late.push({ cluster, copied, place: place() });
+      return;
+    }
+    const refcount = this.#refcounts.get(cluster);
+    if (refcount !== null && (refcount === 1) !== copied) this.#copied(refcount, copied, place());
+  }
+
+  async #checkLate(): Promise<void> {
+    for (const { cluster, copied, place } of this.#late) {
+      const refcount = await this.#refcounts.getPastEnd(cluster);
+      if (refcount !== null && (refcount === 1) !== copied) this.#copied(refcount, copied, place);
+    }
+    this.#late = [];
+  }
+
+  #copied(refcount: number, copied: boolean, place: Place): void {
+    const fault = copied ? 'copied-set' : 'copied-missing';
+    this.#host.findings.add('corruption', fault, place, () => {
+      return `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
+    });
+  }
+}

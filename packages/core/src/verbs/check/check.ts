@@ -1,0 +1,184 @@
+/**
+ * Owns the check of an image: every reference to every cluster counted, and compared with the refcounts. The figures
+ * are those of QEMU's `qemu-img check`, in whose order everything is looked at. It reads the file anew and trusts
+ * nothing of it but the header's fields.
+ */
+
+import type { ByteSource } from '../../api/device.js';
+import type { CheckOptions, CheckReport } from '../../api/options.js';
+import { progressOf } from '../../engine/async/progress.js';
+import { turns } from '../../engine/async/yield-to-event-loop.js';
+import type { Qcow2Layer } from '../../engine/layer/layer.js';
+import { readHeader } from '../../engine/layer/metadata.js';
+import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
+import type { Writer } from '../../engine/write/writer.js';
+import { isQcow2Error } from '../../errors.js';
+import { getUint64, hex, viewOf } from '../../format/bytes.js';
+import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
+import { geometryOf } from '../../format/geometry.js';
+import { INCOMPATIBLE } from '../../format/header.js';
+import { MAX_L1_BYTES } from '../../format/limits.js';
+import type { Snapshot } from '../../format/snapshots.js';
+import { validateTables } from '../../format/validate.js';
+import { referBitmaps } from './check-bitmaps.js';
+import { Host } from './check-context.js';
+import { RefcountsOnDisk } from './check-refcounts.js';
+import { TableWalk } from './check-tables.js';
+import { compareRefcounts } from './compare-refcounts.js';
+import { Findings } from './findings.js';
+
+/** QEMU's limit: more clusters than this cannot be counted. */
+const MAX_CLUSTERS = 2 ** 31 - 1;
+/** What version 3 demands of a snapshot's extra data. */
+const V3_EXTRA_BYTES = 16;
+
+/** A check's report, and the counts it was made from, for those that go on from there. */
+export interface Checked {
+  readonly report: CheckReport;
+  readonly host: Host;
+}
+
+/**
+ * Checks an open image. One that is written to is flushed first, and at rest meanwhile.
+ *
+ * @throws as {@link checkSource} does; what a flush throws; {@link Qcow2Error} `closed` when the image is closed
+ *   meanwhile.
+ */
+export function checkImage(
+  { layer, write }: { readonly layer: Qcow2Layer; readonly write: { readonly writer: Writer } | null },
+  options: CheckOptions = {},
+): Promise<CheckReport> {
+  const check = async (signal = options.signal) => (await checkSource(layer.source, { ...options, signal })).report;
+  return write === null ? check() : write.writer.atRest(check, options.signal);
+}
+
+/**
+ * Checks the image that `source` holds, as it is on the medium.
+ *
+ * @throws {@link Qcow2Error} when the header is not one that can be opened; what the source throws; the signal's reason
+ *   when it aborts.
+ */
+export async function checkSource(source: ByteSource, options: CheckOptions = {}): Promise<Checked> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const { header, extensions } = await readHeader(source, signal);
+  const geometry = geometryOf({
+    version: header.version,
+    clusterBits: header.clusterBits,
+    extendedL2: header.incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
+    externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
+  });
+  validateTables(header, geometry, source.size);
+  const findings = new Findings();
+  const host = new Host(source, header, geometry, source.size, findings, signal);
+  const totalClusters = Math.ceil((header.size - (header.size % 512)) / geometry.clusterSize);
+  const figures = { totalClusters, allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0 };
+  if (host.clusters > MAX_CLUSTERS) {
+    const message = () => `The file has ${host.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
+    findings.add('check-error', 'too-large', { what: 'file', at: 0 }, message);
+    return { host, report: report(findings, { ...figures, imageEndOffset: 0 }) };
+  }
+  const turn = turns();
+  const refcounts = await RefcountsOnDisk.read(host, turn);
+  const walk = new TableWalk(host, refcounts, turn);
+  await countReferences(host, walk, refcounts, extensions, options, turn);
+  const imageEndOffset = await compareRefcounts(host, refcounts, turn);
+  const { allocated, fragmented, compressed } = walk.allocation;
+  Object.assign(figures, {
+    allocatedClusters: allocated,
+    fragmentedClusters: fragmented,
+    compressedClusters: compressed,
+  });
+  return { host, report: report(findings, { ...figures, imageEndOffset }) };
+}
+
+function report(
+  { corruptions, leaks, checkErrors, beyond, list }: Findings,
+  figures: Omit<CheckReport, 'corruptions' | 'leaks' | 'checkErrors' | 'beyond' | 'findings'>,
+): CheckReport {
+  return { corruptions, leaks, checkErrors, beyond, ...figures, findings: list };
+}
+
+/**
+ * Counts every reference there is, in QEMU's order: where a count is full, the order says which reference is too many.
+ */
+async function countReferences(
+  host: Host,
+  walk: TableWalk,
+  refcounts: RefcountsOnDisk,
+  extensions: readonly HeaderExtension[],
+  options: CheckOptions,
+  turn: () => Promise<void>,
+): Promise<void> {
+  const { header, geometry } = host;
+  const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters } = header;
+  const { snapshots, length } = await readSnapshots(host);
+  const tables = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
+  const progress = progressOf(options, 'check', tables * geometry.bytesPerL2);
+  let before = 0;
+  const walked = (entries: number) => progress((before + entries) * geometry.bytesPerL2);
+
+  host.referMetadata(0, geometry.clusterSize, () => ({ what: 'header', at: 0 }));
+  await walk.walk({ of: '', active: true, at: l1TableOffset, entries: l1Size }, walked);
+  before += l1Size;
+  for (const [index, snapshot] of snapshots.entries()) {
+    if (isSnapshotSane(host, snapshot, index)) {
+      const { l1TableOffset: at, l1Size: entries } = snapshot;
+      await walk.walk({ of: ` of snapshot ${index}`, active: false, at, entries }, walked);
+    }
+    before += snapshot.l1Size;
+  }
+  const table = { what: 'snapshot table', at: header.snapshotsOffset };
+  host.referMetadata(header.snapshotsOffset, length, () => table);
+  const refcountTable = { what: 'refcount table', at: refcountTableOffset };
+  host.referMetadata(refcountTableOffset, refcountTableClusters * geometry.clusterSize, () => refcountTable);
+  referEncryption(host, extensions);
+  await referBitmaps(host, extensions, turn);
+  refcounts.checkTable();
+}
+
+/** The snapshots, and the length of their table; none when it cannot be read, which is a finding. */
+async function readSnapshots(host: Host): Promise<{ snapshots: readonly Snapshot[]; length: number }> {
+  const { source, header, findings, geometry, signal } = host;
+  try {
+    const { snapshots, length } = await readSnapshotTable(source, header, signal);
+    if (geometry.externalData && snapshots.length > 0) {
+      const place = { what: 'snapshot table', at: header.snapshotsOffset };
+      findings.add('corruption', 'external-data', place, () => 'An image with an external data file has snapshots.');
+      return { snapshots: [], length };
+    }
+    return { snapshots, length };
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt')) throw error;
+    const place = { what: error.details.what ?? 'snapshot table', at: error.details.at ?? header.snapshotsOffset };
+    findings.add('check-error', 'snapshot-table', place, () => error.message);
+    return { snapshots: [], length: 0 };
+  }
+}
+
+function isSnapshotSane({ findings, header, geometry }: Host, snapshot: Snapshot, index: number): boolean {
+  const place = { what: `snapshot ${index}`, at: header.snapshotsOffset };
+  if (header.version === 3 && snapshot.extra.length < V3_EXTRA_BYTES) {
+    const message = () => `It has ${snapshot.extra.length} bytes of extra data; version 3 needs ${V3_EXTRA_BYTES}.`;
+    findings.add('corruption', 'snapshot-table', place, message);
+  }
+  const { l1TableOffset, l1Size } = snapshot;
+  if (l1TableOffset % geometry.clusterSize !== 0) {
+    const message = () => `Its L1 table is at ${hex(l1TableOffset)}, inside a cluster.`;
+    findings.add('corruption', 'unaligned', place, message);
+    return false;
+  }
+  if (l1Size > MAX_L1_BYTES / 8) {
+    findings.add('corruption', 'snapshot-table', place, () => `Its L1 table has ${l1Size} entries: too many.`);
+    return false;
+  }
+  return true;
+}
+
+function referEncryption(host: Host, extensions: readonly HeaderExtension[]): void {
+  const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
+  if (pointer === undefined || pointer.data.length < 16) return;
+  const view = viewOf(pointer.data);
+  const place = { what: 'full disk encryption header pointer', at: pointer.offset };
+  host.referMetadata(getUint64(view, 0), getUint64(view, 8), () => place);
+}

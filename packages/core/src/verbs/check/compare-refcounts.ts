@@ -1,0 +1,109 @@
+/** Owns the comparison of the references that were counted with the refcounts that the image has. */
+import { nextPage } from '../../engine/allocation/cluster-counts.js';
+import type { Host } from './check-context.js';
+import type { RefcountsOnDisk } from './check-refcounts.js';
+
+/** A run of clusters with the same refcount and the same number of references, which differ. */
+interface Run {
+  readonly first: number;
+  readonly refcount: number;
+  readonly references: number;
+  clusters: number;
+}
+
+/** Compares every cluster of the file; answers where the last one ends that is in use. */
+export async function compareRefcounts(
+  host: Host,
+  refcounts: RefcountsOnDisk,
+  turn: () => Promise<void>,
+): Promise<number> {
+  const { references, clusters, geometry } = host;
+  const comparison = new Comparison(host, refcounts);
+  const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
+  for (let first = 0; first < end; first = nextPage(first)) {
+    const last = Math.min(nextPage(first), end);
+    if (!refcounts.readable) comparison.each(first, last);
+    else if (references.any(first) || refcounts.counts.any(first)) comparison.page(first, last);
+    await turn();
+    host.signal?.throwIfAborted();
+  }
+  comparison.finish();
+  return (comparison.highest + 1) * geometry.clusterSize;
+}
+
+/** A comparison under way. */
+class Comparison {
+  /** The highest cluster in use. */
+  highest = 0;
+  #run: Run | null = null;
+
+  constructor(
+    private readonly host: Host,
+    private readonly refcounts: RefcountsOnDisk,
+  ) {}
+
+  /** The clusters of one page, nearly all of which have one reference and a refcount of 1, or neither. */
+  page(first: number, last: number): void {
+    const references = this.host.references.page(first);
+    const refcounts = this.refcounts.counts.page(first);
+    let highest = -1;
+    for (let at = 0; at < last - first; at++) {
+      const count = references[at]!;
+      if (count === refcounts[at] && count < 2) {
+        if (count === 1) highest = at;
+      } else this.each(first + at, first + at + 1);
+    }
+    if (highest >= 0) this.highest = Math.max(this.highest, first + highest);
+  }
+
+  /** Clusters one by one, whatever their counts are. */
+  each(first: number, last: number): void {
+    const { references } = this.host;
+    for (let cluster = first; cluster < last; cluster++) {
+      const counted = references.get(cluster);
+      const refcount = this.refcounts.get(cluster);
+      if (refcount === null) unreadable(this.host, cluster);
+      else {
+        if (counted > 0 || refcount > 0) this.highest = cluster;
+        if (counted !== refcount) this.#differ(cluster, refcount, counted);
+        else if (counted > 1) shared(this.host, cluster);
+      }
+    }
+  }
+
+  /** Tells of the last run. */
+  finish(): void {
+    if (this.#run !== null) tell(this.host, this.#run);
+    this.#run = null;
+  }
+
+  #differ(cluster: number, refcount: number, references: number): void {
+    const run = this.#run;
+    const continues = run !== null && run.first + run.clusters === cluster;
+    if (continues && run.refcount === refcount && run.references === references) {
+      run.clusters++;
+      return;
+    }
+    this.finish();
+    this.#run = { first: cluster, refcount, references, clusters: 1 };
+  }
+}
+
+function tell({ findings, geometry }: Host, { first, refcount, references, clusters }: Run): void {
+  const low = refcount < references;
+  const place = { what: clusters === 1 ? 'cluster' : `${clusters} clusters`, at: first * geometry.clusterSize };
+  const message = () => `The refcount is ${refcount}, and there are ${references} references.`;
+  findings.add(low ? 'corruption' : 'leak', low ? 'refcount-low' : 'refcount-high', place, message, clusters);
+}
+
+function unreadable({ findings, geometry }: Host, cluster: number): void {
+  const place = { what: 'cluster', at: cluster * geometry.clusterSize };
+  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block is not where one can be.');
+}
+
+/** More than one reference is right for what snapshots share, and never for metadata. */
+function shared(host: Host, cluster: number): void {
+  if (!host.sharesMetadata(cluster)) return;
+  const place = { what: 'cluster', at: cluster * host.geometry.clusterSize };
+  host.findings.add('beyond', 'overlap', place, () => 'It holds metadata and is used for something else as well.');
+}

@@ -1,0 +1,221 @@
+/**
+ * Owns the making of a new image: the layout's bytes, onto a device, in an order that never leaves half an image
+ * behind.
+ */
+
+import type { BlockDevice, Done, Transfer } from '../../api/device.js';
+import type { CreateOptions, ImageReference, Openable, OpenOptions, Resolved } from '../../api/options.js';
+import { progressOf } from '../../engine/async/progress.js';
+import { Qcow2Error } from '../../errors.js';
+import {
+  type ClusterRun,
+  fileSizeOf,
+  fillL2Table,
+  fillRefcountBlock,
+  headerCluster,
+  type ImageLayout,
+  type ImagePlan,
+  l1TableBytes,
+  layoutOf,
+  refcountTableBytes,
+} from '../../format/layout.js';
+import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from '../../sources/file-parts.js';
+import { isBlockDevice, isByteSource } from '../../sources/openable.js';
+import { holdForWriting } from '../../sources/written-files.js';
+import { planOf } from './create-plan.js';
+
+/** How many bytes of tables are written at once: memory is bounded however large the disk. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** What {@link createImage} takes. */
+export type CreateImageOptions = CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>;
+
+/**
+ * What `resolve` handed over for the names of a new image; each is asked for once, and used again when the image is
+ * opened.
+ */
+interface NamedFiles {
+  readonly dataFile: BlockDevice | null;
+  readonly backingFile: Resolved;
+}
+
+/**
+ * Writes an empty image over whatever `device` holds, and opens it with `open`. The header goes last: until then the
+ * device holds no image. The files that it names are `open`'s from when it asks for them; when this throws before, they
+ * are closed.
+ *
+ * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error}
+ *   `reference-refused` when `resolve` does not hand over the data file, `corrupt` when two of the files are one,
+ *   `locked` when another image of this process writes to one of them; all these before anything is changed. What the
+ *   device throws; the signal's reason.
+ */
+export async function createImage<T>(
+  device: BlockDevice,
+  options: CreateImageOptions,
+  open: (options: OpenOptions) => Promise<T>,
+): Promise<T> {
+  if (!isBlockDevice(device)) {
+    throw new TypeError('An image is created on a BlockDevice: something with read, write, truncate and flush.');
+  }
+  const layout = layoutOf(planOf(options));
+  options.signal?.throwIfAborted();
+  const files: FilePart[] = [{ openable: device, reference: null }];
+  /** What `open` has asked for is closed by it. */
+  const taken = new Set<ImageReference['kind']>();
+  try {
+    const named = await writeImage(device, layout, options, files);
+    return await open(openOptions(named, options, taken));
+  } catch (error) {
+    const left = files.filter(({ reference }) => reference !== null && !taken.has(reference.kind));
+    // What went wrong is worth more than whether every file could be closed.
+    await Promise.allSettled(left.map(async ({ openable }) => closeOf(openable)));
+    throw error;
+  }
+}
+
+/**
+ * Writes everything, as the only writer of the device and the data file. Adds what is handed over to `files`, and
+ * returns it.
+ */
+async function writeImage(
+  device: BlockDevice,
+  layout: ImageLayout,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<NamedFiles> {
+  const header = headerCluster(layout);
+  const holds = [holdForWriting(device, 'image')];
+  try {
+    const dataFile = await dataFileOf(layout.plan, options, files);
+    if (dataFile !== null) holds.push(holdForWriting(dataFile, 'data file'));
+    const backingFile = await backingFileOf(layout.plan, options, files);
+    options.signal?.throwIfAborted();
+    await emptyDisk(dataFile, layout.plan.size);
+    await device.truncate(0);
+    await device.truncate(fileSizeOf(layout));
+    await writeTables(device, layout, options);
+    await device.flush();
+    await device.write([{ at: 0, bytes: header }]);
+    await device.flush();
+    return { dataFile, backingFile };
+  } finally {
+    for (const release of holds) release();
+  }
+}
+
+function openOptions(
+  { dataFile, backingFile }: NamedFiles,
+  { signal, cache, resolve }: CreateImageOptions,
+  taken: Set<ImageReference['kind']>,
+): OpenOptions {
+  return {
+    mode: 'write',
+    signal,
+    cache,
+    // It holds what was written to it just now.
+    verify: false,
+    async resolve(reference) {
+      const { kind, parent } = reference;
+      if (parent !== null) return (await resolve?.(reference)) ?? null;
+      taken.add(kind);
+      return kind === 'data' ? dataFile : backingFile;
+    },
+  };
+}
+
+async function writeTables(device: BlockDevice, layout: ImageLayout, options: CreateImageOptions): Promise<void> {
+  const { refcountTable, refcountBlocks, l1Table, l2Tables, geometry } = layout;
+  const total =
+    (refcountTable.clusters + refcountBlocks.clusters + l1Table.clusters + l2Tables.clusters) * geometry.clusterSize;
+  const progress = progressOf(options, 'create', total);
+  const table: Transfer = { at: refcountTable.at, bytes: refcountTableBytes(layout) };
+  const l1: Transfer = { at: l1Table.at, bytes: l1TableBytes(layout) };
+  await device.write(l1.bytes.length === 0 ? [table] : [table, l1]);
+  let done = table.bytes.length + l1.bytes.length;
+  progress(done);
+  const runs = [
+    { run: refcountBlocks, fill: fillRefcountBlock },
+    { run: l2Tables, fill: fillL2Table },
+  ];
+  for (const { run, fill } of runs) {
+    for await (const bytes of writeRun(device, layout, run, fill)) {
+      options.signal?.throwIfAborted();
+      done += bytes;
+      progress(done);
+    }
+  }
+}
+
+/** Writes a run of clusters in batches, each filled by its index; tells the bytes of each batch. */
+async function* writeRun(
+  device: BlockDevice,
+  layout: ImageLayout,
+  { at, clusters }: ClusterRun,
+  fill: (layout: ImageLayout, index: number, cluster: Uint8Array) => void,
+): AsyncGenerator<number, void, undefined> {
+  const { clusterSize } = layout.geometry;
+  const perBatch = Math.max(1, BATCH_BYTES / clusterSize);
+  const buffer = new Uint8Array(Math.min(perBatch, clusters) * clusterSize);
+  for (let first = 0; first < clusters; first += perBatch) {
+    const count = Math.min(perBatch, clusters - first);
+    for (let step = 0; step < count; step++) {
+      fill(layout, first + step, buffer.subarray(step * clusterSize, (step + 1) * clusterSize));
+    }
+    const bytes = buffer.subarray(0, count * clusterSize);
+    await device.write([{ at: at + first * clusterSize, bytes }]);
+    yield bytes.length;
+  }
+}
+
+/** Asks `resolve` for a file, and refuses one that has a part already. */
+async function ask(
+  reference: ImageReference,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<HandedFile | null> {
+  const file = await askFor(reference, options, files);
+  if (file === null) return null;
+  // The device is the caller's; anything else that was handed over is closed when this fails.
+  const known = isHandedOver(files, file.openable);
+  if (!known) files.push({ openable: file.openable, reference });
+  refuseSecondPart(known ? files : files.slice(0, -1), file.openable, reference);
+  return file;
+}
+
+/** The device for the guest's data; null when the image itself holds them. */
+async function dataFileOf(
+  { dataFile: name }: ImagePlan,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<BlockDevice | null> {
+  if (name === undefined) return null;
+  const file = await ask({ kind: 'data', name, format: 'raw', writable: true, parent: null, depth: 1 }, options, files);
+  if (file === null) {
+    const message = `The data file "${name}" was not handed over: resolve must answer with a device for it.`;
+    throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
+  }
+  if (isBlockDevice(file.openable)) return file.openable;
+  throw new TypeError(`The data file "${name}" must be a BlockDevice, to be written to.`);
+}
+
+async function backingFileOf(
+  { backingFile: name, backingFormat: format }: ImagePlan,
+  options: CreateImageOptions,
+  files: FilePart[],
+): Promise<Resolved> {
+  if (name === undefined) return null;
+  const file = await ask({ kind: 'backing', name, format, writable: false, parent: null, depth: 1 }, options, files);
+  if (file === null) return null;
+  return { source: file.openable, format: file.format as 'raw' | 'qcow2' };
+}
+
+/** The data file becomes a disk of zeros, as long as the guest's. */
+async function emptyDisk(file: BlockDevice | null, size: number): Promise<void> {
+  await file?.truncate(0);
+  await file?.truncate(size);
+  await file?.flush();
+}
+
+function closeOf(openable: Openable): Done {
+  if (isByteSource(openable)) return openable.close?.();
+}

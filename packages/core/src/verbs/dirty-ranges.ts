@@ -1,0 +1,223 @@
+/** Owns the reading of persistent bitmaps: which ranges of the disk one marks. */
+
+import type { Transfer } from '../api/device.js';
+import type { OperationOptions, Range } from '../api/options.js';
+import { progressOf } from '../engine/async/progress.js';
+import { turns } from '../engine/async/yield-to-event-loop.js';
+import type { Qcow2Layer } from '../engine/layer/layer.js';
+import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
+import { BITMAP_FLAG } from '../format/bitmap-flag.js';
+import { findBit, getBitmapStretch } from '../format/bitmap-table.js';
+import type { Bitmap } from '../format/bitmaps.js';
+import { hex, viewOf } from '../format/bytes.js';
+import { MAX_BITMAP_DATA_BYTES } from '../format/limits.js';
+import { decodeName } from '../format/names.js';
+
+const TABLE_ENTRY_BYTES = 8;
+/** How many bytes of bits are read at once, so that few device calls serve many clusters. */
+const READ_BYTES = 1024 * 1024;
+/** How many table entries are looked at at once, however few of them have bits to read. */
+const READ_ENTRIES = 65_536;
+/** How many ranges are handed on at once: a cluster of bits can hold millions. */
+const BATCH_RANGES = 4096;
+
+/**
+ * The ranges that the bitmap of this name marks, in batches, neighbours merged, clipped to the disk. `alive` throws
+ * when the image is no longer open.
+ *
+ * @throws {@link Qcow2Error} `not-found`, `corrupt`, `unsupported`, and what the source throws; the signal's reason
+ *   when it aborts.
+ */
+export async function* dirtyBatches(
+  layer: Qcow2Layer,
+  name: string,
+  alive: () => void,
+  options?: OperationOptions,
+): AsyncGenerator<Range[], void, undefined> {
+  const signal = options?.signal;
+  const { gate } = layer;
+  // While the image is written its bits change on the medium, and a change may drop the bitmap: all of it is read at
+  // once.
+  const bits = await (gate === null
+    ? Bits.open(layer, name, signal)
+    : gate.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
+  const { bitmap } = bits;
+  const progress = progressOf(options, 'dirty', layer.size);
+  const turn = turns();
+  const ranges = new RangeList(2 ** bitmap.granularityBits, layer.size);
+  for (let index = 0; index < bits.count; ) {
+    await turn();
+    signal?.throwIfAborted();
+    alive();
+    for (const stretch of await bits.next(index, signal)) {
+      yield* stretch === 'clear' ? [] : ranges.add(index, layer.geometry.clusterSize * 8, stretch);
+      index++;
+    }
+    progress(Math.min(layer.size, index * bytesPerStretch(layer, bitmap)));
+  }
+  if (ranges.held.length > 0) yield ranges.held;
+}
+type Stretch = 'clear' | 'set' | Uint8Array;
+
+/** The bits of one bitmap, a cluster of them for each entry of its table. */
+class Bits {
+  readonly bitmap: Bitmap;
+  /** How many entries the disk needs. */
+  readonly count: number;
+  readonly #layer: Qcow2Layer;
+  readonly #table: DataView;
+  /** All of them, once they have been read. */
+  #all: readonly Stretch[] | null = null;
+
+  private constructor(layer: Qcow2Layer, bitmap: Bitmap, count: number, table: DataView) {
+    this.#layer = layer;
+    this.bitmap = bitmap;
+    this.count = count;
+    this.#table = table;
+  }
+
+  /** Finds the bitmap, checks it, and reads its table. */
+  static async open(layer: Qcow2Layer, name: string, signal: AbortSignal | undefined): Promise<Bits> {
+    const bitmap = find(layer.bitmaps, name);
+    const count = validate(layer, bitmap, name);
+    const table = new Uint8Array(count * TABLE_ENTRY_BYTES);
+    if (table.length > 0) await layer.source.read([{ at: bitmap.tableOffset, bytes: table }], signal);
+    return new Bits(layer, bitmap, count, viewOf(table));
+  }
+
+  /** Reads all of them, 512 MiB at the most: from then on they are as of now. */
+  async readAll(signal: AbortSignal | undefined): Promise<this> {
+    const all: Stretch[] = [];
+    const turn = turns();
+    while (all.length < this.count) {
+      await turn();
+      signal?.throwIfAborted();
+      for (const stretch of await this.next(all.length, signal)) all.push(stretch);
+    }
+    this.#all = all;
+    return this;
+  }
+
+  /** Some, from `first` on. */
+  async next(first: number, signal: AbortSignal | undefined): Promise<readonly Stretch[]> {
+    if (this.#all === null) return readStretches(this.#layer, this.#table, first, this.count, this.bitmap, signal);
+    const step = Math.max(1, READ_BYTES / this.#layer.geometry.clusterSize);
+    return this.#all.slice(first, first + step);
+  }
+}
+
+/** Guest bytes that one cluster of bits stands for. */
+function bytesPerStretch({ geometry }: Qcow2Layer, { granularityBits }: Bitmap): number {
+  return geometry.clusterSize * 8 * 2 ** granularityBits;
+}
+
+function find(bitmaps: readonly Bitmap[], name: string): Bitmap {
+  const found = bitmaps.find((bitmap) => decodeName(bitmap.name) === name);
+  if (found !== undefined) return found;
+  throw new Qcow2Error('not-found', `The image has no bitmap "${name}".`, { what: 'bitmap', name });
+}
+
+/**
+ * Checks whether the bitmap can be trusted and is where it says, before memory is taken for it. Answers the entries to
+ * read.
+ */
+function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
+  const { geometry, source, size } = layer;
+  const { tableOffset: at, tableSize, flags, extra } = bitmap;
+  const refuse = (code: Qcow2ErrorCode, finding: string): never => {
+    throw new Qcow2Error(code, `The bitmap "${name}" ${finding}.`, { what: `bitmap "${name}"`, at });
+  };
+  const has = (flag: number) => ((flags >>> flag) & 1) !== 0;
+  if (has(BITMAP_FLAG.inUse)) {
+    refuse(
+      'corrupt',
+      'was in use when the image was last written and not saved since: what it marks is not to be trusted',
+    );
+  }
+  if (extra.length > 0 && !has(BITMAP_FLAG.extraDataCompatible)) {
+    refuse('unsupported', 'has extra data without which it must not be read');
+  }
+  if (at % geometry.clusterSize !== 0)
+    refuse('corrupt', `has its table at ${hex(at)}, no multiple of the cluster size`);
+  if (tableSize * geometry.clusterSize > MAX_BITMAP_DATA_BYTES) {
+    refuse('unsupported', `has a table of ${tableSize} entries; 512 MiB of bits are the most`);
+  }
+  const needed = Math.ceil(size / bytesPerStretch(layer, bitmap));
+  if (tableSize < needed) refuse('corrupt', `has a table of ${tableSize} entries; the disk needs ${needed}`);
+  if (at === 0 || at + tableSize * TABLE_ENTRY_BYTES > source.size) {
+    refuse('corrupt', `has its table at ${hex(at)}, which is not inside the file (${hex(source.size)})`);
+  }
+  return needed;
+}
+
+/** The next stretches from `first` on, with the bits of those that have a cluster, read in one batch. */
+async function readStretches(
+  layer: Qcow2Layer,
+  table: DataView,
+  first: number,
+  end: number,
+  bitmap: Bitmap,
+  signal: AbortSignal | undefined,
+): Promise<Stretch[]> {
+  const { clusterSize } = layer.geometry;
+  const read: Stretch[] = [];
+  const transfers: Transfer[] = [];
+  const until = Math.min(end, first + READ_ENTRIES);
+  for (let index = first; index < until && transfers.length * clusterSize < READ_BYTES; index++) {
+    const stretch = getBitmapStretch(table, index, clusterSize, bitmap);
+    if (typeof stretch === 'string') {
+      read.push(stretch);
+      continue;
+    }
+    if (stretch.offset >= layer.source.size) {
+      const name = decodeName(bitmap.name);
+      const message = `The bitmap "${name}" has bits at ${hex(stretch.offset)}, past the end of the file.`;
+      throw new Qcow2Error('corrupt', message, { what: `data of bitmap "${name}"`, at: stretch.offset });
+    }
+    const bytes = new Uint8Array(clusterSize);
+    transfers.push({ at: stretch.offset, bytes });
+    read.push(bytes);
+  }
+  if (transfers.length > 0) await layer.source.read(transfers, signal);
+  return read;
+}
+
+/** Collects ranges: what touches the last one makes it longer, so that the last one is always held back. */
+class RangeList {
+  held: { start: number; length: number }[] = [];
+  readonly #granularity: number;
+  readonly #size: number;
+
+  constructor(granularity: number, size: number) {
+    this.#granularity = granularity;
+    this.#size = size;
+  }
+
+  /** Takes in the set bits of one stretch, of `bits` bits; hands out batches that are full. */
+  *add(index: number, bits: number, stretch: 'set' | Uint8Array): Generator<Range[], void, undefined> {
+    const first = index * bits;
+    const end = Math.min(bits, Math.ceil(this.#size / this.#granularity) - first);
+    if (stretch === 'set') {
+      this.#mark(first, first + end);
+      return;
+    }
+    for (let at = findBit(stretch, 0, end, true); at < end; ) {
+      const next = findBit(stretch, at, end, false);
+      this.#mark(first + at, first + next);
+      if (this.held.length > BATCH_RANGES) {
+        const last = this.held.pop()!;
+        yield this.held;
+        this.held = [last];
+      }
+      at = findBit(stretch, next, end, true);
+    }
+  }
+
+  #mark(from: number, to: number): void {
+    const start = from * this.#granularity;
+    const end = Math.min(to * this.#granularity, this.#size);
+    const last = this.held.at(-1);
+    if (last !== undefined && last.start + last.length === start) last.length = end - last.start;
+    else this.held.push({ start, length: end - start });
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Owns the step from an opened image to one that can be written: what is missing for that is refused before anything is
+ * read.
+ */
+import type { BlockDevice } from '../../api/device.js';
+import type { ImageInfo, Openable, OpenOptions } from '../../api/options.js';
+import { RwLock } from '../../engine/async/rw-lock.js';
+import type { Qcow2Layer } from '../../engine/layer/layer.js';
+import { openWriter } from '../../engine/write/open-writer.js';
+import type { Writer } from '../../engine/write/writer.js';
+import { isBlockDevice } from '../../sources/openable.js';
+import { holdForWriting } from '../../sources/written-files.js';
+import { imageInfo } from '../info.js';
+import { writableOf } from '../writable.js';
+
+/** Changed L2 tables and refcount blocks kept in memory unless the caller says otherwise, bytes. */
+const L2_BUDGET = 32 * 1024 * 1024;
+const REFCOUNT_BUDGET = 16 * 1024 * 1024;
+
+/** What an image that is open for writing has beyond one that is read. */
+export interface Writing {
+  readonly writer: Writer;
+  /** What the image says of itself now. */
+  readonly info: () => ImageInfo;
+  readonly writableOf: typeof writableOf;
+  /** Lets go of the files that were written to, so that another image may write to them. */
+  release(): void;
+}
+
+/** An opening for writing: it holds the image against other writers of this process from the start. */
+export class WriteOpening {
+  /** For the requests of the image. */
+  readonly lock: RwLock = new RwLock();
+  readonly #device: BlockDevice;
+  readonly #holds: (() => void)[];
+
+  /**
+   * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process
+   *   writes to it.
+   */
+  constructor(image: Openable) {
+    this.#device = deviceOf(image, 'image');
+    this.#holds = [holdForWriting(this.#device, 'image')];
+  }
+
+  /**
+   * Makes the writing side of the image. `dataFile` is what was handed over as its external data file.
+   *
+   * @throws TypeError when the data file is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, `locked` when
+   *   another image of this process writes to the data file, and what the device throws; the signal's reason when it
+   *   aborts.
+   */
+  async finish(layer: Qcow2Layer, dataFile: Openable | null, options: OpenOptions): Promise<Writing> {
+    const { cache, signal, onProgress, verify = true } = options;
+    const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
+    if (data !== null) this.#holds.push(holdForWriting(data, 'data file'));
+    const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
+    const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
+    if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
+    return { writer, info: currentInfo(writer, layer), writableOf, release: () => this.release() };
+  }
+
+  /** Lets go of what is held. */
+  release(): void {
+    for (const release of this.#holds.splice(0)) release();
+  }
+}
+
+/** What the image says of itself: built when it has changed, since who writes may ask after every request. */
+function currentInfo(writer: Writer, layer: Qcow2Layer): () => ImageInfo {
+  let info: ImageInfo | null = null;
+  let revision = 0;
+  return () => {
+    const { size: fileSize } = layer.source;
+    if (info === null || writer.revision !== revision) {
+      ({ revision } = writer);
+      info = imageInfo(writer.current);
+    } else if (info.fileSize !== fileSize) {
+      info = { ...info, fileSize };
+    }
+    return info;
+  };
+}
+
+function deviceOf(openable: Openable, what: string): BlockDevice {
+  if (isBlockDevice(openable)) return openable;
+  throw new TypeError(
+    `The ${what} must be a BlockDevice to be written: something with read, write, truncate and flush.`,
+  );
+}

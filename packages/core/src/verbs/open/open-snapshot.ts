@@ -1,0 +1,74 @@
+/**
+ * Owns the view of an internal snapshot: a layer that shares everything with the image but the L1 table and the size.
+ */
+
+import { Scratch } from '../../engine/async/scratch.js';
+import { ClusterCache } from '../../engine/layer/cluster-cache.js';
+import type { Qcow2Layer } from '../../engine/layer/layer.js';
+import { Qcow2Error, type Qcow2ErrorCode } from '../../errors.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { l1EntriesFor } from '../../format/geometry.js';
+import { MAX_L1_BYTES } from '../../format/limits.js';
+import { decodeName } from '../../format/names.js';
+import { decodeSnapshotExtra } from '../../format/snapshot-extra.js';
+import type { Snapshot } from '../../format/snapshots.js';
+
+const L1_ENTRY_BYTES = 8;
+
+/**
+ * The layer that shows the disk as it was when the snapshot was taken. `idOrName` is looked for among the ids first,
+ * then among the names, as QEMU does.
+ *
+ * @throws {@link Qcow2Error} `not-found`; `corrupt` or `unsupported` when the snapshot's L1 table cannot be where and
+ *   what it says; what the source throws.
+ */
+export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promise<Qcow2Layer> {
+  const snapshot = find(layer.snapshots, idOrName);
+  const size = validate(layer, snapshot);
+  const l1 = new Uint8Array(snapshot.l1Size * L1_ENTRY_BYTES);
+  if (l1.length > 0) await layer.source.read([{ at: snapshot.l1TableOffset, bytes: l1 }]);
+  return {
+    ...layer,
+    size,
+    // Bitmaps speak of the active disk.
+    bitmaps: [],
+    tables: layer.tables.over(viewOf(l1)),
+    inflated: new ClusterCache(layer.geometry.clusterSize),
+    scratch: new Scratch(),
+    // A raw data file is the active disk; QEMU takes no snapshots of it.
+    rawData: false,
+  };
+}
+
+function find(snapshots: readonly Snapshot[], idOrName: string): Snapshot {
+  const found =
+    snapshots.find(({ id }) => decodeName(id) === idOrName) ??
+    snapshots.find(({ name }) => decodeName(name) === idOrName);
+  if (found !== undefined) return found;
+  const message = `The image has no snapshot with the id or the name "${idOrName}".`;
+  throw new Qcow2Error('not-found', message, { what: 'snapshot', name: idOrName });
+}
+
+/**
+ * Checks what a snapshot's entry asks for before memory is taken for it. Answers the size of its disk, whole sectors.
+ */
+function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): number {
+  const { l1TableOffset: at, l1Size } = snapshot;
+  const what = `snapshot "${decodeName(snapshot.name)}"`;
+  const refuse = (code: Qcow2ErrorCode, finding: string): never => {
+    throw new Qcow2Error(code, `The L1 table of ${what} ${finding}.`, { what: `L1 table of ${what}`, at });
+  };
+  if (l1Size > MAX_L1_BYTES / L1_ENTRY_BYTES) {
+    refuse('unsupported', `has ${l1Size} entries; QEMU and this library take 4,194,304 at the most`);
+  }
+  if (at % geometry.clusterSize !== 0) refuse('corrupt', `is at ${hex(at)}, no multiple of the cluster size`);
+  if (l1Size > 0 && at + l1Size * L1_ENTRY_BYTES > source.size) {
+    refuse('corrupt', `(${l1Size} entries at ${hex(at)}) lies past the end of the file, ${hex(source.size)}`);
+  }
+  const said = decodeSnapshotExtra(snapshot.extra).diskSize ?? size;
+  // A shorter table is no fault: what it does not map was not allocated.
+  if (l1EntriesFor(geometry, said) > MAX_L1_BYTES / L1_ENTRY_BYTES) {
+    refuse('corrupt', `cannot map the ${said} bytes that the disk is said to have had`);
+  }
+  return said - (said % 512);
+}

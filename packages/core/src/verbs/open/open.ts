@@ -1,0 +1,180 @@
+/** Owns the opening of an image: bytes become a validated layer, and the files it names become the layers behind it. */
+
+import type { ByteSource } from '../../api/device.js';
+import type { ImageReference, Openable, OpenOptions } from '../../api/options.js';
+import type { RwLock } from '../../engine/async/rw-lock.js';
+import { Scratch } from '../../engine/async/scratch.js';
+import { ClusterCache } from '../../engine/layer/cluster-cache.js';
+import type { Codec } from '../../engine/layer/codec.js';
+import { type Counters, CountingSource, newCounters } from '../../engine/layer/counting-source.js';
+import type { Qcow2Layer } from '../../engine/layer/layer.js';
+import { readHeader, readTables } from '../../engine/layer/metadata.js';
+import { TableCache } from '../../engine/layer/table-cache.js';
+import type { FilePlace, WaitTracker } from '../../engine/layer/wait-tracker.js';
+import { EXTENSION, findExtension } from '../../format/extensions.js';
+import { geometryOf } from '../../format/geometry.js';
+import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
+import { validateBackingFormat, validateTables } from '../../format/validate.js';
+import type { FilePart } from '../../sources/file-parts.js';
+import { isByteSource, sourceOf } from '../../sources/openable.js';
+import type { Writing } from './open-for-writing.js';
+import type { LayerOpener, NamingFile } from './open-references.js';
+
+/** L2 tables kept for each layer unless the caller says otherwise: QEMU's figure. */
+const L2_BUDGET = 32 * 1024 * 1024;
+
+/** What carries out the synchronous forms. */
+export type Synchronous = typeof import('../../engine/read/synchronous.js');
+
+/** An open image: its layers, and what must be closed with it. */
+export interface OpenedImage {
+  readonly layer: Qcow2Layer;
+  /** Null when the image was opened for reading. */
+  readonly write: Writing | null;
+  readonly counters: Counters;
+  readonly waitTracker: WaitTracker;
+  /** Null when the image's own file has made its caller wait: then no synchronous form can be had. */
+  readonly synchronous: Synchronous | null;
+  /** The sources that opening made or was handed by `resolve`. */
+  readonly owned: readonly ByteSource[];
+}
+
+/**
+ * Opens an image and every file of its chain that `options.resolve` hands over.
+ *
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the sources throw; TypeError for an
+ *   argument that is nothing to open.
+ */
+export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
+  const { mode = 'read', signal } = options;
+  if (mode !== 'read' && mode !== 'write') {
+    throw new TypeError(`The mode must be 'read' or 'write', not ${JSON.stringify(mode)}.`);
+  }
+  const writing = mode === 'write' ? new (await import('./open-for-writing.js')).WriteOpening(openable) : null;
+  const opener = new Opener(options, openable, writing?.lock ?? null);
+  try {
+    signal?.throwIfAborted();
+    const source = opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
+    const layer = await opener.openLayer(source, null);
+    const write = (await writing?.finish(layer, opener.dataFile, options)) ?? null;
+    const synchronous = layer.source.waited ? null : await import('../../engine/read/synchronous.js');
+    const { counters, waitTracker, owned } = opener;
+    return { layer, write, counters, waitTracker, synchronous, owned };
+  } catch (error) {
+    writing?.release();
+    // What went wrong is worth more than whether every file could be let go of.
+    await closeAll(opener.owned).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Closes every source, also when one of them fails.
+ *
+ * @throws what the first that failed threw.
+ */
+export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
+  const closings = await Promise.allSettled(sources.map(async (source) => source.close?.()));
+  const failure = closings.find((closing) => closing.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+}
+
+/** One opening: what the layers of a chain share. */
+class Opener implements LayerOpener {
+  readonly counters = newCounters();
+  readonly waitTracker: WaitTracker = { for: null };
+  readonly owned: ByteSource[] = [];
+  /** What was handed over as the external data file of the image itself. */
+  dataFile: Openable | null = null;
+  readonly files: FilePart[];
+  readonly options: OpenOptions;
+  /** Of the image itself, when it is opened for writing; the files behind it are only read. */
+  readonly #gate: RwLock | null;
+
+  constructor(options: OpenOptions, image: Openable, gate: RwLock | null) {
+    this.options = options;
+    this.files = [{ openable: image, reference: null }];
+    this.#gate = gate;
+  }
+
+  /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountingSource {
+    const source = sourceOf(openable);
+    if (!keptByCaller) this.owned.push(source);
+    return new CountingSource(source, this.counters, place, this.waitTracker);
+  }
+
+  /** Opens one qcow2 file, then what it names. */
+  async openLayer(source: CountingSource, parent: ImageReference | null): Promise<Qcow2Layer> {
+    const { signal, cache } = this.options;
+    const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
+    const geometry = geometryOf({
+      version: header.version,
+      clusterBits: header.clusterBits,
+      extendedL2: header.incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
+      externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
+    });
+    validateTables(header, geometry, source.size);
+    validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
+    const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
+    const hasTables = snapshots.length > 0 || bitmaps.length > 0;
+    const depth = parent?.depth ?? 0;
+    const gate = parent === null ? this.#gate : null;
+    const names: NamingFile = {
+      header,
+      extensions,
+      bytes,
+      parent,
+      depth,
+      writable: gate !== null,
+    };
+    const { dataReference, data, backingReference, backing } = namesOthers(header)
+      ? await (await import('./open-references.js')).openReferences(this, names, source)
+      : { dataReference: null, data: source, backingReference: null, backing: null };
+    const encrypted = header.cryptMethod !== CRYPT_METHOD.none;
+    const encryption = encrypted
+      ? await (await import('../../engine/layer/encryption.js')).readEncryption(source, header, extensions, signal)
+      : null;
+    return {
+      kind: 'qcow2',
+      depth,
+      size: header.size - (header.size % 512),
+      header,
+      extensions,
+      featureNames,
+      snapshots,
+      tableInfo: hasTables ? await import('../../engine/layer/optional-tables.js') : null,
+      bitmaps,
+      geometry,
+      source,
+      data,
+      dataReference,
+      tables: new TableCache(geometry, source, l1, cache?.l2Bytes ?? L2_BUDGET, this.counters),
+      inflated: new ClusterCache(geometry.clusterSize),
+      scratch: new Scratch(),
+      counters: this.counters,
+      codec: await codecFor(header),
+      unreadable: encryption?.unreadable ?? null,
+      luks: encryption?.luks,
+      backingReference,
+      backing,
+      gate,
+      rawData: header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
+    };
+  }
+}
+
+/** Whether the image says that it needs other files. */
+function namesOthers({ incompatibleFeatures, backingFileOffset }: Header): boolean {
+  return backingFileOffset !== 0 || incompatibleFeatures.includes(INCOMPATIBLE.dataFile);
+}
+
+/** Loaded at open, so that no read has to wait for it. */
+async function codecFor(header: Header): Promise<Codec> {
+  if (header.compressionType === COMPRESSION_TYPE.zstd) {
+    const { zstdCodec } = await import('../../codecs/zstd.js');
+    return zstdCodec();
+  }
+  const { deflateCodec } = await import('../../codecs/deflate.js');
+  return deflateCodec();
+}

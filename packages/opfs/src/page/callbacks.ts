@@ -1,0 +1,113 @@
+/**
+ * Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their
+ * call.
+ */
+import { transfer } from 'comlink';
+import type { ImageReference, OperationOptions, Progress } from 'qcow2';
+import { isBytes, reasonOf } from 'qcow2/internal';
+import type { Answer, PageSide, WireFile, WireResolved } from '../protocol/messages.js';
+import { isRemoteFile, type StoreResolved, wireRemoteFile } from '../protocol/remote-file.js';
+import { isArrayBuffer, isBlob } from '../protocol/shape.js';
+import type { WireError } from '../protocol/wire-error.js';
+
+/** The callbacks of one call. */
+export interface CallCallbacks {
+  readonly resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
+  readonly onProgress?: OperationOptions['onProgress'];
+  /** The next chunk of a stream, or null at its end. Its buffer is transferred. */
+  readonly pull?: (() => Promise<Uint8Array<ArrayBuffer> | null>) | undefined;
+}
+
+interface Registered extends CallCallbacks {
+  /** What `onProgress` threw: it becomes the outcome of the call. */
+  thrown?: { readonly error: unknown };
+}
+
+/** The page's side of the protocol. */
+export class Callbacks implements PageSide {
+  readonly #calls = new Map<number, Registered>();
+  readonly #kept = new Map<number, { readonly call: number; readonly error: unknown }>();
+  readonly #abort: (call: number) => void;
+  #lastKey = 0;
+
+  /** @param abort stops a call whose callback threw */
+  constructor(abort: (call: number) => void) {
+    this.#abort = abort;
+  }
+
+  /** Keeps the callbacks of a call until it is forgotten. */
+  register(call: number, callbacks: CallCallbacks): void {
+    const { resolve, onProgress, pull } = callbacks;
+    if (resolve || onProgress || pull) this.#calls.set(call, { resolve, onProgress, pull });
+  }
+
+  /** Drops the callbacks of a call, and the errors that they threw. */
+  forget(call: number): void {
+    if (!this.#calls.delete(call)) return;
+    for (const [key, kept] of this.#kept) if (kept.call === call) this.#kept.delete(key);
+  }
+
+  /** What the progress callback of a call threw, if it did. */
+  thrown(call: number): { readonly error: unknown } | undefined {
+    return this.#calls.get(call)?.thrown;
+  }
+
+  /** The very error that a resolver threw, when it comes back from the worker. */
+  readonly kept = (key: number): unknown => this.#kept.get(key)?.error;
+
+  async resolve(call: number, reference: ImageReference): Answer<WireResolved> {
+    try {
+      const resolver = this.#calls.get(call)?.resolve;
+      return { value: resolver ? crossable(await resolver(reference), reference) : null };
+    } catch (error) {
+      return { error: this.#keep(call, error) };
+    }
+  }
+
+  async pull(call: number): Answer<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const value = (await this.#calls.get(call)?.pull?.()) ?? null;
+      return value ? transfer({ value }, [value.buffer]) : { value };
+    } catch (error) {
+      return { error: this.#keep(call, error) };
+    }
+  }
+
+  progress(call: number, progress: Progress): boolean {
+    const registered = this.#calls.get(call);
+    if (registered?.thrown) return false;
+    try {
+      registered?.onProgress?.(progress);
+      return true;
+    } catch (error) {
+      registered!.thrown = { error };
+      this.#abort(call);
+      return false;
+    }
+  }
+
+  #keep(call: number, error: unknown): WireError {
+    const key = ++this.#lastKey;
+    this.#kept.set(key, { call, error });
+    return { kind: 'kept', key, name: 'Error', message: reasonOf(error) };
+  }
+}
+
+/** The answer itself when structured cloning can carry it. */
+function crossable(answer: StoreResolved, reference: ImageReference): WireResolved {
+  if (answer === null) return answer;
+  const file = crossableFile(answer);
+  if (file !== null) return file;
+  const source = typeof answer === 'object' && 'format' in answer ? crossableFile(answer.source) : null;
+  if (source !== null) return { source, format: (answer as { format: 'raw' | 'qcow2' }).format };
+  throw new TypeError(
+    `resolve() answered ${JSON.stringify(reference.name)} with something that cannot cross to the worker: answer with a ` +
+      'Blob, a File, an ArrayBuffer, a Uint8Array, { url } of a web server, { source, format } around one of them, or null to ' +
+      'refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
+  );
+}
+
+function crossableFile(value: unknown): WireFile | null {
+  if (isBlob(value) || isArrayBuffer(value) || isBytes(value)) return value;
+  return isRemoteFile(value) ? wireRemoteFile(value) : null;
+}

@@ -1,0 +1,174 @@
+/**
+ * Owns the reads and writes of one open image on the page: each becomes the messages that the worker carries out, in
+ * order.
+ */
+import { transfer } from 'comlink';
+import { Qcow2Error, type Transfer } from 'qcow2';
+import { fixedView, lengthOf, onAbort, put, requireIntact } from 'qcow2/internal';
+import type { BufferPool } from '../protocol/buffer-pool.js';
+import type { Answer, Changed, Written } from '../protocol/messages.js';
+import type { Connection, RemoteWorker } from './connection.js';
+import { type PiecePart, planMessages } from './message-plan.js';
+import {
+  crossesShared,
+  type OutgoingBytes,
+  type OutgoingPiece,
+  outgoing,
+  takenOver,
+  type WriteOptions,
+} from './outgoing-bytes.js';
+import type { SendOrder } from './send-order.js';
+
+/** What the transfers of an image need of it. */
+export interface TransferringImage {
+  readonly connection: Connection;
+  readonly id: number;
+  readonly pool: BufferPool;
+  readonly order: SendOrder;
+  /** Aborts when the image is closed. */
+  readonly ending: AbortSignal;
+  /** Called with each answer to a write. */
+  readonly changed: (change: Changed) => void;
+}
+
+/** A buffer to be filled. */
+interface ReadTarget extends OutgoingPiece {
+  /** Whether its bytes are in the answer. Those in shared memory are not. */
+  readonly carried: boolean;
+}
+
+/** How a read goes. */
+interface ReadRun {
+  readonly signal: AbortSignal | undefined;
+  /** Reject at once on an abort: shared memory must be at rest when the caller has it back. */
+  readonly prompt: boolean;
+}
+
+/** The reads and writes of one image. */
+export class ImageTransfers {
+  readonly #image: TransferringImage;
+
+  constructor(image: TransferringImage) {
+    this.#image = image;
+  }
+
+  /** Fills every buffer with the guest's bytes from its offset. Throws as `WorkerImage.read` does. */
+  async read(transfers: readonly Transfer[], signal: AbortSignal | undefined): Promise<void> {
+    const targets = checked(transfers).map((piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }));
+    const messages = planMessages(targets.map(({ length }) => length));
+    const run = { signal, prompt: targets.every(({ carried }) => carried) };
+    const { order } = this.#image;
+    if (messages.length === 1) await order.run(() => this.#readMessage(targets, messages[0]!, run), signal);
+    else await order.alone(() => this.#readMessages(targets, messages, run), signal);
+    targets.forEach(({ bytes, length }, index) => {
+      requireIntact(bytes, length, nameOf(transfers, index));
+    });
+  }
+
+  /** Writes all bytes to their offsets, in order. Throws as `WorkerImage.write` does. */
+  write(transfers: readonly Transfer[], options: WriteOptions): Promise<void> {
+    const { order, pool } = this.#image;
+    const given = checked(transfers);
+    const pieces = options.transfer ? takenOver(given) : given;
+    const messages = planMessages(pieces.map(({ length }) => length));
+    if (messages.length === 1) {
+      const message = outgoing(pieces, options, pool);
+      return order.run(() => this.#writeMessage(message));
+    }
+    // A buffer leaves the page with one message only, and these lie in several: what is not shared is copied.
+    const sends = messages.map((parts) => (): Promise<void> => {
+      const part = parts.map(({ index, from, length }) => {
+        const { at, bytes, length: whole } = pieces[index]!;
+        requireIntact(bytes, whole, nameOf(transfers, index));
+        return { at: at + from, bytes: bytes.subarray(from, from + length) };
+      });
+      return this.#writeMessage(outgoing(part, {}, pool));
+    });
+    return order.alone(() => order.sendAll(sends, false));
+  }
+
+  async #writeMessage({ pieces, packed, moved }: OutgoingBytes): Promise<void> {
+    const { connection, id, pool, changed } = this.#image;
+    const send = (worker: RemoteWorker, call: number): Answer<Written> =>
+      worker.write(call, id, transfer(pieces, moved), packed);
+    const written = await connection.call(send).catch((error: unknown) => {
+      // It is empty unless it could not be sent.
+      if (packed) pool.give(packed);
+      throw error;
+    });
+    changed(written);
+    if (written.spare) pool.give(written.spare);
+  }
+
+  async #readMessages(targets: readonly ReadTarget[], messages: readonly PiecePart[][], run: ReadRun): Promise<void> {
+    // The engine may still work on a message that was given up with the others.
+    const failed = new AbortController();
+    const { promise: closed, end } = this.#untilClosed();
+    const sends = messages.map((parts) => (): Promise<void> => {
+      const filled = this.#readMessage(targets, parts, run, failed.signal);
+      return run.prompt ? Promise.race([closed, filled]) : filled;
+    });
+    try {
+      await this.#image.order.sendAll(sends, run.prompt);
+    } catch (error) {
+      failed.abort();
+      throw error;
+    } finally {
+      end();
+    }
+  }
+
+  /** Fills parts of the targets in one trip. After `failed` has aborted nothing is filled. */
+  async #readMessage(
+    targets: readonly ReadTarget[],
+    parts: readonly PiecePart[],
+    run: ReadRun,
+    failed?: AbortSignal,
+  ): Promise<void> {
+    const { connection, id, pool } = this.#image;
+    const carried = parts.filter(({ index }) => targets[index]!.carried);
+    const total = carried.reduce((sum, { length }) => sum + length, 0);
+    const spare = total > 0 ? (pool.take(total) ?? null) : null;
+    const pieces = parts.map(({ index, from, length }) => {
+      const { at, bytes, carried } = targets[index]!;
+      return { at: at + from, length, shared: carried ? undefined : bytes.subarray(from, from + length) };
+    });
+    const send = (worker: RemoteWorker, call: number): Answer<ArrayBuffer | null> =>
+      worker.read(call, id, pieces, spare && transfer(spare, [spare]));
+    const answer = await connection.call(send, run).catch((error: unknown) => {
+      // It is empty unless it could not be sent.
+      if (spare) pool.give(spare);
+      throw error;
+    });
+    if (!answer) return;
+    let at = 0;
+    for (const { index, from, length } of failed?.aborted ? [] : carried) {
+      put(targets[index]!.bytes, from, new Uint8Array(answer, at, length));
+      at += length;
+    }
+    pool.give(answer);
+  }
+
+  /** A promise that rejects when this image is closed; `end` stops waiting for that. */
+  #untilClosed(): { promise: Promise<never>; end: () => void } {
+    let end = (): void => {};
+    const promise = new Promise<never>((_, reject) => {
+      end = onAbort(this.#image.ending, () => reject(new Qcow2Error('closed', 'The image was closed.')));
+    });
+    promise.catch(() => {});
+    return { promise, end };
+  }
+}
+
+/** The transfers of a batch with their lengths. Throws TypeError as `lengthOf` does. */
+function checked(transfers: readonly Transfer[]): OutgoingPiece[] {
+  return transfers.map(({ at, bytes }, index) => {
+    const length = lengthOf(bytes, nameOf(transfers, index));
+    return { at, bytes: fixedView(bytes), length };
+  });
+}
+
+/** How an error calls a buffer of a batch. */
+function nameOf(transfers: readonly Transfer[], index: number): string | undefined {
+  return transfers.length === 1 ? undefined : `Buffer ${index} of the batch`;
+}

@@ -1,0 +1,70 @@
+/** Owns what both entries' openStore do: how a store comes to its worker, and the worker to its storage. */
+import { isQcow2Error, Qcow2Error } from 'qcow2';
+import { imageName } from '../protocol/image-name.js';
+import type { Persistence } from '../protocol/stored-image.js';
+import { Connection } from './connection.js';
+import type { Store } from './store.js';
+import { WorkerStore } from './worker-store.js';
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** The folder of OPFS that holds the images; default `'qcow2'`. Another folder is another store. */
+  directory?: string | undefined;
+  /**
+   * Makes the worker in place of the entry: a module worker whose script is, or imports, `qcow2-opfs/worker`. For pages
+   * that know better than their bundler where that script is, or that make its `TrustedScriptURL` with a policy of
+   * their own.
+   */
+  worker?: (() => Worker) | undefined;
+  /**
+   * Where the platform refuses OPFS, as private windows do, keep images in memory: `persistence` then is `'memory'`,
+   * and they go with the store. Without it everything that concerns stored images rejects with `unavailable` there.
+   */
+  fallback?: 'memory' | undefined;
+}
+
+/** How an entry of the package starts its worker. */
+export interface WorkerStart {
+  readonly create: () => Worker;
+  /** What to do where that worker does not start: a sentence of the error. */
+  readonly advice: string;
+}
+
+/** What is wrong with a worker of the caller's own that does not start. */
+const OWN_ADVICE = 'The option `worker` must make a module worker whose script is, or imports, qcow2-opfs/worker.';
+
+/**
+ * Starts a worker and gives it its storage. Both entries' `openStore` are this function, and say what it throws.
+ *
+ * @param entry what starts the worker without the option `worker`
+ */
+export async function openStoreWith(entry: WorkerStart, options: StoreOptions): Promise<Store> {
+  const directory = imageName(options.directory ?? 'qcow2');
+  const { fallback, worker } = options;
+  if (fallback !== undefined && fallback !== 'memory') {
+    throw new TypeError(`The only fallback is 'memory', not ${JSON.stringify(fallback)}.`);
+  }
+  const connection = await connect(worker ? { create: worker, advice: OWN_ADVICE } : entry);
+  try {
+    const kind = await connection.call((remote) => remote.useStorage({ directory, fallback: fallback ?? null }));
+    return new WorkerStore(connection, kind === 'memory' ? 'memory' : await persistenceOfOrigin());
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+async function connect({ create, advice }: WorkerStart): Promise<Connection> {
+  try {
+    return await Connection.start(create);
+  } catch (error) {
+    if (!isQcow2Error(error, 'failed')) throw error;
+    throw new Qcow2Error('failed', `${error.message} ${advice}`, error.details, { cause: error.cause ?? error });
+  }
+}
+
+async function persistenceOfOrigin(): Promise<Persistence> {
+  // Where storage is refused, so may be the question.
+  const persisted = await navigator.storage?.persisted?.().catch(() => false);
+  return persisted ? 'persistent' : 'best-effort';
+}

@@ -1,0 +1,107 @@
+/** Owns the page's end of a cursor: something in the worker that is read page by page, one page ahead. */
+import type { OperationOptions } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
+import type { Answer, CursorPage } from '../protocol/messages.js';
+import type { CallOptions, Connection } from './connection.js';
+
+/**
+ * Calls the worker to open a cursor of that number, with those options. A call that waits for its turn has not called
+ * it yet.
+ */
+export type OpenCursor = (cursor: number, options: CallOptions) => Promise<void>;
+
+/** A cursor in the worker; opened by the first `next` at the latest. */
+export class RemoteCursor<Page extends CursorPage> {
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #opener: OpenCursor;
+  readonly #options: OperationOptions;
+  #ahead: Promise<Page> | null = null;
+  #state: 'new' | 'open' | 'ended' = 'new';
+  #aborted = false;
+  /** Ends the watch for an abort. */
+  #ignoreAbort: () => void = () => {};
+
+  constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
+    this.#connection = connection;
+    this.#id = connection.reserve();
+    this.#opener = open;
+    this.#options = options;
+  }
+
+  /** The next page, or null at the end. Not to be called again before it has answered. */
+  async next(): Promise<Page | null> {
+    if (this.#state === 'ended') {
+      // Aborted before it was read to its end: that is no end.
+      if (this.#aborted) this.#options.signal?.throwIfAborted();
+      return null;
+    }
+    try {
+      if (this.#state === 'new') await this.open();
+      if (!this.#isOpen()) return null;
+      const page = await (this.#ahead ?? this.#fetch());
+      if (page === null) await this.release();
+      else this.#fetchAhead();
+      return page;
+    } catch (error) {
+      // What went wrong is worth more than whether the worker could still be told.
+      await this.release().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Opens it now, to hear what is wrong before the first page. */
+  async open(): Promise<void> {
+    this.#state = 'open';
+    try {
+      await this.#opener(this.#id, { ...this.#options, prompt: true, lasting: true });
+    } catch (error) {
+      // An abort can come just when the worker has opened it.
+      await this.release().catch(() => {});
+      throw error;
+    }
+    // Released meanwhile: the worker may not have had it then.
+    if (!this.#isOpen()) return this.#free();
+    const { signal } = this.#options;
+    if (signal !== undefined) this.#ignoreAbort = onAbort(signal, () => this.#end());
+  }
+
+  /** Ends it at once: the worker would hold what is never read any more for ever. */
+  #end(): void {
+    this.#aborted = true;
+    this.release().catch(() => {});
+  }
+
+  /** Frees what the worker holds for this cursor. A second call does nothing. */
+  async release(): Promise<void> {
+    const opened = this.#isOpen();
+    this.#state = 'ended';
+    this.#ignoreAbort();
+    if (opened) await this.#free();
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  async #free(): Promise<void> {
+    this.#connection.forget(this.#id);
+    if (this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
+  }
+
+  #fetch(): Promise<Page> {
+    const { signal } = this.#options;
+    return this.#connection.call((worker) => worker.next(this.#id) as Answer<Page>, {
+      signal,
+      prompt: true,
+      within: this.#id,
+    });
+  }
+
+  #fetchAhead(): void {
+    if (this.#state !== 'open') return;
+    this.#ahead = this.#fetch();
+    // Whoever takes this page sees its error; when nobody does, nobody needs to.
+    this.#ahead.catch(() => {});
+  }
+}

@@ -1,0 +1,221 @@
+/** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
+import type { OperationOptions } from 'qcow2';
+import { BufferPool } from '../protocol/buffer-pool.js';
+import { imageName } from '../protocol/image-name.js';
+import type { Answer, ImageState, WireOpenOptions } from '../protocol/messages.js';
+import {
+  isRemoteFile,
+  type RemoteFile,
+  type StoreCreateOptions,
+  type StoreOpenOptions,
+  wireRemoteFile,
+} from '../protocol/remote-file.js';
+import { isBlob, isOf } from '../protocol/shape.js';
+import type {
+  Persistence,
+  StoredImage,
+  StoreEstimate,
+  StoreExportOptions,
+  StoreSpoolOptions,
+} from '../protocol/stored-image.js';
+import type { CallOptions, Connection, RemoteWorker } from './connection.js';
+import { makeDisposable } from './disposable.js';
+import { guestStream } from './guest-stream.js';
+import { RemoteCursor } from './remote-cursor.js';
+import type { Store } from './store.js';
+import { streamPull } from './stream-pull.js';
+import { type Spool, spoolOf } from './temporary-export.js';
+import { WorkerImage } from './worker-image.js';
+
+/** A {@link Store} over one worker. */
+export class WorkerStore implements Store {
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  readonly #connection: Connection;
+  readonly #pool: BufferPool = new BufferPool();
+  #persistence: Persistence;
+
+  static {
+    makeDisposable(WorkerStore.prototype);
+  }
+
+  constructor(connection: Connection, persistence: Persistence) {
+    this.#connection = connection;
+    this.#persistence = persistence;
+  }
+
+  get persistence(): Persistence {
+    return this.#persistence;
+  }
+
+  async persist(): Promise<boolean> {
+    this.#connection.requireAlive();
+    if (this.#persistence === 'memory') return false;
+    const granted = (await navigator.storage?.persist?.()) ?? false;
+    this.#persistence = granted ? 'persistent' : 'best-effort';
+    return granted;
+  }
+
+  list(): Promise<StoredImage[]> {
+    return this.#connection.call((worker) => worker.list());
+  }
+
+  async create(name: string, options: StoreCreateOptions): Promise<WorkerImage> {
+    const { signal, onProgress, resolve, ...wanted } = options;
+    if (wanted.dataFile !== undefined) {
+      throw new TypeError(
+        'A store keeps no data files: use Qcow2Image.create of the package qcow2 on devices of your own.',
+      );
+    }
+    const stored = imageName(name);
+    const reports = onProgress !== undefined;
+    const wire = { ...wanted, resolves: resolve !== undefined };
+    const callbacks = { signal, onProgress, resolve };
+    return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports), true);
+  }
+
+  async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
+    if (isBlob(from)) return this.#import(name, from, options);
+    if (!isOf(from, 'ReadableStream')) throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
+    // Before anything can be refused: a stream that was handed over is cancelled then, with the reason.
+    const stream = streamPull(from);
+    try {
+      await this.#import(name, null, options, stream.pull);
+    } catch (error) {
+      stream.cancel(error);
+      throw error;
+    }
+    stream.release();
+  }
+
+  async #import(
+    name: string,
+    blob: Blob | null,
+    { signal, onProgress }: OperationOptions,
+    pull?: CallOptions['pull'],
+  ): Promise<void> {
+    const stored = imageName(name);
+    const reports = onProgress !== undefined;
+    await this.#connection.call((worker, call) => worker.importStored(call, stored, blob, reports), {
+      signal,
+      onProgress,
+      pull,
+    });
+  }
+
+  async open(name: string, options: StoreOpenOptions = {}): Promise<WorkerImage> {
+    const stored = imageName(name);
+    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire), true);
+  }
+
+  async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<WorkerImage> {
+    if (!isBlob(file) && !isRemoteFile(file)) {
+      throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
+    }
+    if (options.mode === 'write') {
+      throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
+    }
+    const wireFile = isBlob(file) ? file : wireRemoteFile(file);
+    return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire), false);
+  }
+
+  export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
+  export(
+    name: string,
+    options: StoreExportOptions & { to?: undefined },
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  async export(
+    name: string,
+    { format, to, signal, onProgress }: StoreExportOptions,
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
+    const stored = imageName(name);
+    const reports = onProgress !== undefined;
+    requireFormat(format);
+    if (to === undefined) {
+      const cursor = new RemoteCursor<Uint8Array<ArrayBuffer> | null>(
+        this.#connection,
+        (id, call) => this.#connection.call((worker) => worker.streamStored(id, stored, format, reports), call, id),
+        { signal, onProgress },
+      );
+      await cursor.open();
+      return guestStream(cursor);
+    }
+    if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
+    await this.#connection.call((worker, call) => worker.exportStored(call, stored, format, to, reports), {
+      signal,
+      onProgress,
+    });
+  }
+
+  async spool(name: string, { format, signal, onProgress }: StoreSpoolOptions): Promise<Spool> {
+    const stored = imageName(name);
+    requireFormat(format);
+    const id = this.#connection.reserve();
+    const send = (worker: RemoteWorker): Answer<File> =>
+      worker.spoolStored(id, stored, format, onProgress !== undefined);
+    return spoolOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const names = [imageName(from), imageName(to)] as const;
+    await this.#connection.call((worker, call) => worker.rename(call, ...names));
+  }
+
+  async remove(name: string): Promise<void> {
+    const stored = imageName(name);
+    await this.#connection.call((worker, call) => worker.remove(call, stored));
+  }
+
+  async estimate(): Promise<StoreEstimate> {
+    this.#connection.requireAlive();
+    const estimate = this.#persistence === 'memory' ? undefined : await navigator.storage?.estimate?.();
+    return {
+      // Safari has estimates from 17 on.
+      usage: estimate?.usage ?? (await this.#connection.call((worker) => worker.usage())),
+      quota: estimate?.quota ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  async #open(
+    options: StoreOpenOptions,
+    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
+    stored: boolean,
+  ): Promise<WorkerImage> {
+    const { mode, verify, cache, resolve, signal, onProgress } = options;
+    const wire = { mode, verify, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
+    const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
+    if (!signal?.aborted) return image;
+    await image.close();
+    throw signal.reason;
+  }
+
+  /**
+   * Has the worker open something, which goes by the number of that call, and whose callbacks stay until it is closed.
+   */
+  async #opening(
+    callbacks: CallOptions,
+    send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
+    stored: boolean,
+  ): Promise<WorkerImage> {
+    const id = this.#connection.reserve();
+    const options = { ...callbacks, lasting: true };
+    try {
+      const state = await this.#connection.call((worker) => send(worker, id), options, id);
+      return new WorkerImage(this.#connection, id, this.#pool, state, stored);
+    } catch (error) {
+      this.#connection.forget(id);
+      // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep
+      // its lock.
+      if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
+      throw error;
+    }
+  }
+}
+
+function requireFormat(format: unknown): void {
+  if (format === 'raw' || format === 'qcow2') return;
+  throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
+}

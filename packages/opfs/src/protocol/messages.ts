@@ -1,0 +1,189 @@
+/**
+ * Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable.
+ */
+import type {
+  BitmapInfo,
+  CheckReport,
+  CreateOptions,
+  ImageInfo,
+  ImageReference,
+  ImageStats,
+  OpenOptions,
+  Progress,
+  Range,
+  SnapshotInfo,
+} from 'qcow2';
+import type { WireRemoteFile } from './remote-file.js';
+import type { StoredImage } from './stored-image.js';
+import type { WireError } from './wire-error.js';
+
+/** What a call came to. Nothing is thrown across: comlink would strip the error of its class, code and details. */
+export type Outcome<T> = { readonly value: T } | { readonly error: WireError };
+
+/** A promise of an {@link Outcome}, which never rejects. */
+export type Answer<T> = Promise<Outcome<T>>;
+
+/** What the page holds of an open image. */
+export interface ImageState {
+  readonly size: number;
+  readonly info: ImageInfo;
+  readonly snapshots: readonly SnapshotInfo[];
+  readonly bitmaps: readonly BitmapInfo[];
+}
+
+/** What the page hears with every answer of a change. */
+export interface Changed {
+  /** What the page holds of the image from now on; null when only the length of its file may be another. */
+  readonly state: ImageState | null;
+  /** Length of the image's file, bytes. */
+  readonly fileSize: number;
+}
+
+/** The answer to a write: the buffer that brought the bytes goes back. */
+export interface Written extends Changed {
+  readonly spare: ArrayBuffer | null;
+}
+
+/** {@link OpenOptions} without what cannot be cloned: the callbacks are only said to exist. */
+export interface WireOpenOptions {
+  readonly mode?: OpenOptions['mode'];
+  readonly verify?: OpenOptions['verify'];
+  readonly cache?: OpenOptions['cache'];
+  readonly resolves: boolean;
+  readonly reports: boolean;
+}
+
+/** {@link CreateOptions} without the callbacks, and how the image is opened then. */
+export interface WireCreateOptions extends Omit<CreateOptions, 'signal' | 'onProgress'> {
+  readonly cache?: OpenOptions['cache'];
+  readonly resolves: boolean;
+}
+
+/** Where a store keeps its images. */
+export interface WireStorageOptions {
+  /** The folder of OPFS. */
+  readonly directory: string;
+  /** What to do where the platform refuses OPFS. */
+  readonly fallback: 'memory' | null;
+}
+
+/** One piece of a read: bytes at a guest offset, into shared memory, or else into the answer's buffer. */
+export interface WirePiece {
+  readonly at: number;
+  readonly length: number;
+  readonly shared?: Uint8Array | undefined;
+}
+
+/**
+ * One piece of a write: bytes for a guest offset, by themselves (shared, or transferred), or else in the request's
+ * buffer.
+ */
+export interface WireBytes {
+  readonly at: number;
+  readonly length: number;
+  readonly bytes?: Uint8Array | undefined;
+}
+
+/** A change of the guest's bytes that brings none. */
+export interface WireRangeChange {
+  readonly kind: 'zeroes' | 'unmap' | 'discard';
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** One hop of a cursor: packed extents or ranges, or guest bytes, or null at the end. */
+export type CursorPage = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
+
+/** What an answer of the page's resolver may be once it crosses. */
+export type WireFile = Blob | ArrayBuffer | Uint8Array | WireRemoteFile;
+/** A resolver's answer, as it crosses. */
+export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | null;
+
+/**
+ * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports
+ * its progress, asks for files, and, where it opens something (an image, a cursor, a spool), the name of that thing
+ * after it.
+ */
+export interface WorkerSide {
+  /** The first call: holds the lock by which the page notices this worker's death, and learns whom to call back. */
+  connect(lock: string, page: PageSide): Answer<void>;
+  /** Returns at once: the page sees that this worker handles its messages. */
+  ping(): Answer<void>;
+  /** Aborts a call or a cursor; nothing happens when it has ended. */
+  abort(call: number): void;
+  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState>;
+  /** Opens the view of a snapshot, as an image of its own that ends with the other. */
+  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState>;
+  /**
+   * Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it
+   * fits.
+   */
+  read(
+    call: number,
+    image: number,
+    pieces: readonly WirePiece[],
+    spare: ArrayBuffer | null,
+  ): Answer<ArrayBuffer | null>;
+  /** Writes the pieces, in order; those without bytes of their own lie one after the other in `packed`. */
+  write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written>;
+  change(call: number, image: number, change: WireRangeChange): Answer<Changed>;
+  flush(call: number, image: number): Answer<Changed>;
+  /** Opens a cursor over the extents of a range. */
+  map(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
+  /** Opens a cursor over the ranges that a bitmap marks. */
+  dirty(call: number, image: number, bitmap: string, reports: boolean): Answer<void>;
+  /** Opens a cursor over the guest bytes of a range. */
+  stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
+  next(cursor: number): Answer<CursorPage>;
+  release(cursor: number): Answer<void>;
+  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | null>;
+  stats(call: number, image: number): Answer<ImageStats>;
+  check(call: number, image: number, reports: boolean): Answer<CheckReport>;
+  /** Writes the guest's bytes into a file of the caller's. */
+  export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
+  /** Writes the guest's bytes into a temporary file, and answers that file. */
+  spool(call: number, image: number, reports: boolean): Answer<File>;
+  removeSpool(spool: number): Answer<void>;
+  close(image: number): Answer<void>;
+  /**
+   * Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet.
+   */
+  useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
+  list(): Answer<StoredImage[]>;
+  /** The bytes that all stored images are long. */
+  usage(): Answer<number>;
+  /** Makes an image and opens it for writing. */
+  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState>;
+  /** Takes over a Blob, or, for null, the chunks that the page is then asked for. */
+  importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void>;
+  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageState>;
+  /** Writes a stored image into a file of the caller's. */
+  exportStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    to: FileSystemFileHandle,
+    reports: boolean,
+  ): Answer<void>;
+  /** Opens a cursor over the bytes of a stored image. */
+  streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
+  /** Writes a stored image into a temporary file, and answers that file. */
+  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
+  rename(call: number, from: string, to: string): Answer<void>;
+  remove(call: number, name: string): Answer<void>;
+  /** Aborts what runs, waits until it has cleaned up, and closes everything. The page then terminates the worker. */
+  shutdown(): Answer<void>;
+}
+
+/** What the page offers the worker. */
+export interface PageSide {
+  /** Asks the resolver of the call that opened an image. */
+  resolve(call: number, reference: ImageReference): Answer<WireResolved>;
+  /** Asks for the next chunk of the stream that a call imports; null at its end. */
+  pull(call: number): Answer<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Reports the progress of a call. Returns, once that is delivered, whether the call goes on: false when its callback
+   * threw.
+   */
+  progress(call: number, progress: Progress): boolean | Promise<boolean>;
+}

@@ -1,0 +1,120 @@
+/** Owns the start of workers where `new Worker` alone refuses: from text, from another origin, under Trusted Types. */
+
+/** What `new Worker` takes. */
+interface Script {
+  readonly address: string;
+  readonly options: WorkerOptions | undefined;
+}
+
+/** What makes an address a TrustedScriptURL, which `new Worker` takes as it does a string. */
+interface Policy {
+  createScriptURL(address: string): string;
+}
+
+/** The part of `trustedTypes` that is used here: the `dom` library does not know it. */
+interface TrustedTypes {
+  createPolicy(name: string, rules: Policy): Policy;
+}
+
+/** The name that a page's `trusted-types` directive must allow. */
+const POLICY = 'qcow2-opfs';
+
+/** Trusts nothing: for platforms without Trusted Types, and for pages that do not allow the policy. */
+const UNTRUSTED: Policy = { createScriptURL: (address) => address };
+
+let policy: Policy | undefined;
+
+/** @throws TypeError where workers cannot start others, as in Chromium's SharedWorker */
+function requireWorkers(): void {
+  if (globalThis.Worker) return;
+  throw new TypeError(
+    'There is no constructor Worker here: in this kind of worker the browser has no nested dedicated workers.',
+  );
+}
+
+/**
+ * Starts a worker from the text of its script. Its address is let go of when it has started, with its first message, or
+ * failed.
+ *
+ * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses; TypeError where there are no
+ *   workers
+ */
+export function workerOfText(text: string, options?: WorkerOptions): Worker {
+  requireWorkers();
+  const address = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+  const revoke = (): void => URL.revokeObjectURL(address);
+  try {
+    const worker = startTrusted(address, options);
+    for (const event of ['message', 'error']) worker.addEventListener(event, revoke, { once: true });
+    return worker;
+  } catch (error) {
+    revoke();
+    throw error;
+  }
+}
+
+/**
+ * Starts the worker that `create` makes, also where browsers refuse its address: one of another origin is imported by a
+ * script of the page's own, and under Trusted Types the policy `qcow2-opfs` trusts it.
+ *
+ * @param create does nothing but `new Worker`
+ * @throws what `create` throws, and as {@link workerOfText}
+ */
+export function startAnyway(create: () => Worker): Worker {
+  requireWorkers();
+  const made = recordScript(create);
+  if (!('address' in made)) return made;
+  const { address, options } = made;
+  const { origin, protocol } = new URL(address);
+  // Not `location.origin`, which is null in a frame of `srcdoc`.
+  if (origin === self.origin || protocol === 'data:') return startTrusted(address, options);
+  const text = JSON.stringify(address);
+  return workerOfText(options?.type === 'module' ? `import ${text};` : `importScripts(${text});`, options);
+}
+
+/**
+ * What `create` hands to `new Worker`. Only the bundler knows that address, which has rewritten the expression, and
+ * browsers do not all throw when they refuse it: so `create` runs with a constructor that starts nothing. Where that
+ * cannot be put in the other's place, or is not called, this is the worker itself.
+ */
+function recordScript(create: () => Worker): Script | Worker {
+  const scripts: Script[] = [];
+  class Recorder {
+    constructor(address: string | URL, options?: WorkerOptions) {
+      const { href } = new URL(address, globalThis.document?.baseURI ?? location.href);
+      scripts.push({ address: href, options });
+    }
+  }
+  const { Worker } = globalThis;
+  Reflect.set(globalThis, 'Worker', Recorder);
+  try {
+    const worker = create();
+    return scripts[0] ?? worker;
+  } finally {
+    Reflect.set(globalThis, 'Worker', Worker);
+  }
+}
+
+function startTrusted(address: string, options: WorkerOptions | undefined): Worker {
+  // Made once: a second one of the same name may be refused.
+  policy ??= makePolicy();
+  try {
+    return new Worker(policy.createScriptURL(address), options);
+  } catch (cause) {
+    if (policy !== UNTRUSTED || !trustedTypes() || !(cause instanceof TypeError)) throw cause;
+    throw new TypeError(`${cause.message} The page's policy must have \`trusted-types ${POLICY}\`.`, { cause });
+  }
+}
+
+function makePolicy(): Policy {
+  try {
+    return trustedTypes()?.createPolicy(POLICY, { createScriptURL: (address) => address }) ?? UNTRUSTED;
+  } catch {
+    // A page that does not allow it may have a default policy, or demand no trust.
+    return UNTRUSTED;
+  }
+}
+
+function trustedTypes(): TrustedTypes | undefined {
+  return (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
+}

@@ -1,0 +1,54 @@
+/** Owns what the worker asks of the page: the files that an image names, chunks of a stream, an ear for progress. */
+import type { Openable, OpenOptions, Resolved } from 'qcow2';
+import type { Answer, PageSide, WireFile, WireResolved } from '../../protocol/messages.js';
+import { fromWireError, KeptError } from '../../protocol/wire-error.js';
+import { sourceOf } from './foreign-image.js';
+import { ProgressReports } from './progress-reports.js';
+import { unlessAborted } from './unless-aborted.js';
+
+/** The page that calls this worker. */
+export class Caller {
+  readonly #page: PageSide;
+
+  constructor(page: PageSide) {
+    this.#page = page;
+  }
+
+  /** The reports of a call; they go nowhere when they are not wanted. */
+  reports(call: number, wanted: boolean): ProgressReports {
+    return new ProgressReports(wanted ? async (progress) => this.#page.progress(call, progress) : null);
+  }
+
+  /** Asks for the other files that an image names. */
+  resolver(call: number, signal: AbortSignal): NonNullable<OpenOptions['resolve']> {
+    // The engine tells a chain that leads in a circle by the sources being the same.
+    const fetched = new Map<string, Promise<Openable>>();
+    const opened = (file: WireFile): Promise<Openable> => {
+      if (!('url' in file)) return sourceOf(file, signal);
+      const key = JSON.stringify(file);
+      const source = fetched.get(key) ?? sourceOf(file, signal);
+      fetched.set(key, source);
+      return source;
+    };
+    return async (reference): Promise<Resolved> => {
+      // A resolver may be waiting for a person, who may have given up.
+      const answer = await unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
+      if (answer === null) return null;
+      if ('format' in answer) return { source: await opened(answer.source), format: answer.format };
+      return opened(answer);
+    };
+  }
+
+  /** The next chunk of the stream that a call imports; null at its end. */
+  pull(call: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    return answered(this.#page.pull(call));
+  }
+}
+
+/** What an answer says. What the page threw comes back to it as the very same error. */
+async function answered<T>(answer: Answer<T>): Promise<T> {
+  const outcome = await answer;
+  if ('value' in outcome) return outcome.value;
+  const { key, message } = outcome.error;
+  throw key === undefined ? fromWireError(outcome.error) : new KeptError(key, message);
+}

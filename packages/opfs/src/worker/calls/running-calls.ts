@@ -1,0 +1,53 @@
+/** Owns the calls that run in the worker: how they are aborted, and how what they come to becomes an answer. */
+import type { Outcome } from '../../protocol/messages.js';
+import { toWireError } from '../../protocol/wire-error.js';
+
+/** The calls of one worker, by the page's number. */
+export class RunningCalls {
+  readonly #controllers = new Map<number, AbortController>();
+  readonly #running = new Set<Promise<unknown>>();
+
+  /** Runs a call. The answer never rejects: what the work throws becomes data. */
+  run<T>(call: number, work: (signal: AbortSignal) => Promise<T>): Promise<Outcome<T>> {
+    const controller = new AbortController();
+    this.#controllers.set(call, controller);
+    const answer = outcomeOf(() => work(controller.signal)).finally(() => {
+      this.#controllers.delete(call);
+      this.#running.delete(answer);
+    });
+    this.#running.add(answer);
+    return answer;
+  }
+
+  /** Aborts a call; nothing happens when it has ended. The page knows the real reason and throws it. */
+  abort(call: number): void {
+    this.#controllers.get(call)?.abort();
+  }
+
+  /**
+   * Aborts every call. Resolves when each has cleaned up and answered, or after `limit` milliseconds when one has not.
+   */
+  async abortAll(limit: number): Promise<void> {
+    for (const controller of this.#controllers.values()) controller.abort();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const spent = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limit);
+    });
+    await Promise.race([this.settled(), spent]);
+    clearTimeout(timer);
+  }
+
+  /** Resolves when no call runs. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+}
+
+/** What the work comes to, as an answer. */
+export async function outcomeOf<T>(work: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    return { error: toWireError(error) };
+  }
+}

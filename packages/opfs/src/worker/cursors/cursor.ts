@@ -1,0 +1,101 @@
+/** Owns the worker's end of a cursor: extents, ranges or guest bytes that the page fetches one page at a time. */
+import { Qcow2Error } from 'qcow2';
+import type { CursorPage } from '../../protocol/messages.js';
+import type { ProgressReports } from '../calls/progress-reports.js';
+
+/** How many extents or ranges cross in one hop. */
+export const ITEMS_PER_PAGE = 4096;
+/** A page with fewer items than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
+const MAX_BATCH_MS = 50;
+
+/** Where a cursor's pages come from. */
+export interface Pages<Page extends CursorPage = CursorPage> {
+  next(): Promise<Page | null>;
+  /** Frees what stands behind them. */
+  end(): Promise<void>;
+}
+
+/** A cursor that is open. */
+export class Cursor {
+  /** The image it reads; its own number when it reads one that nobody else has. */
+  readonly image: number;
+  readonly #pages: Pages;
+  readonly #reports: ProgressReports;
+  readonly #controller: AbortController;
+  #released = false;
+
+  constructor(image: number, pages: Pages, reports: ProgressReports, controller: AbortController) {
+    this.image = image;
+    this.#pages = pages;
+    this.#reports = reports;
+    this.#controller = controller;
+  }
+
+  /** The next page, or null at the end. */
+  async next(): Promise<CursorPage> {
+    this.#requireLive();
+    const page = await this.#pages.next();
+    await this.#reports.delivered();
+    this.#requireLive();
+    return page;
+  }
+
+  /** The pages themselves may notice late: what the engine has found already, it hands out. */
+  #requireLive(): void {
+    // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a
+    // word.
+    if (this.#released) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
+    this.#controller.signal.throwIfAborted();
+  }
+
+  /** Stops what the cursor waits for. */
+  abort(): void {
+    this.#controller.abort();
+  }
+
+  /** Stops it, and frees what stands behind it. */
+  async release(): Promise<void> {
+    this.#released = true;
+    this.#controller.abort();
+    // It was aborted just now: that it says so is no news.
+    await this.#pages.end().catch(() => {});
+  }
+}
+
+/** The extents of a map, or the ranges of a bitmap, packed. `now` is a clock in milliseconds. */
+export function itemPages<Item>(
+  items: AsyncIterable<Item>,
+  pack: (page: readonly Item[]) => Float64Array<ArrayBuffer>,
+  now: () => number = () => performance.now(),
+): Pages {
+  const iterator = items[Symbol.asyncIterator]();
+  return {
+    async next() {
+      const page: Item[] = [];
+      const deadline = now() + MAX_BATCH_MS;
+      while (page.length < ITEMS_PER_PAGE) {
+        const item = await iterator.next();
+        if (item.done) break;
+        page.push(item.value);
+        if (now() > deadline) break;
+      }
+      return page.length > 0 ? pack(page) : null;
+    },
+    async end() {
+      await iterator.return?.();
+    },
+  };
+}
+
+/** The chunks of a stream, each in a buffer of its own that can be transferred. */
+export function bytePages(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Pages<Uint8Array<ArrayBuffer>> {
+  const reader = stream.getReader();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      if (done) return null;
+      return value.byteLength === value.buffer.byteLength ? value : value.slice();
+    },
+    end: () => reader.cancel(),
+  };
+}

@@ -1,0 +1,73 @@
+/** Owns the cursors that are open in the worker, by the number of the call that opened each. */
+import { Qcow2Error } from 'qcow2';
+import { onAbort } from 'qcow2/internal';
+import type { CursorPage } from '../../protocol/messages.js';
+import type { ProgressReports } from '../calls/progress-reports.js';
+import { Cursor, type Pages } from './cursor.js';
+
+/** The signal and the reports of a cursor, which last as long as it does. */
+export type OpenPages = (options: { signal: AbortSignal; onProgress: ProgressReports['onProgress'] }) => Promise<Pages>;
+
+/** The cursors of one worker. */
+export class OpenCursors {
+  readonly #cursors = new Map<number, Cursor>();
+
+  /**
+   * Opens a cursor.
+   *
+   * @param image the image that it reads; its own number when it reads one that nobody else has
+   * @param opening aborts when the page gives up before it is open
+   * @throws whatever `pages` throws; the signal's reason
+   */
+  async open(
+    id: number,
+    image: number,
+    opening: AbortSignal,
+    progress: ProgressReports,
+    open: OpenPages,
+  ): Promise<void> {
+    const controller = new AbortController();
+    const ignore = onAbort(opening, () => controller.abort());
+    const pages = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(ignore);
+    const cursor = new Cursor(image, pages, progress, controller);
+    if (opening.aborted) {
+      await cursor.release();
+      opening.throwIfAborted();
+    }
+    this.#cursors.set(id, cursor);
+  }
+
+  /**
+   * The next page of a cursor, or null at its end.
+   *
+   * @throws {@link Qcow2Error} `closed` when it was released, also with its image; what reading throws
+   */
+  async next(id: number): Promise<CursorPage> {
+    const cursor = this.#cursors.get(id);
+    if (!cursor) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
+    return cursor.next();
+  }
+
+  /** Stops what a cursor waits for; nothing happens when it is gone. */
+  abort(id: number): void {
+    this.#cursors.get(id)?.abort();
+  }
+
+  /** Frees a cursor; nothing happens when it is gone. */
+  async release(id: number): Promise<void> {
+    const cursor = this.#cursors.get(id);
+    this.#cursors.delete(id);
+    await cursor?.release();
+  }
+
+  /** Frees the cursors of those images. */
+  async releaseOf(images: readonly number[]): Promise<void> {
+    const ids = [...this.#cursors].filter(([, cursor]) => images.includes(cursor.image)).map(([id]) => id);
+    await Promise.all(ids.map((id) => this.release(id)));
+  }
+
+  /** Frees every cursor. */
+  async releaseAll(): Promise<void> {
+    await Promise.all([...this.#cursors.keys()].map((id) => this.release(id)));
+  }
+}

@@ -1,0 +1,51 @@
+/** Owns the spools: temporary OPFS files with the bytes of an image, for downloads. */
+import type { PrivateFolder } from '../storage/private-folder.js';
+import { availableBytes, storageError } from '../storage/storage-error.js';
+import { TemporaryFile } from '../storage/temporary-file.js';
+
+/** The spools of one worker, by the number of the call that made each. */
+export class Spools {
+  readonly #held = new Map<number, TemporaryFile>();
+
+  /**
+   * Fills a new temporary file.
+   *
+   * @param needed its length in bytes where that is known before, else 0
+   * @throws {@link Qcow2Error} `unavailable`, `no-space`; whatever `fill` throws. Nothing is left then.
+   */
+  async create(
+    id: number,
+    folder: PrivateFolder,
+    needed: number,
+    fill: (to: FileSystemFileHandle) => Promise<void>,
+  ): Promise<File> {
+    const directory = await folder.open();
+    // What can be swept makes room.
+    await folder.swept();
+    const available = await availableBytes();
+    const spool = await TemporaryFile.create(directory).catch((error) => {
+      throw storageError(error, needed, available);
+    });
+    try {
+      await fill(spool.handle);
+      const file = await spool.handle.getFile();
+      this.#held.set(id, spool);
+      return file;
+    } catch (error) {
+      await spool.remove();
+      throw storageError(error, needed, available);
+    }
+  }
+
+  /** Deletes a spool; nothing happens when it is gone. */
+  async remove(id: number): Promise<void> {
+    const spool = this.#held.get(id);
+    this.#held.delete(id);
+    await spool?.remove();
+  }
+
+  /** Deletes every spool. */
+  async removeAll(): Promise<void> {
+    await Promise.all([...this.#held.keys()].map((id) => this.remove(id)));
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Owns temporary OPFS files: each under a Web Lock of its name, so that what a crash leaves is told from what is in
+ * use.
+ */
+
+import { holdLock, type Release } from '../../protocol/web-lock.js';
+import type { Move } from './folder.js';
+import { readyToMove } from './move-file.js';
+
+const TEMPORARY_NAME = /^\.tmp-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** A new, empty file that goes unless it is given a name. */
+export class TemporaryFile {
+  readonly handle: FileSystemFileHandle;
+  readonly #folder: FileSystemDirectoryHandle;
+  readonly #release: Release;
+
+  private constructor(folder: FileSystemDirectoryHandle, handle: FileSystemFileHandle, release: Release) {
+    this.#folder = folder;
+    this.handle = handle;
+    this.#release = release;
+  }
+
+  /** @throws `DOMException` as the platform does */
+  static async create(folder: FileSystemDirectoryHandle): Promise<TemporaryFile> {
+    const name = `.tmp-${crypto.randomUUID()}`;
+    // Before the file exists, or another tab's sweep could take it.
+    const release = await holdLock(name);
+    try {
+      return new TemporaryFile(folder, await folder.getFileHandle(name, { create: true }), release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * Does all that takes long for the file to get a name, which no other file has. With that it is temporary no more.
+   * Its handles must be closed.
+   */
+  async readyAs(name: string): Promise<Move> {
+    const move = await readyToMove(this.#folder, this.handle, name);
+    const finish = async (): Promise<void> => {
+      await move.finish();
+      this.#release();
+    };
+    return { finish, cancel: () => move.cancel() };
+  }
+
+  /** Deletes the file. */
+  async remove(): Promise<void> {
+    try {
+      await removeFile(this.#folder, this.handle.name);
+    } finally {
+      this.#release();
+    }
+  }
+}
+
+/** Deletes the temporary files whose maker is gone: their locks are free. */
+export async function sweep(folder: FileSystemDirectoryHandle): Promise<void> {
+  const names: string[] = [];
+  for await (const name of folder.keys()) if (TEMPORARY_NAME.test(name)) names.push(name);
+  for (const name of names) {
+    const release = await holdLock(name, { ifFree: true });
+    if (!release) continue;
+    try {
+      await removeFile(folder, name);
+    } finally {
+      release();
+    }
+  }
+}
+
+/** Deletes a file. One that is gone is well; one that a dying tab still holds is left to the next sweep. */
+async function removeFile(folder: FileSystemDirectoryHandle, name: string): Promise<void> {
+  try {
+    await folder.removeEntry(name);
+  } catch (error) {
+    const known = error instanceof DOMException && ['NotFoundError', 'NoModificationAllowedError'].includes(error.name);
+    if (!known) throw error;
+  }
+}

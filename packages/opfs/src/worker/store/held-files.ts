@@ -1,0 +1,96 @@
+/** Owns the files of a store that one open image works on: each under its lock, and the same file for the same name. */
+import type { BlockDevice, ByteSource, ImageReference, Openable, Resolved } from 'qcow2';
+import { storedFile } from '../../protocol/image-name.js';
+import type { Release } from '../../protocol/web-lock.js';
+import type { Folder } from '../storage/folder.js';
+import type { ImageLocks } from './image-locks.js';
+
+/** Files that are held until they are released together. */
+export class HeldFiles {
+  readonly #folder: Folder;
+  readonly #locks: ImageLocks;
+  readonly #signal: AbortSignal | undefined;
+  /** The engine tells a chain that leads in a circle by the sources being the same. */
+  readonly #sources = new Map<string, Openable>();
+  readonly #opened: ByteSource[] = [];
+  readonly #releases: Release[] = [];
+
+  constructor(folder: Folder, locks: ImageLocks, signal: AbortSignal | undefined) {
+    this.#folder = folder;
+    this.#locks = locks;
+    this.#signal = signal;
+  }
+
+  /** Says what stands for a name whose file is being made. */
+  set(name: string, source: Openable): void {
+    this.#sources.set(name, source);
+  }
+
+  /**
+   * Holds a file, open; null when there is none.
+   *
+   * @throws {@link Qcow2Error} `locked` when somebody changes it, `unavailable`; the signal's reason
+   */
+  async hold(name: string): Promise<ByteSource | null> {
+    const release = await this.#locks.read(name, this.#signal);
+    try {
+      const file = await this.#folder.file(name);
+      if (!file) {
+        // The name is free for whoever makes the image that was missed.
+        release();
+        return null;
+      }
+      const source = await file.open();
+      this.#sources.set(name, source);
+      this.#opened.push(source);
+      this.#releases.push(release);
+      return source;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * Holds a file against everybody else, to change it; null when there is none.
+   *
+   * @throws {@link Qcow2Error} `locked` when somebody has it open, `unavailable`; the signal's reason
+   */
+  async holdWritable(name: string): Promise<BlockDevice | null> {
+    const release = await this.#locks.change(name, this.#signal);
+    try {
+      const device = await this.openLocked(name);
+      if (device) this.#releases.push(release);
+      else release();
+      return device;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** As {@link holdWritable}, for whoever has the lock already, and keeps it until these files are released. */
+  async openLocked(name: string): Promise<BlockDevice | null> {
+    const file = await this.#folder.writable(name);
+    if (!file) return null;
+    this.#sources.set(name, file.device);
+    this.#releases.push(() => file.close());
+    return file.device;
+  }
+
+  /** The image of this store that a backing file's name leads to, whatever folders the name goes through; else null. */
+  async resolve({ kind, name, format }: ImageReference): Promise<Resolved> {
+    const stored = kind === 'backing' ? storedFile(name) : null;
+    if (stored === null) return null;
+    const source = this.#sources.get(stored.name) ?? (await this.hold(stored.name));
+    // What the image says of the format comes before what the name says.
+    return source && format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;
+  }
+
+  /** Lets go of every file. */
+  release(): void {
+    // None of these has to be waited for: nothing was written.
+    for (const source of this.#opened.splice(0)) source.close?.();
+    for (const release of this.#releases.splice(0)) release();
+  }
+}

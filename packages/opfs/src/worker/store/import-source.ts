@@ -1,0 +1,108 @@
+/**
+ * Owns where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over.
+ */
+import { bufferSource, isQcow2Error } from 'qcow2';
+import { blobFailure, changedBlob, readBackingName } from 'qcow2/internal';
+
+type Chunk = Uint8Array<ArrayBuffer>;
+
+/** Bytes in order. */
+export interface ImportSource {
+  /** How many there are, bytes; null when nobody knows. */
+  readonly size: number | null;
+  /** The same bytes to be looked into before they are copied; null where they come but once. */
+  readonly whole: Blob | null;
+  /** The next bytes, to be used before the next call; null at the end. */
+  next(): Promise<Chunk | null>;
+  /** Lets go of whatever gives them. */
+  end(): Promise<void>;
+}
+
+/** How many chunks are read ahead, while the file is made that takes them. Chromium's have up to 2 MiB. */
+const AHEAD = 6;
+
+/**
+ * The bytes of a Blob, read some chunks ahead. Not by a reader that brings its own buffers: on the stream of a Blob
+ * that one stalls for ever now and then in Chromium (docs/decisions/0004).
+ */
+export function blobImport(blob: Blob): ImportSource {
+  const reader = blob.stream().getReader();
+  let done = 0;
+  const read = (): Promise<Chunk | null> => {
+    const next = reader.read().then((result) => result.value ?? null);
+    // Whoever takes it sees its error.
+    next.catch(() => {});
+    return next;
+  };
+  const ahead = Array.from({ length: AHEAD }, read);
+  return {
+    size: blob.size,
+    whole: blob,
+    async next() {
+      let chunk: Chunk | null;
+      try {
+        chunk = await ahead.shift()!;
+      } catch (error) {
+        throw blobFailure(error, done);
+      }
+      if (chunk) ahead.push(read());
+      else if (done !== blob.size) throw changedBlob(done);
+      done += chunk?.length ?? 0;
+      return chunk;
+    },
+    end: () => reader.cancel(),
+  };
+}
+
+/**
+ * The bytes of a stream that lies on the page, asked for one chunk ahead once its first bytes are seen to be an
+ * image's. What is no image is refused there: a stream comes but once, and may never end.
+ */
+export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSignal): ImportSource {
+  let ahead: Promise<Chunk | null> | null = null;
+  let head: Uint8Array | null = new Uint8Array(0);
+  return {
+    size: null,
+    whole: null,
+    async next() {
+      const chunk = await (ahead ?? pull());
+      ahead = null;
+      if (chunk && head) head = await lookInto(joined(head, chunk), signal);
+      if (chunk && !head) {
+        ahead = pull();
+        ahead.catch(() => {});
+      }
+      return chunk;
+    },
+    // The page ends its own stream.
+    end: async () => {},
+  };
+}
+
+/** How many bytes tell an image: its magic and its version. */
+const TELLING_BYTES = 8;
+
+/**
+ * Looks into the first bytes of an image: null when that is done, else the bytes, of which there are too few yet.
+ *
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; what is wrong in a header that may not be whole yet is found
+ *   at the end
+ */
+async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
+  if (head.length < TELLING_BYTES) return head;
+  try {
+    await readBackingName(bufferSource(head), signal);
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt')) throw error;
+  }
+  return null;
+}
+
+/** The bytes so far, at most seven, and the next ones. */
+function joined(head: Uint8Array, chunk: Chunk): Uint8Array {
+  if (head.length === 0) return chunk;
+  const both = new Uint8Array(head.length + chunk.length);
+  both.set(head);
+  both.set(chunk, head.length);
+  return both;
+}
