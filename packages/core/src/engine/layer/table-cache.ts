@@ -15,7 +15,10 @@ export interface L1Range {
   readonly last: number;
 }
 
-/** The tables of ranges of L1 entries; null where an entry names none, and, until `loading` is done, where one is loaded. */
+/**
+ * The tables of ranges of L1 entries; null where an entry names none, and, until `loading` is done, where one is
+ * loaded.
+ */
 export interface AcquiredTables {
   readonly tables: (DataView | null)[][];
   readonly loading: Done;
