@@ -49,7 +49,7 @@ for (const from of ['a web server', 'a dropped file'] as const) {
         await new Blob([bytes]).stream().pipeTo(disk.writable({ start: 3_000_000 }));
         await disk.discard(65_536 * 10, 65_536);
         await disk.close();
-        const again = await store.open('overlay', { mode: 'write', resolve });
+        const again = await store.open('overlay', { mode: 'readwrite', resolve });
         const read = await window.lab.disk(again);
         await store.close();
         return read;
@@ -86,7 +86,7 @@ test('two tabs do not write one image: the second is told so, and has its turn w
     other.evaluate(async () => {
       const store = await window.lab.openStore();
       try {
-        const disk = await store.open('one of two', { mode: 'write' });
+        const disk = await store.open('one of two', { mode: 'readwrite' });
         const end = new Uint8Array(1);
         await disk.read(69_999, end);
         return end[0]!;
@@ -132,7 +132,7 @@ test('a quota that is spent in the middle of writing is said, and what was flush
       }
       const after = [await window.lab.codeOf(fill(0)), await window.lab.codeOf(disk.flush())];
       await disk.close();
-      const again = await store.open('disk', { mode: 'write' });
+      const again = await store.open('disk', { mode: 'readwrite' });
       const bytes = new Uint8Array(4 * chunk);
       await again.read(0, bytes);
       const kept = [0, 1, 2, 3].map((at) =>
@@ -199,7 +199,7 @@ test('a tab that is killed in the middle of writing leaves an image that is soun
     // Here, too, it opens for writing and goes on.
     const { report, disk } = await next.evaluate(async () => {
       const store = await window.lab.openStore();
-      const image = await store.open('disk', { mode: 'write' });
+      const image = await store.open('disk', { mode: 'readwrite' });
       const report = await image.check();
       const disk = await window.lab.disk(image);
       await image.write(0, new Uint8Array(100_000));

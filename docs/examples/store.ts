@@ -8,7 +8,7 @@ export async function personalDisk(name: string, url: string, size: number) {
   const resolve = async () => ({ url }); // the worker fetches what is read, in ranges
   const known = (await store.list()).some((image) => image.name === name);
   const disk = known
-    ? await store.open(name, { mode: 'write', resolve }) // this tab's alone until it is closed
+    ? await store.open(name, { mode: 'readwrite', resolve }) // this tab's alone until it is closed
     : await store.create(name, { size, backingFile: url, backingFormat: 'qcow2', resolve });
   return { store, disk };
 }

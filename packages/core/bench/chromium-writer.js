@@ -69,7 +69,7 @@ async function engine(turn, bytes) {
       if (!turn.fresh) fill(turn.size, (at, part) => made.writeSync(at, part));
       await made.close();
     }
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     const seconds = await timed(
       turn,
       (offset) => image.write(offset, bytes),

@@ -78,7 +78,7 @@ function engine(work, { options, refcountBytes, prepare, writes, flushEach }, co
     await prepare?.(made);
     await made.close();
     const device = fileDevice(file);
-    const image = await Qcow2Image.open(device, { mode: 'write', cache: { refcountBytes } });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', cache: { refcountBytes } });
     const bytes = new Uint8Array(64 * KiB).fill(7);
     try {
       const took = await seconds(async () => {

@@ -80,7 +80,7 @@ function engine(folder, work, shape, counted) {
     const over = shape.image === 'overlay' ? { backingFile: 'plain.qcow2', backingFormat: 'qcow2' } : {};
     const used = shape.flushes ? device : unflushed(device);
     if (shape.image !== 'plain') await (await Qcow2Image.create(used, { size: SIZE, ...over })).close();
-    const image = await Qcow2Image.open(used, { mode: 'write', resolve: async () => base });
+    const image = await Qcow2Image.open(used, { mode: 'readwrite', resolve: async () => base });
     const bytes = new Uint8Array(shape.length).fill(7);
     try {
       const took = await seconds(async () => {

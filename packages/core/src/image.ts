@@ -401,7 +401,10 @@ export class Qcow2Image implements Disk {
     this.#alive();
     const { write } = this.#opened;
     if (write === null) {
-      throw new Qcow2Error('read-only', "The image was opened for reading. Open it with mode 'write' to change it.");
+      throw new Qcow2Error(
+        'read-only',
+        "The image was opened for reading. Open it with mode 'readwrite' to change it.",
+      );
     }
     return write.writer;
   }

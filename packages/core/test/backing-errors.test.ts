@@ -24,7 +24,7 @@ function broken({ bytes, entry }: ReturnType<typeof layer>): Uint8Array<ArrayBuf
 /** The image over files, the nearest first; opened for writing, too. */
 function openOver(files: readonly Exclude<Resolved, null>[]): Promise<Qcow2Image> {
   return Qcow2Image.open(bufferDevice(layer('1.qcow2').bytes), {
-    mode: 'write',
+    mode: 'readwrite',
     resolve: async ({ depth }) => files[depth - 1] ?? null,
   });
 }

@@ -54,13 +54,13 @@ describe('an image that names itself', () => {
   test('as its data file is refused, and stays as it was', async () => {
     const bytes = await imageBytes({ dataFile: 'disk.raw' });
     const device = bufferDevice(bytes);
-    const opening = Qcow2Image.open(device, { mode: 'write', resolve: async () => device });
+    const opening = Qcow2Image.open(device, { mode: 'readwrite', resolve: async () => device });
     await expect(opening).rejects.toThrow(collision('image', 'data file'));
     await expect(opening).rejects.toThrow('The data file "disk.raw" and the image are one and the same file.');
     expectSame(device.bytes(), bytes);
     // Nothing holds it: with a data file of its own it is written.
     const data = bufferDevice();
-    const image = await Qcow2Image.open(device, { mode: 'write', resolve: async () => data });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve: async () => data });
     await image.write(0, new Uint8Array(512).fill(7));
     await image.close();
   });
@@ -98,7 +98,7 @@ describe('a file with two parts in a chain', () => {
     );
     const shared = bufferDevice(new Uint8Array(SIZE));
     const resolve = async (): Promise<Resolved> => ({ source: keptOpen(shared), format: 'raw' });
-    await expect(Qcow2Image.open(device, { mode: 'write', resolve })).rejects.toThrow(
+    await expect(Qcow2Image.open(device, { mode: 'readwrite', resolve })).rejects.toThrow(
       collision('data file', 'backing file'),
     );
     expectSame(shared.bytes(), new Uint8Array(SIZE));
@@ -142,7 +142,7 @@ describe('files of Node’s file system', () => {
     await device.write([{ at: 0, bytes: await imageBytes({ dataFile: 'disk.raw' }) }]);
     const before = readFileSync(path);
     const open = (again: (path: string) => Openable) =>
-      Qcow2Image.open(device, { mode: 'write', resolve: async () => again(other(path)) });
+      Qcow2Image.open(device, { mode: 'readwrite', resolve: async () => again(other(path)) });
     await expect(open(fileDevice)).rejects.toThrow(collision('image', 'data file'));
     await expect(open(fileSource)).rejects.toThrow(collision('image', 'data file'));
     expectSame(readFileSync(path), before);
@@ -234,12 +234,12 @@ describe('two writers of one file', () => {
 
   test.each(ways)('are refused, until the first is closed: %s', async (_, make) => {
     const device = await make();
-    const first = await Qcow2Image.open(device(), { mode: 'write' });
-    await expect(Qcow2Image.open(device(), { mode: 'write' })).rejects.toThrow(locked);
+    const first = await Qcow2Image.open(device(), { mode: 'readwrite' });
+    await expect(Qcow2Image.open(device(), { mode: 'readwrite' })).rejects.toThrow(locked);
     await expect(Qcow2Image.create(device(), { size: SIZE })).rejects.toThrow(locked);
     await first.write(0, new Uint8Array(512).fill(1));
     await first.close();
-    const second = await Qcow2Image.open(device(), { mode: 'write' });
+    const second = await Qcow2Image.open(device(), { mode: 'readwrite' });
     const bytes = new Uint8Array(1);
     await second.read(0, bytes);
     expect(bytes[0]).toBe(1);
@@ -253,14 +253,14 @@ describe('two writers of one file', () => {
     await left.write(0, new Uint8Array(512).fill(1));
     await left.flush();
     const refused = fileDevice(path);
-    await expect(Qcow2Image.open(refused, { mode: 'write' })).rejects.toThrow(locked);
+    await expect(Qcow2Image.open(refused, { mode: 'readwrite' })).rejects.toThrow(locked);
     first.close?.();
-    const second = await Qcow2Image.open(fileDevice(path), { mode: 'write' });
+    const second = await Qcow2Image.open(fileDevice(path), { mode: 'readwrite' });
     // The first has nothing to release any more.
     await left.close().catch(() => {});
-    await expect(Qcow2Image.open(refused, { mode: 'write' })).rejects.toThrow(locked);
+    await expect(Qcow2Image.open(refused, { mode: 'readwrite' })).rejects.toThrow(locked);
     await second.close();
-    await (await Qcow2Image.open(refused, { mode: 'write' })).close();
+    await (await Qcow2Image.open(refused, { mode: 'readwrite' })).close();
     refused.close?.();
   });
 
@@ -278,7 +278,7 @@ describe('two writers of one file', () => {
           collect();
           const again = fileDevice(path);
           try {
-            await (await Qcow2Image.open(again, { mode: 'write' })).close();
+            await (await Qcow2Image.open(again, { mode: 'readwrite' })).close();
             return 'open';
           } catch (error) {
             return error instanceof Qcow2Error ? error.code : error;
@@ -293,7 +293,7 @@ describe('two writers of one file', () => {
 
   test('are refused when they open at once', async () => {
     const device = bufferDevice(await imageBytes({}));
-    const both = await Promise.allSettled([1, 2].map(() => Qcow2Image.open(device, { mode: 'write' })));
+    const both = await Promise.allSettled([1, 2].map(() => Qcow2Image.open(device, { mode: 'readwrite' })));
     expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     expect(both[1]).toMatchObject({ reason: { code: 'locked' } });
   });
@@ -314,11 +314,11 @@ describe('two writers of one file', () => {
 
   test('are no two when the first opening failed', async () => {
     const device = bufferDevice(new Uint8Array(100));
-    await expect(Qcow2Image.open(device, { mode: 'write' })).rejects.toMatchObject({ code: 'not-qcow2' });
+    await expect(Qcow2Image.open(device, { mode: 'readwrite' })).rejects.toMatchObject({ code: 'not-qcow2' });
     const aborted = AbortSignal.abort(new Error('enough'));
-    await expect(Qcow2Image.open(device, { mode: 'write', signal: aborted })).rejects.toThrow('enough');
+    await expect(Qcow2Image.open(device, { mode: 'readwrite', signal: aborted })).rejects.toThrow('enough');
     await (await Qcow2Image.create(device, { size: SIZE })).close();
-    await (await Qcow2Image.open(device, { mode: 'write' })).close();
+    await (await Qcow2Image.open(device, { mode: 'readwrite' })).close();
   });
 });
 

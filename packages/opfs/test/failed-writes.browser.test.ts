@@ -33,7 +33,7 @@ const lost = { name: 'Qcow2Error', code: 'no-space' };
 
 /** The image is as it was flushed last, and nothing holds it. */
 async function expectReleased(name: string): Promise<void> {
-  const again = await store.open(name, { mode: 'write' });
+  const again = await store.open(name, { mode: 'readwrite' });
   const into = new Uint8Array(PIECE);
   await again.read(0, into);
   expect(into.every((byte) => byte === 0)).toBe(true);

@@ -246,7 +246,7 @@ describe('flushing ahead', () => {
     await telling.import('disk', await longFile(40));
     // Nothing waits between an import and what needs the file alone.
     await telling.rename('disk', 'other');
-    await (await telling.open('other', { mode: 'write' })).close();
+    await (await telling.open('other', { mode: 'readwrite' })).close();
     const count = (what: string): number => told.filter((word) => word === what).length;
     await expect.poll(() => count('flushed')).toBeGreaterThanOrEqual(2);
     const several = !navigator.userAgent.includes('Firefox');

@@ -18,7 +18,7 @@ describe('qcow2-opfs/inline', () => {
     const store = await openStore();
     const { file } = await mixedImage();
     await store.import('disk', file);
-    const disk = await store.open('disk', { mode: 'write' });
+    const disk = await store.open('disk', { mode: 'readwrite' });
     const written = new Uint8Array([1, 2, 3]);
     await disk.write(7, written);
     const read = new Uint8Array(3);

@@ -25,7 +25,7 @@ describe('a change that waits for readers', () => {
   test('leaves an image that is only read readable and listed, while it waits and when it has given up', async () => {
     await makeChain();
     const reading = await store.open('base');
-    const change = codeOf(store.open('base', { mode: 'write' }));
+    const change = codeOf(store.open('base', { mode: 'readwrite' }));
     const errors: unknown[] = [];
     for (let round = 0; round < 5; round++) {
       for (const { error } of await other.list()) errors.push(error);
@@ -43,7 +43,7 @@ describe('a change that waits for readers', () => {
   test('gets the image when they let go in time', async () => {
     await makeChain();
     const reading = await store.open('base');
-    const change = codeOf(other.remove('overlay').then(() => other.open('base', { mode: 'write' })));
+    const change = codeOf(other.remove('overlay').then(() => other.open('base', { mode: 'readwrite' })));
     setTimeout(() => reading.close(), 500);
     expect(await change).toBe('fulfilled');
   });
@@ -53,7 +53,7 @@ describe('a change that waits for readers', () => {
     const reading = await store.open('base');
     const controller = new AbortController();
     const reason = new Error('enough');
-    const change = other.open('base', { mode: 'write', signal: controller.signal });
+    const change = other.open('base', { mode: 'readwrite', signal: controller.signal });
     setTimeout(() => controller.abort(reason), 200);
     await expect(change).rejects.toBe(reason);
     expect(await codeOf(other.open('base'))).toBe('fulfilled');

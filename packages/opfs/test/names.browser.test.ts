@@ -26,9 +26,9 @@ test.each([NFC, NFD])('it is listed, opened, written and exported, and its name 
   const into = new Uint8Array(guest.length);
   await image.read(0, into);
   expect(firstDifference(into, guest)).toBe(-1);
-  expect(await codeOf(store.open(name, { mode: 'write' }))).toBe('locked');
+  expect(await codeOf(store.open(name, { mode: 'readwrite' }))).toBe('locked');
   await image.close();
-  await (await store.open(name, { mode: 'write' })).close();
+  await (await store.open(name, { mode: 'readwrite' })).close();
   expect(await codeOf(store.create(name, { size: 512 }))).toBe('exists');
   expect(await packageFiles()).toEqual([NFD]);
 });

@@ -135,7 +135,7 @@ describe('what waits for a silent server', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
     expect((await Promise.all(waiting)).slice(0, 2)).toEqual(['closed', 'closed']);
     // It is free again, and whole.
-    const again = await own.open('stuck', { mode: 'write' });
+    const again = await own.open('stuck', { mode: 'readwrite' });
     expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
     await again.close();
   });
@@ -156,7 +156,7 @@ describe('what waits for a silent server', () => {
     await image.close();
     expect(performance.now() - started).toBeLessThan(10_000);
     expect(await Promise.all(waiting)).toEqual(['closed', 'closed', 'closed']);
-    const again = await own.open('stuck', { mode: 'write' });
+    const again = await own.open('stuck', { mode: 'readwrite' });
     expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
     await again.close();
   });

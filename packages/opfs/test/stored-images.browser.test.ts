@@ -205,7 +205,7 @@ describe('export', () => {
       const reading = store.export('disk', { format, signal: abort.signal }).then(drain);
       await reading.catch(() => {});
     }
-    await (await store.open('disk', { mode: 'write' })).close();
+    await (await store.open('disk', { mode: 'readwrite' })).close();
   });
 
   test('refuses to write over an image of the store, the exported one or another', async () => {

@@ -85,7 +85,7 @@ test.each([
     await store.close();
 
     const next = await openStore();
-    const again = await next.open(name, { mode: 'write' });
+    const again = await next.open(name, { mode: 'readwrite' });
     expect(await again.check()).toMatchObject({ corruptions: 0, checkErrors: 0 });
     await ledger.judge(again);
     // It goes on as if nothing had happened.
@@ -109,7 +109,7 @@ test('with lazy refcounts it is marked dirty, opens for reading, and has what wa
   worker.kill();
   expect(await writing).toBe('failed');
   const next = await openStore();
-  expect(await codeOf(next.open('disk', { mode: 'write' }))).toBe('needs-repair');
+  expect(await codeOf(next.open('disk', { mode: 'readwrite' }))).toBe('needs-repair');
   const again = await next.open('disk');
   expect(again.info.dirty).toBe(true);
   await ledger.judge(again);

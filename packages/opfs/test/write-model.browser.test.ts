@@ -52,7 +52,7 @@ async function run(store: Store, name: string, steps: readonly Step[], options: 
     else if (step.kind === 'reopen') {
       await settle();
       await image.close();
-      image = await store.open(name, { mode: 'write' });
+      image = await store.open(name, { mode: 'readwrite' });
     } else {
       const { kind, at, seed } = step;
       const length = Math.min(step.length, SIZE - at);

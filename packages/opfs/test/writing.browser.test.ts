@@ -54,7 +54,7 @@ describe('what is written', () => {
 
   test('is there after close alone, also where refcounts wait for it', async () => {
     await (await store.create('lazy', { size: 2 ** 20, lazyRefcounts: true })).close();
-    const image = await store.open('lazy', { mode: 'write' });
+    const image = await store.open('lazy', { mode: 'readwrite' });
     expect(image.info.dirty).toBe(false);
     await image.write(7, new Uint8Array([1, 2, 3]));
     expect(image.info.dirty).toBe(true);
@@ -198,7 +198,7 @@ test('mistakes and refusals arrive with their class, and leave the image as it w
   const past = await errorOf(image.write(2 ** 20 - 1, new Uint8Array(2)));
   expect(past).toBeInstanceOf(Qcow2Error);
   expect(past).toMatchObject({ code: 'out-of-range', details: { at: 2 ** 20 - 1, length: 2, size: 2 ** 20 } });
-  expect(await errorOf(store.openFile(new Blob(), { mode: 'write' }))).toBeInstanceOf(TypeError);
+  expect(await errorOf(store.openFile(new Blob(), { mode: 'readwrite' }))).toBeInstanceOf(TypeError);
   await image.write(0, new Uint8Array([1]));
   await image.close();
   expect(await codeOf(image.write(0, new Uint8Array(1)))).toBe('closed');
@@ -216,14 +216,14 @@ test('mistakes and refusals arrive with their class, and leave the image as it w
 describe('an image that is open for writing', () => {
   test('is nobody else’s: not to write, not to read, in no tab', async () => {
     await (await store.create('disk', { size: 2 ** 20 })).close();
-    const image = await store.open('disk', { mode: 'write' });
+    const image = await store.open('disk', { mode: 'readwrite' });
     await image.write(0, noise(1000, 1));
     const other = await openStore();
     const to = await targetFile();
     const refused = await Promise.all(
       [
-        other.open('disk', { mode: 'write' }),
-        store.open('disk', { mode: 'write' }),
+        other.open('disk', { mode: 'readwrite' }),
+        store.open('disk', { mode: 'readwrite' }),
         other.open('disk'),
         store.open('disk'),
         store.export('disk', { format: 'qcow2', to }),
@@ -242,9 +242,9 @@ describe('an image that is open for writing', () => {
     await image.close();
     const reader = await waiting;
     expect(firstDifference((await contents(reader)).subarray(0, 1000), noise(1000, 1))).toBe(-1);
-    expect(await codeOf(store.open('disk', { mode: 'write' }))).toBe('locked');
+    expect(await codeOf(store.open('disk', { mode: 'readwrite' }))).toBe('locked');
     await other.close();
-    await (await store.open('disk', { mode: 'write' })).close();
+    await (await store.open('disk', { mode: 'readwrite' })).close();
   });
 
   test('keeps its bases from being written, and they are read by others', async () => {
@@ -253,7 +253,7 @@ describe('an image that is open for writing', () => {
     const shape = { size: guest.length, backingFile: 'base', backingFormat: 'qcow2' };
     const one = await store.create('one', shape);
     const two = await store.create('two', shape);
-    expect(await codeOf(store.open('base', { mode: 'write' }))).toBe('locked');
+    expect(await codeOf(store.open('base', { mode: 'readwrite' }))).toBe('locked');
     await (await store.open('base')).close();
     await Promise.all([one.write(100, noise(70_000, 1)), two.write(5 * CLUSTER, noise(10, 2))]);
     const expected = guest.slice();
@@ -268,7 +268,7 @@ describe('an image that is open for writing', () => {
     await image.write(0, noise(1000, 1));
     await store.close();
     store = await openStore();
-    const again = await store.open('disk', { mode: 'write' });
+    const again = await store.open('disk', { mode: 'readwrite' });
     expect(firstDifference((await contents(again)).subarray(0, 1000), noise(1000, 1))).toBe(-1);
     await expectClean(again);
   });
@@ -279,10 +279,10 @@ describe('an image that is open for writing', () => {
     // The corrupt bit.
     bytes[79] = 2;
     await store.import('marked', new Blob([bytes]));
-    expect(await codeOf(store.open('marked', { mode: 'write' }))).toBe('needs-repair');
+    expect(await codeOf(store.open('marked', { mode: 'readwrite' }))).toBe('needs-repair');
     const stopped = new AbortController();
     stopped.abort('stop');
-    expect(await errorOf(store.open('marked', { mode: 'write', signal: stopped.signal }))).toBe('stop');
+    expect(await errorOf(store.open('marked', { mode: 'readwrite', signal: stopped.signal }))).toBe('stop');
     await store.remove('marked');
     expect(await packageFiles()).toEqual([]);
   });
@@ -313,7 +313,7 @@ describe('a disk that starts at once and stores only what changes', () => {
     await image.discard(9 * CLUSTER, CLUSTER);
     expected.fill(0, 9 * CLUSTER, 10 * CLUSTER);
     await image.close();
-    const again = await store.open('overlay', { mode: 'write', resolve });
+    const again = await store.open('overlay', { mode: 'readwrite', resolve });
     expect(firstDifference(await contents(again), expected)).toBe(-1);
     await expectClean(again);
     expect(again.info.fileSize).toBeLessThan(12 * CLUSTER);
@@ -329,7 +329,7 @@ describe('a disk that starts at once and stores only what changes', () => {
     await image.close();
     const expected = guest.slice();
     expected.set(noise(100, 1), CLUSTER + 5);
-    const again = await store.open('overlay', { mode: 'write', resolve });
+    const again = await store.open('overlay', { mode: 'readwrite', resolve });
     expect(firstDifference(await contents(again), expected)).toBe(-1);
     expect(firstDifference(await drain(again.readable()), expected)).toBe(-1);
   });

@@ -58,10 +58,10 @@ export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } 
 /** How an image is opened. */
 export interface OpenOptions extends OperationOptions {
   /**
-   * `'read'`, the default, never writes. For `'write'` the image must be a `BlockDevice`, neither dirty nor corrupt;
-   * see `verify`.
+   * `'read'`, the default, never writes. For `'readwrite'` the image must be a `BlockDevice`, neither dirty nor
+   * corrupt; see `verify`.
    */
-  mode?: 'read' | 'write' | undefined;
+  mode?: 'read' | 'readwrite' | undefined;
   /**
    * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
    * its own layer work, and the first read that needs the file throws `reference-refused`. A file that is in the chain

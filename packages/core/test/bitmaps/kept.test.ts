@@ -67,7 +67,7 @@ describe('auto bitmaps', () => {
     const next = numbers(options.length * 7919 + 1);
     const device = bufferDevice(folder.read());
     for (let session = 0; session < 3; session++) {
-      const image = await Qcow2Image.open(device, { mode: 'write', resolve: async () => bufferDevice() });
+      const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve: async () => bufferDevice() });
       await change(image, next, 25, models);
       for (const [index, [name]] of names.entries()) {
         expect(await dirtyOf(image, name)).toEqual(models[index]!.ranges());
@@ -93,7 +93,7 @@ describe('auto bitmaps', () => {
       for (const model of models) model.mark(offset, 70_000);
       for (const model of models) model.mark(offset + MIB, 512);
       const device = bufferDevice(folder.read());
-      const image = await Qcow2Image.open(device, { mode: 'write' });
+      const image = await Qcow2Image.open(device, { mode: 'readwrite' });
       await change(image, next, 20, models);
       await image.close();
       folder.write(device.bytes());
@@ -108,12 +108,12 @@ describe('auto bitmaps', () => {
     const bytes = 5 * MIB;
     folder.create('cluster_size=512', bytes, { all: 512 });
     const device = bufferDevice(folder.read());
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.discard(0, bytes);
     await image.close();
     // The last stretch is not full, and has a cluster: the bits behind the end must be clear.
     expect(Math.ceil(device.size / 512) - Math.ceil(folder.read().length / 512)).toBe(1);
-    const again = await Qcow2Image.open(device, { mode: 'write' });
+    const again = await Qcow2Image.open(device, { mode: 'readwrite' });
     await again.write(MIB, new Uint8Array(10));
     await again.close();
     folder.write(device.bytes());
@@ -129,7 +129,7 @@ describe('auto bitmaps', () => {
     folder.create('cluster_size=64k', bytes, { a: 512, b: 512, c: 512, d: 512 });
     const model = new BitmapModel(512, bytes);
     const device = bufferDevice(folder.read());
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     const round = async (at: number) => {
       for (let offset = at; offset < bytes; offset += step) {
         await image.write(offset, new Uint8Array(1024).fill(1));
@@ -150,7 +150,7 @@ describe('auto bitmaps', () => {
   it('stay as they are when nothing is written', async () => {
     folder.create('cluster_size=4k', size, { still: 512 });
     const device = bufferDevice(folder.read());
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.flush();
     await image.close();
     expect(Buffer.compare(device.bytes(), folder.read())).toBe(0);
@@ -163,7 +163,7 @@ describe('bitmaps that do not follow', () => {
     folder.io('write 0 8192');
     folder.img('bitmap', '--disable', 'i.qcow2', 'off');
     const first = bufferDevice(folder.read());
-    const crashing = await Qcow2Image.open(first, { mode: 'write' });
+    const crashing = await Qcow2Image.open(first, { mode: 'readwrite' });
     await crashing.write(65_536, new Uint8Array(512));
     await crashing.flush();
     folder.write(first.bytes());
@@ -174,7 +174,7 @@ describe('bitmaps that do not follow', () => {
     folder.img('bitmap', '--remove', 'i.qcow2', 'on');
     folder.img('bitmap', '--add', '-g', '4096', 'i.qcow2', 'on');
     const device = bufferDevice(folder.read());
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.write(131_072, new Uint8Array(512));
     expect(image.bitmaps.map(({ name, flags }) => [name, flags])).toEqual([
       ['crashed', ['in-use', 'auto']],
@@ -195,7 +195,7 @@ describe('dirty()', () => {
     // A cluster of bits stands for 256 MiB of the disk, and 16 of them are read at once: the bits take four reads.
     const size = 64 * 256 * MIB;
     folder.create('cluster_size=64k', size, { marks: 512 });
-    const image = await Qcow2Image.open(bufferDevice(folder.read()), { mode: 'write' });
+    const image = await Qcow2Image.open(bufferDevice(folder.read()), { mode: 'readwrite' });
     const marked = Array.from({ length: 4200 }, (_, index) => index * 1024);
     // More ranges than are handed on at once, and bits that are read later.
     const later = Array.from({ length: 63 }, (_, index) => (index + 1) * 256 * MIB);

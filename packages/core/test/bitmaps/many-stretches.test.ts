@@ -57,7 +57,7 @@ describe('two bitmaps of granularity 512 on 127 GiB, whose bits all have a clust
     expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
     const device = bufferDevice(folder.read());
     const counting = new FaultyDevice(device);
-    const image = await Qcow2Image.open(counting, { mode: 'write' });
+    const image = await Qcow2Image.open(counting, { mode: 'readwrite' });
     await image.discard(0, SIZE);
     await image.close();
     const batches = counting.calls.filter(({ call }) => call === 'write').map(({ transfers }) => transfers);

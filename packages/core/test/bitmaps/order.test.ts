@@ -19,7 +19,7 @@ describe('the order of a session with bitmaps', () => {
 
   async function session(): Promise<Recorder> {
     const device = new Recorder(initial);
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.write(3 * MIB, new Uint8Array(70_000).fill(0xa5));
     await image.flush();
     await image.write(MIB, new Uint8Array(3000).fill(0xa5));

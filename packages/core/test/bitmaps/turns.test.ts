@@ -39,7 +39,7 @@ function busyDevice(bytes: Uint8Array): BlockDevice & { large: number } {
 it('an abort ends it before all of them are read', async () => {
   folder.create('cluster_size=65536', SIZE, { one: 512 });
   const device = busyDevice(folder.read());
-  const image = await Qcow2Image.open(device, { mode: 'write' });
+  const image = await Qcow2Image.open(device, { mode: 'readwrite' });
   for (let at = 0; at < SIZE; at += STRETCH) await image.write(at, new Uint8Array(512).fill(1));
   await image.dirty('one').next();
   expect(device.large).toBe(4);

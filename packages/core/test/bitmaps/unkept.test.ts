@@ -61,7 +61,7 @@ function image(options = 'cluster_size=4k'): Spoilt {
 
 async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> {
   const device = bufferDevice(bytes);
-  const image = await Qcow2Image.open(device, { mode: 'write', verify });
+  const image = await Qcow2Image.open(device, { mode: 'readwrite', verify });
   await image.write(MIB, new Uint8Array(512).fill(1));
   expect(image.bitmaps).toEqual([]);
   expect(image.info.extensions.map(({ type }) => type)).not.toContain(BITMAPS);
@@ -140,7 +140,7 @@ describe('bitmaps that cannot be kept', () => {
     }
     const device = new Recorder(spoilt.bytes);
     const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
-    const writing = await Qcow2Image.open(device, { mode: 'write', resolve });
+    const writing = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
     await writing.write(MIB, new Uint8Array(512).fill(1));
     await writing.close();
     const { epochs } = device;
@@ -177,7 +177,7 @@ describe('bitmaps that nobody vouches for', () => {
     const { bytes, view } = image();
     view.setUint32(92, view.getUint32(92) & ~1);
     const device = bufferDevice(bytes);
-    const writing = await Qcow2Image.open(device, { mode: 'write' });
+    const writing = await Qcow2Image.open(device, { mode: 'readwrite' });
     await writing.write(0, new Uint8Array(8 * MIB).fill(3));
     await writing.close();
     const after = device.bytes();
@@ -196,7 +196,7 @@ describe('extra data that may be passed over', () => {
     const extra = Uint8Array.of(1, 2, 3, 4, 5);
     spoilt.put((bitmap) => ({ ...bitmap, extra, flags: bitmap.flags | 4 }));
     const device = bufferDevice(spoilt.bytes);
-    const writing = await Qcow2Image.open(device, { mode: 'write' });
+    const writing = await Qcow2Image.open(device, { mode: 'readwrite' });
     await writing.write(20 * MIB, new Uint8Array(512).fill(1));
     await writing.close();
     const after = new Spoilt(device.bytes());

@@ -23,7 +23,7 @@ async function slow(options: Omit<CreateOptions, 'size'>, seed: number): Promise
   const device = bufferDevice();
   await (await Qcow2Image.create(device, { size: SIZE, ...options })).close();
   const next = numbers(seed);
-  return Qcow2Image.open(new SlowDevice(device, () => next() % 7), { mode: 'write' });
+  return Qcow2Image.open(new SlowDevice(device, () => next() % 7), { mode: 'readwrite' });
 }
 
 describe.each(KINDS)('%s', (_, options) => {
@@ -99,7 +99,7 @@ describe('beside a check', () => {
   it('a check of what was never changed makes no call of writing', async () => {
     const device = bufferDevice();
     await (await Qcow2Image.create(device, { size: SIZE })).close();
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     expect(await image.check()).toMatchObject(SOUND);
     expect(image.stats.deviceWrites + image.stats.deviceFlushes).toBe(0);
     await image.close();

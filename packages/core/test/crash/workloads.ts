@@ -83,7 +83,7 @@ class Workload {
     const resolve = async ({ kind }: { kind: 'backing' | 'data' }): Promise<ByteSource | Uint8Array | null> =>
       kind === 'data' ? (data ?? null) : this.start.backing;
     const cache = this.#cramped ? { l2Bytes: 2 * this.kind.clusterSize, refcountBytes: 0 } : undefined;
-    this.#image = await this.engine.open(device!, { mode: 'write', resolve, cache });
+    this.#image = await this.engine.open(device!, { mode: 'readwrite', resolve, cache });
   }
 
   async #write(step: number): Promise<void> {

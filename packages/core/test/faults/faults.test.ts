@@ -95,7 +95,7 @@ class Bench {
   open(): Promise<Qcow2Image> {
     const device: BlockDevice = this.#inData ? this.image : this.faulty;
     return Qcow2Image.open(device, {
-      mode: 'write',
+      mode: 'readwrite',
       resolve: async ({ kind }) => {
         if (kind === 'data') return this.#inData ? this.faulty : new FaultyDevice(this.data!);
         return { source: this.#start.base!, format: 'raw' };
@@ -318,7 +318,7 @@ describe('closing an image after a failure', () => {
     const device = new FaultyDevice(bufferDevice(start.image));
     const base = { size: SIZE, read: () => {}, close: () => Promise.reject(new Error('never closed')) };
     const image = await Qcow2Image.open(device, {
-      mode: 'write',
+      mode: 'readwrite',
       resolve: async () => ({ source: base, format: 'raw' }),
     });
     device.fault = { call: 'write', nth: 0, error: noSpace, promised: false };

@@ -47,7 +47,7 @@ export async function errorOf(
   const writes = question === 'write' || question === 'open to write';
   const opens = question === 'open' || question === 'open to write';
   const opening = writes
-    ? Qcow2Image.open(bufferDevice(file), { mode: 'write', verify: false, resolve })
+    ? Qcow2Image.open(bufferDevice(file), { mode: 'readwrite', verify: false, resolve })
     : Qcow2Image.open(file, { resolve });
   let failure: unknown = null;
   if (opens) {

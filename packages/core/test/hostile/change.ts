@@ -83,7 +83,7 @@ export async function change(file: Uint8Array, resolve?: OpenOptions['resolve'])
 async function changeOn(device: OverlayDevice, resolve: OpenOptions['resolve']): Promise<Changed> {
   let image: Qcow2Image;
   try {
-    image = await Qcow2Image.open(device, { mode: 'write', verify: false, resolve });
+    image = await Qcow2Image.open(device, { mode: 'readwrite', verify: false, resolve });
   } catch (error) {
     expect(device.asked.writes, 'opening writes nothing').toBe(0);
     return { open: answerOf(error), done: 0, refused: 0 };

@@ -233,7 +233,7 @@ export interface Session {
 export async function openedToWrite({ resolve }: Subject, bytes: Uint8Array): Promise<boolean> {
   const device = bufferDevice(bytes);
   try {
-    await using image = await Qcow2Image.open(device, { mode: 'write', resolve: resolve?.() });
+    await using image = await Qcow2Image.open(device, { mode: 'readwrite', resolve: resolve?.() });
     return image.size > 0;
   } catch (error) {
     if (Buffer.compare(device.bytes(), bytes) !== 0) throw new Error('A refused image was changed.');
@@ -263,7 +263,7 @@ export async function writeSession(
   const device = bufferDevice(bytes);
   let image: Qcow2Image;
   try {
-    image = await Qcow2Image.open(device, { mode: 'write', verify, resolve: resolving });
+    image = await Qcow2Image.open(device, { mode: 'readwrite', verify, resolve: resolving });
   } catch (error) {
     return { refused: typed(error), destroyed: [] };
   }

@@ -283,7 +283,7 @@ describe('a LUKS header with', () => {
     const parts = new Parts(sound.slice());
     parts.u32(164, 0);
     const device = bufferDevice(parts.bytes);
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await expect(image.write(0, new Uint8Array(512))).rejects.toMatchObject({ code: 'corrupt' });
     await image.close();
     expect(Buffer.compare(device.bytes(), parts.bytes)).toBe(0);

@@ -71,7 +71,7 @@ class Run {
   async open(): Promise<void> {
     const { frugal } = this.#setting;
     this.#open = await Qcow2Image.open(this.#device(this.#image), {
-      mode: 'write',
+      mode: 'readwrite',
       resolve: async ({ kind, name, format }) => {
         if (kind === 'data') return this.#device(this.#data!);
         return { source: this.#made.files.get(name)!, format: format as 'raw' | 'qcow2' };

@@ -62,7 +62,7 @@ if (isLinux)
       fileDevice(path, { ignoreLocks: true }).close?.();
       await letGo();
       const device = fileDevice(path);
-      await (await Qcow2Image.open(device, { mode: 'write' })).close();
+      await (await Qcow2Image.open(device, { mode: 'readwrite' })).close();
       device.close?.();
     });
 

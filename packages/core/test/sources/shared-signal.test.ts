@@ -58,7 +58,7 @@ it('many reads of blocks that are being loaded', async () => {
 it('many reads of an image that wait for a write', async () => {
   const device = bufferDevice();
   await (await Qcow2Image.create(device, { size: MIB })).close();
-  const image = await Qcow2Image.open(new SlowDevice(device, () => 20), { mode: 'write' });
+  const image = await Qcow2Image.open(new SlowDevice(device, () => 20), { mode: 'readwrite' });
   const controller = new AbortController();
   const writing = image.write(0, noiseOf(1, 512));
   const reads = Array.from({ length: REQUESTS }, () =>

@@ -177,7 +177,7 @@ async function images(): Promise<Qcow2Image[]> {
     await Qcow2Image.open(new Blob([own.bytes])),
     await Qcow2Image.open(new Blob([packed.bytes])),
     await Qcow2Image.open(over.bytes, { resolve }),
-    await Qcow2Image.open(new SlowDevice(bufferDevice(own.bytes), () => 2), { mode: 'write' }),
+    await Qcow2Image.open(new SlowDevice(bufferDevice(own.bytes), () => 2), { mode: 'readwrite' }),
   ];
 }
 
@@ -216,7 +216,7 @@ function imageCases(): void {
         });
         // The first calls are those of opening.
         left = 1000;
-        const image = await Qcow2Image.open(device, { mode: 'write' });
+        const image = await Qcow2Image.open(device, { mode: 'readwrite' });
         await image.write(MIB / 2, noiseOf(1, 100));
         left = calls;
         const error = await outcomeOf(() => image.write(100, doomed.bytes));

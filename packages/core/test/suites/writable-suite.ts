@@ -96,7 +96,7 @@ export function writableSuite(): void {
         truncate: async (length) => device.truncate(length),
         flush: async () => device.flush(),
       };
-      const slow = await Qcow2Image.open(gated, { mode: 'write' });
+      const slow = await Qcow2Image.open(gated, { mode: 'readwrite' });
       const writer = slow.writable().getWriter();
       const first = writer.write(noiseOf(1, 2 * MIB));
       const second = writer.write(noiseOf(2, 2 * MIB));

@@ -24,7 +24,7 @@ const OPTIONS = [
 /** Opens the image in the folder for writing: its devices are files, as QEMU's are. */
 function open(): Promise<Qcow2Image> {
   return Qcow2Image.open(fileDevice(folder.at('image.qcow2')), {
-    mode: 'write',
+    mode: 'readwrite',
     resolve: async ({ kind, name }) =>
       kind === 'data' ? fileDevice(folder.at(name)) : { source: base, format: 'raw' },
   });

@@ -27,7 +27,7 @@ async function fresh(
 ): Promise<{ device: ReturnType<typeof bufferDevice>; image: Qcow2Image }> {
   const device = bufferDevice();
   await (await Qcow2Image.create(device, { size, clusterSize })).close();
-  return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' }) };
+  return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'readwrite' }) };
 }
 
 /** Some data in the reach of each L2 table of a disk, opened anew so that each of them has to be waited for. */
@@ -35,7 +35,7 @@ async function sixteenTables(size: number): ReturnType<typeof fresh> {
   const { device, image } = await fresh(size);
   for (let at = 0; at < size; at += 2 * MIB) await image.write(at, noiseOf(at, 8192));
   await image.close();
-  return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' }) };
+  return { device, image: await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'readwrite' }) };
 }
 
 /** A device of zeros that counts its writes and keeps only the small ones; each of the others takes a while. */
@@ -108,7 +108,7 @@ describe('closing', () => {
     const { device, image } = await fresh(MIB);
     await image.write(0, noiseOf(1, 4096));
     await image.close();
-    const again = await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'write' });
+    const again = await Qcow2Image.open(new SlowDevice(device, () => 7), { mode: 'readwrite' });
     const reading = again.read(0, new Uint8Array(4096));
     const writing = again.write(0, noiseOf(2, 4096));
     await again.close();
@@ -139,7 +139,7 @@ describe('closing over a web server', () => {
     const resolve = () => httpSource(hosted.url, { timeout: 20_000, retries: 0, blockSize: 4096, cacheBytes: 0 });
     const options = { size: MIB, clusterSize: 65_536, backingFile: 'base', backingFormat: 'raw' } as const;
     await (await Qcow2Image.create(device, { ...options, resolve })).close();
-    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
     await image.write(0, noiseOf(1, 65_536));
     await hosted.plan(plan);
     return { device, image };
@@ -355,7 +355,7 @@ describe('requests that are not awaited', () => {
         await (
           await Qcow2Image.create(device, { size: 256 * MIB, dataFile: 'data', dataFileRaw: true, resolve })
         ).close();
-        return Qcow2Image.open(device, { mode: 'write', resolve });
+        return Qcow2Image.open(device, { mode: 'readwrite', resolve });
       },
     ],
     [
@@ -363,7 +363,7 @@ describe('requests that are not awaited', () => {
       async (target) => {
         target.write([{ at: 0, bytes: buildImage({ version: 2, size: 256 * MIB, backingName: 'base' }).bytes }]);
         const resolve = async () => ({ source: new Uint8Array(512), format: 'raw' as const });
-        return Qcow2Image.open(target, { mode: 'write', resolve });
+        return Qcow2Image.open(target, { mode: 'readwrite', resolve });
       },
     ],
   ];

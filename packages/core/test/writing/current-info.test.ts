@@ -23,7 +23,7 @@ async function reread(device: Device): Promise<ImageInfo> {
 /** Opens for writing what qemu-img made. */
 async function writing(bytes: Uint8Array): Promise<{ device: Device; image: Qcow2Image }> {
   const device = bufferDevice(bytes);
-  return { device, image: await Qcow2Image.open(device, { mode: 'write' }) };
+  return { device, image: await Qcow2Image.open(device, { mode: 'readwrite' }) };
 }
 
 function made(options: string, size = MIB, bitmaps: Readonly<Record<string, number>> = {}): Uint8Array {

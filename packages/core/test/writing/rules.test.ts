@@ -18,7 +18,7 @@ const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(C
  * Opens an image uncounted: what is tested here is the writer's own rules, most of them on images that a count would
  * refuse.
  */
-const writing = (device: BlockDevice) => Qcow2Image.open(device, { mode: 'write', verify: false });
+const writing = (device: BlockDevice) => Qcow2Image.open(device, { mode: 'readwrite', verify: false });
 
 /** The file after work on an image that is built to a plan, before and after. */
 async function worked(plan: ImagePlan, work: (image: Qcow2Image) => Promise<void>): Promise<[Uint8Array, Uint8Array]> {
@@ -64,10 +64,10 @@ describe('opening', () => {
     ['a Blob', new Blob(['QFI'])],
     ['bytes', new Uint8Array(9)],
   ])('for writing refuses %s, which nothing can be written to', async (_, source) => {
-    await expect(Qcow2Image.open(source, { mode: 'write' })).rejects.toThrow();
+    await expect(Qcow2Image.open(source, { mode: 'readwrite' })).rejects.toThrow();
     const image = buildImage({ size: MIB }).bytes;
     await expect(
-      Qcow2Image.open(source instanceof Blob ? new Blob([image]) : image, { mode: 'write' }),
+      Qcow2Image.open(source instanceof Blob ? new Blob([image]) : image, { mode: 'readwrite' }),
     ).rejects.toThrow(TypeError);
   });
 
@@ -364,7 +364,7 @@ describe('what cannot be done', () => {
     const built = buildImage({ version: 2, size: MIB, backingName: 'base', clusters: new Map([[0, filled(1)]]) });
     const device = bufferDevice(built.bytes);
     const resolve = async () => ({ source: noiseOf(1, MIB), format: 'raw' as const });
-    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
     await image.discard(0, MIB);
     await image.flush();
     expectSame(device.bytes(), built.bytes);

@@ -117,7 +117,7 @@ describe('what went wrong there', () => {
     cells: [number, Cell][],
   ): Promise<{ image: Qcow2Image; device: ReturnType<typeof bufferDevice> }> {
     const device = bufferDevice(buildImage({ size: MIB, clusters: new Map(cells) }).bytes);
-    return { device, image: await Qcow2Image.open(device, { mode: 'write' }) };
+    return { device, image: await Qcow2Image.open(device, { mode: 'readwrite' }) };
   }
 
   it('reads a cluster with the zero flag as zeros, and writing it harms nothing: it read as the header there', async () => {
@@ -156,7 +156,7 @@ describe('what went wrong there', () => {
     folder.img('create', '-q', '-f', 'qcow2', '-b', 'base.raw', '-F', 'raw', 'over.qcow2');
     const device = bufferDevice(folder.get('over.qcow2'));
     const resolve = async () => ({ source: base, format: 'raw' as const });
-    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
     await image.write(100, noiseOf(6, 10));
     await image.close();
     folder.put('over.qcow2', device.bytes());
@@ -169,20 +169,20 @@ describe('what went wrong there', () => {
 
   it('refuses to write an image that is marked corrupt: the mark was ignored there', async () => {
     const bytes = buildImage({ size: MIB, incompatible: 2n }).bytes;
-    const opening = Qcow2Image.open(bufferDevice(bytes), { mode: 'write' });
+    const opening = Qcow2Image.open(bufferDevice(bytes), { mode: 'readwrite' });
     await expect(opening).rejects.toMatchObject({ name: 'Qcow2Error', code: 'needs-repair' });
   });
 
   it('changes nothing by opening, for reading or for writing, nor by reading and closing: the file was changed there', async () => {
     const { bytes } = buildImage({ size: MIB, compatible: 1n, autoclear: 4n, clusters: new Map([[0, filled(1)]]) });
-    for (const mode of ['read', 'write'] as const) {
+    for (const mode of ['read', 'readwrite'] as const) {
       const device = bufferDevice(bytes);
       const image = await Qcow2Image.open(device, { mode });
       await readAt(image, 0, MIB);
       await image.flush();
       await image.close();
       expectSame(device.bytes(), bytes);
-      if (mode === 'write') expect(image.stats).toMatchObject({ deviceWrites: 0, deviceFlushes: 0 });
+      if (mode === 'readwrite') expect(image.stats).toMatchObject({ deviceWrites: 0, deviceFlushes: 0 });
     }
   });
 

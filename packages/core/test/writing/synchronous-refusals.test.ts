@@ -151,7 +151,7 @@ describe('readSync', () => {
 
   it('while a write is at work: it does not wait in the background', async () => {
     const device = new SlowDevice(bufferDevice(built.bytes), () => 7);
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     const writing = image.write(0, new Uint8Array(100).fill(0x22));
     await expectRefused(image, 0);
     await writing;
@@ -179,7 +179,7 @@ describe('readSync', () => {
 describe('writeSync and flushSync', () => {
   it.each(['write', 'flush'] as const)('over a device of which only %s promises', async (slow) => {
     const memory = bufferDevice(built.bytes);
-    const image = await Qcow2Image.open(new PartlySlow(memory, slow), { mode: 'write' });
+    const image = await Qcow2Image.open(new PartlySlow(memory, slow), { mode: 'readwrite' });
     const bytes = new Uint8Array(100).fill(0x11);
     expect(() => image.writeSync(0, bytes)).toThrow(refused);
     bytes.fill(0x33);
@@ -197,7 +197,7 @@ describe('writeSync and flushSync', () => {
     const over = buildImage({ size: MIB, backingName: 'base' });
     const memory = bufferDevice(over.bytes);
     const resolve = async () => ({ source: await make(), format: 'raw' as const });
-    const image = await Qcow2Image.open(memory, { mode: 'write', resolve });
+    const image = await Qcow2Image.open(memory, { mode: 'readwrite', resolve });
     expect(() => image.writeSync(100, new Uint8Array(100))).toThrow(refused);
     expect(() => image.flushSync()).toThrow(refused);
     await rest();
@@ -231,7 +231,7 @@ describe('a device that is asked whether it makes its caller wait', () => {
         return memory.flush();
       },
     };
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     gone = true;
     expect(() => call(image)).toThrow(expect.objectContaining({ name: 'Qcow2Error', code: 'io', cause }));
     expect(() => call(image)).toThrow(failed);
@@ -261,7 +261,7 @@ describe('a device that is asked whether it makes its caller wait', () => {
         calls.push('flush ends');
       },
     };
-    const image = await Qcow2Image.open(device, { mode: 'write' });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     expect(() => image.writeSync(0, new Uint8Array(512))).toThrow(refused);
     expect(() => image.writeSync(0, new Uint8Array(512))).toThrow(refused);
     await image.write(0, new Uint8Array(512).fill(1));

@@ -21,7 +21,7 @@ describe('synchronous forms', () => {
     const built = buildImage({ size: MIB, backingName: 'base.raw', clusters: new Map([[2, filled(3)]]) });
     const device = bufferDevice(built.bytes);
     const resolve = async () => ({ source: base, format: 'raw' as const });
-    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
     const disk = base.slice();
     disk.fill(3, 2 * CLUSTER, 3 * CLUSTER);
     for (const [at, length] of [
@@ -46,7 +46,7 @@ describe('synchronous forms', () => {
   });
 
   it('throw what their promising forms reject with', async () => {
-    const image = await Qcow2Image.open(bufferDevice(buildImage({ size: MIB }).bytes), { mode: 'write' });
+    const image = await Qcow2Image.open(bufferDevice(buildImage({ size: MIB }).bytes), { mode: 'readwrite' });
     expect(() => image.writeSync(MIB, new Uint8Array(1))).toThrow(expect.objectContaining({ code: 'out-of-range' }));
     expect(() => image.readSync(MIB, new Uint8Array(1))).toThrow(expect.objectContaining({ code: 'out-of-range' }));
     expect(() => image.writeSync(0, [1] as never)).toThrow(TypeError);
@@ -58,7 +58,7 @@ describe('synchronous forms', () => {
   it('are refused over a device that promises, and change nothing', async () => {
     const { bytes } = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const device = bufferDevice(bytes);
-    const image = await Qcow2Image.open(new SlowDevice(device, () => 1), { mode: 'write' });
+    const image = await Qcow2Image.open(new SlowDevice(device, () => 1), { mode: 'readwrite' });
     const refused = expect.objectContaining({ code: 'not-synchronous', details: { what: 'image', depth: 0 } });
     expect(() => image.writeSync(0, new Uint8Array(1))).toThrow(refused);
     expect(() => image.flushSync()).toThrow(refused);
@@ -71,7 +71,7 @@ describe('synchronous forms', () => {
     const built = buildImage({ size: MIB, backingName: 'base.raw' });
     const device = bufferDevice(built.bytes);
     const resolve = async () => ({ source: slowSource(noiseOf(1, MIB)), format: 'raw' as const });
-    const image = await Qcow2Image.open(device, { mode: 'write', resolve });
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
     const refused = expect.objectContaining({ code: 'not-synchronous', details: { what: 'backing file', depth: 1 } });
     expect(() => image.writeSync(100, noiseOf(2, 10))).toThrow(refused);
     expect(() => image.readSync(100, new Uint8Array(10))).toThrow(refused);
@@ -83,7 +83,7 @@ describe('synchronous forms', () => {
     folder.img('create', '-q', '-f', 'qcow2', '-o', 'data_file=data.raw', 'split.qcow2', String(MIB));
     const data = new SlowDevice(bufferDevice(), () => 1);
     const split = await Qcow2Image.open(bufferDevice(folder.get('split.qcow2')), {
-      mode: 'write',
+      mode: 'readwrite',
       resolve: async () => data,
     });
     const details = { what: 'data file', depth: 1 };
@@ -101,7 +101,7 @@ describe('synchronous forms', () => {
   it('are refused while another request is at work', async () => {
     const built = buildImage({ size: MIB, backingName: 'base.raw' });
     const resolve = async () => ({ source: slowSource(noiseOf(1, MIB)), format: 'raw' as const });
-    const image = await Qcow2Image.open(bufferDevice(built.bytes), { mode: 'write', resolve });
+    const image = await Qcow2Image.open(bufferDevice(built.bytes), { mode: 'readwrite', resolve });
     const writing = image.write(100, noiseOf(2, 10)); // waits for what is copied from the backing file
     expect(() => image.flushSync()).toThrow(expect.objectContaining({ code: 'not-synchronous' }));
     await writing;

@@ -32,7 +32,7 @@ describe('an image that is opened for writing', () => {
     const image = twoClusters({ size: what.includes('L1') ? 1024 * MIB : MIB });
     damage(image);
     const device = bufferDevice(image.bytes);
-    await expect(Qcow2Image.open(device, { mode: 'write' })).rejects.toMatchObject({
+    await expect(Qcow2Image.open(device, { mode: 'readwrite' })).rejects.toMatchObject({
       name: 'Qcow2Error',
       code: 'corrupt',
       message: expect.stringMatching(/[Rr]epair/),
@@ -41,14 +41,14 @@ describe('an image that is opened for writing', () => {
     expect(Buffer.compare(device.bytes(), image.bytes)).toBe(0);
     // The refusal holds nothing: the image is read, and written by whoever insists.
     await (await Qcow2Image.open(image.bytes)).close();
-    await (await Qcow2Image.open(device, { mode: 'write', verify: false })).close();
+    await (await Qcow2Image.open(device, { mode: 'readwrite', verify: false })).close();
   });
 
   it('is opened when all that a check finds is leaks', async () => {
     const image = twoClusters();
     put(image.bytes, image.l2 + 8, 8, 0n);
     const device = bufferDevice(image.bytes);
-    const opened = await Qcow2Image.open(device, { mode: 'write' });
+    const opened = await Qcow2Image.open(device, { mode: 'readwrite' });
     expect((await opened.check()).leaks).toBe(1);
     await opened.close();
   });
@@ -62,17 +62,17 @@ describe('an image that is opened for writing', () => {
   it('reports the progress of the count, and stops for a signal', async () => {
     const device = bufferDevice(twoClusters().bytes);
     const reports: Progress[] = [];
-    await (await Qcow2Image.open(device, { mode: 'write', onProgress: (report) => reports.push(report) })).close();
+    await (await Qcow2Image.open(device, { mode: 'readwrite', onProgress: (report) => reports.push(report) })).close();
     expect(reports.at(-1)).toMatchObject({ phase: 'check' });
     expect(reports.at(-1)!.done).toBe(reports.at(-1)!.total);
     const reason = new Error('enough');
     const controller = new AbortController();
     const opening = Qcow2Image.open(device, {
-      mode: 'write',
+      mode: 'readwrite',
       signal: controller.signal,
       onProgress: () => controller.abort(reason),
     });
     await expect(opening).rejects.toBe(reason);
-    await (await Qcow2Image.open(device, { mode: 'write' })).close();
+    await (await Qcow2Image.open(device, { mode: 'readwrite' })).close();
   });
 });

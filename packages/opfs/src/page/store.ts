@@ -59,7 +59,7 @@ export interface Store extends AsyncDisposable {
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
-   * Opens a stored image, for reading unless `options.mode` is `'write'`. Whoever writes has the image alone: it is
+   * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. Whoever writes has the image alone: it is
    * `locked` for everybody else, for readers and for `export`, `rename` and `remove` of this store too, until it is
    * closed or its tab or worker is gone; its own handle's `export` and `spool` work. The name of a backing file leads
    * to the image of this store with its last component for a name; only where there is none, `resolve` is asked. Until

@@ -111,7 +111,7 @@ export class WorkerStore implements Store {
     if (!isBlob(file) && !isRemoteFile(file)) {
       throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
     }
-    if (options.mode === 'write') {
+    if (options.mode === 'readwrite') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
     const wireFile = isBlob(file) ? file : wireRemoteFile(file);

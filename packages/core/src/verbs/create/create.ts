@@ -109,7 +109,7 @@ function openOptions(
   taken: Set<ImageReference['kind']>,
 ): OpenOptions {
   return {
-    mode: 'write',
+    mode: 'readwrite',
     signal,
     cache,
     // It holds what was written to it just now.

@@ -47,10 +47,10 @@ export interface OpenedImage {
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
   const { mode = 'read', signal } = options;
-  if (mode !== 'read' && mode !== 'write') {
-    throw new TypeError(`The mode must be 'read' or 'write', not ${JSON.stringify(mode)}.`);
+  if (mode !== 'read' && mode !== 'readwrite') {
+    throw new TypeError(`The mode must be 'read' or 'readwrite', not ${JSON.stringify(mode)}.`);
   }
-  const writing = mode === 'write' ? new (await import('./open-for-writing.js')).WriteOpening(openable) : null;
+  const writing = mode === 'readwrite' ? new (await import('./open-for-writing.js')).WriteOpening(openable) : null;
   const opener = new Opener(options, openable, writing?.lock ?? null);
   try {
     signal?.throwIfAborted();

@@ -77,7 +77,7 @@ export class Library {
   async open(name: string, options: OpenOptions = {}): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, options.signal);
     try {
-      const source = await (options.mode === 'write' ? held.holdWritable(name) : held.hold(name));
+      const source = await (options.mode === 'readwrite' ? held.holdWritable(name) : held.hold(name));
       return await openHeld(held, source ?? notFound(name), options);
     } catch (error) {
       held.release();
@@ -200,7 +200,7 @@ export class Library {
     const held = new HeldFiles(this.#folder, this.#locks, signal);
     try {
       const device = (await held.openLocked(name)) ?? notFound(name);
-      return await openHeld(held, device, { mode: 'write', verify: false, signal, cache, resolve });
+      return await openHeld(held, device, { mode: 'readwrite', verify: false, signal, cache, resolve });
     } catch (error) {
       held.release();
       await this.#folder.remove(name);
