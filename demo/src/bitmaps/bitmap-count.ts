@@ -67,7 +67,7 @@ export class BitmapCount {
 
   async #count({ name }: BitmapInfo, signal: AbortSignal): Promise<number> {
     let bytes = 0;
-    for await (const range of this.#image.dirty(name, { signal })) bytes += range.length;
+    for await (const range of this.#image.dirtyRanges(name, { signal })) bytes += range.length;
     return bytes;
   }
 }

@@ -226,7 +226,7 @@ export class Qcow2Image implements Disk {
    * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
    *   written, `unsupported`, `closed`, and what the source throws; the signal's reason when it aborts.
    */
-  dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
+  dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       await this.#opened.write?.writer.storeBitmaps();

@@ -10,7 +10,7 @@ import { type BitmapPlan, bitmapImage, CLUSTER, STRETCH } from './support/bitmap
 
 async function ranges(image: Qcow2Image): Promise<Range[]> {
   const found: Range[] = [];
-  for await (const range of image.dirty('b')) found.push(range);
+  for await (const range of image.dirtyRanges('b')) found.push(range);
   return found;
 }
 
@@ -61,10 +61,10 @@ describe('what a bitmap marks', () => {
   it('is not told by a snapshot, nor when the image is closed or the signal aborted', async () => {
     const image = await Qcow2Image.open(bitmapImage({ table: [1n] }));
     const reason = new Error('enough');
-    await expect(image.dirty('b', { signal: AbortSignal.abort(reason) }).next()).rejects.toBe(reason);
-    await expect(image.dirty('c').next()).rejects.toMatchObject({ code: 'not-found', details: { name: 'c' } });
+    await expect(image.dirtyRanges('b', { signal: AbortSignal.abort(reason) }).next()).rejects.toBe(reason);
+    await expect(image.dirtyRanges('c').next()).rejects.toMatchObject({ code: 'not-found', details: { name: 'c' } });
     await image.close();
-    await expect(image.dirty('b').next()).rejects.toMatchObject({ code: 'closed' });
+    await expect(image.dirtyRanges('b').next()).rejects.toMatchObject({ code: 'closed' });
   });
 });
 

@@ -58,7 +58,7 @@ test('an abort rejects at once with its reason, and nothing is sent', async () =
     image.check({ signal }),
     image.spool({ format: 'raw', signal }),
     image.map(undefined, { signal }).next(),
-    image.dirty('none', { signal }).next(),
+    image.dirtyRanges('none', { signal }).next(),
     image.readable(undefined, { signal }).getReader().read(),
   ].map((request) => request.catch((error: unknown) => error));
   called = [];

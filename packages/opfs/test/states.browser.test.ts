@@ -90,16 +90,16 @@ describe('a bitmap', () => {
     await using image = await store.openFile(file());
     expect(image.bitmaps).toMatchObject([{ name: 'b', granularity: 512 }]);
     const ranges: Range[] = [];
-    for await (const range of image.dirty('b')) ranges.push(range);
+    for await (const range of image.dirtyRanges('b')) ranges.push(range);
     expect(ranges).toHaveLength((5 * STRETCH) / 1024);
     expect(ranges.every(({ start, length }, index) => start === index * 1024 && length === 512)).toBe(true);
   });
 
   test('can be left early, is aborted with the very reason, and is not-found by another name', async () => {
     await using image = await store.openFile(file());
-    for await (const { start } of image.dirty('b')) if (start > 0) break;
+    for await (const { start } of image.dirtyRanges('b')) if (start > 0) break;
     const reason = new Error('enough');
-    await expect(image.dirty('b', { signal: AbortSignal.abort(reason) }).next()).rejects.toBe(reason);
-    await expect(image.dirty('c').next()).rejects.toMatchObject({ code: 'not-found', details: { name: 'c' } });
+    await expect(image.dirtyRanges('b', { signal: AbortSignal.abort(reason) }).next()).rejects.toBe(reason);
+    await expect(image.dirtyRanges('c').next()).rejects.toMatchObject({ code: 'not-found', details: { name: 'c' } });
   });
 });

@@ -372,7 +372,7 @@ export interface Disk extends AsyncDisposable {
    */
   openSnapshot(idOrName: string): Promise<Disk>;
   /** The ranges that a persistent bitmap marks, in order, neighbours merged. */
-  dirty(bitmap: string, options?: OperationOptions): AsyncIterable<Range>;
+  dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterable<Range>;
   /** The guest's bytes as a stream, a byte stream where the platform has them. */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
   /**

@@ -24,7 +24,7 @@ function numbers(seed: number): () => number {
 /** What this library finds in a bitmap. */
 async function dirtyOf(image: Qcow2Image, name: string): Promise<Range[]> {
   const ranges: Range[] = [];
-  for await (const range of image.dirty(name)) ranges.push(range);
+  for await (const range of image.dirtyRanges(name)) ranges.push(range);
   return ranges;
 }
 
@@ -190,7 +190,7 @@ describe('bitmaps that do not follow', () => {
   });
 });
 
-describe('dirty()', () => {
+describe('dirtyRanges()', () => {
   it('is as of the first range asked for, whatever is written and stored meanwhile', async () => {
     // A cluster of bits stands for 256 MiB of the disk, and 16 of them are read at once: the bits take four reads.
     const size = 64 * 256 * MIB;
@@ -201,7 +201,7 @@ describe('dirty()', () => {
     const later = Array.from({ length: 63 }, (_, index) => (index + 1) * 256 * MIB);
     marked.push(...later);
     for (const start of marked) await image.write(start, new Uint8Array(512).fill(1));
-    const ranges = image.dirty('marks');
+    const ranges = image.dirtyRanges('marks');
     const found = [(await ranges.next()).value!];
     for (const start of later) await image.write(start + 4096, new Uint8Array(512).fill(2));
     // Another iteration brings the bits of those writes to the medium.

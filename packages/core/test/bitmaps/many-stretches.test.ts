@@ -69,7 +69,7 @@ describe('two bitmaps of granularity 512 on 127 GiB, whose bits all have a clust
     expect(folder.bitmaps().map(({ flags }) => flags)).toEqual([['auto'], ['auto']]);
     const again = await Qcow2Image.open(device);
     for (const name of ['one', 'two']) {
-      const { value } = await again.dirty(name).next();
+      const { value } = await again.dirtyRanges(name).next();
       expect(value).toEqual({ start: 0, length: SIZE });
     }
   });

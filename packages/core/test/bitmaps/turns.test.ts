@@ -41,12 +41,12 @@ it('an abort ends it before all of them are read', async () => {
   const device = busyDevice(folder.read());
   const image = await Qcow2Image.open(device, { mode: 'readwrite' });
   for (let at = 0; at < SIZE; at += STRETCH) await image.write(at, new Uint8Array(512).fill(1));
-  await image.dirty('one').next();
+  await image.dirtyRanges('one').next();
   expect(device.large).toBe(4);
   const controller = new AbortController();
   const reason = new Error('enough');
   setTimeout(() => controller.abort(reason), 0);
-  await expect(image.dirty('one', { signal: controller.signal }).next()).rejects.toBe(reason);
+  await expect(image.dirtyRanges('one', { signal: controller.signal }).next()).rejects.toBe(reason);
   expect(device.large).toBeLessThan(8);
   await image.close();
 });

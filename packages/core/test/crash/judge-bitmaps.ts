@@ -17,7 +17,7 @@ export async function judgeBitmaps(
   const followed = image.bitmaps.filter(({ flags }) => flags.includes('auto') && !flags.includes('in-use'));
   for (const { name } of followed) {
     const marked: Range[] = [];
-    for await (const range of image.dirty(name)) marked.push(range);
+    for await (const range of image.dirtyRanges(name)) marked.push(range);
     for (let at = 0; at < bytes.length; at += SECTOR) {
       if (Buffer.compare(bytes.subarray(at, at + SECTOR), before.subarray(at, at + SECTOR)) === 0) continue;
       const guest = offset + at;

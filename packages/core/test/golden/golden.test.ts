@@ -194,11 +194,11 @@ async function compareSnapshots(image: Qcow2Image, golden: Golden): Promise<void
 async function compareBitmaps(image: Qcow2Image, golden: Golden): Promise<void> {
   for (const { name, dirty } of golden.bitmaps) {
     if (dirty === null) {
-      await expect(image.dirty(name).next()).rejects.toMatchObject({ name: 'Qcow2Error', code: 'corrupt' });
+      await expect(image.dirtyRanges(name).next()).rejects.toMatchObject({ name: 'Qcow2Error', code: 'corrupt' });
       continue;
     }
     const ranges: Range[] = [];
-    for await (const range of image.dirty(name)) ranges.push(range);
+    for await (const range of image.dirtyRanges(name)) ranges.push(range);
     expect(ranges, name).toEqual(dirty);
   }
 }

@@ -23,7 +23,7 @@ const MOST = 1024 * 1024;
 async function askOpened(image: Qcow2Image, question: Question): Promise<void> {
   if (question === 'read') await image.read(0, new Uint8Array(Math.min(MOST, image.size)));
   if (question === 'map') for await (const _ of image.map());
-  if (question === 'dirty') for await (const _ of image.dirty(image.bitmaps[0]!.name));
+  if (question === 'dirty') for await (const _ of image.dirtyRanges(image.bitmaps[0]!.name));
   if (question === 'snapshot') {
     await using view = await image.openSnapshot(image.snapshots[0]!.id);
     await view.read(0, new Uint8Array(Math.min(MOST, view.size)));

@@ -91,7 +91,7 @@ async function readStates(image: Qcow2Image, messages: string[]): Promise<void> 
     let ranges = 0;
     let end = -1;
     try {
-      for await (const { start, length } of image.dirty(name)) {
+      for await (const { start, length } of image.dirtyRanges(name)) {
         expect(start, 'ranges are in order and apart').toBeGreaterThan(end);
         end = start + length;
         expect(end, 'ranges end with the disk').toBeLessThanOrEqual(image.size);

@@ -101,7 +101,7 @@ describe('while it is written', () => {
     await image.flush();
     expect(image.bitmaps.map(({ flags }) => flags)).toEqual([['in-use', 'auto'], []]);
     expect(image.info).toEqual(await reread(device));
-    expect(await image.dirty('follows').next()).toEqual({ done: false, value: { start: 0, length: 65_536 } });
+    expect(await image.dirtyRanges('follows').next()).toEqual({ done: false, value: { start: 0, length: 65_536 } });
     await image.close();
     expect(image.info.bitmaps).toEqual(before);
     expect(image.info).toEqual(await reread(device));

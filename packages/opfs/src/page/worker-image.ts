@@ -233,10 +233,10 @@ export class WorkerImage implements Disk {
    * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
    *   written, `unsupported`, `io`; the signal's reason when it aborts
    */
-  dirty(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range> {
+  dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range> {
     const reports = options?.onProgress !== undefined;
     const cursor = this.#cursor<Float64Array<ArrayBuffer>>(
-      (worker, id) => worker.dirty(id, this.#id, bitmap, reports),
+      (worker, id) => worker.dirtyRanges(id, this.#id, bitmap, reports),
       options,
     );
     return itemsOf(cursor, unpackRanges);

@@ -131,7 +131,7 @@ export interface WorkerSide {
   /** Opens a cursor over the extents of a range. */
   map(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
   /** Opens a cursor over the ranges that a bitmap marks. */
-  dirty(call: number, image: number, bitmap: string, reports: boolean): Answer<void>;
+  dirtyRanges(call: number, image: number, bitmap: string, reports: boolean): Answer<void>;
   /** Opens a cursor over the guest bytes of a range. */
   stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
   next(cursor: number): Answer<CursorPage>;

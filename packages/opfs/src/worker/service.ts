@@ -116,9 +116,9 @@ export class Service implements WorkerSide {
     );
   }
 
-  dirty(call: number, image: number, bitmap: string, reports: boolean): Answer<void> {
+  dirtyRanges(call: number, image: number, bitmap: string, reports: boolean): Answer<void> {
     return this.#openCursor(call, image, reports, async (options) =>
-      itemPages(this.#images.get(image).dirty(bitmap, options), packRanges),
+      itemPages(this.#images.get(image).dirtyRanges(bitmap, options), packRanges),
     );
   }
 
