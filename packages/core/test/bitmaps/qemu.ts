@@ -1,10 +1,10 @@
 /** Owns the asking of QEMU about images with bitmaps: a folder of its own, in which qemu-img and qemu-nbd are run. */
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Range } from '../../src/index.js';
+import { runTool, runToolOrThrow } from '../support/run-tool.js';
 
 /** A bitmap as `qemu-img info` lists it. */
 export interface QemuBitmap {
@@ -31,17 +31,16 @@ export class QemuFolder {
   /** Runs qemu-img, which must succeed. */
   img(...args: string[]): string {
     for (const until = Date.now() + MAX_WAIT; ; Atomics.wait(PAUSE, 0, 0, 20)) {
-      const options = { cwd: this.#folder, encoding: 'utf8' } as const;
-      const { status, stdout, stderr } = spawnSync('qemu-img', args, options);
-      if (status === 0) return stdout;
-      if (!stderr.includes(LOCKED) || Date.now() > until) throw new Error(`qemu-img ${args.join(' ')}: ${stderr}`);
+      const { status, out, error } = runTool('qemu-img', args, this.#folder);
+      if (status === 0) return out;
+      if (!error.includes(LOCKED) || Date.now() > until) throw new Error(`qemu-img ${args.join(' ')}: ${error}`);
     }
   }
 
   /** Runs qemu-io commands on the image. */
   io(...commands: string[]): void {
     const args = commands.flatMap((command) => ['-c', command]);
-    execFileSync('qemu-io', ['-f', 'qcow2', ...args, 'i.qcow2'], { cwd: this.#folder, stdio: 'pipe' });
+    runToolOrThrow('qemu-io', ['-f', 'qcow2', ...args, 'i.qcow2'], this.#folder);
   }
 
   /** Makes the image, with bitmaps of these granularities by name. */
@@ -62,13 +61,10 @@ export class QemuFolder {
 
   /** What `qemu-img check` counts; the image itself must be possible to check. */
   check(): { corruptions: number; leaks: number } {
-    const { stdout, stderr } = spawnSync('qemu-img', ['check', '--output=json', 'i.qcow2'], {
-      cwd: this.#folder,
-      encoding: 'utf8',
-    });
-    if (stdout === '') throw new Error(`qemu-img check failed: ${stderr}`);
-    const { corruptions = 0, leaks = 0, 'check-errors': errors } = JSON.parse(stdout);
-    expect(errors, stdout).toBe(0);
+    const { out, error } = runTool('qemu-img', ['check', '--output=json', 'i.qcow2'], this.#folder);
+    if (out === '') throw new Error(`qemu-img check failed: ${error}`);
+    const { corruptions = 0, leaks = 0, 'check-errors': errors } = JSON.parse(out);
+    expect(errors, out).toBe(0);
     return { corruptions, leaks };
   }
 
@@ -81,10 +77,8 @@ export class QemuFolder {
   dirty(name: string): Range[] {
     const socket = `${this.#sockets++}.sock`;
     // It goes away by itself when its one client has left.
-    execFileSync('qemu-nbd', ['--fork', '-r', '-f', 'qcow2', '-B', name, '-k', join(this.#folder, socket), 'i.qcow2'], {
-      cwd: this.#folder,
-      stdio: 'pipe',
-    });
+    const options = ['--fork', '-r', '-f', 'qcow2', '-B', name, '-k', join(this.#folder, socket), 'i.qcow2'];
+    runToolOrThrow('qemu-nbd', options, this.#folder);
     const server = `driver=nbd,server.type=unix,server.path=${socket},x-dirty-bitmap=qemu:dirty-bitmap:${name}`;
     const extents: { start: number; length: number; data: boolean }[] = JSON.parse(
       this.img('map', '--output=json', '--image-opts', server),

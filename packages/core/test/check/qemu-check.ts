@@ -1,6 +1,6 @@
 /** Owns the comparison with `qemu-img check`: what it says of a file, and our report in its words. */
-import { spawnSync } from 'node:child_process';
 import type { CheckReport } from '../../src/index.js';
+import { runTool } from '../support/run-tool.js';
 
 /** The figures of `qemu-img check --output=json` that are compared; null when it gives up without a report. */
 export interface QemuFigures {
@@ -20,14 +20,9 @@ export function qemuChecks(
   file: string,
   args: readonly string[] = ['-f', 'qcow2', file],
 ): QemuFigures | null {
-  const { stdout, error } = spawnSync('qemu-img', ['check', '--output=json', ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'], // it says every fault of a badly damaged image
-  });
-  if (error !== undefined) throw error;
-  if (!stdout.startsWith('{')) return null;
-  const json = JSON.parse(stdout);
+  const { out } = runTool('qemu-img', ['check', '--output=json', ...args], folder);
+  if (!out.startsWith('{')) return null;
+  const json = JSON.parse(out);
   return {
     corruptions: json.corruptions ?? 0,
     leaks: json.leaks ?? 0,

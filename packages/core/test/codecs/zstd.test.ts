@@ -1,5 +1,4 @@
 /** The inflating of zstd: exact or refused, as qemu-img does it, whatever follows the stream, and cheap to refuse. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { expectSame } from '../suites/expect-same.js';
 import { get } from '../support/big-endian.js';
 import { buildImage } from '../support/image-builder.js';
 import { qemuJudges } from '../support/qemu-judges.js';
+import { runToolOrThrow } from '../support/run-tool.js';
 import { type FramePlan, frame, joined, skippable } from '../support/zstd-frame.js';
 
 const KIB = 1024;
@@ -19,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), 'qcow2-zstd-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function qemuImg(...args: string[]): void {
-  execFileSync('qemu-img', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  runToolOrThrow('qemu-img', args, folder);
 }
 
 /** The stream that qemu-img writes for a cluster; the cluster must be one that can be shrunk. */

@@ -1,5 +1,4 @@
 /** New images: accepted and refused as qemu-img does, found clean by it, and described as its own are. */
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fileDevice } from '../../node/index.js';
 import { type BlockDevice, bufferDevice, type CreateOptions, type Progress, Qcow2Image } from '../../src/index.js';
+import { runTool, runToolOrThrow } from '../support/run-tool.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-create-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -34,11 +34,11 @@ function qemuArguments(name: string, options: CreateOptions, dataFile: string): 
   return ['create', '-q', '-f', 'qcow2', ...(set.length > 0 ? ['-o', set.join(',')] : []), name, `${options.size}`];
 }
 
-const qemuImg = (...args: string[]) => spawnSync('qemu-img', args, { cwd: folder, encoding: 'utf8' });
+const qemuImg = (...args: string[]) => runTool('qemu-img', args, folder);
 
 /** What qemu-img says of an image, without what differs from file to file. */
 function described(name: string): Record<string, unknown> {
-  const info = JSON.parse(execFileSync('qemu-img', ['info', '--output=json', name], { cwd: folder, encoding: 'utf8' }));
+  const info = JSON.parse(runToolOrThrow('qemu-img', ['info', '--output=json', name], folder));
   const data = { ...info['format-specific'].data };
   if (data['data-file'] !== undefined) data['data-file'] = 'the data file';
   const { 'virtual-size': size, 'cluster-size': clusterSize } = info;
@@ -73,13 +73,13 @@ async function compare(asked: CreateOptions): Promise<'created' | 'refused'> {
   const image = await createHere(ours, options).catch((error: unknown) => error);
   try {
     if (made.status !== 0) {
-      expect(image, `qemu-img refused: ${made.stderr}`).toBeInstanceOf(Error);
+      expect(image, `qemu-img refused: ${made.error}`).toBeInstanceOf(Error);
       expect(image).toSatisfy((error) => error instanceof TypeError || error instanceof RangeError);
       return 'refused';
     }
     expect(image).toBeInstanceOf(Qcow2Image);
     const check = qemuImg('check', ours);
-    expect([check.status, check.stdout]).toEqual([0, expect.stringContaining('No errors were found')]);
+    expect([check.status, check.out]).toEqual([0, expect.stringContaining('No errors were found')]);
     expect(described(ours)).toEqual(described(theirs));
     expect((image as Qcow2Image).info.virtualSize).toBe(Math.ceil(asked.size / 512) * 512);
     return 'created';

@@ -2,18 +2,11 @@
  * Owns the calls of qemu-img and qemu-io by tests: in a folder of their own, so that every name in an image is relative
  * to it.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-
-/** What a tool said. */
-export interface Said {
-  readonly status: number | null;
-  readonly out: string;
-  readonly error: string;
-}
+import { runTool, runToolOrThrow, type Said } from './run-tool.js';
 
 /** A folder of images, and QEMU's tools in it. */
 export class QemuFolder {
@@ -39,21 +32,18 @@ export class QemuFolder {
 
   /** Runs qemu-img whatever it answers. */
   ask(...args: readonly string[]): Said {
-    return this.#run('qemu-img', args);
+    return runTool('qemu-img', args, this.path);
   }
 
   /** Runs qemu-img, which must succeed; answers what it prints. */
   img(...args: readonly string[]): string {
-    return succeeded(`qemu-img ${args.join(' ')}`, this.#run('qemu-img', args));
+    return runToolOrThrow('qemu-img', args, this.path);
   }
 
   /** Runs commands of qemu-io on an image, discards passed on; every one of them must succeed. */
   io(file: string, ...commands: readonly string[]): string {
     const script = commands.flatMap((command) => ['-c', command]);
-    return succeeded(
-      `qemu-io ${commands.join('; ')}`,
-      this.#run('qemu-io', ['-d', 'unmap', '-f', 'qcow2', ...script, file]),
-    );
+    return runToolOrThrow('qemu-io', ['-d', 'unmap', '-f', 'qcow2', ...script, file], this.path);
   }
 
   /** The guest's bytes of an image, or of one of its snapshots, as qemu-img reads them. */
@@ -62,15 +52,4 @@ export class QemuFolder {
     this.img('convert', ...at, '-f', 'qcow2', '-O', 'raw', file, `${file}.as-raw`);
     return this.get(`${file}.as-raw`);
   }
-
-  #run(tool: string, args: readonly string[]): Said {
-    const { status, stdout, stderr, error } = spawnSync(tool, args, { cwd: this.path, encoding: 'utf8' });
-    if (error !== undefined) throw error;
-    return { status, out: stdout, error: stderr };
-  }
-}
-
-function succeeded(call: string, { status, out, error }: Said): string {
-  if (status !== 0) throw new Error(`${call} answered ${status}: ${out}${error}`);
-  return out;
 }
