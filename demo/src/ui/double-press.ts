@@ -53,7 +53,7 @@ export function guardDoublePresses(root: EventTarget): void {
   };
   /** The later press of a double click takes no focus from where the first one has put it. */
   const keepFocus = (event: MouseEvent): void => {
-    if (!event.isTrusted || !last?.button) return;
+    if (!event.isTrusted || event.button !== 0 || !last?.button) return;
     const press = pressOf(event);
     if (press.button !== last.button && isDouble(last, press)) event.preventDefault();
   };

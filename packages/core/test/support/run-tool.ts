@@ -20,7 +20,7 @@ const SHELL = `
 cd "$1" || exit 1
 exec 3<requests 4>answers
 while read -r _ <&3; do
-  ( . ./command ) >out 2>error </dev/null
+  ( . ./command ) >out 2>error </dev/null 3<&- 4>&-
   echo "$?" >&4
 done
 rm -r "$1"
@@ -42,7 +42,7 @@ class Shell {
 
   run(tool: string, args: readonly string[], cwd: string): Said {
     const words = [tool, ...args].map(quoted).join(' ');
-    writeFileSync(join(this.#folder, 'command'), `cd ${quoted(cwd)} && exec ${words}\n`);
+    writeFileSync(join(this.#folder, 'command'), `cd ${quoted(cwd)} || exit 127\nexec ${words}\n`);
     writeSync(this.#requests, '\n');
     const answer = new Uint8Array(16);
     const length = readSync(this.#answers, answer);

@@ -44,6 +44,27 @@ describe('an image that is opened for writing', () => {
     await (await Qcow2Image.open(device, { mode: 'readwrite', verify: false })).close();
   });
 
+  it.each([
+    ['the disk', 'active'],
+    ['a snapshot', 'snapshot'],
+  ] as const)(
+    'is refused when an L1 table of %s names an L2 table twice, even if it is counted twice',
+    async (_, whose) => {
+      const image = twoClusters({ size: 1024 * MIB, snapshots: [{ id: '1', name: 'one' }] });
+      const { bytes, l2, refcountBlocks, snapshotTable } = image;
+      const l1 = whose === 'active' ? image.l1 : Number(get(bytes, snapshotTable, 8));
+      put(bytes, l1 + 8, 8, get(bytes, l1, 8));
+      const data = [0, 1].map((entry) => Number(get(bytes, l2 + entry * 8, 8) & OFFSET));
+      for (const at of [l2, ...data]) {
+        const refcount = refcountBlocks[0]! + (at / CLUSTER) * 2;
+        put(bytes, refcount, 2, get(bytes, refcount, 2) + 1n);
+      }
+      expect(await (await Qcow2Image.open(bytes)).check()).toMatchObject({ corruptions: 0, checkErrors: 0, beyond: 1 });
+      const opening = Qcow2Image.open(bufferDevice(bytes), { mode: 'readwrite' });
+      await expect(opening).rejects.toMatchObject({ code: 'corrupt', details: { fault: 'overlap' } });
+    },
+  );
+
   it('is opened when all that a check finds is leaks', async () => {
     const image = twoClusters();
     put(image.bytes, image.l2 + 8, 8, 0n);

@@ -16,21 +16,6 @@ export interface L1Range {
 }
 
 /**
- * The tables of ranges of L1 entries; null where an entry names none, and, until `loading` is done, where one is
- * loaded.
- */
-export interface AcquiredTables {
-  readonly tables: (DataView | null)[][];
-  readonly loading: Done;
-}
-
-/** Consecutive entries of the L1 table, from `first` to `last`. */
-export interface L1Range {
-  readonly first: number;
-  readonly last: number;
-}
-
-/**
  * The tables of ranges of L1 entries: null where an entry names none and, until `loading` is done, where one is loaded.
  */
 export interface AcquiredTables {

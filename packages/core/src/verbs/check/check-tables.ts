@@ -76,8 +76,10 @@ export class TableWalk {
     const l1 = viewOf(await host.read(table.at, table.entries * 8));
     const most = Math.max(1, BATCH_BYTES / host.geometry.clusterSize);
     let batch: { index: number; offset: number }[] = [];
+    const seen = new Set<number>();
     for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
       const offset = this.#l1Entry(table, l1, index);
+      if (offset !== null) this.#tellApart(table, index, offset, seen);
       if (this.#late.length > 0) await this.#checkLate();
       if (offset !== null) batch.push({ index, offset });
       if (batch.length < most) continue;
@@ -88,6 +90,15 @@ export class TableWalk {
     }
     if (batch.length > 0) await this.#readTables(table, batch);
     progress(table.entries);
+  }
+
+  /** No writer makes an L1 table that names an L2 table twice. QEMU does not mind when the refcount allows it. */
+  #tellApart({ of, at }: L1Place, index: number, offset: number, seen: Set<number>): void {
+    if (seen.has(offset)) {
+      const place = { what: `L1 entry ${index}${of}`, at: at + index * 8 };
+      this.#host.findings.add('beyond', 'overlap', place, () => `It leads to ${hex(offset)}, as another entry does.`);
+    }
+    seen.add(offset);
   }
 
   /** Looks at an L1 entry; answers where its table is, if it has one. */

@@ -53,12 +53,17 @@ export function checkImage(
 }
 
 /**
- * Checks the image that `source` holds, as it is on the medium.
+ * Checks the image that `source` holds, as it is on the medium. What is found goes to `findings`, which may end the
+ * check by throwing.
  *
  * @throws {@link Qcow2Error} when the header is not one that can be opened; what the source throws; the signal's reason
  *   when it aborts.
  */
-export async function checkSource(source: ByteSource, options: CheckOptions = {}): Promise<Checked> {
+export async function checkSource(
+  source: ByteSource,
+  options: CheckOptions = {},
+  findings: Findings = new Findings(),
+): Promise<Checked> {
   const { signal } = options;
   signal?.throwIfAborted();
   const { header, extensions } = await readHeader(source, signal);
@@ -69,7 +74,6 @@ export async function checkSource(source: ByteSource, options: CheckOptions = {}
     externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
   });
   validateTables(header, geometry, source.size);
-  const findings = new Findings();
   const host = new Host(source, header, geometry, source.size, findings, signal);
   const totalClusters = Math.ceil((header.size - (header.size % 512)) / geometry.clusterSize);
   const figures = { totalClusters, allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0 };
