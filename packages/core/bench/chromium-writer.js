@@ -1,5 +1,5 @@
 /** Runs in a worker in the page that Chromium measures: writes to OPFS, through the engine or by the bare handle. */
-import { OpfsDevice } from '../../opfs/dist/device.js';
+import { OpfsDevice } from '../../opfs/dist/worker/storage/opfs-device.js';
 import { Qcow2Image } from '../src/index.js';
 
 /**
