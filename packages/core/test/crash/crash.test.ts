@@ -15,14 +15,14 @@ import type { DiskKind } from './disks.js';
 import { ALL_KINDS } from './kinds.js';
 import { record } from './workloads.js';
 
-const CRASHES = Number(process.env.QCOW2_CRASHES ?? 12_000);
+const CRASHES = Number(process.env.QCOW2_CRASHES ?? 6000);
 const FIRST_SEED = Number(process.env.QCOW2_CRASH_SEED ?? 1);
 const REPLAY = process.env.QCOW2_CRASH_REPLAY;
 /** Images judged along one workload: of each kind at least two, since every other one has tight budgets. */
 const PER_WORKLOAD = Math.min(200, Math.ceil(CRASHES / ALL_KINDS.length / 2));
 
 /** How often a workload goes on with what another left. */
-const TWICE = Math.ceil(CRASHES / 12_000);
+const TWICE = Math.ceil(CRASHES / 6000);
 
 const NAMED = ALL_KINDS.map((kind) => [kind.name, kind] as const);
 let judgedInAll = 0;
