@@ -38,17 +38,23 @@ function needsCount(subject: Subject, { target, bit }: Damage): boolean {
   return compressed || (place >= clusterBitsOf(subject) && 2 ** place < subject.bytes.length);
 }
 
+/** The damages of a subject that are tried and that check calls corrupt. */
+async function* corruptions(subject: Subject): AsyncGenerator<{ damage: Damage; bytes: Uint8Array; where: string }> {
+  let step = 0;
+  for (const damage of damages(subject)) {
+    if (step++ % EVERY > 0) continue;
+    const bytes = flipped(subject.bytes, damage);
+    const faults = await faultsOf(bytes);
+    if (faults.length === 0) continue;
+    yield { damage, bytes, where: `${damage.target.what} at ${damage.target.at}, bit ${damage.bit}: ${faults.join()}` };
+  }
+}
+
 describe.each(subjects().map((subject): [string, Subject] => [subject.name, subject]))('%s', (_, subject) => {
   it('is not opened for writing with a bit flipped that check calls corrupt', { timeout: 600_000 }, async () => {
     let corrupt = 0;
-    let step = 0;
-    for (const damage of damages(subject)) {
-      if (step++ % EVERY > 0) continue;
-      const bytes = flipped(subject.bytes, damage);
-      const faults = await faultsOf(bytes);
-      if (faults.length === 0) continue;
+    for await (const { bytes, where } of corruptions(subject)) {
       corrupt++;
-      const where = `${damage.target.what} at ${damage.target.at}, bit ${damage.bit}: ${faults.join()}`;
       expect(await openedToWrite(subject, bytes), where).toBe(false);
     }
     expect(corrupt).toBeGreaterThan(100 / EVERY);
@@ -57,18 +63,11 @@ describe.each(subjects().map((subject): [string, Subject] => [subject.name, subj
   it('is refused uncounted, or nothing is destroyed, by the bit that is flipped', { timeout: 600_000 }, async () => {
     let corrupt = 0;
     let refused = 0;
-    let step = 0;
-    for (const damage of damages(subject)) {
-      if (step++ % EVERY > 0) continue;
-      const bytes = flipped(subject.bytes, damage);
-      const faults = await faultsOf(bytes);
-      if (faults.length === 0) continue;
+    for await (const { damage, bytes, where } of corruptions(subject)) {
       corrupt++;
       const session = await writeSession(subject, bytes, ORDERS[damage.bit % ORDERS.length]!, false);
       if (session.refused) refused++;
-      if (needsCount(subject, damage)) continue;
-      const where = `${damage.target.what} at ${damage.target.at}, bit ${damage.bit}: ${faults.join()}`;
-      expect(session.destroyed, where).toEqual([]);
+      if (!needsCount(subject, damage)) expect(session.destroyed, where).toEqual([]);
     }
     expect(corrupt).toBeGreaterThan(100 / EVERY);
     expect(refused).toBeGreaterThan(corrupt / 4);
