@@ -2,10 +2,11 @@
  * Fails when a line of a comment is longer than 120 columns: `node scripts/check-lines.js`. The formatter ends lines of
  * code there and leaves comments as they are.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from './run.js';
+import { listFiles } from './source-files.js';
 
 const COLUMNS = 120;
 
@@ -22,22 +23,8 @@ export function longLines(text) {
   });
 }
 
-/**
- * The sources below a folder, as paths from the root, without what is installed or built.
- *
- * @param {string} folder
- * @returns {string[]}
- */
-function sourcesIn(folder) {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return /^(?:\.|node_modules$|dist$|test-results$)/.test(entry.name) ? [] : sourcesIn(path);
-    return /\.(?:tsx?|js)$/.test(entry.name) ? [path] : [];
-  });
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const problems = sourcesIn('').flatMap((file) => {
+  const problems = listFiles(root, /\.(?:tsx?|js)$/).flatMap((file) => {
     const lines = longLines(readFileSync(join(root, file), 'utf8'));
     return lines.map((line) => `${file}:${line}: this comment is longer than ${COLUMNS} columns`);
   });

@@ -1,6 +1,6 @@
 /** Reads the TypeScript sources of a package: which there are, what each imports, and how it parses. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { parseSync, Visitor } from 'vite';
 
 /**
@@ -11,16 +11,32 @@ import { parseSync, Visitor } from 'vite';
  */
 
 /**
- * The TypeScript files below `folder`, as paths from it with forward slashes, sorted; declaration files left out.
+ * The files below `folder` whose names match, as paths from it with forward slashes, sorted. What is installed or built
+ * is not looked through.
+ *
+ * @param {string} folder
+ * @param {RegExp} name
+ * @returns {string[]}
+ */
+export function listFiles(folder, name) {
+  /** @param {string} below @returns {string[]} */
+  const walk = (below) =>
+    readdirSync(join(folder, below), { withFileTypes: true }).flatMap((entry) => {
+      const path = posix.join(below, entry.name);
+      if (entry.isDirectory()) return /^(?:\.|node_modules$|dist$|test-results$)/.test(entry.name) ? [] : walk(path);
+      return name.test(entry.name) ? [path] : [];
+    });
+  return walk('').sort();
+}
+
+/**
+ * The TypeScript files below `folder`, as {@link listFiles} gives them; declaration files left out.
  *
  * @param {string} folder
  * @returns {string[]}
  */
 export function listSources(folder) {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((path) => path.replaceAll('\\', '/'))
-    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts') && !/(^|\/)(node_modules|dist)\//.test(path))
-    .sort();
+  return listFiles(folder, /(?<!\.d)\.tsx?$/);
 }
 
 /**
