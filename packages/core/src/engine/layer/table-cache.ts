@@ -90,38 +90,40 @@ export class TableCache {
    * @throws {@link Qcow2Error} `corrupt` when an L1 entry points where no table can be; what the source throws.
    */
   acquire(ranges: readonly L1Range[], signal?: AbortSignal): AcquiredTables {
-    const missing = new Set<number>();
-    const tables = ranges.map(({ first, last }) => {
+    let missing: Set<number> | null = null;
+    const tables: (DataView | null)[][] = [];
+    for (const { first, last } of ranges) {
       const held: (DataView | null)[] = [];
       for (let l1Index = first; l1Index <= last; l1Index++) {
         const table = this.peek(l1Index);
-        if (table === undefined) missing.add(l1Index);
+        if (table === undefined) {
+          missing ??= new Set();
+          missing.add(l1Index);
+        }
         held.push(table ?? null);
       }
-      return held;
-    });
-    if (missing.size === 0) return { tables, loading: undefined };
+      tables.push(held);
+    }
+    if (missing === null) return { tables, loading: undefined };
     const loaded = new Map<number, DataView>();
-    const done = this.#load(missing, (l1Index, table) => loaded.set(l1Index, table), signal);
-    const loading = after(done, () => {
+    const loading = after(this.#load(missing, loaded, signal), () => {
       ranges.forEach(({ first }, index) => {
-        tables[index]!.forEach((table, step, held) => {
-          held[step] = table ?? loaded.get(first + step) ?? null;
-        });
+        tables[index] = tables[index]!.map((table, step) => table ?? loaded.get(first + step) ?? null);
       });
     });
     return { tables, loading };
   }
 
-  #load(l1Indexes: Iterable<number>, found: (l1Index: number, table: DataView) => void, signal?: AbortSignal): Done {
-    const waits: Promise<void>[] = [];
+  /** Loads the tables of these L1 entries into `loaded`, by the index of the entry. */
+  #load(l1Indexes: ReadonlySet<number>, loaded: Map<number, DataView>, signal: AbortSignal | undefined): Done {
+    const waits: Promise<unknown>[] = [];
     const fresh: { l1Index: number; offset: number; view: DataView }[] = [];
     const transfers: Transfer[] = [];
     for (const l1Index of l1Indexes) {
       const offset = this.#check(l1Index);
       const flying = this.#loading.get(offset);
       if (flying !== undefined) {
-        waits.push(flying.then((view) => found(l1Index, view)));
+        waits.push(flying.then((view) => loaded.set(l1Index, view)));
         continue;
       }
       const bytes = new Uint8Array(this.#geometry.clusterSize);
@@ -134,7 +136,7 @@ export class TableCache {
         this.#counters.l2Loads += fresh.length;
         for (const { l1Index, offset, view } of fresh) {
           this.#keep(offset, view);
-          found(l1Index, view);
+          loaded.set(l1Index, view);
         }
       };
       if (done === undefined) keep();
