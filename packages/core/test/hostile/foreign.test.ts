@@ -1,10 +1,10 @@
 /** Files that are not qcow2: each is refused as `not-qcow2`, with words that say what it is. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { runToolOrThrow } from '../support/run-tool.js';
 import { handle } from './handle.js';
 
 /** A file of `length` bytes with some of them set. */
@@ -22,7 +22,7 @@ function made(format: string, options = ''): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), 'qcow2-foreign-'));
   try {
     const args = ['create', '-q', '-f', format, ...(options ? ['-o', options] : []), `disk.${format}`, '1m'];
-    execFileSync('qemu-img', args, { cwd: folder });
+    runToolOrThrow('qemu-img', args, folder);
     return new Uint8Array(readFileSync(join(folder, `disk.${format}`)));
   } finally {
     rmSync(folder, { recursive: true, force: true });

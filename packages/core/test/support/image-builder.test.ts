@@ -1,17 +1,17 @@
 /** The builder of test images, judged by qemu-img: what it lays out must be clean and read as planned. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { buildImage, type Cell, type ImagePlan } from './image-builder.js';
+import { runToolOrThrow } from './run-tool.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-builder-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function qemuImg(...args: string[]): string {
-  return execFileSync('qemu-img', args, { cwd: folder, encoding: 'utf8' });
+  return runToolOrThrow('qemu-img', args, folder);
 }
 
 function noise(length: number, seed: number): Uint8Array {
