@@ -59,4 +59,6 @@ export function guardDoublePresses(root: EventTarget): void {
   };
   root.addEventListener('click', (event) => guard(event as MouseEvent), { capture: true });
   root.addEventListener('mousedown', (event) => keepFocus(event as MouseEvent), { capture: true });
+  // Between the presses of a double click, nothing is dropped: the next press is meant for what the drop has brought.
+  root.addEventListener('drop', () => (last = null), { capture: true });
 }
