@@ -1,21 +1,12 @@
 /** Owns the public handle of an open image: short methods that check their arguments and delegate. */
 
+import type { CheckOptions, CheckReport } from './api/check-report.js';
 import type { BlockDevice, Done } from './api/device.js';
-import type {
-  BitmapInfo,
-  CheckOptions,
-  CheckReport,
-  CreateOptions,
-  Disk,
-  Extent,
-  ImageInfo,
-  ImageStats,
-  Openable,
-  OpenOptions,
-  OperationOptions,
-  Range,
-  SnapshotInfo,
-} from './api/options.js';
+import type { Disk } from './api/disk.js';
+import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
+import type { Openable } from './api/openable.js';
+import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
+import type { Extent, Range } from './api/range.js';
 import { lengthOf, whileIntact } from './engine/async/request-buffers.js';
 import { mustWait } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';

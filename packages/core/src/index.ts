@@ -1,31 +1,22 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public face of the package; defines nothing. */
 
+export type { CheckOptions, CheckReport, Fault, Finding } from './api/check-report.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';
+export type { Disk } from './api/disk.js';
 export type {
   BitmapInfo,
-  CheckOptions,
-  CheckReport,
-  CreateOptions,
-  Disk,
   ExtensionInfo,
-  Extent,
-  Fault,
   FeatureInfo,
-  Finding,
   HeaderInfo,
   ImageInfo,
-  ImageReference,
   ImageStats,
   LayerInfo,
-  Openable,
-  OpenOptions,
-  OperationOptions,
-  Progress,
-  Range,
-  Resolved,
   SnapshotInfo,
-} from './api/options.js';
+} from './api/info.js';
+export type { ImageReference, Openable, Resolved } from './api/openable.js';
+export type { CreateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
+export type { Extent, Range } from './api/range.js';
 export { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from './errors.js';
 export type { LuksInfo, LuksSlotInfo } from './format/luks.js';
 export { Qcow2Image } from './image.js';

@@ -1,6 +1,7 @@
 /** The files of one chain, as they are handed over: one that would have two parts in it at once is refused. */
 
-import type { ImageReference, Openable, OpenOptions, Resolved } from '../api/options.js';
+import type { ImageReference, Openable, Resolved } from '../api/openable.js';
+import type { OpenOptions } from '../api/options.js';
 import { settled } from '../engine/async/done.js';
 import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
 import { identityOf } from './identity.js';

@@ -1,5 +1,5 @@
 /** Decides whether two things that a caller handed over are one file. */
-import type { Openable } from '../api/options.js';
+import type { Openable } from '../api/openable.js';
 import { isByteSource } from './openable.js';
 
 /** What a file is known by: the `identity` of a source that has one, else the object itself. */

@@ -1,6 +1,6 @@
 /** Owns the edge where whatever a caller hands in becomes a source. */
 import type { BlockDevice, ByteSource } from '../api/device.js';
-import type { Openable } from '../api/options.js';
+import type { Openable } from '../api/openable.js';
 import { isBytes } from '../engine/async/request-buffers.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';

@@ -1,7 +1,8 @@
 /** Owns the reading of persistent bitmaps: which ranges of the disk one marks. */
 
 import type { Transfer } from '../api/device.js';
-import type { OperationOptions, Range } from '../api/options.js';
+import type { OperationOptions } from '../api/options.js';
+import type { Range } from '../api/range.js';
 import { progressOf } from '../engine/async/progress.js';
 import { turns } from '../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';

@@ -1,6 +1,6 @@
 /** Owns what an image says of itself: plain values out of the open layers. */
 
-import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../api/options.js';
+import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../api/info.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
 import { extensionName, type FeatureName, KNOWN_FEATURES } from '../format/extensions.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';

@@ -1,6 +1,7 @@
 /** Owns the map of a whole chain: where every guest byte comes from, as `qemu-img map` says it. */
 
-import type { Extent, OperationOptions } from '../api/options.js';
+import type { OperationOptions } from '../api/options.js';
+import type { Extent } from '../api/range.js';
 import { progressOf } from '../engine/async/progress.js';
 import { turns } from '../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';

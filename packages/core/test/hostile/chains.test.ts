@@ -1,6 +1,6 @@
 /** Chains of backing files that a stranger made: circles, endless ones, and ones that lead to something broken. */
 import { expect, test } from 'vitest';
-import type { Resolved } from '../../src/api/options.js';
+import type { Resolved } from '../../src/api/openable.js';
 import { isQcow2Error, Qcow2Image } from '../../src/index.js';
 import { put } from '../support/big-endian.js';
 import { errorOf } from './ask.js';

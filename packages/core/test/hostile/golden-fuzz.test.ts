@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { ImageReference, Resolved } from '../../src/api/options.js';
+import type { ImageReference, Resolved } from '../../src/api/openable.js';
 import { loadGolden } from '../golden/golden.js';
 import { change } from './change.js';
 import { handle } from './handle.js';

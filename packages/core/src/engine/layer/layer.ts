@@ -1,7 +1,8 @@
 /** Owns what the engine keeps of one file of a chain: its source, its tables, and what lies behind it. */
 
 import type { Done } from '../../api/device.js';
-import type { BitmapInfo, ImageReference, SnapshotInfo } from '../../api/options.js';
+import type { BitmapInfo, SnapshotInfo } from '../../api/info.js';
+import type { ImageReference } from '../../api/openable.js';
 import type { Qcow2Error } from '../../errors.js';
 import type { Bitmap } from '../../format/bitmaps.js';
 import type { FeatureName, HeaderExtension } from '../../format/extensions.js';

@@ -1,6 +1,6 @@
 /** Describes the snapshots and bitmaps of an image as plain values. Loaded where an image has any. */
 
-import type { BitmapInfo, SnapshotInfo } from '../../api/options.js';
+import type { BitmapInfo, SnapshotInfo } from '../../api/info.js';
 import { BITMAP_FLAG } from '../../format/bitmap-flag.js';
 import type { Bitmap } from '../../format/bitmaps.js';
 import { decodeName } from '../../format/names.js';

@@ -1,6 +1,6 @@
 /** Owns the walk over one layer's tables that turns them into extents, and the merging of neighbours. */
 
-import type { Extent } from '../../api/options.js';
+import type { Extent } from '../../api/range.js';
 import type { Geometry } from '../../format/geometry.js';
 import { nextRun, type Run } from './runs.js';
 

@@ -1,6 +1,6 @@
 /** Owns which offsets and ranges of a disk a caller may ask for. */
 
-import type { Range } from '../../api/options.js';
+import type { Range } from '../../api/range.js';
 import { Qcow2Error } from '../../errors.js';
 
 /**

@@ -3,7 +3,7 @@
  */
 
 import type { Done } from '../../api/device.js';
-import type { ImageReference } from '../../api/options.js';
+import type { ImageReference } from '../../api/openable.js';
 import { isQcow2Error, Qcow2Error } from '../../errors.js';
 import type { Backing, Layer } from '../layer/layer.js';
 import type { Piece } from '../mapping/plan-read.js';

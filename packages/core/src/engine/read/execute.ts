@@ -1,7 +1,7 @@
 /** Owns the reading of guest bytes: acquire the tables, plan, execute. Only the first and the last step may wait. */
 
 import type { Done, Transfer } from '../../api/device.js';
-import type { ImageReference } from '../../api/options.js';
+import type { ImageReference } from '../../api/openable.js';
 import { Qcow2Error } from '../../errors.js';
 import { alignUp, hex } from '../../format/bytes.js';
 import { l1IndexOf } from '../../format/geometry.js';

@@ -4,8 +4,8 @@
  * nothing of it but the header's fields.
  */
 
+import type { CheckOptions, CheckReport } from '../../api/check-report.js';
 import type { ByteSource } from '../../api/device.js';
-import type { CheckOptions, CheckReport } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
 import { turns } from '../../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';

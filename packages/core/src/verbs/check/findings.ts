@@ -1,5 +1,5 @@
 /** Owns what a check has found so far: the figures, and the findings with their places. */
-import type { Fault, Finding } from '../../api/options.js';
+import type { Fault, Finding } from '../../api/check-report.js';
 
 /** How many findings are kept; the figures go on counting. */
 const MOST = 65_536;

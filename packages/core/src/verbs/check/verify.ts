@@ -1,6 +1,6 @@
 /** Verifies an image before it is written to: whatever a check finds, but for leaks, a write could make worse. */
 
-import type { CheckOptions, Fault, Finding } from '../../api/options.js';
+import type { CheckOptions, Fault, Finding } from '../../api/check-report.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';

@@ -4,7 +4,8 @@
  */
 
 import type { BlockDevice, Done, Transfer } from '../../api/device.js';
-import type { CreateOptions, ImageReference, Openable, OpenOptions, Resolved } from '../../api/options.js';
+import type { ImageReference, Openable, Resolved } from '../../api/openable.js';
+import type { CreateOptions, OpenOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
 import { Qcow2Error } from '../../errors.js';
 import {

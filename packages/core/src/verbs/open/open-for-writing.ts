@@ -3,7 +3,9 @@
  * read.
  */
 import type { BlockDevice } from '../../api/device.js';
-import type { ImageInfo, Openable, OpenOptions } from '../../api/options.js';
+import type { ImageInfo } from '../../api/info.js';
+import type { Openable } from '../../api/openable.js';
+import type { OpenOptions } from '../../api/options.js';
 import { RwLock } from '../../engine/async/rw-lock.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { openWriter } from '../../engine/write/open-writer.js';

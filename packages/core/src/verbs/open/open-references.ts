@@ -3,7 +3,8 @@
  * become.
  */
 
-import type { ImageReference, Openable, OpenOptions } from '../../api/options.js';
+import type { ImageReference, Openable } from '../../api/openable.js';
+import type { OpenOptions } from '../../api/options.js';
 import type { CountingSource } from '../../engine/layer/counting-source.js';
 import type { Backing, Qcow2Layer } from '../../engine/layer/layer.js';
 import { probeFormat } from '../../engine/layer/probe.js';

@@ -1,7 +1,8 @@
 /** Owns the opening of an image: bytes become a validated layer, and the files it names become the layers behind it. */
 
 import type { ByteSource } from '../../api/device.js';
-import type { ImageReference, Openable, OpenOptions } from '../../api/options.js';
+import type { ImageReference, Openable } from '../../api/openable.js';
+import type { OpenOptions } from '../../api/options.js';
 import type { RwLock } from '../../engine/async/rw-lock.js';
 import { Scratch } from '../../engine/async/scratch.js';
 import { ClusterCache } from '../../engine/layer/cluster-cache.js';

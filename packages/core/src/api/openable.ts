@@ -1,0 +1,28 @@
+/** Types of what can be opened as an image, and of the files that an image names. */
+import type { ByteSource } from './device.js';
+
+/** What can be opened as an image; turned into a {@link ByteSource} at the edge. A `File` is a `Blob`. */
+export type Openable = ByteSource | Blob | ArrayBuffer | Uint8Array;
+
+/** Another file that an image names, and where it stands in the chain. */
+export interface ImageReference {
+  readonly kind: 'backing' | 'data';
+  /**
+   * As written in the image: relative to the file that names it, so walk `parent` to resolve it. A byte that is no
+   * UTF-8 is the lone surrogate U+DC00 + byte, and the name then no string that a file system takes. It may be an
+   * address, or describe a file with options (`json:`) that change what is read: `baseName` of `qcow2-opfs` tells them
+   * apart.
+   */
+  readonly name: string;
+  /** The format the image gives for it, if it gives one. */
+  readonly format?: string | undefined;
+  /** Whether the file will be written to. */
+  readonly writable: boolean;
+  /** The reference that led to the file which names this one; null for the image that was opened. */
+  readonly parent: ImageReference | null;
+  /** 1 for a file that the opened image names, 2 for one that such a file names, and so on. */
+  readonly depth: number;
+}
+
+/** What a resolver may answer: the file, the file and its format, or null to refuse it. */
+export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } | null;
