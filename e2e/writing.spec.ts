@@ -38,8 +38,9 @@ for (const from of ['a web server', 'a dropped file'] as const) {
     const written = randomBytes(300_000);
     const seen = await page.evaluate(
       async ({ from, url, size, text }) => {
-        const file = document.querySelector('input')?.files?.[0] ?? null;
-        const resolve = async (): Promise<File | { url: string } | null> => (from === 'a web server' ? { url } : file);
+        const file = document.querySelector('input')?.files?.[0];
+        const resolve = async (): Promise<File | { url: string } | undefined> =>
+          from === 'a web server' ? { url } : file;
         const store = await window.lab.openStore();
         if ((await store.list()).some(({ name }) => name === 'overlay')) await store.remove('overlay');
         const shape = { size, backingFile: 'base.qcow2', backingFormat: 'qcow2', resolve };

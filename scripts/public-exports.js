@@ -110,7 +110,11 @@ function methodsOf(source, node) {
   /** @param {{ start: number, key: { start: number, end: number } }} member */
   const method = (member) => ({ name: textOf(source, member.key), documented: hasDoc(source, member.start) });
   if (node.type === 'TSInterfaceDeclaration') {
-    return node.body.body.flatMap((member) => (member.type === 'TSMethodSignature' ? [method(member)] : []));
+    return node.body.body.flatMap((member) => {
+      if (member.type === 'TSMethodSignature') return [method(member)];
+      // A class may have a getter for a property, which inherits its text; by itself it needs none.
+      return member.type === 'TSPropertySignature' && hasDoc(source, member.start) ? [method(member)] : [];
+    });
   }
   if (node.type !== 'ClassDeclaration') return [];
   return node.body.body.flatMap((member) => {

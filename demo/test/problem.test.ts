@@ -2,7 +2,7 @@ import { Qcow2Error } from 'qcow2';
 import { expect, describe as group, it } from 'vitest';
 import { describe } from '../src/engine/problem.js';
 
-function foreign(found: string | null): Qcow2Error {
+function foreign(found: string | undefined): Qcow2Error {
   return new Qcow2Error('not-qcow2', 'This is no qcow2 image.', { what: 'magic', at: 0, found });
 }
 
@@ -15,7 +15,7 @@ group('problems', () => {
     expect(archive.title).toBe('a.gz is not a qcow2 image: it is a gzip archive.');
     expect(archive.advice).toContain('Unpack it');
     expect(describe(foreign('an empty file'), 'a').advice).toContain('nothing in it');
-    expect(describe(foreign(null), 'a').title).toBe('a is not a qcow2 image.');
+    expect(describe(foreign(undefined), 'a').title).toBe('a is not a qcow2 image.');
   });
 
   it('give the cause of damage, and its place among the details', () => {

@@ -8,7 +8,7 @@ export async function bootSector(url: string): Promise<Uint8Array> {
   // A stranger's image may name any address: this one may be based on files of the same server.
   const resolve = async ({ name }: { name: string }) => {
     const base = new URL(name, url);
-    return base.origin === new URL(url).origin ? httpSource(base) : null;
+    return base.origin === new URL(url).origin ? httpSource(base) : undefined;
   };
   const image = await Qcow2Image.open(source, { resolve });
   const sector = new Uint8Array(512);

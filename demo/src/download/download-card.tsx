@@ -12,7 +12,7 @@ export function DownloadCard({ disk }: { readonly disk: DiskView }): JSX.Element
   void map.version.value; // the amount of data is known better with every extent
   const state = download.state.value;
   const { busy } = download;
-  const encrypted = disk.image.info.encryption !== null;
+  const encrypted = disk.image.info.encryption !== undefined;
   const blocked = missing.length > 0 || encrypted;
   const button = useRef<HTMLButtonElement>(null);
   return (

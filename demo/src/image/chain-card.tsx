@@ -14,7 +14,7 @@ export function ChainCard({ opened }: { readonly opened: Opened }): JSX.Element 
       <ol class="chain">
         {chain.map((layer) => (
           <li key={layer.depth} class={layer.missing ? 'missing-layer' : ''}>
-            <strong>{layer.name === null ? opened.file.name : shortName(layer.name)}</strong>{' '}
+            <strong>{layer.name === undefined ? opened.file.name : shortName(layer.name)}</strong>{' '}
             <span class="soft">{layerWords(layer)}</span>
           </li>
         ))}
@@ -26,10 +26,10 @@ export function ChainCard({ opened }: { readonly opened: Opened }): JSX.Element 
 
 function layerWords(layer: LayerInfo): string {
   const words = [layer.format ?? 'format unknown'];
-  if (layer.virtualSize !== null) words.push(formatSize(layer.virtualSize));
+  if (layer.virtualSize !== undefined) words.push(formatSize(layer.virtualSize));
   if (layer.missing) words.push('not here');
   if (layer.dataFile) {
-    const name = layer.dataFile.name === null ? 'a data file' : shortName(layer.dataFile.name);
+    const name = layer.dataFile.name === undefined ? 'a data file' : shortName(layer.dataFile.name);
     words.push(`data in ${name}${layer.dataFile.missing ? ', which is not here' : ''}`);
   }
   return words.join(', ');

@@ -21,7 +21,7 @@ export function namesIn(info: ImageInfo): string[] {
 
 /** The files that the chain of an image names, as far as it is here. */
 export function namedInChain(info: ImageInfo): string[] {
-  return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name ?? null]).filter((name) => name !== null);
+  return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name]).filter((name) => name !== undefined);
 }
 
 /**
@@ -64,8 +64,8 @@ export function arrange(members: readonly Member[]): Arrangement {
 /** A file that the chain needs and that is not here. */
 export interface Missing {
   readonly kind: 'backing' | 'data';
-  /** As written in the image; null where the image needs a file without naming it. */
-  readonly name: string | null;
+  /** As written in the image; undefined where the image needs a file without naming it. */
+  readonly name: string | undefined;
   /** The file that names it. */
   readonly neededBy: string;
 }
@@ -75,7 +75,7 @@ export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
   const missing: Missing[] = [];
   let above = leafName;
   for (const layer of info.chain) {
-    const here = layer.name === null ? leafName : shortName(layer.name);
+    const here = layer.name === undefined ? leafName : shortName(layer.name);
     if (layer.missing) missing.push({ kind: 'backing', name: layer.name, neededBy: above });
     if (layer.dataFile?.missing) missing.push({ kind: 'data', name: layer.dataFile.name, neededBy: here });
     above = here;
@@ -111,8 +111,8 @@ export class FileSet {
    * The file of that name, as an image of the chain that begins with `leaf` writes it; the leaf never answers to
    * itself.
    */
-  find(name: string, leaf: { readonly name: string }): File | null {
-    return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name)) ?? null;
+  find(name: string, leaf: { readonly name: string }): File | undefined {
+    return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name));
   }
 
   /**
@@ -124,7 +124,7 @@ export class FileSet {
   resolve(
     { name, format }: Pick<ImageReference, 'name' | 'format'>,
     leaf: { readonly name: string },
-  ): HandedOver | null {
+  ): HandedOver | undefined {
     const described = namedFile(name).format;
     const source = this.find(name, leaf);
     // What the image says of the format comes before what the name says.

@@ -7,9 +7,9 @@ import { type Fact, Facts } from '../ui/facts.js';
 
 /** Cipher and key slots; nothing for an image that is not encrypted by LUKS. */
 export function LuksCard({ info }: { readonly info: ImageInfo }): JSX.Element | null {
-  const { luks } = info;
-  if (luks === undefined) return null;
-  if (luks === null) {
+  const { encryption, luks } = info;
+  if (encryption !== 'luks') return null;
+  if (luks === undefined) {
     return (
       <Card title="Encryption (LUKS)">
         <p>The header of the encryption is damaged, or of a kind that this page does not know.</p>

@@ -17,7 +17,7 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
   return (
     <div class="notice" role="status">
       {missing.map((file) => {
-        const name = file.name === null ? null : shortName(file.name);
+        const name = file.name === undefined ? undefined : shortName(file.name);
         return (
           <div class="missing" key={`${file.neededBy}:${file.name}`}>
             <p>
@@ -39,7 +39,7 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
 
 function sentenceFor(file: Missing, leafName: string): string {
   const subject = file.neededBy === leafName ? 'This image' : file.neededBy;
-  const name = file.name === null ? 'a file that it does not name' : shortName(file.name);
+  const name = file.name === undefined ? 'a file that it does not name' : shortName(file.name);
   if (file.kind === 'data') return `${subject} keeps its data in ${name}.`;
   return `${subject} is an overlay over ${name}.`;
 }

@@ -49,7 +49,7 @@ async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal
       const file = files.resolve(reference, leaf);
       if (file) return file;
       const url = addressOf(reference, leaf, files);
-      if (url === null || unreachable.has(url.href)) return null;
+      if (url === null || unreachable.has(url.href)) return undefined;
       asked.push(url.href);
       return remote(url);
     };
@@ -68,7 +68,7 @@ async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal
  * elsewhere.
  */
 function addressOf({ name, parent }: ImageReference, leaf: RemoteFile, files: FileSet): URL | null {
-  if (parent === null) return siblingOf(name, leaf.url);
+  if (parent === undefined) return siblingOf(name, leaf.url);
   if (files.find(parent.name, leaf)) return null;
   const above = addressOf(parent, leaf, files);
   return above && siblingOf(name, above);

@@ -109,8 +109,8 @@ function chainOf({ image: { info }, files, file }: Opened): { bases: [File, stri
   const bases: [File, string][] = [];
   const left: string[] = [];
   for (const { depth, name, format, missing, dataFile } of info.chain) {
-    if (dataFile && !dataFile.missing && dataFile.name !== null) left.push(shortName(dataFile.name));
-    if (depth === 0 || name === null || missing) continue;
+    if (dataFile && !dataFile.missing && dataFile.name !== undefined) left.push(shortName(dataFile.name));
+    if (depth === 0 || name === undefined || missing) continue;
     const base = files.find(name, file);
     if (format === 'qcow2' && base) bases.unshift([base, shortName(name)]);
     else left.push(shortName(name));

@@ -177,7 +177,7 @@ export function closeImage(): void {
 }
 
 function isFor(file: File, missing: Missing): boolean {
-  return missing.name !== null && answersTo(file, missing.name);
+  return missing.name !== undefined && answersTo(file, missing.name);
 }
 
 async function run(name: string, work: (store: Store, signal: AbortSignal) => Promise<Opened>): Promise<void> {

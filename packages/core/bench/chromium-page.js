@@ -63,7 +63,7 @@ async function extentsOf(name) {
 }
 
 /** @param {string} name */
-const statsOf = (name) => /** @type {Qcow2Image} */ (images.get(name)).stats;
+const statsOf = (name) => /** @type {Qcow2Image} */ (images.get(name)).stats();
 
 /** @param {string} path */
 const startWorker = (path) => new Worker(path, { type: 'module' });

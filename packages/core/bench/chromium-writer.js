@@ -75,7 +75,7 @@ async function engine(turn, bytes) {
       (offset) => image.write(offset, bytes),
       () => image.flush(),
     );
-    const calls = image.stats.deviceWrites;
+    const calls = (await image.stats()).deviceWrites;
     await image.close();
     return { seconds, calls };
   } finally {

@@ -103,9 +103,9 @@ async function extentsOf(image) {
  * @param {() => unknown} turn
  */
 async function countCalls(image, turn) {
-  const before = image.stats;
+  const before = await image.stats();
   await turn();
-  const after = image.stats;
+  const after = await image.stats();
   return {
     calls: after.deviceReads - before.deviceReads,
     transfers: after.deviceTransfers - before.deviceTransfers,

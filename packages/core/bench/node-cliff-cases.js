@@ -88,7 +88,7 @@ function engine(work, { options, refcountBytes, prepare, writes, flushEach }, co
         }
         await image.flush();
       });
-      counted(image.stats.deviceWrites + image.stats.deviceFlushes);
+      counted((await image.stats()).deviceWrites + (await image.stats()).deviceFlushes);
       return took;
     } finally {
       await image.close();

@@ -89,7 +89,7 @@ function engine(folder, work, shape, counted) {
           await image.flush();
         }
       });
-      counted(image.stats);
+      counted(await image.stats());
       return took;
     } finally {
       await image.close();

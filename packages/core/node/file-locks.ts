@@ -6,8 +6,8 @@ export interface FileLock {
   /** How it was taken: `OFDLCK`, as QEMU does, `POSIX` or `FLOCK`. */
   readonly kind: string;
   readonly access: 'READ' | 'WRITE';
-  /** Null where the kernel does not tell, as for QEMU's. */
-  readonly pid: number | null;
+  /** Undefined where the kernel does not list it, as for QEMU's. */
+  readonly pid: number | undefined;
 }
 
 /**
@@ -27,7 +27,7 @@ export function othersLocks(fd: number): FileLock[] {
     const [, kind, access, owner, file] = LOCK.exec(line) ?? [];
     if (file !== key || Number(owner) === process.pid) return [];
     const pid = Number(owner);
-    return [{ kind: kind!, access: access as FileLock['access'], pid: pid > 0 ? pid : null }];
+    return [{ kind: kind!, access: access as FileLock['access'], pid: pid > 0 ? pid : undefined }];
   });
 }
 

@@ -1,21 +1,22 @@
 /** Owns the public handle of an open image: short methods that check their arguments and delegate. */
 
 import type { CheckOptions, CheckReport } from './api/check-report.js';
-import type { BlockDevice, Done } from './api/device.js';
-import type { Disk } from './api/disk.js';
+import type { BlockDevice, Done, Transfer } from './api/device.js';
+import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
 import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
-import { lengthOf, whileIntact } from './engine/async/request-buffers.js';
+import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { mustWait } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
 import { readPieces } from './engine/read/execute.js';
-import type { Writer } from './engine/write/writer.js';
 import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
+import type { Changes } from './verbs/changes.js';
 import { imageInfo } from './verbs/info.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
+import type { Writing } from './verbs/open/open-for-writing.js';
 import { readableOf } from './verbs/readable.js';
 
 /** What a read that never had to wait answers. */
@@ -23,8 +24,6 @@ const DONE: Promise<void> = Promise.resolve();
 
 /** An open qcow2 image. */
 export class Qcow2Image implements Disk {
-  /** Virtual size, bytes. */
-  readonly size: number;
   /** Closes the image, for `await using`; there only where the platform knows the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #opened: OpenedImage;
@@ -46,7 +45,6 @@ export class Qcow2Image implements Disk {
   private constructor(opened: OpenedImage, viewed: Qcow2Image | null = null) {
     this.#opened = opened;
     this.#viewed = viewed;
-    this.size = opened.layer.size;
   }
 
   /**
@@ -65,14 +63,14 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Makes an empty image on `device`, over whatever it holds, and opens it for writing. Everything but the header is
+   * Makes an empty image on `device`, and opens it for writing. Everything but the header is
    * written and flushed first, so that a crash leaves no image rather than half of one. The device stays the caller's.
    *
    * @throws RangeError for a value that no image can have, TypeError for options that exclude each other; {@link
-   *   Qcow2Error} `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the
-   *   device, the data file and the backing file are not different files, `locked` when another image of this process
-   *   writes to one of them; all these before anything is changed. What the device throws; the signal's reason when it
-   *   aborts.
+   *   Qcow2Error} `exists` when the device or the data file is not empty and `overwrite` is not set,
+   *   `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the device, the
+   *   data file and the backing file are not different files, `locked` when another image of this process writes to one
+   *   of them; all these before anything is changed. What the device throws; the signal's reason when it aborts.
    */
   static async create(
     device: BlockDevice,
@@ -82,9 +80,10 @@ export class Qcow2Image implements Disk {
     return createImage(device, options, (opening) => Qcow2Image.open(device, opening));
   }
 
-  /**
-   * Everything the image says of itself; plain and structured-cloneable. While the image is written it is as of now.
-   */
+  get size(): number {
+    return this.#opened.layer.size;
+  }
+
   get info(): ImageInfo {
     const { layer, write } = this.#opened;
     if (write !== null) return write.info();
@@ -92,30 +91,25 @@ export class Qcow2Image implements Disk {
     return this.#info;
   }
 
-  /** The internal snapshots, in the order of the table. */
   get snapshots(): readonly SnapshotInfo[] {
     return this.info.snapshots;
   }
 
-  /** The persistent bitmaps; none when the image says that they are not to be trusted. */
   get bitmaps(): readonly BitmapInfo[] {
     return this.info.bitmaps;
   }
 
-  /** Device calls and other figures since the image was opened. */
-  get stats(): ImageStats {
+  async stats(): Promise<ImageStats> {
     return { ...this.#opened.counters };
   }
 
-  /**
-   * Fills `into` with the guest's bytes from `offset` on.
-   *
-   * @throws {@link Qcow2Error} `out-of-range` past the end of the disk, `reference-refused` when a file that was not
-   *   handed over is needed, `corrupt`, `unsupported`, `closed`, and what the source throws; RangeError for an offset
-   *   that is no whole number from 0 on; TypeError when `into` is no Uint8Array, or loses its memory (detached, shrunk)
-   *   before the read has ended; the signal's reason when it aborts.
-   */
-  read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+  read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
+  read(offset: number, what: Uint8Array | number, options?: ReadOptions): Promise<unknown> {
+    return typeof what === 'number' ? this.#readNew(offset, what, options) : this.#readInto(offset, what, options);
+  }
+
+  #readInto(offset: number, into: Uint8Array, options: ReadOptions | undefined): Promise<void> {
     try {
       this.#alive();
       options?.signal?.throwIfAborted();
@@ -128,12 +122,27 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  /**
-   * Where every byte of the range comes from, as `qemu-img map` says it: in order, without gaps, neighbours merged.
-   *
-   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, `closed`, and what the source throws; RangeError for a range
-   *   that is none; the signal's reason when it aborts.
-   */
+  async #readNew(offset: number, length: number, options: ReadOptions | undefined): Promise<Uint8Array<ArrayBuffer>> {
+    this.#alive();
+    requireInside(offset, length, this.size);
+    const into = new Uint8Array(length);
+    await this.#readInto(offset, into, options);
+    return into;
+  }
+
+  async readBatch(transfers: readonly Transfer[], { signal }: ReadOptions = {}): Promise<void> {
+    this.#alive();
+    signal?.throwIfAborted();
+    const fixed = fixedTransfers(transfers);
+    for (const { at, length } of fixed) requireInside(at, length, this.size);
+    const pieces = fixed.map(({ at, bytes }) => ({ offset: at, into: bytes }));
+    try {
+      await readPieces(this.#opened.layer, pieces, signal);
+    } finally {
+      if (!signal?.aborted) requireAllIntact(fixed);
+    }
+  }
+
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
@@ -143,40 +152,21 @@ export class Qcow2Image implements Disk {
     });
   }
 
-  /**
-   * The first offset from `offset` on that may hold data; null when there is none.
-   *
-   * @throws as {@link map} does.
-   */
-  seekData(offset: number): Promise<number | null> {
+  seekData(offset: number): Promise<number | undefined> {
     return this.#seek(offset, false);
   }
 
-  /**
-   * The first offset from `offset` on that certainly reads as zeros; null when there is none.
-   *
-   * @throws as {@link map} does.
-   */
-  seekHole(offset: number): Promise<number | null> {
+  seekHole(offset: number): Promise<number | undefined> {
     return this.#seek(offset, true);
   }
 
-  async #seek(offset: number, zero: boolean): Promise<number | null> {
+  async #seek(offset: number, zero: boolean): Promise<number | undefined> {
     this.#alive();
     requireInside(offset, 0, this.size);
     const { seek } = await import('./verbs/seek.js');
     return seek(this.#opened.layer, offset, zero, () => this.#alive());
   }
 
-  /**
-   * Counts every reference to every cluster of the image's own file, and compares them with its refcounts, as
-   * `qemu-img check` does. Reads the file anew. An image that is open for writing is flushed first. Changes wait until
-   * the check ends, and so do reads that come after a change that waits; `writeSync` throws `not-synchronous`. Damage
-   * is a finding, never an error.
-   *
-   * @throws {@link Qcow2Error} `closed`, also when the image is closed meanwhile, and what `flush` and the source
-   *   throw; the signal's reason when it aborts.
-   */
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
     const { checkImage } = await import('./verbs/check/check.js');
@@ -184,24 +174,12 @@ export class Qcow2Image implements Disk {
     return checkImage((this.#viewed ?? this).#opened, options);
   }
 
-  /**
-   * The guest's bytes as a stream: a byte stream where the platform has them. Errors as {@link read} does.
-   *
-   * @throws {@link Qcow2Error} `out-of-range` or `closed`; RangeError for a range that is none.
-   */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive();
     const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
 
-  /**
-   * The disk of an internal snapshot, to read; of the size that the disk had. An id is looked for first, then a name,
-   * as QEMU does. Closing the view leaves this image open; closing this image closes the view.
-   *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `closed`, and
-   *   what the source throws.
-   */
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
     const { snapshotLayer } = await import('./verbs/open/open-snapshot.js');
@@ -210,13 +188,6 @@ export class Qcow2Image implements Disk {
     return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
   }
 
-  /**
-   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk.
-   * While the image is written that is as of the first range asked for.
-   *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
-   *   written, `unsupported`, `closed`, and what the source throws; the signal's reason when it aborts.
-   */
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
@@ -226,74 +197,30 @@ export class Qcow2Image implements Disk {
     });
   }
 
-  /**
-   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens,
-   * when the next `flush` has returned. A started write finishes. `bytes` must stay as they are until then.
-   *
-   * @throws {@link Qcow2Error} `out-of-range`, `read-only`, `corrupt`, `unsupported` when the disk is encrypted,
-   *   `reference-refused`, `no-space`, `failed` after an earlier failure, `closed`, and what the device throws;
-   *   RangeError for an offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array, or loses its
-   *   memory (detached, shrunk) before the write has ended: of the range any part may have been written then.
-   */
   write(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.#change(
-      offset,
-      () => lengthOf(bytes),
-      (writer) => writer.write(offset, bytes),
-    );
+    return this.#change((changes) => changes.write(offset, bytes));
   }
 
-  /**
-   * Turns guest bytes into zeros, by saying so where the format can. `unmap` gives up the clusters that held them.
-   *
-   * @throws as {@link write} does.
-   */
-  writeZeroes(offset: number, length: number, options?: { unmap?: boolean | undefined }): Promise<void> {
-    return this.#change(
-      offset,
-      () => length,
-      (writer) => writer.zero(offset, length, options?.unmap ?? false),
-    );
+  writeBatch(transfers: readonly Transfer[]): Promise<void> {
+    return this.#change((changes) => changes.writeBatch(transfers));
   }
 
-  /**
-   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version
-   * 2 with a backing file nothing happens, since it has no way to say so.
-   *
-   * @throws as {@link write} does.
-   */
+  writeZeroes(offset: number, length: number, options: WriteZeroesOptions = {}): Promise<void> {
+    return this.#change((changes) => changes.writeZeroes(offset, length, options));
+  }
+
   discard(offset: number, length: number): Promise<void> {
-    return this.#change(
-      offset,
-      () => length,
-      (writer) => writer.discard(offset, length),
-    );
+    return this.#change((changes) => changes.discard(offset, length));
   }
 
-  /**
-   * Returns when everything that was written, zeroed and discarded is on the medium. An image opened for reading has
-   * nothing to bring there.
-   *
-   * @throws {@link Qcow2Error} `failed`, `corrupt`, `no-space`, `closed`, and what the device throws.
-   */
   async flush(): Promise<void> {
     this.#requireOpen();
     this.#opened.write?.writer.aliveToFlush();
     await this.#opened.write?.writer.flush();
   }
 
-  /**
-   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, writes whole
-   * clusters, takes no more until they are written, and flushes when it is closed.
-   *
-   * @throws {@link Qcow2Error} `read-only`, `closed`; RangeError for a start that is no whole number from 0 on. The
-   *   stream errors as {@link write} does.
-   */
-  writable(options?: { start?: number | undefined }): WritableStream<Uint8Array> {
-    const start = options?.start ?? 0;
-    requireInside(start, 0, this.size);
-    this.#writer();
-    return this.#opened.write!.writableOf(this, start);
+  writable(options: WritableOptions = {}): WritableStream<Uint8Array> {
+    return this.#writing().changes.writable(this, options);
   }
 
   /**
@@ -305,12 +232,7 @@ export class Qcow2Image implements Disk {
    */
   readSync(offset: number, into: Uint8Array): void {
     this.#alive();
-    requireInside(offset, lengthOf(into), this.size);
-    const { layer } = this.#opened;
-    this.#atOnce(
-      (forms) => forms.readWaits(layer),
-      () => readPieces(layer, [{ offset, into }]),
-    );
+    this.#synchronous().read(this.#opened, offset, into);
   }
 
   /**
@@ -320,12 +242,8 @@ export class Qcow2Image implements Disk {
    *   another request is at work, and as {@link write} does.
    */
   writeSync(offset: number, bytes: Uint8Array): void {
-    const writer = this.#writer();
-    requireInside(offset, lengthOf(bytes), this.size);
-    this.#atOnce(
-      () => writer.waiting,
-      () => writer.write(offset, bytes),
-    );
+    const { changes, writer } = this.#writing();
+    this.#synchronous().change(this.#opened, writer, () => changes.write(offset, bytes));
   }
 
   /**
@@ -339,21 +257,9 @@ export class Qcow2Image implements Disk {
     const writer = this.#opened.write?.writer;
     if (writer === undefined) return;
     writer.aliveToFlush();
-    this.#atOnce(
-      () => writer.waiting,
-      () => writer.flush(),
-    );
+    this.#synchronous().change(this.#opened, writer, () => writer.flush());
   }
 
-  /**
-   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits
-   * for the first. What was started is waited for. Only when one read of a file behind the image takes longer than a
-   * second meanwhile, all requests that still need such a file reject with `closed`; a read whose source cannot be
-   * stopped does when the source ends.
-   *
-   * @throws what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
-   *   written since the last flush may be lost. Otherwise as {@link flush} does.
-   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -376,36 +282,26 @@ export class Qcow2Image implements Disk {
     return closeAll(owned);
   }
 
-  /** Checks a change of so many bytes, and makes it. */
-  #change(offset: number, lengthOfChange: () => number, change: (writer: Writer) => Done): Promise<void> {
+  #change(change: (changes: Changes) => Done): Promise<void> {
     try {
-      const writer = this.#writer();
-      const length = lengthOfChange();
-      requireInside(offset, length, this.size);
-      return length === 0 ? DONE : (change(writer) ?? DONE);
+      return change(this.#writing().changes) ?? DONE;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #writer(): Writer {
+  #writing(): Writing {
     this.#alive();
     const { write } = this.#opened;
-    if (write === null) {
-      throw new Qcow2Error(
-        'read-only',
-        "The image was opened for reading. Open it with mode 'readwrite' to change it.",
-      );
-    }
-    return write.writer;
+    if (write !== null) return write;
+    throw new Qcow2Error('read-only', "The image was opened for reading. Open it with mode 'readwrite' to change it.");
   }
 
-  /** Carries out a request that is done when this returns, unless there is something to wait for. */
-  #atOnce(waiting: (forms: Synchronous) => Qcow2Error | null, work: () => Done): void {
-    const { synchronous, waitTracker } = this.#opened;
-    const wait = synchronous === null ? mustWait({ what: 'image', depth: 0 }) : waiting(synchronous);
-    if (wait !== null) throw wait;
-    synchronous!.atOnce(waitTracker, work);
+  /** What carries out requests that are done when they return. */
+  #synchronous(): Synchronous {
+    const { synchronous } = this.#opened;
+    if (synchronous === null) throw mustWait({ what: 'image', depth: 0 });
+    return synchronous;
   }
 
   #alive(): void {

@@ -3,7 +3,7 @@
 
 export type { CheckOptions, CheckReport, Fault, Finding } from './api/check-report.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';
-export type { Disk } from './api/disk.js';
+export type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 export type {
   BitmapInfo,
   ExtensionInfo,
@@ -17,7 +17,15 @@ export type {
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type { CreateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
 export type { Extent, Range } from './api/range.js';
-export { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from './errors.js';
+export {
+  isQcow2Error,
+  Qcow2Error,
+  type Qcow2ErrorCode,
+  type Qcow2ErrorDetails,
+  type Qcow2ErrorDetailsByCode,
+  type Qcow2ErrorOf,
+  type Qcow2ErrorPlace,
+} from './errors.js';
 export type { LuksInfo, LuksSlotInfo } from './format/luks.js';
 export { Qcow2Image } from './image.js';
 export { type AsyncBuffer, asyncBufferSource } from './sources/async-buffer.js';

@@ -22,10 +22,10 @@ function broken({ bytes, entry }: ReturnType<typeof layer>): Uint8Array<ArrayBuf
 }
 
 /** The image over files, the nearest first; opened for writing, too. */
-function openOver(files: readonly Exclude<Resolved, null>[]): Promise<Qcow2Image> {
+function openOver(files: readonly NonNullable<Resolved>[]): Promise<Qcow2Image> {
   return Qcow2Image.open(bufferDevice(layer('1.qcow2').bytes), {
     mode: 'readwrite',
-    resolve: async ({ depth }) => files[depth - 1] ?? null,
+    resolve: async ({ depth }) => files[depth - 1],
   });
 }
 
@@ -36,7 +36,7 @@ const failing: ByteSource = {
   },
 };
 
-const chains: [string, Exclude<Resolved, null>[], object][] = [
+const chains: [string, NonNullable<Resolved>[], object][] = [
   [
     'an L2 entry of the backing file',
     [broken(layer())],

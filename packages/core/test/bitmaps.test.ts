@@ -53,9 +53,9 @@ describe('what a bitmap marks', () => {
   it('is read in two device calls: the table, and all bits at once', async () => {
     const source = new RecordingSource(bitmapImage({ table: Array.from({ length: 20 }, (_, i) => bits(i)) }));
     const image = await Qcow2Image.open(source);
-    const before = image.stats.deviceReads;
+    const before = (await image.stats()).deviceReads;
     await ranges(image);
-    expect(image.stats.deviceReads - before).toBe(2);
+    expect((await image.stats()).deviceReads - before).toBe(2);
   });
 
   it('is not told by a snapshot, nor when the image is closed or the signal aborted', async () => {

@@ -34,7 +34,7 @@ const newPath = () => join(folder, `${files++}`);
 async function imageBytes(options: { dataFile?: string; backingFile?: string }): Promise<Uint8Array<ArrayBuffer>> {
   const device = bufferDevice();
   const backing = options.backingFile === undefined ? {} : { backingFormat: 'qcow2' };
-  const resolve = async ({ kind }: { kind: string }) => (kind === 'data' ? bufferDevice() : null);
+  const resolve = async ({ kind }: { kind: string }) => (kind === 'data' ? bufferDevice() : undefined);
   await (await Qcow2Image.create(device, { size: SIZE, ...options, ...backing, resolve })).close();
   return device.bytes();
 }
@@ -163,7 +163,7 @@ describe('files of Node’s file system', () => {
 });
 
 describe('create', () => {
-  const options = { size: SIZE, dataFile: 'disk.raw' };
+  const options = { size: SIZE, dataFile: 'disk.raw', overwrite: true };
 
   test('refuses the same device as data file before anything is changed', async () => {
     const before = new Uint8Array(100_000).fill(9);
@@ -176,7 +176,8 @@ describe('create', () => {
   test.each(decorated)('refuses %s as backing file before anything is changed', async (_, again) => {
     const before = buildImage({ size: SIZE }).bytes;
     const device = bufferDevice(before);
-    const overlay = { size: SIZE, backingFile: 'base', backingFormat: 'qcow2', resolve: async () => again(device) };
+    const resolve = async () => again(device);
+    const overlay = { size: SIZE, backingFile: 'base', backingFormat: 'qcow2', overwrite: true, resolve };
     await expect(Qcow2Image.create(device, overlay)).rejects.toThrow(collision('image', 'backing file'));
     expectSame(device.bytes(), before);
   });
@@ -317,7 +318,7 @@ describe('two writers of one file', () => {
     await expect(Qcow2Image.open(device, { mode: 'readwrite' })).rejects.toMatchObject({ code: 'not-qcow2' });
     const aborted = AbortSignal.abort(new Error('enough'));
     await expect(Qcow2Image.open(device, { mode: 'readwrite', signal: aborted })).rejects.toThrow('enough');
-    await (await Qcow2Image.create(device, { size: SIZE })).close();
+    await (await Qcow2Image.create(device, { size: SIZE, overwrite: true })).close();
     await (await Qcow2Image.open(device, { mode: 'readwrite' })).close();
   });
 });

@@ -43,7 +43,7 @@ describe('a write', () => {
     ['half of it', 1],
   ])('that answers %s is no-space', (_, count) => {
     const device = deviceOver({ write: () => count });
-    const error = expect.objectContaining({ code: 'no-space', details: { needed: 6, available: null } });
+    const error = expect.objectContaining({ code: 'no-space', details: { needed: 6, available: undefined } });
     expect(() => device.write([transfer(4, 2)])).toThrow(error);
     expect(device.size).toBe(4);
   });

@@ -254,7 +254,7 @@ test('seekData and seekHole find the borders', async () => {
   expect(await image.seekHole(10)).toBe(2 * CLUSTER);
   expect(await image.seekData(2 * CLUSTER)).toBe(6 * CLUSTER);
   expect(await image.seekHole(6 * CLUSTER)).toBe(7 * CLUSTER);
-  expect(await image.seekData(10 * CLUSTER)).toBeNull();
+  expect(await image.seekData(10 * CLUSTER)).toBeUndefined();
   await image.close();
 });
 

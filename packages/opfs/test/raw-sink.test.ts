@@ -64,7 +64,7 @@ test.each([0, 2, 4294967288])('a write that answers %d for 3 bytes is no-space',
   handle.write = () => count;
   const error = thrownBy(() => sink.write(0, Uint8Array.of(1, 2, 3)));
   expect(error.code).toBe('no-space');
-  expect(error.details).toEqual({ needed: 8, available: null });
+  expect(error.details).toEqual({ needed: 8, available: undefined });
 });
 
 test('a write that throws QuotaExceededError is no-space', () => {
@@ -73,7 +73,7 @@ test('a write that throws QuotaExceededError is no-space', () => {
   handle.write = () => {
     throw new DOMException('spent', 'QuotaExceededError');
   };
-  expect(thrownBy(() => sink.write(0, Uint8Array.of(1))).details).toEqual({ needed: 8, available: null });
+  expect(thrownBy(() => sink.write(0, Uint8Array.of(1))).details).toEqual({ needed: 8, available: undefined });
 });
 
 test('a truncate that does nothing without a word is no-space, and the file keeps what it had', () => {
@@ -89,7 +89,7 @@ test('a truncate that does nothing without a word is no-space, and the file keep
 test('what the platform reports is not repeated when it is plainly untrue', () => {
   const handle = new MemoryHandle();
   handle.truncate = () => {};
-  expect(thrownBy(() => new SyncSink(handle, 16, 10 * 2 ** 30)).details).toEqual({ needed: 16, available: null });
+  expect(thrownBy(() => new SyncSink(handle, 16, 10 * 2 ** 30)).details).toEqual({ needed: 16, available: undefined });
 });
 
 test('a file that cannot grow, in whatever words, is no-space and keeps what it had', () => {

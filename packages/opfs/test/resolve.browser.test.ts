@@ -47,7 +47,7 @@ test.each<[string, () => Promise<Resolved>]>([
   await image.read(0, into);
   expect(firstDifference(into, overlaid(own))).toBe(-1);
   expect(asked).toHaveLength(1);
-  expect(asked[0]).toMatchObject({ kind: 'backing', name: 'base.img', writable: false, parent: null, depth: 1 });
+  expect(asked[0]).toMatchObject({ kind: 'backing', name: 'base.img', writable: false, parent: undefined, depth: 1 });
   expect(image.info.chain).toHaveLength(2);
   await image.close();
 });
@@ -77,7 +77,7 @@ test('a chain of three asks with the parent that led there', async () => {
 });
 
 test('without the file the image opens, and the first read that needs it says so', async () => {
-  for (const options of [{}, { resolve: async () => null }]) {
+  for (const options of [{}, { resolve: async () => undefined }]) {
     const { file, own } = overlayImage('base.img', base.guest.length);
     const image = await store.openFile(file, options);
     const into = new Uint8Array(CLUSTER);

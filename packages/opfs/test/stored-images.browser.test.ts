@@ -19,7 +19,7 @@ describe('create', () => {
   test('makes an image that is there for the next store, as it was asked for', async () => {
     const made = await store.create('disk', { size: 10 * 2 ** 30, clusterSize: 2 ** 17, extendedL2: true });
     expect(made.size).toBe(10 * 2 ** 30);
-    expect(await made.seekData(0)).toBeNull();
+    expect(await made.seekData(0)).toBeUndefined();
     await store.close();
 
     store = await openStore();

@@ -5,8 +5,8 @@ import type { LuksInfo } from '../format/luks.js';
 export interface FeatureInfo {
   readonly kind: 'incompatible' | 'compatible' | 'autoclear';
   readonly bit: number;
-  /** The specification's name, else the name in the image's own feature name table, else null. */
-  readonly name: string | null;
+  /** The specification's name, else the name in the image's own feature name table, if it has one. */
+  readonly name?: string | undefined;
   /** Whether this library knows the bit. */
   readonly known: boolean;
 }
@@ -14,8 +14,8 @@ export interface FeatureInfo {
 /** A header extension as it stands in the file. */
 export interface ExtensionInfo {
   readonly type: number;
-  /** The specification's name, or null when the type is unknown. */
-  readonly name: string | null;
+  /** The specification's name, when the type is known. */
+  readonly name?: string | undefined;
   /** Offset of its data in the file, bytes. */
   readonly offset: number;
   /** Length of its data, bytes. */
@@ -34,10 +34,10 @@ export interface SnapshotInfo {
   /** How long the guest had run: whole seconds, and nanoseconds of the next. */
   readonly vmClockSec: number;
   readonly vmClockNsec: number;
-  /** The instruction count of record and replay; null when it was off. */
-  readonly icount: number | null;
-  /** Virtual size of the disk in the snapshot, bytes; null when the snapshot does not say. */
-  readonly diskSize: number | null;
+  /** The instruction count of record and replay; absent when it was off. */
+  readonly icount?: number | undefined;
+  /** Virtual size of the disk in the snapshot, bytes; absent when the snapshot does not give it. */
+  readonly diskSize?: number | undefined;
 }
 
 /** A persistent dirty bitmap. */
@@ -55,16 +55,16 @@ export interface BitmapInfo {
 /** One file of the backing chain, the opened image first. */
 export interface LayerInfo {
   readonly depth: number;
-  /** As written in the image above it; null for the opened image. */
-  readonly name: string | null;
-  /** Null when the file was not handed over and the image above does not say. */
-  readonly format: string | null;
-  /** Bytes; null when the file was not handed over. */
-  readonly virtualSize: number | null;
+  /** As written in the image above it; absent for the opened image. */
+  readonly name?: string | undefined;
+  /** Absent when the file was not handed over and the image above does not give it. */
+  readonly format?: string | undefined;
+  /** Bytes; absent when the file was not handed over. */
+  readonly virtualSize?: number | undefined;
   /** Named by the layer above, but not handed over. */
   readonly missing: boolean;
   /** The external data file of this layer, when it has one. */
-  readonly dataFile: { readonly name: string | null; readonly missing: boolean } | null;
+  readonly dataFile?: { readonly name?: string | undefined; readonly missing: boolean } | undefined;
 }
 
 /** Where the header says its tables are; offsets and lengths in bytes. */
@@ -95,12 +95,13 @@ export interface ImageInfo {
   readonly lazyRefcounts: boolean;
   readonly compressionType: 'zlib' | 'zstd';
   readonly extendedL2: boolean;
-  readonly encryption: 'aes' | 'luks' | null;
+  /** How the guest's data is encrypted; absent when it is not. */
+  readonly encryption?: 'aes' | 'luks' | undefined;
   /**
-   * What the LUKS header says, when `encryption` is `'luks'`; null when it is damaged or of a kind that is not known.
+   * What the LUKS header says, when `encryption` is `'luks'`; absent when it is damaged or of a kind that is not known.
    * Then reading the disk throws what is wrong with it, as {@link Qcow2Error} `corrupt` or `unsupported`.
    */
-  readonly luks?: LuksInfo | null | undefined;
+  readonly luks?: LuksInfo | undefined;
   /** The image was not closed cleanly: its refcounts may be wrong. */
   readonly dirty: boolean;
   /** A writer found the image inconsistent and marked it so. */

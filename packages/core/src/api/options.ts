@@ -30,9 +30,9 @@ export interface OpenOptions extends OperationOptions {
    */
   mode?: 'read' | 'readwrite' | undefined;
   /**
-   * Asked for every other file the image names. Without it, and for null, the image still opens: `info` and the map of
-   * its own layer work, and the first read that needs the file throws `reference-refused`. A file that is in the chain
-   * already, by its `identity`, is refused with `corrupt`.
+   * Called for every other file that the image names. Without it, and when it returns undefined, the image still opens:
+   * `info` and the map of its own layer work, and the first read that needs the file throws `reference-refused`. A file
+   * that is in the chain already, by its `identity`, is refused with `corrupt`.
    */
   resolve?: ((reference: ImageReference) => Promise<Resolved>) | undefined;
   /**
@@ -75,4 +75,6 @@ export interface CreateOptions extends OperationOptions {
   dataFile?: string | undefined;
   /** Keep the data file a raw disk by itself. */
   dataFileRaw?: boolean | undefined;
+  /** Replace what the device and the data file hold; default false: one that is not empty is refused with `exists`. */
+  overwrite?: boolean | undefined;
 }

@@ -52,9 +52,9 @@ export const KNOWN_FEATURES: readonly FeatureName[] = [
   { kind: 2, bit: AUTOCLEAR.rawDataFile, name: 'raw external data' },
 ];
 
-/** The specification's name of an extension type, or null. */
-export function extensionName(type: number): string | null {
-  return NAMES.get(type) ?? null;
+/** The specification's name of an extension type, if it is known. */
+export function extensionName(type: number): string | undefined {
+  return NAMES.get(type);
 }
 
 /**

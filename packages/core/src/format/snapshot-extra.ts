@@ -1,12 +1,12 @@
 /** Owns the extra data of a snapshot, as far as they are known (spec: "Snapshots"). */
 import { getUint64, viewOf } from './bytes.js';
 
-/** What the known part of a snapshot's extra data says; null where it ends before the field. */
+/** What the known part of a snapshot's extra data holds; undefined where it ends before the field. */
 export interface SnapshotExtra {
-  readonly vmStateSize: number | null;
-  readonly diskSize: number | null;
-  /** Null also for -1, which says that icount was off. */
-  readonly icount: number | null;
+  readonly vmStateSize: number | undefined;
+  readonly diskSize: number | undefined;
+  /** Undefined also for -1, which means that icount was off. */
+  readonly icount: number | undefined;
 }
 
 /** The known fields of a snapshot's extra data. */
@@ -14,8 +14,8 @@ export function decodeSnapshotExtra(extra: Uint8Array): SnapshotExtra {
   const view = viewOf(extra);
   const icountOff = extra.length < 24 || (view.getUint32(16) === 0xffff_ffff && view.getUint32(20) === 0xffff_ffff);
   return {
-    vmStateSize: extra.length >= 8 ? getUint64(view, 0) : null,
-    diskSize: extra.length >= 16 ? getUint64(view, 8) : null,
-    icount: icountOff ? null : getUint64(view, 16),
+    vmStateSize: extra.length >= 8 ? getUint64(view, 0) : undefined,
+    diskSize: extra.length >= 16 ? getUint64(view, 8) : undefined,
+    icount: icountOff ? undefined : getUint64(view, 16),
   };
 }

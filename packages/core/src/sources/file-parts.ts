@@ -5,7 +5,7 @@ import type { OpenOptions } from '../api/options.js';
 import { settled } from '../engine/async/done.js';
 import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
 import { identityOf } from './identity.js';
-import { sourceOf } from './openable.js';
+import { closeUnopened } from './openable.js';
 
 /** Where the header says that it needs such a file, bytes: backing_file_offset, and the feature bit of a data file. */
 const NAMED_AT = { backing: 8, data: 72 } as const;
@@ -48,7 +48,7 @@ export async function askFor(
     // Nothing else closes a file that comes too late.
     const closeLate = async () => {
       const late = await asking;
-      if (late !== null && !isHandedOver(files, late.openable)) await sourceOf(late.openable).close?.();
+      if (late !== null && !isHandedOver(files, late.openable)) await closeUnopened(late.openable);
     };
     closeLate().catch(() => {});
     throw error;
@@ -57,7 +57,7 @@ export async function askFor(
 }
 
 /** What `resolve` returned for a reference; null when it refused. */
-function handedOver(answer: Resolved | undefined, { format }: ImageReference): HandedFile | null {
+function handedOver(answer: Resolved | null, { format }: ImageReference): HandedFile | null {
   if (answer === null || answer === undefined) return null;
   if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
     return { openable: answer.source, format: answer.format ?? format };

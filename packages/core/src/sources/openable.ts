@@ -22,19 +22,30 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
 /**
  * The source of what a caller handed in.
  *
- * @throws TypeError when it is nothing that can be opened.
+ * @throws TypeError when it is nothing that can be opened; what `httpSource` throws for a URL.
  */
-export function sourceOf(openable: Openable): ByteSource {
+export async function sourceOf(openable: Openable, signal: AbortSignal | undefined): Promise<ByteSource> {
   if (isBytes(openable)) return bufferSource(openable);
-  if (isArrayBuffer(openable)) return bufferSource(new Uint8Array(openable));
+  if (tagOf(openable) === '[object ArrayBuffer]') return bufferSource(new Uint8Array(openable as ArrayBuffer));
+  if (isUrl(openable)) return (await import('./http.js')).httpSource(openable, { signal });
   if (isBlob(openable)) return blobSource(openable);
   if (isByteSource(openable)) return openable;
-  throw new TypeError('An image is opened from a Blob or File, an ArrayBuffer, a Uint8Array or a ByteSource.');
+  throw new TypeError('An image is opened from a Blob or File, a URL, an ArrayBuffer, a Uint8Array or a ByteSource.');
 }
 
-/** Not by its class: another realm has another one. */
-function isArrayBuffer(value: unknown): value is ArrayBuffer {
-  return Object.prototype.toString.call(value) === '[object ArrayBuffer]';
+/** Closes what was handed over and will not be opened: only a source holds anything. */
+export async function closeUnopened(openable: Openable): Promise<void> {
+  if (isByteSource(openable)) await openable.close?.();
+}
+
+/** Whether a value is the address of a file. */
+export function isUrl(value: unknown): value is URL {
+  return tagOf(value) === '[object URL]';
+}
+
+/** What a value is. Not by its class: another realm has another one. */
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
 }
 
 /** Told by what it can do, since a Blob of another realm is no instance of this one's class. */

@@ -46,7 +46,7 @@ export function imageInfo(layer: Qcow2Layer): ImageInfo {
 }
 
 function encryptionName(method: number): ImageInfo['encryption'] {
-  if (method === CRYPT_METHOD.none) return null;
+  if (method === CRYPT_METHOD.none) return undefined;
   return method === CRYPT_METHOD.aes ? 'aes' : 'luks';
 }
 
@@ -69,7 +69,7 @@ function featureInfos({ header, featureNames }: Qcow2Layer): FeatureInfo[] {
       const nameIn = (names: readonly FeatureName[]) =>
         names.find((entry) => entry.kind === index && entry.bit === bit)?.name;
       const known = nameIn(KNOWN_FEATURES);
-      return { kind, bit, name: known ?? nameIn(featureNames) ?? null, known: known !== undefined };
+      return { kind, bit, name: known ?? nameIn(featureNames), known: known !== undefined };
     }),
   );
 }
@@ -78,12 +78,12 @@ function featureInfos({ header, featureNames }: Qcow2Layer): FeatureInfo[] {
 function chainOf(top: Qcow2Layer): LayerInfo[] {
   const chain: LayerInfo[] = [];
   let layer: Layer | undefined = top;
-  let name: string | null = null;
+  let name: string | undefined;
   while (layer !== undefined) {
     const data: LayerInfo['dataFile'] =
       layer.kind === 'qcow2' && layer.dataReference !== null
-        ? { name: layer.dataReference.name || null, missing: layer.data === null }
-        : null;
+        ? { name: layer.dataReference.name || undefined, missing: layer.data === null }
+        : undefined;
     chain.push({
       depth: layer.depth,
       name,
@@ -96,8 +96,7 @@ function chainOf(top: Qcow2Layer): LayerInfo[] {
     const { backingReference, backing }: Qcow2Layer = layer;
     name = backingReference.name;
     if (backing === null) {
-      const format = backingReference.format ?? null;
-      chain.push({ depth: layer.depth + 1, name, format, virtualSize: null, missing: true, dataFile: null });
+      chain.push({ depth: layer.depth + 1, name, format: backingReference.format, missing: true });
     }
     layer = backing?.layer;
   }

@@ -3,13 +3,18 @@ import type { Layer } from '../engine/layer/layer.js';
 import { mapBatches } from './map.js';
 
 /**
- * The first offset from `offset` on that certainly reads as zeros, or else that may hold data; null when there is none
- * up to the end. `alive` as for the map.
+ * The first offset from `offset` on that certainly reads as zeros, or else that may hold data; undefined when there is
+ * none up to the end. `alive` as for the map.
  */
-export async function seek(layer: Layer, offset: number, zero: boolean, alive: () => void): Promise<number | null> {
+export async function seek(
+  layer: Layer,
+  offset: number,
+  zero: boolean,
+  alive: () => void,
+): Promise<number | undefined> {
   for await (const batch of mapBatches(layer, offset, layer.size, alive)) {
     const found = batch.find((extent) => extent.zero === zero);
     if (found !== undefined) return found.start;
   }
-  return null;
+  return undefined;
 }

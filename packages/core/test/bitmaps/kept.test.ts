@@ -138,9 +138,9 @@ describe('auto bitmaps', () => {
     };
     await round(0);
     // One flush for the flags, and those of a write-back that no flush asked for.
-    expect(image.stats.deviceFlushes).toBeGreaterThan(1);
+    expect((await image.stats()).deviceFlushes).toBeGreaterThan(1);
     await round(4096);
-    expect(image.stats.deviceFlushes).toBeLessThan(10);
+    expect((await image.stats()).deviceFlushes).toBeLessThan(10);
     await image.close();
     folder.write(device.bytes());
     expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });

@@ -101,7 +101,7 @@ describe('beside a check', () => {
     await (await Qcow2Image.create(device, { size: SIZE })).close();
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     expect(await image.check()).toMatchObject(SOUND);
-    expect(image.stats.deviceWrites + image.stats.deviceFlushes).toBe(0);
+    expect((await image.stats()).deviceWrites + (await image.stats()).deviceFlushes).toBe(0);
     await image.close();
   });
 });

@@ -132,7 +132,7 @@ export async function leftOver({ kind, seed, start, log }: Recording): Promise<S
   return walk.crashed(walk.choose(next()), async (sources) => {
     const [image, data] = await Promise.all(sources.map(bytesOf));
     const resolve = async (reference: { kind: 'backing' | 'data' }) =>
-      reference.kind === 'data' ? (data ?? null) : start.backing;
+      reference.kind === 'data' ? data : (start.backing ?? undefined);
     const disk = await Qcow2Image.open(image!, { resolve });
     if (disk.info.dirty) return null;
     const guest = start.guest.slice();

@@ -52,7 +52,7 @@ function created(name: string, options: CreateOptions, changes: number, more: Pa
     async make() {
       const device = bufferDevice();
       const data = options.dataFile === undefined ? null : bufferDevice();
-      const resolve = async ({ kind }: { kind: 'backing' | 'data' }) => (kind === 'data' ? data : backing);
+      const resolve = async ({ kind }: { kind: 'backing' | 'data' }) => (kind === 'data' ? data : backing) ?? undefined;
       const guest = new Uint8Array(options.size);
       guest.set((backing ?? new Uint8Array(0)).subarray(0, options.size));
       const image = await Qcow2Image.create(device, { ...options, resolve });

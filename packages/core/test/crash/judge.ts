@@ -2,7 +2,7 @@
  * Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle
  * says.
  */
-import { type ByteSource, type Finding, type Openable, Qcow2Image } from '../../src/index.js';
+import { type ByteSource, type Finding, Qcow2Image, type Resolved } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
 import { writtenInPlace } from './in-place.js';
 import { judgeBitmaps } from './judge-bitmaps.js';
@@ -92,8 +92,8 @@ async function judgeBytes({ sources, backing, oracle, touched, seed, start }: Ca
   return null;
 }
 
-function fileOf(kind: 'backing' | 'data', sources: readonly ByteSource[], backing: Uint8Array | null): Openable | null {
-  return kind === 'data' ? sources[1]! : backing;
+function fileOf(kind: 'backing' | 'data', sources: readonly ByteSource[], backing: Uint8Array | null): Resolved {
+  return kind === 'data' ? sources[1]! : (backing ?? undefined);
 }
 
 /** The disk of the first snapshot: the image opens as that disk when its header names the snapshot's L1 table. */

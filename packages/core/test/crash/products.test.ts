@@ -54,7 +54,8 @@ describe('the products of features', () => {
       const { status, out, error } = folder.ask('check', '-f', 'qcow2', 'image.qcow2');
       // 3: leaked clusters, which fill the file of those whose refcount table is to grow.
       expect(status, out + error).toBe(kind.features.has('a growing refcount table') ? 3 : 0);
-      const resolve = async (file: { kind: string }) => (file.kind === 'data' ? start.data : start.backing);
+      const resolve = async (file: { kind: string }) =>
+        (file.kind === 'data' ? start.data : start.backing) ?? undefined;
       const { info } = await Qcow2Image.open(start.image, { resolve });
       expect(info.lazyRefcounts).toBe(kind.features.has('lazy refcounts'));
       expect(info.version).toBe(kind.features.has('v2') ? 2 : 3);

@@ -1,5 +1,5 @@
 /** Owns the workloads: what a seed makes a guest do with a disk, recorded with every write that reached the devices. */
-import { type ByteSource, Qcow2Image } from '../../src/index.js';
+import { Qcow2Image, type Resolved } from '../../src/index.js';
 import { numbers } from '../golden/qemu.js';
 import { type DiskKind, pattern, type StartDisk } from './disks.js';
 import type { GuestChange, TimelineEntry } from './oracle.js';
@@ -80,8 +80,8 @@ class Workload {
 
   async #open(): Promise<void> {
     const [device, data] = this.log.devices;
-    const resolve = async ({ kind }: { kind: 'backing' | 'data' }): Promise<ByteSource | Uint8Array | null> =>
-      kind === 'data' ? (data ?? null) : this.start.backing;
+    const resolve = async ({ kind }: { kind: 'backing' | 'data' }): Promise<Resolved> =>
+      kind === 'data' ? data : (this.start.backing ?? undefined);
     const cache = this.#cramped ? { l2Bytes: 2 * this.kind.clusterSize, refcountBytes: 0 } : undefined;
     this.#image = await this.engine.open(device!, { mode: 'readwrite', resolve, cache });
   }

@@ -51,7 +51,7 @@ async function createHere(name: string, options: CreateOptions): Promise<Qcow2Im
   const devices: BlockDevice[] = [];
   const device = fileDevice(join(folder, name), { create: true });
   const resolve = async ({ kind, name: other }: { kind: string; name: string }) => {
-    if (kind !== 'data') return null;
+    if (kind !== 'data') return undefined;
     const data = fileDevice(join(folder, other), { create: true });
     devices.push(data);
     return data;
@@ -196,7 +196,7 @@ describe('Qcow2Image.create', () => {
 
   it('replaces what the device held, and leaves the device to the caller', async () => {
     const device = bufferDevice(new Uint8Array(5 * MIB).fill(0xff));
-    const image = await Qcow2Image.create(device, { size: MIB });
+    const image = await Qcow2Image.create(device, { size: MIB, overwrite: true });
     expect(device.size).toBe(4 * 65_536);
     await image.close();
     await device.read([{ at: 0, bytes: new Uint8Array(1) }]);
@@ -219,13 +219,36 @@ describe('Qcow2Image.create', () => {
     ]) {
       await expect(Qcow2Image.create(device, options)).rejects.toThrow(RangeError);
     }
-    await expect(Qcow2Image.create(device, { size: MIB, dataFile: 'd' })).rejects.toMatchObject({
+    await expect(Qcow2Image.create(device, { size: MIB, dataFile: 'd', overwrite: true })).rejects.toMatchObject({
       code: 'reference-refused',
     });
     await expect(Qcow2Image.create({ size: 0, read() {} } as never, { size: MIB })).rejects.toThrow(TypeError);
     const resolve = async () => new Uint8Array(MIB);
-    await expect(Qcow2Image.create(device, { size: MIB, dataFile: 'd', resolve })).rejects.toThrow(/BlockDevice/);
+    const taken = { size: MIB, dataFile: 'd', overwrite: true, resolve };
+    await expect(Qcow2Image.create(device, taken)).rejects.toThrow(/BlockDevice/);
     expect([...device.bytes()]).toEqual([1, 2, 3]);
+  });
+
+  it('refuses a device or a data file that holds something, unless it is to be overwritten', async () => {
+    const device = bufferDevice(new Uint8Array([1, 2, 3]));
+    const details = { what: 'device', size: 3 };
+    await expect(Qcow2Image.create(device, { size: MIB })).rejects.toMatchObject({ code: 'exists', details });
+    await expect(Qcow2Image.create(device, { size: MIB, overwrite: false })).rejects.toMatchObject({ code: 'exists' });
+    expect([...device.bytes()]).toEqual([1, 2, 3]);
+    const data = bufferDevice(new Uint8Array([4, 5]));
+    const bytes = data.bytes();
+    const external = { size: MIB, dataFile: 'd', resolve: async () => data };
+    const empty = bufferDevice();
+    await expect(Qcow2Image.create(empty, external)).rejects.toMatchObject({
+      code: 'exists',
+      details: { what: 'data file', size: 2 },
+    });
+    expect(empty.size).toBe(0);
+    expect([...bytes]).toEqual([4, 5]);
+    const image = await Qcow2Image.create(device, { size: MIB, overwrite: true });
+    expect(await image.read(0, 3)).toEqual(new Uint8Array(3));
+    await image.close();
+    expect(qemuChecks(device.bytes())).toBe(0);
   });
 
   it('can be stopped, tells how far it is, and until its end leaves no image', async () => {

@@ -65,7 +65,7 @@ describe('a file that an image names', () => {
     const asked: string[] = [];
     const resolve = async ({ name }: { name: string }) => {
       asked.push(name);
-      return null;
+      return undefined;
     };
     for (const name of [[0xef, 0xbb, 0xbf, 0x62], [0x62, 0xff], [0x62, 0xfe], [0x62, 0xef, 0xbf, 0xbd], [0x62]]) {
       const extensions = [{ type: DATA_FILE, data: Uint8Array.from(name) }];
@@ -102,7 +102,7 @@ describe('create', () => {
     ['backingFormat', (name) => ({ backingFile: 'base', backingFormat: name })],
     ['dataFile', (name) => ({ dataFile: name })],
   ];
-  const resolve = async ({ kind }: { kind: string }) => (kind === 'data' ? bufferDevice() : null);
+  const resolve = async ({ kind }: { kind: string }) => (kind === 'data' ? bufferDevice() : undefined);
 
   test.each(named)('refuses half of a surrogate pair in %s before anything is changed', async (_, options) => {
     for (const name of ['a\ud800', '\udfff', 'x\udc80y']) {

@@ -68,7 +68,7 @@ function asQemuInforms(info: ImageInfo): Record<string, unknown> {
     'virtual-size': info.virtualSize,
     'cluster-size': info.clusterSize,
     'dirty-flag': info.dirty,
-    encrypted: info.encryption !== null,
+    encrypted: info.encryption !== undefined,
     'backing-filename': info.backingFile,
     'backing-filename-format': info.backingFormat,
     snapshots: info.snapshots.map((snapshot) => ({
@@ -115,7 +115,7 @@ function qemuInforms({ info }: Golden): Record<string, unknown> {
     'data-file': data['data-file'],
     'data-file-raw': data['data-file-raw'] ?? false,
     bitmaps: data.bitmaps ?? [],
-    encryption: data.encrypt?.format ?? null,
+    encryption: data.encrypt?.format,
     luks: data.encrypt?.format === 'luks' ? luksOf(data.encrypt) : undefined,
   };
 }

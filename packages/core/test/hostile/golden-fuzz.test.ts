@@ -29,7 +29,7 @@ test.each(goldens)('$name', { timeout: 60_000 + EACH * 1000 }, async ({ file, fo
   const structures = structuresOf(bytes);
   const resolve = async ({ name, writable }: ImageReference): Promise<Resolved> => {
     const other = others.get(name);
-    if (other === undefined) return null;
+    if (other === undefined) return undefined;
     return writable ? new OverlayDevice(other) : other;
   };
   for (let seed = SEED; seed < SEED + EACH; seed++) {

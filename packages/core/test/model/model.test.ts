@@ -148,7 +148,7 @@ class Run {
     const data = (await this.#open.seekData(offset)) ?? this.disk.length;
     expectSame(new Uint8Array(data - offset), this.disk.subarray(offset, data));
     const hole = await this.#open.seekHole(offset);
-    if (hole !== null) expect(this.disk[hole]).toBe(0);
+    if (hole !== undefined) expect(this.disk[hole]).toBe(0);
   }
 
   async #reopen(): Promise<void> {

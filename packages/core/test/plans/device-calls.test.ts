@@ -34,7 +34,7 @@ describe('device calls', () => {
     source.calls.length = 0;
     await Promise.all(Array.from({ length: 8 }, (_, index) => image.read(index * CLUSTER, new Uint8Array(100))));
     expect(source.calls).toHaveLength(1 + 8);
-    expect(image.stats.l2Loads).toBe(1);
+    expect((await image.stats()).l2Loads).toBe(1);
   });
 
   it('read nothing at all for zeros and holes, once the table is there', async () => {

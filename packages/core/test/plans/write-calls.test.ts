@@ -16,7 +16,7 @@ async function opened(
   cache?: OpenOptions['cache'],
 ): Promise<{ image: Qcow2Image; calls: Called[] }> {
   const device = new FaultyDevice(bufferDevice(bytes));
-  const resolve = async () => (base === undefined ? null : { source: base, format: 'raw' as const });
+  const resolve = async () => (base === undefined ? undefined : { source: base, format: 'raw' as const });
   const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve, cache });
   expect(device.calls.filter(({ call }) => call !== 'read')).toEqual([]);
   device.calls.length = 0;

@@ -100,6 +100,37 @@ export function engineSuite(
       expect(around.subarray(100, 200)).toEqual(mixedBytes().subarray(CLUSTER - 50, CLUSTER + 50));
     });
 
+    it('reads into memory of its own', async () => {
+      const image = await open(MIXED);
+      const bytes = await image.read(CLUSTER - 50, 100);
+      expect(bytes).toEqual(mixedBytes().slice(CLUSTER - 50, CLUSTER + 50));
+      expect(bytes.buffer.byteLength).toBe(100);
+      expect(await image.read(image.size, 0)).toEqual(new Uint8Array(0));
+      await expect(image.read(image.size - 1, 2)).rejects.toMatchObject({ code: 'out-of-range' });
+      await expect(image.read(0, 2 ** 52)).rejects.toMatchObject({ code: 'out-of-range' });
+      for (const length of [-1, 1.5, Number.NaN]) await expect(image.read(0, length)).rejects.toThrow(RangeError);
+      const signal = AbortSignal.abort(new Error('enough'));
+      await expect(image.read(0, 1, { signal })).rejects.toThrow('enough');
+      await image.close();
+      await expect(image.read(0, 1)).rejects.toMatchObject({ code: 'closed' });
+    });
+
+    it('fills a batch of buffers as one request', async () => {
+      const image = await open(MIXED);
+      const whole = mixedBytes();
+      const places = [0, CLUSTER - 50, 4 * CLUSTER + 7, 4 * CLUSTER, image.size - 3];
+      const batch = places.map((at) => ({ at, bytes: new Uint8Array(Math.min(100, image.size - at)).fill(0xee) }));
+      await image.readBatch([...batch, { at: 5, bytes: new Uint8Array(0) }]);
+      for (const { at, bytes } of batch) expect(bytes).toEqual(whole.slice(at, at + bytes.length));
+      await image.readBatch([]);
+      const past = { at: image.size, bytes: new Uint8Array(1) };
+      const untouched = { at: 0, bytes: new Uint8Array(8).fill(0xee) };
+      await expect(image.readBatch([untouched, past])).rejects.toMatchObject({ code: 'out-of-range' });
+      expect(untouched.bytes).toEqual(new Uint8Array(8).fill(0xee));
+      const signal = AbortSignal.abort(new Error('enough'));
+      await expect(image.readBatch([untouched], { signal })).rejects.toThrow('enough');
+    });
+
     it('maps the disk as qemu-img does', async () => {
       const extents = await collect(await open(MIXED));
       const told = extents.map(({ start, length, present, zero, data, compressed }) => {
@@ -132,8 +163,8 @@ export function engineSuite(
       expect(await image.seekHole(0)).toBe(CLUSTER);
       expect(await image.seekData(CLUSTER + 1)).toBe(4 * CLUSTER);
       expect(await image.seekHole(2 * CLUSTER + 17)).toBe(2 * CLUSTER + 17);
-      expect(await image.seekHole(4 * CLUSTER)).toBeNull();
-      expect(await image.seekData(image.size)).toBeNull();
+      expect(await image.seekHole(4 * CLUSTER)).toBeUndefined();
+      expect(await image.seekData(image.size)).toBeUndefined();
     });
 
     it('streams the guest, whole and in part, and stops when told', async () => {
@@ -218,13 +249,13 @@ export function engineSuite(
         { size: 4 * CLUSTER, backingName: 'dir/middle', clusters: new Map([[3, data(33)]]) },
         {
           resolve: async ({ kind, name, depth, parent, writable }) => {
-            asked.push([kind, name, depth, parent?.name ?? null, writable]);
+            asked.push([kind, name, depth, parent?.name, writable]);
             return wrap(name === 'base' ? base.bytes : middle.bytes);
           },
         },
       );
       expect(asked).toEqual([
-        ['backing', 'dir/middle', 1, null, false],
+        ['backing', 'dir/middle', 1, undefined, false],
         ['backing', 'base', 2, 'dir/middle', false],
       ]);
       const expected = new Uint8Array(4 * CLUSTER);
@@ -239,7 +270,7 @@ export function engineSuite(
         [0, false],
       ]);
       expect(image.info.chain.map(({ name, format, missing }) => [name, format, missing])).toEqual([
-        [null, 'qcow2', false],
+        [undefined, 'qcow2', false],
         ['dir/middle', 'qcow2', false],
         ['base', 'qcow2', false],
       ]);
@@ -270,7 +301,7 @@ export function engineSuite(
 
     it('opens without the files it names, and says at the read which one it needs', async () => {
       const plan: ImagePlan = { size: 2 * CLUSTER, backingName: 'gone.qcow2', clusters: new Map([[0, data(1)]]) };
-      for (const options of [undefined, { resolve: async () => null }]) {
+      for (const options of [undefined, { resolve: async () => undefined }]) {
         const image = await open(plan, options);
         expect(image.info.backingFile).toBe('gone.qcow2');
         expect(image.info.chain.at(-1)).toMatchObject({ name: 'gone.qcow2', missing: true });

@@ -225,6 +225,29 @@ export function httpSuite(): void {
       expect([into[65_536], into[9 * 65_536], into[5]]).toEqual([2, 10, 0]);
       await disk.close();
     });
+
+    it('opens an image and its backing file by their addresses, which are closed with it', async () => {
+      const base = await host(buildImage({ size: 2 * MIB, clusters: new Map([[9, cell(9)]]) }).bytes);
+      const top = await host(
+        buildImage({ size: 2 * MIB, backingName: 'base.qcow2', clusters: new Map([[1, cell(1)]]) }).bytes,
+      );
+      const disk = await Qcow2Image.open(new URL(top.url), { resolve: async () => new URL(base.url) });
+      const into = await disk.read(0, 2 * MIB);
+      expect([into[65_536], into[9 * 65_536], into[5]]).toEqual([2, 10, 0]);
+      await disk.close();
+      await expect(disk.read(0, 1)).rejects.toMatchObject({ code: 'closed' });
+      const itself = Qcow2Image.open(new URL(top.url), { resolve: () => httpSource(top.url) });
+      await expect(itself).rejects.toMatchObject({ code: 'corrupt', details: { roles: ['image', 'backing file'] } });
+    });
+
+    it('refuses an address that cannot be fetched, and stops when the signal aborts', async () => {
+      await expect(Qcow2Image.open(new URL('file:///nowhere.qcow2'))).rejects.toThrow(TypeError);
+      const file = await host(new Uint8Array(100), { faults: [{ kind: 'silence' }] });
+      const abort = new AbortController();
+      const opening = Qcow2Image.open(new URL(file.url), { signal: abort.signal });
+      setTimeout(() => abort.abort('enough'), 100);
+      await expect(opening).rejects.toBe('enough');
+    });
   });
 }
 

@@ -281,7 +281,7 @@ describe('closing over a file behind the image', () => {
       await image.close();
       expect(performance.now() - started).toBeLessThan(5000);
       for (const end of await ends) expect(end).toMatchObject({ status: 'rejected', reason: { code: 'closed' } });
-      const again = await Qcow2Image.open(memory, { resolve: async () => null });
+      const again = await Qcow2Image.open(memory, { resolve: async () => undefined });
       expect(await again.check()).toMatchObject({ corruptions: 0, leaks: 0 });
       const into = new Uint8Array(65_536);
       await again.read(0, into);

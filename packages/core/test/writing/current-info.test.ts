@@ -84,7 +84,7 @@ describe('while it is written', () => {
     const bytes = made('cluster_size=4k');
     bytes[88] = 0x80; // bit 63
     const { device, image } = await writing(bytes);
-    expect(image.info.features).toContainEqual({ kind: 'autoclear', bit: 63, name: null, known: false });
+    expect(image.info.features).toContainEqual({ kind: 'autoclear', bit: 63, name: undefined, known: false });
     await image.write(0, noiseOf(4, 100));
     expect(image.info.features.filter(({ kind }) => kind === 'autoclear')).toEqual([]);
     await image.flush();

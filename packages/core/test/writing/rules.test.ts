@@ -345,7 +345,7 @@ describe('what cannot be done', () => {
     await expect(image.write(0, 'bytes' as never)).rejects.toThrow(TypeError);
     await image.write(MIB, new Uint8Array(0));
     await image.discard(MIB, 0);
-    expect(image.stats.deviceWrites).toBe(0);
+    expect((await image.stats()).deviceWrites).toBe(0);
     await image.close();
     await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
   });

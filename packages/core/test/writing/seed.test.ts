@@ -182,7 +182,7 @@ describe('what went wrong there', () => {
       await image.flush();
       await image.close();
       expectSame(device.bytes(), bytes);
-      if (mode === 'readwrite') expect(image.stats).toMatchObject({ deviceWrites: 0, deviceFlushes: 0 });
+      if (mode === 'readwrite') expect(await image.stats()).toMatchObject({ deviceWrites: 0, deviceFlushes: 0 });
     }
   });
 

@@ -76,7 +76,7 @@ describe('an image that is opened for writing', () => {
 
   it('is not read twice for it when it was just created', async () => {
     const image = await Qcow2Image.create(bufferDevice(), { size: 1024 * MIB, preallocation: 'metadata' });
-    expect(image.stats.deviceReads).toBeLessThan(5);
+    expect((await image.stats()).deviceReads).toBeLessThan(5);
     await image.close();
   });
 

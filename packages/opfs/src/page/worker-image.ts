@@ -11,6 +11,7 @@ import {
   type OperationOptions,
   Qcow2Error,
   type Range,
+  type ReadOptions,
   type SnapshotInfo,
   type Transfer,
 } from 'qcow2';
@@ -121,14 +122,26 @@ export class WorkerImage implements Disk {
    *   Uint8Array, or loses its memory (detached, shrunk) before the answer: the others of a batch are filled then; the
    *   signal's reason when it aborts
    */
-  read(offset: number, into: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<void> {
-    return this.readBatch([{ at: offset, bytes: into }], options);
+  read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
+  /** Reads `length` of the guest's bytes from `offset` on, into memory of their own; else as the other form. */
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
+  read(offset: number, what: Uint8Array | number, options?: ReadOptions): Promise<unknown> {
+    if (typeof what === 'number') return this.#readNew(offset, what, options);
+    return this.readBatch([{ at: offset, bytes: what }], options);
+  }
+
+  async #readNew(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
+    this.#requireOpen();
+    boundsOf({ start: offset, length }, this.size);
+    const into = new Uint8Array(length);
+    await this.readBatch([{ at: offset, bytes: into }], options);
+    return into;
   }
 
   /**
    * Fills every buffer with the guest's bytes from its offset, 32 MiB in each trip to the worker; else as {@link read}.
    */
-  async readBatch(transfers: readonly Transfer[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async readBatch(transfers: readonly Transfer[], options: ReadOptions = {}): Promise<void> {
     this.#requireOpen();
     return this.#transfers.read(transfers, options.signal);
   }
@@ -242,13 +255,13 @@ export class WorkerImage implements Disk {
     return itemsOf(cursor, unpackRanges);
   }
 
-  /** The first offset from `offset` on that may hold data, in bytes; null when there is none. */
-  seekData(offset: number): Promise<number | null> {
+  /** The first offset from `offset` on that may hold data, in bytes; undefined when there is none. */
+  seekData(offset: number): Promise<number | undefined> {
     return this.#call((worker, call) => worker.seek(call, this.#id, offset, 'data'));
   }
 
-  /** The first offset from `offset` on that certainly reads as zeros, in bytes; null when there is none. */
-  seekHole(offset: number): Promise<number | null> {
+  /** The first offset from `offset` on that certainly reads as zeros, in bytes; undefined when there is none. */
+  seekHole(offset: number): Promise<number | undefined> {
     return this.#call((worker, call) => worker.seek(call, this.#id, offset, 'hole'));
   }
 

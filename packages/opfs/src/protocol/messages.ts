@@ -136,7 +136,7 @@ export interface WorkerSide {
   stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
   next(cursor: number): Answer<CursorPage>;
   release(cursor: number): Answer<void>;
-  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | null>;
+  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | undefined>;
   stats(call: number, image: number): Answer<ImageStats>;
   check(call: number, image: number, reports: boolean): Answer<CheckReport>;
   /** Writes the guest's bytes into a file of the caller's. */

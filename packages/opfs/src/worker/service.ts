@@ -137,7 +137,7 @@ export class Service implements WorkerSide {
     return outcomeOf(() => this.#cursors.release(cursor));
   }
 
-  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | null> {
+  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
     return this.#calls.run(call, async () => {
       const disk = this.#images.get(image);
       return what === 'data' ? disk.seekData(offset) : disk.seekHole(offset);
@@ -145,7 +145,7 @@ export class Service implements WorkerSide {
   }
 
   stats(call: number, image: number): Answer<ImageStats> {
-    return this.#calls.run(call, async () => this.#images.get(image).stats);
+    return this.#calls.run(call, async () => this.#images.get(image).stats());
   }
 
   check(call: number, image: number, reports: boolean): Answer<CheckReport> {

@@ -13,7 +13,7 @@ export interface Encryption {
   /** What every read throws. */
   readonly unreadable: Qcow2Error;
   /** Null when it is damaged or of a kind that is not known; undefined for another method. */
-  readonly luks: LuksInfo | null | undefined;
+  readonly luks: LuksInfo | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export async function readEncryption(
     };
   } catch (error) {
     if (isQcow2Error(error, 'corrupt', 'unsupported')) {
-      return { unreadable: error, luks: null };
+      return { unreadable: error, luks: undefined };
     }
     throw error;
   }

@@ -72,7 +72,7 @@ export interface Qcow2Layer {
    */
   readonly unreadable: Qcow2Error | null;
   /** What the LUKS header says: null when it is not sound, undefined without one. */
-  readonly luks: LuksInfo | null | undefined;
+  readonly luks: LuksInfo | undefined;
   /** What the image names as its backing file, when it has one. */
   readonly backingReference: ImageReference | null;
   /**

@@ -5,12 +5,44 @@
 
 import type { Done } from '../../api/device.js';
 import type { Qcow2Error } from '../../errors.js';
+import { lengthOf } from '../async/request-buffers.js';
 import type { CountingSource } from '../layer/counting-source.js';
 import type { Layer, Qcow2Layer } from '../layer/layer.js';
 import { mustWait, type WaitTracker } from '../layer/wait-tracker.js';
+import { requireInside } from '../mapping/guest-range.js';
+import { readPieces } from './execute.js';
+
+/** What the synchronous forms need of an open image. */
+export interface SynchronousImage {
+  readonly layer: Qcow2Layer;
+  readonly waitTracker: WaitTracker;
+}
+
+/**
+ * Fills `into` with the guest's bytes from `offset` on.
+ *
+ * @throws {@link Qcow2Error} `not-synchronous`, and as reading does
+ */
+export function read({ layer, waitTracker }: SynchronousImage, offset: number, into: Uint8Array): void {
+  requireInside(offset, lengthOf(into), layer.size);
+  atOnce(waitTracker, readWaits(layer), () => readPieces(layer, [{ offset, into }]));
+}
+
+/**
+ * Carries out a change, unless the writer says what it would wait for.
+ *
+ * @throws {@link Qcow2Error} `not-synchronous`, and what the change throws
+ */
+export function change(
+  { waitTracker }: SynchronousImage,
+  { waiting }: { readonly waiting: Qcow2Error | null },
+  work: () => Done,
+): void {
+  atOnce(waitTracker, waiting, work);
+}
 
 /** The error that names what a read would have to wait for; null when it need not wait. */
-export function readWaits(layer: Qcow2Layer): Qcow2Error | null {
+function readWaits(layer: Qcow2Layer): Qcow2Error | null {
   return layer.gate?.busy ? mustWait(null) : readsWait(layer);
 }
 
@@ -44,7 +76,8 @@ function promises(source: CountingSource): boolean {
  * Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to
  * stop it.
  */
-export function atOnce(waitTracker: WaitTracker, work: () => Done): void {
+function atOnce(waitTracker: WaitTracker, wait: Qcow2Error | null, work: () => Done): void {
+  if (wait !== null) throw wait;
   waitTracker.for = null;
   const done = work();
   if (done === undefined) return;

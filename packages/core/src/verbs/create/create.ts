@@ -3,8 +3,8 @@
  * behind.
  */
 
-import type { BlockDevice, Done, Transfer } from '../../api/device.js';
-import type { ImageReference, Openable, Resolved } from '../../api/openable.js';
+import type { BlockDevice, Transfer } from '../../api/device.js';
+import type { ImageReference, Resolved } from '../../api/openable.js';
 import type { CreateOptions, OpenOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
 import { Qcow2Error } from '../../errors.js';
@@ -21,7 +21,7 @@ import {
   refcountTableBytes,
 } from '../../format/layout.js';
 import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from '../../sources/file-parts.js';
-import { isBlockDevice, isByteSource } from '../../sources/openable.js';
+import { closeUnopened, isBlockDevice } from '../../sources/openable.js';
 import { holdForWriting } from '../../sources/written-files.js';
 import { planOf } from './create-plan.js';
 
@@ -41,14 +41,14 @@ interface NamedFiles {
 }
 
 /**
- * Writes an empty image over whatever `device` holds, and opens it with `open`. The header goes last: until then the
+ * Writes an empty image onto `device`, and opens it with `open`. The header goes last: until then the
  * device holds no image. The files that it names are `open`'s from when it asks for them; when this throws before, they
  * are closed.
  *
- * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error}
- *   `reference-refused` when `resolve` does not hand over the data file, `corrupt` when two of the files are one,
- *   `locked` when another image of this process writes to one of them; all these before anything is changed. What the
- *   device throws; the signal's reason.
+ * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error} `exists` when the
+ *   device or the data file is not empty and `overwrite` is not set, `reference-refused` when `resolve` does not hand
+ *   over the data file, `corrupt` when two of the files are one, `locked` when another image of this process writes to
+ *   one of them; all these before anything is changed. What the device throws; the signal's reason.
  */
 export async function createImage<T>(
   device: BlockDevice,
@@ -69,9 +69,18 @@ export async function createImage<T>(
   } catch (error) {
     const left = files.filter(({ reference }) => reference !== null && !taken.has(reference.kind));
     // What went wrong is worth more than whether every file could be closed.
-    await Promise.allSettled(left.map(async ({ openable }) => closeOf(openable)));
+    await Promise.allSettled(left.map(({ openable }) => closeUnopened(openable)));
     throw error;
   }
+}
+
+/** Refuses a device or data file that holds something, unless it is to be overwritten. */
+function requireEmpty(what: 'device' | 'data file', { size }: BlockDevice, { overwrite }: CreateImageOptions): void {
+  if (overwrite || size === 0) return;
+  throw new Qcow2Error('exists', `The ${what} holds ${size} bytes. Pass overwrite: true to replace them.`, {
+    what,
+    size,
+  });
 }
 
 /**
@@ -87,8 +96,12 @@ async function writeImage(
   const header = headerCluster(layout);
   const holds = [holdForWriting(device, 'image')];
   try {
+    requireEmpty('device', device, options);
     const dataFile = await dataFileOf(layout.plan, options, files);
-    if (dataFile !== null) holds.push(holdForWriting(dataFile, 'data file'));
+    if (dataFile !== null) {
+      holds.push(holdForWriting(dataFile, 'data file'));
+      requireEmpty('data file', dataFile, options);
+    }
     const backingFile = await backingFileOf(layout.plan, options, files);
     options.signal?.throwIfAborted();
     await emptyDisk(dataFile, layout.plan.size);
@@ -117,9 +130,9 @@ function openOptions(
     verify: false,
     async resolve(reference) {
       const { kind, parent } = reference;
-      if (parent !== null) return (await resolve?.(reference)) ?? null;
+      if (parent !== undefined) return resolve?.(reference);
       taken.add(kind);
-      return kind === 'data' ? dataFile : backingFile;
+      return kind === 'data' ? (dataFile ?? undefined) : backingFile;
     },
   };
 }
@@ -190,7 +203,7 @@ async function dataFileOf(
   files: FilePart[],
 ): Promise<BlockDevice | null> {
   if (name === undefined) return null;
-  const file = await ask({ kind: 'data', name, format: 'raw', writable: true, parent: null, depth: 1 }, options, files);
+  const file = await ask({ kind: 'data', name, format: 'raw', writable: true, depth: 1 }, options, files);
   if (file === null) {
     const message = `The data file "${name}" was not handed over: resolve must answer with a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
@@ -204,9 +217,9 @@ async function backingFileOf(
   options: CreateImageOptions,
   files: FilePart[],
 ): Promise<Resolved> {
-  if (name === undefined) return null;
-  const file = await ask({ kind: 'backing', name, format, writable: false, parent: null, depth: 1 }, options, files);
-  if (file === null) return null;
+  if (name === undefined) return undefined;
+  const file = await ask({ kind: 'backing', name, format, writable: false, depth: 1 }, options, files);
+  if (file === null) return undefined;
   return { source: file.openable, format: file.format as 'raw' | 'qcow2' };
 }
 
@@ -215,8 +228,4 @@ async function emptyDisk(file: BlockDevice | null, size: number): Promise<void> 
   await file?.truncate(0);
   await file?.truncate(size);
   await file?.flush();
-}
-
-function closeOf(openable: Openable): Done {
-  if (isByteSource(openable)) return openable.close?.();
 }

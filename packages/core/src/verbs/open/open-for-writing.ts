@@ -12,8 +12,8 @@ import { openWriter } from '../../engine/write/open-writer.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { isBlockDevice } from '../../sources/openable.js';
 import { holdForWriting } from '../../sources/written-files.js';
+import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
-import { writableOf } from '../writable.js';
 
 /** Changed L2 tables and refcount blocks kept in memory unless the caller says otherwise, bytes. */
 const L2_BUDGET = 32 * 1024 * 1024;
@@ -24,7 +24,7 @@ export interface Writing {
   readonly writer: Writer;
   /** What the image says of itself now. */
   readonly info: () => ImageInfo;
-  readonly writableOf: typeof writableOf;
+  readonly changes: Changes;
   /** Lets go of the files that were written to, so that another image may write to them. */
   release(): void;
 }
@@ -59,7 +59,8 @@ export class WriteOpening {
     const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
     const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
     if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
-    return { writer, info: currentInfo(writer, layer), writableOf, release: () => this.release() };
+    const changes = new Changes(writer, () => layer.size);
+    return { writer, info: currentInfo(writer, layer), changes, release: () => this.release() };
   }
 
   /** Lets go of what is held. */

@@ -25,8 +25,8 @@ export interface LayerOpener {
   dataFile: Openable | null;
   /** The image and every file that was handed over so far. */
   readonly files: FilePart[];
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountingSource;
-  openLayer(source: CountingSource, parent: ImageReference | null): Promise<Qcow2Layer>;
+  own(openable: Openable, keptByCaller: boolean, place: FilePlace): Promise<CountingSource>;
+  openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer>;
 }
 
 /** An image that may name other files, and where it stands in its chain. */
@@ -35,7 +35,7 @@ export interface NamingFile {
   readonly extensions: readonly HeaderExtension[];
   /** Its first cluster. */
   readonly bytes: Uint8Array;
-  readonly parent: ImageReference | null;
+  readonly parent: ImageReference | undefined;
   readonly depth: number;
   /** It is opened for writing. */
   readonly writable: boolean;
@@ -100,7 +100,7 @@ async function resolved(opener: LayerOpener, reference: ImageReference): Promise
   const answer = await askFor(reference, opener.options, files);
   if (answer === null) return null;
   const place: FilePlace = { what: `${reference.kind} file`, depth: reference.depth };
-  const source = opener.own(answer.openable, isHandedOver(files, answer.openable), place);
+  const source = await opener.own(answer.openable, isHandedOver(files, answer.openable), place);
   refuseSecondPart(files, answer.openable, reference);
   opener.files.push({ openable: answer.openable, reference });
   return { ...answer, source };

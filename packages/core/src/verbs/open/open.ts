@@ -55,8 +55,8 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
   const opener = new Opener(options, openable, writing?.lock ?? null);
   try {
     signal?.throwIfAborted();
-    const source = opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
-    const layer = await opener.openLayer(source, null);
+    const source = await opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
+    const layer = await opener.openLayer(source);
     const write = (await writing?.finish(layer, opener.dataFile, options)) ?? null;
     const synchronous = layer.source.waited ? null : await import('../../engine/read/synchronous.js');
     const { counters, waitTracker, owned } = opener;
@@ -99,14 +99,14 @@ class Opener implements LayerOpener {
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): CountingSource {
-    const source = sourceOf(openable);
+  async own(openable: Openable, keptByCaller: boolean, place: FilePlace): Promise<CountingSource> {
+    const source = await sourceOf(openable, this.options.signal);
     if (!keptByCaller) this.owned.push(source);
     return new CountingSource(source, this.counters, place, this.waitTracker);
   }
 
   /** Opens one qcow2 file, then what it names. */
-  async openLayer(source: CountingSource, parent: ImageReference | null): Promise<Qcow2Layer> {
+  async openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer> {
     const { signal, cache } = this.options;
     const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({
@@ -120,7 +120,7 @@ class Opener implements LayerOpener {
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;
-    const gate = parent === null ? this.#gate : null;
+    const gate = parent === undefined ? this.#gate : null;
     const names: NamingFile = {
       header,
       extensions,

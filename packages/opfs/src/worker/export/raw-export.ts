@@ -1,5 +1,5 @@
 /** Owns the copy of a disk's bytes into a file: large windows, several in flight, holes skipped. */
-import type { Disk, Extent, OperationOptions } from 'qcow2';
+import type { Disk, Extent, OperationOptions, ReadOptions } from 'qcow2';
 import { progressOf, turns } from 'qcow2/internal';
 import { availableBytes } from '../storage/storage-error.js';
 import type { AbortableOptions } from '../store/file-copy.js';
@@ -16,7 +16,9 @@ const DEPTH = 4;
 export type ExportOptions = OperationOptions & Pick<AbortableOptions, 'reported'>;
 
 /** What of a disk it takes to copy it. */
-export type ExportedDisk = Pick<Disk, 'size' | 'map' | 'read'>;
+export interface ExportedDisk extends Pick<Disk, 'size' | 'map'> {
+  read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
+}
 
 /** A span of guest bytes that is read whole, and the parts of it that are written; the rest are holes. */
 interface Window {

@@ -12,7 +12,7 @@ export function fileDisk(source: ByteSource): ExportedDisk {
   const { size } = source;
   return {
     size,
-    async *map(): AsyncGenerator<Extent, void, undefined> {
+    async *map(): AsyncGenerator<Extent, undefined, undefined> {
       yield { start: 0, length: size, depth: 0, present: true, zero: false, data: true, compressed: false, offset: 0 };
     },
     read: async (offset, into, options) => source.read([{ at: offset, bytes: into }], options?.signal),

@@ -11,7 +11,7 @@ export function noSpace(needed: number, reported: number | null, cause?: unknown
   return new Qcow2Error(
     'no-space',
     `${needed > 0 ? `${needed} bytes are` : 'Space is'} needed and ${have}: free some of this site's storage and try again.`,
-    { needed, available },
+    { needed, available: available ?? undefined },
     { cause },
   );
 }

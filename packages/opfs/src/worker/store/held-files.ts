@@ -78,13 +78,14 @@ export class HeldFiles {
     return file.device;
   }
 
-  /** The image of this store that a backing file's name leads to, whatever folders the name goes through; else null. */
+  /** The image of this store that a backing file's name leads to, whatever folders the name goes through. */
   async resolve({ kind, name, format }: ImageReference): Promise<Resolved> {
     const stored = kind === 'backing' ? storedFile(name) : null;
-    if (stored === null) return null;
+    if (stored === null) return undefined;
     const source = this.#sources.get(stored.name) ?? (await this.hold(stored.name));
     // What the image says of the format comes before what the name says.
-    return source && format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;
+    if (source === null) return undefined;
+    return format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;
   }
 
   /** Lets go of every file. */

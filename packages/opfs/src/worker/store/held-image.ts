@@ -24,8 +24,8 @@ export async function openHeld(held: HeldFiles, source: Openable, options: OpenO
  */
 export function resolverOf(held: HeldFiles, { resolve }: OpenOptions): NonNullable<OpenOptions['resolve']> {
   return async (reference) => {
-    const file = (await held.resolve(reference)) ?? (await resolve?.(reference)) ?? null;
-    if (file === null) namedFile(reference.name);
+    const file = (await held.resolve(reference)) ?? (await resolve?.(reference));
+    if (file === undefined) namedFile(reference.name);
     return file;
   };
 }

@@ -1,0 +1,59 @@
+/** Changes of the guest's bytes: checks what a caller passes, then calls the writer. */
+
+import type { Done, Transfer } from '../api/device.js';
+import type { WritableOptions, WriteZeroesOptions } from '../api/disk.js';
+import { all } from '../engine/async/done.js';
+import { fixedTransfers, lengthOf } from '../engine/async/request-buffers.js';
+import { requireInside } from '../engine/mapping/guest-range.js';
+import type { Writer } from '../engine/write/writer.js';
+import { type WritableTarget, writableOf } from './writable.js';
+
+/** The changes of one disk. Each throws what its form in `Disk` rejects with; undefined when nothing had to wait. */
+export class Changes {
+  readonly #writer: Writer;
+  /** Size of the disk, bytes. */
+  readonly #size: () => number;
+
+  constructor(writer: Writer, size: () => number) {
+    this.#writer = writer;
+    this.#size = size;
+  }
+
+  write(offset: number, bytes: Uint8Array): Done {
+    const length = lengthOf(bytes);
+    this.#requireInside(offset, length);
+    if (length > 0) return this.#writer.write(offset, bytes);
+  }
+
+  writeBatch(transfers: readonly Transfer[]): Done {
+    const fixed = fixedTransfers(transfers);
+    for (const { at, length } of fixed) this.#requireInside(at, length);
+    const parts = fixed.filter(({ length }) => length > 0);
+    return all(
+      parts.map(
+        ({ at, bytes }) =>
+          (): Done =>
+            this.#writer.write(at, bytes),
+      ),
+    );
+  }
+
+  writeZeroes(offset: number, length: number, { unmap = false }: WriteZeroesOptions): Done {
+    this.#requireInside(offset, length);
+    if (length > 0) return this.#writer.zero(offset, length, unmap);
+  }
+
+  discard(offset: number, length: number): Done {
+    this.#requireInside(offset, length);
+    if (length > 0) return this.#writer.discard(offset, length);
+  }
+
+  writable(target: WritableTarget, { start = 0 }: WritableOptions): WritableStream<Uint8Array> {
+    this.#requireInside(start, 0);
+    return writableOf(target, start);
+  }
+
+  #requireInside(offset: number, length: number): void {
+    requireInside(offset, length, this.#size());
+  }
+}
