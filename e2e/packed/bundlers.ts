@@ -27,7 +27,7 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** A bundler under the name that the README calls it by. */
+/** A bundler under the name that the README of qcow2-opfs calls it by. */
 export interface Bundler {
   readonly name: string;
   /** Builds into the folder `out`. */
@@ -134,7 +134,7 @@ async function served(server: { resolvedUrls: { local: string[] } | null; close(
   return { address, close: () => server.close() };
 }
 
-/** Every bundler, in the order of the README's table. */
+/** Every bundler, in the order of the table in the README of qcow2-opfs. */
 export const BUNDLERS: readonly Bundler[] = [
   viteBundler('Vite 8', () => import('vite')),
   viteBundler('Vite 7', () => import('vite7')),

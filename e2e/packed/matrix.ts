@@ -1,4 +1,4 @@
-/** With which bundler each entry of the package works. Tests try every cell, and the README shows it as a table. */
+/** With which bundler each entry of the package works. Tests try every cell, and the README of qcow2-opfs shows it as a table. */
 import type { Entry } from './bundlers.js';
 
 /** Whether an entry works as it is in a development server, null where there is none, and in a build. */
@@ -21,7 +21,7 @@ export const MATRIX: Readonly<Record<string, Readonly<Record<Entry, Works>>>> = 
   'Rollup 4': { modular: { serve: null, build: false }, inline: { serve: null, build: true } },
 };
 
-/** The README's table. */
+/** The table of that README. */
 export function matrixTable(): string {
   const rows = Object.entries(MATRIX).map(
     ([name, { modular, inline }]) => `| ${name} | ${say(modular)} | ${say(inline)} |`,

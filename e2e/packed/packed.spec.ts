@@ -1,6 +1,6 @@
 /** The packages as they would be published, in an application outside the workspace. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -48,6 +48,15 @@ for (const name of ['qcow2', 'qcow2-opfs']) {
   test(`${name} names no workspace and no folder of this machine`, () => {
     const manifest = readFileSync(join(app, 'node_modules', name, 'package.json'), 'utf8');
     expect(manifest).not.toMatch(/workspace:|file:|link:/);
+  });
+
+  test(`${name} holds its README, the changelog and the license, and whatever these link to`, () => {
+    const folder = join(app, 'node_modules', name);
+    for (const file of ['README.md', 'CHANGELOG.md', 'LICENSE']) {
+      const text = readFileSync(join(folder, file), 'utf8');
+      const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) => target ?? '');
+      expect(links.filter((target) => !existsSync(join(folder, target)))).toEqual([]);
+    }
   });
 }
 

@@ -1,45 +1,179 @@
-/** The README's examples are the files of docs/examples, which other tests run. */
-import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
-import { bootSector } from '../../../docs/examples/http.js';
+/** Every code block of the READMEs is a file of docs/examples, which is run here or in a browser. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { eachStoredPart } from '../../../docs/examples/core/allocated.js';
+import { openChain } from '../../../docs/examples/core/backing.js';
+import { checkImage } from '../../../docs/examples/core/check.js';
+import { openOrExplain } from '../../../docs/examples/core/errors.js';
+import { bootSector } from '../../../docs/examples/core/http.js';
+import { describeImage } from '../../../docs/examples/core/inspect.js';
+import { newestSnapshot } from '../../../docs/examples/core/snapshot.js';
+import { rangeSource } from '../../../docs/examples/core/source.js';
+import { changeDisk, createDisk } from '../../../docs/examples/core/write.js';
 import { rawDisk } from '../../../docs/examples/worker.js';
+import { fileDevice, fileSource } from '../node/index.js';
 import { Qcow2Image } from '../src/index.js';
 import { host } from './support/http/hosted.js';
 import { buildImage } from './support/image-builder.js';
 
 const root = new URL('../../../', import.meta.url);
-const readme = readFileSync(new URL('README.md', root), 'utf8');
-const blocks = [...readme.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1]);
+const text = (path: string): string => readFileSync(new URL(path, root), 'utf8');
 
-describe('README', () => {
-  it.each(['page', 'store', 'worker', 'http'])('shows docs/examples/%s.ts as it is', (name) => {
-    const source = readFileSync(new URL(`docs/examples/${name}.ts`, root), 'utf8');
-    const example = /\/\/ #region example\n(.*?)\/\/ #endregion/s.exec(source)?.[1];
-    expect(blocks).toContain(example);
+/** Each README, the folder of its examples, and what it has a reader type. */
+const READMES = [
+  { readme: 'README.md', folder: 'docs/examples', commands: ['npm start', 'npm test'] },
+  { readme: 'packages/core/README.md', folder: 'docs/examples/core', commands: ['npm install qcow2'] },
+  { readme: 'packages/opfs/README.md', folder: 'docs/examples/opfs', commands: ['npm install qcow2 qcow2-opfs'] },
+];
+
+/** The part of an example that a README shows. */
+function exampleOf(path: string): string | undefined {
+  return /\/\/ #region example\n(.*?)\/\/ #endregion/s.exec(text(path))?.[1];
+}
+
+describe.each(READMES)('$readme', ({ readme, folder, commands }) => {
+  const names = readdirSync(new URL(folder, root)).filter((name) => name.endsWith('.ts'));
+  const blocks = [...text(readme).matchAll(/^```(.*?)\n(.*?)^```$/gms)].map(([, language, code]) => ({
+    language,
+    code: code ?? '',
+  }));
+
+  it('shows the files of its folder of examples, and no other code', () => {
+    const shown = blocks.filter(({ language }) => language !== 'sh');
+    expect(shown.map(({ language }) => language)).toEqual(shown.map(() => 'ts'));
+    expect(shown.map(({ code }) => code).sort()).toEqual(names.map((name) => exampleOf(`${folder}/${name}`)).sort());
   });
 
-  it('has no example that is not run', () => {
-    expect(blocks).toHaveLength(4);
+  it('has a reader type commands that there are', () => {
+    const typed = blocks.filter(({ language }) => language === 'sh').flatMap(({ code }) => code.trim().split('\n'));
+    expect(typed.map((line) => line.replace(/\s*#.*/, ''))).toEqual(commands);
   });
 
-  it('streams a disk through its backing file, as its third example says', async () => {
-    const cell = { kind: 'data', bytes: new Uint8Array(65_536).fill(7) } as const;
-    const base = buildImage({ size: 131_072, clusters: new Map([[1, cell]]) }).bytes;
-    const top = buildImage({ size: 131_072, backingName: 'base.qcow2' }).bytes;
-    const stream = await rawDisk([new File([top], 'top.qcow2'), new File([base], 'base.qcow2')]);
-    const bytes = new Uint8Array(await new Response(stream as BodyInit).arrayBuffer());
-    expect([bytes.length, bytes[0], bytes[65_536]]).toEqual([131_072, 0, 7]);
-    await expect(rawDisk([new File(['no image'], 'a.txt')])).rejects.toThrow(/Choose another file.*a text file/);
-    await expect(Qcow2Image.open(new Blob(['no image']))).rejects.toMatchObject({ code: 'not-qcow2' });
+  it('has no example that no test imports', () => {
+    const tests = ['packages/core/test/readme.test.ts', 'packages/opfs/test/readme.browser.test.ts'].map(text).join();
+    for (const name of names) expect(tests).toContain(`'../../../${folder}/${name.replace(/ts$/, 'js')}'`);
+  });
+});
+
+describe('the examples of qcow2', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'qcow2-readme-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const cell = { kind: 'data', bytes: new Uint8Array(65_536).fill(7) } as const;
+  const sparse = buildImage({
+    size: 4 * 2 ** 20,
+    clusters: new Map([
+      [1, cell],
+      [3, cell],
+    ]),
+  }).bytes;
+
+  it('describe an image', async () => {
+    const said = '4194304 bytes, clusters of 65536, zlib, backing file: none, 0 snapshots';
+    expect(await describeImage(new Blob([sparse]))).toBe(said);
+    const overlay = buildImage({ backingName: 'base.qcow2', snapshots: [{ id: '1', name: 'a' }] }).bytes;
+    expect(await describeImage(new Blob([overlay]))).toMatch(/backing file: base\.qcow2, 1 snapshots$/);
   });
 
-  it('reads a boot sector from a web server, through its backing file there, as its third example says', async () => {
-    const cell = { kind: 'data', bytes: new Uint8Array(65_536).fill(7) } as const;
+  it('read what is allocated, and no holes', async () => {
+    const parts: [number, number][] = [];
+    await eachStoredPart(await Qcow2Image.open(sparse), (offset, bytes) => {
+      expect(new Set(bytes)).toEqual(new Set([7]));
+      parts.push([offset, bytes.length]);
+    });
+    expect(parts).toEqual([
+      [65_536, 65_536],
+      [3 * 65_536, 65_536],
+    ]);
+  });
+
+  it('create a disk in a file, and change it', async () => {
+    const path = join(folder, 'new.qcow2');
+    await createDisk(path, new Uint8Array(512).fill(1));
+    expect(statSync(path).size).toBeLessThan(2 ** 20);
+    await changeDisk(path, 512, new Uint8Array(512).fill(2));
+    const image = await Qcow2Image.open(fileSource(path));
+    const into = new Uint8Array(1025);
+    await image.read(0, into);
+    expect([image.size, into[0], into[511], into[512], into[1023], into[1024]]).toEqual([10 * 2 ** 30, 1, 1, 2, 2, 0]);
+    expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+  });
+
+  it('open a chain in a folder', async () => {
+    for (const [name, backingName] of [
+      ['base.qcow2', undefined],
+      ['top.qcow2', '../elsewhere/base.qcow2'],
+    ] as const) {
+      const device = fileDevice(join(folder, name), { create: true });
+      const plan = backingName ? { backingName } : { clusters: new Map([[0, cell]]) };
+      device.write([{ at: 0, bytes: buildImage({ size: 2 ** 20, ...plan }).bytes }]);
+      device.close?.();
+    }
+    const image = await openChain(join(folder, 'top.qcow2'));
+    const into = new Uint8Array(1);
+    await image.read(0, into);
+    expect(into[0]).toBe(7);
+    await image.close();
+  });
+
+  it('stream the newest snapshot, or the disk', async () => {
+    const extra = new Uint8Array(16);
+    new DataView(extra.buffer).setBigUint64(8, 65_536n);
+    const plan = { size: 131_072, clusters: new Map([[0, cell]]) };
+    const lengthOf = async (image: Uint8Array) => {
+      const stream = await newestSnapshot(await Qcow2Image.open(image));
+      return (await new Response(stream as BodyInit).arrayBuffer()).byteLength;
+    };
+    expect(await lengthOf(buildImage(plan).bytes)).toBe(131_072);
+    expect(await lengthOf(buildImage({ ...plan, snapshots: [{ id: '1', name: 'a', extra }] }).bytes)).toBe(65_536);
+  });
+
+  it('check an image', async () => {
+    const { signal } = new AbortController();
+    expect(await checkImage(new Blob([sparse]), signal, () => {})).toEqual({ sound: true, findings: [] });
+    const leaking = buildImage({ leaked: 1 }).bytes;
+    const { sound, findings } = await checkImage(new Blob([leaking]), signal, () => {});
+    expect([sound, findings]).toEqual([false, [expect.stringMatching(/^cluster at \d+: /)]]);
+  });
+
+  it('read from a source of the caller’s own', async () => {
+    const asked: number[] = [];
+    const source = rangeSource(sparse.length, async (start, end) => {
+      asked.push(start);
+      return sparse.slice(start, end);
+    });
+    const image = await Qcow2Image.open(source);
+    const into = new Uint8Array(2);
+    await image.read(65_535, into);
+    expect([...into]).toEqual([0, 7]);
+    await image.read(65_535, into);
+    expect(new Set(asked).size).toBe(asked.length); // each block once
+  });
+
+  it('say what is wrong with a file', async () => {
+    expect(await openOrExplain(new Blob([sparse]))).toBeInstanceOf(Qcow2Image);
+    expect(await openOrExplain(new Blob(['no image']))).toMatch(/a text file/);
+    const cut = sparse.slice(0, 100);
+    expect(await openOrExplain(new Blob([cut]))).toMatch(/^header.* at byte \d+: /);
+    await expect(openOrExplain('disk.qcow2' as unknown as Blob)).rejects.toThrow(TypeError);
+  });
+
+  it('read a boot sector from a web server, through its backing file there', async () => {
     const base = await host(buildImage({ size: 65_536, clusters: new Map([[0, cell]]) }).bytes);
     const overlay = async (backingName: string) => host(buildImage({ size: 65_536, backingName }).bytes);
     const near = await overlay(new URL(base.url).pathname.split('/').at(-1)!);
     expect(await bootSector(near.url)).toEqual(new Uint8Array(512).fill(7));
     const elsewhere = await overlay('http://elsewhere.example/base.qcow2');
     await expect(bootSector(elsewhere.url)).rejects.toMatchObject({ code: 'reference-refused' });
+  });
+
+  it('stream a disk through its backing file', async () => {
+    const base = buildImage({ size: 131_072, clusters: new Map([[1, cell]]) }).bytes;
+    const top = buildImage({ size: 131_072, backingName: 'base.qcow2' }).bytes;
+    const stream = await rawDisk([new File([top], 'top.qcow2'), new File([base], 'base.qcow2')]);
+    const bytes = new Uint8Array(await new Response(stream as BodyInit).arrayBuffer());
+    expect([bytes.length, bytes[0], bytes[65_536]]).toEqual([131_072, 0, 7]);
+    await expect(rawDisk([new File(['no image'], 'a.txt')])).rejects.toThrow(/Choose another file.*a text file/);
   });
 });

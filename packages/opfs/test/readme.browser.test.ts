@@ -1,23 +1,32 @@
-/** The README's examples for a page, run as they stand. */
-import { expect, it } from 'vitest';
+/** The examples of the READMEs for a page, run as they stand. */
+import { afterAll, beforeEach, expect, it } from 'vitest';
+import { appendLog } from '../../../docs/examples/opfs/create.js';
+import { saveAsRaw, upload } from '../../../docs/examples/opfs/export.js';
+import { keep } from '../../../docs/examples/opfs/import.js';
+import { virtualSize } from '../../../docs/examples/opfs/inline.js';
+import { openAnyStore } from '../../../docs/examples/opfs/memory.js';
+import { firstSector } from '../../../docs/examples/opfs/open-file.js';
+import { personalDisk, save } from '../../../docs/examples/opfs/personal-disk.js';
 import { inspect } from '../../../docs/examples/page.js';
-import { personalDisk, save } from '../../../docs/examples/store.js';
 import { host } from '../../core/test/support/http/hosted.js';
 import { buildImage } from '../../core/test/support/image-builder.js';
-import { noise } from './support/images.js';
-import { clearStorage, firstDifference } from './support/opfs.js';
+import { openStore } from '../src/index.js';
+import { mixedImage, noise } from './support/images.js';
+import { bytesOf, clearStorage, firstDifference, targetFile } from './support/opfs.js';
 
-it('tells size, stored bytes and boot signature of a file', async () => {
+beforeEach(clearStorage);
+afterAll(clearStorage);
+
+it('shows size, stored bytes and boot signature of a file', async () => {
   const bytes = new Uint8Array(65_536);
   bytes[510] = 0x55;
   bytes[511] = 0xaa;
   const image = buildImage({ size: 1024 * 1024, clusters: new Map([[0, { kind: 'data', bytes }]]) });
-  const told = await inspect(new File([image.bytes], 'disk.qcow2'));
-  expect(told).toBe('1048576 bytes, 65536 of them stored, signature 85 170');
+  const shown = await inspect(new File([image.bytes], 'disk.qcow2'));
+  expect(shown).toBe('1048576 bytes, 65536 of them stored, signature 85 170');
 });
 
 it('starts a disk from a web server, and keeps what is changed', async () => {
-  await clearStorage();
   const base = noise(65_536, 1);
   const built = buildImage({ size: 2 ** 30, clusters: new Map([[0, { kind: 'data', bytes: base }]]) });
   const { url } = await host(built.bytes);
@@ -31,5 +40,49 @@ it('starts a disk from a web server, and keeps what is changed', async () => {
   await disk.read(0, into);
   expect(firstDifference(into, expected)).toBe(-1);
   await store.close();
-  await clearStorage();
+});
+
+it('reads the first sector and the size of a file, by either entry', async () => {
+  const { file, guest } = await mixedImage();
+  expect(await firstSector(file)).toEqual(guest.slice(0, 512));
+  expect(await virtualSize(file)).toBe(guest.length);
+});
+
+it('creates an image, and writes to it again', async () => {
+  const store = await openStore();
+  await appendLog(store, 'log', 0, 'one ');
+  await appendLog(store, 'log', 4, 'two');
+  const image = await store.open('log');
+  const into = new Uint8Array(8);
+  await image.read(0, into);
+  expect([image.size, new TextDecoder().decode(into)]).toEqual([2 ** 30, 'one two\0']);
+  await store.close();
+});
+
+it('imports and exports an image', async () => {
+  const store = await openStore();
+  const { file, guest } = await mixedImage();
+  const abort = new AbortController();
+  const options = { signal: abort.signal, onProgress: () => {} };
+  expect(await keep(store, 'disk', file.stream(), options)).toBe('kept');
+  expect(await keep(store, 'disk', file, options)).toBe('exists');
+  abort.abort('enough');
+  await expect(keep(store, 'other', file, options)).rejects.toBe('enough');
+  const target = await targetFile();
+  await saveAsRaw(store, 'disk', target);
+  expect(firstDifference(await bytesOf(await target.getFile()), guest)).toBe(-1);
+  let sent: Uint8Array | null = null;
+  await upload(store, 'disk', async (body) => {
+    sent = new Uint8Array(await new Response(body).arrayBuffer());
+  });
+  expect(firstDifference(sent!, await bytesOf(file))).toBe(-1);
+  await store.close();
+});
+
+it('warns of storage that does not last', async () => {
+  const warnings: string[] = [];
+  const store = await openAnyStore((warning) => warnings.push(warning));
+  const expected = store.persistence === 'persistent' ? [] : ['The browser may delete images when space runs out.'];
+  expect(warnings).toEqual(expected);
+  await store.close();
 });

@@ -1,4 +1,4 @@
-/** The README's example of a disk that starts at once; run by a test. */
+/** An overlay over an image on a web server: an example of the README of `qcow2-opfs`, run by a test. */
 // #region example
 import { openStore } from 'qcow2-opfs';
 

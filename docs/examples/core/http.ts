@@ -1,4 +1,4 @@
-/** The README's example for images on web servers; run by a test. */
+/** Images on web servers: an example of the README of `qcow2`, run by a test. */
 // #region example
 import { httpSource, Qcow2Image } from 'qcow2';
 
