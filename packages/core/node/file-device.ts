@@ -25,6 +25,17 @@ export interface FileDeviceOptions {
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when there is and it was to be created,
  *   `locked` when another process has a lock on it, `io` when it cannot be opened or is no regular file; RangeError for
  *   a path with a lone surrogate.
+ *
+ * @example
+ * ```ts
+ * import { Qcow2Image } from 'qcow2';
+ * import { fileDevice } from 'qcow2/node';
+ *
+ * const device = fileDevice('disk.qcow2', { create: true });
+ * const image = await Qcow2Image.create(device, { size: 2 ** 30 });
+ * await image.close();
+ * await device.close?.();
+ * ```
  */
 export function fileDevice(path: string | URL, options: FileDeviceOptions = {}): BlockDevice {
   const { O_RDWR, O_CREAT, O_EXCL } = constants;

@@ -11,6 +11,14 @@ import { openFile } from './open-file.js';
  *
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is no regular
  *   file.
+ *
+ * @example
+ * ```ts
+ * import { Qcow2Image } from 'qcow2';
+ * import { fileSource } from 'qcow2/node';
+ *
+ * const image = await Qcow2Image.open(fileSource('disk.qcow2'));
+ * ```
  */
 export function fileSource(path: string | URL): ByteSource {
   const { fd, size, identity } = openFile(path, constants.O_RDONLY);

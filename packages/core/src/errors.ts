@@ -142,6 +142,18 @@ export type Qcow2ErrorOf<Code extends Qcow2ErrorCode> = { [Each in Code]: Qcow2E
 /**
  * Whether `error` is a {@link Qcow2Error}, and, when codes are given, carries one of them. Tests name and code rather
  * than the class, since a class does not survive the way out of a worker or a second copy of the package.
+ *
+ * @example
+ * ```ts
+ * import { isQcow2Error, Qcow2Image } from 'qcow2';
+ *
+ * try {
+ *   await Qcow2Image.open(file);
+ * } catch (error) {
+ *   if (!isQcow2Error(error, 'not-qcow2', 'corrupt')) throw error;
+ *   console.log(error.code, error.message, error.details.at);
+ * }
+ * ```
  */
 export function isQcow2Error<Code extends Qcow2ErrorCode = Qcow2ErrorCode>(
   error: unknown,

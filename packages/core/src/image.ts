@@ -57,6 +57,15 @@ export class Qcow2Image implements Disk {
    *   `needs-repair` when it is to be written and marked dirty or corrupt, `locked` when another image of this process
    *   writes to the file, `changed` or `io` from the source; TypeError when `source` is nothing that can be opened, or
    *   nothing that can be written to; the signal's reason when it aborts.
+   *
+   * @example
+   * ```ts
+   * import { Qcow2Image } from 'qcow2';
+   *
+   * const image = await Qcow2Image.open(file);
+   * console.log(image.size, image.info.clusterSize);
+   * await image.close();
+   * ```
    */
   static async open(source: Openable, options?: OpenOptions): Promise<Qcow2Image> {
     return new Qcow2Image(await openImage(source, options));
@@ -71,6 +80,15 @@ export class Qcow2Image implements Disk {
    *   `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the device, the
    *   data file and the backing file are not different files, `locked` when another image of this process writes to one
    *   of them; all these before anything is changed. What the device throws; the signal's reason when it aborts.
+   *
+   * @example
+   * ```ts
+   * import { bufferDevice, Qcow2Image } from 'qcow2';
+   *
+   * const image = await Qcow2Image.create(bufferDevice(), { size: 2 ** 30, clusterSize: 65536 });
+   * await image.write(0, bytes);
+   * await image.close();
+   * ```
    */
   static async create(
     device: BlockDevice,

@@ -47,6 +47,12 @@ export interface Disk extends AsyncDisposable {
    *   handed over is needed, `corrupt`, `unsupported`, and what the source throws; RangeError for an offset that is no
    *   whole number from 0 on; TypeError when `into` is no Uint8Array, or loses its memory (detached, shrunk) before the
    *   read has ended; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const sector = new Uint8Array(512);
+   * await image.read(0, sector);
+   * ```
    */
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
   /**
@@ -54,6 +60,11 @@ export interface Disk extends AsyncDisposable {
    *
    * @throws as the other form does; RangeError also for a length that is no whole number from 0 on, or more than the
    *   platform gives in one piece
+   *
+   * @example
+   * ```ts
+   * const sector = await image.read(0, 512);
+   * ```
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
 
@@ -62,6 +73,16 @@ export interface Disk extends AsyncDisposable {
    * together.
    *
    * @throws as {@link read} does; when one of the buffers loses its memory, the others have been filled
+   *
+   * @example
+   * ```ts
+   * const first = new Uint8Array(512);
+   * const last = new Uint8Array(512);
+   * await image.readBatch([
+   *   { at: 0, bytes: first },
+   *   { at: image.size - 512, bytes: last },
+   * ]);
+   * ```
    */
   readBatch(transfers: readonly Transfer[], options?: ReadOptions): Promise<void>;
 
@@ -70,6 +91,11 @@ export interface Disk extends AsyncDisposable {
    * stream errors as {@link read} does.
    *
    * @throws {@link Qcow2Error} `out-of-range`; RangeError for a range that is none
+   *
+   * @example
+   * ```ts
+   * const response = new Response(image.readable({ start: 2 ** 20, length: 4096 }));
+   * ```
    */
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
 
@@ -79,6 +105,13 @@ export interface Disk extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and what the source throws; RangeError for a range that is
    *   none; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * for await (const { start, length, data } of image.map()) {
+   *   if (data) console.log(`${length} bytes are stored from ${start} on`);
+   * }
+   * ```
    */
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined>;
 
@@ -103,6 +136,12 @@ export interface Disk extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `closed` also when the image is closed meanwhile, and what `flush` and the source throw;
    *   the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const { corruptions, leaks, findings } = await image.check({ signal });
+   * for (const { what, at, message } of findings) console.log(`${what} at ${at}: ${message}`);
+   * ```
    */
   check(options?: CheckOptions): Promise<CheckReport>;
 
@@ -112,6 +151,15 @@ export interface Disk extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, and what the
    *   source throws
+   *
+   * @example
+   * ```ts
+   * const [oldest] = image.snapshots;
+   * if (oldest) {
+   *   const disk = await image.openSnapshot(oldest.id);
+   *   console.log(disk.size);
+   * }
+   * ```
    */
   openSnapshot(idOrName: string): Promise<Disk>;
 
@@ -121,6 +169,13 @@ export interface Disk extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
    *   written, `unsupported`, and what the source throws; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * for (const { name } of image.bitmaps) {
+   *   for await (const { start, length } of image.dirtyRanges(name)) console.log(name, start, length);
+   * }
+   * ```
    */
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined>;
 
@@ -132,6 +187,12 @@ export interface Disk extends AsyncDisposable {
    *   `reference-refused`, `no-space`, `failed` after an earlier failure, and what the device throws; RangeError for an
    *   offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array, or loses its memory (detached,
    *   shrunk) before the write has ended: of the range any part may have been written then
+   *
+   * @example
+   * ```ts
+   * await image.write(0, bytes);
+   * await image.flush();
+   * ```
    */
   write(offset: number, bytes: Uint8Array): Promise<void>;
 
@@ -171,6 +232,11 @@ export interface Disk extends AsyncDisposable {
    * written, and flushes when it is closed. The stream errors as {@link write} does.
    *
    * @throws {@link Qcow2Error} `read-only`, `out-of-range`; RangeError for a start that is no whole number from 0 on
+   *
+   * @example
+   * ```ts
+   * await file.stream().pipeTo(image.writable({ start: 2 ** 20 }));
+   * ```
    */
   writable(options?: WritableOptions): WritableStream<Uint8Array>;
 

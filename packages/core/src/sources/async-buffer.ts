@@ -10,7 +10,18 @@ export interface AsyncBuffer {
   slice(start: number, end: number): ArrayBuffer | Promise<ArrayBuffer>;
 }
 
-/** A source over an AsyncBuffer. Put `withCache(withCoalescing(…))` around it where a slice is dear. */
+/**
+ * A source over an AsyncBuffer. Put `withCache(withCoalescing(…))` around it where a slice is dear.
+ *
+ * @example
+ * ```ts
+ * import { asyncBufferFromUrl } from 'hyparquet';
+ * import { asyncBufferSource, Qcow2Image, withCache, withCoalescing } from 'qcow2';
+ *
+ * const buffer = await asyncBufferFromUrl({ url });
+ * const image = await Qcow2Image.open(withCache(withCoalescing(asyncBufferSource(buffer))));
+ * ```
+ */
 export function asyncBufferSource(buffer: AsyncBuffer): ByteSource {
   return slicesSource(
     buffer,

@@ -25,7 +25,17 @@ const SLICE = 4 * 1024 * 1024;
 /** How many slices are under way at once. */
 const PARALLEL = 16;
 
-/** A source that reads from `blob`, in place: nothing is copied but what is read. */
+/**
+ * A source that reads from `blob`, in place: nothing is copied but what is read.
+ *
+ * @example
+ * ```ts
+ * import { blobSource, Qcow2Image, withCache } from 'qcow2';
+ *
+ * // A Blob is opened as it is, too. As a source it can be decorated.
+ * const image = await Qcow2Image.open(withCache(blobSource(file)));
+ * ```
+ */
 export function blobSource(blob: Blob): ByteSource {
   return new BlobSource(blob);
 }

@@ -13,7 +13,20 @@ export interface BufferDevice extends BlockDevice {
   bytes(): Uint8Array<ArrayBuffer>;
 }
 
-/** A device in memory that begins with a copy of `initial`, or empty. What was never written takes no memory. */
+/**
+ * A device in memory that begins with a copy of `initial`, or empty. What was never written takes no memory.
+ *
+ * @example
+ * ```ts
+ * import { bufferDevice, Qcow2Image } from 'qcow2';
+ *
+ * const device = bufferDevice(bytes);
+ * const image = await Qcow2Image.open(device, { mode: 'readwrite' });
+ * image.writeSync(0, new Uint8Array(512));
+ * await image.close();
+ * const changed = new Blob([device.bytes()]);
+ * ```
+ */
 export function bufferDevice(initial?: Uint8Array): BufferDevice {
   const device = new PagedBuffer();
   if (initial !== undefined) device.write([{ at: 0, bytes: initial }]);

@@ -9,6 +9,14 @@ import { Qcow2Error } from '../errors.js';
  * is taken away (detached, shrunk), reads throw `changed`.
  *
  * @throws TypeError when `bytes` is no Uint8Array, or has no memory.
+ *
+ * @example
+ * ```ts
+ * import { bufferSource, Qcow2Image } from 'qcow2';
+ *
+ * const image = await Qcow2Image.open(bufferSource(bytes));
+ * image.readSync(0, new Uint8Array(512)); // a buffer never makes its caller wait
+ * ```
  */
 export function bufferSource(bytes: Uint8Array): ByteSource {
   let open = true;

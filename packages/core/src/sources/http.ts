@@ -59,6 +59,16 @@ export interface HttpSourceOptions extends CacheOptions {
  * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read,
  *   `not-found`, `io` with the status in `details`, or without one when no answer comes; TypeError for an address that
  *   is none of http or https; the signal's reason
+ *
+ * @example
+ * ```ts
+ * import { httpSource, Qcow2Image } from 'qcow2';
+ *
+ * const source = await httpSource(url, { cacheBytes: 64 * 2 ** 20 });
+ * const image = await Qcow2Image.open(source);
+ * await image.close();
+ * await source.close?.();
+ * ```
  */
 export async function httpSource(url: string | URL, options: HttpSourceOptions = {}): Promise<ByteSource> {
   const { headers = {}, credentials = 'same-origin', blockSize = HEAD_BYTES, cacheBytes, signal } = options;

@@ -19,6 +19,14 @@ export interface PmtilesSource {
 /**
  * A source over one of pmtiles, which does not know how long it is: `size` says it, in bytes. Put
  * `withCache(withCoalescing(…))` around it where a request is dear.
+ *
+ * @example
+ * ```ts
+ * import { FileSource } from 'pmtiles';
+ * import { pmtilesSource, Qcow2Image } from 'qcow2';
+ *
+ * const image = await Qcow2Image.open(pmtilesSource(new FileSource(file), file.size));
+ * ```
  */
 export function pmtilesSource(source: PmtilesSource, size: number): ByteSource {
   if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`size must be a number of bytes, not ${size}.`);

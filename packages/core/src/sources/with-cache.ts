@@ -40,6 +40,13 @@ export interface CacheOptions {
  * with.
  *
  * @throws RangeError for a block size or a budget that is none
+ *
+ * @example
+ * ```ts
+ * import { Qcow2Image, withCache, withCoalescing } from 'qcow2';
+ *
+ * const image = await Qcow2Image.open(withCache(withCoalescing(source), { cacheBytes: 2 ** 24 }));
+ * ```
  */
 export function withCache(source: ByteSource, options: CacheOptions = {}, seed?: Uint8Array): ByteSource {
   const { blockSize = BLOCK, cacheBytes = BUDGET } = options;

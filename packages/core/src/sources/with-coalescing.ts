@@ -34,6 +34,17 @@ export interface JoinedTransfer {
  * A source that asks `source` for few long transfers where many short ones are asked of it.
  *
  * @throws RangeError for options that are no numbers of bytes
+ *
+ * @example
+ * ```ts
+ * import { withCoalescing } from 'qcow2';
+ *
+ * const joined = withCoalescing(source, { gap: 4096 });
+ * await joined.read([
+ *   { at: 0, bytes: new Uint8Array(512) },
+ *   { at: 1024, bytes: new Uint8Array(512) }, // one request to `source`, of 1536 bytes
+ * ]);
+ * ```
  */
 export function withCoalescing(source: ByteSource, options: CoalescingOptions = {}): ByteSource {
   const { gap = GAP, longest = LONGEST } = options;

@@ -19,6 +19,13 @@ const INLINE: WorkerStart = {
  *
  * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure
  *   context; TypeError or RangeError for a `directory` that is no name, as of an image
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'qcow2-opfs/inline';
+ *
+ * const store = await openStore({ directory: 'disks', fallback: 'memory' });
+ * ```
  */
 export function openStore(options: StoreOptions = {}): Promise<Store> {
   return openStoreWith(INLINE, options);

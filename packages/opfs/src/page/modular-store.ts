@@ -20,6 +20,16 @@ const MODULAR: WorkerStart = {
  *
  * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure
  *   context; TypeError or RangeError for a `directory` that is no name, as of an image
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'qcow2-opfs';
+ *
+ * const store = await openStore();
+ * const image = await store.openFile(file);
+ * console.log(image.size);
+ * await store.close();
+ * ```
  */
 export function openStore(options: StoreOptions = {}): Promise<Store> {
   return openStoreWith(MODULAR, options);

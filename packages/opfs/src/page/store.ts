@@ -33,7 +33,14 @@ export interface Store extends AsyncDisposable {
    * does; false for a store in memory.
    */
   persist(): Promise<boolean>;
-  /** Every stored image, sorted by name: also those that are locked or cannot be opened, which then have no `info`. */
+  /**
+   * Every stored image, sorted by name: also those that are locked or cannot be opened, which then have no `info`.
+   *
+   * @example
+   * ```ts
+   * for (const { name, info, error } of await store.list()) console.log(name, info?.virtualSize ?? error?.code);
+   * ```
+   */
   list(): Promise<StoredImage[]>;
   /**
    * Makes an empty image and opens it for writing, as {@link open} does. A backing file is named by the name of an
@@ -44,6 +51,13 @@ export interface Store extends AsyncDisposable {
    *   a circle; RangeError for a value that no image can have, and when an image that makes such a circle was given its
    *   name meanwhile; TypeError for options that exclude each other, and for `dataFile`: a store holds images, and a
    *   raw file beside one would be none; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const image = await store.create('overlay.qcow2', { size: 2 ** 30, backingFile: 'base.qcow2', backingFormat: 'qcow2' });
+   * await image.write(0, bytes);
+   * await image.close();
+   * ```
    */
   create(name: string, options: StoreCreateOptions): Promise<WorkerImage>;
   /**
@@ -56,6 +70,14 @@ export interface Store extends AsyncDisposable {
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `not-qcow2`, `unsupported`, `corrupt`, `changed` when
    *   the file was changed meanwhile; what the stream throws; TypeError when it is neither a Blob nor a stream of
    *   bytes; RangeError for the name of a file that the image is based on; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * await store.import('disk.qcow2', file, {
+   *   signal,
+   *   onProgress: ({ done, total }) => console.log(`${done} of ${total} bytes`),
+   * });
+   * ```
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
@@ -67,6 +89,13 @@ export interface Store extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or
    *   corrupt, `corrupt` when it is to be written and a check of it finds damage, else as {@link openFile}
+   *
+   * @example
+   * ```ts
+   * const image = await store.open('disk.qcow2', { mode: 'readwrite' });
+   * await image.write(0, bytes);
+   * await image.close();
+   * ```
    */
   open(name: string, options?: StoreOpenOptions): Promise<WorkerImage>;
   /**
@@ -76,6 +105,13 @@ export interface Store extends AsyncDisposable {
    * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, `io`, and of a web server `not-found` and
    *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` answers with an object that cannot cross to the
    *   worker, and for an address that is none of http or https; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const chosen = await store.openFile(file);
+   * const resolve = async ({ name }: { name: string }) => ({ url: new URL(name, url) });
+   * const remote = await store.openFile({ url }, { resolve });
+   * ```
    */
   openFile(file: Blob | RemoteFile, options?: StoreOpenOptions): Promise<WorkerImage>;
   /**
@@ -84,11 +120,22 @@ export interface Store extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `no-space`, and what reading the image throws; TypeError when the
    *   file is an image of this store, which would lose what it holds; the signal's reason
+   *
+   * @example
+   * ```ts
+   * await store.export('disk.qcow2', { format: 'raw', to: handle });
+   * ```
    */
   export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
   /**
    * The image's bytes as a stream. The image is held until the stream ends or is cancelled; what fails is thrown by the
    * stream.
+   *
+   * @example
+   * ```ts
+   * const stream = await store.export('disk.qcow2', { format: 'qcow2' });
+   * console.log((await new Response(stream).blob()).size);
+   * ```
    */
   export(
     name: string,

@@ -159,6 +159,12 @@ export class WorkerImage implements Disk {
    *   was flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no
    *   Uint8Array, for one whose memory was taken away (detached, shrunk), and, with `transfer`, for memory that cannot
    *   be handed over
+   *
+   * @example
+   * ```ts
+   * await image.write(0, bytes, { transfer: true }); // `bytes` is detached from here on
+   * await image.flush();
+   * ```
    */
   write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
     return this.writeBatch([{ at: offset, bytes }], options);
@@ -217,6 +223,13 @@ export class WorkerImage implements Disk {
    * worker's side of it.
    *
    * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, `io`; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * for await (const { start, length, data } of image.map()) {
+   *   if (data) console.log(`${length} bytes are stored from ${start} on`);
+   * }
+   * ```
    */
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent> {
     const reports = options?.onProgress !== undefined;
@@ -303,6 +316,11 @@ export class WorkerImage implements Disk {
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use;
    *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it
    *   aborts
+   *
+   * @example
+   * ```ts
+   * await image.export({ format: 'raw', to: handle, onProgress: ({ done, total }) => console.log(done / total) });
+   * ```
    */
   async export(options: ExportFileOptions): Promise<void> {
     const { format, to, signal, onProgress } = options;

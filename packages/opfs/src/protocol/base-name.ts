@@ -34,6 +34,14 @@ export function namedFile(name: string): NamedFile {
  * The file's own name in the name of a backing or data file: `name` of {@link namedFile}.
  *
  * @throws as {@link namedFile} does.
+ *
+ * @example
+ * ```ts
+ * import { baseName } from 'qcow2-opfs';
+ *
+ * baseName('/var/lib/images/base.qcow2'); // 'base.qcow2'
+ * baseName('https://example.org/a%20b.qcow2?v=2'); // 'a b.qcow2'
+ * ```
  */
 export function baseName(name: string): string {
   return namedFile(name).name;
