@@ -1,4 +1,4 @@
-/** With which bundler each entry of the package works. Tests try every cell, and the README of qcow2-opfs shows it as a table. */
+/** With which bundler each entry of qcow2-opfs works. Tests try every cell, and its README shows it as a table. */
 import type { Entry } from './bundlers.js';
 
 /** Whether an entry works as it is in a development server, null where there is none, and in a build. */

@@ -54,7 +54,8 @@ export interface Store extends AsyncDisposable {
    *
    * @example
    * ```ts
-   * const image = await store.create('overlay.qcow2', { size: 2 ** 30, backingFile: 'base.qcow2', backingFormat: 'qcow2' });
+   * const backing = { backingFile: 'base.qcow2', backingFormat: 'qcow2' };
+   * const image = await store.create('overlay.qcow2', { size: 2 ** 30, ...backing });
    * await image.write(0, bytes);
    * await image.close();
    * ```
