@@ -48,6 +48,8 @@ export async function launchProfile(
         // 0 is dark, 1 light. Playwright's own way, colorScheme, does not reach a stock Firefox.
         'layout.css.prefers-color-scheme.content-override': wanted.dark ? 0 : 1,
         'browser.privatebrowsing.autostart': wanted.private === true,
+        // As by default. Playwright lets files load each other.
+        'security.fileuri.strict_origin_policy': true,
         // KiB for all origins together, of which each may have a fifth.
         ...(wanted.storage && { 'dom.quotaManager.temporaryStorage.fixedLimit': (wanted.storage * 5) / 1024 }),
         // Firefox's own way to answer its question about persistent storage in tests.

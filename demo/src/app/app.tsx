@@ -5,9 +5,9 @@ import { CarriedList } from '../download/carried-list.js';
 import { KeepList } from '../library/keep-list.js';
 import { announcement, opened, openFiles, opening, problem, refuseFolder, retry, shown } from '../session/session.js';
 import { DropTarget } from '../ui/drop-target.js';
-import { Logo } from '../ui/logo.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ImageView } from './image-view.js';
+import { PageHead } from './page-head.js';
 import { SnapshotView } from './snapshot-view.js';
 import { Welcome } from './welcome.js';
 
@@ -29,12 +29,7 @@ export function App(): JSX.Element {
   useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), [problem.value]);
   return (
     <>
-      <header class="page-head">
-        <p class="brand">
-          <Logo /> qcow2
-        </p>
-        <p class="soft">Nothing leaves your computer</p>
-      </header>
+      <PageHead />
       <main ref={main} tabIndex={-1}>
         <div ref={notice}>
           {problem.value && (

@@ -1,0 +1,15 @@
+/** The head of the page. */
+import type { JSX } from 'preact';
+import { Logo } from '../ui/logo.js';
+
+/** The mark, the name and the promise. */
+export function PageHead(): JSX.Element {
+  return (
+    <header class="page-head">
+      <p class="brand">
+        <Logo /> qcow2
+      </p>
+      <p class="soft">Nothing leaves your computer</p>
+    </header>
+  );
+}
