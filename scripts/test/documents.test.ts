@@ -1,0 +1,37 @@
+/** The documents of the repository: that what they link to, and the files that they name, exist. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { root } from '../run.js';
+import { listFiles } from '../source-files.js';
+
+const DOCUMENTS = listFiles(root, /\.md$/);
+const text = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+/** The targets of a document's links, addresses left out, without their fragments. */
+function linksOf(document: string): string[] {
+  const targets = [...text(document).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target]) => target ?? '');
+  return targets.filter((target) => !/^https?:/.test(target));
+}
+
+test('there are documents', () => {
+  expect(DOCUMENTS).toEqual(expect.arrayContaining(['README.md', 'docs/format.md', 'packages/core/README.md']));
+});
+
+test.each(DOCUMENTS)('%s links to files that exist', (document) => {
+  const targets = linksOf(document).map((target) => join(dirname(document), target));
+  expect(targets.filter((target) => !existsSync(join(root, target)))).toEqual([]);
+});
+
+describe('source files that a document names', () => {
+  test.each([
+    ['docs/format.md', 'packages/core/src'],
+    ['docs/durability.md', 'packages/core/src'],
+    ['ARCHITECTURE.md', 'packages/core/src'],
+  ])('of %s exist', (document, folder) => {
+    const named = [...text(document).matchAll(/`((?:format|engine|verbs|codecs|sources|api)\/[\w/-]+\.ts)`/g)];
+    const paths = named.map(([, path]) => path ?? '');
+    expect(paths).not.toEqual([]);
+    expect(paths.filter((path) => !existsSync(join(root, folder, path)))).toEqual([]);
+  });
+});
