@@ -57,6 +57,14 @@ describe.each(READMES)('$readme', ({ readme, folder, commands }) => {
   });
 });
 
+it('lists every error code in the README of qcow2', () => {
+  const listed = [...text('packages/core/README.md').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map(([, code]) => code);
+  const [, union = ''] = /type Qcow2ErrorCode =(.*?);\n\n/s.exec(text('packages/core/src/errors.ts')) ?? [];
+  const codes = [...union.matchAll(/\| '([a-z0-9-]+)'/g)].map(([, code]) => code);
+  expect(codes).not.toEqual([]);
+  expect(listed).toEqual(codes);
+});
+
 describe('the examples of qcow2', () => {
   const folder = mkdtempSync(join(tmpdir(), 'qcow2-readme-'));
   afterAll(() => rmSync(folder, { recursive: true }));
