@@ -7,8 +7,7 @@ export async function inspect(file: File): Promise<string> {
   const image = await store.openFile(file); // read in place: nothing is copied, nothing leaves the computer
   let stored = 0;
   for await (const extent of image.map()) if (extent.data) stored += extent.length;
-  const bootSector = new Uint8Array(512);
-  await image.read(0, bootSector); // any byte range, through compression and backing files
+  const bootSector = await image.read(0, 512); // any byte range, through compression and backing files
   await store.close();
   return `${image.size} bytes, ${stored} of them stored, signature ${bootSector[510]} ${bootSector[511]}`;
 }

@@ -7,9 +7,7 @@ export async function eachStoredPart(image: Qcow2Image, use: (offset: number, by
   for await (const { start, length, data } of image.map()) {
     if (!data) continue;
     for (let done = 0; done < length; done += 2 ** 20) {
-      const bytes = new Uint8Array(Math.min(2 ** 20, length - done));
-      await image.read(start + done, bytes);
-      use(start + done, bytes);
+      use(start + done, await image.read(start + done, Math.min(2 ** 20, length - done)));
     }
   }
 }

@@ -6,8 +6,7 @@ import { openStore } from 'qcow2-opfs';
 export async function firstSector(file: File): Promise<Uint8Array> {
   const store = await openStore(); // one worker for all images of the page
   const image = await store.openFile(file);
-  const sector = new Uint8Array(512);
-  await image.read(0, sector);
+  const sector = await image.read(0, 512);
   await store.close(); // closes its images, ends the worker
   return sector;
 }

@@ -171,9 +171,9 @@ describe('the examples of qcow2', () => {
     const base = await host(buildImage({ size: 65_536, clusters: new Map([[0, cell]]) }).bytes);
     const overlay = async (backingName: string) => host(buildImage({ size: 65_536, backingName }).bytes);
     const near = await overlay(new URL(base.url).pathname.split('/').at(-1)!);
-    expect(await bootSector(near.url)).toEqual(new Uint8Array(512).fill(7));
+    expect(await bootSector(new URL(near.url))).toEqual(new Uint8Array(512).fill(7));
     const elsewhere = await overlay('http://elsewhere.example/base.qcow2');
-    await expect(bootSector(elsewhere.url)).rejects.toMatchObject({ code: 'reference-refused' });
+    await expect(bootSector(new URL(elsewhere.url))).rejects.toMatchObject({ code: 'reference-refused' });
   });
 
   it('stream a disk through its backing file', async () => {
