@@ -10,7 +10,7 @@ import type { Extent, Range } from './api/range.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { mustWait } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
-import { readPieces } from './engine/read/execute.js';
+import { readGuest } from './engine/read/execute.js';
 import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
 import type { Changes } from './verbs/changes.js';
@@ -133,7 +133,7 @@ export class Qcow2Image implements Disk {
       options?.signal?.throwIfAborted();
       const length = lengthOf(into);
       requireInside(offset, length, this.size);
-      const done = readPieces(this.#opened.layer, [{ offset, into }], options?.signal);
+      const done = readGuest(this.#opened.layer, [{ at: offset, bytes: into }], options?.signal);
       return whileIntact(done, into, length, options?.signal) ?? DONE;
     } catch (error) {
       return Promise.reject(error);
@@ -153,9 +153,8 @@ export class Qcow2Image implements Disk {
     signal?.throwIfAborted();
     const fixed = fixedTransfers(transfers);
     for (const { at, length } of fixed) requireInside(at, length, this.size);
-    const pieces = fixed.map(({ at, bytes }) => ({ offset: at, into: bytes }));
     try {
-      await readPieces(this.#opened.layer, pieces, signal);
+      await readGuest(this.#opened.layer, fixed, signal);
     } finally {
       if (!signal?.aborted) requireAllIntact(fixed);
     }

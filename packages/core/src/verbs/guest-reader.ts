@@ -3,7 +3,7 @@
 import type { OperationOptions } from '../api/options.js';
 import { progressOf } from '../engine/async/progress.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
-import { readPieces } from '../engine/read/execute.js';
+import { readGuest } from '../engine/read/execute.js';
 
 /** How much one read takes when the consumer brings no buffer of its own, bytes. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -69,7 +69,7 @@ export class GuestReader {
   /** Fills the consumer's own buffer. */
   async #fill(into: Uint8Array): Promise<void> {
     this.#check();
-    const done = readPieces(this.#layer, [{ offset: this.#next, into }], this.#options?.signal);
+    const done = readGuest(this.#layer, [{ at: this.#next, bytes: into }], this.#options?.signal);
     this.#next += into.length;
     if (done !== undefined) {
       this.#waits = true;
@@ -99,7 +99,7 @@ export class GuestReader {
   }
 
   async #readInto(offset: number, into: Chunk): Promise<Chunk> {
-    const done = readPieces(this.#layer, [{ offset, into }], this.#options?.signal);
+    const done = readGuest(this.#layer, [{ at: offset, bytes: into }], this.#options?.signal);
     if (done !== undefined) {
       this.#waits = true;
       await done;

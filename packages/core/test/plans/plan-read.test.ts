@@ -19,7 +19,7 @@ function tableOf(geometry: Geometry, entries: Record<number, Mapping>): DataView
 
 function plan(geometry: Geometry, tables: (DataView | null)[], offset: number, length: number): ReadPlan {
   const result = emptyPlan();
-  planRead(geometry, tables, { offset, into: new Uint8Array(length) }, result);
+  planRead(geometry, tables, { at: offset, bytes: new Uint8Array(length) }, result);
   return result;
 }
 
@@ -29,7 +29,7 @@ function told({ transfers, compressed, zeros, unallocated }: ReadPlan) {
     transfers: transfers.map(({ at, bytes }) => ({ at, from: bytes.byteOffset, length: bytes.length })),
     compressed: compressed.map(({ host, stored, skip, into }) => ({ host, stored, skip, from: into.byteOffset })),
     zeros: zeros.map((bytes) => ({ from: bytes.byteOffset, length: bytes.length })),
-    unallocated: unallocated.map(({ offset, into }) => ({ offset, from: into.byteOffset, length: into.length })),
+    unallocated: unallocated.map(({ at, bytes }) => ({ offset: at, from: bytes.byteOffset, length: bytes.length })),
   };
 }
 

@@ -34,7 +34,7 @@ function plan(
   expect(made.taken).toHaveLength(needed);
   return {
     transfers: made.transfers.map(({ at, bytes }) => ({ at, length: bytes.length })),
-    copies: made.copies.map((piece) => ({ offset: piece.offset, length: piece.into.length })),
+    copies: made.copies.map(({ at, bytes }) => ({ offset: at, length: bytes.length })),
     changes: made.changes,
     freed: made.freed,
     bytes: made.transfers.map(({ bytes }) => bytes),

@@ -1,6 +1,6 @@
 /** Owns what the engine keeps of one file of a chain: its source, its tables, and what lies behind it. */
 
-import type { Done } from '../../api/device.js';
+import type { Done, Transfer } from '../../api/device.js';
 import type { BitmapInfo, SnapshotInfo } from '../../api/info.js';
 import type { ImageReference } from '../../api/openable.js';
 import type { Qcow2Error } from '../../errors.js';
@@ -12,7 +12,6 @@ import type { LuksInfo } from '../../format/luks.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import type { RwLock } from '../async/rw-lock.js';
 import type { Scratch } from '../async/scratch.js';
-import type { Piece } from '../mapping/plan-read.js';
 import type { ClusterCache } from './cluster-cache.js';
 import type { Codec } from './codec.js';
 import type { Counters, CountingSource } from './counting-source.js';
@@ -90,10 +89,10 @@ export interface Qcow2Layer {
 export interface Backing {
   readonly layer: Layer;
   /**
-   * Fills every piece with the guest's bytes as that file and those behind it have them. Throws as reading does, saying
-   * where.
+   * Fills every transfer with the guest's bytes as that file and those behind it have them. Throws as reading does,
+   * saying where.
    */
-  read(pieces: readonly Piece[], signal?: AbortSignal): Done;
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done;
   /** The same items, of something else that is read there; what it throws says where. */
   within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncIterable<T>;
 }

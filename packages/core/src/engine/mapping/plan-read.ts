@@ -4,14 +4,8 @@ import type { Transfer } from '../../api/device.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { nextRun, type Run } from './runs.js';
 
-/** A part of a request: fill `into` with the guest's bytes from `offset` on. */
-export interface Piece {
-  readonly offset: number;
-  readonly into: Uint8Array;
-}
-
 /** Part of a compressed cluster: inflate `stored` bytes from `host`, then take `into.length` bytes from `skip` on. */
-export interface CompressedPiece {
+export interface CompressedRead {
   readonly host: HostOffset;
   readonly stored: number;
   readonly skip: number;
@@ -22,11 +16,11 @@ export interface CompressedPiece {
 export interface ReadPlan {
   /** From the image file, or from its external data file when it has one. */
   readonly transfers: Transfer[];
-  readonly compressed: CompressedPiece[];
+  readonly compressed: CompressedRead[];
   /** To be filled with zeros. */
   readonly zeros: Uint8Array[];
-  /** Not in this layer: from the backing file, or zeros when there is none. */
-  readonly unallocated: Piece[];
+  /** Not in this layer, at their guest offsets: from the backing file, or zeros when there is none. */
+  readonly unallocated: Transfer[];
 }
 
 /** A plan with nothing to do. */
@@ -35,13 +29,18 @@ export function emptyPlan(): ReadPlan {
 }
 
 /**
- * Adds a piece to `plan`. `tables` are the L2 tables that map it, in order, null where there is none.
+ * Adds a read at a guest offset to `plan`. `tables` are the L2 tables that map it, in order, null where there is none.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
  */
-export function planRead(geometry: Geometry, tables: readonly (DataView | null)[], piece: Piece, plan: ReadPlan): void {
-  const { offset, into } = piece;
-  const end = offset + into.length;
+export function planRead(
+  geometry: Geometry,
+  tables: readonly (DataView | null)[],
+  read: Transfer,
+  plan: ReadPlan,
+): void {
+  const { at: offset, bytes } = read;
+  const end = offset + bytes.length;
   let tableIndex = 0;
   let tableEnd = offset - (offset % geometry.bytesPerL2) + geometry.bytesPerL2;
   // The run that is still growing: it ends where kind or contiguity does.
@@ -56,13 +55,13 @@ export function planRead(geometry: Geometry, tables: readonly (DataView | null)[
     if (open !== null && continues(open, run)) {
       open = { ...open, length: open.length + run.length };
     } else {
-      if (open !== null) addRun(geometry, open, openAt, piece, plan);
+      if (open !== null) addRun(geometry, open, openAt, read, plan);
       open = run;
       openAt = at;
     }
     at += run.length;
   }
-  if (open !== null) addRun(geometry, open, openAt, piece, plan);
+  if (open !== null) addRun(geometry, open, openAt, read, plan);
 }
 
 /** Whether `next` carries on where `run` ends, in the guest and in the file. */
@@ -71,9 +70,9 @@ function continues(run: Run, next: Run): boolean {
   return run.kind !== 'data' || next.host === run.host! + run.length;
 }
 
-function addRun(geometry: Geometry, run: Run, at: number, { offset, into }: Piece, plan: ReadPlan): void {
-  const whole = run.length === into.length;
-  const bytes = whole ? into : into.subarray(at - offset, at - offset + run.length);
+function addRun(geometry: Geometry, run: Run, at: number, read: Transfer, plan: ReadPlan): void {
+  const whole = run.length === read.bytes.length;
+  const bytes = whole ? read.bytes : read.bytes.subarray(at - read.at, at - read.at + run.length);
   switch (run.kind) {
     case 'data':
       plan.transfers.push({ at: run.host!, bytes });
@@ -85,6 +84,6 @@ function addRun(geometry: Geometry, run: Run, at: number, { offset, into }: Piec
       plan.zeros.push(bytes);
       break;
     default:
-      plan.unallocated.push({ offset: at, into: bytes });
+      plan.unallocated.push({ at, bytes });
   }
 }

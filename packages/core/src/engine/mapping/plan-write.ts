@@ -15,7 +15,6 @@ import {
   isWritableInPlace,
   subclusterMask,
 } from './cluster-mapping.js';
-import type { Piece } from './plan-read.js';
 import { damaged } from './runs.js';
 
 /** Who hands out host clusters; `space/` implements it. */
@@ -39,7 +38,7 @@ export interface WritePlan {
    */
   readonly transfers: Transfer[];
   /** Parts of those transfers to be filled first, with the guest's bytes as they are now. */
-  readonly copies: Piece[];
+  readonly copies: Transfer[];
   readonly changes: EntryChange[];
   readonly freed: Freed[];
   /** Clusters that were allocated: to be given back if the copies cannot be read. */
@@ -70,8 +69,8 @@ export interface WritableTables {
 /** Up to this many bytes, copies and new bytes are assembled into one transfer: copying them costs less than a call. */
 const ASSEMBLE_BYTES = 256 * 1024;
 
-/** A stretch of the target: the caller's bytes, bytes as they were, or zeros. */
-interface Span {
+/** Consecutive bytes of the target: the caller's, those that were there, or zeros. */
+interface TargetRun {
   host: number;
   readonly guest: number;
   length: number;
@@ -86,14 +85,14 @@ interface Span {
 export function planWrite(context: WriteContext, held: WritableTables, offset: number, bytes: Uint8Array): WritePlan {
   const { clusterSize } = context.geometry;
   const plan: WritePlan = { transfers: [], copies: [], changes: [], freed: [], taken: [] };
-  const spans: Span[] = [];
+  const runs: TargetRun[] = [];
   const end = offset + bytes.length;
   for (let at = offset; at < end; ) {
     const upTo = Math.min(end, at - (at % clusterSize) + clusterSize);
-    planCluster(context, held, at, upTo, plan, spans);
+    planCluster(context, held, at, upTo, plan, runs);
     at = upTo;
   }
-  addTransfers(context, spans, { offset, into: bytes }, plan);
+  addTransfers(context, runs, { at: offset, bytes }, plan);
   return plan;
 }
 
@@ -133,7 +132,7 @@ function planCluster(
   at: number,
   upTo: number,
   plan: WritePlan,
-  spans: Span[],
+  runs: TargetRun[],
 ): void {
   const { geometry, allocator } = context;
   const { clusterSize, subclusterSize, bytesPerL2, externalData } = geometry;
@@ -160,7 +159,7 @@ function planCluster(
   const inPlaceMask = inPlace ? old.allocated : 0;
   const copyMask = inPlace ? 0 : present & ~touched;
   const cluster = { start, host, at, upTo, old, inPlaceMask, copyMask };
-  addSpans(context, cluster, spans);
+  addSpans(context, cluster, runs);
   const allocated = (present | touched) >>> 0;
   const zero = (old.zero & ~touched) >>> 0;
   if (inPlace && old.owned && allocated === old.allocated && zero === old.zero) return;
@@ -181,31 +180,31 @@ interface Cluster {
   readonly copyMask: number;
 }
 
-/** The spans of one cluster, in order: copied subclusters, the head, the new bytes, the tail, copied subclusters. */
-function addSpans(context: WriteContext, cluster: Cluster, spans: Span[]): void {
+/** The runs of one cluster, in order: copied subclusters, the head, the new bytes, the tail, copied subclusters. */
+function addSpans(context: WriteContext, cluster: Cluster, runs: TargetRun[]): void {
   const { subclusterSize } = context.geometry;
   const { start, at, upTo, inPlaceMask } = cluster;
   const first = Math.floor((at - start) / subclusterSize);
   const last = Math.floor((upTo - 1 - start) / subclusterSize);
-  addAlong(context, cluster, 0, first, spans);
+  addAlong(context, cluster, 0, first, runs);
   if (((inPlaceMask >>> first) & 1) === 0) {
-    addOld(context, cluster, first, start + first * subclusterSize, at, spans);
+    addOld(context, cluster, first, start + first * subclusterSize, at, runs);
   }
-  addSpan(context, cluster, at, upTo, 'new', spans);
+  addSpan(context, cluster, at, upTo, 'new', runs);
   if (((inPlaceMask >>> last) & 1) === 0) {
-    addOld(context, cluster, last, upTo, start + (last + 1) * subclusterSize, spans);
+    addOld(context, cluster, last, upTo, start + (last + 1) * subclusterSize, runs);
   }
-  addAlong(context, cluster, last + 1, context.geometry.clusterSize / subclusterSize, spans);
+  addAlong(context, cluster, last + 1, context.geometry.clusterSize / subclusterSize, runs);
 }
 
 /** Whole subclusters from `from` to before `to` that are copied into a new cluster. */
-function addAlong(context: WriteContext, cluster: Cluster, from: number, to: number, spans: Span[]): void {
+function addAlong(context: WriteContext, cluster: Cluster, from: number, to: number, runs: TargetRun[]): void {
   if (cluster.copyMask === 0) return;
   const { subclusterSize } = context.geometry;
   for (let subcluster = from; subcluster < to; subcluster++) {
     if (((cluster.copyMask >>> subcluster) & 1) === 0) continue;
     const at = cluster.start + subcluster * subclusterSize;
-    addSpan(context, cluster, at, at + subclusterSize, 'old', spans);
+    addSpan(context, cluster, at, at + subclusterSize, 'old', runs);
   }
 }
 
@@ -216,13 +215,13 @@ function addOld(
   subcluster: number,
   from: number,
   to: number,
-  spans: Span[],
+  runs: TargetRun[],
 ): void {
   if (from >= to) return;
   const { allocated, zero, stored } = cluster.old;
   const isZero = ((zero >>> subcluster) & 1) === 1;
   const nobodyHasIt = context.base && stored === 0 && ((allocated >>> subcluster) & 1) === 0;
-  addSpan(context, cluster, from, to, isZero || nobodyHasIt ? 'zero' : 'old', spans);
+  addSpan(context, cluster, from, to, isZero || nobodyHasIt ? 'zero' : 'old', runs);
 }
 
 /** Appends a span, or lengthens the last one when this carries it on. */
@@ -231,51 +230,50 @@ function addSpan(
   { start, host }: Cluster,
   from: number,
   to: number,
-  kind: Span['kind'],
-  spans: Span[],
+  kind: TargetRun['kind'],
+  runs: TargetRun[],
 ): void {
   const at = host + from - start;
   if (kind === 'zero' && at >= context.end) return;
-  const last = spans.at(-1);
+  const last = runs.at(-1);
   const length = to - from;
   if (last !== undefined && last.kind === kind && last.host + last.length === at && last.guest + last.length === from) {
     last.length += length;
   } else {
-    spans.push({ host: at, guest: from, length, kind });
+    runs.push({ host: at, guest: from, length, kind });
   }
 }
 
 /**
- * Turns spans into transfers: stretches that touch are assembled while they are short, the caller's bytes go as they
- * are.
+ * Turns runs into transfers: runs that touch are assembled while they are short, the caller's bytes go as they are.
  */
-function addTransfers(context: WriteContext, spans: readonly Span[], request: Piece, plan: WritePlan): void {
-  for (let from = 0; from < spans.length; ) {
+function addTransfers(context: WriteContext, runs: readonly TargetRun[], request: Transfer, plan: WritePlan): void {
+  for (let from = 0; from < runs.length; ) {
     let to = from + 1;
-    let length = spans[from]!.length;
-    for (let next = spans[to]; next !== undefined; next = spans[to]) {
-      if (next.host !== spans[from]!.host + length || length + next.length > ASSEMBLE_BYTES) break;
+    let length = runs[from]!.length;
+    for (let next = runs[to]; next !== undefined; next = runs[to]) {
+      if (next.host !== runs[from]!.host + length || length + next.length > ASSEMBLE_BYTES) break;
       length += next.length;
       to++;
     }
-    const first = spans[from]!;
+    const first = runs[from]!;
     if (to === from + 1 && first.kind === 'new') {
-      const start = first.guest - request.offset;
-      plan.transfers.push({ at: first.host, bytes: request.into.subarray(start, start + first.length) });
+      const start = first.guest - request.at;
+      plan.transfers.push({ at: first.host, bytes: request.bytes.subarray(start, start + first.length) });
     } else {
-      assemble(context.take(length), spans.slice(from, to), request, plan);
+      assemble(context.take(length), runs.slice(from, to), request, plan);
     }
     from = to;
   }
 }
 
-function assemble(bytes: Uint8Array, spans: readonly Span[], request: Piece, plan: WritePlan): void {
-  const at = spans[0]!.host;
-  for (const { host, guest, length, kind } of spans) {
+function assemble(bytes: Uint8Array, runs: readonly TargetRun[], request: Transfer, plan: WritePlan): void {
+  const at = runs[0]!.host;
+  for (const { host, guest, length, kind } of runs) {
     const into = bytes.subarray(host - at, host - at + length);
     if (kind === 'zero') into.fill(0);
-    else if (kind === 'old') plan.copies.push({ offset: guest, into });
-    else into.set(request.into.subarray(guest - request.offset, guest - request.offset + length));
+    else if (kind === 'old') plan.copies.push({ at: guest, bytes: into });
+    else into.set(request.bytes.subarray(guest - request.at, guest - request.at + length));
   }
   plan.transfers.push({ at, bytes });
 }

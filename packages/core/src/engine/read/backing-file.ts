@@ -2,11 +2,10 @@
  * Owns the file behind an image: what it is asked for, and that its errors say which file of the chain they are about.
  */
 
-import type { Done } from '../../api/device.js';
+import type { Done, Transfer } from '../../api/device.js';
 import type { ImageReference } from '../../api/openable.js';
 import { isQcow2Error, Qcow2Error } from '../../errors.js';
 import type { Backing, Layer } from '../layer/layer.js';
-import type { Piece } from '../mapping/plan-read.js';
 import { readLayer } from './execute.js';
 
 /** A backing file that was handed over. */
@@ -20,12 +19,12 @@ export class BackingFile implements Backing {
     this.#reference = reference;
   }
 
-  read(pieces: readonly Piece[], signal?: AbortSignal): Done {
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     const fail = (error: unknown): never => {
       throw withinBacking(error, this.#reference, signal);
     };
     try {
-      return readFile(this.layer, pieces, signal)?.catch(fail);
+      return readFile(this.layer, transfers, signal)?.catch(fail);
     } catch (error) {
       return fail(error);
     }
@@ -40,13 +39,10 @@ export class BackingFile implements Backing {
   }
 }
 
-function readFile(layer: Layer, pieces: readonly Piece[], signal: AbortSignal | undefined): Done {
-  if (layer.kind === 'qcow2') return readLayer(layer, pieces, signal);
+function readFile(layer: Layer, transfers: readonly Transfer[], signal: AbortSignal | undefined): Done {
+  if (layer.kind === 'qcow2') return readLayer(layer, transfers, signal);
   // A raw file: guest offsets are file offsets.
-  return layer.source.read(
-    pieces.map(({ offset, into }) => ({ at: offset, bytes: into })),
-    signal,
-  );
+  return layer.source.read(transfers, signal);
 }
 
 /**

@@ -8,74 +8,73 @@ import { l1IndexOf } from '../../format/geometry.js';
 import { all } from '../async/done.js';
 import { fixedView } from '../async/request-buffers.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
-import { emptyPlan, type Piece, planRead, type ReadPlan } from '../mapping/plan-read.js';
+import { emptyPlan, planRead, type ReadPlan } from '../mapping/plan-read.js';
 import { nextRun } from '../mapping/runs.js';
 import { readCompressed } from './decompress.js';
 
 /**
- * Fills every piece with the guest's bytes as `layer` and the layers behind it have them; past the layer's end that is
- * zeros. Answers at once when nothing has to wait.
+ * Fills the bytes of every transfer, at its guest offset, as `layer` and the layers behind it have them; past the
+ * layer's end that is zeros. Answers at once when nothing has to wait.
  *
  * @throws {@link Qcow2Error} `corrupt`, `unsupported`, `reference-refused`, and what the sources throw.
  */
-export function readPieces(layer: Qcow2Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
+export function readGuest(layer: Qcow2Layer, transfers: readonly Transfer[], signal?: AbortSignal): Done {
   const { gate } = layer;
-  if (gate === null) return readLayer(layer, pieces, signal);
-  const fixed = gate.busy ? fixedPieces(pieces) : pieces;
-  return gate.reading(() => readLayer(layer, fixed, signal), signal);
+  if (gate === null) return readLayer(layer, transfers, signal);
+  const still = gate.busy ? fixed(transfers) : transfers;
+  return gate.reading(() => readLayer(layer, still, signal), signal);
 }
 
-/** As {@link readPieces}, for whoever holds the layer's lock, or when it has none. */
-export function readLayer(layer: Qcow2Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
-  const plain = pieces.length === 1 ? plainTransfer(layer, pieces[0]!) : null;
+/** As {@link readGuest}, when the layer has no lock or the caller holds it. */
+export function readLayer(layer: Qcow2Layer, transfers: readonly Transfer[], signal?: AbortSignal): Done {
+  const plain = transfers.length === 1 ? plainTransfer(layer, transfers[0]!) : null;
   if (plain !== null) return readTransfers(layer, [plain], signal);
-  const inside = clip(layer, pieces);
-  const ranges = inside.map(({ offset, into }) => ({
-    first: l1IndexOf(layer.geometry, offset),
-    last: l1IndexOf(layer.geometry, offset + into.length - 1),
+  const inside = clip(layer, transfers);
+  const ranges = inside.map(({ at, bytes }) => ({
+    first: l1IndexOf(layer.geometry, at),
+    last: l1IndexOf(layer.geometry, at + bytes.length - 1),
   }));
   const { tables, loading } = layer.tables.acquire(ranges, signal);
   if (loading === undefined) return execute(layer, plan(layer, inside, tables), signal);
-  const fixed = fixedPieces(inside);
-  return loading.then(() => execute(layer, plan(layer, fixed, tables), signal));
+  const still = fixed(inside);
+  return loading.then(() => execute(layer, plan(layer, still, tables), signal));
 }
 
-/** The pieces as they are now: while they wait, a view can grow with its buffer. */
-function fixedPieces(pieces: readonly Piece[]): Piece[] {
-  return pieces.map(({ offset, into }) => ({ offset, into: fixedView(into) }));
+/** The transfers as they are now: while they wait, a view can grow with its buffer. */
+function fixed(transfers: readonly Transfer[]): Transfer[] {
+  return transfers.map(({ at, bytes }) => ({ at, bytes: fixedView(bytes) }));
 }
 
 /**
- * The transfer that a piece comes to when it is one run of data, mapped by one table in memory: most small reads are,
- * and what is done for the others would cost them as much as the call itself.
+ * The transfer of the file that one comes to when it is one run of data, mapped by one table in memory: most small
+ * reads are, and what is done for the others would cost them as much as the call itself.
  */
-function plainTransfer({ geometry, tables, size }: Qcow2Layer, { offset, into }: Piece): Transfer | null {
-  const end = offset + into.length;
-  if (end > size || into.length === 0 || (offset % geometry.bytesPerL2) + into.length > geometry.bytesPerL2)
-    return null;
-  const table = tables.peek(l1IndexOf(geometry, offset));
+function plainTransfer({ geometry, tables, size }: Qcow2Layer, { at, bytes }: Transfer): Transfer | null {
+  const end = at + bytes.length;
+  if (end > size || bytes.length === 0 || (at % geometry.bytesPerL2) + bytes.length > geometry.bytesPerL2) return null;
+  const table = tables.peek(l1IndexOf(geometry, at));
   if (table === undefined || table === null) return null;
-  const { kind, length, host } = nextRun(geometry, table, offset, end);
-  return kind === 'data' && length === into.length ? { at: host!, bytes: into } : null;
+  const { kind, length, host } = nextRun(geometry, table, at, end);
+  return kind === 'data' && length === bytes.length ? { at: host!, bytes } : null;
 }
 
-/** The pieces that lie on the layer's disk; what lies past it is filled with zeros. */
-function clip(layer: Qcow2Layer, pieces: readonly Piece[]): readonly Piece[] {
+/** The transfers that lie on the layer's disk; what lies past it is filled with zeros. */
+function clip(layer: Qcow2Layer, transfers: readonly Transfer[]): readonly Transfer[] {
   const { size } = layer;
-  if (pieces.every(({ offset, into }) => offset + into.length <= size && into.length > 0)) return pieces;
-  const inside: Piece[] = [];
-  for (const { offset, into } of pieces) {
-    const length = Math.max(0, Math.min(into.length, size - offset));
-    if (length > 0) inside.push({ offset, into: into.subarray(0, length) });
-    into.fill(0, length);
+  if (transfers.every(({ at, bytes }) => at + bytes.length <= size && bytes.length > 0)) return transfers;
+  const inside: Transfer[] = [];
+  for (const { at, bytes } of transfers) {
+    const length = Math.max(0, Math.min(bytes.length, size - at));
+    if (length > 0) inside.push({ at, bytes: bytes.subarray(0, length) });
+    bytes.fill(0, length);
   }
   return inside;
 }
 
-function plan(layer: Qcow2Layer, pieces: readonly Piece[], held: readonly (DataView | null)[][]): ReadPlan {
+function plan(layer: Qcow2Layer, transfers: readonly Transfer[], held: readonly (DataView | null)[][]): ReadPlan {
   const result = emptyPlan();
-  pieces.forEach((piece, index) => {
-    planRead(layer.geometry, held[index]!, piece, result);
+  transfers.forEach((transfer, index) => {
+    planRead(layer.geometry, held[index]!, transfer, result);
   });
   return result;
 }
@@ -120,14 +119,14 @@ function refusePastEnd(layer: Qcow2Layer, transfers: ReadPlan['transfers']): voi
   }
 }
 
-function readUnallocated(layer: Qcow2Layer, pieces: readonly Piece[], signal?: AbortSignal): Done {
-  if (pieces.length === 0) return;
+function readUnallocated(layer: Qcow2Layer, transfers: readonly Transfer[], signal?: AbortSignal): Done {
+  if (transfers.length === 0) return;
   if (isBase(layer)) {
-    for (const { into } of pieces) into.fill(0);
+    for (const { bytes } of transfers) bytes.fill(0);
     return;
   }
   if (layer.backing === null) throw refused(layer.backingReference!);
-  return layer.backing.read(pieces, signal);
+  return layer.backing.read(transfers, signal);
 }
 
 function refused({ kind, name, depth }: ImageReference): Qcow2Error {

@@ -10,7 +10,7 @@ import type { CountingSource } from '../layer/counting-source.js';
 import type { Layer, Qcow2Layer } from '../layer/layer.js';
 import { mustWait, type WaitTracker } from '../layer/wait-tracker.js';
 import { requireInside } from '../mapping/guest-range.js';
-import { readPieces } from './execute.js';
+import { readGuest } from './execute.js';
 
 /** What the synchronous forms need of an open image. */
 export interface SynchronousImage {
@@ -25,7 +25,7 @@ export interface SynchronousImage {
  */
 export function read({ layer, waitTracker }: SynchronousImage, offset: number, into: Uint8Array): void {
   requireInside(offset, lengthOf(into), layer.size);
-  atOnce(waitTracker, readWaits(layer), () => readPieces(layer, [{ offset, into }]));
+  atOnce(waitTracker, readWaits(layer), () => readGuest(layer, [{ at: offset, bytes: into }]));
 }
 
 /**

@@ -3,11 +3,10 @@
  * are carried out; but a web server may say nothing for minutes, and some sources have no timeout at all.
  */
 
-import type { Done } from '../../api/device.js';
+import type { Done, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
 import { linkedAbort } from '../async/linked-abort.js';
 import type { Backing, Layer } from '../layer/layer.js';
-import type { Piece } from '../mapping/plan-read.js';
 
 /**
  * How long one read of the files behind may take while the image is being closed: four looks, a quarter of a second
@@ -41,13 +40,13 @@ export class WatchedBacking implements Backing {
     return this.#givingUp.signal;
   }
 
-  read(pieces: readonly Piece[], signal?: AbortSignal): Done {
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     this.signal.throwIfAborted();
     // What is read at once is not waited for, and a signal of its own would cost as much as the read.
-    if (!this.#waits && this.layer.source.waited === false) return this.#watched(this.#backing.read(pieces, signal));
+    if (!this.#waits && this.layer.source.waited === false) return this.#watched(this.#backing.read(transfers, signal));
     const link = linkedAbort(this.signal, signal);
     try {
-      const done = this.#watched(this.#backing.read(pieces, link.signal));
+      const done = this.#watched(this.#backing.read(transfers, link.signal));
       if (done === undefined) link.release();
       return done?.finally(link.release);
     } catch (error) {
