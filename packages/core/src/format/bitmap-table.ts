@@ -4,8 +4,8 @@ import type { Bitmap } from './bitmaps.js';
 import { hex, setUint64 } from './bytes.js';
 import { decodeName } from './names.js';
 
-/** What an entry says of its stretch of bits: all of them clear, all set, or in the cluster at `offset`. */
-export type BitmapStretch = 'clear' | 'set' | { readonly offset: number };
+/** What an entry holds for its bits: all of them clear, all set, or in the cluster at `offset`. */
+export type BitmapTableEntry = 'clear' | 'set' | { readonly offset: number };
 
 const WORD = 0x1_0000_0000;
 const OFFSET_HIGH = 0x00ff_ffff;
@@ -13,11 +13,11 @@ const OFFSET_LOW = 0xffff_fe00;
 const ALL_ONES = 1;
 
 /** Entry `index` of a bitmap's table, or what is wrong with it. */
-export function decodeBitmapStretch(
+export function decodeBitmapTableEntry(
   table: DataView,
   index: number,
   clusterSize: number,
-): BitmapStretch | { readonly fault: string } {
+): BitmapTableEntry | { readonly fault: string } {
   const high = table.getUint32(index * 8);
   const low = table.getUint32(index * 8 + 4);
   const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
@@ -35,10 +35,15 @@ export function decodeBitmapStretch(
  * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is
  *   named.
  */
-export function getBitmapStretch(table: DataView, index: number, clusterSize: number, bitmap: Bitmap): BitmapStretch {
-  const stretch = decodeBitmapStretch(table, index, clusterSize);
-  if (typeof stretch === 'object' && 'fault' in stretch) throw damaged(index, bitmap, stretch.fault);
-  return stretch;
+export function getBitmapTableEntry(
+  table: DataView,
+  index: number,
+  clusterSize: number,
+  bitmap: Bitmap,
+): BitmapTableEntry {
+  const entry = decodeBitmapTableEntry(table, index, clusterSize);
+  if (typeof entry === 'object' && 'fault' in entry) throw damaged(index, bitmap, entry.fault);
+  return entry;
 }
 
 /**
@@ -59,10 +64,10 @@ export function findBit(bits: Uint8Array, from: number, to: number, value: boole
   return to;
 }
 
-/** Writes entry `index` of a bitmap's table: the inverse of {@link getBitmapStretch}. */
-export function setBitmapStretch(table: DataView, index: number, stretch: BitmapStretch): void {
-  setUint64(table, index * 8, typeof stretch === 'string' ? 0 : stretch.offset);
-  if (stretch === 'set') table.setUint32(index * 8 + 4, ALL_ONES);
+/** Writes entry `index` of a bitmap's table: the inverse of {@link getBitmapTableEntry}. */
+export function setBitmapTableEntry(table: DataView, index: number, entry: BitmapTableEntry): void {
+  setUint64(table, index * 8, typeof entry === 'string' ? 0 : entry.offset);
+  if (entry === 'set') table.setUint32(index * 8 + 4, ALL_ONES);
 }
 
 /** Sets the bits from `from` to before `to`; answers whether one of them was clear. */

@@ -41,7 +41,7 @@ export function blobSource(blob: Blob): ByteSource {
 }
 
 /** Transfers that lie one behind the other in the file: in order, each cut at the file's end. */
-interface Stretch {
+interface JoinedTransfer {
   readonly at: number;
   length: number;
   readonly parts: FixedTransfer[];
@@ -75,7 +75,7 @@ class BlobSource implements ByteSource {
     const { signal: closing } = this.#closing;
     closing.throwIfAborted();
     const batch = fixedTransfers(transfers);
-    const reads = stretches(batch, this.size).map((stretch) => this.#readStretch(stretch, signal));
+    const reads = joinAdjacent(batch, this.size).map((joined) => this.#readJoined(joined, signal));
     // A slice may never come. What comes after closing is not copied.
     const results = Promise.allSettled(reads);
     await settled(results, closing);
@@ -90,26 +90,26 @@ class BlobSource implements ByteSource {
     this.#blocks.clear();
   }
 
-  async #readStretch(stretch: Stretch, signal: AbortSignal | undefined): Promise<void> {
-    const { at, length } = stretch;
+  async #readJoined(joined: JoinedTransfer, signal: AbortSignal | undefined): Promise<void> {
+    const { at, length } = joined;
     const sequential = at === this.#lastEnd;
     this.#lastEnd = at + length;
     // The first block is what opening reads, and small images are read from it.
     const isFirst = at + length <= BLOCK;
-    if (length < DIRECT || isFirst || (sequential && length < LARGE)) return this.#readThroughBlocks(stretch);
+    if (length < DIRECT || isFirst || (sequential && length < LARGE)) return this.#readThroughBlocks(joined);
     const slices: (() => Done)[] = [];
     for (let from = 0; from < length; from += SLICE) {
       const to = Math.min(length, from + SLICE);
       slices.push(async () => {
         signal?.throwIfAborted();
-        await this.#slice(at + from, at + to, (step, bytes) => this.#scatter(stretch, from + step, bytes));
+        await this.#slice(at + from, at + to, (step, bytes) => this.#scatter(joined, from + step, bytes));
       });
     }
     await all(slices);
   }
 
-  async #readThroughBlocks(stretch: Stretch): Promise<void> {
-    const { at, length } = stretch;
+  async #readThroughBlocks(joined: JoinedTransfer): Promise<void> {
+    const { at, length } = joined;
     const first = Math.floor(at / BLOCK);
     const last = Math.floor((at + length - 1) / BLOCK);
     const blocks: (() => Done)[] = [];
@@ -119,7 +119,7 @@ class BlobSource implements ByteSource {
         const start = number * BLOCK;
         const from = Math.max(at, start);
         const to = Math.min(at + length, start + block.length);
-        this.#scatter(stretch, from - at, block.subarray(from - start, to - start));
+        this.#scatter(joined, from - at, block.subarray(from - start, to - start));
       });
     }
     await all(blocks);
@@ -176,8 +176,8 @@ class BlobSource implements ByteSource {
     });
   }
 
-  /** Copies `bytes`, which begin `from` bytes into the stretch, to the parts they belong to. */
-  #scatter({ parts }: Stretch, from: number, bytes: Uint8Array): void {
+  /** Copies `bytes`, which begin `from` bytes into the joined transfer, to the parts they belong to. */
+  #scatter({ parts }: JoinedTransfer, from: number, bytes: Uint8Array): void {
     if (this.#closing.signal.aborted) return;
     let partStart = 0;
     for (const { bytes: into, length } of parts) {
@@ -204,9 +204,9 @@ class BlobSource implements ByteSource {
 }
 
 /** The transfers, cut at the file's end with zeros past it, and merged where one begins where another ends. */
-function stretches(transfers: readonly FixedTransfer[], size: number): Stretch[] {
+function joinAdjacent(transfers: readonly FixedTransfer[], size: number): JoinedTransfer[] {
   const sorted = [...transfers].sort((a, b) => a.at - b.at);
-  const found: Stretch[] = [];
+  const found: JoinedTransfer[] = [];
   for (const { at, bytes, length: whole } of sorted) {
     const length = Math.max(0, Math.min(whole, size - at));
     bytes.fill(0, length);

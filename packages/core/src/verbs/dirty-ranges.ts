@@ -8,7 +8,7 @@ import { turns } from '../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
-import { findBit, getBitmapStretch } from '../format/bitmap-table.js';
+import { findBit, getBitmapTableEntry } from '../format/bitmap-table.js';
 import type { Bitmap } from '../format/bitmaps.js';
 import { hex, viewOf } from '../format/bytes.js';
 import { MAX_BITMAP_DATA_BYTES } from '../format/limits.js';
@@ -50,15 +50,15 @@ export async function* dirtyBatches(
     await turn();
     signal?.throwIfAborted();
     alive();
-    for (const stretch of await bits.next(index, signal)) {
-      yield* stretch === 'clear' ? [] : ranges.add(index, layer.geometry.clusterSize * 8, stretch);
+    for (const entry of await bits.next(index, signal)) {
+      yield* entry === 'clear' ? [] : ranges.add(index, layer.geometry.clusterSize * 8, entry);
       index++;
     }
-    progress(Math.min(layer.size, index * bytesPerStretch(layer, bitmap)));
+    progress(Math.min(layer.size, index * bytesPerEntry(layer, bitmap)));
   }
   if (ranges.held.length > 0) yield ranges.held;
 }
-type Stretch = 'clear' | 'set' | Uint8Array;
+type EntryBits = 'clear' | 'set' | Uint8Array;
 
 /** The bits of one bitmap, a cluster of them for each entry of its table. */
 class Bits {
@@ -68,7 +68,7 @@ class Bits {
   readonly #layer: Qcow2Layer;
   readonly #table: DataView;
   /** All of them, once they have been read. */
-  #all: readonly Stretch[] | null = null;
+  #all: readonly EntryBits[] | null = null;
 
   private constructor(layer: Qcow2Layer, bitmap: Bitmap, count: number, table: DataView) {
     this.#layer = layer;
@@ -88,27 +88,27 @@ class Bits {
 
   /** Reads all of them, 512 MiB at the most: from then on they are as of now. */
   async readAll(signal: AbortSignal | undefined): Promise<this> {
-    const all: Stretch[] = [];
+    const all: EntryBits[] = [];
     const turn = turns();
     while (all.length < this.count) {
       await turn();
       signal?.throwIfAborted();
-      for (const stretch of await this.next(all.length, signal)) all.push(stretch);
+      for (const entry of await this.next(all.length, signal)) all.push(entry);
     }
     this.#all = all;
     return this;
   }
 
   /** Some, from `first` on. */
-  async next(first: number, signal: AbortSignal | undefined): Promise<readonly Stretch[]> {
-    if (this.#all === null) return readStretches(this.#layer, this.#table, first, this.count, this.bitmap, signal);
+  async next(first: number, signal: AbortSignal | undefined): Promise<readonly EntryBits[]> {
+    if (this.#all === null) return readEntries(this.#layer, this.#table, first, this.count, this.bitmap, signal);
     const step = Math.max(1, READ_BYTES / this.#layer.geometry.clusterSize);
     return this.#all.slice(first, first + step);
   }
 }
 
 /** Guest bytes that one cluster of bits stands for. */
-function bytesPerStretch({ geometry }: Qcow2Layer, { granularityBits }: Bitmap): number {
+function bytesPerEntry({ geometry }: Qcow2Layer, { granularityBits }: Bitmap): number {
   return geometry.clusterSize * 8 * 2 ** granularityBits;
 }
 
@@ -143,7 +143,7 @@ function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   if (tableSize * geometry.clusterSize > MAX_BITMAP_DATA_BYTES) {
     refuse('unsupported', `has a table of ${tableSize} entries; 512 MiB of bits are the most`);
   }
-  const needed = Math.ceil(size / bytesPerStretch(layer, bitmap));
+  const needed = Math.ceil(size / bytesPerEntry(layer, bitmap));
   if (tableSize < needed) refuse('corrupt', `has a table of ${tableSize} entries; the disk needs ${needed}`);
   if (at === 0 || at + tableSize * TABLE_ENTRY_BYTES > source.size) {
     refuse('corrupt', `has its table at ${hex(at)}, which is not inside the file (${hex(source.size)})`);
@@ -151,32 +151,32 @@ function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   return needed;
 }
 
-/** The next stretches from `first` on, with the bits of those that have a cluster, read in one batch. */
-async function readStretches(
+/** The next entries from `first` on, with the bits of those that have a cluster, read in one batch. */
+async function readEntries(
   layer: Qcow2Layer,
   table: DataView,
   first: number,
   end: number,
   bitmap: Bitmap,
   signal: AbortSignal | undefined,
-): Promise<Stretch[]> {
+): Promise<EntryBits[]> {
   const { clusterSize } = layer.geometry;
-  const read: Stretch[] = [];
+  const read: EntryBits[] = [];
   const transfers: Transfer[] = [];
   const until = Math.min(end, first + READ_ENTRIES);
   for (let index = first; index < until && transfers.length * clusterSize < READ_BYTES; index++) {
-    const stretch = getBitmapStretch(table, index, clusterSize, bitmap);
-    if (typeof stretch === 'string') {
-      read.push(stretch);
+    const entry = getBitmapTableEntry(table, index, clusterSize, bitmap);
+    if (typeof entry === 'string') {
+      read.push(entry);
       continue;
     }
-    if (stretch.offset >= layer.source.size) {
+    if (entry.offset >= layer.source.size) {
       const name = decodeName(bitmap.name);
-      const message = `The bitmap "${name}" has bits at ${hex(stretch.offset)}, past the end of the file.`;
-      throw new Qcow2Error('corrupt', message, { what: `data of bitmap "${name}"`, at: stretch.offset });
+      const message = `The bitmap "${name}" has bits at ${hex(entry.offset)}, past the end of the file.`;
+      throw new Qcow2Error('corrupt', message, { what: `data of bitmap "${name}"`, at: entry.offset });
     }
     const bytes = new Uint8Array(clusterSize);
-    transfers.push({ at: stretch.offset, bytes });
+    transfers.push({ at: entry.offset, bytes });
     read.push(bytes);
   }
   if (transfers.length > 0) await layer.source.read(transfers, signal);
@@ -194,23 +194,23 @@ class RangeList {
     this.#size = size;
   }
 
-  /** Takes in the set bits of one stretch, of `bits` bits; hands out batches that are full. */
-  *add(index: number, bits: number, stretch: 'set' | Uint8Array): Generator<Range[], void, undefined> {
+  /** Takes in the set bits of one entry, of `bits` bits; hands out batches that are full. */
+  *add(index: number, bits: number, entry: 'set' | Uint8Array): Generator<Range[], void, undefined> {
     const first = index * bits;
     const end = Math.min(bits, Math.ceil(this.#size / this.#granularity) - first);
-    if (stretch === 'set') {
+    if (entry === 'set') {
       this.#mark(first, first + end);
       return;
     }
-    for (let at = findBit(stretch, 0, end, true); at < end; ) {
-      const next = findBit(stretch, at, end, false);
+    for (let at = findBit(entry, 0, end, true); at < end; ) {
+      const next = findBit(entry, at, end, false);
       this.#mark(first + at, first + next);
       if (this.held.length > BATCH_RANGES) {
         const last = this.held.pop()!;
         yield this.held;
         this.held = [last];
       }
-      at = findBit(stretch, next, end, true);
+      at = findBit(entry, next, end, true);
     }
   }
 

@@ -1,11 +1,11 @@
-/** Owns the step from L2 entries to runs: the longest stretch from a guest offset on that one mapping describes. */
+/** Owns the step from L2 entries to runs: the longest run from a guest offset on that one mapping describes. */
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { tablePlace } from './table-places.js';
 
-/** A stretch of guest bytes that has one kind and, where it has a place in the file, lies there in one piece. */
+/** Consecutive guest bytes of one kind that, where they have a place in the file, lie there in one piece. */
 export interface Run {
   readonly kind: 'unallocated' | 'zero' | 'data' | 'compressed';
   /** Guest bytes from the offset asked for. */

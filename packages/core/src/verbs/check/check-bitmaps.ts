@@ -2,7 +2,7 @@
 
 import { bitmapDirectory } from '../../engine/layer/bitmap-directory.js';
 import { isQcow2Error } from '../../errors.js';
-import { decodeBitmapStretch } from '../../format/bitmap-table.js';
+import { decodeBitmapTableEntry } from '../../format/bitmap-table.js';
 import { type Bitmap, decodeBitmaps } from '../../format/bitmaps.js';
 import { viewOf } from '../../format/bytes.js';
 import type { HeaderExtension } from '../../format/extensions.js';
@@ -54,10 +54,10 @@ async function referBitmap(
     const table = viewOf(await host.read(start, Math.min(BATCH_BYTES, end - start)));
     for (let at = 0; at + 8 <= table.byteLength; at += 8) {
       const place = () => ({ what: `${what}, entry ${(start + at - tableOffset) / 8}`, at: start + at });
-      const stretch = decodeBitmapStretch(table, at / 8, geometry.clusterSize);
-      if (typeof stretch === 'string') continue;
-      if ('fault' in stretch) findings.add('corruption', 'bitmap', place(), () => `It ${stretch.fault}.`);
-      else host.referMetadata(stretch.offset, geometry.clusterSize, place);
+      const entry = decodeBitmapTableEntry(table, at / 8, geometry.clusterSize);
+      if (typeof entry === 'string') continue;
+      if ('fault' in entry) findings.add('corruption', 'bitmap', place(), () => `It ${entry.fault}.`);
+      else host.referMetadata(entry.offset, geometry.clusterSize, place);
     }
     await turn();
   }

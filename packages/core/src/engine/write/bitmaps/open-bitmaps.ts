@@ -4,7 +4,7 @@
  */
 import { Qcow2Error } from '../../../errors.js';
 import { BITMAP_FLAG } from '../../../format/bitmap-flag.js';
-import { decodeBitmapStretch } from '../../../format/bitmap-table.js';
+import { decodeBitmapTableEntry } from '../../../format/bitmap-table.js';
 import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../../../format/bitmaps.js';
 import { decodeBitmapsExtension } from '../../../format/bitmaps-extension.js';
 import { alignUp, viewOf } from '../../../format/bytes.js';
@@ -14,7 +14,7 @@ import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../../../format/limits.js';
 import type { MetadataKind, MetadataMap } from '../../allocation/metadata-map.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
 import type { Freed } from '../../mapping/cluster-mapping.js';
-import { stretchesNeeded, TrackedBitmap } from './tracked-bitmap.js';
+import { TrackedBitmap, tableEntriesNeeded } from './tracked-bitmap.js';
 import { TrackedBitmaps, type TrackedEntry } from './tracked-bitmaps.js';
 import { UntrackedBitmaps } from './untracked-bitmaps.js';
 
@@ -74,7 +74,7 @@ function isForeign({ flags }: Bitmap): boolean {
 
 function canBeKept({ size, geometry }: Qcow2Layer, bitmap: Bitmap): boolean {
   const readable = bitmap.extra.length === 0 || hasBitmapFlag(bitmap, BITMAP_FLAG.extraDataCompatible);
-  return readable && bitmap.tableSize >= stretchesNeeded(size, bitmap, geometry.clusterSize);
+  return readable && bitmap.tableSize >= tableEntriesNeeded(size, bitmap, geometry.clusterSize);
 }
 
 function trackedBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): TrackedBitmap {
@@ -118,10 +118,10 @@ function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: Data
   const { clusterSize } = geometry;
   yield { kind: 'bitmap table', at: bitmap.tableOffset, length: table.byteLength };
   for (let index = 0; index < table.byteLength / TABLE_ENTRY_BYTES; index++) {
-    const stretch = decodeBitmapStretch(table, index, clusterSize);
-    if (typeof stretch === 'string') continue;
-    const inside = 'offset' in stretch && stretch.offset < source.size;
-    yield inside ? { kind: 'bitmap data', at: stretch.offset, length: clusterSize } : null;
+    const entry = decodeBitmapTableEntry(table, index, clusterSize);
+    if (typeof entry === 'string') continue;
+    const inside = 'offset' in entry && entry.offset < source.size;
+    yield inside ? { kind: 'bitmap data', at: entry.offset, length: clusterSize } : null;
   }
 }
 

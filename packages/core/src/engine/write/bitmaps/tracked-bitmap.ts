@@ -5,18 +5,23 @@
  */
 
 import type { ByteSource, Transfer } from '../../../api/device.js';
-import { type BitmapStretch, getBitmapStretch, setBitmapStretch, setBits } from '../../../format/bitmap-table.js';
+import {
+  type BitmapTableEntry,
+  getBitmapTableEntry,
+  setBitmapTableEntry,
+  setBits,
+} from '../../../format/bitmap-table.js';
 import type { Bitmap } from '../../../format/bitmaps.js';
 import { viewOf } from '../../../format/bytes.js';
 import { DirtyRanges } from '../../allocation/dirty-ranges.js';
 import type { Steps } from '../../async/steps.js';
 import { addDirty } from '../dirty-tables.js';
 
-/** What a stretch takes in memory beside its bits, bytes: measured in V8, rounded up. */
-const STRETCH_BYTES = 512;
+/** What a cluster of bits takes in memory beside them, bytes: measured in V8, rounded up. */
+const OVERHEAD_BYTES = 512;
 
 /** The bits of one table entry in memory: only those that the disk has. */
-interface Stretch {
+interface ClusterBits {
   readonly bits: Uint8Array<ArrayBuffer>;
   readonly dirty: DirtyRanges;
 }
@@ -33,22 +38,22 @@ export interface DirtyBitmapParts {
 }
 
 /** How many entries the table of a bitmap has at least, for a disk of `size` bytes. */
-export function stretchesNeeded(size: number, { granularityBits }: Bitmap, clusterSize: number): number {
+export function tableEntriesNeeded(size: number, { granularityBits }: Bitmap, clusterSize: number): number {
   return Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
 }
 
 /**
- * One bitmap. What was marked is in memory, in stretches of a cluster of bits that are loaded when they are first
+ * One bitmap. What was marked is in memory, by clusters of bits, each loaded when it is first
  * touched.
  */
 export class TrackedBitmap {
   readonly #parts: DirtyBitmapParts;
   readonly #granularity: number;
-  /** Bits of the whole bitmap, and of a stretch. */
+  /** Bits of the whole bitmap, and of a cluster. */
   readonly #bits: number;
-  readonly #perStretch: number;
-  readonly #stretches = new Map<number, Stretch>();
-  /** Stretches that have no cluster yet. */
+  readonly #bitsPerCluster: number;
+  readonly #clusters = new Map<number, ClusterBits>();
+  /** Indexes of those that have no cluster in the file yet. */
   readonly #unallocated = new Set<number>();
   readonly #dirtyTable = new DirtyRanges();
 
@@ -56,7 +61,7 @@ export class TrackedBitmap {
     this.#parts = parts;
     this.#granularity = 2 ** parts.bitmap.granularityBits;
     this.#bits = Math.ceil(parts.size / this.#granularity);
-    this.#perStretch = parts.clusterSize * 8;
+    this.#bitsPerCluster = parts.clusterSize * 8;
   }
 
   /** How many clusters it needs before it can be stored. */
@@ -72,16 +77,16 @@ export class TrackedBitmap {
     const first = Math.floor(start / this.#granularity);
     const last = Math.min(this.#bits, Math.ceil(end / this.#granularity));
     for (let bit = first; bit < last; ) {
-      const index = Math.floor(bit / this.#perStretch);
-      const base = index * this.#perStretch;
-      const to = Math.min(last - base, this.#perStretch);
-      const bytes = yield* this.#markStretch(index, bit - base, to);
+      const index = Math.floor(bit / this.#bitsPerCluster);
+      const base = index * this.#bitsPerCluster;
+      const to = Math.min(last - base, this.#bitsPerCluster);
+      const bytes = yield* this.#markCluster(index, bit - base, to);
       if (bytes > 0) yield* taken(bytes);
       bit = base + to;
     }
   }
 
-  /** Gives every stretch that needs one a cluster out of `allocate`. */
+  /** Gives every one that needs it a cluster out of `allocate`. */
   place(allocate: () => number): void {
     for (const index of this.#unallocated) this.#setEntry(index, { offset: allocate() });
     this.#unallocated.clear();
@@ -90,15 +95,15 @@ export class TrackedBitmap {
   /** The bits that the medium does not have; all of them have a cluster. */
   dataTransfers(): Transfer[] {
     const transfers: Transfer[] = [];
-    for (const [index, { bits, dirty }] of this.#stretches) {
+    for (const [index, { bits, dirty }] of this.#clusters) {
       if (dirty.empty) continue;
-      const stretch = this.#entry(index);
-      if (typeof stretch === 'string') continue;
-      addDirty(transfers, viewOf(bits), stretch.offset, dirty);
+      const entry = this.#entry(index);
+      if (typeof entry === 'string') continue;
+      addDirty(transfers, viewOf(bits), entry.offset, dirty);
       // A cluster that was written whole is new: what follows the last bit must be zero.
       const rest = this.#parts.clusterSize - bits.length;
       if (rest > 0 && dirty.end > bits.length) {
-        transfers.push({ at: stretch.offset + bits.length, bytes: new Uint8Array(rest) });
+        transfers.push({ at: entry.offset + bits.length, bytes: new Uint8Array(rest) });
       }
     }
     return transfers;
@@ -113,47 +118,47 @@ export class TrackedBitmap {
 
   /** Says that all of it is on the medium, and need not be kept in memory. */
   stored(): void {
-    this.#stretches.clear();
+    this.#clusters.clear();
     this.#dirtyTable.clear();
   }
 
-  /** Marks bits of one stretch. Returns how many bytes of memory it takes that were not taken before. */
-  *#markStretch(index: number, from: number, to: number): Steps<number> {
-    let stretch = this.#stretches.get(index);
+  /** Marks bits of one cluster of them. Returns how many bytes of memory it takes that were not taken before. */
+  *#markCluster(index: number, from: number, to: number): Steps<number> {
+    let cluster = this.#clusters.get(index);
     let taken = 0;
-    if (stretch === undefined) {
+    if (cluster === undefined) {
       const entry = this.#entry(index);
       if (entry === 'set') return 0;
-      if (entry === 'clear' && from === 0 && to === this.#perStretch) {
+      if (entry === 'clear' && from === 0 && to === this.#bitsPerCluster) {
         this.#setEntry(index, 'set');
         return 0;
       }
-      stretch = yield* this.#load(index, entry);
-      taken = stretch.bits.length + STRETCH_BYTES;
+      cluster = yield* this.#load(index, entry);
+      taken = cluster.bits.length + OVERHEAD_BYTES;
     }
-    if (setBits(stretch.bits, from, to)) stretch.dirty.add(from >> 3, ((to - 1) >> 3) + 1);
+    if (setBits(cluster.bits, from, to)) cluster.dirty.add(from >> 3, ((to - 1) >> 3) + 1);
     return taken;
   }
 
-  *#load(index: number, entry: Exclude<BitmapStretch, 'set'>): Steps<Stretch> {
-    const bits = Math.min(this.#perStretch, this.#bits - index * this.#perStretch);
-    const stretch = { bits: new Uint8Array(Math.ceil(bits / 8)), dirty: new DirtyRanges() };
+  *#load(index: number, entry: Exclude<BitmapTableEntry, 'set'>): Steps<ClusterBits> {
+    const bits = Math.min(this.#bitsPerCluster, this.#bits - index * this.#bitsPerCluster);
+    const cluster = { bits: new Uint8Array(Math.ceil(bits / 8)), dirty: new DirtyRanges() };
     if (entry === 'clear') {
       this.#unallocated.add(index);
-      stretch.dirty.add(0, this.#parts.clusterSize);
+      cluster.dirty.add(0, this.#parts.clusterSize);
     } else {
-      yield this.#parts.source.read([{ at: entry.offset, bytes: stretch.bits }]);
+      yield this.#parts.source.read([{ at: entry.offset, bytes: cluster.bits }]);
     }
-    this.#stretches.set(index, stretch);
-    return stretch;
+    this.#clusters.set(index, cluster);
+    return cluster;
   }
 
-  #entry(index: number): BitmapStretch {
-    return getBitmapStretch(this.#parts.table, index, this.#parts.clusterSize, this.#parts.bitmap);
+  #entry(index: number): BitmapTableEntry {
+    return getBitmapTableEntry(this.#parts.table, index, this.#parts.clusterSize, this.#parts.bitmap);
   }
 
-  #setEntry(index: number, stretch: BitmapStretch): void {
-    setBitmapStretch(this.#parts.table, index, stretch);
+  #setEntry(index: number, entry: BitmapTableEntry): void {
+    setBitmapTableEntry(this.#parts.table, index, entry);
     this.#dirtyTable.add(index * 8, index * 8 + 8);
   }
 }
