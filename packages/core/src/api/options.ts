@@ -42,7 +42,10 @@ export interface OpenOptions extends OperationOptions {
    * Without it a write to a damaged image can destroy what it holds, as with QEMU.
    */
   verify?: boolean | undefined;
-  /** Budgets of the caches, in bytes. */
+  /**
+   * Budgets of the tables in memory, in bytes, for each file of the chain: L2 tables, by default 32 MiB, and refcount
+   * blocks of an image that is written, 16 MiB.
+   */
   cache?: { l2Bytes?: number | undefined; refcountBytes?: number | undefined } | undefined;
 }
 

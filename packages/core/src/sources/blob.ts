@@ -6,6 +6,7 @@
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
 import { all, settled } from '../engine/async/done.js';
+import { Lru } from '../engine/async/lru.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
 import { blobFailure, changedBlob } from './blob-failure.js';
@@ -50,10 +51,8 @@ interface JoinedTransfer {
 class BlobSource implements ByteSource {
   readonly size: number;
   readonly #blob: Blob;
-  /**
-   * By number; the order of insertion is that of use. A block in flight is there already, so that nobody asks twice.
-   */
-  readonly #blocks = new Map<number, Promise<Uint8Array>>();
+  /** By number. A block in flight is there already, so that it is fetched once. */
+  readonly #blocks = new Lru<number, Promise<Uint8Array>>(BLOCKS);
   /** The block behind the last fetch, and how many blocks that fetch was. */
   #fetchEnd = -1;
   #fetched = 0;
@@ -126,14 +125,8 @@ class BlobSource implements ByteSource {
   }
 
   #block(number: number): Promise<Uint8Array> {
-    const kept = this.#blocks.get(number);
-    if (kept === undefined) {
-      this.#fetch(number);
-      return this.#blocks.get(number)!;
-    }
-    this.#blocks.delete(number);
-    this.#blocks.set(number, kept);
-    return kept;
+    if (!this.#blocks.has(number)) this.#fetch(number);
+    return this.#blocks.get(number)!;
   }
 
   /** Fetches a block, and blocks behind it when the last fetch ended here: twice as many as then. */
@@ -151,10 +144,6 @@ class BlobSource implements ByteSource {
       // What could not be read is not kept: the next request tries again.
       block.catch(() => this.#blocks.delete(first + step));
       this.#blocks.set(first + step, block);
-    }
-    for (const oldest of this.#blocks.keys()) {
-      if (this.#blocks.size <= BLOCKS) break;
-      this.#blocks.delete(oldest);
     }
   }
 

@@ -6,6 +6,7 @@
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
 import { adopted, after } from '../engine/async/done.js';
+import { Lru } from '../engine/async/lru.js';
 import {
   type FixedTransfer,
   fixedTransfers,
@@ -70,10 +71,9 @@ interface BlockLoad {
 class CachedSource implements ByteSource {
   readonly #source: ByteSource;
   readonly #blockSize: number;
-  readonly #most: number;
   readonly #direct: number;
-  /** By number; the order of insertion is that of use. */
-  readonly #blocks = new Map<number, Uint8Array>();
+  /** By number. */
+  readonly #blocks: Lru<number, Uint8Array>;
   /** By the numbers of the blocks in flight. */
   readonly #loads = new Map<number, BlockLoad>();
   #open = true;
@@ -81,7 +81,7 @@ class CachedSource implements ByteSource {
   constructor(source: ByteSource, blockSize: number, budget: number) {
     this.#source = source;
     this.#blockSize = blockSize;
-    this.#most = Math.max(1, Math.floor(budget / blockSize));
+    this.#blocks = new Lru(Math.floor(budget / blockSize));
     this.#direct = Math.min(DIRECT, Math.max(budget / 4, blockSize));
   }
 
@@ -104,7 +104,7 @@ class CachedSource implements ByteSource {
     const loads = new Set<BlockLoad>();
     const missing: number[] = [];
     for (const number of this.#numbers(transfers)) {
-      const kept = this.#touch(number);
+      const kept = this.#blocks.get(number);
       const flying = this.#loads.get(number);
       if (kept !== undefined) found.set(number, kept);
       else if (flying !== undefined) loads.add(flying);
@@ -128,7 +128,7 @@ class CachedSource implements ByteSource {
     for (let number = 0; number * this.#blockSize < bytes.length; number++) {
       // Not `slice`: that of a Buffer shares its memory.
       const block = new Uint8Array(bytes.subarray(number * this.#blockSize, (number + 1) * this.#blockSize));
-      if (block.length === this.#lengthOf(number)) this.#keep(number, block);
+      if (block.length === this.#lengthOf(number)) this.#blocks.set(number, block);
     }
   }
 
@@ -156,27 +156,12 @@ class CachedSource implements ByteSource {
       for (const number of numbers) if (this.#loads.get(number)?.blocks === blocks) this.#loads.delete(number);
     };
     const keep = () => {
-      if (this.#open) for (const [number, block] of blocks) this.#keep(number, block);
+      if (this.#open) for (const [number, block] of blocks) this.#blocks.set(number, block);
     };
     const start = (signal: AbortSignal) => after(adopted(this.#source.read(batch, signal)), keep);
     const load = { blocks, load: new SharedLoad(start, forget) };
     if (!load.load.over) for (const number of numbers) this.#loads.set(number, load);
     return load;
-  }
-
-  #touch(number: number): Uint8Array | undefined {
-    const block = this.#blocks.get(number);
-    if (block !== undefined) this.#keep(number, block);
-    return block;
-  }
-
-  #keep(number: number, block: Uint8Array): void {
-    this.#blocks.delete(number);
-    this.#blocks.set(number, block);
-    for (const oldest of this.#blocks.keys()) {
-      if (this.#blocks.size <= this.#most) break;
-      this.#blocks.delete(oldest);
-    }
   }
 
   #lengthOf(number: number): number {

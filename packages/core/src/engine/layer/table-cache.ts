@@ -9,6 +9,9 @@ import { after, settled } from '../async/done.js';
 import { setTablePlace } from '../mapping/table-places.js';
 import type { Counters } from './counting-source.js';
 
+/** Tables that are kept whatever the budget. */
+const MIN_TABLES = 4;
+
 /** Consecutive entries of the L1 table, from `first` to `last`. */
 export interface L1Range {
   readonly first: number;
@@ -29,7 +32,10 @@ interface CachedTable {
   used: number;
 }
 
-/** The L2 tables of one image layer, a clock deciding which leave when the budget is spent. */
+/**
+ * The L2 tables of one image layer, a clock deciding which leave when the budget is spent. Those that differ from the
+ * medium count as well, but never leave.
+ */
 export class TableCache {
   readonly #geometry: Geometry;
   readonly #source: ByteSource;
@@ -42,13 +48,13 @@ export class TableCache {
   readonly #loading = new Map<number, Promise<DataView>>();
   #clock = 0;
 
-  /** `budget` is in bytes; a table is a cluster, and at least 4 are kept whatever the budget. */
+  /** `budget` is in bytes; a table is a cluster. */
   constructor(geometry: Geometry, source: ByteSource, l1: DataView, budget: number, counters: Counters) {
     this.#geometry = geometry;
     this.#source = source;
     this.#l1 = l1;
     this.#counters = counters;
-    this.#most = Math.max(4, Math.floor(budget / geometry.clusterSize));
+    this.#most = Math.max(MIN_TABLES, Math.floor(budget / geometry.clusterSize));
   }
 
   /** A cache of its own, with the same budget, for another L1 table of the same file: a snapshot's. */
@@ -189,15 +195,16 @@ export class TableCache {
 
   #keep(offset: number, view: DataView): void {
     setTablePlace(view, offset);
-    if (this.#tables.size >= this.#most) this.#evict();
+    const most = Math.max(MIN_TABLES, this.#most - this.#pinned.size);
+    if (this.#tables.size >= most) this.#evict(Math.ceil(most / 8));
     this.#tables.set(offset, { view, used: ++this.#clock });
   }
 
   /**
-   * Drops the eighth that was asked for longest ago: a search for one victim each time would cost more than it saves.
+   * Drops the `count` that were asked for longest ago: a search for one victim each time would cost more than it saves.
    */
-  #evict(): void {
+  #evict(count: number): void {
     const byAge = [...this.#tables].sort(([, a], [, b]) => a.used - b.used);
-    for (const [offset] of byAge.slice(0, Math.ceil(this.#most / 8))) this.#tables.delete(offset);
+    for (const [offset] of byAge.slice(0, count)) this.#tables.delete(offset);
   }
 }

@@ -14,10 +14,7 @@ import { isBlockDevice } from '../../sources/openable.js';
 import { holdForWriting } from '../../sources/written-files.js';
 import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
-
-/** Changed L2 tables and refcount blocks kept in memory unless the caller says otherwise, bytes. */
-const L2_BUDGET = 32 * 1024 * 1024;
-const REFCOUNT_BUDGET = 16 * 1024 * 1024;
+import type { CacheBudgets } from './cache-budgets.js';
 
 /** What an image that is open for writing has beyond one that is read. */
 export interface Writing {
@@ -52,11 +49,15 @@ export class WriteOpening {
    *   another image of this process writes to the data file, and what the device throws; the signal's reason when it
    *   aborts.
    */
-  async finish(layer: Qcow2Layer, dataFile: Openable | null, options: OpenOptions): Promise<Writing> {
-    const { cache, signal, onProgress, verify = true } = options;
+  async finish(
+    layer: Qcow2Layer,
+    dataFile: Openable | null,
+    budgets: CacheBudgets,
+    options: OpenOptions,
+  ): Promise<Writing> {
+    const { signal, onProgress, verify = true } = options;
     const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
     if (data !== null) this.#holds.push(holdForWriting(data, 'data file'));
-    const budgets = { l2Bytes: cache?.l2Bytes ?? L2_BUDGET, refcountBytes: cache?.refcountBytes ?? REFCOUNT_BUDGET };
     const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
     if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
     const changes = new Changes(writer, () => layer.size);

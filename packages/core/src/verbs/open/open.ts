@@ -18,11 +18,9 @@ import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } 
 import { validateBackingFormat, validateTables } from '../../format/validate.js';
 import type { FilePart } from '../../sources/file-parts.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
+import { type CacheBudgets, cacheBudgets } from './cache-budgets.js';
 import type { Writing } from './open-for-writing.js';
 import type { LayerOpener, NamingFile } from './open-references.js';
-
-/** L2 tables kept for each layer unless the caller says otherwise: QEMU's figure. */
-const L2_BUDGET = 32 * 1024 * 1024;
 
 /** What carries out the synchronous forms. */
 export type Synchronous = typeof import('../../engine/read/synchronous.js');
@@ -44,20 +42,21 @@ export interface OpenedImage {
  * Opens an image and every file of its chain that `options.resolve` hands over.
  *
  * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the sources throw; TypeError for an
- *   argument that is nothing to open.
+ *   argument that is nothing to open; RangeError for a budget that is none.
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
   const { mode = 'read', signal } = options;
   if (mode !== 'read' && mode !== 'readwrite') {
     throw new TypeError(`The mode must be 'read' or 'readwrite', not ${JSON.stringify(mode)}.`);
   }
+  const budgets = cacheBudgets(options);
   const writing = mode === 'readwrite' ? new (await import('./open-for-writing.js')).WriteOpening(openable) : null;
-  const opener = new Opener(options, openable, writing?.lock ?? null);
+  const opener = new Opener(options, budgets, openable, writing?.lock ?? null);
   try {
     signal?.throwIfAborted();
     const source = await opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
     const layer = await opener.openLayer(source);
-    const write = (await writing?.finish(layer, opener.dataFile, options)) ?? null;
+    const write = (await writing?.finish(layer, opener.dataFile, budgets, options)) ?? null;
     const synchronous = layer.source.waited ? null : await import('../../engine/read/synchronous.js');
     const { counters, waitTracker, owned } = opener;
     return { layer, write, counters, waitTracker, synchronous, owned };
@@ -91,9 +90,11 @@ class Opener implements LayerOpener {
   readonly options: OpenOptions;
   /** Of the image itself, when it is opened for writing; the files behind it are only read. */
   readonly #gate: RwLock | null;
+  readonly #budgets: CacheBudgets;
 
-  constructor(options: OpenOptions, image: Openable, gate: RwLock | null) {
+  constructor(options: OpenOptions, budgets: CacheBudgets, image: Openable, gate: RwLock | null) {
     this.options = options;
+    this.#budgets = budgets;
     this.files = [{ openable: image, reference: null }];
     this.#gate = gate;
   }
@@ -107,7 +108,7 @@ class Opener implements LayerOpener {
 
   /** Opens one qcow2 file, then what it names. */
   async openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer> {
-    const { signal, cache } = this.options;
+    const { signal } = this.options;
     const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
     const geometry = geometryOf({
       version: header.version,
@@ -150,7 +151,7 @@ class Opener implements LayerOpener {
       source,
       data,
       dataReference,
-      tables: new TableCache(geometry, source, l1, cache?.l2Bytes ?? L2_BUDGET, this.counters),
+      tables: new TableCache(geometry, source, l1, this.#budgets.l2Bytes, this.counters),
       inflated: new ClusterCache(geometry.clusterSize),
       scratch: new Scratch(),
       counters: this.counters,
