@@ -4,9 +4,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Qcow2Image, type Range } from '../src/index.js';
-import { RecordingSource } from './suites/recording-source.js';
 import { put } from './support/big-endian.js';
 import { type BitmapPlan, bitmapImage, CLUSTER, STRETCH } from './support/bitmap-image.js';
+import { RecordingSource } from './support/recording-source.js';
 
 async function ranges(image: Qcow2Image): Promise<Range[]> {
   const found: Range[] = [];

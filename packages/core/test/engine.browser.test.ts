@@ -1,8 +1,8 @@
 /** The engine over every source that browsers have. */
 import { httpSource } from '../src/index.js';
 import { engineSuite } from './suites/engine-suite.js';
-import { RecordingSource } from './suites/recording-source.js';
 import { host } from './support/http/hosted.js';
+import { RecordingSource } from './support/recording-source.js';
 
 engineSuite('bytes', (bytes) => bytes);
 engineSuite('a Blob', (bytes) => new Blob([bytes]));

@@ -6,8 +6,8 @@ import { afterAll } from 'vitest';
 import { fileSource } from '../node/index.js';
 import { httpSource } from '../src/index.js';
 import { engineSuite } from './suites/engine-suite.js';
-import { RecordingSource } from './suites/recording-source.js';
 import { host } from './support/http/hosted.js';
+import { RecordingSource } from './support/recording-source.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-engine-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -20,7 +20,7 @@ import {
   withCache,
   withCoalescing,
 } from '../src/index.js';
-import { expectSame } from './suites/expect-same.js';
+import { expectSame } from './support/expect-same.js';
 import { buildImage } from './support/image-builder.js';
 
 const SIZE = 1024 * 1024;

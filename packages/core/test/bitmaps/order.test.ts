@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { BITMAP_FLAGS_AT } from '../../src/format/bitmaps.js';
 import { Qcow2Image } from '../../src/index.js';
-import { QemuFolder } from './qemu.js';
-import { crashed, Recorder } from './recorder.js';
+import { crashed, Recorder } from '../support/power-cut.js';
+import { QemuFolder } from '../support/qemu-image.js';
 
 const MIB = 1024 * 1024;
 

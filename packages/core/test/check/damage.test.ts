@@ -10,7 +10,7 @@ import { checkSource } from '../../src/verbs/check/check.js';
 import { numbers } from '../golden/qemu.js';
 import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
-import { asQemuChecks, countOf, qemuChecks } from './qemu-check.js';
+import { asQemuChecks, countOf, qemuChecks } from '../support/qemu-check.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-damage-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

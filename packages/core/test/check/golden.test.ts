@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Qcow2Image } from '../../src/index.js';
 import { type Golden, loadGolden } from '../golden/golden.js';
-import { asQemuChecks, qemuChecks } from './qemu-check.js';
+import { asQemuChecks, qemuChecks } from '../support/qemu-check.js';
 
 /** An encrypted image is checked with its passphrase, which qemu-img wants though the check needs none. */
 function arguments_({ file, info }: Golden): string[] {

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { noiseOf, numbers } from '../support/numbers.js';
 import { SlowDevice } from '../support/slow-device.js';
 

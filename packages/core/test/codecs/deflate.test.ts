@@ -2,7 +2,7 @@
 import { constants, deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { deflateCodec } from '../../src/codecs/deflate.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 
 const KIB = 1024;
 

@@ -1,7 +1,7 @@
 /** Owns the tests that every BlockDevice passes, whatever holds its bytes. */
 import { describe, expect, it } from 'vitest';
 import type { BlockDevice, Transfer } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 
 /** Bytes that differ from place to place and from seed to seed. */
 function pattern(seed: number, length: number): Uint8Array<ArrayBuffer> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fileDevice } from '../../node/index.js';
 import { bufferDevice } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { deviceSuite } from './device-suite.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-devices-'));

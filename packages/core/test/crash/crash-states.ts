@@ -1,8 +1,8 @@
 /** Owns the choice of crashes: for a place in a log, which of the possible states a seed picks. */
 import type { ByteSource } from '../../src/index.js';
 import { numbers } from '../golden/qemu.js';
+import type { DeviceLog, LogEntry } from '../support/recording-device.js';
 import { Medium, type MediumChoice, SECTOR } from './medium.js';
-import type { DeviceLog, LogEntry } from './recording-device.js';
 
 /** A choice for every device of a log. */
 export type CrashChoice = readonly MediumChoice[];

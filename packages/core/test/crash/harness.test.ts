@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { BlockDevice } from '../../src/index.js';
 import { get, put } from '../support/big-endian.js';
 import { buildImage } from '../support/image-builder.js';
+import { DeviceLog } from '../support/recording-device.js';
 import { crashEverywhere } from './crash-run.js';
 import { CrashWalk } from './crash-states.js';
 import type { DiskKind } from './disks.js';
 import { Oracle, type TimelineEntry } from './oracle.js';
-import { DeviceLog } from './recording-device.js';
 import type { Recording } from './workloads.js';
 
 const CLUSTER = 4096;

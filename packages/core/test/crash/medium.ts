@@ -4,7 +4,7 @@
  * writes since left it. The length is the one that was flushed, or any since.
  */
 import type { ByteSource, Transfer } from '../../src/index.js';
-import type { LogEntry } from './recording-device.js';
+import type { LogEntry } from '../support/recording-device.js';
 
 /** What a medium writes whole or not at all, bytes. */
 export const SECTOR = 512;

@@ -1,9 +1,9 @@
 /** Owns the workloads: what a seed makes a guest do with a disk, recorded with every write that reached the devices. */
 import { Qcow2Image, type Resolved } from '../../src/index.js';
 import { numbers } from '../golden/qemu.js';
+import { DeviceLog } from '../support/recording-device.js';
 import { type DiskKind, pattern, type StartDisk } from './disks.js';
 import type { GuestChange, TimelineEntry } from './oracle.js';
-import { DeviceLog } from './recording-device.js';
 
 /** The engine under test: the sources' own, or a mutant of it. */
 export type Engine = Pick<typeof Qcow2Image, 'open'>;

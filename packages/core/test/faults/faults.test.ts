@@ -5,8 +5,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, isQcow2Error, Qcow2Error, Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
 import { get } from '../support/big-endian.js';
+import { expectSame } from '../support/expect-same.js';
 import { type Call, type Fault, FaultyDevice } from '../support/faulty-device.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';

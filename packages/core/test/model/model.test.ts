@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, type Extent, Qcow2Image } from '../../src/index.js';
 import { judgeBitmaps } from '../crash/judge-bitmaps.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 import { SlowDevice } from '../support/slow-device.js';

@@ -1,8 +1,8 @@
 /** The number of device calls is the performance model: here it is counted. */
 import { describe, expect, it } from 'vitest';
 import { Qcow2Image } from '../../src/index.js';
-import { RecordingSource } from '../suites/recording-source.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
+import { RecordingSource } from '../support/recording-source.js';
 
 const CLUSTER = 65_536;
 const MIB = 1024 * 1024;

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { type ByteSource, withCoalescing } from '../../src/index.js';
 import { joinTransfers } from '../../src/sources/with-coalescing.js';
-import { expectSame } from '../suites/expect-same.js';
-import { RecordingSource } from '../suites/recording-source.js';
+import { expectSame } from '../support/expect-same.js';
+import { RecordingSource } from '../support/recording-source.js';
 
 const transfer = (at: number, length: number) => ({ at, bytes: new Uint8Array(length).fill(0xee) });
 

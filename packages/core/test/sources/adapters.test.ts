@@ -13,7 +13,7 @@ import {
   withCache,
   withCoalescing,
 } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 

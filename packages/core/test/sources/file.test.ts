@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fileSource } from '../../node/index.js';
 import { blobSource } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'qcow2-file-source-'));
 afterAll(() => rmSync(folder, { recursive: true }));

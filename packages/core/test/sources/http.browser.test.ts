@@ -1,10 +1,10 @@
 /** The source over HTTP, in browsers: everything it does, and what other origins let a page read. */
 import { describe, expect, it } from 'vitest';
 import { httpSource } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
 import { httpFailuresSuite } from '../suites/http-failures-suite.js';
 import { httpServersSuite } from '../suites/http-servers-suite.js';
 import { httpSuite } from '../suites/http-suite.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 
 httpSuite();

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { MAX_CALL_BYTES } from '../../node/file-io.js';
 import { fileDevice, fileSource } from '../../node/index.js';
 import { Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { QemuFolder } from '../support/qemu.js';
 
 const folder = new QemuFolder('node-files');

@@ -14,7 +14,7 @@ import {
   withCache,
   withCoalescing,
 } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';

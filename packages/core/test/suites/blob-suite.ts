@@ -1,7 +1,7 @@
 /** Owns the tests of the source over a Blob: what it fetches, what it keeps, what it says when the file is gone. */
 import { describe, expect, it } from 'vitest';
 import { blobSource } from '../../src/index.js';
-import { expectSame } from './expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 
 const MIB = 1024 * 1024;
 

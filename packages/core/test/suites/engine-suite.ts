@@ -2,8 +2,8 @@
 import { deflateSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { type Extent, isQcow2Error, type Openable, type OpenOptions, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
-import { expectSame } from './expect-same.js';
 
 const CLUSTER = 4096;
 

@@ -4,9 +4,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { httpSource } from '../../src/index.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import type { Fault, FilePlan } from '../support/http/plan.js';
-import { expectSame } from './expect-same.js';
 import { bytes, expected, MIB, open, quick, readAt } from './http-reads.js';
 
 /** Runs the suite in the current runtime. */

@@ -4,9 +4,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { httpSource } from '../../src/index.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import type { FilePlan } from '../support/http/plan.js';
-import { expectSame } from './expect-same.js';
 import { bytes, expected, KIB, MIB, open, quick, readAt } from './http-reads.js';
 
 const small = bytes.slice(0, 300);

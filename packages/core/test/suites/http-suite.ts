@@ -3,10 +3,10 @@
  */
 import { describe, expect, it } from 'vitest';
 import { type HttpSourceOptions, httpSource, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import type { Fault } from '../support/http/plan.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
-import { expectSame } from './expect-same.js';
 import { bytes, expected, KIB, MIB, open, readAt } from './http-reads.js';
 
 /** Runs the suite in the current runtime. */

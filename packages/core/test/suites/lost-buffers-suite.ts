@@ -14,11 +14,11 @@ import {
   withCache,
   withCoalescing,
 } from '../../src/index.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { SlowDevice, slowSource } from '../support/slow-device.js';
-import { expectSame } from './expect-same.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

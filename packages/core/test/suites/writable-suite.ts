@@ -1,8 +1,8 @@
 /** Owns the tests of the stream that takes guest bytes, which hold in every runtime. */
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
+import { expectSame } from '../support/expect-same.js';
 import { noiseOf, numbers } from '../support/numbers.js';
-import { expectSame } from './expect-same.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

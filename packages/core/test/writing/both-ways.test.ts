@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { fileDevice } from '../../node/index.js';
 import { Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { noiseOf, numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 

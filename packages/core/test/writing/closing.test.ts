@@ -12,7 +12,7 @@ import {
   Qcow2Image,
   type Transfer,
 } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { host } from '../support/http/hosted.js';
 import type { FilePlan } from '../support/http/plan.js';
 import { buildImage } from '../support/image-builder.js';

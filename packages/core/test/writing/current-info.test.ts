@@ -4,8 +4,8 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, type ImageInfo, Qcow2Image } from '../../src/index.js';
-import { QemuFolder } from '../bitmaps/qemu.js';
 import { noiseOf } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu-image.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
 import { get } from '../support/big-endian.js';
+import { expectSame } from '../support/expect-same.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 

@@ -3,8 +3,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
 import { put } from '../support/big-endian.js';
+import { expectSame } from '../support/expect-same.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';

@@ -1,7 +1,7 @@
 /** The tests of the library that this one continues, on writing, and its faults: each with its guard here. */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf, numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
-import { expectSame } from '../suites/expect-same.js';
+import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';

@@ -1,6 +1,6 @@
 /** Buffers that are given back in browsers, where late collection costs a page its memory. */
 import { expect, test } from 'vitest';
-import { releaseBuffer } from '../src/engine/async/release-buffer.js';
+import { releaseBuffer } from '../../src/engine/async/release-buffer.js';
 
 const MIB = 2 ** 20;
 

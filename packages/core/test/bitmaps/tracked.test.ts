@@ -3,8 +3,8 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image, type Range } from '../../src/index.js';
+import { BitmapModel, QemuFolder } from '../support/qemu-image.js';
 import { qemuJudges } from '../support/qemu-judges.js';
-import { BitmapModel, QemuFolder } from './qemu.js';
 
 const MIB = 1024 * 1024;
 const folder = new QemuFolder();

@@ -4,7 +4,7 @@
  */
 import { afterAll, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
-import { QemuFolder } from './qemu.js';
+import { QemuFolder } from '../support/qemu-image.js';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Range } from '../../src/index.js';
-import { runTool, runToolOrThrow } from '../support/run-tool.js';
+import { runTool, runToolOrThrow } from './run-tool.js';
 
 /** A bitmap as `qemu-img info` lists it. */
 export interface QemuBitmap {

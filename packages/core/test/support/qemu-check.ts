@@ -1,6 +1,6 @@
 /** Owns the comparison with `qemu-img check`: what it says of a file, and our report in its words. */
 import type { CheckReport } from '../../src/index.js';
-import { runTool } from '../support/run-tool.js';
+import { runTool } from './run-tool.js';
 
 /** The figures of `qemu-img check --output=json` that are compared; null when it gives up without a report. */
 export interface QemuFigures {

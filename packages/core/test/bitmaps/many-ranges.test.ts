@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { get, put } from '../support/big-endian.js';
 import { FaultyDevice } from '../support/faulty-device.js';
-import { QemuFolder } from './qemu.js';
+import { QemuFolder } from '../support/qemu-image.js';
 
 const GIB = 2 ** 30;
 const CLUSTER = 512;

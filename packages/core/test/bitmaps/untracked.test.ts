@@ -13,9 +13,9 @@ import { setUint64, viewOf } from '../../src/format/bytes.js';
 import { dropExtensions } from '../../src/format/encode-extensions.js';
 import { decodeExtensions, findExtension } from '../../src/format/extensions.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { crashed, Recorder, sectorsOf } from '../support/power-cut.js';
+import { QemuFolder } from '../support/qemu-image.js';
 import { qemuJudges } from '../support/qemu-judges.js';
-import { QemuFolder } from './qemu.js';
-import { crashed, Recorder, sectorsOf } from './recorder.js';
 
 const MIB = 1024 * 1024;
 const BITMAPS = 0x23852875;
