@@ -14,6 +14,7 @@ import {
 } from '../src/index.js';
 import { FaultyDevice } from './support/faulty-device.js';
 import { buildImage } from './support/image-builder.js';
+import { RecordingSource } from './support/recording-source.js';
 
 const BACKING_FORMAT = 0xe2792aca;
 
@@ -22,40 +23,12 @@ function overlay(format: 'raw' | 'qcow2'): Uint8Array<ArrayBuffer> {
   return buildImage({ size: 65_536, backingName: 'base', extensions }).bytes;
 }
 
-/** A source over bytes that counts how often it was closed. */
-class ClosableSource implements ByteSource {
-  readonly #bytes: Uint8Array;
-  readonly #isLoose: boolean;
-  closed = 0;
-
-  constructor(bytes: Uint8Array, isLoose = false) {
-    this.#bytes = bytes;
-    this.#isLoose = isLoose;
-  }
-
-  get size(): number {
-    return this.#bytes.length;
-  }
-
-  read(transfers: Parameters<ByteSource['read']>[0]): void {
-    for (const { at, bytes } of transfers) {
-      bytes.fill(0);
-      bytes.set(this.#bytes.subarray(at, at + bytes.length));
-    }
-  }
-
-  close(): void {
-    this.closed++;
-    if (this.#isLoose) throw new Error('the cable is loose');
-  }
-}
-
 function openOver(bytes: Uint8Array, resolve: NonNullable<OpenOptions['resolve']>, signal?: AbortSignal) {
   return Qcow2Image.open(bytes, { resolve, signal });
 }
 
 test('an abort does not wait for an answer, and lets go of one that comes too late', async () => {
-  const late = new ClosableSource(new Uint8Array(10));
+  const late = new RecordingSource(new Uint8Array(10));
   const abort = new AbortController();
   const reason = new Error('enough');
   const { promise, resolve: answer } = deferred<ByteSource>();
@@ -69,7 +42,7 @@ test('an abort does not wait for an answer, and lets go of one that comes too la
 });
 
 test('an abort while the answer is given lets go of it', async () => {
-  const source = new ClosableSource(new Uint8Array(10));
+  const source = new RecordingSource(new Uint8Array(10));
   const abort = new AbortController();
   const reason = new Error('enough');
   const resolve = async () => {
@@ -81,9 +54,9 @@ test('an abort while the answer is given lets go of it', async () => {
 });
 
 test('a chain that is refused leaves no answer open, and the caller’s own source alone', async () => {
-  const answers: ClosableSource[] = [];
+  const answers: RecordingSource[] = [];
   const endless = async () => {
-    const source = new ClosableSource(overlay('qcow2'));
+    const source = new RecordingSource(overlay('qcow2'));
     answers.push(source);
     return source;
   };
@@ -91,14 +64,14 @@ test('a chain that is refused leaves no answer open, and the caller’s own sour
   expect(answers).toHaveLength(16);
   expect(answers.map(({ closed }) => closed)).toEqual(answers.map(() => 1));
 
-  const own = new ClosableSource(overlay('qcow2'));
+  const own = new RecordingSource(overlay('qcow2'));
   await expect(Qcow2Image.open(own, { resolve: async () => own })).rejects.toMatchObject({ code: 'corrupt' });
   expect(own.closed).toBe(0);
 });
 
 test('close lets go of every file, also when one of them fails, and a second one waits for the first', async () => {
-  const loose = new ClosableSource(overlay('raw'), true);
-  const low = new ClosableSource(new Uint8Array(10));
+  const loose = new RecordingSource(overlay('raw'), { closeFailure: new Error('the cable is loose') });
+  const low = new RecordingSource(new Uint8Array(10));
   const image = await openOver(overlay('qcow2'), async ({ depth }) => (depth === 1 ? loose : low));
   const first = image.close();
   expect(image.close()).toBe(first);
@@ -131,7 +104,7 @@ function deferred<T>() {
 }
 
 test('an abort ends a create that waits for its backing file, frees the device, and closes what comes too late', async () => {
-  const late = new ClosableSource(new Uint8Array(512));
+  const late = new RecordingSource(new Uint8Array(512));
   const device = bufferDevice();
   const abort = new AbortController();
   const reason = new Error('enough');
@@ -170,7 +143,7 @@ test('a create whose image cannot be opened closes what was handed over, each fi
   const options = { size: 65_536, backingFile: 'base', backingFormat: 'raw', dataFile: 'data' } as const;
   const reads = await countReads(options, dataFile);
   for (let nth = 0; nth < reads; nth++) {
-    const backing = new ClosableSource(new Uint8Array(512));
+    const backing = new RecordingSource(new Uint8Array(512));
     device.fault = {
       call: 'read',
       nth: nth + device.calls.filter(({ call }) => call === 'read').length,

@@ -2,11 +2,8 @@
  * What a name in an image means: which file, in which format, and what is refused. qemu-img says what is read by some
  * of them.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { QemuFolder } from '../../core/test/support/qemu.js';
 import { baseName, namedFile } from '../src/protocol/base-name.js';
 
 test.each([
@@ -91,9 +88,7 @@ describe('a description', () => {
 });
 
 describe('qemu-img', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'qcow2-opfs-names-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-  const qemu = (...args: string[]) => execFileSync('qemu-img', args, { cwd: folder, encoding: 'utf8' });
+  const folder = new QemuFolder('opfs-names');
   const disk = (byte: number) => new Uint8Array(65_536).fill(byte);
 
   // Each file holds its own byte; the one that a name means must be the one that QEMU reads.
@@ -106,21 +101,19 @@ describe('qemu-img', () => {
     ['file:file:b.raw', 'file:b.raw'],
   ])('reads by %s the file %s', (name, own) => {
     ['b.raw', 'file:b.raw', 'b%20.raw', 'b .raw'].forEach((file, index) => {
-      writeFileSync(join(folder, file), disk(index + 1));
+      folder.put(file, disk(index + 1));
     });
     const at = { 'b.raw': 1, 'file:b.raw': 2, 'b%20.raw': 3, 'b .raw': 4 }[own];
-    qemu('create', '-q', '-f', 'qcow2', '-b', name, '-F', 'raw', 'top.qcow2', '65536');
-    qemu('convert', '-f', 'qcow2', '-O', 'raw', 'top.qcow2', 'out.raw');
-    expect(readFileSync(join(folder, 'out.raw'))[0]).toBe(at);
+    folder.img('create', '-q', '-f', 'qcow2', '-b', name, '-F', 'raw', 'top.qcow2', '65536');
+    expect(folder.raw('top.qcow2')[0]).toBe(at);
     expect(baseName(name)).toBe(own);
   });
 
   test('reads other bytes by an offset', () => {
-    writeFileSync(join(folder, 'shifted.raw'), new Uint8Array([...disk(1), ...disk(2)]));
+    folder.put('shifted.raw', new Uint8Array([...disk(1), ...disk(2)]));
     const name = 'json:{"driver":"raw","offset":65536,"file":{"driver":"file","filename":"shifted.raw"}}';
-    qemu('create', '-q', '-f', 'qcow2', '-b', name, '-F', 'raw', 'top.qcow2', '65536');
-    qemu('convert', '-f', 'qcow2', '-O', 'raw', 'top.qcow2', 'out.raw');
-    expect(readFileSync(join(folder, 'out.raw'))[0]).toBe(2);
+    folder.img('create', '-q', '-f', 'qcow2', '-b', name, '-F', 'raw', 'top.qcow2', '65536');
+    expect(folder.raw('top.qcow2')[0]).toBe(2);
     expect(() => baseName(name)).toThrow('offset');
   });
 });

@@ -2,6 +2,7 @@
  * Buffers whose memory is taken away while a request is with the worker, and buffers and promises of an iframe's realm.
  */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WAYS_TO_LOSE } from '../../core/test/support/losable-buffers.js';
 import { openStore, type Store, type WorkerImage } from '../src/index.js';
 import { CLUSTER, mixedImage, noise } from './support/images.js';
 import { clearStorage, firstDifference } from './support/opfs.js';
@@ -14,52 +15,19 @@ beforeEach(async () => {
 afterEach(() => store.close());
 afterAll(clearStorage);
 
-interface Doomed {
-  readonly bytes: Uint8Array;
-  take(): void;
-}
-interface Resizable extends ArrayBuffer {
-  resize(length: number): void;
-}
-const ResizableBuffer = ArrayBuffer as unknown as { new (length: number, o: { maxByteLength: number }): Resizable };
-
-const ways: [string, (length: number) => Doomed][] = [
-  [
-    'WebAssembly memory that grows',
-    (length) => {
-      const memory = new WebAssembly.Memory({ initial: 4 });
-      return { bytes: new Uint8Array(memory.buffer, 4096, length), take: () => memory.grow(1) };
-    },
-  ],
-  [
-    'a buffer that is transferred',
-    (length) => {
-      const bytes = new Uint8Array(length);
-      return { bytes, take: () => structuredClone(bytes.buffer, { transfer: [bytes.buffer] }) };
-    },
-  ],
-  [
-    'a resizable buffer that shrinks',
-    (length) => {
-      const buffer = new ResizableBuffer(length, { maxByteLength: 2 * length });
-      return { bytes: new Uint8Array(buffer), take: () => buffer.resize(length / 2) };
-    },
-  ],
-];
-
-describe.each(ways)('%s', (_, make) => {
+describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
   test('under a batch: a TypeError that names it, and the others are filled, each with its own bytes', async () => {
     const { file, guest } = await mixedImage();
     const image = await store.openFile(file);
-    const doomed = make(5000);
+    const losable = make(5000);
     const batch = [
       { at: 10, bytes: new Uint8Array(3000) },
-      { at: CLUSTER, bytes: doomed.bytes },
+      { at: CLUSTER, bytes: losable.bytes },
       { at: CLUSTER + 7, bytes: new Uint8Array(9000) },
     ];
     const reading = image.readBatch(batch);
     const expecting = expect(reading).rejects.toThrow(/Buffer 1/);
-    doomed.take();
+    losable.take();
     await expecting;
     await expect(reading).rejects.toBeInstanceOf(TypeError);
     for (const { at, bytes } of [batch[0]!, batch[2]!]) {
@@ -69,21 +37,21 @@ describe.each(ways)('%s', (_, make) => {
 
   test('before a read or a write: a TypeError, and nothing is done', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
-    const doomed = make(5000);
-    doomed.take();
-    if (doomed.bytes.length > 0) return; // A view that follows its buffer is a shorter one.
+    const losable = make(5000);
+    losable.take();
+    if (losable.bytes.length > 0) return; // A view that follows its buffer is a shorter one.
     for (const transfer of [false, true]) {
-      await expect(image.write(0, doomed.bytes, { transfer })).rejects.toThrow(TypeError);
+      await expect(image.write(0, losable.bytes, { transfer })).rejects.toThrow(TypeError);
       const batch = [
         { at: 0, bytes: new Uint8Array([1]) },
-        { at: 9, bytes: doomed.bytes },
+        { at: 9, bytes: losable.bytes },
       ];
       await expect(image.writeBatch(batch, { transfer })).rejects.toThrow(/Buffer 1/);
     }
-    await expect(image.read(0, doomed.bytes)).rejects.toThrow(TypeError);
+    await expect(image.read(0, losable.bytes)).rejects.toThrow(TypeError);
     const stream = new ReadableStream<Uint8Array>({
       pull(controller) {
-        controller.enqueue(doomed.bytes);
+        controller.enqueue(losable.bytes);
         controller.close();
       },
     });

@@ -1,9 +1,9 @@
 /** A change that touches more clusters of bitmaps than memory or a call's arguments have room for. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { get, put } from '../support/big-endian.js';
 import { FaultyDevice } from '../support/faulty-device.js';
-import { QemuFolder } from '../support/qemu-image.js';
+import { QemuImage } from '../support/qemu-image.js';
 
 const GIB = 2 ** 30;
 const CLUSTER = 512;
@@ -43,19 +43,18 @@ function withClusters(image: Uint8Array, tables: readonly number[]): Uint8Array 
 }
 
 describe('two bitmaps of granularity 512 on 127 GiB, whose bits all have a cluster', () => {
-  const folder = new QemuFolder();
-  afterAll(() => folder.remove());
+  const qemu = new QemuImage('many-ranges');
 
   it('are marked by one discard in bounded batches, and the image closes', { timeout: 600_000 }, async () => {
-    folder.create('cluster_size=512,refcount_bits=1', SIZE, { one: 512, two: 512 });
-    const empty = folder.read();
+    qemu.create('cluster_size=512,refcount_bits=1', SIZE, { one: 512, two: 512 });
+    const empty = qemu.read();
     const made = await Qcow2Image.open(empty);
     expect(made.bitmaps).toHaveLength(2);
     const text = new TextDecoder('latin1').decode(empty);
     const tables = ['one', 'two'].map((name) => Number(get(empty, text.lastIndexOf(name) - 24, 8)));
-    folder.write(withClusters(empty, tables));
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    const device = bufferDevice(folder.read());
+    qemu.write(withClusters(empty, tables));
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    const device = bufferDevice(qemu.read());
     const counting = new FaultyDevice(device);
     const image = await Qcow2Image.open(counting, { mode: 'readwrite' });
     await image.discard(0, SIZE);
@@ -64,9 +63,9 @@ describe('two bitmaps of granularity 512 on 127 GiB, whose bits all have a clust
     expect(batches.reduce((sum, transfers) => sum + transfers, 0)).toBeGreaterThan(2 * STRETCHES);
     // 32 MiB of bits and of what holds them.
     expect(Math.max(...batches)).toBeLessThan(40_000);
-    folder.write(device.bytes());
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    expect(folder.bitmaps().map(({ flags }) => flags)).toEqual([['auto'], ['auto']]);
+    qemu.write(device.bytes());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(qemu.bitmaps().map(({ flags }) => flags)).toEqual([['auto'], ['auto']]);
     const again = await Qcow2Image.open(device);
     for (const name of ['one', 'two']) {
       const { value } = await again.dirtyRanges(name).next();

@@ -1,25 +1,15 @@
 /**
  * Auto bitmaps follow every change, whatever their granularity and the image's: QEMU finds in them what was written.
  */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image, type Range } from '../../src/index.js';
-import { BitmapModel, QemuFolder } from '../support/qemu-image.js';
+import { BitmapModel } from '../support/bitmap-model.js';
+import { numbers } from '../support/numbers.js';
+import { QemuImage } from '../support/qemu-image.js';
 import { qemuJudges } from '../support/qemu-judges.js';
 
 const MIB = 1024 * 1024;
-const folder = new QemuFolder();
-afterAll(() => folder.remove());
-
-/** Deterministic 32-bit numbers (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
-}
+const qemu = new QemuImage('tracked-bitmaps');
 
 /** What this library finds in a bitmap. */
 async function dirtyOf(image: Qcow2Image, name: string): Promise<Range[]> {
@@ -63,9 +53,9 @@ describe('auto bitmaps', () => {
     const granularities = { finest: 512, usual: 65_536, coarse: 4 * MIB, coarsest: 2 ** 31 };
     const names = Object.entries(granularities);
     const models = names.map(([, granularity]) => new BitmapModel(granularity, size));
-    folder.create(options, size, granularities);
+    qemu.create(options, size, granularities);
     const next = numbers(options.length * 7919 + 1);
-    const device = bufferDevice(folder.read());
+    const device = bufferDevice(qemu.read());
     for (let session = 0; session < 3; session++) {
       const image = await Qcow2Image.open(device, { mode: 'readwrite', resolve: async () => bufferDevice() });
       await change(image, next, 25, models);
@@ -74,51 +64,51 @@ describe('auto bitmaps', () => {
       }
       await change(image, next, 15, models);
       await image.close();
-      folder.write(device.bytes());
-      expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-      expect(folder.bitmaps()).toEqual(names.map(([name, granularity]) => ({ name, granularity, flags: ['auto'] })));
+      qemu.write(device.bytes());
+      expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+      expect(qemu.bitmaps()).toEqual(names.map(([name, granularity]) => ({ name, granularity, flags: ['auto'] })));
       names.forEach(([name], index) => {
-        if (qemuJudges(index - session, 3)) expect(folder.dirty(name), name).toEqual(models[index]!.ranges());
+        if (qemuJudges(index - session, 3)) expect(qemu.dirty(name), name).toEqual(models[index]!.ranges());
       });
     }
   });
 
   it('are written by QEMU and by this library in turns', async () => {
-    folder.create('cluster_size=512', size, { a: 512, b: 4096 });
+    qemu.create('cluster_size=512', size, { a: 512, b: 4096 });
     const models = [new BitmapModel(512, size), new BitmapModel(4096, size)];
     const next = numbers(3);
     for (let turn = 0; turn < 3; turn++) {
       const offset = 512 * (next() % 10_000);
-      folder.io(`write ${offset} 70000`, `discard ${offset + MIB} 512`);
+      qemu.io(`write ${offset} 70000`, `discard ${offset + MIB} 512`);
       for (const model of models) model.mark(offset, 70_000);
       for (const model of models) model.mark(offset + MIB, 512);
-      const device = bufferDevice(folder.read());
+      const device = bufferDevice(qemu.read());
       const image = await Qcow2Image.open(device, { mode: 'readwrite' });
       await change(image, next, 20, models);
       await image.close();
-      folder.write(device.bytes());
+      qemu.write(device.bytes());
     }
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    expect(folder.dirty('a')).toEqual(models[0]!.ranges());
-    expect(folder.dirty('b')).toEqual(models[1]!.ranges());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(qemu.dirty('a')).toEqual(models[0]!.ranges());
+    expect(qemu.dirty('b')).toEqual(models[1]!.ranges());
   });
 
   it('say of a whole disk that it was written without a cluster of bits', async () => {
     // 512-byte clusters hold 4096 bits: 2 MiB of the disk at this granularity, the last of which are not there.
     const bytes = 5 * MIB;
-    folder.create('cluster_size=512', bytes, { all: 512 });
-    const device = bufferDevice(folder.read());
+    qemu.create('cluster_size=512', bytes, { all: 512 });
+    const device = bufferDevice(qemu.read());
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.discard(0, bytes);
     await image.close();
     // The last stretch is not full, and has a cluster: the bits behind the end must be clear.
-    expect(Math.ceil(device.size / 512) - Math.ceil(folder.read().length / 512)).toBe(1);
+    expect(Math.ceil(device.size / 512) - Math.ceil(qemu.read().length / 512)).toBe(1);
     const again = await Qcow2Image.open(device, { mode: 'readwrite' });
     await again.write(MIB, new Uint8Array(10));
     await again.close();
-    folder.write(device.bytes());
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    expect(folder.dirty('all')).toEqual([{ start: 0, length: bytes }]);
+    qemu.write(device.bytes());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(qemu.dirty('all')).toEqual([{ start: 0, length: bytes }]);
     expect((await Qcow2Image.open(device)).bitmaps).toEqual([{ name: 'all', granularity: 512, flags: ['auto'] }]);
   });
 
@@ -126,9 +116,9 @@ describe('auto bitmaps', () => {
     // A cluster of bits of these stands for 256 MiB of the disk; 530 of them are more than the 32 MiB that are kept.
     const step = 256 * MIB;
     const bytes = 133 * step;
-    folder.create('cluster_size=64k', bytes, { a: 512, b: 512, c: 512, d: 512 });
+    qemu.create('cluster_size=64k', bytes, { a: 512, b: 512, c: 512, d: 512 });
     const model = new BitmapModel(512, bytes);
-    const device = bufferDevice(folder.read());
+    const device = bufferDevice(qemu.read());
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     const round = async (at: number) => {
       for (let offset = at; offset < bytes; offset += step) {
@@ -142,38 +132,38 @@ describe('auto bitmaps', () => {
     await round(4096);
     expect((await image.stats()).deviceFlushes).toBeLessThan(10);
     await image.close();
-    folder.write(device.bytes());
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    for (const name of 'abcd') expect(folder.dirty(name)).toEqual(model.ranges());
+    qemu.write(device.bytes());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    for (const name of 'abcd') expect(qemu.dirty(name)).toEqual(model.ranges());
   });
 
   it('stay as they are when nothing is written', async () => {
-    folder.create('cluster_size=4k', size, { still: 512 });
-    const device = bufferDevice(folder.read());
+    qemu.create('cluster_size=4k', size, { still: 512 });
+    const device = bufferDevice(qemu.read());
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.flush();
     await image.close();
-    expect(Buffer.compare(device.bytes(), folder.read())).toBe(0);
+    expect(Buffer.compare(device.bytes(), qemu.read())).toBe(0);
   });
 });
 
 describe('bitmaps that do not follow', () => {
   it('stay as they are: disabled ones, and those that were not closed', async () => {
-    folder.create('cluster_size=4k', MIB, { crashed: 4096, off: 4096, on: 4096 });
-    folder.io('write 0 8192');
-    folder.img('bitmap', '--disable', 'i.qcow2', 'off');
-    const first = bufferDevice(folder.read());
+    qemu.create('cluster_size=4k', MIB, { crashed: 4096, off: 4096, on: 4096 });
+    qemu.io('write 0 8192');
+    qemu.disableBitmap('off');
+    const first = bufferDevice(qemu.read());
     const crashing = await Qcow2Image.open(first, { mode: 'readwrite' });
     await crashing.write(65_536, new Uint8Array(512));
     await crashing.flush();
-    folder.write(first.bytes());
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    qemu.write(first.bytes());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
     const flags = { crashed: ['in-use', 'auto'], off: [], on: ['in-use', 'auto'] };
-    const listed = () => Object.fromEntries(folder.bitmaps().map(({ name, flags }) => [name, flags]));
+    const listed = () => Object.fromEntries(qemu.bitmaps().map(({ name, flags }) => [name, flags]));
     expect(listed()).toEqual(flags);
-    folder.img('bitmap', '--remove', 'i.qcow2', 'on');
-    folder.img('bitmap', '--add', '-g', '4096', 'i.qcow2', 'on');
-    const device = bufferDevice(folder.read());
+    qemu.removeBitmap('on');
+    qemu.addBitmap('on', 4096);
+    const device = bufferDevice(qemu.read());
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     await image.write(131_072, new Uint8Array(512));
     expect(image.bitmaps.map(({ name, flags }) => [name, flags])).toEqual([
@@ -182,11 +172,11 @@ describe('bitmaps that do not follow', () => {
       ['on', ['in-use', 'auto']],
     ]);
     await image.close();
-    folder.write(device.bytes());
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    qemu.write(device.bytes());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
     expect(listed()).toEqual({ ...flags, on: ['auto'] });
-    expect(folder.dirty('off')).toEqual([{ start: 0, length: 8192 }]);
-    expect(folder.dirty('on')).toEqual([{ start: 131_072, length: 4096 }]);
+    expect(qemu.dirty('off')).toEqual([{ start: 0, length: 8192 }]);
+    expect(qemu.dirty('on')).toEqual([{ start: 131_072, length: 4096 }]);
   });
 });
 
@@ -194,8 +184,8 @@ describe('dirtyRanges()', () => {
   it('is as of the first range asked for, whatever is written and stored meanwhile', async () => {
     // A cluster of bits stands for 256 MiB of the disk, and 16 of them are read at once: the bits take four reads.
     const size = 64 * 256 * MIB;
-    folder.create('cluster_size=64k', size, { marks: 512 });
-    const image = await Qcow2Image.open(bufferDevice(folder.read()), { mode: 'readwrite' });
+    qemu.create('cluster_size=64k', size, { marks: 512 });
+    const image = await Qcow2Image.open(bufferDevice(qemu.read()), { mode: 'readwrite' });
     const marked = Array.from({ length: 4200 }, (_, index) => index * 1024);
     // More ranges than are handed on at once, and bits that are read later.
     const later = Array.from({ length: 63 }, (_, index) => (index + 1) * 256 * MIB);

@@ -2,7 +2,7 @@
  * Bitmaps that cannot be kept up to date go before the first change, in an order that survives a crash, and leave no
  * leak.
  */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../src/format/bitmaps.js';
 import {
   type BitmapsExtension,
@@ -13,14 +13,14 @@ import { setUint64, viewOf } from '../../src/format/bytes.js';
 import { dropExtensions } from '../../src/format/encode-extensions.js';
 import { decodeExtensions, findExtension } from '../../src/format/extensions.js';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
-import { crashed, Recorder, sectorsOf } from '../support/power-cut.js';
-import { QemuFolder } from '../support/qemu-image.js';
+import { crashed, epochsOf, sectorsOf } from '../support/power-cut.js';
+import { QemuImage } from '../support/qemu-image.js';
 import { qemuJudges } from '../support/qemu-judges.js';
+import { DeviceLog } from '../support/recording-device.js';
 
 const MIB = 1024 * 1024;
 const BITMAPS = 0x23852875;
-const folder = new QemuFolder();
-afterAll(() => folder.remove());
+const qemu = new QemuImage('untracked-bitmaps');
 
 /** The parts of a bitmap image that are spoilt here. */
 class Spoilt {
@@ -53,10 +53,10 @@ class Spoilt {
 
 /** An image whose bitmap `b` has bits in clusters, and another that does not follow. */
 function image(options = 'cluster_size=4k'): Spoilt {
-  folder.create(options, 64 * MIB, { a: 512, b: 65_536 });
-  folder.io('write 0 64k', 'write 40M 64k');
-  folder.img('bitmap', '--disable', 'i.qcow2', 'a');
-  return new Spoilt(folder.read());
+  qemu.create(options, 64 * MIB, { a: 512, b: 65_536 });
+  qemu.io('write 0 64k', 'write 40M 64k');
+  qemu.disableBitmap('a');
+  return new Spoilt(qemu.read());
 }
 
 async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> {
@@ -78,11 +78,11 @@ describe('bitmaps that cannot be kept', () => {
   it.each(Object.entries(spoil))('go without a leak: %s', async (_, change) => {
     const spoilt = image();
     change(spoilt);
-    folder.write(await writeOnce(spoilt.bytes));
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    expect(folder.bitmaps()).toEqual([]);
-    folder.img('bitmap', '--add', 'i.qcow2', 'new');
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    qemu.write(await writeOnce(spoilt.bytes));
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    expect(qemu.bitmaps()).toEqual([]);
+    qemu.addBitmap('new');
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
   });
 
   const damage: Record<string, (image: Spoilt) => void> = {
@@ -109,11 +109,11 @@ describe('bitmaps that cannot be kept', () => {
   it.each(Object.entries(damage))('harm nothing when they go: %s', async (_, change) => {
     const spoilt = image();
     change(spoilt);
-    folder.write(await writeOnce(spoilt.bytes, false));
-    expect(folder.check().corruptions).toBe(0);
-    expect(folder.bitmaps()).toEqual([]);
-    folder.img('check', '-q', '-r', 'leaks', 'i.qcow2');
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    qemu.write(await writeOnce(spoilt.bytes, false));
+    expect(qemu.check().corruptions).toBe(0);
+    expect(qemu.bitmaps()).toEqual([]);
+    qemu.repairLeaks();
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
   });
 
   it.each([
@@ -122,7 +122,7 @@ describe('bitmaps that cannot be kept', () => {
     ['in the middle of the list, in the second sector', 'cluster_size=4k,backing_fmt=raw,backing_file=base.raw', true],
     ['in the second sector', 'cluster_size=4k,backing_fmt=raw,backing_file=base.raw', false],
   ])('can be opened at every moment while they go: %s', { timeout: 60_000 }, async (_, options, more) => {
-    folder.write(new Uint8Array(64 * MIB), 'base.raw');
+    qemu.folder.put('base.raw', new Uint8Array(64 * MIB));
     const spoilt = image(options);
     spoilt.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
     if (more) {
@@ -138,12 +138,12 @@ describe('bitmaps that cannot be kept', () => {
         spoilt.bytes.set(text, spoilt.extensionAt + 48);
       }
     }
-    const device = new Recorder(spoilt.bytes);
+    const log = new DeviceLog();
     const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
-    const writing = await Qcow2Image.open(device, { mode: 'readwrite', resolve });
+    const writing = await Qcow2Image.open(log.add(spoilt.bytes), { mode: 'readwrite', resolve });
     await writing.write(MIB, new Uint8Array(512).fill(1));
     await writing.close();
-    const { epochs } = device;
+    const epochs = epochsOf(log);
     expect(epochs[0]!.map(({ at, bytes }) => [at, bytes.length])).toEqual([[0, 512]]);
     for (let flushes = 1; flushes < epochs.length; flushes++) {
       const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
@@ -153,14 +153,14 @@ describe('bitmaps that cannot be kept', () => {
         expect((await opened.check()).corruptions).toBe(0);
         expect(opened.bitmaps).toEqual([]);
         if (!qemuJudges(subset)) continue;
-        folder.write(left);
-        expect(folder.check().corruptions).toBe(0);
-        expect(folder.bitmaps()).toEqual([]);
+        qemu.write(left);
+        expect(qemu.check().corruptions).toBe(0);
+        expect(qemu.bitmaps()).toEqual([]);
       }
     }
-    folder.write(crashed(spoilt.bytes, epochs, epochs.length, () => true));
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
-    const { info } = await Qcow2Image.open(folder.read(), { resolve });
+    qemu.write(crashed(spoilt.bytes, epochs, epochs.length, () => true));
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+    const { info } = await Qcow2Image.open(qemu.read(), { resolve });
     expect(info.extensions.some(({ type }) => type === 0x12345678)).toBe(more);
     expect(info.backingFile).toBe(options.includes('base') ? 'base.raw' : undefined);
   });
@@ -183,10 +183,10 @@ describe('bitmaps that nobody vouches for', () => {
     const after = device.bytes();
     const { extensionAt } = new Spoilt(after);
     expect([...after.subarray(0, extensionAt + 24)]).toEqual([...bytes.subarray(0, extensionAt + 24)]);
-    folder.write(after);
-    expect(folder.check().corruptions).toBe(0);
-    folder.img('check', '-q', '-r', 'leaks', 'i.qcow2');
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    qemu.write(after);
+    expect(qemu.check().corruptions).toBe(0);
+    qemu.repairLeaks();
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
   });
 });
 
@@ -206,9 +206,9 @@ describe('extra data that may be passed over', () => {
     ]);
     // QEMU takes no extra data: it sees the bits when they are taken away.
     after.put((bitmap) => ({ ...bitmap, extra: new Uint8Array(0), flags: bitmap.flags & 3 }));
-    folder.write(after.bytes);
-    expect(folder.check()).toEqual({ corruptions: 0, leaks: 0 });
+    qemu.write(after.bytes);
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
     const ranges = [0, 20 * MIB, 40 * MIB].map((start) => ({ start, length: 65_536 }));
-    expect(folder.dirty('b')).toEqual(ranges);
+    expect(qemu.dirty('b')).toEqual(ranges);
   });
 });

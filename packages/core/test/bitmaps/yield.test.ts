@@ -2,9 +2,9 @@
  * Reading all bits of a bitmap of an image that is written, on a device that never waits: timers, and so aborts, get
  * their turn.
  */
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
-import { QemuFolder } from '../support/qemu-image.js';
+import { QemuImage } from '../support/qemu-image.js';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -13,8 +13,7 @@ const SIZE = 16 * GIB;
 /** Guest bytes of which one cluster of bits tells. */
 const STRETCH = 256 * MIB;
 
-const folder = new QemuFolder();
-afterAll(() => folder.remove());
+const qemu = new QemuImage('bitmap-yield');
 
 /** A device that reads large batches as slowly as a disk does, without a promise; counts them. */
 function busyDevice(bytes: Uint8Array): BlockDevice & { large: number } {
@@ -37,8 +36,8 @@ function busyDevice(bytes: Uint8Array): BlockDevice & { large: number } {
 }
 
 it('an abort ends it before all of them are read', async () => {
-  folder.create('cluster_size=65536', SIZE, { one: 512 });
-  const device = busyDevice(folder.read());
+  qemu.create('cluster_size=65536', SIZE, { one: 512 });
+  const device = busyDevice(qemu.read());
   const image = await Qcow2Image.open(device, { mode: 'readwrite' });
   for (let at = 0; at < SIZE; at += STRETCH) await image.write(at, new Uint8Array(512).fill(1));
   await image.dirtyRanges('one').next();

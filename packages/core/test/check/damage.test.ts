@@ -1,28 +1,26 @@
 /** Damaged images, against what `qemu-img check` says of the same damage: hand-made, one kind each, and at random. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { deflateRawSync } from 'node:zlib';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CheckReport, Fault } from '../../src/index.js';
 import { bufferSource } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
-import { numbers } from '../golden/qemu.js';
 import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
+import { noiseOf, numbers, softNoiseOf } from '../support/numbers.js';
+import { QemuFolder } from '../support/qemu.js';
 import { asQemuChecks, countOf, qemuChecks } from '../support/qemu-check.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'qcow2-damage-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = new QemuFolder('damage');
 let images = 0;
 
 /** Our report of a file, once qemu-img has been seen to have the same figures. */
 async function judged(bytes: Uint8Array): Promise<CheckReport> {
   const file = `${images++}.qcow2`;
-  writeFileSync(join(folder, file), bytes);
-  const expected = qemuChecks(folder, file);
+  folder.put(file, bytes);
+  const expected = qemuChecks(folder.path, file);
   const { report } = await checkSource(bufferSource(bytes));
-  rmSync(join(folder, file));
+  rmSync(folder.at(file));
   expect(expected, 'qemu-img gives a report').not.toBeNull();
   expect(asQemuChecks(report)).toEqual(expected);
   for (const [kind, figure] of [
@@ -36,9 +34,6 @@ async function judged(bytes: Uint8Array): Promise<CheckReport> {
   return report;
 }
 
-const noise = (length: number, seed: number): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 7) * seed + seed) & 255);
-
 /** A guest cluster in another L2 table than the first, if tables are small. */
 const FAR = 1000;
 
@@ -47,14 +42,14 @@ function mixed(plan: ImagePlan = {}): BuiltImage {
   const clusterBits = plan.clusterBits ?? 12;
   const clusterSize = 2 ** clusterBits;
   const clusters = new Map<number, Cell>([
-    [0, { kind: 'data', bytes: noise(clusterSize, 1) }],
-    [1, { kind: 'data', bytes: noise(clusterSize, 2) }],
+    [0, { kind: 'data', bytes: noiseOf(1, clusterSize) }],
+    [1, { kind: 'data', bytes: noiseOf(2, clusterSize) }],
     [2, { kind: 'zero', allocated: true }],
     [3, { kind: 'zero', allocated: false }],
-    [FAR, { kind: 'data', bytes: noise(clusterSize, 3) }],
+    [FAR, { kind: 'data', bytes: noiseOf(3, clusterSize) }],
   ]);
   for (const index of plan.refcountOrder === 0 ? [] : [5, 6, 7, 9]) {
-    const payload = deflateRawSync(noise(clusterSize, index * 3), { windowBits: 12 });
+    const payload = deflateRawSync(softNoiseOf(index * 3, clusterSize), { windowBits: 12 });
     clusters.set(index, { kind: 'compressed', payload });
   }
   return buildImage({ clusterBits, size: 1024 * clusterSize, clusters, ...plan });

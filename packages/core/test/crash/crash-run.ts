@@ -1,6 +1,6 @@
 /** Owns one run over a recording: power is cut at many places, in many ways, and each image is judged. */
 import { type ByteSource, Qcow2Image } from '../../src/index.js';
-import { numbers } from '../golden/qemu.js';
+import { numbers } from '../support/numbers.js';
 import { type CrashChoice, CrashWalk } from './crash-states.js';
 import type { StartDisk } from './disks.js';
 import { judge } from './judge.js';

@@ -1,8 +1,9 @@
 /** Owns the choice of crashes: for a place in a log, which of the possible states a seed picks. */
 import type { ByteSource } from '../../src/index.js';
-import { numbers } from '../golden/qemu.js';
+import { numbers } from '../support/numbers.js';
+import { SECTOR } from '../support/power-cut.js';
 import type { DeviceLog, LogEntry } from '../support/recording-device.js';
-import { Medium, type MediumChoice, SECTOR } from './medium.js';
+import { Medium, type MediumChoice } from './medium.js';
 
 /** A choice for every device of a log. */
 export type CrashChoice = readonly MediumChoice[];

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { deflateRawSync } from 'node:zlib';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
 import { loadGolden } from '../golden/golden.js';
-import { numbers } from '../golden/qemu.js';
 import { buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
+import { numbers } from '../support/numbers.js';
 
 /** An image to begin with, and the disk that it holds. */
 export interface StartDisk {

@@ -4,10 +4,8 @@
  * writes since left it. The length is the one that was flushed, or any since.
  */
 import type { ByteSource, Transfer } from '../../src/index.js';
+import { SECTOR } from '../support/power-cut.js';
 import type { LogEntry } from '../support/recording-device.js';
-
-/** What a medium writes whole or not at all, bytes. */
-export const SECTOR = 512;
 
 /** One sector that was written since the flush: what it was after each write, oldest first. */
 export interface PendingSector {

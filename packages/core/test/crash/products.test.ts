@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
 import { Qcow2Image } from '../../src/index.js';
-import { numbers } from '../golden/qemu.js';
 import { get } from '../support/big-endian.js';
+import { numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 import { qemuJudges } from '../support/qemu-judges.js';
 import { CrashWalk } from './crash-states.js';

@@ -1,6 +1,6 @@
 /** Owns the workloads: what a seed makes a guest do with a disk, recorded with every write that reached the devices. */
 import { Qcow2Image, type Resolved } from '../../src/index.js';
-import { numbers } from '../golden/qemu.js';
+import { numbers } from '../support/numbers.js';
 import { DeviceLog } from '../support/recording-device.js';
 import { type DiskKind, pattern, type StartDisk } from './disks.js';
 import type { GuestChange, TimelineEntry } from './oracle.js';

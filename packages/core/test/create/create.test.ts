@@ -1,19 +1,16 @@
 /** New images: accepted and refused as qemu-img does, found clean by it, and described as its own are. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fileDevice } from '../../node/index.js';
 import { type BlockDevice, bufferDevice, type CreateOptions, type Progress, Qcow2Image } from '../../src/index.js';
-import { runTool, runToolOrThrow } from '../support/run-tool.js';
+import { QemuFolder } from '../support/qemu.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'qcow2-create-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = new QemuFolder('create');
 let files = 0;
 
 const MIB = 1024 * 1024;
-writeFileSync(join(folder, 'base.raw'), new Uint8Array(MIB).fill(7));
+folder.put('base.raw', new Uint8Array(MIB).fill(7));
 
 /** The same options for qemu-img. */
 function qemuArguments(name: string, options: CreateOptions, dataFile: string): string[] {
@@ -34,11 +31,9 @@ function qemuArguments(name: string, options: CreateOptions, dataFile: string): 
   return ['create', '-q', '-f', 'qcow2', ...(set.length > 0 ? ['-o', set.join(',')] : []), name, `${options.size}`];
 }
 
-const qemuImg = (...args: string[]) => runTool('qemu-img', args, folder);
-
 /** What qemu-img says of an image, without what differs from file to file. */
 function described(name: string): Record<string, unknown> {
-  const info = JSON.parse(runToolOrThrow('qemu-img', ['info', '--output=json', name], folder));
+  const info = JSON.parse(folder.img('info', '--output=json', name));
   const data = { ...info['format-specific'].data };
   if (data['data-file'] !== undefined) data['data-file'] = 'the data file';
   const { 'virtual-size': size, 'cluster-size': clusterSize } = info;
@@ -49,10 +44,10 @@ function described(name: string): Record<string, unknown> {
 /** Creates with this library, into a file of its own and, when asked, a data file beside it. */
 async function createHere(name: string, options: CreateOptions): Promise<Qcow2Image> {
   const devices: BlockDevice[] = [];
-  const device = fileDevice(join(folder, name), { create: true });
+  const device = fileDevice(folder.at(name), { create: true });
   const resolve = async ({ kind, name: other }: { kind: string; name: string }) => {
     if (kind !== 'data') return undefined;
-    const data = fileDevice(join(folder, other), { create: true });
+    const data = fileDevice(folder.at(other), { create: true });
     devices.push(data);
     return data;
   };
@@ -68,7 +63,7 @@ async function createHere(name: string, options: CreateOptions): Promise<Qcow2Im
 async function compare(asked: CreateOptions): Promise<'created' | 'refused'> {
   const number = files++;
   const [ours, theirs] = [`ours-${number}.qcow2`, `theirs-${number}.qcow2`];
-  const made = qemuImg(...qemuArguments(theirs, asked, `theirs-${number}.raw`));
+  const made = folder.ask(...qemuArguments(theirs, asked, `theirs-${number}.raw`));
   const options = asked.dataFile === undefined ? asked : { ...asked, dataFile: `ours-${number}.raw` };
   const image = await createHere(ours, options).catch((error: unknown) => error);
   try {
@@ -78,7 +73,7 @@ async function compare(asked: CreateOptions): Promise<'created' | 'refused'> {
       return 'refused';
     }
     expect(image).toBeInstanceOf(Qcow2Image);
-    const check = qemuImg('check', ours);
+    const check = folder.ask('check', ours);
     expect([check.status, check.out]).toEqual([0, expect.stringContaining('No errors were found')]);
     expect(described(ours)).toEqual(described(theirs));
     expect((image as Qcow2Image).info.virtualSize).toBe(Math.ceil(asked.size / 512) * 512);
@@ -86,7 +81,7 @@ async function compare(asked: CreateOptions): Promise<'created' | 'refused'> {
   } finally {
     if (image instanceof Qcow2Image) await image.close();
     for (const name of [ours, theirs, `ours-${number}.raw`, `theirs-${number}.raw`])
-      rmSync(join(folder, name), { force: true });
+      rmSync(folder.at(name), { force: true });
   }
 }
 
@@ -200,7 +195,7 @@ describe('Qcow2Image.create', () => {
     expect(device.size).toBe(4 * 65_536);
     await image.close();
     await device.read([{ at: 0, bytes: new Uint8Array(1) }]);
-    expect(qemuChecks(device.bytes())).toBe(0);
+    expect(checkStatus(device.bytes())).toBe(0);
   });
 
   it('changes nothing for options that cannot be, nor for a data file that is refused', async () => {
@@ -279,8 +274,8 @@ describe('Qcow2Image.create', () => {
 });
 
 /** The status of `qemu-img check` on these bytes. */
-function qemuChecks(bytes: Uint8Array): number | null {
+function checkStatus(bytes: Uint8Array): number {
   const name = `check-${files++}.qcow2`;
-  writeFileSync(join(folder, name), bytes);
-  return qemuImg('check', name).status;
+  folder.put(name, bytes);
+  return folder.ask('check', name).status;
 }

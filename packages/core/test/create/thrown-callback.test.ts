@@ -1,6 +1,7 @@
 /** Progress callbacks that throw, at the first report, at the last, and in between: what the engine leaves then. */
-import { type BlockDevice, bufferDevice, type Progress, Qcow2Image } from 'qcow2';
+import { bufferDevice, type Progress, Qcow2Image } from 'qcow2';
 import { describe, expect, test } from 'vitest';
+import { afterMs, LaterDevice } from '../support/slow-device.js';
 
 const REPORTS = ['first', 'middle', 'last'] as const;
 
@@ -13,28 +14,12 @@ function throwing(which: (typeof REPORTS)[number], mine: Error): (progress: Prog
   };
 }
 
-/** A device that takes its time, so that there are reports in between. */
-function slowDevice(): BlockDevice {
-  const device = bufferDevice();
-  return {
-    get size() {
-      return device.size;
-    },
-    read: (transfers, signal) => device.read(transfers, signal),
-    async write(transfers) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
-      await device.write(transfers);
-    },
-    truncate: (size) => device.truncate(size),
-    flush: () => device.flush(),
-  };
-}
-
 describe.each(REPORTS)('at the %s report', (which) => {
   const mine = new Error(`thrown at the ${which} report`);
 
   test('create leaves no image', async () => {
-    const device = slowDevice();
+    // It takes its time, so that there are reports in between.
+    const device = new LaterDevice(bufferDevice(), { write: afterMs(60) });
     const options = { size: 2 ** 30, clusterSize: 512, preallocation: 'metadata' } as const;
     await expect(Qcow2Image.create(device, { ...options, onProgress: throwing(which, mine) })).rejects.toBe(mine);
     await expect(Qcow2Image.open(device)).rejects.toMatchObject({ code: 'not-qcow2' });

@@ -12,8 +12,8 @@ import {
   Qcow2Image,
   type Range,
 } from '../../src/index.js';
+import { numbers } from '../support/numbers.js';
 import { type Golden, type GoldenWindow, loadGolden, type QemuEncryption, type QemuExtent } from './golden.js';
-import { numbers } from './qemu.js';
 
 const goldens = loadGolden();
 

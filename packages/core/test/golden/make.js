@@ -25,7 +25,15 @@ import { recipes } from './recipes.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const cache = join(here, '.cache');
-const scripts = ['make.js', 'qemu.js', 'recipes.js', 'recipes-backing.js', 'recipes-state.js'];
+const scripts = [
+  'make.js',
+  'qemu.js',
+  'recipes.js',
+  'recipes-backing.js',
+  'recipes-state.js',
+  '../support/numbers.js',
+  '../support/dirty-ranges.js',
+];
 
 /** A name that changes with everything the images depend on. */
 function edition() {

@@ -1,8 +1,8 @@
 /** Owns the calls of qemu-img and qemu-io by which golden images are made and described. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { dirtyRanges } from '../support/dirty-ranges.js';
 
 /**
  * What QEMU says when the work by which it measures how many iterations a LUKS key shall take was over before the
@@ -28,34 +28,6 @@ function run(tool, folder, args, tries = MAX_TRIES) {
 /** The first line of `qemu-img --version`: images are made anew when it changes. */
 export function qemuVersion() {
   return run('qemu-img', '.', ['--version']).split('\n')[0];
-}
-
-/** Deterministic 32-bit numbers (mulberry32): the same images on every machine. */
-export function numbers(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
-}
-
-/**
- * Disk contents of `length` bytes in runs of `unit` bytes, each noise, text that compresses well, or zeros. No two runs
- * are alike, so a cluster read from the wrong place is seen.
- */
-export function contents(length, unit, seed) {
-  const next = numbers(seed);
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at < length; at += unit) {
-    const run = bytes.subarray(at, Math.min(at + unit, length));
-    const kind = next() % 4;
-    if (kind === 0) for (let i = 0; i < run.length; i++) run[i] = next();
-    else if (kind === 1) run.fill(`run of text number ${next()}; `);
-    else if (kind === 2) run.fill(`${next()}-`, 0, Math.ceil(run.length / 3)); // a third text, the rest zeros
-  }
-  return bytes;
 }
 
 /** The bench on which one recipe works: QEMU's tools in the folder of the images, and the recipe's own file names. */
@@ -153,21 +125,8 @@ export class Workbench {
     rmSync(join(this.folder, this.image));
   }
 
-  /**
-   * The ranges that a persistent bitmap marks: qemu-nbd serves it as a context, and qemu-img asks what is marked there.
-   */
+  /** The ranges that a persistent bitmap marks. */
   dirty(bitmap) {
-    // A socket's path must be absolute, and short.
-    const place = mkdtempSync(join(tmpdir(), 'qcow2-nbd-'));
-    const socket = join(place, 's');
-    try {
-      // It ends when its one client goes.
-      run('qemu-nbd', this.folder, ['-r', '--fork', '-k', socket, '-B', bitmap, '-f', 'qcow2', this.image]);
-      const server = `driver=nbd,server.type=unix,server.path=${socket},x-dirty-bitmap=qemu:dirty-bitmap:${bitmap}`;
-      const map = JSON.parse(run('qemu-img', this.folder, ['map', '--output=json', '--image-opts', server]));
-      return map.filter(({ data }) => !data).map(({ start, length }) => ({ start, length }));
-    } finally {
-      rmSync(place, { recursive: true, force: true });
-    }
+    return dirtyRanges((tool, args) => run(tool, this.folder, args), this.image, bitmap);
   }
 }

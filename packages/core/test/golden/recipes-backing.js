@@ -1,5 +1,5 @@
 /** Owns the golden images that stand on other files: backing chains of every shape that QEMU allows. */
-import { contents } from './qemu.js';
+import { mixedDisk } from '../support/numbers.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -18,7 +18,7 @@ function cover(bench, image, unit) {
 
 /** Makes a qcow2 file beside the image from noise, text and zeros. */
 function base(bench, name, length, options = '', ...args) {
-  bench.convert(contents(length, 16 * KiB, length), name, options, ...args);
+  bench.convert(mixedDisk(length, length, 16 * KiB), name, options, ...args);
 }
 
 function overlay(bench, image, size, below, format, options = '') {
@@ -46,7 +46,7 @@ const rawLengths = [
   name: `backing-raw-${how}`,
   files: ['base.raw'],
   make(bench) {
-    bench.write(bench.beside('base.raw'), contents(below, 16 * KiB, below));
+    bench.write(bench.beside('base.raw'), mixedDisk(below, below, 16 * KiB));
     overlay(bench, bench.image, above, bench.beside('base.raw'), 'raw');
     cover(bench, bench.image, 64 * KiB);
   },
@@ -81,7 +81,7 @@ const probed = ['qcow2', 'raw'].map((format) => ({
   files: [`base.${format}`],
   make(bench) {
     const below = bench.beside(`base.${format}`);
-    if (format === 'raw') bench.write(below, contents(MiB, 16 * KiB, 8));
+    if (format === 'raw') bench.write(below, mixedDisk(8, MiB, 16 * KiB));
     else base(bench, below, MiB);
     overlay(bench, bench.image, MiB, below, format);
     cover(bench, bench.image, 64 * KiB);
@@ -94,7 +94,7 @@ const chain = {
   name: 'backing-chain',
   files: ['bottom.raw', 'low.qcow2', 'middle.qcow2'],
   make(bench) {
-    bench.write(bench.beside('bottom.raw'), contents(2 * MiB, 16 * KiB, 21));
+    bench.write(bench.beside('bottom.raw'), mixedDisk(21, 2 * MiB, 16 * KiB));
     overlay(bench, bench.beside('low.qcow2'), MiB + 512, bench.beside('bottom.raw'), 'raw', 'cluster_size=4k');
     cover(bench, bench.beside('low.qcow2'), 32 * KiB);
     overlay(bench, bench.beside('middle.qcow2'), 2 * MiB, bench.beside('low.qcow2'), 'qcow2', 'compat=0.10');
@@ -120,7 +120,7 @@ const extendedOver = ['qcow2', 'raw'].map((format) => ({
   files: [`base.${format}`],
   make(bench) {
     const below = bench.beside(`base.${format}`);
-    if (format === 'raw') bench.write(below, contents(MiB + 5000, 4 * KiB, 31));
+    if (format === 'raw') bench.write(below, mixedDisk(31, MiB + 5000, 4 * KiB));
     else base(bench, below, MiB + 512);
     overlay(bench, bench.image, 2 * MiB, below, format, 'extended_l2=on');
     bench.io(

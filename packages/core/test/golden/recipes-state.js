@@ -1,5 +1,5 @@
 /** Owns the golden images that keep more than one state of a disk: internal snapshots and persistent bitmaps. */
-import { contents } from './qemu.js';
+import { mixedDisk } from '../support/numbers.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -222,7 +222,7 @@ const everything = {
   name: 'bitmaps-snapshots-backing-compressed',
   files: ['base.raw'],
   make(bench) {
-    bench.write(bench.beside('base.raw'), contents(MiB, 16 * KiB, 91));
+    bench.write(bench.beside('base.raw'), mixedDisk(91, MiB, 16 * KiB));
     const options = 'compression_type=zstd,cluster_size=32k';
     bench.create(bench.image, 2 * MiB, options, '-b', bench.beside('base.raw'), '-F', 'raw');
     bench.img('bitmap', '--add', '-g', '32k', bench.image, 'since the start');

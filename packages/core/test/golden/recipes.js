@@ -1,6 +1,6 @@
 /** Owns the list of golden images: how each is made with QEMU's tools, and what is special about it. */
 
-import { contents } from './qemu.js';
+import { mixedDisk } from '../support/numbers.js';
 import { backingRecipes } from './recipes-backing.js';
 import { stateRecipes } from './recipes-state.js';
 
@@ -29,7 +29,7 @@ const clusterSizes = CLUSTER_SIZES.flatMap((size) => {
     name: `${version}-cluster-${size}`,
     make(bench) {
       bench.convert(
-        contents(length, Math.max(size, 4 * KiB), size),
+        mixedDisk(size, length, Math.max(size, 4 * KiB)),
         bench.image,
         `compat=${compat},cluster_size=${size}`,
       );
@@ -45,7 +45,7 @@ const clusterSizes = CLUSTER_SIZES.flatMap((size) => {
 const refcounts = [1, 2, 4, 8, 16, 32, 64].map((bits) => ({
   name: `refcount-${bits}`,
   make(bench) {
-    bench.convert(contents(MiB, 16 * KiB, bits), bench.image, `refcount_bits=${bits},cluster_size=16k`);
+    bench.convert(mixedDisk(bits, MiB, 16 * KiB), bench.image, `refcount_bits=${bits},cluster_size=16k`);
   },
 }));
 
@@ -60,7 +60,7 @@ const compressed = [
   make(bench) {
     const length = Math.max(200 * KiB, 6 * size) + 2560;
     bench.convert(
-      contents(length, Math.max(size / 2, 512), size),
+      mixedDisk(size, length, Math.max(size / 2, 512)),
       bench.image,
       `compat=${compat},cluster_size=${size}`,
       '-c',
@@ -79,7 +79,7 @@ const zstd = CLUSTER_SIZES.map((size) => ({
   make(bench) {
     const length = Math.max(100 * KiB, 3 * size) + 2560;
     // runs shorter than a cluster: noise, text and zeros in one stream, which takes sequences of every kind
-    const bytes = contents(length, Math.max(size / 4, 512), size);
+    const bytes = mixedDisk(size, length, Math.max(size / 4, 512));
     bench.convert(bytes, bench.image, `compression_type=zstd,cluster_size=${size}`, '-c');
     bench.io(bench.image, `write -P 6 ${size + 512} 512`);
   },
@@ -206,7 +206,7 @@ const marks = [
   {
     name: 'header-104',
     make(bench) {
-      bench.convert(contents(MiB, 64 * KiB, 104), bench.image);
+      bench.convert(mixedDisk(104, MiB, 64 * KiB), bench.image);
       bench.patch(bench.image, 103, [104]); // header_length; the field that it cuts off is zero
       bench.patch(bench.image, 104, Buffer.alloc(512)); // no extensions: the end marker at once
     },
@@ -214,7 +214,7 @@ const marks = [
   {
     name: 'header-104-extensions',
     make(bench) {
-      bench.convert(contents(MiB, 64 * KiB, 105), bench.image);
+      bench.convert(mixedDisk(105, MiB, 64 * KiB), bench.image);
       const head = bench.read(bench.image).subarray(112, 1024);
       bench.patch(bench.image, 103, [104]);
       bench.patch(bench.image, 104, head);
@@ -223,7 +223,7 @@ const marks = [
   {
     name: 'virtual-size-odd',
     make(bench) {
-      bench.convert(contents(MiB, 64 * KiB, 106), bench.image);
+      bench.convert(mixedDisk(106, MiB, 64 * KiB), bench.image);
       const size = Buffer.alloc(8);
       size.writeBigUInt64BE(BigInt(MiB - 65));
       bench.patch(bench.image, 24, size);

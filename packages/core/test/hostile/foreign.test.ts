@@ -1,11 +1,10 @@
 /** Files that are not qcow2: each is refused as `not-qcow2`, with words that say what it is. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { runToolOrThrow } from '../support/run-tool.js';
+import { QemuFolder } from '../support/qemu.js';
 import { handle } from './handle.js';
+
+const folder = new QemuFolder('foreign');
 
 /** A file of `length` bytes with some of them set. */
 function file(
@@ -19,14 +18,8 @@ function file(
 
 /** An image as qemu-img itself makes it. */
 function made(format: string, options = ''): Uint8Array {
-  const folder = mkdtempSync(join(tmpdir(), 'qcow2-foreign-'));
-  try {
-    const args = ['create', '-q', '-f', format, ...(options ? ['-o', options] : []), `disk.${format}`, '1m'];
-    runToolOrThrow('qemu-img', args, folder);
-    return new Uint8Array(readFileSync(join(folder, `disk.${format}`)));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  folder.img('create', '-q', '-f', format, ...(options ? ['-o', options] : []), 'disk', '1m');
+  return folder.get('disk');
 }
 
 const foreign: readonly [string, () => Uint8Array, RegExp][] = [

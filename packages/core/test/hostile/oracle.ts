@@ -1,9 +1,8 @@
-/** Owns the questions to qemu-img about damaged images: which it may see at all, and what it reads of them. */
-import { execFile } from 'node:child_process';
+/** Lets qemu-img read damaged images, those that do it no harm. */
 import { rmSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { get } from '../support/big-endian.js';
 import type { QemuFolder } from '../support/qemu.js';
+import { runTool } from '../support/run-tool.js';
 
 /** Whether qemu-img may see it: the image names no file, needs no key, and its disk is small. */
 export function isHarmless(file: Uint8Array): boolean {
@@ -11,15 +10,15 @@ export function isHarmless(file: Uint8Array): boolean {
   return namesNothing && get(file, 32, 4) === 0n && get(file, 24, 8) <= 1_048_576n;
 }
 
+/** A damaged image may send qemu-img in circles: seconds of CPU time after which it is ended. */
+const CPU_SECONDS = 10;
+
 /** What qemu-img, working in `folder`, reads, or null when it reads nothing. */
-export async function qemuReads(folder: QemuFolder, file: Uint8Array): Promise<Uint8Array | null> {
+export function qemuReads(folder: QemuFolder, file: Uint8Array): Uint8Array | null {
   folder.put('image.qcow2', file);
   rmSync(folder.at('image.raw'), { force: true });
-  const args = ['convert', '-f', 'qcow2', '-O', 'raw', 'image.qcow2', 'image.raw'];
-  try {
-    await promisify(execFile)('qemu-img', args, { cwd: folder.path, timeout: 10_000 });
-    return folder.get('image.raw');
-  } catch {
-    return null; // it refuses too: there is nothing to compare with
-  }
+  const command = `ulimit -t ${CPU_SECONDS} && exec qemu-img convert -f qcow2 -O raw image.qcow2 image.raw`;
+  const { status } = runTool('sh', ['-c', command], folder.path);
+  // It refuses too: there is nothing to compare with.
+  return status === 0 ? folder.get('image.raw') : null;
 }

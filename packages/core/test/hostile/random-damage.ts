@@ -1,5 +1,5 @@
 /** Owns random damage: which bytes of an image change, and how, all of it from one seed. */
-import { numbers } from '../golden/qemu.js';
+import { numbers } from '../support/numbers.js';
 import type { Structure } from './structures.js';
 
 /** A byte, and what it becomes. */

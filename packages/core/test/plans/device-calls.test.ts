@@ -1,12 +1,11 @@
 /** The number of device calls is the performance model: here it is counted. */
 import { describe, expect, it } from 'vitest';
 import { Qcow2Image } from '../../src/index.js';
-import { buildImage, type Cell } from '../support/image-builder.js';
+import { buildImage, type Cell, filled } from '../support/image-builder.js';
 import { RecordingSource } from '../support/recording-source.js';
 
 const CLUSTER = 65_536;
 const MIB = 1024 * 1024;
-const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
 /** 16 neighbouring clusters, written in order. */
 function sequentialImage(): Uint8Array {

@@ -2,12 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, type CreateOptions, type OpenOptions, Qcow2Image } from '../../src/index.js';
 import { type Called, FaultyDevice } from '../support/faulty-device.js';
-import { buildImage, type Cell } from '../support/image-builder.js';
+import { buildImage, filled } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 
 const CLUSTER = 65_536;
 const MIB = 1024 * 1024;
-const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
 /** A device that writes down its calls, and an image on it that is open for writing; the calls so far are forgotten. */
 async function opened(

@@ -10,7 +10,6 @@ import {
   bufferSource,
   type Done,
   Qcow2Image,
-  type Transfer,
   withCache,
   withCoalescing,
 } from '../../src/index.js';
@@ -18,16 +17,18 @@ import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
+import { type Later, LaterDevice } from '../support/slow-device.js';
 
 const MIB = 1024 * 1024;
 const CLUSTER = 65_536;
 const folder = new QemuFolder('realms');
 const realm = runInNewContext('({ Promise, Uint8Array, ArrayBuffer, Error, WeakMap })') as typeof globalThis;
 
-type Later = (work: () => void, milliseconds: number) => Done;
+/** Does something after a time. */
+type Postpone = (work: () => void, milliseconds: number) => Done;
 
 /** Ways to say "later": a promise of another realm, and something that has nothing of a promise but `then`. */
-const LATERS: Record<string, Later> = {
+const LATERS: Record<string, Postpone> = {
   'promises of another realm': (work, milliseconds) =>
     new realm.Promise<void>((resolve) => {
       setTimeout(() => resolve(work()), milliseconds);
@@ -42,45 +43,20 @@ const LATERS: Record<string, Later> = {
 };
 const laters = Object.entries(LATERS);
 
-/** A device over memory that does everything later. */
-class LaterDevice implements BlockDevice {
-  readonly memory = bufferDevice();
-  readonly #later: Later;
-  /** Writes that have begun and not ended. */
-  writing = 0;
-
-  constructor(later: Later) {
-    this.#later = later;
-  }
-
-  get size(): number {
-    return this.memory.size;
-  }
-
-  read(transfers: readonly Transfer[]): Done {
-    return this.#later(() => this.memory.read(transfers), 1);
-  }
-
-  write(transfers: readonly Transfer[]): Done {
-    this.writing++;
-    return this.#later(() => {
-      this.memory.write(transfers);
-      this.writing--;
-    }, 20);
-  }
-
-  truncate(size: number): Done {
-    return this.#later(() => this.memory.truncate(size), 1);
-  }
-
-  flush(): Done {
-    return this.#later(() => this.memory.flush(), 1);
-  }
-}
-
 describe.each(laters)('a device that returns %s', (_, later) => {
   it('is waited for: what is written is read, flush ends last, and QEMU agrees', async () => {
-    const device = new LaterDevice(later);
+    const memory = bufferDevice();
+    /** Writes that have begun and not ended. */
+    let writing = 0;
+    const soon: Later = (work) => later(work, 1);
+    const write: Later = (work) => {
+      writing++;
+      return later(() => {
+        work();
+        writing--;
+      }, 20);
+    };
+    const device = new LaterDevice(memory, { read: soon, write, truncate: soon, flush: soon });
     const image = await Qcow2Image.create(device, { size: MIB });
     const disk = new Uint8Array(MIB);
     for (let step = 0; step < 8; step++) {
@@ -89,18 +65,18 @@ describe.each(laters)('a device that returns %s', (_, later) => {
       disk.set(bytes, step * 40_000);
       // In place: this write is one call of the device, and nothing else.
       const patch = noiseOf(step + 100, 100);
-      const writing = image.write(step * 40_000 + 10, patch);
+      const patching = image.write(step * 40_000 + 10, patch);
       disk.set(patch, step * 40_000 + 10);
       const into = new Uint8Array(MIB);
       const reading = image.read(0, into);
-      const flushing = image.flush().then(() => expect(device.writing).toBe(0));
-      await Promise.all([writing, reading, flushing]);
+      const flushing = image.flush().then(() => expect(writing).toBe(0));
+      await Promise.all([patching, reading, flushing]);
       expectSame(into, disk);
     }
     expect(() => image.readSync(0, new Uint8Array(1))).toThrow(expect.objectContaining({ code: 'not-synchronous' }));
     expect(() => image.writeSync(0, new Uint8Array(1))).toThrow(expect.objectContaining({ code: 'not-synchronous' }));
     await image.close();
-    folder.put('image.qcow2', device.memory.bytes());
+    folder.put('image.qcow2', memory.bytes());
     folder.img('check', '-f', 'qcow2', 'image.qcow2');
     expectSame(folder.raw('image.qcow2'), disk);
   });

@@ -2,71 +2,25 @@
  * Owns the tests of buffers whose memory is taken away under a request: grown WebAssembly memory, transfers, resized
  * buffers.
  */
+import { deflateSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import {
-  asyncBufferSource,
-  type ByteSource,
-  blobSource,
-  bufferDevice,
-  bufferSource,
-  httpSource,
-  Qcow2Image,
-  withCache,
-  withCoalescing,
-} from '../../src/index.js';
+import { type ByteSource, bufferDevice, bufferSource, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
-import { host } from '../support/http/hosted.js';
 import { buildImage, type Cell } from '../support/image-builder.js';
-import { noiseOf } from '../support/numbers.js';
+import { resizable, WAYS_TO_LOSE } from '../support/losable-buffers.js';
+import { noiseOf, softNoiseOf } from '../support/numbers.js';
 import { SlowDevice, slowSource } from '../support/slow-device.js';
+import { WAITING_SOURCES } from '../support/waiting-sources.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const PAGE = 64 * KIB;
 
-/** A buffer, and what takes its memory away. */
-interface Doomed {
-  readonly bytes: Uint8Array;
-  take(): void;
-}
-
-interface Resizable extends ArrayBuffer {
-  resize(length: number): void;
-}
-const ResizableBuffer = ArrayBuffer as unknown as { new (length: number, o: { maxByteLength: number }): Resizable };
-
-const WAYS: Record<string, (length: number) => Doomed> = {
-  'WebAssembly memory that grows'(length) {
-    const memory = new WebAssembly.Memory({ initial: Math.ceil(length / PAGE) + 1 });
-    return { bytes: new Uint8Array(memory.buffer, 4096, length), take: () => memory.grow(1) };
-  },
-  'a buffer that is transferred'(length) {
-    const bytes = new Uint8Array(length);
-    return { bytes, take: () => structuredClone(bytes.buffer, { transfer: [bytes.buffer] }) };
-  },
-  'a resizable buffer that shrinks'(length) {
-    const buffer = new ResizableBuffer(length + 100, { maxByteLength: 2 * length + 200 });
-    return { bytes: new Uint8Array(buffer, 100, length), take: () => buffer.resize(100 + length / 2) };
-  },
-  'a resizable buffer that shrinks under a view of its length'(length) {
-    const buffer = new ResizableBuffer(length, { maxByteLength: 2 * length });
-    return { bytes: new Uint8Array(buffer), take: () => buffer.resize(length / 2) };
-  },
-};
-const ways = Object.entries(WAYS);
-
 const content = noiseOf(5, 3 * MIB);
 
 /** Every kind of source that makes its caller wait. */
-async function sources(): Promise<Record<string, ByteSource>> {
-  return {
-    'a Blob': blobSource(new Blob([content])),
-    'a web server': await httpSource((await host(content, { etag: '"1"' })).url),
-    'an AsyncBuffer': asyncBufferSource(content.buffer),
-    'a cache': withCache(asyncBufferSource(content.buffer)),
-    'a joiner of requests': withCoalescing(asyncBufferSource(content.buffer), { gap: 16 * KIB, longest: MIB }),
-    'a cache over a joiner': withCache(withCoalescing(asyncBufferSource(content.buffer))),
-  };
+function sources(): Promise<ByteSource[]> {
+  return Promise.all(Object.values(WAITING_SOURCES).map((make) => make(content)));
 }
 
 /** What a read came to, also when it threw at once. */
@@ -91,21 +45,21 @@ const AT = 300 * KIB;
 const LENGTHS = [8 * KIB, 1200 * KIB];
 
 function sourcesCases(): void {
-  it.each(ways)(
+  it.each(WAYS_TO_LOSE)(
     'of %s: the read is refused with a TypeError that names it, and the others are filled',
     async (_, make) => {
-      for (const source of Object.values(await sources())) {
+      for (const source of await sources()) {
         for (const length of LENGTHS) {
-          const doomed = make(length);
+          const losable = make(length);
           const first = new Uint8Array(length);
           const last = new Uint8Array(4 * KIB);
           const batch = [
             { at: AT, bytes: first },
-            { at: AT + length, bytes: doomed.bytes },
+            { at: AT + length, bytes: losable.bytes },
             { at: AT + 2 * length, bytes: last },
           ];
           const reading = outcomeOf(() => source.read(batch));
-          doomed.take();
+          losable.take();
           await expectLost(async () => {
             const error = await reading;
             if (error !== undefined) throw error;
@@ -117,15 +71,14 @@ function sourcesCases(): void {
     },
   );
 
-  it.each(ways.slice(0, 3))('of %s, before the request: nothing is started', async (_, make) => {
-    const all = { ...(await sources()), 'a buffer': bufferSource(content), 'a device': bufferDevice(content) };
-    for (const source of Object.values(all)) {
-      const doomed = make(8 * KIB);
-      doomed.take();
+  it.each(WAYS_TO_LOSE.slice(0, 3))('of %s, before the request: nothing is started', async (_, make) => {
+    for (const source of [...(await sources()), bufferSource(content), bufferDevice(content)]) {
+      const losable = make(8 * KIB);
+      losable.take();
       const other = new Uint8Array(8 * KIB).fill(0xee);
       const batch = [
         { at: 0, bytes: other },
-        { at: 9 * KIB, bytes: doomed.bytes },
+        { at: 9 * KIB, bytes: losable.bytes },
       ];
       await expectLost(() => source.read(batch), 'Buffer 1');
       expect(other.every((byte) => byte === 0xee)).toBe(true);
@@ -133,8 +86,8 @@ function sourcesCases(): void {
   });
 
   it('a buffer that grows gets what was asked for, and no more', async () => {
-    for (const source of Object.values(await sources())) {
-      const buffer = new ResizableBuffer(8 * KIB, { maxByteLength: 16 * KIB });
+    for (const source of await sources()) {
+      const buffer = resizable(8 * KIB, 16 * KIB);
       const bytes = new Uint8Array(buffer);
       const reading = source.read([{ at: 500, bytes }]);
       buffer.resize(16 * KIB);
@@ -145,10 +98,10 @@ function sourcesCases(): void {
   });
 
   it('a source over memory that is taken away reads neither zeros nor nothing', async () => {
-    for (const [, make] of ways) {
-      const doomed = make(8 * KIB);
-      const source = bufferSource(doomed.bytes);
-      doomed.take();
+    for (const [, make] of WAYS_TO_LOSE) {
+      const losable = make(8 * KIB);
+      const source = bufferSource(losable.bytes);
+      losable.take();
       const read = () => source.read([{ at: 0, bytes: new Uint8Array(10) }]);
       expect(await outcomeOf(read)).toMatchObject({ name: 'Qcow2Error', code: 'changed' });
     }
@@ -157,18 +110,13 @@ function sourcesCases(): void {
 
 const filled = (index: number): Cell => ({ kind: 'data', bytes: noiseOf(index, PAGE) });
 
-async function deflated(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate-raw'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 /**
  * Images of every way that bytes can come: data, compressed, from behind; read over a Blob with cold tables, and a slow
  * device.
  */
 async function images(): Promise<Qcow2Image[]> {
-  const soft = noiseOf(3, PAGE).map((byte) => byte & 3);
-  const compressed: Cell = { kind: 'compressed', payload: await deflated(soft) };
+  const soft = softNoiseOf(3, PAGE);
+  const compressed: Cell = { kind: 'compressed', payload: deflateSync(soft) };
   const own = buildImage({ size: MIB, clusters: new Map([0, 1, 2].map((index) => [index, filled(index)])) });
   const packed = buildImage({ size: MIB, clusters: new Map([0, 1, 2].map((index) => [index, compressed])) });
   const over = buildImage({ size: MIB, backingName: 'base.raw', clusters: new Map([[1, filled(1)]]) });
@@ -182,16 +130,16 @@ async function images(): Promise<Qcow2Image[]> {
 }
 
 function imageCases(): void {
-  it.each(ways)('of %s, under a read of an image, its tables cold or not', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, under a read of an image, its tables cold or not', async (_, make) => {
     for (const image of await images()) {
       for (const [offset, length] of [
         [0, 2 * PAGE],
         [2 * PAGE + 100, 200],
         [0, PAGE],
       ] as const) {
-        const doomed = make(length);
-        const reading = outcomeOf(() => image.read(offset, doomed.bytes));
-        doomed.take();
+        const losable = make(length);
+        const reading = outcomeOf(() => image.read(offset, losable.bytes));
+        losable.take();
         await expectLost(async () => {
           const error = await reading;
           if (error !== undefined) throw error;
@@ -201,17 +149,17 @@ function imageCases(): void {
     }
   });
 
-  it.each(ways)(
+  it.each(WAYS_TO_LOSE)(
     'of %s, under a write: a TypeError, at whichever call of the device, and the image goes on',
     async (_, make) => {
       const length = 5 * MIB + 1000;
       for (const calls of [0, 1, 2, 3, 5, 8]) {
         const memory = bufferDevice();
         await (await Qcow2Image.create(memory, { size: 16 * MIB })).close();
-        const doomed = make(length);
+        const losable = make(length);
         let left = calls;
         const device = new SlowDevice(memory, () => {
-          if (left-- === 0) doomed.take();
+          if (left-- === 0) losable.take();
           return 2;
         });
         // The first calls are those of opening.
@@ -219,7 +167,7 @@ function imageCases(): void {
         const image = await Qcow2Image.open(device, { mode: 'readwrite' });
         await image.write(MIB / 2, noiseOf(1, 100));
         left = calls;
-        const error = await outcomeOf(() => image.write(100, doomed.bytes));
+        const error = await outcomeOf(() => image.write(100, losable.bytes));
         if (left < 0) expect(error).toBeInstanceOf(TypeError);
         else expect(error).toBeUndefined();
         await image.write(12 * MIB, noiseOf(2, PAGE));
@@ -235,26 +183,26 @@ function imageCases(): void {
     },
   );
 
-  it.each(ways.slice(0, 3))('of %s, before a read or a write: a TypeError', async (_, make) => {
+  it.each(WAYS_TO_LOSE.slice(0, 3))('of %s, before a read or a write: a TypeError', async (_, make) => {
     const image = await Qcow2Image.create(bufferDevice(), { size: MIB });
-    const doomed = make(PAGE);
-    doomed.take();
-    await expect(image.write(0, doomed.bytes)).rejects.toThrow(TypeError);
-    await expect(image.read(0, doomed.bytes)).rejects.toThrow(TypeError);
-    expect(() => image.writeSync(0, doomed.bytes)).toThrow(TypeError);
-    expect(() => image.readSync(0, doomed.bytes)).toThrow(TypeError);
+    const losable = make(PAGE);
+    losable.take();
+    await expect(image.write(0, losable.bytes)).rejects.toThrow(TypeError);
+    await expect(image.read(0, losable.bytes)).rejects.toThrow(TypeError);
+    expect(() => image.writeSync(0, losable.bytes)).toThrow(TypeError);
+    expect(() => image.readSync(0, losable.bytes)).toThrow(TypeError);
     const writer = image.writable().getWriter();
-    await expect(writer.write(doomed.bytes)).rejects.toThrow(TypeError);
+    await expect(writer.write(losable.bytes)).rejects.toThrow(TypeError);
     await image.close();
   });
 
-  it.each(ways)('of %s, while the write waits for its turn', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, while the write waits for its turn', async (_, make) => {
     const image = await Qcow2Image.create(new SlowDevice(bufferDevice(), () => 3), { size: MIB });
     const first = image.write(0, noiseOf(1, PAGE));
-    const doomed = make(1000);
-    const second = image.write(0, doomed.bytes);
+    const losable = make(1000);
+    const second = image.write(0, losable.bytes);
     const expecting = expect(second).rejects.toThrow(TypeError);
-    doomed.take();
+    losable.take();
     await first;
     await expecting;
     const into = new Uint8Array(PAGE);
@@ -263,16 +211,16 @@ function imageCases(): void {
     await image.close();
   });
 
-  it.each(ways)('of %s, under a chunk of a writable stream', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, under a chunk of a writable stream', async (_, make) => {
     const image = await Qcow2Image.create(new SlowDevice(bufferDevice(), () => 2), { size: 16 * MIB });
     const writer = image.writable().getWriter();
-    const doomed = make(7 * MIB);
+    const losable = make(7 * MIB);
     // Once the stream has started, the chunk is written in the call.
     await new Promise((resolve) => setTimeout(resolve, 0));
-    const writing = writer.write(doomed.bytes);
+    const writing = writer.write(losable.bytes);
     writer.closed.catch(() => {});
     const expecting = expect(writing).rejects.toThrow(TypeError);
-    doomed.take();
+    losable.take();
     await expecting;
     await image.close();
   });

@@ -90,6 +90,11 @@ const ALL_ALLOCATED = 0xffff_ffffn;
 const ALL_ZERO = 0xffff_ffffn << 32n;
 const SECTOR = 512;
 
+/** A data cluster of one byte again and again. */
+export function filled(value: number, clusterSize = 65_536): Cell {
+  return { kind: 'data', bytes: new Uint8Array(clusterSize).fill(value) };
+}
+
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,35 +1,18 @@
-/** Owns the device that remembers what each flush brought, and the images that a power cut would have left of it. */
-import { type BlockDevice, type BufferDevice, bufferDevice, type Transfer } from '../../src/index.js';
+/** What a power cut leaves of an image whose writes were logged: the test chooses the moment and the sectors. */
+import { bufferDevice, type Transfer } from '../../src/index.js';
+import type { DeviceLog } from './recording-device.js';
 
-/** Keeps what each flush brought to the medium, one list of writes for each. */
-export class Recorder implements BlockDevice {
-  readonly epochs: Transfer[][] = [[]];
-  readonly #device: BufferDevice;
+/** What a medium writes whole or not at all, bytes. */
+export const SECTOR = 512;
 
-  constructor(initial: Uint8Array) {
-    this.#device = bufferDevice(initial);
+/** The writes of a log of one device that never shrank, in a list for each flush and one for what follows the last. */
+export function epochsOf(log: DeviceLog): Transfer[][] {
+  const epochs: Transfer[][] = [[]];
+  for (const entry of log.entries) {
+    if (entry.kind === 'write') epochs.at(-1)!.push({ at: entry.at, bytes: entry.bytes });
+    else if (entry.kind === 'flush') epochs.push([]);
   }
-
-  get size(): number {
-    return this.#device.size;
-  }
-
-  read(transfers: readonly Transfer[]): void {
-    this.#device.read(transfers);
-  }
-
-  write(transfers: readonly Transfer[]): void {
-    for (const { at, bytes } of transfers) this.epochs.at(-1)!.push({ at, bytes: bytes.slice() });
-    this.#device.write(transfers);
-  }
-
-  truncate(size: number): void {
-    this.#device.truncate(size);
-  }
-
-  flush(): void {
-    this.epochs.push([]);
-  }
+  return epochs;
 }
 
 /**
@@ -55,7 +38,7 @@ export function crashed(
 export function sectorsOf({ at, bytes }: Transfer): Transfer[] {
   const parts: Transfer[] = [];
   for (let from = 0; from < bytes.length; ) {
-    const to = Math.min(bytes.length, from + 512 - ((at + from) % 512));
+    const to = Math.min(bytes.length, from + SECTOR - ((at + from) % SECTOR));
     parts.push({ at: at + from, bytes: bytes.subarray(from, to) });
     from = to;
   }

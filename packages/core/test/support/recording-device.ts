@@ -1,7 +1,7 @@
-/** Owns the devices that keep a log of everything asked of them, in one order over all of them. */
+/** Devices that keep a log of every write, truncation and flush, in one order over all of them. */
 import type { BlockDevice, Transfer } from '../../src/index.js';
 
-/** What one device was asked. Bytes are copies. */
+/** One call of a device. Bytes are copies. */
 export type LogEntry =
   | { readonly device: number; readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array }
   | { readonly device: number; readonly kind: 'truncate'; readonly size: number }

@@ -1,16 +1,24 @@
-/** Owns a source for tests that writes down every call, and can be told to fail or to wait. */
+/** A source over bytes that records its calls, and fails or waits where the test says so. */
 import type { ByteSource, Done, Transfer } from '../../src/index.js';
 
-/** One transfer as it was asked for. */
+/** One transfer of a call. */
 export interface Asked {
   readonly at: number;
   readonly length: number;
 }
 
-/** A source over bytes that records its calls; asynchronous when told so. */
+/** What a source does besides reading its bytes at once. */
+export interface RecordingOptions {
+  readonly asynchronous?: boolean;
+  readonly size?: number;
+  readonly closeFailure?: Error;
+}
+
+/** A source over bytes that records its calls. */
 export class RecordingSource implements ByteSource {
   readonly size: number;
   readonly calls: Asked[][] = [];
+  /** How often it was closed. */
   closed = 0;
   /** When set, the next read waits for it. */
   gate: Promise<void> | null = null;
@@ -18,9 +26,13 @@ export class RecordingSource implements ByteSource {
   failure: Error | null = null;
   readonly #bytes: Uint8Array;
   readonly #asynchronous: boolean;
+  readonly #closeFailure: Error | null;
 
-  constructor(bytes: Uint8Array, { asynchronous = false, size = bytes.length } = {}) {
+  /** With `asynchronous` it promises; with `closeFailure` that is thrown when it is closed. */
+  constructor(bytes: Uint8Array, options: RecordingOptions = {}) {
+    const { asynchronous = false, size = bytes.length, closeFailure = null } = options;
     this.#bytes = bytes;
+    this.#closeFailure = closeFailure;
     this.#asynchronous = asynchronous;
     this.size = size;
   }
@@ -38,6 +50,7 @@ export class RecordingSource implements ByteSource {
 
   close(): void {
     this.closed++;
+    if (this.#closeFailure !== null) throw this.#closeFailure;
   }
 
   #fill(transfers: readonly Transfer[]): void {

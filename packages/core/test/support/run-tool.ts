@@ -8,8 +8,8 @@ import { mkdtempSync, openSync, readFileSync, readSync, writeFileSync, writeSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What a program said, and its exit status. */
-export interface Said {
+/** What a program printed, and its exit status. */
+export interface ToolResult {
   readonly status: number;
   readonly out: string;
   readonly error: string;
@@ -40,7 +40,7 @@ class Shell {
     this.#answers = openSync(pipes[1]!, 'r');
   }
 
-  run(tool: string, args: readonly string[], cwd: string): Said {
+  run(tool: string, args: readonly string[], cwd: string): ToolResult {
     const words = [tool, ...args].map(quoted).join(' ');
     writeFileSync(join(this.#folder, 'command'), `cd ${quoted(cwd)} || exit 127\nexec ${words}\n`);
     writeSync(this.#requests, '\n');
@@ -66,14 +66,14 @@ function quoted(word: string): string {
 const shell = new Shell();
 
 /** Runs a program in a folder, and waits for its end. */
-export function runTool(tool: string, args: readonly string[], cwd: string): Said {
+export function runTool(tool: string, args: readonly string[], cwd: string): ToolResult {
   return shell.run(tool, args, cwd);
 }
 
 /**
  * Runs a program in a folder, which must succeed; returns what it prints.
  *
- * @throws Error with what it said
+ * @throws Error with what it printed
  */
 export function runToolOrThrow(tool: string, args: readonly string[], cwd: string): string {
   const { status, out, error } = runTool(tool, args, cwd);

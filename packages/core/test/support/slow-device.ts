@@ -1,47 +1,80 @@
-/** Owns a device that makes its caller wait: each call is carried out after a while, now a microtask, now a timer. */
-import type { BlockDevice, ByteSource, Transfer } from '../../src/index.js';
+/** Devices and a source that promise what another one does at once: later, in a way that the test chooses. */
+import type { BlockDevice, ByteSource, Done, Transfer } from '../../src/index.js';
 
-/**
- * A device over another one that promises everything; `next` gives numbers from 0 on, which decide how long each call
- * takes.
- */
-export class SlowDevice implements BlockDevice {
+/** Carries out a call of a device later, or at once. */
+export type Later = (work: () => Done) => Done;
+
+/** The calls of a device that are carried out later; the others are done at once. */
+export interface LaterCalls {
+  readonly read?: Later;
+  readonly write?: Later;
+  readonly truncate?: Later;
+  readonly flush?: Later;
+}
+
+const atOnce: Later = (work) => work();
+
+/** A device over another one, some of whose calls are carried out later. */
+export class LaterDevice implements BlockDevice {
   readonly #device: BlockDevice;
-  readonly #next: () => number;
+  readonly #later: LaterCalls;
 
-  constructor(device: BlockDevice, next: () => number) {
+  constructor(device: BlockDevice, later: LaterCalls) {
     this.#device = device;
-    this.#next = next;
+    this.#later = later;
   }
 
   get size(): number {
     return this.#device.size;
   }
 
-  async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
-    await this.#while();
-    await this.#device.read(transfers, signal);
+  read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
+    const { read = atOnce } = this.#later;
+    return read(() => this.#device.read(transfers, signal));
   }
 
-  async write(transfers: readonly Transfer[]): Promise<void> {
-    await this.#while();
-    await this.#device.write(transfers);
+  write(transfers: readonly Transfer[]): Done {
+    const { write = atOnce } = this.#later;
+    return write(() => this.#device.write(transfers));
   }
 
-  async truncate(size: number): Promise<void> {
-    await this.#while();
-    await this.#device.truncate(size);
+  truncate(size: number): Done {
+    const { truncate = atOnce } = this.#later;
+    return truncate(() => this.#device.truncate(size));
   }
 
-  async flush(): Promise<void> {
-    await this.#while();
-    await this.#device.flush();
+  flush(): Done {
+    const { flush = atOnce } = this.#later;
+    return flush(() => this.#device.flush());
   }
+}
 
-  async #while(): Promise<void> {
-    const turns = this.#next() % 8;
-    if (turns === 7) await new Promise((resolve) => setTimeout(resolve, 0));
-    else for (let turn = 0; turn < turns; turn++) await null;
+/** Carries out a call after so many milliseconds. */
+export function afterMs(milliseconds: number): Later {
+  return async (work) => {
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    await work();
+  };
+}
+
+/** Carries out a call after some microtasks, up to six, or after a timer; `next` gives numbers from 0 on. */
+function afterSome(next: () => number): Later {
+  return async (work) => {
+    const waits = next() % 8;
+    if (waits === 7) await new Promise((resolve) => setTimeout(resolve, 0));
+    else for (let wait = 0; wait < waits; wait++) await null;
+    await work();
+  };
+}
+
+/**
+ * A device that promises everything; `next` gives numbers from 0 on, which decide how long each call takes: so many
+ * microtasks, or with 7 a timer, modulo 8.
+ */
+export class SlowDevice extends LaterDevice {
+  constructor(device: BlockDevice, next: () => number) {
+    const later = afterSome(next);
+    super(device, { read: later, write: later, truncate: later, flush: later });
   }
 }
 

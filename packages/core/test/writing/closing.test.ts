@@ -17,7 +17,7 @@ import { host } from '../support/http/hosted.js';
 import type { FilePlan } from '../support/http/plan.js';
 import { buildImage } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
-import { SlowDevice } from '../support/slow-device.js';
+import { afterMs, LaterDevice, SlowDevice } from '../support/slow-device.js';
 
 const MIB = 1024 * 1024;
 
@@ -74,26 +74,6 @@ class CountingDevice implements BlockDevice {
   }
 
   flush(): void {}
-}
-
-/** A device whose every call takes some milliseconds. */
-class TimedDevice extends SlowDevice {
-  readonly #delay: number;
-
-  constructor(device: BlockDevice, delay: number) {
-    super(device, () => 0);
-    this.#delay = delay;
-  }
-
-  override async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, this.#delay));
-    await super.read(transfers, signal);
-  }
-
-  override async write(transfers: readonly Transfer[]): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, this.#delay));
-    await super.write(transfers);
-  }
 }
 
 async function reread(device: ReturnType<typeof bufferDevice>): Promise<Uint8Array> {
@@ -207,7 +187,8 @@ describe('closing over a file behind the image', () => {
     const memory = bufferDevice();
     const options = { size: SIZE, backingFile: 'base', backingFormat: 'raw' } as const;
     const resolve = async () => ({ source, format: 'raw' as const });
-    const device = delay === undefined ? memory : new TimedDevice(memory, delay);
+    const device =
+      delay === undefined ? memory : new LaterDevice(memory, { read: afterMs(delay), write: afterMs(delay) });
     return { memory, image: await Qcow2Image.create(device, { ...options, resolve }) };
   }
 

@@ -2,15 +2,14 @@
  * What an image that is being written says of itself: at every moment what whoever opened the file then would read in
  * it.
  */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { bufferDevice, type ImageInfo, Qcow2Image } from '../../src/index.js';
 import { noiseOf } from '../support/numbers.js';
-import { QemuFolder } from '../support/qemu-image.js';
+import { QemuImage } from '../support/qemu-image.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const folder = new QemuFolder();
-afterAll(() => folder.remove());
+const qemu = new QemuImage('current-info');
 
 type Device = ReturnType<typeof bufferDevice>;
 
@@ -27,8 +26,8 @@ async function writing(bytes: Uint8Array): Promise<{ device: Device; image: Qcow
 }
 
 function made(options: string, size = MIB, bitmaps: Readonly<Record<string, number>> = {}): Uint8Array {
-  folder.create(options, size, bitmaps);
-  return folder.read();
+  qemu.create(options, size, bitmaps);
+  return qemu.read();
 }
 
 describe('while it is written', () => {
@@ -92,9 +91,9 @@ describe('while it is written', () => {
   });
 
   it('has the bitmaps that follow in use, as the file has them, and can be asked what they mark', async () => {
-    folder.create('cluster_size=4k', MIB, { follows: 65_536, still: 65_536 });
-    folder.img('bitmap', '--disable', 'i.qcow2', 'still');
-    const { device, image } = await writing(folder.read());
+    qemu.create('cluster_size=4k', MIB, { follows: 65_536, still: 65_536 });
+    qemu.disableBitmap('still');
+    const { device, image } = await writing(qemu.read());
     const before = image.info.bitmaps;
     expect(before.map(({ flags }) => flags)).toEqual([['auto'], []]);
     await image.write(0, noiseOf(5, 100));

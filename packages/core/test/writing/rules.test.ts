@@ -5,14 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
 import { put } from '../support/big-endian.js';
 import { expectSame } from '../support/expect-same.js';
-import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
+import { type BuiltImage, buildImage, type Cell, filled, type ImagePlan } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 
 const CLUSTER = 65_536;
 const MIB = 1024 * 1024;
 const folder = new QemuFolder('rules');
-const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
 /**
  * Opens an image uncounted: what is tested here is the writer's own rules, most of them on images that a count would

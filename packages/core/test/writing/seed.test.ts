@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
-import { buildImage, type Cell } from '../support/image-builder.js';
+import { buildImage, type Cell, filled } from '../support/image-builder.js';
 import { noiseOf, numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 
@@ -111,7 +111,6 @@ describe('writing and reading', () => {
 
 describe('what went wrong there', () => {
   const CLUSTER = 65_536;
-  const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
   async function opened(
     cells: [number, Cell][],

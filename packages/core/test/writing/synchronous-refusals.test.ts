@@ -1,30 +1,25 @@
 /** The forms that are done when they return, over everything that promises: refused before anything is started. */
 import { describe, expect, it } from 'vitest';
 import {
-  type AsyncBuffer,
-  asyncBufferSource,
   type BlockDevice,
   type ByteSource,
-  blobSource,
   bufferDevice,
   bufferSource,
-  httpSource,
+  type Done,
   Qcow2Image,
-  type Transfer,
   withCache,
   withCoalescing,
 } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
-import { host } from '../support/http/hosted.js';
-import { buildImage, type Cell } from '../support/image-builder.js';
-import { noiseOf } from '../support/numbers.js';
+import { buildImage, filled } from '../support/image-builder.js';
+import { softNoiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
-import { SlowDevice, slowSource } from '../support/slow-device.js';
+import { LaterDevice, SlowDevice, slowSource } from '../support/slow-device.js';
+import { WAITING_SOURCES } from '../support/waiting-sources.js';
 
 const MIB = 1024 * 1024;
 const CLUSTER = 65_536;
 const folder = new QemuFolder('sync-refusals');
-const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 const built = buildImage({ size: MIB, clusters: new Map([0, 3].map((index) => [index, filled(0xaa)])) });
 const refused = expect.objectContaining({ code: 'not-synchronous' });
 const rest = () => new Promise((resolve) => setTimeout(resolve, 30));
@@ -43,53 +38,20 @@ function looping(source: ByteSource): ByteSource {
   };
 }
 
-/** A device whose writes or flushes alone promise, and which tells nothing of it with an empty batch. */
-class PartlySlow implements BlockDevice {
-  readonly #device: BlockDevice;
-  readonly #slow: 'write' | 'flush';
+/** Carries out a call in a microtask. */
+const soon = async (work: () => Done): Promise<void> => {
+  await null;
+  await work();
+};
 
-  constructor(device: BlockDevice, slow: 'write' | 'flush') {
-    this.#device = device;
-    this.#slow = slow;
-  }
-
-  get size(): number {
-    return this.#device.size;
-  }
-
-  read(transfers: readonly Transfer[]): void {
-    this.#device.read(transfers);
-  }
-
-  write(transfers: readonly Transfer[]): void | Promise<void> {
-    return this.#slow === 'write' ? this.#later(() => this.#device.write(transfers)) : this.#device.write(transfers);
-  }
-
-  truncate(size: number): void {
-    this.#device.truncate(size);
-  }
-
-  flush(): void | Promise<void> {
-    return this.#slow === 'flush' ? this.#later(() => this.#device.flush()) : this.#device.flush();
-  }
-
-  async #later(work: () => void | Promise<void>): Promise<void> {
-    await null;
-    await work();
-  }
-}
-
-const buffer: AsyncBuffer = built.bytes.buffer as ArrayBuffer;
-
+/** A source over the image's bytes, made for each test. */
 const SOURCES: Record<string, () => Promise<ByteSource>> = {
+  ...Object.fromEntries(Object.entries(WAITING_SOURCES).map(([name, make]) => [name, () => make(built.bytes)])),
   'a source that promises': async () => slowSource(built.bytes),
-  'a source that tells nothing with an empty batch': async () => looping(bufferSource(built.bytes)),
-  'a Blob': async () => blobSource(new Blob([built.bytes])),
-  'a web server': async () => httpSource((await host(built.bytes, { etag: '"1"' })).url),
-  'an AsyncBuffer': async () => asyncBufferSource(buffer),
+  'a source that returns nothing for an empty batch': async () => looping(bufferSource(built.bytes)),
   'a cache over one that promises': async () => withCache(slowSource(built.bytes)),
-  'a cache over one that tells nothing': async () => withCache(looping(bufferSource(built.bytes))),
-  'a joiner of requests': async () => withCoalescing(bufferSource(built.bytes)),
+  'a cache over one that returns nothing for an empty batch': async () => withCache(looping(bufferSource(built.bytes))),
+  'a joiner of requests to a buffer': async () => withCoalescing(bufferSource(built.bytes)),
 };
 const sources = Object.entries(SOURCES);
 
@@ -179,7 +141,7 @@ describe('readSync', () => {
 describe('writeSync and flushSync', () => {
   it.each(['write', 'flush'] as const)('over a device of which only %s promises', async (slow) => {
     const memory = bufferDevice(built.bytes);
-    const image = await Qcow2Image.open(new PartlySlow(memory, slow), { mode: 'readwrite' });
+    const image = await Qcow2Image.open(new LaterDevice(memory, { [slow]: soon }), { mode: 'readwrite' });
     const bytes = new Uint8Array(100).fill(0x11);
     expect(() => image.writeSync(0, bytes)).toThrow(refused);
     bytes.fill(0x33);
@@ -272,7 +234,7 @@ describe('a device that is asked whether it makes its caller wait', () => {
 
 describe('over codecs that were loaded', () => {
   it.each(['zlib', 'zstd'])('readSync inflates %s at once', async (type) => {
-    const soft = noiseOf(1, MIB).map((byte) => byte & 3);
+    const soft = softNoiseOf(1, MIB);
     folder.put('soft.raw', soft);
     const options = ['-o', `compression_type=${type}`];
     folder.img('convert', '-c', '-f', 'raw', '-O', 'qcow2', ...options, 'soft.raw', 'packed.qcow2');

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
-import { buildImage, type Cell } from '../support/image-builder.js';
+import { buildImage, filled } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 import { SlowDevice, slowSource } from '../support/slow-device.js';
@@ -13,7 +13,6 @@ import { SlowDevice, slowSource } from '../support/slow-device.js';
 const MIB = 1024 * 1024;
 const CLUSTER = 65_536;
 const folder = new QemuFolder('sync');
-const filled = (value: number): Cell => ({ kind: 'data', bytes: new Uint8Array(CLUSTER).fill(value) });
 
 describe('synchronous forms', () => {
   it('write, read and flush before they return, over fresh, old and backing clusters', async () => {
