@@ -12,6 +12,7 @@ import {
   type OpenOptions,
   Qcow2Image,
 } from '../src/index.js';
+import { deferred } from './support/deferred.js';
 import { FaultyDevice } from './support/faulty-device.js';
 import { buildImage } from './support/image-builder.js';
 import { RecordingSource } from './support/recording-source.js';
@@ -94,14 +95,6 @@ test.each(['base', 5, { source: new Uint8Array(10) }])(
     await expect(opening).rejects.toThrow('An image is opened from a Blob or File');
   },
 );
-
-function deferred<T>() {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
 
 test('an abort ends a create that waits for its backing file, frees the device, and closes what comes too late', async () => {
   const late = new RecordingSource(new Uint8Array(512));

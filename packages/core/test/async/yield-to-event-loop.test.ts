@@ -1,0 +1,64 @@
+/** Yielding: work whose waits are all over at once lets timers and messages in, and only every so often. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { turns, turnsWhenDue } from '../../src/engine/async/yield-to-event-loop.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** A clock that the test sets. */
+function clock(): { now: number } {
+  const time = { now: 1_000_000 };
+  vi.spyOn(Date, 'now').mockImplementation(() => time.now);
+  return time;
+}
+
+describe('turnsWhenDue', () => {
+  it('has nothing to wait for until 20 ms have passed', () => {
+    const time = clock();
+    const turn = turnsWhenDue();
+    expect(turn()).toBeUndefined();
+    time.now += 19;
+    expect(turn()).toBeUndefined();
+    time.now += 1;
+    expect(turn()).toBeInstanceOf(Promise);
+  });
+
+  it('counts from the end of the last wait', async () => {
+    const time = clock();
+    const turn = turnsWhenDue();
+    time.now += 20;
+    const waiting = turn();
+    time.now += 500;
+    await waiting;
+    expect(turn()).toBeUndefined();
+    time.now += 19;
+    expect(turn()).toBeUndefined();
+    time.now += 1;
+    expect(turn()).toBeInstanceOf(Promise);
+  });
+});
+
+describe('turns', () => {
+  it('lets a timer fire in a loop that never waits for anything else', async () => {
+    const turn = turns();
+    let fired = false;
+    setTimeout(() => {
+      fired = true;
+    }, 1);
+    const end = Date.now() + 5000;
+    while (!fired && Date.now() < end) await turn();
+    expect(fired).toBe(true);
+  });
+
+  it('takes no task while it is not time', async () => {
+    clock();
+    const turn = turns();
+    let fired = false;
+    setImmediate(() => {
+      fired = true;
+    });
+    for (let step = 0; step < 1000; step++) await turn();
+    expect(fired).toBe(false);
+  });
+});
