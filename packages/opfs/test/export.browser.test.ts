@@ -7,19 +7,11 @@ import { exportRaw } from '../src/worker/export/raw-export.js';
 import { openSink } from '../src/worker/export/raw-sink.js';
 import { CLUSTER, emptyImage, mixedImage, overlayImage, repeatedImage, scatteredImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, leaveFile, packageFiles, targetFile } from './support/opfs.js';
+import { errorOf } from './support/outcomes.js';
 import { killableWorker } from './support/workers.js';
 
 beforeEach(clearStorage);
 afterAll(clearStorage);
-
-function errorOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => {
-      throw new Error('the promise was fulfilled');
-    },
-    (error: unknown) => error,
-  );
-}
 
 /** Fails unless every cluster of the file is the given one. */
 async function expectRepeated(file: File, size: number, cluster: Uint8Array): Promise<void> {

@@ -12,6 +12,7 @@ import {
   type TestImage,
 } from './support/images.js';
 import { firstDifference } from './support/opfs.js';
+import { errorOf } from './support/outcomes.js';
 
 let store: Store;
 let mixed: TestImage;
@@ -25,15 +26,6 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
   return all;
-}
-
-function errorOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => {
-      throw new Error('the promise was fulfilled');
-    },
-    (error: unknown) => error,
-  );
 }
 
 describe('open', () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
 import { CLUSTER, mixedImage, overlayImage, type TestImage } from './support/images.js';
 import { bytesOf, firstDifference } from './support/opfs.js';
+import { errorOf } from './support/outcomes.js';
 
 let store: Store;
 let base: TestImage;
@@ -18,15 +19,6 @@ function overlaid(own: Uint8Array): Uint8Array {
   const guest = base.guest.slice();
   guest.set(own, CLUSTER);
   return guest;
-}
-
-function errorOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => {
-      throw new Error('the promise was fulfilled');
-    },
-    (error: unknown) => error,
-  );
 }
 
 test.each<[string, () => Promise<Resolved>]>([

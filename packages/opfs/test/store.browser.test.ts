@@ -5,14 +5,8 @@ import { openStore } from '../src/index.js';
 import { Connection } from '../src/page/connection.js';
 import { mixedImage, repeatedImage } from './support/images.js';
 import { firstDifference } from './support/opfs.js';
+import { codeOf } from './support/outcomes.js';
 import { killableWorker, workerWithoutStorage } from './support/workers.js';
-
-function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => 'fulfilled',
-    (error: unknown) => (isQcow2Error(error) ? error.code : String(error)),
-  );
-}
 
 describe('a store', () => {
   test('closes twice, and then rejects with closed', async () => {

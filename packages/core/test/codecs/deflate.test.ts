@@ -3,16 +3,13 @@ import { constants, deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { deflateCodec } from '../../src/codecs/deflate.js';
 import { expectSame } from '../support/expect-same.js';
+import { noiseOf } from '../support/numbers.js';
 
 const KIB = 1024;
 
 /** Bytes of which about half cannot be shrunk, so that a large cluster's stream is longer than one piece. */
 function rough(length: number): Uint8Array {
-  let state = 7;
-  return Uint8Array.from({ length }, (_, index) => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return index % 2 === 0 ? state >>> 24 : 97;
-  });
+  return noiseOf(7, length).map((byte, index) => (index % 2 === 0 ? byte : 97));
 }
 
 /** The stream as an image holds it: to the end of a sector, with garbage after the stream. */

@@ -196,7 +196,7 @@ describe('zstd, damage', () => {
     }
   });
 
-  // Here this decoder refuses what RFC 8878 calls corrupt (3.1.1.3.2.1, 4.1.1, 4.2.2) and libzstd's fast one passes over.
+  // What RFC 8878 calls corrupt (3.1.1.3.2.1, 4.1, 4.2.2), and this decoder refuses, libzstd may pass over.
   const STRICTER =
     /Huffman stream is (cut short|too long)|bit stream has no end mark|modes of its sequences are damaged/;
 

@@ -2,11 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BlockDevice, Transfer } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
-
-/** Bytes that differ from place to place and from seed to seed. */
-function pattern(seed: number, length: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length }, (_, index) => (seed * 37 + index * 11 + (index >> 8)) & 0xff);
-}
+import { noiseOf } from '../support/numbers.js';
 
 async function readAt(device: BlockDevice, at: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length).fill(0xee);
@@ -32,12 +28,12 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
 
     it('grows when written past its end, with zeros between', async () => {
       const device = await make();
-      await device.write([{ at: 100_000, bytes: pattern(1, 1000) }]);
+      await device.write([{ at: 100_000, bytes: noiseOf(1, 1000) }]);
       expect(device.size).toBe(101_000);
       expectSame(await readAt(device, 0, 100_000), new Uint8Array(100_000));
-      expectSame(await readAt(device, 100_000, 1000), pattern(1, 1000));
+      expectSame(await readAt(device, 100_000, 1000), noiseOf(1, 1000));
       const across = await readAt(device, 100_990, 20);
-      expectSame(across.subarray(0, 10), pattern(1, 1000).subarray(990));
+      expectSame(across.subarray(0, 10), noiseOf(1, 1000).subarray(990));
       expectSame(across.subarray(10), new Uint8Array(10));
       await device.close?.();
     });
@@ -45,10 +41,10 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
     it('writes and reads batches of many runs, neighbours and strangers, in any order', async () => {
       const device = await make();
       const places = [0, 4096, 8192, 70_000, 1_000_000, 12_288, 500_001];
-      await device.write(places.map((at, index) => ({ at, bytes: pattern(index, 4096) })));
+      await device.write(places.map((at, index) => ({ at, bytes: noiseOf(index, 4096) })));
       const reads: Transfer[] = [...places].reverse().map((at) => ({ at, bytes: new Uint8Array(4096) }));
       await device.read(reads);
-      for (const { at, bytes } of reads) expectSame(bytes, pattern(places.indexOf(at), 4096));
+      for (const { at, bytes } of reads) expectSame(bytes, noiseOf(places.indexOf(at), 4096));
       await device.close?.();
     });
 
@@ -63,7 +59,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
 
     it('writes large runs whole', async () => {
       const device = await make();
-      const large = pattern(5, 9 * 1024 * 1024 + 7);
+      const large = noiseOf(5, 9 * 1024 * 1024 + 7);
       await device.write([{ at: 3, bytes: large }]);
       expect(device.size).toBe(large.length + 3);
       expectSame(await readAt(device, 3, large.length), large);
@@ -72,7 +68,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
 
     it('takes views of larger buffers, and touches nothing around them', async () => {
       const device = await make();
-      const buffer = pattern(6, 3000);
+      const buffer = noiseOf(6, 3000);
       await device.write([{ at: 0, bytes: buffer.subarray(1000, 2000) }]);
       expect(device.size).toBe(1000);
       const around = new Uint8Array(3000).fill(0xaa);
@@ -85,21 +81,21 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
 
     it('has taken what was written when the write is done: the buffer is the caller’s again', async () => {
       const device = await make();
-      const bytes = pattern(7, 5000);
+      const bytes = noiseOf(7, 5000);
       await device.write([{ at: 0, bytes }]);
       bytes.fill(0);
-      expectSame(await readAt(device, 0, 5000), pattern(7, 5000));
+      expectSame(await readAt(device, 0, 5000), noiseOf(7, 5000));
       await device.close?.();
     });
 
     it('is cut and grown by truncate, and shows nothing old when it grows again', async () => {
       const device = await make();
-      await device.write([{ at: 0, bytes: pattern(2, 200_000) }]);
+      await device.write([{ at: 0, bytes: noiseOf(2, 200_000) }]);
       await device.truncate(70_001);
       expect(device.size).toBe(70_001);
       await device.truncate(200_000);
       expect(device.size).toBe(200_000);
-      expectSame(await readAt(device, 0, 70_001), pattern(2, 200_000).subarray(0, 70_001));
+      expectSame(await readAt(device, 0, 70_001), noiseOf(2, 200_000).subarray(0, 70_001));
       expectSame(await readAt(device, 70_001, 129_999), new Uint8Array(129_999));
       await device.truncate(0);
       expect(device.size).toBe(0);
@@ -117,18 +113,18 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
 
     it('keeps what was flushed', async () => {
       const device = await make();
-      await device.write([{ at: 0, bytes: pattern(3, 5000) }]);
+      await device.write([{ at: 0, bytes: noiseOf(3, 5000) }]);
       await device.flush();
       await device.flush();
-      expectSame(await readAt(device, 0, 5000), pattern(3, 5000));
+      expectSame(await readAt(device, 0, 5000), noiseOf(3, 5000));
       await device.close?.();
     });
 
     it('serves batches at the same time without mixing them', async () => {
       const device = await make();
       const work = Array.from({ length: 20 }, async (_, index) => {
-        await device.write([{ at: index * 10_000, bytes: pattern(index, 10_000) }]);
-        expectSame(await readAt(device, index * 10_000, 10_000), pattern(index, 10_000));
+        await device.write([{ at: index * 10_000, bytes: noiseOf(index, 10_000) }]);
+        expectSame(await readAt(device, index * 10_000, 10_000), noiseOf(index, 10_000));
       });
       await Promise.all(work);
       expect(device.size).toBe(200_000);
@@ -145,7 +141,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
 
     it('is closed twice without harm, and used no more', async () => {
       const device = await make();
-      await device.write([{ at: 0, bytes: pattern(4, 100) }]);
+      await device.write([{ at: 0, bytes: noiseOf(4, 100) }]);
       await device.close?.();
       await device.close?.();
       const bytes = new Uint8Array(1);

@@ -4,7 +4,7 @@ import { deflateRawSync } from 'node:zlib';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
 import { loadGolden } from '../golden/golden.js';
 import { buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
-import { numbers } from '../support/numbers.js';
+import { halfNoiseOf, noiseOf } from '../support/numbers.js';
 
 /** An image to begin with, and the disk that it holds. */
 export interface StartDisk {
@@ -31,14 +31,6 @@ export interface DiskKind {
 
 const KiB = 1024;
 
-/** Bytes that are the same every time, and nowhere alike. */
-export function pattern(length: number, seed: number): Uint8Array {
-  const next = numbers(seed);
-  const words = new Uint32Array(Math.ceil(length / 4));
-  for (let i = 0; i < words.length; i++) words[i] = next();
-  return new Uint8Array(words.buffer).subarray(0, length);
-}
-
 /** An image that the engine made, with some of its clusters written before the workload begins. */
 function created(name: string, options: CreateOptions, changes: number, more: Partial<Setting> = {}): DiskKind {
   const clusterSize = options.clusterSize ?? 64 * KiB;
@@ -57,7 +49,7 @@ function created(name: string, options: CreateOptions, changes: number, more: Pa
       guest.set((backing ?? new Uint8Array(0)).subarray(0, options.size));
       const image = await Qcow2Image.create(device, { ...options, resolve });
       for (const [cluster, count] of fill) {
-        const bytes = pattern(Math.min(count * clusterSize, options.size - cluster * clusterSize), cluster);
+        const bytes = noiseOf(cluster, Math.min(count * clusterSize, options.size - cluster * clusterSize));
         guest.set(bytes, cluster * clusterSize);
         await image.write(cluster * clusterSize, bytes);
       }
@@ -89,9 +81,7 @@ function built(name: string, plan: ImagePlan & { size: number; clusterBits: numb
       const guest = new Uint8Array(plan.size);
       const clusters = new Map<number, Cell>();
       for (let cluster = 0; cluster * clusterSize < plan.size; cluster++) {
-        const bytes = pattern(clusterSize, cluster);
-        // Half noise, so that a stream is shorter than its cluster and no stream is like another.
-        bytes.fill(cluster, 0, clusterSize / 2);
+        const bytes = halfNoiseOf(cluster, clusterSize);
         const cell = cellOf(cluster, bytes, plan.compatible !== undefined);
         if (cell === null) continue;
         clusters.set(cluster, cell);
@@ -144,7 +134,7 @@ function bitmaps(changes: number): DiskKind {
 /** An autoclear feature of some later version. */
 const AUTOCLEAR = 1n << 40n;
 const snapshots = [{ id: '1', name: 'one' }];
-const shorter = pattern(45 * 512 + 100, 77);
+const shorter = noiseOf(77, 45 * 512 + 100);
 
 /** Every kind. */
 export const DISK_KINDS: readonly DiskKind[] = [

@@ -4,7 +4,8 @@
  */
 import { deflateRawSync } from 'node:zlib';
 import { buildImage, type Cell, type HeaderExtension, type ImagePlan } from '../support/image-builder.js';
-import { type DiskKind, pattern, type StartDisk } from './disks.js';
+import { halfNoiseOf, noiseOf } from '../support/numbers.js';
+import type { DiskKind, StartDisk } from './disks.js';
 
 /** A feature that the writer treats in its own way. */
 export const FEATURES = [
@@ -90,7 +91,7 @@ function product(features: ReadonlySet<Feature>): ProductKind {
     // Version 2 cannot say that a backing file does not show through.
     noDiscard: has('v2') && has('a backing file'),
     async make() {
-      const backing = has('a backing file') ? pattern(Math.floor(size / 2) + 100, 77) : null;
+      const backing = has('a backing file') ? noiseOf(77, Math.floor(size / 2) + 100) : null;
       const guest = new Uint8Array(size);
       if (backing !== null) guest.set(backing);
       const data = isExternal(features) ? new Uint8Array(size) : null;
@@ -161,9 +162,7 @@ function cellOf(
 ): Cell | null {
   const at = cluster * clusterSize;
   const there = guest.subarray(at, at + clusterSize);
-  const bytes = pattern(clusterSize, cluster);
-  // Half noise, so that a stream is shorter than its cluster and no stream is like another.
-  bytes.fill(cluster, 0, clusterSize / 2);
+  const bytes = halfNoiseOf(cluster, clusterSize);
   const zero = cluster % 7 === 2 || cluster % 7 === 3;
   if (cluster % 7 === 4 || (zero && features.has('v2'))) return null;
   // Only a new L2 table takes a cluster then: there is none yet for the second half of the disk.

@@ -1,8 +1,8 @@
 /** Owns the workloads: what a seed makes a guest do with a disk, recorded with every write that reached the devices. */
 import { Qcow2Image, type Resolved } from '../../src/index.js';
-import { numbers } from '../support/numbers.js';
+import { noiseOf, numbers } from '../support/numbers.js';
 import { DeviceLog } from '../support/recording-device.js';
-import { type DiskKind, pattern, type StartDisk } from './disks.js';
+import type { DiskKind, StartDisk } from './disks.js';
 import type { GuestChange, TimelineEntry } from './oracle.js';
 
 /** The engine under test: the sources' own, or a mutant of it. */
@@ -88,7 +88,7 @@ class Workload {
 
   async #write(step: number): Promise<void> {
     const { offset, length } = this.#range();
-    const bytes = pattern(length, this.#next() ^ step);
+    const bytes = noiseOf(this.#next() ^ step, length);
     await this.#change({ offset, length, bytes }, `write ${offset} ${length}`, (image) => image.write(offset, bytes));
   }
 

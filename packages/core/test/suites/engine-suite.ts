@@ -4,21 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { type Extent, isQcow2Error, type Openable, type OpenOptions, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
+import { noiseOf, softNoiseOf } from '../support/numbers.js';
 
 const CLUSTER = 4096;
 
-/** Bytes that differ from cluster to cluster and within each. */
-function pattern(seed: number, length = CLUSTER): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => (seed * 31 + index * 7 + (index >> 8)) & 0xff);
-}
-
-/** Text-like bytes, which deflate shrinks. */
-function soft(seed: number, length = CLUSTER): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => 97 + ((seed + index) % 13));
-}
-
-const data = (seed: number): Cell => ({ kind: 'data', bytes: pattern(seed) });
-const compressed = (seed: number): Cell => ({ kind: 'compressed', payload: deflateSync(soft(seed)) });
+const data = (seed: number): Cell => ({ kind: 'data', bytes: noiseOf(seed, CLUSTER) });
+const compressed = (seed: number): Cell => ({ kind: 'compressed', payload: deflateSync(softNoiseOf(seed, CLUSTER)) });
 
 async function collect(image: Qcow2Image, range?: { start: number; length: number }): Promise<Extent[]> {
   const extents: Extent[] = [];
@@ -48,11 +39,11 @@ const MIXED: ImagePlan = {
 
 function mixedBytes(): Uint8Array {
   const guest = new Uint8Array(MIXED.size!);
-  guest.set(pattern(1), 0);
-  guest.set(soft(4), 4 * CLUSTER);
-  guest.set(soft(5), 5 * CLUSTER);
-  guest.set(pattern(6), 6 * CLUSTER);
-  guest.set(pattern(7).subarray(0, 1024), 7 * CLUSTER);
+  guest.set(noiseOf(1, CLUSTER), 0);
+  guest.set(softNoiseOf(4, CLUSTER), 4 * CLUSTER);
+  guest.set(softNoiseOf(5, CLUSTER), 5 * CLUSTER);
+  guest.set(noiseOf(6, CLUSTER), 6 * CLUSTER);
+  guest.set(noiseOf(7, CLUSTER).subarray(0, 1024), 7 * CLUSTER);
   return guest;
 }
 
@@ -206,7 +197,7 @@ export function engineSuite(
       const whole = new Uint8Array(await new Response(image.readable() as BodyInit).arrayBuffer());
       for (let index = 0; index < 60; index++) {
         const at = index * 40 * CLUSTER;
-        expectSame(whole.subarray(at, at + CLUSTER), pattern(index));
+        expectSame(whole.subarray(at, at + CLUSTER), noiseOf(index, CLUSTER));
       }
       const reader = image.readable().getReader();
       await reader.read();
@@ -259,9 +250,9 @@ export function engineSuite(
         ['backing', 'base', 2, 'dir/middle', false],
       ]);
       const expected = new Uint8Array(4 * CLUSTER);
-      expected.set(pattern(10), 0);
-      expected.set(pattern(21), CLUSTER);
-      expected.set(pattern(33), 3 * CLUSTER);
+      expected.set(noiseOf(10, CLUSTER), 0);
+      expected.set(noiseOf(21, CLUSTER), CLUSTER);
+      expected.set(noiseOf(33, CLUSTER), 3 * CLUSTER);
       expectSame(await readAll(image), expected);
       expect((await collect(image)).map(({ depth, zero }) => [depth, zero])).toEqual([
         [2, false],
@@ -277,7 +268,7 @@ export function engineSuite(
     });
 
     it('reads a raw base whose length is no multiple of anything', async () => {
-      const raw = pattern(3, 9001) as Uint8Array<ArrayBuffer>;
+      const raw = noiseOf(3, 9001);
       const image = await open(
         { size: 3 * CLUSTER, backingName: 'disk.raw' },
         { resolve: async () => ({ source: await wrap(raw), format: 'raw' }) },
@@ -307,7 +298,7 @@ export function engineSuite(
         expect(image.info.chain.at(-1)).toMatchObject({ name: 'gone.qcow2', missing: true });
         const own = new Uint8Array(CLUSTER);
         await image.read(0, own);
-        expectSame(own, pattern(1));
+        expectSame(own, noiseOf(1, CLUSTER));
         expect((await collect(image)).map(({ zero, data, present }) => [zero, data, present])).toEqual([
           [false, true, true],
           [false, false, false],
@@ -320,8 +311,8 @@ export function engineSuite(
 
     it('refuses a damaged stream, and one that holds more or less than a cluster', async () => {
       const streams = [
-        deflateSync(soft(1, CLUSTER - 1)),
-        deflateSync(soft(1, CLUSTER + 1)),
+        deflateSync(softNoiseOf(1, CLUSTER - 1)),
+        deflateSync(softNoiseOf(1, CLUSTER + 1)),
         new Uint8Array(100).fill(7),
       ];
       for (const payload of streams) {

@@ -36,7 +36,7 @@ const noise = (() => {
 export function noiseOf(seed, length) {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
-    const from = (seed * 7919 + done) % NOISE_BYTES;
+    const from = ((seed >>> 0) * 7919 + done) % NOISE_BYTES;
     const part = noise.subarray(from, from + length - done);
     bytes.set(part, done);
     done += part.length;
@@ -53,6 +53,18 @@ export function noiseOf(seed, length) {
  */
 export function softNoiseOf(seed, length) {
   return noiseOf(seed, length).map((byte) => byte & 3);
+}
+
+/**
+ * `length` bytes, the first half of them all the same, the second half noise: a cluster that shrinks when compressed,
+ * and no stream like another.
+ *
+ * @param {number} seed
+ * @param {number} length
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function halfNoiseOf(seed, length) {
+  return noiseOf(seed, length).fill(seed, 0, length / 2);
 }
 
 /**

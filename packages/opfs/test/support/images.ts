@@ -1,18 +1,13 @@
 /** Owns the images that the tests of the worker open, and the bytes their guests must see; built without the engine. */
 import { buildImage, type Cell, type ImagePlan } from '../../../core/test/support/image-builder.js';
+import { noiseOf, softNoiseOf } from '../../../core/test/support/numbers.js';
 
 export const CLUSTER = 65536;
 const COPIED = 1n << 63n;
 
 /** Bytes that repeat nowhere near, and differ with the seed. */
 export function noise(length: number, seed: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let state = (seed * 2654435761 + 1) >>> 0;
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
+  return noiseOf(seed, length);
 }
 
 /** An image and the guest's whole disk. */
@@ -39,7 +34,7 @@ export async function mixedImage(): Promise<TestImage> {
     guest.set(bytes, index * CLUSTER);
     clusters.set(index, { kind: 'data', bytes });
   }
-  const soft = noise(CLUSTER, 7).map((byte) => byte & 3);
+  const soft = softNoiseOf(7, CLUSTER);
   guest.set(soft, 6 * CLUSTER);
   clusters.set(6, { kind: 'compressed', payload: await deflated(soft) });
   return { file: asFile({ size: guest.length, clusters }, 'mixed.qcow2'), guest };
