@@ -44,7 +44,7 @@ async function cutTwice(kind: DiskKind): Promise<void> {
     const first = await record(kind, FIRST_SEED + 500_000 + round);
     const left = await leftOver(first);
     if (left === null) continue;
-    const second = await record(kind, FIRST_SEED + round, undefined, left);
+    const second = await record(kind, FIRST_SEED + round, { left });
     const { failure } = await crashEverywhere(second, 20);
     if (failure !== null) throw new Error(`after workload ${first.seed}:\n${describeFailure(second, failure)}`);
   }

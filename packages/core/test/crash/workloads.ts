@@ -4,9 +4,7 @@ import { noiseOf, numbers } from '../support/numbers.js';
 import { DeviceLog } from '../support/recording-device.js';
 import type { DiskKind, StartDisk } from './disks.js';
 import type { GuestChange, TimelineEntry } from './oracle.js';
-
-/** The engine under test: the sources' own, or a mutant of it. */
-export type Engine = Pick<typeof Qcow2Image, 'open'>;
+import type { Fault } from './seams.js';
 
 /** A workload that has run, to be crashed anywhere. */
 export interface Recording {
@@ -21,20 +19,25 @@ export interface Recording {
 
 const starts = new Map<DiskKind, StartDisk>();
 
-/**
- * Runs the workload that `seed` picks, on a fresh image or on what another workload left. The last thing that it does
- * is to close the image.
- */
-export async function record(
-  kind: DiskKind,
-  seed: number,
-  engine: Engine = Qcow2Image,
-  left?: StartDisk,
-): Promise<Recording> {
+/** How a workload is run. */
+export interface RecordOptions {
+  /** A fault that the engine has meanwhile. */
+  readonly fault?: Fault;
+  /** What another workload left, to go on with; otherwise the image is fresh. */
+  readonly left?: StartDisk;
+}
+
+/** Runs the workload that `seed` picks. The last thing that it does is to close the image. */
+export async function record(kind: DiskKind, seed: number, { fault, left }: RecordOptions = {}): Promise<Recording> {
   const start = left ?? starts.get(kind) ?? (await kind.make());
   if (left === undefined) starts.set(kind, start);
-  const run = new Workload(kind, seed, start, engine);
-  await run.run();
+  const run = new Workload(kind, seed, start);
+  const repair = fault?.();
+  try {
+    await run.run();
+  } finally {
+    repair?.();
+  }
   return { kind, seed, start, log: run.log, timeline: run.timeline, story: run.story };
 }
 
@@ -57,7 +60,6 @@ class Workload {
     private readonly kind: DiskKind,
     seed: number,
     private readonly start: StartDisk,
-    private readonly engine: Engine,
   ) {
     this.#next = numbers(seed);
     this.#cramped = seed % 2 === 0;
@@ -83,7 +85,7 @@ class Workload {
     const resolve = async ({ kind }: { kind: 'backing' | 'data' }): Promise<Resolved> =>
       kind === 'data' ? data : (this.start.backing ?? undefined);
     const cache = this.#cramped ? { l2Bytes: 2 * this.kind.clusterSize, refcountBytes: 0 } : undefined;
-    this.#image = await this.engine.open(device!, { mode: 'readwrite', resolve, cache });
+    this.#image = await Qcow2Image.open(device!, { mode: 'readwrite', resolve, cache });
   }
 
   async #write(step: number): Promise<void> {

@@ -243,7 +243,7 @@ describe('Qcow2Image.create', () => {
     const image = await Qcow2Image.create(device, { size: MIB, overwrite: true });
     expect(await image.read(0, 3)).toEqual(new Uint8Array(3));
     await image.close();
-    expect(qemuChecks(device.bytes())).toBe(0);
+    expect(checkStatus(device.bytes())).toBe(0);
   });
 
   it('can be stopped, tells how far it is, and until its end leaves no image', async () => {

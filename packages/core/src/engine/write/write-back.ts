@@ -37,11 +37,11 @@ import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
 import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
 import { addDirty } from './dirty-tables.js';
 import { findClusters } from './find-clusters.js';
+import { flushes } from './flushes.js';
 import type { WriteState } from './write-state.js';
 
-/** What is said before the first change. */
-export function* mark(state: WriteState, version: 2 | 3): Steps {
-  if (version === 2) return;
+function* mark(state: WriteState): Steps {
+  if (state.geometry.version === 2) return;
   const before = state.header.buffer.slice(0) as ArrayBuffer;
   clearUnknownAutoclear(state.header);
   if (state.untracked !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
@@ -50,7 +50,7 @@ export function* mark(state: WriteState, version: 2 | 3): Steps {
   refuseOverlaps(state, 'bitmap directory', transfers);
   if (!sameBytes(before, state.header)) transfers.push(headerSector(state));
   yield state.device.write(transfers);
-  yield state.device.flush();
+  yield flushes.marked(state);
   if (state.untracked !== null) yield* dropBitmaps(state, state.untracked);
 }
 
@@ -68,7 +68,7 @@ function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
     transfers.push({ at, bytes });
   }
   yield device.write(transfers);
-  yield device.flush();
+  yield flushes.bitmapsDropped(state);
   untracked.dropped();
   state.revision++;
   for (const run of untracked.clusters) space.retire(run);
@@ -87,12 +87,38 @@ export function* writeBack(state: WriteState, reason: WriteBackReason): Steps {
   const storing = closing || reason === 'bitmaps' || state.bitmaps?.full;
   const bitmaps = storing ? state.bitmaps : null;
   if (bitmaps !== null) yield* place(state, bitmaps);
-  const counted = closing || reason === 'check' || !state.lazy || mustCount(state);
-  if (counted) yield* grow(state);
-  yield* reserve(state, counted, bitmaps);
-  yield* roots(state, bitmaps);
-  yield* release(state, counted);
-  if (closing) yield* trim(state);
+  const counting = closing || reason === 'check' || !state.lazy || mustCount(state);
+  for (const stage of stageOrder) yield* stages[stage](state, { counting, bitmaps, closing });
+}
+
+/** A stage of a write-back. */
+export type Stage = (state: WriteState, content: WriteBackContent) => Steps;
+
+/** The stages of writing, by name. */
+export interface Stages {
+  /** Before the first change. */
+  mark(state: WriteState): Steps;
+  grow: Stage;
+  reserve: Stage;
+  roots: Stage;
+  release: Stage;
+  trim: Stage;
+}
+
+/** The stages as they are. The tests of power cuts alone replace them. */
+export const stages: Stages = { mark, grow, reserve, roots, release, trim };
+
+/** The order of a write-back's stages. As above. */
+export const stageOrder: Exclude<keyof Stages, 'mark'>[] = ['grow', 'reserve', 'roots', 'release', 'trim'];
+
+/** What a write-back brings to the medium besides tables. */
+export interface WriteBackContent {
+  /** Whether refcounts are brought, and the pointers to their blocks. */
+  readonly counting: boolean;
+  /** The bitmaps whose bits are brought; null for none. */
+  readonly bitmaps: TrackedBitmaps | null;
+  /** Whether nothing follows: the image is closed. */
+  readonly closing: boolean;
 }
 
 /**
@@ -110,7 +136,9 @@ function* place(state: WriteState, bitmaps: TrackedBitmaps): Steps {
   bitmaps.place(state.space);
 }
 
-function* grow({ device, refcounts, metadata }: WriteState): Steps {
+function* grow(state: WriteState, { counting }: WriteBackContent): Steps {
+  if (!counting) return;
+  const { device, refcounts, metadata } = state;
   const transfers: Transfer[] = [];
   for (const { at, view } of refcounts.unlinkedBlocks()) {
     metadata.refuseOverlap('refcount block', at, view.byteLength);
@@ -123,11 +151,11 @@ function* grow({ device, refcounts, metadata }: WriteState): Steps {
   }
   if (transfers.length === 0) return;
   yield device.write(transfers);
-  yield device.flush();
+  yield flushes.grown(state);
 }
 
-function* reserve(state: WriteState, counting: boolean, bitmaps: TrackedBitmaps | null): Steps {
-  const { device, data, refcounts, tables, metadata } = state;
+function* reserve(state: WriteState, { counting, bitmaps }: WriteBackContent): Steps {
+  const { device, refcounts, tables, metadata } = state;
   const transfers = tables.transfers(true);
   refuseOverlaps(state, 'L2 table', transfers);
   if (bitmaps !== null) {
@@ -144,8 +172,8 @@ function* reserve(state: WriteState, counting: boolean, bitmaps: TrackedBitmaps 
     }
   }
   yield device.write(transfers);
-  if (data !== null && data !== device) yield data.flush();
-  yield device.flush();
+  yield flushes.guestData(state);
+  yield flushes.reserved(state);
   if (!counting) return;
   refcounts.linked();
   for (const { dirty } of refcounts.dirtyBlocks()) dirty.clear();
@@ -164,7 +192,7 @@ function linkTransfers(state: WriteState): Transfer[] {
   return transfers;
 }
 
-function* roots(state: WriteState, bitmaps: TrackedBitmaps | null): Steps {
+function* roots(state: WriteState, { bitmaps }: WriteBackContent): Steps {
   const { device, tables, dirtyL1, l1, l1At } = state;
   const transfers = tables.transfers(false);
   refuseOverlaps(state, 'L2 table', transfers);
@@ -178,7 +206,7 @@ function* roots(state: WriteState, bitmaps: TrackedBitmaps | null): Steps {
     for (const transfer of marks) transfers.push(transfer);
   }
   yield device.write(transfers);
-  yield device.flush();
+  yield flushes.rooted(state);
   tables.written();
   dirtyL1.clear();
   bitmaps?.stored();
@@ -189,7 +217,7 @@ function* roots(state: WriteState, bitmaps: TrackedBitmaps | null): Steps {
  * anew is counted before it is used. Blocks that must be loaded are so few by few; those before them are written and
  * evicted.
  */
-function* release(state: WriteState, counting: boolean): Steps {
+function* release(state: WriteState, { counting }: WriteBackContent): Steps {
   const { refcounts, space, mostBlocks } = state;
   for (const missing of space.release()) {
     if (refcounts.blocks > mostBlocks) {
@@ -211,16 +239,17 @@ function* writeBlocks({ device, refcounts, metadata }: WriteState): Steps {
   yield device.write(transfers);
 }
 
-function* trim(state: WriteState): Steps {
+function* trim(state: WriteState, { closing }: WriteBackContent): Steps {
+  if (!closing) return;
   const { device, header } = state;
-  yield device.flush();
+  yield flushes.released(state);
   const transfers = flagTransfers(state, false);
   if (state.lazy) {
     setIncompatible(header, INCOMPATIBLE.dirty, false);
     transfers.push(headerSector(state));
   }
   yield device.write(transfers);
-  yield device.flush();
+  yield flushes.trimmed(state);
 }
 
 /** Marks an image corrupt whose tables lead to each other's places: nobody shall write to it before it is repaired. */
@@ -228,7 +257,7 @@ export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
   if (version === 2) return;
   setIncompatible(state.header, INCOMPATIBLE.corrupt, true);
   yield state.device.write([headerSector(state)]);
-  yield state.device.flush();
+  yield flushes.corruptMarked(state);
 }
 
 /** The header, which has changed. */

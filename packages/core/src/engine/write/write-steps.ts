@@ -15,7 +15,7 @@ import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../
 import { readLayer } from '../read/execute.js';
 import { findClusters } from './find-clusters.js';
 import type { TrackedDevice } from './tracked-device.js';
-import { mark, writeBack } from './write-back.js';
+import { stages, writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
 
 /** The most bytes that are planned at once: a bound on memory, and enough for one large transfer. */
@@ -261,7 +261,7 @@ export class WriteSteps {
   /** Announces the first change in the header. */
   *mark(): Steps {
     if (this.marked) return;
-    yield* mark(this.#state, this.#layer.geometry.version);
+    yield* stages.mark(this.#state);
     this.marked = true;
   }
 

@@ -1,6 +1,6 @@
 /** The cache by last use. */
 import { describe, expect, it } from 'vitest';
-import { Lru } from '../src/engine/async/lru.js';
+import { Lru } from '../../src/engine/async/lru.js';
 
 describe('Lru', () => {
   it('drops the value that was used longest ago', () => {
