@@ -49,6 +49,12 @@ describe.each([1, 3])('with %i places', (count) => {
     }
     expect(bench.begun).toEqual(names);
     expect(await Promise.all(all)).toEqual(names);
+    // There are no more places than before.
+    const again = names.map((name) => bench.start(`${name} again`));
+    await settle();
+    expect(bench.running.size).toBe(count);
+    for (const name of names) await bench.end(`${name} again`);
+    await Promise.all(again);
   });
 
   it('work that fails gives its place on', async () => {
