@@ -9,7 +9,6 @@ import {
   launchProfile,
   opfsFiles,
   row,
-  startEmpty,
   test,
   watchWorkers,
 } from './fixtures.js';
@@ -24,7 +23,7 @@ async function beginCopying(page: Page, image: string): Promise<void> {
 
 test('a worker that dies leaves nothing, and another try succeeds', async ({ page, images }) => {
   await watchWorkers(page);
-  await startEmpty(page);
+  await page.reload();
   await create(page, 'before.qcow2', '1G');
   await beginCopying(page, await images.large());
   await killWorkers(page);
