@@ -29,6 +29,8 @@ export default defineConfig({
     // Firefox's pages share processes, so that no test can tell whose memory it is.
     {
       name: 'firefox',
+      // ONE_BROWSER of e2e/fixtures.ts says which tests have this tag.
+      grepInvert: /@one-browser/,
       testIgnore: ['packed/**', 'memory.spec.ts'],
       use: { browserName: 'firefox', launchOptions: launchOptions('firefox') },
     },

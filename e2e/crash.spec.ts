@@ -1,17 +1,7 @@
 /** What crashes in the middle of copying an image: the worker, and the whole tab. Nothing half-written stays. */
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import {
-  choose,
-  create,
-  expect,
-  killWorkers,
-  launchProfile,
-  opfsFiles,
-  row,
-  test,
-  watchWorkers,
-} from './fixtures.js';
+import { choose, create, expect, killWorkers, launchProfile, opfsFiles, row, test, watchWorkers } from './fixtures.js';
 import { killTab } from './kill-tab.js';
 
 /** Begins to copy a large image, and returns when some of it is there. */

@@ -17,6 +17,13 @@ import { launchOptions } from '../scripts/find-browsers.js';
 import { Images } from './images.js';
 import { type LabServer, startLab } from './lab.js';
 
+/**
+ * Marks tests that run in Chromium alone: what they look at are the page's own words, markup and layout, which Firefox
+ * would show again. What depends on the browser runs in both: storage, files, downloads, tabs, locks, the network,
+ * workers, the keyboard and the pointer.
+ */
+export const ONE_BROWSER = { tag: '@one-browser' } as const;
+
 /** A browser whose storage is on disk: that of Playwright's ordinary contexts is held in memory, and small. */
 export interface Profile {
   readonly kind: 'chromium' | 'firefox';
