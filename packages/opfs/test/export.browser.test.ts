@@ -47,7 +47,7 @@ describe('export into a file in OPFS', () => {
 
   test('reports bytes that never fall and end at the size', async () => {
     const store = await openStore();
-    const { file, size, cluster } = repeatedImage(512);
+    const { file, size, cluster } = repeatedImage(512, 16);
     const image = await store.openFile(file);
     const to = await targetFile();
     const reports: Progress[] = [];

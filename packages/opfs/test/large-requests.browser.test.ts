@@ -48,7 +48,7 @@ function lastNonZero(bytes: Uint8Array): number {
 }
 
 test('a large read comes in parts, and every byte is right', async () => {
-  const { file, cluster } = repeatedImage(2000);
+  const { file, cluster } = repeatedImage(2000, 16);
   const image = await store.openFile(file);
   const into = new Uint8Array(100 * MIB + 5);
   await image.read(CLUSTER, into);
@@ -60,7 +60,7 @@ test('a large read comes in parts, and every byte is right', async () => {
 });
 
 test('a batch of large and small buffers comes in parts, each byte in its buffer', async () => {
-  const { file, cluster } = repeatedImage(1000);
+  const { file, cluster } = repeatedImage(1000, 16);
   const image = await store.openFile(file);
   const batch = [10, 33 * MIB, 0, 5 * MIB, 7].map((length, index) => ({
     at: index * CLUSTER,
@@ -111,7 +111,7 @@ test('close waits for a large write that it was called behind', async () => {
 });
 
 test('an abort in the middle rejects with its reason, fills nothing afterwards, and lets the next call go', async () => {
-  const image = await store.openFile(repeatedImage(2048).file);
+  const image = await store.openFile(repeatedImage(2048, 16).file);
   const controller = new AbortController();
   const into = new Uint8Array(128 * MIB);
   const reading = image.read(0, into, { signal: controller.signal });
@@ -124,8 +124,8 @@ test('an abort in the middle rejects with its reason, fills nothing afterwards, 
 });
 
 test('close ends a large read with `closed`', async () => {
-  const image = await store.openFile(repeatedImage(2048).file);
-  const reading = codeOf(image.read(0, new Uint8Array(128 * MIB)));
+  const image = await store.openFile(repeatedImage(4000).file);
+  const reading = codeOf(image.read(0, new Uint8Array(200 * MIB)));
   await image.close();
   expect(await reading).toBe('closed');
 });
