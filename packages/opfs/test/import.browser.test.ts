@@ -67,7 +67,7 @@ describe('import', () => {
   });
 
   test('cancelled halfway leaves nothing', async () => {
-    const file = await longFile(256);
+    const file = await longFile(1024);
     const reason = new Error('enough');
     const seen: number[] = [];
     const halfway = (): { signal: AbortSignal; onProgress: (progress: Progress) => void } => {
