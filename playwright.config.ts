@@ -4,6 +4,8 @@ import { launchOptions } from './scripts/find-browsers.js';
 
 /** Far from what vite, Playwright and people use by default, so that a server of somebody else's is not tested. */
 const PORT = 4719;
+/** `npm test` has built the page a few stages before, and says so. */
+const build = process.env.QCOW2_DEMO_IS_BUILT ? '' : 'npx vite build demo --logLevel warn && ';
 const address = `http://127.0.0.1:${PORT}/`;
 
 export default defineConfig({
@@ -29,12 +31,14 @@ export default defineConfig({
     // Firefox's pages share processes, so that no test can tell whose memory it is.
     {
       name: 'firefox',
+      // ONE_BROWSER of e2e/fixtures.ts says which tests have this tag.
+      grepInvert: /@one-browser/,
       testIgnore: ['packed/**', 'memory.spec.ts'],
       use: { browserName: 'firefox', launchOptions: launchOptions('firefox') },
     },
   ],
   webServer: {
-    command: `npx vite build demo --logLevel warn && npx vite preview demo --strictPort --host 127.0.0.1 --port ${PORT}`,
+    command: `${build}npx vite preview demo --strictPort --host 127.0.0.1 --port ${PORT}`,
     url: address,
     reuseExistingServer: false,
   },

@@ -1,7 +1,7 @@
 /** What everybody must be able to do: axe in both themes, narrow windows, the keyboard alone. */
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { choose, create, drop, expect, mapLoaded, row, test, titled, withoutPicker } from './fixtures.js';
+import { choose, create, drop, expect, mapLoaded, ONE_BROWSER, row, test, titled, withoutPicker } from './fixtures.js';
 import type { Images } from './images.js';
 
 // In one worker, so that one browser in the dark theme is enough.
@@ -44,23 +44,25 @@ function groundOf(page: Page): Promise<string> {
   return page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 }
 
-test('axe finds nothing on the empty page, in an image, in a snapshot and at an error, light', async ({
-  page,
-  images,
-}) => {
-  await inspectImages(page, images);
-  expect(await groundOf(page)).toBe('rgb(246, 247, 249)');
-});
+test(
+  'axe finds nothing on the empty page, in an image, in a snapshot and at an error, light',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    await inspectImages(page, images);
+    expect(await groundOf(page)).toBe('rgb(246, 247, 249)');
+  },
+);
 
-test('axe finds nothing on the empty page, in an image, in a snapshot and at an error, dark', async ({
-  darkPage,
-  images,
-}) => {
-  await inspectImages(darkPage, images);
-  expect(await groundOf(darkPage)).toBe('rgb(15, 19, 25)');
-});
+test(
+  'axe finds nothing on the empty page, in an image, in a snapshot and at an error, dark',
+  ONE_BROWSER,
+  async ({ darkPage, images }) => {
+    await inspectImages(darkPage, images);
+    expect(await groundOf(darkPage)).toBe('rgb(15, 19, 25)');
+  },
+);
 
-test('nothing scrolls sideways at 360 pixels', async ({ page, images }) => {
+test('nothing scrolls sideways at 360 pixels', ONE_BROWSER, async ({ page, images }) => {
   await page.setViewportSize({ width: 360, height: 740 });
   const excess = (): Promise<number> =>
     page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -117,11 +119,17 @@ async function inspectShelf(page: Page, images: Images): Promise<void> {
   expect(await violations(page)).toEqual([]);
 }
 
-test('axe finds nothing on the list of images, in its forms and in its dialogs, light', ({ page, images }) =>
-  inspectShelf(page, images));
+test(
+  'axe finds nothing on the list of images, in its forms and in its dialogs, light',
+  ONE_BROWSER,
+  ({ page, images }) => inspectShelf(page, images),
+);
 
-test('axe finds nothing on the list of images, in its forms and in its dialogs, dark', ({ darkPage, images }) =>
-  inspectShelf(darkPage, images));
+test(
+  'axe finds nothing on the list of images, in its forms and in its dialogs, dark',
+  ONE_BROWSER,
+  ({ darkPage, images }) => inspectShelf(darkPage, images),
+);
 
 test('the list of images and its dialogs do not scroll sideways at 360 pixels', async ({ page, images }) => {
   await page.setViewportSize({ width: 360, height: 740 });
@@ -165,7 +173,7 @@ test('everything is reached with the Tab key, in the order in which it is read',
   expect(stops).toEqual(['Open another', 'Close', 'Download as raw', '', 'Keep in this browser', 'Place on the disk']);
 });
 
-test('headings go down one level at a time', async ({ page }) => {
+test('headings go down one level at a time', ONE_BROWSER, async ({ page }) => {
   const check = async (): Promise<void> => {
     const levels = await page.getByRole('heading').evaluateAll((all) => all.map(({ tagName }) => Number(tagName[1])));
     expect(levels[0]).toBe(1);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import type { FilePlan } from '../packages/core/test/support/http/plan.js';
 import { startServer, type TestServer } from '../packages/core/test/support/http/server.js';
-import { afterDoubleClick, download, drop, expect, mapLoaded, test, withoutPicker } from './fixtures.js';
+import { afterDoubleClick, download, drop, expect, mapLoaded, ONE_BROWSER, test, withoutPicker } from './fixtures.js';
 import { type Images, qemuImg, sha256 } from './images.js';
 
 let server: TestServer;
@@ -56,7 +56,7 @@ test('an image opens by its address, with the base beside it, and is taken away 
   expect(await sha256(file)).toBe(await images.rawDigest(path));
 });
 
-test('a base that the server does not have is asked for by name', async ({ page, images }) => {
+test('a base that the server does not have is asked for by name', ONE_BROWSER, async ({ page, images }) => {
   const { base, path } = await overlay(images);
   await fetch(`${server.origin}/plan/base.raw`, {
     method: 'PUT',

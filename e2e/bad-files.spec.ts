@@ -1,7 +1,7 @@
 /** Files that are no qcow2 images, or broken ones: a sentence that a person understands, and a page that goes on. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { drop, expect, mapLoaded, test } from './fixtures.js';
+import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 
 const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: string; code: string }[] = [
   {
@@ -21,7 +21,7 @@ const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: st
 ];
 
 for (const { name, bytes, says, code } of CASES) {
-  test(`${name} is refused for what it is`, async ({ page, images }) => {
+  test(`${name} is refused for what it is`, ONE_BROWSER, async ({ page, images }) => {
     await drop(page, await images.file(name, bytes()));
     const notice = page.getByRole('alert');
     await expect(notice.getByText(`${name} is not a qcow2 image: it is ${says}.`)).toBeVisible();
@@ -30,7 +30,7 @@ for (const { name, bytes, says, code } of CASES) {
   });
 }
 
-test('of several files the one that is broken is named, not the first', async ({ page, images }) => {
+test('of several files the one that is broken is named, not the first', ONE_BROWSER, async ({ page, images }) => {
   const { base, middle, leaf } = await images.chain();
   const broken = await readFile(middle);
   broken.writeUInt32BE(1, 36); // an L1 table that ends before the disk does
@@ -57,7 +57,7 @@ test('a folder is told from a file', async ({ page, profile, images }) => {
   await expect(page.getByRole('alert').getByText('images is a folder.')).toBeVisible();
 });
 
-test('an image that is cut off within its header is refused', async ({ page, images }) => {
+test('an image that is cut off within its header is refused', ONE_BROWSER, async ({ page, images }) => {
   await drop(page, await images.truncated(60));
   await expect(page.getByRole('alert').getByText('cut-at-60.qcow2 is damaged.')).toBeVisible();
 });
@@ -73,18 +73,22 @@ test('an image whose data is cut off opens, and its download says what is missin
   await expect(page.getByRole('alert')).toContainText('the file ends at 0x600000');
 });
 
-test('the page stays usable: the open image stays, and a good one opens after a bad one', async ({ page, images }) => {
-  await drop(page, await images.plain());
-  await mapLoaded(page);
-  await drop(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
-  await expect(page.getByRole('alert')).toContainText('letter.txt is not a qcow2 image');
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
-  await page.getByRole('button', { name: 'Dismiss' }).click();
-  await expect(page.getByRole('main')).toBeFocused();
-  await expect(page.getByRole('alert')).toHaveCount(0);
-  await drop(page, await images.file('letter.txt', ''));
-  await expect(page.getByRole('alert')).toBeVisible();
-  await drop(page, await images.compressed());
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('compressed.qcow2');
-  await expect(page.getByRole('alert')).toHaveCount(0);
-});
+test(
+  'the page stays usable: the open image stays, and a good one opens after a bad one',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    await drop(page, await images.plain());
+    await mapLoaded(page);
+    await drop(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+    await expect(page.getByRole('alert')).toContainText('letter.txt is not a qcow2 image');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await expect(page.getByRole('main')).toBeFocused();
+    await expect(page.getByRole('alert')).toHaveCount(0);
+    await drop(page, await images.file('letter.txt', ''));
+    await expect(page.getByRole('alert')).toBeVisible();
+    await drop(page, await images.compressed());
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('compressed.qcow2');
+    await expect(page.getByRole('alert')).toHaveCount(0);
+  },
+);

@@ -1,38 +1,39 @@
 /** The check on the page, with qemu-img's figures. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { drop, expect, mapLoaded, test } from './fixtures.js';
+import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 import { qemuImg } from './images.js';
 
-test('a sound image is clean, and of a damaged one the findings are listed with their places', async ({
-  page,
-  images,
-}) => {
-  await drop(page, await images.plain());
-  await mapLoaded(page);
-  const card = page.getByRole('region', { name: 'Check', exact: true });
-  await card.getByRole('button', { name: 'Check the image' }).click();
-  await expect(card.locator('strong')).toHaveText(/^The image is clean/);
+test(
+  'a sound image is clean, and of a damaged one the findings are listed with their places',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    await drop(page, await images.plain());
+    await mapLoaded(page);
+    const card = page.getByRole('region', { name: 'Check', exact: true });
+    await card.getByRole('button', { name: 'Check the image' }).click();
+    await expect(card.locator('strong')).toHaveText(/^The image is clean/);
 
-  const path = join(images.folder, 'sound.qcow2');
-  await qemuImg('convert', '-f', 'raw', '-O', 'qcow2', await images.disk(), path);
-  const bytes = await readFile(path);
-  const l2 = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(40))) & 0xff_ffff_ffff_fe00n);
-  // The second guest cluster that is stored takes the place of the first: one is leaked, the other used twice.
-  const stored = Array.from({ length: 8192 }, (_, index) => l2 + index * 8).filter(
-    (at) => bytes.readBigUInt64BE(at) > 1n,
-  );
-  bytes.writeBigUInt64BE(bytes.readBigUInt64BE(stored[1]!), stored[0]!);
-  const damaged = await images.file('damaged.qcow2', bytes);
-  const report = await qemuImg('check', '--output=json', damaged).catch(({ stdout }: { stdout: string }) => stdout);
-  expect(JSON.parse(report)).toMatchObject({ corruptions: 1, leaks: 1 });
-  await drop(page, damaged);
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('damaged.qcow2');
-  await card.getByRole('button', { name: 'Check the image' }).click();
-  await expect(card.locator('strong').nth(0)).toHaveText(/^1 corruption:/);
-  await expect(card.locator('strong').nth(1)).toHaveText(/^1 leak:/);
-  await expect(card.getByRole('row').filter({ hasText: 'Leak' })).toContainText(/0x[0-9a-f]+0000/);
-});
+    const path = join(images.folder, 'sound.qcow2');
+    await qemuImg('convert', '-f', 'raw', '-O', 'qcow2', await images.disk(), path);
+    const bytes = await readFile(path);
+    const l2 = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(40))) & 0xff_ffff_ffff_fe00n);
+    // The second guest cluster that is stored takes the place of the first: one is leaked, the other used twice.
+    const stored = Array.from({ length: 8192 }, (_, index) => l2 + index * 8).filter(
+      (at) => bytes.readBigUInt64BE(at) > 1n,
+    );
+    bytes.writeBigUInt64BE(bytes.readBigUInt64BE(stored[1]!), stored[0]!);
+    const damaged = await images.file('damaged.qcow2', bytes);
+    const report = await qemuImg('check', '--output=json', damaged).catch(({ stdout }: { stdout: string }) => stdout);
+    expect(JSON.parse(report)).toMatchObject({ corruptions: 1, leaks: 1 });
+    await drop(page, damaged);
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('damaged.qcow2');
+    await card.getByRole('button', { name: 'Check the image' }).click();
+    await expect(card.locator('strong').nth(0)).toHaveText(/^1 corruption:/);
+    await expect(card.locator('strong').nth(1)).toHaveText(/^1 leak:/);
+    await expect(card.getByRole('row').filter({ hasText: 'Leak' })).toContainText(/0x[0-9a-f]+0000/);
+  },
+);
 
 test('a check can be cancelled', async ({ page, images }) => {
   await drop(page, await images.huge());

@@ -17,10 +17,19 @@ import { launchOptions } from '../scripts/find-browsers.js';
 import { Images } from './images.js';
 import { type LabServer, startLab } from './lab.js';
 
+/**
+ * Marks tests that run in Chromium alone: what they look at are the page's own words, markup and layout, which Firefox
+ * would show again. What depends on the browser runs in both: storage, files, downloads, tabs, locks, the network,
+ * workers, the keyboard and the pointer.
+ */
+export const ONE_BROWSER = { tag: '@one-browser' } as const;
+
 /** A browser whose storage is on disk: that of Playwright's ordinary contexts is held in memory, and small. */
 export interface Profile {
   readonly kind: 'chromium' | 'firefox';
   readonly context: BrowserContext;
+  /** A tab of the page's site without the page: from here its storage is emptied, and the tabs of tests are opened. */
+  home(): Promise<Page>;
   /** Where Firefox puts downloads, of which it tells nobody. */
   readonly downloads: string;
 }
@@ -58,7 +67,28 @@ export async function launchProfile(
       },
     }),
   });
-  return { kind, context, downloads };
+  let home: Promise<Page> | undefined;
+  return { kind, context, downloads, home: () => (home ??= openHome(context)) };
+}
+
+/** An empty document of the page's site. It is as isolated as the page is, so that both may share a process. */
+async function openHome(context: BrowserContext): Promise<Page> {
+  const home = await context.newPage();
+  const headers = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+  await home.route('**/home', (route) => route.fulfill({ headers, contentType: 'text/html', body: '' }));
+  await home.goto('home');
+  return home;
+}
+
+/**
+ * Opens a tab without a document. A script of {@link Profile.home} opens it, so that both share a process: to start one
+ * for each tab takes the browser longer than most tests do.
+ */
+export async function openTab(profile: Profile): Promise<Page> {
+  const home = await profile.home();
+  const opened = home.waitForEvent('popup');
+  await home.evaluate(() => void window.open('about:blank'));
+  return opened;
 }
 
 /**
@@ -99,12 +129,12 @@ interface TestFixtures {
 }
 
 /** Opens the page for one test, with no image in its storage; it fails the test when it lets an error escape. */
-async function visit({ context }: Profile, use: (page: Page) => Promise<void>): Promise<void> {
-  const page = await context.newPage();
+async function visit(profile: Profile, use: (page: Page) => Promise<void>): Promise<void> {
+  await clearOpfs(await profile.home());
+  const page = await openTab(profile);
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(error.stack ?? error.message));
   await page.goto('/');
-  if ((await opfsFiles(page)).length > 0) await startEmpty(page);
   await use(page);
   await page.close();
   expect(faults, 'errors that nobody caught on the page').toEqual([]);
@@ -240,22 +270,16 @@ export function opfsFiles(page: Page): Promise<string[]> {
   });
 }
 
-/** Empties the page's OPFS, which a profile keeps from one test to the next. */
+/** Empties the OPFS of the page's site, which a profile keeps from one test to the next. */
 function clearOpfs(page: Page): Promise<void> {
-  return page.evaluate(async () => {
+  const clear = async (): Promise<void> => {
     const root = await navigator.storage.getDirectory();
     const names: string[] = [];
     for await (const name of root.keys()) names.push(name);
     for (const name of names) await root.removeEntry(name, { recursive: true });
-  });
-}
-
-/** Begins again with a browser that keeps no image. */
-export async function startEmpty(page: Page): Promise<void> {
+  };
   // A worker that has just been closed may have a file open for a moment yet.
-  await expect(() => clearOpfs(page)).toPass();
-  await page.reload();
-  await expect(page.getByText('None yet.')).toBeVisible();
+  return expect(() => page.evaluate(clear)).toPass();
 }
 
 /** From the next load of the page on, what {@link killWorkers} and {@link countWorkers} need to know. */

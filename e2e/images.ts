@@ -152,6 +152,13 @@ export class Images {
     });
   }
 
+  /** 512 MiB, every cluster allocated: long enough to be interrupted, and short enough to be copied to its end. */
+  long(): Promise<string> {
+    return this.#make('long.qcow2', async (path) => {
+      await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'preallocation=falloc', path, '512M');
+    });
+  }
+
   /** A file of 4 TiB, nearly all of it a hole: no room for a copy anywhere. */
   endless(): Promise<string> {
     return this.#make('endless.qcow2', async (path) => {

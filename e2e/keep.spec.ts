@@ -11,6 +11,7 @@ import {
   expect,
   holdImage,
   mapLoaded,
+  ONE_BROWSER,
   opfsFiles,
   row,
   test,
@@ -106,16 +107,20 @@ test('copying shows numbers, asks before the page is left, and leaves nothing wh
   await expect(page.getByText('None yet.')).toBeVisible();
 });
 
-test('what is no image is refused with its reason and another try, and leaves nothing', async ({ page, images }) => {
-  await choose(page, 'Copy files in', await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
-  const notice = page.getByRole('region', { name: 'Keeping letter.txt' });
-  await expect(notice.getByRole('alert')).toContainText('letter.txt is not a qcow2 image: it is a text file.');
-  await notice.getByRole('button', { name: 'Try again' }).click();
-  await expect(notice.getByRole('alert')).toContainText('it is a text file.');
-  expect(await opfsFiles(page)).toEqual([]);
-});
+test(
+  'what is no image is refused with its reason and another try, and leaves nothing',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    await choose(page, 'Copy files in', await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+    const notice = page.getByRole('region', { name: 'Keeping letter.txt' });
+    await expect(notice.getByRole('alert')).toContainText('letter.txt is not a qcow2 image: it is a text file.');
+    await notice.getByRole('button', { name: 'Try again' }).click();
+    await expect(notice.getByRole('alert')).toContainText('it is a text file.');
+    expect(await opfsFiles(page)).toEqual([]);
+  },
+);
 
-test('a name that is taken is refused beside the field; another one is not', async ({ page, images }) => {
+test('a name that is taken is refused beside the field; another one is not', ONE_BROWSER, async ({ page, images }) => {
   await create(page, 'plain.qcow2', '1M');
   await drop(page, await images.plain());
   await keep(page);

@@ -1,6 +1,6 @@
 /** The allocation map: by keyboard, by pointer, in words, page by page, and of a disk of 100 GiB. */
 import type { Page } from '@playwright/test';
-import { drop, expect, mapLoaded, test } from './fixtures.js';
+import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 
 const readout = (page: Page) => page.locator('.readout output');
 
@@ -32,7 +32,7 @@ test('arrow keys walk over the cells, and say what is under them', async ({ page
   await expect(map).toHaveAttribute('aria-valuenow', '1');
 });
 
-test('Enter lists the extents of a cell, and the pages can be turned', async ({ page }) => {
+test('Enter lists the extents of a cell, and the pages can be turned', ONE_BROWSER, async ({ page }) => {
   await openSample(page);
   await page.getByRole('slider').focus();
   await page.keyboard.press('End');
@@ -48,7 +48,7 @@ test('Enter lists the extents of a cell, and the pages can be turned', async ({ 
   await expect(page.getByText('Page 2 of 3')).toBeVisible();
 });
 
-test('the pointer chooses the cell under it', async ({ page }) => {
+test('the pointer chooses the cell under it', ONE_BROWSER, async ({ page }) => {
   await openSample(page);
   const map = page.getByRole('slider');
   await map.scrollIntoViewIfNeeded();
@@ -58,7 +58,7 @@ test('the pointer chooses the cell under it', async ({ page }) => {
   await expect(readout(page)).toContainText('Zeros');
 });
 
-test('the canvas paints each kind in its own colours', async ({ page }) => {
+test('the canvas paints each kind in its own colours', ONE_BROWSER, async ({ page }) => {
   await openSample(page);
   const colours = await page.locator('.map canvas').evaluate(async (canvas: HTMLCanvasElement) => {
     await new Promise(requestAnimationFrame);

@@ -1,10 +1,10 @@
 /** Opening images: dropped, chosen, several at once, with a file of the chain missing, and the sample. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { choose, download, drop, expect, mapLoaded, test, titled, withoutPicker } from './fixtures.js';
+import { choose, download, drop, expect, mapLoaded, ONE_BROWSER, test, titled, withoutPicker } from './fixtures.js';
 import { qemuImg, qemuIo, sha256 } from './images.js';
 
-test('the empty page says what it is, and that nothing leaves the computer', async ({ page }) => {
+test('the empty page says what it is, and that nothing leaves the computer', ONE_BROWSER, async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('See inside a virtual disk');
   await expect(page.getByText('Nothing leaves your computer.')).toBeVisible();
 });
@@ -68,14 +68,18 @@ test('several files become one chain, the leaf on top', async ({ page, images })
   await expect(page.getByRole('list', { name: 'Legend' })).toContainText('From backing file');
 });
 
-test('files that the chain does not name are said, and can be opened instead', async ({ page, images }) => {
-  await drop(page, await images.plain(), await images.compressed());
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
-  await page.getByRole('button', { name: 'Open compressed.qcow2 instead' }).click();
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('compressed.qcow2');
-});
+test(
+  'files that the chain does not name are said, and can be opened instead',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    await drop(page, await images.plain(), await images.compressed());
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
+    await page.getByRole('button', { name: 'Open compressed.qcow2 instead' }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('compressed.qcow2');
+  },
+);
 
-test('a missing backing file is asked for by name, and can be dropped', async ({ page, images }) => {
+test('a missing backing file is asked for by name, and can be dropped', ONE_BROWSER, async ({ page, images }) => {
   const { base, middle, leaf } = await images.chain();
   await drop(page, leaf);
   await expect(page.getByText('This image is an overlay over middle.qcow2.')).toBeVisible();
@@ -93,17 +97,21 @@ test('a missing backing file is asked for by name, and can be dropped', async ({
   await expect(page.getByRole('button', { name: 'Download as raw' })).toHaveAttribute('aria-disabled', 'false');
 });
 
-test('what is dropped beside a missing backing file is said, and can be opened instead', async ({ page, images }) => {
-  const { middle, leaf } = await images.chain();
-  await drop(page, leaf);
-  await expect(page.getByText('This image is an overlay over middle.qcow2.')).toBeVisible();
-  await drop(page, middle, await images.plain());
-  await expect(page.getByText('middle.qcow2 is an overlay over base.raw.')).toBeVisible();
-  await page.getByRole('button', { name: 'Open plain.qcow2 instead' }).click();
-  await titled(page, 'plain.qcow2');
-});
+test(
+  'what is dropped beside a missing backing file is said, and can be opened instead',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    const { middle, leaf } = await images.chain();
+    await drop(page, leaf);
+    await expect(page.getByText('This image is an overlay over middle.qcow2.')).toBeVisible();
+    await drop(page, middle, await images.plain());
+    await expect(page.getByText('middle.qcow2 is an overlay over base.raw.')).toBeVisible();
+    await page.getByRole('button', { name: 'Open plain.qcow2 instead' }).click();
+    await titled(page, 'plain.qcow2');
+  },
+);
 
-test('a backing file with another name can be chosen for it', async ({ page, images }) => {
+test('a backing file with another name can be chosen for it', ONE_BROWSER, async ({ page, images }) => {
   const { base, middle } = await images.chain();
   const renamed = await images.file('renamed (1).raw', await readFile(base));
   await drop(page, middle);
@@ -174,24 +182,25 @@ test('the sample image is made on the spot, and qemu-img finds it clean', async 
   expect((await readFile(raw)).includes('00000100 disk0: cluster')).toBe(true);
 });
 
-test('an encrypted image shows its LUKS header as qemu-img has it, and says that its disk cannot be read', async ({
-  page,
-  images,
-}) => {
-  const image = await images.encrypted();
-  const { data } = JSON.parse(await qemuImg('info', '-f', 'qcow2', '--output=json', image))['format-specific'];
-  const luks = data.encrypt;
-  const active = luks.slots.findIndex((slot: { active: boolean }) => slot.active);
-  await drop(page, image);
-  await titled(page, 'encrypted.qcow2');
-  const card = page.getByRole('region', { name: 'Encryption (LUKS)' });
-  await expect(card).toContainText(`${luks['cipher-alg']}, ${luks['cipher-mode']}`);
-  await expect(card).toContainText(luks['ivgen-alg']);
-  await expect(card).toContainText(luks['hash-alg']);
-  await expect(card).toContainText(luks.uuid);
-  await expect(card).toContainText(`1 of ${luks.slots.length} key slots in use`);
-  const iterations = luks.slots[active].iters.toLocaleString('en');
-  await expect(card.getByRole('listitem')).toContainText(`Slot ${active} ${iterations} iterations`);
-  await expect(page.getByText('It is encrypted, and this page asks for no passphrase')).toBeVisible();
-  await expect(page.getByRole('button', { name: 'Download as raw' })).toHaveAttribute('aria-disabled', 'true');
-});
+test(
+  'an encrypted image shows its LUKS header as qemu-img has it, and says that its disk cannot be read',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    const image = await images.encrypted();
+    const { data } = JSON.parse(await qemuImg('info', '-f', 'qcow2', '--output=json', image))['format-specific'];
+    const luks = data.encrypt;
+    const active = luks.slots.findIndex((slot: { active: boolean }) => slot.active);
+    await drop(page, image);
+    await titled(page, 'encrypted.qcow2');
+    const card = page.getByRole('region', { name: 'Encryption (LUKS)' });
+    await expect(card).toContainText(`${luks['cipher-alg']}, ${luks['cipher-mode']}`);
+    await expect(card).toContainText(luks['ivgen-alg']);
+    await expect(card).toContainText(luks['hash-alg']);
+    await expect(card).toContainText(luks.uuid);
+    await expect(card).toContainText(`1 of ${luks.slots.length} key slots in use`);
+    const iterations = luks.slots[active].iters.toLocaleString('en');
+    await expect(card.getByRole('listitem')).toContainText(`Slot ${active} ${iterations} iterations`);
+    await expect(page.getByText('It is encrypted, and this page asks for no passphrase')).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Download as raw' })).toHaveAttribute('aria-disabled', 'true');
+  },
+);

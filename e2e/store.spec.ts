@@ -2,7 +2,7 @@
  * Images that live in the browser: created, still there after a reload, renamed, deleted, taken away as qemu-img wants
  * them.
  */
-import { create, expect, mapLoaded, opfsFiles, row, test } from './fixtures.js';
+import { create, expect, mapLoaded, ONE_BROWSER, opfsFiles, row, test } from './fixtures.js';
 import { takeAway } from './take-away.js';
 
 test('an image is created, is there after a reload, and is what was asked for', async ({ page, profile }) => {
@@ -16,7 +16,7 @@ test('an image is created, is there after a reload, and is what was asked for', 
   });
 });
 
-test('every option arrives in the image', async ({ page, profile }) => {
+test('every option arrives in the image', ONE_BROWSER, async ({ page, profile }) => {
   await create(page, 'odd.qcow2', '67,108,865', async () => {
     await page.getByLabel('Cluster size').selectOption('128 KiB');
     await page.getByText('Advanced').click();
@@ -44,7 +44,7 @@ test('every option arrives in the image', async ({ page, profile }) => {
   });
 });
 
-test('what cannot be is refused beside its field, in words, and can be put right', async ({ page }) => {
+test('what cannot be is refused beside its field, in words, and can be put right', ONE_BROWSER, async ({ page }) => {
   await page.getByRole('button', { name: 'Create an image' }).click();
   const dialog = page.getByRole('dialog', { name: 'Create an image' });
   const submit = dialog.getByRole('button', { name: 'Create', exact: true });
@@ -78,36 +78,40 @@ test('what cannot be is refused beside its field, in words, and can be put right
   await expect(page.getByRole('button', { name: 'Create an image' })).toBeFocused();
 });
 
-test('an overlay takes the size of its base, which then is neither deleted nor renamed', async ({ page, profile }) => {
-  await create(page, 'base.qcow2', '5G');
-  await create(page, 'over.qcow2', '', async () => {
-    await page.getByText('Advanced').click();
-    await page.getByLabel('Backing file').selectOption('base.qcow2');
-  });
-  await expect(row(page, 'base.qcow2')).toContainText('Base of over.qcow2');
-  await takeAway(profile, page, 'base.qcow2'); // qemu-img looks for it beside the overlay
-  const info = await takeAway(profile, page, 'over.qcow2');
-  expect(info).toMatchObject({
-    'virtual-size': 5 * 2 ** 30,
-    'backing-filename': 'base.qcow2',
-    'backing-filename-format': 'qcow2',
-  });
-  await page.getByRole('button', { name: 'Inspect over.qcow2' }).click();
-  const chain = page.getByRole('region', { name: 'Backing chain' });
-  await expect(chain.getByRole('listitem')).toHaveText(['over.qcow2 qcow2, 5 GiB', 'base.qcow2 qcow2, 5 GiB']);
-  await page.getByRole('button', { name: 'Close' }).click();
+test(
+  'an overlay takes the size of its base, which then is neither deleted nor renamed',
+  ONE_BROWSER,
+  async ({ page, profile }) => {
+    await create(page, 'base.qcow2', '5G');
+    await create(page, 'over.qcow2', '', async () => {
+      await page.getByText('Advanced').click();
+      await page.getByLabel('Backing file').selectOption('base.qcow2');
+    });
+    await expect(row(page, 'base.qcow2')).toContainText('Base of over.qcow2');
+    await takeAway(profile, page, 'base.qcow2'); // qemu-img looks for it beside the overlay
+    const info = await takeAway(profile, page, 'over.qcow2');
+    expect(info).toMatchObject({
+      'virtual-size': 5 * 2 ** 30,
+      'backing-filename': 'base.qcow2',
+      'backing-filename-format': 'qcow2',
+    });
+    await page.getByRole('button', { name: 'Inspect over.qcow2' }).click();
+    const chain = page.getByRole('region', { name: 'Backing chain' });
+    await expect(chain.getByRole('listitem')).toHaveText(['over.qcow2 qcow2, 5 GiB', 'base.qcow2 qcow2, 5 GiB']);
+    await page.getByRole('button', { name: 'Close' }).click();
 
-  await page.getByRole('button', { name: 'Delete base.qcow2' }).click();
-  const dialog = page.getByRole('dialog', { name: 'Delete base.qcow2?' });
-  await dialog.getByRole('button', { name: 'Delete it' }).click();
-  await expect(dialog.getByRole('alert')).toContainText('"base.qcow2" is the base of "over.qcow2"');
-  await dialog.getByRole('button', { name: 'Do not delete' }).click();
-  await expect(row(page, 'base.qcow2')).toBeVisible();
-  await page.getByRole('button', { name: 'Rename base.qcow2' }).click();
-  await page.getByLabel('New name for base.qcow2').fill('other.qcow2');
-  await page.keyboard.press('Enter');
-  await expect(page.getByText('base.qcow2 is the base of other images.')).toBeVisible();
-});
+    await page.getByRole('button', { name: 'Delete base.qcow2' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Delete base.qcow2?' });
+    await dialog.getByRole('button', { name: 'Delete it' }).click();
+    await expect(dialog.getByRole('alert')).toContainText('"base.qcow2" is the base of "over.qcow2"');
+    await dialog.getByRole('button', { name: 'Do not delete' }).click();
+    await expect(row(page, 'base.qcow2')).toBeVisible();
+    await page.getByRole('button', { name: 'Rename base.qcow2' }).click();
+    await page.getByLabel('New name for base.qcow2').fill('other.qcow2');
+    await page.keyboard.press('Enter');
+    await expect(page.getByText('base.qcow2 is the base of other images.')).toBeVisible();
+  },
+);
 
 test('an image is renamed in its place, with the keyboard', async ({ page }) => {
   await create(page, 'first.qcow2', '1M');
@@ -146,7 +150,7 @@ test('an image is deleted when that is confirmed, and only then', async ({ page 
   expect(await opfsFiles(page)).toEqual([]);
 });
 
-test('a stored image is inspected like any other', async ({ page }) => {
+test('a stored image is inspected like any other', ONE_BROWSER, async ({ page }) => {
   await create(page, 'disk.qcow2', '3G');
   await page.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('disk.qcow2');
@@ -157,7 +161,7 @@ test('a stored image is inspected like any other', async ({ page }) => {
   await expect(row(page, 'disk.qcow2')).toBeVisible();
 });
 
-test('a broken image stays on the list with its reason, and can be deleted', async ({ page }) => {
+test('a broken image stays on the list with its reason, and can be deleted', ONE_BROWSER, async ({ page }) => {
   await page.evaluate(async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });

@@ -1,5 +1,5 @@
 /** Two tabs and the same images: each sees what the other does, and neither takes an image away from the other. */
-import { create, expect, holdImage, row, test, titled } from './fixtures.js';
+import { create, expect, holdImage, openTab, row, test, titled } from './fixtures.js';
 
 test('an image that could not be opened can be tried again', async ({ page }) => {
   await create(page, 'disk.qcow2', '1M');
@@ -17,7 +17,7 @@ test('what one tab does shows in the other, and an image that is open there is n
   page,
   profile,
 }) => {
-  const other = await profile.context.newPage();
+  const other = await openTab(profile);
   await other.goto('/');
   await expect(other.getByText('None yet.')).toBeVisible();
   // As a person does who goes from one to the other: a browser gives a tab in the background little time.

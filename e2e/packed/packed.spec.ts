@@ -76,7 +76,9 @@ for (const config of ['tsconfig.json', 'tsconfig.node16.json']) {
 }
 
 test('has no types for a compiler that does not read `exports`', () => {
-  const options = ['-p', join(app, 'tsconfig.json'), '--moduleResolution', 'node10', '--pretty', 'false'];
+  // It finds no declarations: there is nothing in them to check, and those of the platform are checked above.
+  const quick = ['--skipLibCheck', '--pretty', 'false'];
+  const options = ['-p', join(app, 'tsconfig.json'), '--moduleResolution', 'node10', ...quick];
   const { status, stdout } = spawnSync(process.execPath, [oldestCompiler, ...options], { encoding: 'utf8' });
   expect(status).not.toBe(0);
   expect(stdout).toMatch(/TS2307: Cannot find module 'qcow2'|TS2307: Cannot find module 'qcow2-opfs'/);

@@ -137,5 +137,5 @@ function bootSector(sectors: number, fatSectors: number, label: string): Uint8Ar
 
 /** A text's bytes; the names of FAT are ASCII. */
 export function ascii(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return new TextEncoder().encode(text);
 }

@@ -39,7 +39,7 @@ describe('export into a file in OPFS', () => {
 
   test('reports bytes that never fall and end at the size', async () => {
     const store = await openStore();
-    const { file, size, cluster } = repeatedImage(2048);
+    const { file, size, cluster } = repeatedImage(512, 16);
     const image = await store.openFile(file);
     const to = await targetFile();
     const reports: Progress[] = [];
@@ -66,7 +66,7 @@ describe('export into a file in OPFS', () => {
 
   test('cancelled halfway leaves the file empty and free', async () => {
     const store = await openStore();
-    const { file, size } = repeatedImage(4096);
+    const { file, size } = repeatedImage(2048);
     const image = await store.openFile(file);
     const to = await targetFile('before');
     const controller = new AbortController();

@@ -53,7 +53,7 @@ describe('import', () => {
   });
 
   test('reports bytes that never fall and end at the size', async () => {
-    const file = await longFile(64);
+    const file = await longFile(24);
     const reports: Progress[] = [];
     const begun = performance.now();
     await store.import('disk', file, { onProgress: (progress) => reports.push(progress) });
@@ -123,7 +123,7 @@ describe('import', () => {
 
   test('of a stream takes no more of the quota than its image has, and gives it back', async () => {
     const used = async (): Promise<number> => (await store.estimate()).usage;
-    const file = await longFile(40);
+    const file = await longFile(16);
     const before = await used();
     for (let round = 0; round < 3; round++) {
       await store.import('disk', file.stream());
@@ -329,7 +329,7 @@ describe('export', () => {
   });
 
   test('reports its progress, and stops for a signal', async () => {
-    await store.import('disk', await longFile(80));
+    await store.import('disk', await longFile(32));
     const reason = new Error('enough');
     for (const to of [undefined, await targetFile('before')]) {
       const reports: Progress[] = [];
@@ -338,7 +338,7 @@ describe('export', () => {
       if (written) await drain(written);
       const { done, total } = reports.at(-1)!;
       expect(done).toBe(total);
-      expect(total).toBeGreaterThan(64 * 2 ** 20);
+      expect(total).toBeGreaterThan(32 * 2 ** 20);
 
       const controller = new AbortController();
       const { signal } = controller;

@@ -27,6 +27,8 @@ interface Verb {
 
 /** Long enough for several reports. MiB. */
 const LONG = 24;
+/** As long, in extents. */
+const scattered = scatteredImage(20_000).file;
 
 const verbs: Record<string, () => Promise<Verb>> = {
   'import of a Blob': async () => {
@@ -52,7 +54,7 @@ const verbs: Record<string, () => Promise<Verb>> = {
     return { run: (onProgress) => store.spool('disk', { format: 'qcow2', onProgress }), before: ['disk'] };
   },
   'spool of an open image': async () => {
-    const image = await store.openFile(scatteredImage(20_000).file);
+    const image = await store.openFile(scattered);
     return { run: (onProgress) => image.spool({ format: 'raw', onProgress }), before: [] };
   },
   'export of a stored image': async () => {
@@ -70,7 +72,7 @@ const verbs: Record<string, () => Promise<Verb>> = {
     };
   },
   'export of an open image': async () => {
-    const image = await store.openFile(scatteredImage(20_000).file);
+    const image = await store.openFile(scattered);
     const to = await targetFile('before');
     return {
       run: (onProgress) => image.export({ format: 'raw', to, onProgress }),
@@ -90,11 +92,11 @@ const verbs: Record<string, () => Promise<Verb>> = {
     };
   },
   check: async () => {
-    const image = await store.openFile(scatteredImage(20_000).file);
+    const image = await store.openFile(scattered);
     return { run: (onProgress) => image.check({ onProgress }), before: [] };
   },
   map: async () => {
-    const image = await store.openFile(scatteredImage(20_000).file);
+    const image = await store.openFile(scattered);
     const run = async (onProgress: OnProgress): Promise<void> => {
       for await (const _ of image.map(undefined, { onProgress }));
     };

@@ -330,7 +330,7 @@ function harmAtRandom(image: BuiltImage, next: () => number): void {
 }
 
 /** Images of each kind; each costs a run of qemu-img. */
-const ROUNDS = Number(process.env.QCOW2_DAMAGES ?? 25);
+const ROUNDS = Number(process.env.QCOW2_DAMAGES ?? 10);
 
 describe('damage at random', () => {
   const plans: readonly ImagePlan[] = [

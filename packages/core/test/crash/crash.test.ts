@@ -15,11 +15,14 @@ import type { DiskKind } from './disks.js';
 import { ALL_KINDS } from './kinds.js';
 import { record } from './workloads.js';
 
-const CRASHES = Number(process.env.QCOW2_CRASHES ?? 6000);
+const CRASHES = Number(process.env.QCOW2_CRASHES ?? 3000);
 const FIRST_SEED = Number(process.env.QCOW2_CRASH_SEED ?? 1);
 const REPLAY = process.env.QCOW2_CRASH_REPLAY;
 /** Images judged along one workload: of each kind at least two, since every other one has tight budgets. */
 const PER_WORKLOAD = Math.min(200, Math.ceil(CRASHES / ALL_KINDS.length / 2));
+
+/** And along one that goes on with what another left. */
+const PER_SECOND = Math.min(20, PER_WORKLOAD);
 
 /** How often a workload goes on with what another left. */
 const TWICE = Math.ceil(CRASHES / 6000);
@@ -45,7 +48,7 @@ async function cutTwice(kind: DiskKind): Promise<void> {
     const left = await leftOver(first);
     if (left === null) continue;
     const second = await record(kind, FIRST_SEED + round, { left });
-    const { failure } = await crashEverywhere(second, 20);
+    const { failure } = await crashEverywhere(second, PER_SECOND);
     if (failure !== null) throw new Error(`after workload ${first.seed}:\n${describeFailure(second, failure)}`);
   }
 }

@@ -7,17 +7,7 @@
  * folder's path is printed.
  */
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { qemuVersion, Workbench } from './qemu.js';
@@ -111,22 +101,54 @@ function makeOne(folder, recipe) {
   writeFileSync(join(folder, `${recipe.name}.json`), `${JSON.stringify(describe(bench, recipe), null, 1)}\n`);
 }
 
-/** Moves the finished folder into place, unless another run was faster. */
-function moveInto(folder, target) {
+/** A run that has made no file for so long was killed. Milliseconds. */
+const ABANDONED_AFTER = 120_000;
+/** How often it is looked whether another run has finished. Milliseconds. */
+const LOOK_EVERY = 200;
+
+/** Whether this run is the one that fills the folder. */
+function takes(folder) {
   try {
-    renameSync(folder, target);
+    mkdirSync(folder);
+    return true;
   } catch (error) {
-    if (!existsSync(target)) throw error;
+    if (error.code !== 'EEXIST') throw error;
+    return false;
   }
 }
 
-/** Makes all images in a folder of its own, and moves it into place whole, so that two runs at once do no harm. */
+/** Waits until another run has filled the folder, or has given up. */
+function awaitOther(folder) {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let at = changedAt(folder); at !== undefined; at = changedAt(folder)) {
+    if (Date.now() - at > ABANDONED_AFTER) rmSync(folder, { recursive: true, force: true });
+    Atomics.wait(pause, 0, 0, LOOK_EVERY);
+  }
+}
+
+/** When a file of the folder was last made; undefined when the folder is gone. */
+function changedAt(folder) {
+  return statSync(folder, { throwIfNoEntry: false })?.mtimeMs;
+}
+
+/**
+ * Makes all images in a folder that is moved into place whole. Test files that begin at once need them at once: one run
+ * makes them, and the others wait for it.
+ */
 function make(target) {
   mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'making-'));
+  const folder = `${target}.making`;
+  while (!existsSync(target)) {
+    if (!takes(folder)) awaitOther(folder);
+    else if (!existsSync(target)) fill(folder, target);
+    else rmSync(folder, { recursive: true });
+  }
+}
+
+function fill(folder, target) {
   try {
     for (const recipe of recipes) makeOne(folder, recipe);
-    moveInto(folder, target);
+    renameSync(folder, target);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -15,7 +15,7 @@ import { damage } from './random-damage.js';
 import { structuresOf } from './structures.js';
 
 const folder = new QemuFolder('fuzz');
-const COUNT = Number(process.env.QCOW2_FUZZ ?? 520);
+const COUNT = Number(process.env.QCOW2_FUZZ ?? 260);
 const SEED = Number(process.env.QCOW2_FUZZ_SEED ?? 20_261_122);
 /** One in so many of the images that read is also shown to qemu-img, which takes some fifty times as long. */
 const ORACLE_EVERY = COUNT === 1 ? 1 : COUNT < 10_000 ? 4 : 40;

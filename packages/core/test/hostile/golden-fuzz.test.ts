@@ -17,7 +17,7 @@ import { damage, withDamage } from './random-damage.js';
 import { structuresOf } from './structures.js';
 
 const goldens = loadGolden();
-const COUNT = Number(process.env.QCOW2_FUZZ ?? 480);
+const COUNT = Number(process.env.QCOW2_FUZZ ?? 240);
 const SEED = Number(process.env.QCOW2_FUZZ_SEED ?? 20_261_124);
 const EACH = Math.ceil(COUNT / goldens.length);
 

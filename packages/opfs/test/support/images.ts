@@ -53,16 +53,21 @@ export function scatteredImage(count: number): TestImage {
 }
 
 /**
- * A disk of `count` clusters of 64 KiB that all read as the same bytes, from one host cluster: large, in a small file.
+ * A disk of `count` clusters of 64 KiB that all read as the same bytes, in a small file: runs of `run` guest clusters
+ * take turns at the same `run` host clusters. Each run is one transfer, and Chromium takes milliseconds for each.
  */
-export function repeatedImage(count: number): { file: File; size: number; cluster: Uint8Array<ArrayBuffer> } {
+export function repeatedImage(count: number, run = 1): { file: File; size: number; cluster: Uint8Array<ArrayBuffer> } {
   const cluster = noise(CLUSTER, 42);
   const size = count * CLUSTER;
-  const first: [number, Cell] = [0, { kind: 'data', bytes: cluster }];
-  const built = buildImage({ size, clusters: new Map([first]) });
-  const entry = new DataView(built.bytes.buffer).getBigUint64(built.entryAt(0)) & ~COPIED;
-  const rest = Array.from({ length: count - 1 }, (_, i): [number, Cell] => [i + 1, { kind: 'entry', entry }]);
-  return { file: asFile({ size, clusters: new Map([first, ...rest]) }, 'repeated.qcow2'), size, cluster };
+  const first = Array.from({ length: run }, (_, i): [number, Cell] => [i, { kind: 'data', bytes: cluster }]);
+  const built = buildImage({ size, clusters: new Map(first) });
+  const view = new DataView(built.bytes.buffer);
+  const entries = first.map(([i]) => view.getBigUint64(built.entryAt(i)) & ~COPIED);
+  const rest = Array.from({ length: count - run }, (_, i): [number, Cell] => [
+    run + i,
+    { kind: 'entry', entry: entries[i % run]! },
+  ]);
+  return { file: asFile({ size, clusters: new Map([...first, ...rest]) }, 'repeated.qcow2'), size, cluster };
 }
 
 /** A disk of that size with nothing in it. */
