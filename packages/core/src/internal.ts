@@ -10,6 +10,7 @@ export { fixedView, isBytes, lengthOf, put, requireBuffers, requireIntact } from
 export { turns } from './engine/async/yield-to-event-loop.js';
 export { boundsOf } from './engine/mapping/guest-range.js';
 export { reasonOf } from './errors.js';
+export { revisionOf } from './image.js';
 export { blobFailure, changedBlob } from './sources/blob-failure.js';
 export { readBackingName } from './verbs/backing-name.js';
 export { BatchIterator } from './verbs/batch-iterator.js';

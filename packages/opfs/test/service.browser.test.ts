@@ -42,7 +42,7 @@ test('an answer leaves after its last report has been delivered', async () => {
 
 test('an aborted cursor stops by itself, before anybody releases it', async () => {
   const service = await serviceFor(nobody, scatteredImage(20_000).file);
-  await service.map(2, 1, null, false);
+  await service.openCursor(2, 1, 'map', [undefined, {}], false);
   expect(await service.next(2)).toMatchObject({ value: expect.any(Float64Array) });
   service.abort(2);
   expect(await service.next(2)).toMatchObject({ error: { kind: 'dom', name: 'AbortError' } });
@@ -69,7 +69,7 @@ test('closing an image frees the cursors of its snapshots', async () => {
     [3, 1],
     [4, 2],
   ] as const) {
-    expect(await service.stream(cursor, image, null, false)).toEqual({ value: undefined });
+    expect(await service.openCursor(cursor, image, 'readable', [undefined, {}], false)).toEqual({ value: undefined });
   }
   expect(await service.close(1)).toEqual({ value: undefined });
   for (const cursor of [3, 4]) {
@@ -86,7 +86,12 @@ test('nothing is known by a number that was never given', async () => {
   expect(await service.release(77)).toEqual({ value: undefined });
   expect(await service.close(77)).toEqual({ value: undefined });
   expect(await service.removeSpool(77)).toEqual({ value: undefined });
-  for (const answer of [service.next(77), service.stats(2, 77), service.map(3, 77, null, false)]) {
+  for (const answer of [
+    service.next(77),
+    service.invoke(2, 77, 'stats', [], false),
+    service.openCursor(3, 77, 'map', [undefined, {}], false),
+    service.invoke(4, 77, 'seekData', [0], false),
+  ]) {
     expect(await answer).toMatchObject({ error: { kind: 'qcow2', code: 'closed' } });
   }
   await service.shutdown();

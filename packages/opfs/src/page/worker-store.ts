@@ -1,8 +1,8 @@
 /** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
-import type { OperationOptions } from 'qcow2';
+import type { ImageInfo, OperationOptions } from 'qcow2';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
-import type { Answer, ImageState, WireOpenOptions } from '../protocol/messages.js';
+import type { Answer, WireOpenOptions } from '../protocol/messages.js';
 import {
   isRemoteFile,
   type RemoteFile,
@@ -181,7 +181,7 @@ export class WorkerStore implements Store {
 
   async #open(
     options: StoreOpenOptions,
-    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
+    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const { mode, verify, cache, resolve, signal, onProgress } = options;
@@ -197,14 +197,14 @@ export class WorkerStore implements Store {
    */
   async #opening(
     callbacks: CallOptions,
-    send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
+    send: (worker: RemoteWorker, id: number) => Answer<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const id = this.#connection.reserve();
     const options = { ...callbacks, lasting: true };
     try {
-      const state = await this.#connection.call((worker) => send(worker, id), options, id);
-      return new WorkerImage(this.#connection, id, this.#pool, state, stored);
+      const info = await this.#connection.call((worker) => send(worker, id), options, id);
+      return new WorkerImage({ connection: this.#connection, id, pool: this.#pool, stored }, info);
     } catch (error) {
       this.#connection.forget(id);
       // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep

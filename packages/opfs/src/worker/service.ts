@@ -1,11 +1,10 @@
 /** Owns what the worker does: the open images, and each request of the page carried out on them. */
 import { transfer } from 'comlink';
-import { type CheckReport, type ImageStats, isQcow2Error, type OpenOptions, type Qcow2Image, type Range } from 'qcow2';
+import { type ImageInfo, isQcow2Error, type OpenOptions } from 'qcow2';
 import type {
   Answer,
-  Changed,
   CursorPage,
-  ImageState,
+  Invoked,
   Outcome,
   PageSide,
   WireBytes,
@@ -13,22 +12,20 @@ import type {
   WireFile,
   WireOpenOptions,
   WirePiece,
-  WireRangeChange,
   WireStorageOptions,
   WorkerSide,
   Written,
 } from '../protocol/messages.js';
-import { packExtents } from '../protocol/packed-extents.js';
-import { packRanges } from '../protocol/packed-ranges.js';
 import type { StoredImage } from '../protocol/stored-image.js';
+import { type CalledVerb, type CursorVerb, VERBS } from '../protocol/verbs.js';
 import { holdLock } from '../protocol/web-lock.js';
 import { openForeign } from './calls/foreign-image.js';
 import { OpenImages } from './calls/open-images.js';
 import { Caller } from './calls/page-client.js';
-import { changeRange, readPieces, writePieces } from './calls/pieces.js';
+import { readPieces, writePieces } from './calls/pieces.js';
 import { ProgressReports } from './calls/progress-reports.js';
 import { outcomeOf, RunningCalls } from './calls/running-calls.js';
-import { bytePages, itemPages } from './cursors/cursor.js';
+import { callVerb, pagesOf } from './calls/verb-calls.js';
 import { OpenCursors, type OpenPages } from './cursors/open-cursors.js';
 import { exportInto } from './export/raw-export.js';
 import { Spools } from './export/temporary-exports.js';
@@ -70,13 +67,13 @@ export class Service implements WorkerSide {
     this.#cursors.abort(call);
   }
 
-  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState> {
+  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageInfo> {
     return this.#reporting(call, options.reports, async (running) =>
       this.#images.add(call, await openForeign(file, this.#openOptions(call, options, running))),
     );
   }
 
-  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState> {
+  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageInfo> {
     return this.#calls.run(call, async () => {
       const view = await this.#images.get(image).openSnapshot(idOrName);
       return this.#images.add(call, { image: view, close: () => view.close() }, image);
@@ -102,29 +99,17 @@ export class Service implements WorkerSide {
     return transferring(answer, ({ spare }) => spare);
   }
 
-  change(call: number, image: number, change: WireRangeChange): Answer<Changed> {
-    return this.#change(call, image, (disk) => changeRange(disk, change));
+  invoke(call: number, image: number, verb: CalledVerb, args: readonly unknown[], reports: boolean): Answer<Invoked> {
+    return this.#reporting(call, reports, async ({ signal, onProgress }) => {
+      const disk = this.#images.get(image);
+      const value = await callVerb(disk, verb, args, { signal, onProgress });
+      return { value, changed: VERBS[verb].kind === 'value' ? null : this.#images.changed(image, disk) };
+    });
   }
 
-  flush(call: number, image: number): Answer<Changed> {
-    return this.#change(call, image, (disk) => disk.flush());
-  }
-
-  map(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
+  openCursor(call: number, image: number, verb: CursorVerb, args: readonly unknown[], reports: boolean): Answer<void> {
     return this.#openCursor(call, image, reports, async (options) =>
-      itemPages(this.#images.get(image).map(range ?? undefined, options), packExtents),
-    );
-  }
-
-  dirtyRanges(call: number, image: number, bitmap: string, reports: boolean): Answer<void> {
-    return this.#openCursor(call, image, reports, async (options) =>
-      itemPages(this.#images.get(image).dirtyRanges(bitmap, options), packRanges),
-    );
-  }
-
-  stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
-    return this.#openCursor(call, image, reports, async (options) =>
-      bytePages(this.#images.get(image).readable(range ?? undefined, options)),
+      pagesOf(this.#images.get(image), verb, args, options),
     );
   }
 
@@ -135,21 +120,6 @@ export class Service implements WorkerSide {
 
   release(cursor: number): Answer<void> {
     return outcomeOf(() => this.#cursors.release(cursor));
-  }
-
-  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
-    return this.#calls.run(call, async () => {
-      const disk = this.#images.get(image);
-      return what === 'data' ? disk.seekData(offset) : disk.seekHole(offset);
-    });
-  }
-
-  stats(call: number, image: number): Answer<ImageStats> {
-    return this.#calls.run(call, async () => this.#images.get(image).stats());
-  }
-
-  check(call: number, image: number, reports: boolean): Answer<CheckReport> {
-    return this.#reporting(call, reports, async (options) => this.#images.get(image).check(options));
   }
 
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {
@@ -209,7 +179,7 @@ export class Service implements WorkerSide {
     return outcomeOf(() => this.#library.inventory.usage());
   }
 
-  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState> {
+  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageInfo> {
     const { resolves, ...wanted } = options;
     return this.#reporting(call, reports, async (running) => {
       const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
@@ -226,7 +196,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageState> {
+  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo> {
     return this.#reporting(call, options.reports, async (running) =>
       this.#images.add(call, await this.#library.open(name, this.#openOptions(call, options, running))),
     );
@@ -277,14 +247,6 @@ export class Service implements WorkerSide {
       const value = await work({ signal, onProgress, reported: delivered });
       await delivered();
       return value;
-    });
-  }
-
-  #change(call: number, image: number, work: (disk: Qcow2Image) => Promise<void>): Answer<Changed> {
-    return this.#calls.run(call, async () => {
-      const disk = this.#images.get(image);
-      await work(disk);
-      return this.#images.changed(image, disk);
     });
   }
 
