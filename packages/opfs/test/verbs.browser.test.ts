@@ -37,6 +37,10 @@ test('an added verb crosses with its arguments, result, progress and state', asy
   const into = new Uint8Array(100);
   await image.read(0, into);
   expect(into).toEqual(bytes);
+  // In place: nothing that the image says of itself is another, and no state crosses.
+  const { info } = image;
+  await image.stamp(bytes);
+  expect(image.info).toBe(info);
 });
 
 test('its error keeps class, code and details, and its other options cross', async () => {
