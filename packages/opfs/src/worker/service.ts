@@ -1,4 +1,4 @@
-/** Owns what the worker does: the open images, and each request of the page carried out on them. */
+/** Carries out the requests of the page: on the open images, and on the store. */
 import { transfer } from 'comlink';
 import { type ImageInfo, isQcow2Error, type OpenOptions } from 'qcow2';
 import type {
@@ -21,7 +21,7 @@ import { type CalledVerb, type CursorVerb, VERBS } from '../protocol/verbs.js';
 import { holdLock } from '../protocol/web-lock.js';
 import { openForeign } from './calls/foreign-image.js';
 import { OpenImages } from './calls/open-images.js';
-import { Caller } from './calls/page-client.js';
+import { PageClient } from './calls/page-client.js';
 import { readPieces, writePieces } from './calls/pieces.js';
 import { ProgressReports } from './calls/progress-reports.js';
 import { outcomeOf, RunningCalls } from './calls/running-calls.js';
@@ -34,8 +34,8 @@ import { MemoryFolder } from './storage/memory-folder.js';
 import { OpfsFolder } from './storage/opfs-folder.js';
 import { PrivateFolder } from './storage/private-folder.js';
 import type { AbortableOptions } from './store/file-copy.js';
+import { ImageStore } from './store/image-store.js';
 import { blobImport, pulledImport } from './store/import-source.js';
-import { Library } from './store/library.js';
 
 /** How long calls have to notice that they are aborted before their images are closed under them. Milliseconds. */
 const ABORT_TIMEOUT_MS = 1000;
@@ -47,12 +47,12 @@ export class Service implements WorkerSide {
   readonly #calls = new RunningCalls();
   readonly #spools = new Spools();
   #folder: PrivateFolder = new PrivateFolder('qcow2');
-  #library: Library = new Library(new OpfsFolder(this.#folder));
-  #caller: Caller | null = null;
+  #store: ImageStore = new ImageStore(new OpfsFolder(this.#folder));
+  #page: PageClient | null = null;
 
   connect(lock: string, page: PageSide): Answer<void> {
     return outcomeOf(async () => {
-      this.#caller = new Caller(page);
+      this.#page = new PageClient(page);
       // Held until this worker is gone: that is all it says.
       await holdLock(lock);
     });
@@ -125,7 +125,7 @@ export class Service implements WorkerSide {
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
-      await this.#library.requireForeign(to);
+      await this.#store.exports.requireForeign(to);
       await exportInto(to, disk, options);
     });
   }
@@ -166,39 +166,37 @@ export class Service implements WorkerSide {
     return outcomeOf(async () => {
       this.#folder = new PrivateFolder(directory);
       const folder = await folderFor(this.#folder, fallback);
-      this.#library = new Library(folder);
+      this.#store = new ImageStore(folder);
       return folder.kind;
     });
   }
 
   list(): Answer<StoredImage[]> {
-    return outcomeOf(() => this.#library.inventory.list());
+    return outcomeOf(() => this.#store.images.list());
   }
 
   usage(): Answer<number> {
-    return outcomeOf(() => this.#library.inventory.usage());
+    return outcomeOf(() => this.#store.images.usage());
   }
 
   createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageInfo> {
     const { resolves, ...wanted } = options;
     return this.#reporting(call, reports, async (running) => {
-      const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
-      return this.#images.add(call, await this.#library.create(name, { ...wanted, ...running, resolve }));
+      const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
+      return this.#images.add(call, await this.#store.create(name, { ...wanted, ...running, resolve }));
     });
   }
 
   importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void> {
     return this.#reporting(call, reports, (options) => {
-      const source = from
-        ? blobImport(from)
-        : pulledImport(async () => this.#caller?.pull(call) ?? null, options.signal);
-      return this.#library.import(name, source, options);
+      const source = from ? blobImport(from) : pulledImport(async () => this.#page?.pull(call) ?? null, options.signal);
+      return this.#store.import(name, source, options);
     });
   }
 
   openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo> {
     return this.#reporting(call, options.reports, async (running) =>
-      this.#images.add(call, await this.#library.open(name, this.#openOptions(call, options, running))),
+      this.#images.add(call, await this.#store.open(name, this.#openOptions(call, options, running))),
     );
   }
 
@@ -209,25 +207,25 @@ export class Service implements WorkerSide {
     to: FileSystemFileHandle,
     reports: boolean,
   ): Answer<void> {
-    return this.#reporting(call, reports, (options) => this.#library.export(name, format, to, options));
+    return this.#reporting(call, reports, (options) => this.#store.exports.into(name, format, to, options));
   }
 
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void> {
-    return this.#openCursor(call, call, reports, (options) => this.#library.stream(name, format, options));
+    return this.#openCursor(call, call, reports, (options) => this.#store.exports.stream(name, format, options));
   }
 
   spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File> {
     return this.#reporting(call, reports, (options) =>
-      this.#spools.create(call, this.#folder, 0, (to) => this.#library.export(name, format, to, options)),
+      this.#spools.create(call, this.#folder, 0, (to) => this.#store.exports.into(name, format, to, options)),
     );
   }
 
   rename(call: number, from: string, to: string): Answer<void> {
-    return this.#calls.run(call, (signal) => this.#library.rename(from, to, signal));
+    return this.#calls.run(call, (signal) => this.#store.names.rename(from, to, signal));
   }
 
   remove(call: number, name: string): Answer<void> {
-    return this.#calls.run(call, (signal) => this.#library.remove(name, signal));
+    return this.#calls.run(call, (signal) => this.#store.names.remove(name, signal));
   }
 
   #openOptions(
@@ -235,7 +233,7 @@ export class Service implements WorkerSide {
     { mode, verify, cache, resolves }: WireOpenOptions,
     running: AbortableOptions,
   ): OpenOptions {
-    const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
+    const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
     return { ...running, mode, verify, cache, resolve };
   }
 
@@ -257,7 +255,7 @@ export class Service implements WorkerSide {
   }
 
   #reports(call: number, wanted: boolean): ProgressReports {
-    return this.#caller?.reports(call, wanted) ?? new ProgressReports(null);
+    return this.#page?.reports(call, wanted) ?? new ProgressReports(null);
   }
 }
 

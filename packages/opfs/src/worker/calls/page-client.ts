@@ -1,4 +1,4 @@
-/** Owns what the worker asks of the page: the files that an image names, chunks of a stream, an ear for progress. */
+/** The page as its worker calls it: for the files that an image names, chunks of a stream, and reports of progress. */
 import type { Openable, OpenOptions, Resolved } from 'qcow2';
 import type { Answer, PageSide, WireFile, WireResolved } from '../../protocol/messages.js';
 import { fromWireError, KeptError } from '../../protocol/wire-error.js';
@@ -6,8 +6,8 @@ import { sourceOf } from './foreign-image.js';
 import { ProgressReports } from './progress-reports.js';
 import { unlessAborted } from './unless-aborted.js';
 
-/** The page that calls this worker. */
-export class Caller {
+/** The page that called this worker. */
+export class PageClient {
   readonly #page: PageSide;
 
   constructor(page: PageSide) {

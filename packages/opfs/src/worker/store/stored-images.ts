@@ -1,4 +1,4 @@
-/** Owns what is known of a store's images without opening one for somebody: the list, and who is based on whom. */
+/** What is known of a store's images without opening one for the page: the list, and which is based on which. */
 import { isQcow2Error, Qcow2Image } from 'qcow2';
 import type { StoredImage } from '../../protocol/stored-image.js';
 import type { Folder, FolderFile } from '../storage/folder.js';
@@ -12,7 +12,7 @@ const PARALLEL = 8;
 type Entry = Omit<StoredImage, 'overlays'>;
 
 /** Looks at the images of a folder. */
-export class Inventory {
+export class StoredImages {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
   readonly #baseNames: BaseNames;
