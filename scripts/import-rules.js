@@ -92,7 +92,7 @@ const opfs = {
 };
 
 const PAGE_PACKAGES = ['preact', 'preact/hooks', '@preact/signals', 'qcow2', 'qcow2-opfs'];
-const FEATURES = ['bitmaps', 'check', 'download', 'image', 'library', 'map', 'snapshots', 'welcome'];
+const FEATURES = ['bitmaps', 'check', 'download', 'image', 'store', 'map', 'snapshots', 'welcome'];
 const FEATURE_PARTS = [...FEATURES, 'session'].map((name) => `src/${name}`);
 
 /**

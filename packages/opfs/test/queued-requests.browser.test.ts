@@ -56,7 +56,7 @@ test('an abort rejects at once with its reason, and nothing is sent', async () =
     image.read(0, new Uint8Array(new SharedArrayBuffer(10)), { signal }),
     image.read(0, new Uint8Array(40 * MIB), { signal }),
     image.check({ signal }),
-    image.spool({ format: 'raw', signal }),
+    image.temporaryExport({ format: 'raw', signal }),
     image.map(undefined, { signal }).next(),
     image.dirtyRanges('none', { signal }).next(),
     image.readable(undefined, { signal }).getReader().read(),
@@ -111,10 +111,10 @@ test('memory that cannot be detached is a TypeError, and the image can be writte
   expect(into[0]).toBe(3);
 });
 
-test('a spool has what was written before it', async () => {
+test('a temporary export has what was written before it', async () => {
   const image = await store.create('disk', { size: 64 * MIB });
   const writing = image.write(0, new Uint8Array(64 * MIB).fill(5));
-  const { file } = await image.spool({ format: 'raw' });
+  const { file } = await image.temporaryExport({ format: 'raw' });
   await writing;
   expect(new Uint8Array(await file.slice(-2).arrayBuffer())).toEqual(new Uint8Array([5, 5]));
 });

@@ -52,11 +52,11 @@ test('an aborted cursor stops by itself, before anybody releases it', async () =
 test('shutdown waits until what runs has cleaned up', async () => {
   const service = await serviceFor(nobody, repeatedImage(1024).file);
   const order: unknown[] = [];
-  const spooling = service.spool(2, 1, false).then((outcome) => order.push(outcome));
+  const exporting = service.temporaryExport(2, 1, false).then((outcome) => order.push(outcome));
   await expect.poll(packageFiles).not.toEqual([]);
   await service.shutdown();
   order.push('shutdown');
-  await spooling;
+  await exporting;
   expect(order).toEqual([{ error: expect.objectContaining({ name: 'AbortError' }) }, 'shutdown']);
   expect(await packageFiles()).toEqual([]);
 });
@@ -85,7 +85,7 @@ test('nothing is known by a number that was never given', async () => {
   service.abort(77);
   expect(await service.release(77)).toEqual({ value: undefined });
   expect(await service.close(77)).toEqual({ value: undefined });
-  expect(await service.removeSpool(77)).toEqual({ value: undefined });
+  expect(await service.removeTemporaryExport(77)).toEqual({ value: undefined });
   for (const answer of [
     service.next(77),
     service.invoke(2, 77, 'stats', [], false),

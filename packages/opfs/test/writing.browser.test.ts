@@ -228,7 +228,7 @@ describe('an image that is open for writing', () => {
         store.open('disk'),
         store.export('disk', { format: 'qcow2', to }),
         store.export('disk', { format: 'raw' }),
-        store.spool('disk', { format: 'qcow2' }),
+        store.temporaryExport('disk', { format: 'qcow2' }),
         other.remove('disk'),
         store.rename('disk', 'other'),
       ].map(codeOf),

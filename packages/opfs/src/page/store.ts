@@ -6,9 +6,9 @@ import type {
   StoredImage,
   StoreEstimate,
   StoreExportOptions,
-  StoreSpoolOptions,
+  StoreTemporaryExportOptions,
 } from '../protocol/stored-image.js';
-import type { Spool } from './temporary-export.js';
+import type { TemporaryExport } from './temporary-export.js';
 import type { WorkerImage } from './worker-image.js';
 
 /**
@@ -84,8 +84,8 @@ export interface Store extends AsyncDisposable {
   /**
    * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. Whoever writes has the image alone: it is
    * `locked` for everybody else, for readers and for `export`, `rename` and `remove` of this store too, until it is
-   * closed or its tab or worker is gone; its own handle's `export` and `spool` work. The name of a backing file leads
-   * to the image of this store with its last component for a name; only where there is none, `resolve` is asked. Until
+   * closed or its tab or worker is gone; its own handle's `export` and `temporaryExport` work. The name of a backing
+   * file leads to the image of this store with its last component for a name; only where there is none, `resolve` is asked. Until
    * it is closed, it and its bases are neither renamed nor removed, nor are the bases written.
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or
@@ -149,7 +149,7 @@ export interface Store extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `unavailable` also for a store in memory; else as {@link export}. Nothing is left then.
    */
-  spool(name: string, options: StoreSpoolOptions): Promise<Spool>;
+  temporaryExport(name: string, options: StoreTemporaryExportOptions): Promise<TemporaryExport>;
   /**
    * Gives an image another name.
    *
@@ -162,8 +162,8 @@ export interface Store extends AsyncDisposable {
   /** How much this origin stores, and may. */
   estimate(): Promise<StoreEstimate>;
   /**
-   * Closes every image that is still open, deletes every spool and ends the worker. What still runs is aborted and
-   * rejects with {@link Qcow2Error} `closed`. What cannot be flushed then is not reported: close images that were
+   * Closes every image that is still open, deletes every temporary export and ends the worker. What still runs is
+   * aborted and rejects with {@link Qcow2Error} `closed`. What cannot be flushed then is not reported: close images that were
    * written to first, to know. A second call does nothing.
    */
   close(): Promise<void>;

@@ -6,7 +6,7 @@ import { ImageChannel, type ImagePlace } from './image-channel.js';
 import { ImageTransfers } from './image-transfers.js';
 import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
-import { type Spool, spoolOf } from './temporary-export.js';
+import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
 
 /** What an export into a file takes. */
 export interface ExportFileOptions extends OperationOptions {
@@ -16,8 +16,8 @@ export interface ExportFileOptions extends OperationOptions {
   to: FileSystemFileHandle;
 }
 
-/** What a spool takes. */
-export interface SpoolOptions extends OperationOptions {
+/** What a temporary export takes. */
+export interface TemporaryExportOptions extends OperationOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
 }
@@ -25,12 +25,12 @@ export interface SpoolOptions extends OperationOptions {
 /** The methods of an image that only send a call: `protocol/verbs.ts` has a row for each. */
 export interface WorkerImage extends VerbMethods {}
 
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: defineVerbs defines every method of the interface
 /**
  * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of
  * the image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and
  * details.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: defineVerbs defines every method of the interface
 export class WorkerImage implements Disk {
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #channel: ImageChannel;
@@ -150,7 +150,7 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * The disk of an internal snapshot, to read, stream, export or spool; of the size it had. An id is looked for first,
+   * The disk of an internal snapshot, to read, stream or export; of the size it had. An id is looked for first,
    * then a name. Closing the view leaves this image open; closing this image ends the view.
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
@@ -185,20 +185,24 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Writes the guest's bytes into a temporary file in OPFS, for a download by an object URL. Spools that a crash left
-   * behind are deleted on the way.
+   * Writes the guest's bytes into a temporary file in OPFS, for a download by an object URL. Temporary files
+   * that a crash left behind are deleted on the way.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the
    *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
    */
-  async spool(options: SpoolOptions): Promise<Spool> {
+  async temporaryExport(options: TemporaryExportOptions): Promise<TemporaryExport> {
     const { format, signal, onProgress } = options;
     requireRaw(format);
     const { connection, id: image } = this.#channel.place;
     const id = connection.reserve();
     const reports = onProgress !== undefined;
-    const file = await this.#channel.call((worker) => worker.spool(id, image, reports), { signal, onProgress }, id);
-    return spoolOf(connection, id, file);
+    const file = await this.#channel.call(
+      (worker) => worker.temporaryExport(id, image, reports),
+      { signal, onProgress },
+      id,
+    );
+    return temporaryExportOf(connection, id, file);
   }
 
   /**

@@ -16,7 +16,7 @@ import type {
   StoredImage,
   StoreEstimate,
   StoreExportOptions,
-  StoreSpoolOptions,
+  StoreTemporaryExportOptions,
 } from '../protocol/stored-image.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
@@ -24,7 +24,7 @@ import { guestStream } from './guest-stream.js';
 import { RemoteCursor } from './remote-cursor.js';
 import type { Store } from './store.js';
 import { streamPull } from './stream-pull.js';
-import { type Spool, spoolOf } from './temporary-export.js';
+import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
 import { WorkerImage } from './worker-image.js';
 
 /** A {@link Store} over one worker. */
@@ -146,13 +146,16 @@ export class WorkerStore implements Store {
     });
   }
 
-  async spool(name: string, { format, signal, onProgress }: StoreSpoolOptions): Promise<Spool> {
+  async temporaryExport(
+    name: string,
+    { format, signal, onProgress }: StoreTemporaryExportOptions,
+  ): Promise<TemporaryExport> {
     const stored = imageName(name);
     requireFormat(format);
     const id = this.#connection.reserve();
     const send = (worker: RemoteWorker): Answer<File> =>
-      worker.spoolStored(id, stored, format, onProgress !== undefined);
-    return spoolOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
+      worker.temporaryExportStored(id, stored, format, onProgress !== undefined);
+    return temporaryExportOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
   }
 
   async rename(from: string, to: string): Promise<void> {

@@ -82,7 +82,8 @@ export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2
 
 /**
  * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports
- * its progress, asks for files, and, where it opens something (an image, a cursor, a spool), the name of that thing
+ * its progress, asks for files, and, where it opens something (an image, a cursor, a temporary
+ * export), the name of that thing
  * after it.
  */
 export interface WorkerSide {
@@ -116,8 +117,8 @@ export interface WorkerSide {
   /** Writes the guest's bytes into a file of the caller's. */
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
   /** Writes the guest's bytes into a temporary file, and answers that file. */
-  spool(call: number, image: number, reports: boolean): Answer<File>;
-  removeSpool(spool: number): Answer<void>;
+  temporaryExport(call: number, image: number, reports: boolean): Answer<File>;
+  removeTemporaryExport(id: number): Answer<void>;
   close(image: number): Answer<void>;
   /**
    * Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet.
@@ -142,7 +143,7 @@ export interface WorkerSide {
   /** Opens a cursor over the bytes of a stored image. */
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
   /** Writes a stored image into a temporary file, and answers that file. */
-  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
+  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
   rename(call: number, from: string, to: string): Answer<void>;
   remove(call: number, name: string): Answer<void>;
   /** Aborts what runs, waits until it has cleaned up, and closes everything. The page then terminates the worker. */

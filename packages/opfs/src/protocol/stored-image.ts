@@ -48,8 +48,8 @@ export interface StoreExportOptions extends OperationOptions {
   to?: FileSystemFileHandle | undefined;
 }
 
-/** What a spool from a store takes. */
-export type StoreSpoolOptions = Omit<StoreExportOptions, 'to'>;
+/** What a temporary export from a store takes. */
+export type StoreTemporaryExportOptions = Omit<StoreExportOptions, 'to'>;
 
 /** What a store may hold and holds, bytes. */
 export interface StoreEstimate {

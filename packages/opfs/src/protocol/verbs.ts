@@ -63,7 +63,7 @@ type KindOf<Args extends readonly unknown[], Result> =
         ? CalledRow
         : never;
 
-/** The row of a method. `arguments` says how many there are before the options, `options` whether these have a signal. */
+/** The row of a method: `arguments` is how many come before the options, `options` whether these have a signal. */
 type RowOf<Method> = Method extends (...args: infer Args) => infer Result
   ? ArgumentsOf<Args> & KindOf<Args, Result>
   : never;

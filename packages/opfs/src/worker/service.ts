@@ -28,7 +28,7 @@ import { outcomeOf, RunningCalls } from './calls/running-calls.js';
 import { callVerb, pagesOf } from './calls/verb-calls.js';
 import { OpenCursors, type OpenPages } from './cursors/open-cursors.js';
 import { exportInto } from './export/raw-export.js';
-import { Spools } from './export/temporary-exports.js';
+import { TemporaryExports } from './export/temporary-exports.js';
 import type { Folder } from './storage/folder.js';
 import { MemoryFolder } from './storage/memory-folder.js';
 import { OpfsFolder } from './storage/opfs-folder.js';
@@ -45,7 +45,7 @@ export class Service implements WorkerSide {
   readonly #images = new OpenImages();
   readonly #cursors = new OpenCursors();
   readonly #calls = new RunningCalls();
-  readonly #spools = new Spools();
+  readonly #temporaryExports = new TemporaryExports();
   #folder: PrivateFolder = new PrivateFolder('qcow2');
   #store: ImageStore = new ImageStore(new OpfsFolder(this.#folder));
   #page: PageClient | null = null;
@@ -130,15 +130,15 @@ export class Service implements WorkerSide {
     });
   }
 
-  spool(call: number, image: number, reports: boolean): Answer<File> {
+  temporaryExport(call: number, image: number, reports: boolean): Answer<File> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
-      return this.#spools.create(call, this.#folder, disk.size, (to) => exportInto(to, disk, options));
+      return this.#temporaryExports.create(call, this.#folder, disk.size, (to) => exportInto(to, disk, options));
     });
   }
 
-  removeSpool(spool: number): Answer<void> {
-    return outcomeOf(() => this.#spools.remove(spool));
+  removeTemporaryExport(id: number): Answer<void> {
+    return outcomeOf(() => this.#temporaryExports.remove(id));
   }
 
   close(image: number): Answer<void> {
@@ -158,7 +158,7 @@ export class Service implements WorkerSide {
       await this.#calls.settled();
       // Those that were opened meanwhile.
       await this.#images.closeAll();
-      await this.#spools.removeAll();
+      await this.#temporaryExports.removeAll();
     });
   }
 
@@ -214,9 +214,9 @@ export class Service implements WorkerSide {
     return this.#openCursor(call, call, reports, (options) => this.#store.exports.stream(name, format, options));
   }
 
-  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File> {
+  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File> {
     return this.#reporting(call, reports, (options) =>
-      this.#spools.create(call, this.#folder, 0, (to) => this.#store.exports.into(name, format, to, options)),
+      this.#temporaryExports.create(call, this.#folder, 0, (to) => this.#store.exports.into(name, format, to, options)),
     );
   }
 
