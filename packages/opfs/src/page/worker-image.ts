@@ -1,4 +1,5 @@
 /** The page's handle of an image that is open in the worker. */
+// biome-ignore-all lint/suspicious/noUnsafeDeclarationMerging: defineVerbs defines every method of the interface
 import type { BitmapInfo, Disk, ImageInfo, OperationOptions, ReadOptions, SnapshotInfo, Transfer } from 'qcow2';
 import { boundsOf, writableOf } from 'qcow2/internal';
 import { makeDisposable } from './disposable.js';
@@ -25,7 +26,6 @@ export interface TemporaryExportOptions extends OperationOptions {
 /** The methods of an image that only send a call: `protocol/verbs.ts` has a row for each. */
 export interface WorkerImage extends VerbMethods {}
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: defineVerbs defines every method of the interface
 /**
  * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of
  * the image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and
