@@ -63,7 +63,15 @@ const core = {
     'src/image': part({ imports: BELOW_IMAGE, types: ['src/api'] }),
     'src/index': part({ imports: BELOW_INDEX, types: ['src/api'] }),
     'src/internal': part({
-      imports: ['src/errors', 'src/engine/async', 'src/engine/mapping', 'src/image', 'src/sources', 'src/verbs'],
+      imports: [
+        'src/engine/layer',
+        'src/engine/async',
+        'src/engine/mapping',
+        'src/errors',
+        'src/image',
+        'src/sources',
+        'src/verbs',
+      ],
       types: ['src/api'],
     }),
     node: part({ imports: ['src/index', 'src/internal'], packages: ['node:'] }),
