@@ -6,7 +6,13 @@ export type { Store } from './page/store.js';
 export type { TemporaryExport } from './page/temporary-export.js';
 export type { ExportFileOptions, TemporaryExportOptions, WorkerImage } from './page/worker-image.js';
 export { baseName, type NamedFile, namedFile } from './protocol/base-name.js';
-export type { RemoteFile, StoreCreateOptions, StoreOpenOptions, StoreResolved } from './protocol/remote-file.js';
+export type {
+  FileOpenOptions,
+  RemoteFile,
+  StoreCreateOptions,
+  StoreOpenOptions,
+  StoreResolved,
+} from './protocol/remote-file.js';
 export type {
   Persistence,
   StoredImage,

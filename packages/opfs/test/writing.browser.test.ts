@@ -234,7 +234,7 @@ describe('an image that is open for writing', () => {
       ].map(codeOf),
     );
     expect(refused).toEqual(refused.map(() => 'locked'));
-    expect((await other.list()).map(({ info, error }) => [info, error?.code])).toEqual([[null, 'locked']]);
+    expect((await other.list()).map(({ info, error }) => [info, error?.code])).toEqual([[undefined, 'locked']]);
     // Its own handle sees what it wrote.
     await image.export({ format: 'raw', to });
     expect(firstDifference((await bytesOf(await to.getFile())).subarray(0, 1000), noise(1000, 1))).toBe(-1);

@@ -102,8 +102,8 @@ function crossable(answer: StoreResolved, reference: ImageReference): WireResolv
   if (source !== null) return { source, format: (answer as { format: 'raw' | 'qcow2' }).format };
   throw new TypeError(
     `resolve() answered ${JSON.stringify(reference.name)} with something that cannot cross to the worker: answer with a ` +
-      'Blob, a File, an ArrayBuffer, a Uint8Array, { url } of a web server, { source, format } around one of them, or null to ' +
-      'refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
+      'Blob, a File, an ArrayBuffer, a Uint8Array, a URL or { url } of a web server, { source, format } around one of them, ' +
+      'or null to refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
   );
 }
 

@@ -4,6 +4,7 @@ import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
 import type { Answer, WireOpenOptions } from '../protocol/messages.js';
 import {
+  type FileOpenOptions,
   isRemoteFile,
   type RemoteFile,
   type StoreCreateOptions,
@@ -55,6 +56,16 @@ export class WorkerStore implements Store {
     return granted;
   }
 
+  async has(name: string): Promise<boolean> {
+    const stored = imageName(name);
+    return this.#connection.call((worker) => worker.has(stored));
+  }
+
+  async stat(name: string): Promise<StoredImage> {
+    const stored = imageName(name);
+    return this.#connection.call((worker) => worker.stat(stored));
+  }
+
   list(): Promise<StoredImage[]> {
     return this.#connection.call((worker) => worker.list());
   }
@@ -104,12 +115,16 @@ export class WorkerStore implements Store {
 
   async open(name: string, options: StoreOpenOptions = {}): Promise<WorkerImage> {
     const stored = imageName(name);
-    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire), true);
+    const { lock = 'fail' } = options;
+    if (lock !== 'fail' && lock !== 'wait') {
+      throw new TypeError(`The lock must be 'fail' or 'wait', not ${JSON.stringify(lock)}.`);
+    }
+    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, { ...wire, lock }), true);
   }
 
-  async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<WorkerImage> {
+  async openFile(file: Blob | URL | RemoteFile, options: FileOpenOptions = {}): Promise<WorkerImage> {
     if (!isBlob(file) && !isRemoteFile(file)) {
-      throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
+      throw new TypeError('openFile() opens a File or another Blob, or a URL or { url } of a web server.');
     }
     if (options.mode === 'readwrite') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
@@ -183,7 +198,7 @@ export class WorkerStore implements Store {
   }
 
   async #open(
-    options: StoreOpenOptions,
+    options: FileOpenOptions,
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {

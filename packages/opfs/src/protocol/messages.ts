@@ -39,6 +39,8 @@ export interface WireOpenOptions {
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: boolean;
+  /** Of a stored image alone. */
+  readonly lock?: 'fail' | 'wait' | undefined;
 }
 
 /** {@link CreateOptions} without the callbacks, and how the image is opened then. */
@@ -125,6 +127,8 @@ export interface WorkerSide {
    */
   useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
   list(): Answer<StoredImage[]>;
+  has(name: string): Answer<boolean>;
+  stat(name: string): Answer<StoredImage>;
   /** The bytes that all stored images are long. */
   usage(): Answer<number>;
   /** Makes an image and opens it for writing. */

@@ -175,6 +175,14 @@ export class Service implements WorkerSide {
     return outcomeOf(() => this.#store.images.list());
   }
 
+  has(name: string): Answer<boolean> {
+    return outcomeOf(() => this.#store.images.has(name));
+  }
+
+  stat(name: string): Answer<StoredImage> {
+    return outcomeOf(() => this.#store.images.stat(name));
+  }
+
   usage(): Answer<number> {
     return outcomeOf(() => this.#store.images.usage());
   }
@@ -195,9 +203,10 @@ export class Service implements WorkerSide {
   }
 
   openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo> {
-    return this.#reporting(call, options.reports, async (running) =>
-      this.#images.add(call, await this.#store.open(name, this.#openOptions(call, options, running))),
-    );
+    return this.#reporting(call, options.reports, async (running) => {
+      const opening = { ...this.#openOptions(call, options, running), lock: options.lock };
+      return this.#images.add(call, await this.#store.open(name, opening));
+    });
   }
 
   exportStored(

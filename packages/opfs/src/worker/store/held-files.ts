@@ -3,22 +3,22 @@ import type { BlockDevice, ByteSource, ImageReference, Openable, Resolved } from
 import { storedFile } from '../../protocol/image-name.js';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Folder } from '../storage/folder.js';
-import type { ImageLocks } from './image-locks.js';
+import type { ImageLocks, LockWait } from './image-locks.js';
 
 /** Files that are held until they are released together. */
 export class HeldFiles {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
-  readonly #signal: AbortSignal | undefined;
+  readonly #wait: LockWait;
   /** The engine tells a chain that leads in a circle by the sources being the same. */
   readonly #sources = new Map<string, Openable>();
   readonly #opened: ByteSource[] = [];
   readonly #releases: Release[] = [];
 
-  constructor(folder: Folder, locks: ImageLocks, signal: AbortSignal | undefined) {
+  constructor(folder: Folder, locks: ImageLocks, wait: LockWait) {
     this.#folder = folder;
     this.#locks = locks;
-    this.#signal = signal;
+    this.#wait = wait;
   }
 
   /** Says what stands for a name whose file is being made. */
@@ -32,7 +32,7 @@ export class HeldFiles {
    * @throws {@link Qcow2Error} `locked` when somebody changes it, `unavailable`; the signal's reason
    */
   async hold(name: string): Promise<ByteSource | null> {
-    const release = await this.#locks.read(name, this.#signal);
+    const release = await this.#locks.read(name, this.#wait);
     try {
       const file = await this.#folder.file(name);
       if (!file) {
@@ -57,7 +57,7 @@ export class HeldFiles {
    * @throws {@link Qcow2Error} `locked` when somebody has it open, `unavailable`; the signal's reason
    */
   async holdWritable(name: string): Promise<BlockDevice | null> {
-    const release = await this.#locks.change(name, this.#signal);
+    const release = await this.#locks.change(name, this.#wait);
     try {
       const device = await this.openLocked(name);
       if (device) this.#releases.push(release);

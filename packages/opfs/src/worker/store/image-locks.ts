@@ -15,6 +15,13 @@ const IMAGE_TIMEOUT_MS = 2000;
  */
 const DIRECTORY_TIMEOUT_MS = 5000;
 
+/** How an image is waited for. */
+export interface LockWait {
+  readonly signal?: AbortSignal | undefined;
+  /** `'wait'` waits until the image is free; by default the wait ends with `locked` after two seconds. */
+  readonly lock?: 'fail' | 'wait' | undefined;
+}
+
 /** The locks of one folder's images. */
 export class ImageLocks {
   readonly #scope: string;
@@ -29,10 +36,11 @@ export class ImageLocks {
   /**
    * Holds an image for reading.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody changes it and does not end; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when a change of it does not end; the signal's reason
    */
-  async read(name: string, signal?: AbortSignal): Promise<Release> {
+  async read(name: string, { signal, lock }: LockWait = {}): Promise<Release> {
     signal?.throwIfAborted();
+    if (lock === 'wait') return holdLock(this.#nameOf(name), { mode: 'shared', signal });
     const wait = new AbortController();
     const end = (): void => wait.abort();
     const timer = setTimeout(end, IMAGE_TIMEOUT_MS);
@@ -57,10 +65,11 @@ export class ImageLocks {
   /**
    * Holds an image, or a name that is to become one, against everybody else.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody has it open and does not close it; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when it is open and is not closed; the signal's reason
    */
-  async change(name: string, signal?: AbortSignal): Promise<Release> {
-    const release = await holdAlone(this.#nameOf(name), IMAGE_TIMEOUT_MS, signal);
+  async change(name: string, { signal, lock }: LockWait = {}): Promise<Release> {
+    const limit = lock === 'wait' ? Number.POSITIVE_INFINITY : IMAGE_TIMEOUT_MS;
+    const release = await holdAlone(this.#nameOf(name), limit, signal);
     if (!release) throw lockedImage(name, 'open');
     return release;
   }

@@ -2,10 +2,10 @@
 import { Qcow2Error } from 'qcow2';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Draft, Folder, Move } from '../storage/folder.js';
-import { storedBaseOf } from './base-names.js';
 import { type Bases, leadsTo, overlaysOf } from './bases.js';
 import type { ImageLocks } from './image-locks.js';
 import { imageNotFound } from './image-not-found.js';
+import { storedBaseOf } from './stored-headers.js';
 import type { StoredImages } from './stored-images.js';
 
 /** The names in a folder. Every name is one that `imageName` gave. */
@@ -27,7 +27,7 @@ export class ImageNames {
    */
   async lockFree(name: string, signal: AbortSignal): Promise<Release> {
     await this.#requireFree(name);
-    const release = await this.#locks.change(name, signal);
+    const release = await this.#locks.change(name, { signal });
     try {
       await this.#requireFree(name);
       return release;
@@ -97,7 +97,7 @@ export class ImageNames {
   async #alone(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const releases = [];
     try {
-      for (const name of names) releases.push(await this.#locks.change(name, signal));
+      for (const name of names) releases.push(await this.#locks.change(name, { signal }));
       await work();
     } finally {
       for (const release of releases) release();

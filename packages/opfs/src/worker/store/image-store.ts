@@ -5,7 +5,7 @@ import type { Draft, Folder } from '../storage/folder.js';
 import { type AbortableOptions, copyInto } from './file-copy.js';
 import { HeldFiles } from './held-files.js';
 import { type OpenImage, openHeld, resolverOf } from './held-image.js';
-import { ImageLocks } from './image-locks.js';
+import { ImageLocks, type LockWait } from './image-locks.js';
 import { ImageNames } from './image-names.js';
 import { imageNotFound } from './image-not-found.js';
 import type { ImportSource } from './import-source.js';
@@ -32,7 +32,7 @@ export class ImageStore {
   async create(name: string, options: CreateOptions & AbortableOptions & OpenOptions): Promise<OpenImage> {
     const lock = await this.names.lockFree(name, options.signal);
     // Its base is held until its name is given: from then on the base is known to be in use.
-    const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+    const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
       await this.#fill(name, await this.#folder.draft(), options, async ({ device }) => {
         held.set(name, device);
@@ -73,8 +73,8 @@ export class ImageStore {
    * Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed,
    * the image itself against everybody else when it is to be written.
    */
-  async open(name: string, options: OpenOptions = {}): Promise<OpenImage> {
-    const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+  async open(name: string, options: OpenOptions & LockWait = {}): Promise<OpenImage> {
+    const held = new HeldFiles(this.#folder, this.#locks, options);
     try {
       const source = await (options.mode === 'readwrite' ? held.holdWritable(name) : held.hold(name));
       return await openHeld(held, source ?? imageNotFound(name), options);
@@ -106,7 +106,7 @@ export class ImageStore {
 
   /** Opens for writing what has just been made, or deletes it again. */
   async #openNew(name: string, { signal, cache, resolve }: OpenOptions): Promise<OpenImage> {
-    const held = new HeldFiles(this.#folder, this.#locks, signal);
+    const held = new HeldFiles(this.#folder, this.#locks, { signal });
     try {
       const device = (await held.openLocked(name)) ?? imageNotFound(name);
       return await openHeld(held, device, { mode: 'readwrite', verify: false, signal, cache, resolve });

@@ -50,7 +50,7 @@ export class StoredExports {
       const open = await this.#open(name, { signal: options.signal });
       return endingWith(bytePages(open.image.readable(undefined, options)), () => open.close());
     }
-    const held = new HeldFiles(this.#folder, this.#locks, options.signal);
+    const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
       const file = (await held.hold(name)) ?? imageNotFound(name);
       return endingWith(filePages(file, options), () => held.release());
@@ -71,7 +71,7 @@ export class StoredExports {
   }
 
   async #withFile(name: string, signal: AbortSignal, work: (file: ByteSource) => Promise<void>): Promise<void> {
-    const held = new HeldFiles(this.#folder, this.#locks, signal);
+    const held = new HeldFiles(this.#folder, this.#locks, { signal });
     try {
       await work((await held.hold(name)) ?? imageNotFound(name));
     } finally {

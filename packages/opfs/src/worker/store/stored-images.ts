@@ -1,56 +1,58 @@
 /** What is known of a store's images without opening one for the page: the list, and which is based on which. */
-import { isQcow2Error, Qcow2Image } from 'qcow2';
-import type { StoredImage } from '../../protocol/stored-image.js';
-import type { Folder, FolderFile } from '../storage/folder.js';
-import { BaseNames } from './base-names.js';
+import type { StoredImage, StoredImageError } from '../../protocol/stored-image.js';
+import type { Folder } from '../storage/folder.js';
 import { type Bases, overlaysOf } from './bases.js';
 import type { ImageLocks } from './image-locks.js';
+import { imageNotFound } from './image-not-found.js';
+import { type StoredHeader, StoredHeaders } from './stored-headers.js';
 
-/** How many images are looked at in parallel: each may have an L1 table of 32 MiB. */
-const PARALLEL = 8;
-
-type Entry = Omit<StoredImage, 'overlays'>;
+const LOCKED: StoredImageError = { code: 'locked', message: 'The image is being changed in this or another tab.' };
 
 /** Looks at the images of a folder. */
 export class StoredImages {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
-  readonly #baseNames: BaseNames;
+  readonly #headers: StoredHeaders;
 
   constructor(folder: Folder, locks: ImageLocks) {
     this.#folder = folder;
     this.#locks = locks;
-    this.#baseNames = new BaseNames(folder);
+    this.#headers = new StoredHeaders(folder);
   }
 
-  /** Every image, sorted by name: also those that are locked, and those that cannot be opened. */
+  /** Every image, sorted by name: also those that are locked, and those whose header is wrong. */
   async list(): Promise<StoredImage[]> {
-    const [bases, entries] = await Promise.all([
-      this.#baseNames.all(),
-      this.#entries(async (name, file) => {
-        const release = await this.#locks.tryRead(name);
-        if (!release) return lockedEntry(name, file);
-        try {
-          return await inspect(name, file);
-        } finally {
-          release();
-        }
-      }),
-    ]);
-    return entries.map((entry) => ({ ...entry, overlays: overlaysOf(entry.name, bases) }));
+    const headers = await this.#headers.each((name) => this.#look(name));
+    const bases = basesOf(headers);
+    return headers.map((header) => storedImage(header, bases));
+  }
+
+  /**
+   * What the list says of one image.
+   *
+   * @throws {@link Qcow2Error} `not-found`
+   */
+  async stat(name: string): Promise<StoredImage> {
+    const header = (await this.#look(name)) ?? imageNotFound(name);
+    return storedImage(header, await this.bases());
+  }
+
+  /** Whether there is a file of that name. */
+  async has(name: string): Promise<boolean> {
+    return (await this.#folder.file(name)) !== null;
   }
 
   /**
    * Which image is based on which, by the headers alone. Also of images that are being changed: what their header says
    * of it stays.
    */
-  bases(): Promise<Bases> {
-    return this.#baseNames.all();
+  async bases(): Promise<Bases> {
+    return basesOf(await this.#headers.each((name) => this.#headers.of(name)));
   }
 
-  /** The name of the backing file of one image, as in {@link bases}. */
-  baseOf(name: string): Promise<string | null> {
-    return this.#baseNames.of(name);
+  /** The name of the backing file of one image, as in {@link bases}; null also when there is no such image. */
+  async baseOf(name: string): Promise<string | null> {
+    return (await this.#headers.of(name))?.base ?? null;
   }
 
   /** The bytes that all images are long. */
@@ -60,37 +62,22 @@ export class StoredImages {
     return usage;
   }
 
-  async #entries(look: (name: string, file: FolderFile) => Promise<Entry>): Promise<Entry[]> {
-    const names = await this.#folder.names();
-    const entries: Entry[] = [];
-    for (let first = 0; first < names.length; first += PARALLEL) {
-      const some = names.slice(first, first + PARALLEL).map(async (name) => {
-        const file = await this.#folder.file(name);
-        return file && look(name, file);
-      });
-      // One that has just been removed is not there.
-      for (const entry of await Promise.all(some)) if (entry) entries.push(entry);
+  /** The header of an image, which says nothing but its base while the image is being changed. */
+  async #look(name: string): Promise<StoredHeader | null> {
+    const release = await this.#locks.tryRead(name);
+    try {
+      const header = await this.#headers.of(name);
+      return header && !release ? { ...header, info: undefined, error: LOCKED } : header;
+    } finally {
+      release?.();
     }
-    return entries;
   }
 }
 
-function lockedEntry(name: string, file: FolderFile): Entry {
-  const error = { code: 'locked', message: 'The image is being changed in this or another tab.' } as const;
-  return entryOf(name, file, { info: null, error });
+function basesOf(headers: readonly StoredHeader[]): Bases {
+  return new Map(headers.map(({ name, base }) => [name, base]));
 }
 
-function entryOf(name: string, { size, lastModified }: FolderFile, rest: Pick<Entry, 'info' | 'error'>): Entry {
-  return { name, fileSize: size, lastModified, ...rest };
-}
-
-async function inspect(name: string, file: FolderFile): Promise<Entry> {
-  try {
-    const image = await Qcow2Image.open(file.source);
-    await image.close();
-    return entryOf(name, file, { info: image.info, error: null });
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return entryOf(name, file, { info: null, error: { code: isQcow2Error(error) ? error.code : 'io', message } });
-  }
+function storedImage({ name, size, lastModified, info, error }: StoredHeader, bases: Bases): StoredImage {
+  return { name, fileSize: size, lastModified, info, error, overlays: overlaysOf(name, bases) };
 }
