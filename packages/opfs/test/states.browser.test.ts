@@ -86,7 +86,7 @@ describe('a bitmap', () => {
   const table = Array.from({ length: 5 }, () => new Uint8Array(512).fill(0x55));
   const file = (): File => new File([bitmapImage({ table })], 'bitmap.qcow2');
 
-  test('crosses in pages, in order', async () => {
+  test('crosses in packets, in order', async () => {
     await using image = await store.openFile(file());
     expect(image.bitmaps).toMatchObject([{ name: 'b', granularity: 512 }]);
     const ranges: Range[] = [];

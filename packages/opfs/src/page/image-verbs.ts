@@ -1,6 +1,6 @@
 /** The methods of an image that the table of verbs gives: each sends its call to the worker, as its row says. */
 import type { Disk } from 'qcow2';
-import type { CursorPage } from '../protocol/messages.js';
+import type { CursorPacket } from '../protocol/messages.js';
 import { splitArguments } from '../protocol/verb-arguments.js';
 import { type CalledVerb, type CursorVerb, type Row, rowOf, VERBS, type Verb } from '../protocol/verbs.js';
 import { itemsOf } from './cursor-iterator.js';
@@ -47,16 +47,16 @@ async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: 
   return value;
 }
 
-function cursorOf<Page extends NonNullable<CursorPage>>(
+function cursorOf<Packet extends NonNullable<CursorPacket>>(
   channel: ImageChannel,
   verb: CursorVerb,
   row: Row,
   given: readonly unknown[],
-): RemoteCursor<Page | null> {
+): RemoteCursor<Packet | null> {
   const { connection, id: image } = channel.place;
   const { args, options } = splitArguments(row, given);
   const reports = options.onProgress !== undefined;
-  return new RemoteCursor<Page | null>(
+  return new RemoteCursor<Packet | null>(
     connection,
     (id, call) => channel.call((worker) => worker.openCursor(id, image, verb, args, reports), call, id),
     options,

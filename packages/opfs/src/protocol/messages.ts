@@ -75,7 +75,7 @@ export interface WireBytes {
 }
 
 /** One hop of a cursor: packed extents or ranges, or guest bytes, or null at the end. */
-export type CursorPage = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
+export type CursorPacket = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
 
 /** What an answer of the page's resolver may be once it crosses. */
 export type WireFile = Blob | ArrayBuffer | Uint8Array | WireRemoteFile;
@@ -114,7 +114,7 @@ export interface WorkerSide {
   invoke(call: number, image: number, verb: CalledVerb, args: readonly unknown[], reports: boolean): Answer<Invoked>;
   /** Opens a cursor over what a verb of the table returns: items, packed, or bytes. */
   openCursor(call: number, image: number, verb: CursorVerb, args: readonly unknown[], reports: boolean): Answer<void>;
-  next(cursor: number): Answer<CursorPage>;
+  next(cursor: number): Answer<CursorPacket>;
   release(cursor: number): Answer<void>;
   /** Writes the guest's bytes into a file of the caller's. */
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;

@@ -3,7 +3,7 @@ import { transfer } from 'comlink';
 import { type ImageInfo, isQcow2Error, type OpenOptions } from 'qcow2';
 import type {
   Answer,
-  CursorPage,
+  CursorPacket,
   Invoked,
   Outcome,
   PageSide,
@@ -25,8 +25,8 @@ import { PageClient } from './calls/page-client.js';
 import { readPieces, writePieces } from './calls/pieces.js';
 import { ProgressReports } from './calls/progress-reports.js';
 import { outcomeOf, RunningCalls } from './calls/running-calls.js';
-import { callVerb, pagesOf } from './calls/verb-calls.js';
-import { OpenCursors, type OpenPages } from './cursors/open-cursors.js';
+import { callVerb, packetsOf } from './calls/verb-calls.js';
+import { OpenCursors, type OpenPackets } from './cursors/open-cursors.js';
 import { exportInto } from './export/raw-export.js';
 import { TemporaryExports } from './export/temporary-exports.js';
 import type { Folder } from './storage/folder.js';
@@ -109,13 +109,13 @@ export class Service implements WorkerSide {
 
   openCursor(call: number, image: number, verb: CursorVerb, args: readonly unknown[], reports: boolean): Answer<void> {
     return this.#openCursor(call, image, reports, async (options) =>
-      pagesOf(this.#images.get(image), verb, args, options),
+      packetsOf(this.#images.get(image), verb, args, options),
     );
   }
 
-  next(cursor: number): Answer<CursorPage> {
+  next(cursor: number): Answer<CursorPacket> {
     const answer = outcomeOf(() => this.#cursors.next(cursor));
-    return transferring(answer, (page) => page?.buffer ?? null);
+    return transferring(answer, (packet) => packet?.buffer ?? null);
   }
 
   release(cursor: number): Answer<void> {
@@ -257,7 +257,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  #openCursor(call: number, image: number, reports: boolean, open: OpenPages): Answer<void> {
+  #openCursor(call: number, image: number, reports: boolean, open: OpenPackets): Answer<void> {
     return this.#calls.run(call, (opening) =>
       this.#cursors.open(call, image, opening, this.#reports(call, reports), open),
     );

@@ -2,7 +2,7 @@
 import type { Disk, OperationOptions } from 'qcow2';
 import { joinArguments } from '../../protocol/verb-arguments.js';
 import { type CalledVerb, type CursorVerb, rowOf, type Verb } from '../../protocol/verbs.js';
-import { bytePages, itemPages, type Pages } from '../cursors/cursor.js';
+import { bytePackets, itemPackets, type Packets } from '../cursors/cursor.js';
 
 /** Calls a verb, and resolves with its result. Throws what the verb throws. */
 export async function callVerb(
@@ -15,11 +15,11 @@ export async function callVerb(
 }
 
 /** Calls a verb that returns items or bytes. Throws what the verb throws at once. */
-export function pagesOf(disk: Disk, verb: CursorVerb, args: readonly unknown[], options: OperationOptions): Pages {
+export function packetsOf(disk: Disk, verb: CursorVerb, args: readonly unknown[], options: OperationOptions): Packets {
   const row = rowOf(verb);
   const source = result(disk, verb, args, options);
-  if (row.kind === 'items') return itemPages(source as AsyncIterable<unknown>, row.packing.pack);
-  return bytePages(source as ReadableStream<Uint8Array<ArrayBuffer>>);
+  if (row.kind === 'items') return itemPackets(source as AsyncIterable<unknown>, row.packing.pack);
+  return bytePackets(source as ReadableStream<Uint8Array<ArrayBuffer>>);
 }
 
 /** The page has checked the types: its methods and the engine's are the same interface. */

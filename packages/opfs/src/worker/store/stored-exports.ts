@@ -1,8 +1,8 @@
 /** The exports of a store's images: into files of the caller's, and as streams. */
 import type { ByteSource, OpenOptions } from 'qcow2';
-import { bytePages, type Pages } from '../cursors/cursor.js';
+import { bytePackets, type Packets } from '../cursors/cursor.js';
 import { exportInto } from '../export/raw-export.js';
-import { fileDisk, filePages } from '../storage/file-disk.js';
+import { fileDisk, filePackets } from '../storage/file-disk.js';
 import type { Folder } from '../storage/folder.js';
 import type { AbortableOptions } from './file-copy.js';
 import { HeldFiles } from './held-files.js';
@@ -44,16 +44,16 @@ export class StoredExports {
     }
   }
 
-  /** The bytes of an image, to be fetched page by page. It is held until the pages end. */
-  async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Pages> {
+  /** The bytes of an image, to be fetched packet by packet. It is held until the packets end. */
+  async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Packets> {
     if (format === 'raw') {
       const open = await this.#open(name, { signal: options.signal });
-      return endingWith(bytePages(open.image.readable(undefined, options)), () => open.close());
+      return endingWith(bytePackets(open.image.readable(undefined, options)), () => open.close());
     }
     const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
       const file = (await held.hold(name)) ?? imageNotFound(name);
-      return endingWith(filePages(file, options), () => held.release());
+      return endingWith(filePackets(file, options), () => held.release());
     } catch (error) {
       held.release();
       throw error;
@@ -80,12 +80,12 @@ export class StoredExports {
   }
 }
 
-function endingWith(pages: Pages, then: () => void | Promise<void>): Pages {
+function endingWith(packets: Packets, then: () => void | Promise<void>): Packets {
   return {
-    next: () => pages.next(),
+    next: () => packets.next(),
     async end() {
       try {
-        await pages.end();
+        await packets.end();
       } finally {
         await then();
       }
