@@ -11,7 +11,7 @@ beforeAll(clearStorage);
 afterAll(clearStorage);
 
 const nobody: PageSide = {
-  resolve: async () => ({ value: null }),
+  resolve: async () => ({ value: undefined }),
   pull: async () => ({ value: null }),
   progress: () => true,
 };

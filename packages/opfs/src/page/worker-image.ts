@@ -1,6 +1,15 @@
 /** The page's handle of an image that is open in the worker. */
 // biome-ignore-all lint/suspicious/noUnsafeDeclarationMerging: defineVerbs defines every method of the interface
-import type { BitmapInfo, Disk, ImageInfo, OperationOptions, ReadOptions, SnapshotInfo, Transfer } from 'qcow2';
+import type {
+  BitmapInfo,
+  Disk,
+  ImageInfo,
+  OperationOptions,
+  ReadOptions,
+  SnapshotInfo,
+  Transfer,
+  WritableOptions,
+} from 'qcow2';
 import { boundsOf, writableOf } from 'qcow2/internal';
 import { makeDisposable } from './disposable.js';
 import { ImageChannel, type ImagePlace } from './image-channel.js';
@@ -143,7 +152,7 @@ export class WorkerImage implements Disk {
    *
    * @throws {@link Qcow2Error} `out-of-range`; RangeError for a start that is no whole number from 0 on
    */
-  writable(options?: { start?: number | undefined }): WritableStream<Uint8Array> {
+  writable(options?: WritableOptions): WritableStream<Uint8Array> {
     this.#channel.requireOpen();
     const { start } = boundsOf({ start: options?.start ?? 0, length: 0 }, this.size);
     return writableOf(this, start);

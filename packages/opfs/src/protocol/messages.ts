@@ -77,10 +77,10 @@ export interface WireBytes {
 /** One hop of a cursor: packed extents or ranges, or guest bytes, or null at the end. */
 export type CursorPacket = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
 
-/** What an answer of the page's resolver may be once it crosses. */
+/** A file as it crosses. */
 export type WireFile = Blob | ArrayBuffer | Uint8Array | WireRemoteFile;
-/** A resolver's answer, as it crosses. */
-export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | null;
+/** What a resolver returns, as it crosses. */
+export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | undefined;
 
 /**
  * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports

@@ -15,7 +15,7 @@ export interface RemoteFile extends Omit<HttpSourceOptions, 'fetch' | 'signal'> 
 }
 
 /** What `resolve` may return to a store: also a file by its address. A URL is a {@link RemoteFile} without options. */
-export type StoreResolved = Resolved | URL | RemoteFile | { source: URL | RemoteFile; format: 'raw' | 'qcow2' };
+export type StoreResolved = Resolved | RemoteFile | { source: RemoteFile; format: 'raw' | 'qcow2' };
 
 /** How an image is opened in a store's worker, whether it is in the store or not. */
 export interface FileOpenOptions extends Omit<OpenOptions, 'resolve'> {

@@ -33,7 +33,7 @@ export class PageClient {
     return async (reference): Promise<Resolved> => {
       // A resolver may be waiting for a person, who may have given up.
       const answer = await unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
-      if (answer === null) return undefined;
+      if (answer === undefined) return undefined;
       if ('format' in answer) return { source: await opened(answer.source), format: answer.format };
       return opened(answer);
     };
