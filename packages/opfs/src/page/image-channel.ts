@@ -6,8 +6,8 @@ import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { SendOrder } from './send-order.js';
 
 /**
- * How long closing waits, while no message is answered, for requests that wait to be sent: a web server behind the
- * image may not answer. Milliseconds.
+ * How long closing waits, while no result comes, for requests that wait to be sent: a web server behind the image may
+ * be silent. Milliseconds.
  */
 const SEND_TIMEOUT_MS = 1000;
 

@@ -1,4 +1,4 @@
-/** Owns the interface of a store: the images that an origin keeps, as the page sees them. */
+/** The interface of a store: the images that an origin keeps, as the page sees them. */
 import type { OperationOptions } from 'qcow2';
 import type { FileOpenOptions, RemoteFile, StoreCreateOptions, StoreOpenOptions } from '../protocol/remote-file.js';
 import type {
@@ -21,8 +21,8 @@ import type { WorkerImage } from './worker-image.js';
  * silent for 30 seconds while a call waits, as after the data of the site were cleared, or in a debugger that has
  * paused it; a store that is opened then has a new worker. Those of
  * stored images reject with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string,
- * RangeError for one that no image can have. `locked` comes after two seconds, in which a tab that crashed lets go of
- * what it held. A change waits for a moment in which no reader has the image: readers that overlap without end keep it
+ * RangeError for one that no image can have. `locked` comes after two seconds, in which the locks of a tab that crashed
+ * are released. A change waits for a moment in which no reader has the image: readers that overlap without end keep it
  * `locked`.
  */
 export interface Store extends AsyncDisposable {
@@ -53,7 +53,7 @@ export interface Store extends AsyncDisposable {
   stat(name: string): Promise<StoredImage>;
   /**
    * Makes an empty image and opens it for writing, as {@link open} does. A backing file is named by the name of an
-   * image of this store, or is what `resolve` answers: a File, or `{ url }` of a web server. That there is one is not
+   * image of this store, or is what `resolve` returns: a File, a URL, or `{ url }` of a web server. That there is one is not
    * required. Nothing is left when it fails or aborts.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would lead in
@@ -115,7 +115,7 @@ export interface Store extends AsyncDisposable {
    * OPFS is refused.
    *
    * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, `io`, and of a web server `not-found` and
-   *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` answers with an object that cannot cross to the
+   *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` returns an object that cannot cross to the
    *   worker, and for an address that is none of http or https; the signal's reason when it aborts
    *
    * @example

@@ -62,8 +62,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * What is known of the image without reading its tables; as of `open` and the last change of this handle that was
-   * answered.
+   * What is known of the image without reading its tables; as of `open` and the last change of this handle that
+   * has settled.
    */
   get info(): ImageInfo {
     return this.#channel.info;

@@ -1,4 +1,4 @@
-/** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
+/** The store that openStore returns: each verb is sent to its worker, which carries it out. */
 import type { ImageInfo, OperationOptions } from 'qcow2';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
@@ -225,7 +225,7 @@ export class WorkerStore implements Store {
       return new WorkerImage({ connection: this.#connection, id, pool: this.#pool, stored }, info);
     } catch (error) {
       this.#connection.forget(id);
-      // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep
+      // It can have been opened all the same, when a callback threw as the result was on its way: then it would keep
       // its lock.
       if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
       throw error;

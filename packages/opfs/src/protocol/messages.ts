@@ -1,5 +1,5 @@
 /**
- * Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable.
+ * The private protocol between page and worker: what each side offers the other, all of it plain and cloneable.
  */
 import type { CreateOptions, ImageInfo, ImageReference, OpenOptions, Progress } from 'qcow2';
 import type { WireRemoteFile } from './remote-file.js';
@@ -27,7 +27,7 @@ export interface Invoked {
   readonly changed: Changed | null;
 }
 
-/** The answer to a write: the buffer that brought the bytes goes back. */
+/** The result of a write: the buffer that brought the bytes goes back. */
 export interface Written extends Changed {
   readonly spare: ArrayBuffer | null;
 }
@@ -89,7 +89,7 @@ export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2
  * after it.
  */
 export interface WorkerSide {
-  /** The first call: holds the lock by which the page notices this worker's death, and learns whom to call back. */
+  /** The first call: holds the lock by which the page notices this worker's death, and receives the page's side. */
   connect(lock: string, page: PageSide): Answer<void>;
   /** Returns at once: the page sees that this worker handles its messages. */
   ping(): Answer<void>;
@@ -118,12 +118,12 @@ export interface WorkerSide {
   release(cursor: number): Answer<void>;
   /** Writes the guest's bytes into a file of the caller's. */
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
-  /** Writes the guest's bytes into a temporary file, and answers that file. */
+  /** Writes the guest's bytes into a temporary file, which is the result. */
   temporaryExport(call: number, image: number, reports: boolean): Answer<File>;
   removeTemporaryExport(id: number): Answer<void>;
   close(image: number): Answer<void>;
   /**
-   * Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet.
+   * Says where images are kept; the result is where they are. Without a fallback storage is not opened yet.
    */
   useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
   list(): Answer<StoredImage[]>;
@@ -133,7 +133,7 @@ export interface WorkerSide {
   usage(): Answer<number>;
   /** Makes an image and opens it for writing. */
   createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageInfo>;
-  /** Takes over a Blob, or, for null, the chunks that the page is then asked for. */
+  /** Takes over a Blob, or, for null, the chunks that the worker then requests. */
   importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void>;
   openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo>;
   /** Writes a stored image into a file of the caller's. */
@@ -146,7 +146,7 @@ export interface WorkerSide {
   ): Answer<void>;
   /** Opens a cursor over the bytes of a stored image. */
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
-  /** Writes a stored image into a temporary file, and answers that file. */
+  /** Writes a stored image into a temporary file, which is the result. */
   temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
   rename(call: number, from: string, to: string): Answer<void>;
   remove(call: number, name: string): Answer<void>;

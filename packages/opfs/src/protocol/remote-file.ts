@@ -1,6 +1,5 @@
 /**
- * Owns files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches
- * them.
+ * Files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches them.
  */
 import type { CreateOptions, HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
 import { isUrl } from './shape.js';
@@ -20,8 +19,8 @@ export type StoreResolved = Resolved | RemoteFile | { source: RemoteFile; format
 /** How an image is opened in a store's worker, whether it is in the store or not. */
 export interface FileOpenOptions extends Omit<OpenOptions, 'resolve'> {
   /**
-   * As `resolve` of the engine's `OpenOptions`; it runs on the page, and its answer must be able to cross to the
-   * worker.
+   * As `resolve` of the engine's `OpenOptions`; it runs on the page, and what it returns must be able to cross to
+   * the worker.
    */
   resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
 }
@@ -30,8 +29,8 @@ export interface FileOpenOptions extends Omit<OpenOptions, 'resolve'> {
 export interface StoreOpenOptions extends FileOpenOptions {
   /**
    * What to do while the image, or one that it is based on, is open for writing, or, for `mode: 'readwrite'`, is open
-   * at all. `'fail'`, the default, waits two seconds, in which a tab that crashed lets go of what it held, and rejects
-   * with `locked`. `'wait'` waits until the image is free or the signal aborts: without a signal perhaps for ever, as
+   * at all. `'fail'`, the default, waits two seconds, in which the locks of a tab that crashed are released, and
+   * rejects with `locked`. `'wait'` waits until the image is free or the signal aborts: without a signal perhaps for ever, as
    * when this page itself has the image open. An image that readers have open at every moment is never free for
    * writing.
    */

@@ -1,4 +1,4 @@
-/** Owns the plain values that a store says of itself and of the images in it, and the options of its verbs. */
+/** The plain values that describe a store and the images in it, and the options of its verbs. */
 import type { ImageSummary, OperationOptions, Qcow2ErrorCode } from 'qcow2';
 
 /**
@@ -43,7 +43,7 @@ export interface StoreExportOptions extends OperationOptions {
   format: 'raw' | 'qcow2';
   /**
    * The file to fill: one that a person chose with `showSaveFilePicker`, or one in OPFS. Without it a stream is
-   * answered.
+   * returned.
    */
   to?: FileSystemFileHandle | undefined;
 }

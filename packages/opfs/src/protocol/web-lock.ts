@@ -1,4 +1,4 @@
-/** Owns the use of Web Locks: one is held for as long as its holder lives, so that others notice when it is gone. */
+/** Web Locks: one is held for as long as its holder lives, so that others notice when it is gone. */
 
 import { onAbort } from 'qcow2/internal';
 
@@ -12,7 +12,7 @@ const RETRY_LATER_EVERY_MS = 250;
 /** After how long it is requested less often. Milliseconds. */
 const RETRY_OFTEN_MS = 2000;
 
-/** How a lock is asked for. */
+/** How a lock is requested. */
 export interface LockRequest {
   /** `'shared'` with others that share it; default `'exclusive'`. */
   mode?: LockMode | undefined;
@@ -21,7 +21,7 @@ export interface LockRequest {
 
 /**
  * Holds the lock `name` until the returned function is called or this page or worker is gone. Waits for it, or, with
- * `ifFree`, answers null when somebody else holds it.
+ * `ifFree`, resolves with null when it is held elsewhere.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */

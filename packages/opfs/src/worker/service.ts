@@ -246,7 +246,7 @@ export class Service implements WorkerSide {
     return { ...running, mode, verify, cache, resolve };
   }
 
-  /** Runs a call that reports progress; its answer leaves after its last report has arrived. */
+  /** Runs a call that reports progress; its result leaves after its last report has arrived. */
   #reporting<T>(call: number, reports: boolean, work: (options: AbortableOptions) => Promise<T>): Answer<T> {
     const progress = this.#reports(call, reports);
     return this.#calls.run(call, async (signal) => {
@@ -271,18 +271,18 @@ export class Service implements WorkerSide {
 /** Where images are kept: in OPFS, or, when that is wanted where the platform refuses it, in memory. */
 async function folderFor(folder: PrivateFolder, fallback: 'memory' | null): Promise<Folder> {
   try {
-    // Without a fallback nothing depends on the answer, which then may wait until an image is asked for.
+    // Without a fallback nothing depends on it, and storage is opened with the first image.
     if (fallback) await folder.open();
   } catch (error) {
     if (!isQcow2Error(error, 'unavailable')) throw error;
     return new MemoryFolder();
   }
-  // In the background: nobody waits for what earlier runs left.
+  // In the background: nothing waits for what earlier runs left.
   folder.swept();
   return new OpfsFolder(folder);
 }
 
-/** The answer, marked so that a buffer in it is transferred and not copied. */
+/** The outcome, marked so that a buffer in it is transferred and not copied. */
 async function transferring<T>(answer: Answer<T>, bufferOf: (value: T) => ArrayBuffer | null): Answer<T> {
   const outcome: Outcome<T> = await answer;
   const buffer = 'value' in outcome ? bufferOf(outcome.value) : null;

@@ -40,7 +40,7 @@ export class OpenImages {
   }
 
   /**
-   * Hands out an image to be closed, and forgets it and its snapshots, which end with it.
+   * Removes an image, which is to be closed, and its snapshots, which end with it.
    *
    * @returns the image, undefined when it is not there; and the numbers of what ends, its own and those of its
    *   snapshots

@@ -45,7 +45,7 @@ export class PageClient {
   }
 }
 
-/** What an answer says. What the page threw comes back to it as the very same error. */
+/** The value of an outcome. What the page threw comes back to it as the very same error. */
 async function answered<T>(answer: Answer<T>): Promise<T> {
   const outcome = await answer;
   if ('value' in outcome) return outcome.value;

@@ -17,7 +17,7 @@ export interface Packets<Packet extends CursorPacket = CursorPacket> {
 
 /** A cursor that is open. */
 export class Cursor {
-  /** The image it reads; its own number when it reads one that nobody else has. */
+  /** The image it reads; its own number when it reads one that nothing else uses. */
   readonly image: number;
   readonly #packets: Packets;
   readonly #reports: ProgressReports;

@@ -18,7 +18,7 @@ export class OpenCursors {
   /**
    * Opens a cursor.
    *
-   * @param image the image that it reads; its own number when it reads one that nobody else has
+   * @param image the image that it reads; its own number when it reads one that nothing else uses
    * @param opening aborts when the page gives up before it is open
    * @throws whatever `packets` throws; the signal's reason
    */

@@ -1,5 +1,5 @@
 /**
- * Owns the locks of a store's images, over every tab and worker of the origin: readers share, and who changes one is
+ * The locks of a store's images, over every tab and worker of the origin: readers share a lock, and a change holds it
  * alone.
  */
 import { Qcow2Error } from 'qcow2';
@@ -28,7 +28,7 @@ export class ImageLocks {
   /** Resolves when this worker's changes of names so far have ended. */
   #changes: Promise<unknown> = Promise.resolve();
 
-  /** @param scope tells this folder from others of the origin */
+  /** @param scope differs from those of other folders of the origin */
   constructor(scope: string) {
     this.#scope = `qcow2-opfs ${scope}`;
   }
@@ -57,13 +57,13 @@ export class ImageLocks {
     }
   }
 
-  /** Holds an image for reading when nobody changes it now; else null. */
+  /** Holds an image for reading when it is not being changed now; else null. */
   tryRead(name: string): Promise<Release | null> {
     return holdLock(this.#nameOf(name), { mode: 'shared', ifFree: true });
   }
 
   /**
-   * Holds an image, or a name that is to become one, against everybody else.
+   * Holds an image, or a name that is to become one, alone.
    *
    * @throws {@link Qcow2Error} `locked` when it is open and is not closed; the signal's reason
    */

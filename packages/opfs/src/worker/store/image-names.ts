@@ -65,7 +65,7 @@ export class ImageNames {
 
   /** Deletes an image. */
   async remove(name: string, signal: AbortSignal): Promise<void> {
-    // At first without waiting for a lock: who has a base open is no news.
+    // At first without waiting for a lock: an image that is a base is refused whether it is open or not.
     requireUnused(name, await this.#images.bases());
     await this.#alone([name], signal, () =>
       this.#locks.changeNames(signal, async () => {

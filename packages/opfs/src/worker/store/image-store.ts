@@ -36,7 +36,7 @@ export class ImageStore {
     try {
       await this.#fill(name, await this.#folder.draft(), options, async ({ device }) => {
         held.set(name, device);
-        // The caller is asked once, when the image is opened.
+        // The caller's resolver is called once, when the image is opened.
         await (await Qcow2Image.create(device, { ...options, resolve: resolverOf(held, {}) })).close();
       });
       held.release();
@@ -54,7 +54,7 @@ export class ImageStore {
     const { signal } = options;
     // What is no image is refused at once, and what does not fit before it is copied.
     const looked = source.whole ? requireImage(source.whole, signal) : null;
-    // Whoever awaits it sees its error.
+    // Awaiting it throws its error.
     looked?.catch(() => {});
     try {
       await this.#add(name, options, async (draft) => {
@@ -71,7 +71,7 @@ export class ImageStore {
 
   /**
    * Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed,
-   * the image itself against everybody else when it is to be written.
+   * the image itself alone when it is to be written.
    */
   async open(name: string, options: OpenOptions & LockWait = {}): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, options);
