@@ -30,9 +30,9 @@ export interface StoreOpenOptions extends FileOpenOptions {
   /**
    * What to do while the image, or one that it is based on, is open for writing, or, for `mode: 'readwrite'`, is open
    * at all. `'fail'`, the default, waits two seconds, in which the locks of a tab that crashed are released, and
-   * rejects with `locked`. `'wait'` waits until the image is free or the signal aborts: without a signal perhaps for ever, as
-   * when this page itself has the image open. An image that readers have open at every moment is never free for
-   * writing.
+   * rejects with `locked`. `'wait'` waits until the image is free or the signal aborts: without a signal perhaps for
+   * ever, as when this page itself has the image open. An image that readers have open at every moment is never free
+   * for writing.
    */
   lock?: 'fail' | 'wait' | undefined;
 }
