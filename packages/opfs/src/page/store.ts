@@ -53,8 +53,8 @@ export interface Store extends AsyncDisposable {
   stat(name: string): Promise<StoredImage>;
   /**
    * Makes an empty image and opens it for writing, as {@link open} does. A backing file is named by the name of an
-   * image of this store, or is what `resolve` returns: a File, a URL, or `{ url }` of a web server. That there is one is
-   * not required. Nothing is left when it fails or aborts.
+   * image of this store, or is what `resolve` returns: a File, a URL, or `{ url }` of a web server. It need not be
+   * there. Nothing is left when it fails or aborts.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would lead in
    *   a circle; RangeError for a value that no image can have, and when an image that makes such a circle was given its
