@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';
 import { openStore, type Store, type WorkerImage } from '../src/index.js';
+import { calledMethod } from './support/called-method.js';
 import { repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage } from './support/opfs.js';
 import { killableWorker } from './support/workers.js';
@@ -20,8 +21,8 @@ beforeEach(async () => {
     worker: () => {
       const worker = create();
       const post = worker.postMessage.bind(worker);
-      worker.postMessage = (message: { path?: string[] }, transfer?: unknown) => {
-        called.push(message.path?.[0] ?? '');
+      worker.postMessage = (message: unknown, transfer?: unknown) => {
+        called.push(calledMethod(message));
         post(message, transfer as Transferable[]);
       };
       return worker;
