@@ -85,7 +85,7 @@ test('nothing scrolls sideways at 360 pixels', ONE_BROWSER, async ({ page, image
 });
 
 /** A list with one of everything: a base and its overlay, a download that has ended, a copy that was refused. */
-async function fillShelf(page: Page, letter: string): Promise<void> {
+async function fillStore(page: Page, letter: string): Promise<void> {
   await withoutPicker(page);
   await create(page, 'base.qcow2', '5G');
   await create(page, `${'a-very-long-name-'.repeat(8)}.qcow2`, '1G', async () => {
@@ -98,8 +98,8 @@ async function fillShelf(page: Page, letter: string): Promise<void> {
   await expect(page.getByRole('region', { name: 'Keeping letter.txt' }).getByRole('alert')).toBeVisible();
 }
 
-async function inspectShelf(page: Page, images: Images): Promise<void> {
-  await fillShelf(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+async function inspectStore(page: Page, images: Images): Promise<void> {
+  await fillStore(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
   expect(await violations(page)).toEqual([]);
   await page.getByRole('button', { name: 'Rename base.qcow2' }).click();
   await page.getByLabel('New name for base.qcow2').fill('');
@@ -122,20 +122,20 @@ async function inspectShelf(page: Page, images: Images): Promise<void> {
 test(
   'axe finds nothing on the list of images, in its forms and in its dialogs, light',
   ONE_BROWSER,
-  ({ page, images }) => inspectShelf(page, images),
+  ({ page, images }) => inspectStore(page, images),
 );
 
 test(
   'axe finds nothing on the list of images, in its forms and in its dialogs, dark',
   ONE_BROWSER,
-  ({ darkPage, images }) => inspectShelf(darkPage, images),
+  ({ darkPage, images }) => inspectStore(darkPage, images),
 );
 
 test('the list of images and its dialogs do not scroll sideways at 360 pixels', async ({ page, images }) => {
   await page.setViewportSize({ width: 360, height: 740 });
   const excess = (selector: string): Promise<number> =>
     page.locator(selector).evaluate((element) => element.scrollWidth - element.clientWidth);
-  await fillShelf(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
+  await fillStore(page, await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
   expect(await excess('html')).toBe(0);
   const long = row(page, `${'a-very-long-name-'.repeat(8)}.qcow2`);
   await long.getByRole('button', { name: 'Rename' }).click();

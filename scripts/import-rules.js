@@ -63,7 +63,15 @@ const core = {
     'src/image': part({ imports: BELOW_IMAGE, types: ['src/api'] }),
     'src/index': part({ imports: BELOW_INDEX, types: ['src/api'] }),
     'src/internal': part({
-      imports: ['src/errors', 'src/engine/async', 'src/engine/mapping', 'src/sources', 'src/verbs'],
+      imports: [
+        'src/engine/layer',
+        'src/engine/async',
+        'src/engine/mapping',
+        'src/errors',
+        'src/image',
+        'src/sources',
+        'src/verbs',
+      ],
       types: ['src/api'],
     }),
     node: part({ imports: ['src/index', 'src/internal'], packages: ['node:'] }),
@@ -92,7 +100,7 @@ const opfs = {
 };
 
 const PAGE_PACKAGES = ['preact', 'preact/hooks', '@preact/signals', 'qcow2', 'qcow2-opfs'];
-const FEATURES = ['bitmaps', 'check', 'download', 'image', 'library', 'map', 'snapshots', 'welcome'];
+const FEATURES = ['bitmaps', 'check', 'download', 'image', 'store', 'map', 'snapshots', 'welcome'];
 const FEATURE_PARTS = [...FEATURES, 'session'].map((name) => `src/${name}`);
 
 /**

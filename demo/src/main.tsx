@@ -4,7 +4,7 @@ import './styles/page.css';
 import './styles/welcome.css';
 import './styles/image.css';
 import './styles/tables.css';
-import './styles/shelf.css';
+import './styles/store.css';
 import { render } from 'preact';
 import { App } from './app/app.js';
 import { InsecurePage } from './app/insecure-page.js';

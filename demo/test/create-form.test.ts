@@ -1,6 +1,6 @@
 import { bufferDevice, Qcow2Image } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { type CreateForm, DEFAULT_FORM, type Refusals, readForm } from '../src/library/create-form.js';
+import { type CreateForm, DEFAULT_FORM, type Refusals, readForm } from '../src/store/create-form.js';
 
 const existing = [
   { name: 'base.qcow2', virtualSize: 5 * 2 ** 30 },

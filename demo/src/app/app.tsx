@@ -2,8 +2,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { CarriedList } from '../download/carried-list.js';
-import { KeepList } from '../library/keep-list.js';
 import { announcement, opened, openFiles, opening, problem, refuseFolder, retry, shown } from '../session/session.js';
+import { KeepList } from '../store/keep-list.js';
 import { DropTarget } from '../ui/drop-target.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ImageView } from './image-view.js';

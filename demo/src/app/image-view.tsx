@@ -11,10 +11,10 @@ import { LuksCard } from '../image/luks-card.js';
 import { MissingFiles } from '../image/missing-files.js';
 import { RemoteFile } from '../image/origin.js';
 import { Tiles } from '../image/tiles.js';
-import { KeepCard } from '../library/keep-card.js';
 import { MapCard } from '../map/map-card.js';
 import { closeImage, leftSnapshot, type Opened, openAs, openFiles } from '../session/session.js';
 import { SnapshotsCard } from '../snapshots/snapshots-card.js';
+import { KeepCard } from '../store/keep-card.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { fileLabels } from '../ui/file-label.js';
 

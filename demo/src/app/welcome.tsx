@@ -1,7 +1,7 @@
 /** Owns the empty page: what this is, and the three ways in. */
 import type { JSX } from 'preact';
-import { ShelfSection } from '../library/shelf-section.js';
 import { openFiles, openSample } from '../session/session.js';
+import { StoreSection } from '../store/store-section.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { AddressForm } from '../welcome/address-form.js';
 
@@ -26,7 +26,7 @@ export function Welcome(): JSX.Element {
         </div>
         <AddressForm />
       </div>
-      <ShelfSection />
+      <StoreSection />
       <ul class="promises">
         <li>
           <strong>Nothing leaves your computer.</strong> A file is read in place by this page, and is never changed or

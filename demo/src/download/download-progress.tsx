@@ -8,7 +8,7 @@ import type { Download, Route } from './download.js';
 
 const DONE: Readonly<Record<Route, string>> = {
   picker: 'is saved',
-  spool: 'was handed to the browser, which puts it with your downloads',
+  'temporary-file': 'was handed to the browser, which puts it with your downloads',
   memory: 'was handed to the browser, which puts it with your downloads',
 };
 
@@ -78,7 +78,7 @@ function FinishedDownload({ download, route, seconds, onFree }: FinishedDownload
         <strong>{download.fileName}</strong> ({formatSize(download.total)}) {DONE[route]}. It took{' '}
         {formatDuration(seconds)}.
       </p>
-      {route === 'spool' && (
+      {route === 'temporary-file' && (
         <p class="free-space">
           <span class="soft">
             A temporary copy of {formatSize(download.total)} stays in the browser until you leave. Free it when the

@@ -1,6 +1,6 @@
 /** Owns what can be downloaded: the disk of an open image or of a snapshot in it, and a stored image in either form. */
 import type { OperationOptions } from 'qcow2';
-import type { Spool, StoredImage, WorkerImage } from 'qcow2-opfs';
+import type { StoredImage, TemporaryExport, WorkerImage } from 'qcow2-opfs';
 import { withEngineOnce } from '../engine/engine.js';
 
 /** Something that a download writes into a file. */
@@ -15,7 +15,7 @@ export interface DownloadSource {
   /** Writes it into a file that a person chose. */
   export(to: FileSystemFileHandle, options: OperationOptions): Promise<void>;
   /** Writes it into a temporary file. */
-  spool(options: OperationOptions): Promise<Spool>;
+  temporaryExport(options: OperationOptions): Promise<TemporaryExport>;
   /** Its bytes. */
   stream(options: OperationOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
 }
@@ -28,7 +28,7 @@ export function diskOf(image: WorkerImage, imageName: string): DownloadSource {
     format: 'raw',
     size: image.size,
     export: (to, options) => image.export({ format: 'raw', to, ...options }),
-    spool: (options) => image.spool({ format: 'raw', ...options }),
+    temporaryExport: (options) => image.temporaryExport({ format: 'raw', ...options }),
     stream: async (options) => image.readable(undefined, options),
   };
 }
@@ -48,7 +48,7 @@ export function snapshotOf(
     format: 'raw',
     size,
     export: async (to, options) => (await open()).export({ format: 'raw', to, ...options }),
-    spool: async (options) => (await open()).spool({ format: 'raw', ...options }),
+    temporaryExport: async (options) => (await open()).temporaryExport({ format: 'raw', ...options }),
     stream: async (options) => (await open()).readable(undefined, options),
   };
 }
@@ -64,7 +64,7 @@ export function storedImage({ name, fileSize, info }: StoredImage, format: 'raw'
     format,
     size: format === 'raw' && info ? info.virtualSize : fileSize,
     export: (to, options) => withEngineOnce((store) => store.export(name, { format, to, ...options })),
-    spool: (options) => withEngineOnce((store) => store.spool(name, { format, ...options })),
+    temporaryExport: (options) => withEngineOnce((store) => store.temporaryExport(name, { format, ...options })),
     stream: (options) => withEngineOnce((store) => store.export(name, { format, ...options })),
   };
 }

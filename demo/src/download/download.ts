@@ -1,7 +1,7 @@
 /** Owns the download of an image, by the best way that the browser has. */
 import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error, type Progress } from 'qcow2';
-import type { Spool } from 'qcow2-opfs';
+import type { TemporaryExport } from 'qcow2-opfs';
 import { whileBusy } from '../engine/busy.js';
 import { noticeError } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
@@ -11,7 +11,7 @@ import type { DownloadSource } from './download-source.js';
 import { savePicker } from './save-picker.js';
 
 /** Where the bytes go: into a file that a person picks, a temporary file of the browser's, or memory. */
-export type Route = 'picker' | 'spool' | 'memory';
+export type Route = 'picker' | 'temporary-file' | 'memory';
 
 /** What a download is doing. */
 export type DownloadState =
@@ -85,7 +85,7 @@ export class Download {
 
   /** Deletes the temporary file that a finished download came from. */
   async freeSpace(): Promise<void> {
-    await removeSpool(this);
+    await removeTemporaryFile(this);
   }
 
   /** Sets the state before it waits for anything: until then another press would start a second one. */
@@ -98,7 +98,7 @@ export class Download {
       await this.#export(handle, abort);
       return this.#end('picker');
     }
-    if (await this.#trySpool(abort)) return this.#end('spool');
+    if (await this.#tryTemporaryFile(abort)) return this.#end('temporary-file');
     await this.#collect(abort);
     return this.#end('memory');
   }
@@ -114,13 +114,13 @@ export class Download {
   }
 
   /** By a temporary file; false where the browser offers none. */
-  async #trySpool(abort: AbortSignal): Promise<boolean> {
-    const options = this.#begin('spool', abort);
-    await Promise.all([...spools.keys()].map(removeSpool));
+  async #tryTemporaryFile(abort: AbortSignal): Promise<boolean> {
+    const options = this.#begin('temporary-file', abort);
+    await Promise.all([...temporaryFiles.keys()].map(removeTemporaryFile));
     try {
-      const spool = await this.#source.spool(options);
-      spools.set(this, spool);
-      handOver(spool.file, this.fileName);
+      const temporary = await this.#source.temporaryExport(options);
+      temporaryFiles.set(this, temporary);
+      handOver(temporary.file, this.fileName);
       return true;
     } catch (error) {
       if (isQcow2Error(error, 'unavailable')) return false;
@@ -162,14 +162,14 @@ export class Download {
  * The temporary files of downloads that have ended. The browser does not say when it has read one, so it stays until a
  * person frees it, the next download begins, or the page is left: what is left then is swept by the next visit.
  */
-const spools = new Map<Download, Spool>();
+const temporaryFiles = new Map<Download, TemporaryExport>();
 
-async function removeSpool(download: Download): Promise<void> {
-  const spool = spools.get(download);
-  spools.delete(download);
+async function removeTemporaryFile(download: Download): Promise<void> {
+  const temporary = temporaryFiles.get(download);
+  temporaryFiles.delete(download);
   // Before it waits: by then the download may have been started again, and have ended.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
-  await spool?.remove().catch(noticeError);
+  await temporary?.remove().catch(noticeError);
 }
 
 const FILE_TYPES = {

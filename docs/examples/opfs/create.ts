@@ -4,8 +4,7 @@ import type { Store } from 'qcow2-opfs';
 
 /** Creates an image in OPFS, or opens the one that is there, and writes to it. */
 export async function appendLog(store: Store, name: string, offset: number, line: string): Promise<void> {
-  const exists = (await store.list()).some((image) => image.name === name);
-  const image = exists
+  const image = (await store.has(name))
     ? await store.open(name, { mode: 'readwrite' }) // this tab has it alone until `close`
     : await store.create(name, { size: 2 ** 30 });
   await image.write(offset, new TextEncoder().encode(line));

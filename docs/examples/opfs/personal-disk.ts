@@ -6,8 +6,7 @@ import { openStore } from 'qcow2-opfs';
 export async function personalDisk(name: string, url: string, size: number) {
   const store = await openStore();
   const resolve = async () => ({ url }); // the worker fetches what is read, in ranges
-  const known = (await store.list()).some((image) => image.name === name);
-  const disk = known
+  const disk = (await store.has(name))
     ? await store.open(name, { mode: 'readwrite', resolve }) // this tab's alone until it is closed
     : await store.create(name, { size, backingFile: url, backingFormat: 'qcow2', resolve });
   return { store, disk };

@@ -22,6 +22,9 @@ import { readableOf } from './verbs/readable.js';
 /** What a read that never had to wait answers. */
 const DONE: Promise<void> = Promise.resolve();
 
+/** For `qcow2/internal`: a number that rises when `info` of the image changes, but for `fileSize`. */
+export let revisionOf: (image: Qcow2Image) => number;
+
 /** An open qcow2 image. */
 export class Qcow2Image implements Disk {
   /** Closes the image, for `await using`; there only where the platform knows the symbol. */
@@ -33,6 +36,7 @@ export class Qcow2Image implements Disk {
   #closing: Promise<void> | null = null;
 
   static {
+    revisionOf = (image) => image.#opened.write?.writer.revision ?? 0;
     // Not a method: where the symbol is missing, the method would be named "undefined".
     if (Symbol.asyncDispose !== undefined) {
       const value = function (this: Qcow2Image) {

@@ -11,6 +11,7 @@ export type {
   HeaderInfo,
   ImageInfo,
   ImageStats,
+  ImageSummary,
   LayerInfo,
   SnapshotInfo,
 } from './api/info.js';

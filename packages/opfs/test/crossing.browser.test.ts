@@ -3,6 +3,7 @@
  */
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
+import { calledMethod } from './support/called-method.js';
 import { CLUSTER, mixedImage, scatteredImage } from './support/images.js';
 import { firstDifference } from './support/opfs.js';
 import { killableWorker } from './support/workers.js';
@@ -28,7 +29,7 @@ afterEach(() => store.close());
 
 /** The names of the worker's methods that were called, in order. */
 function called(): string[] {
-  return posted.mock.calls.map(([message]) => (message as { path: string[] }).path.join('.'));
+  return posted.mock.calls.map(([message]) => calledMethod(message));
 }
 
 /** The lengths of the buffers that the last message took along, before they were detached. */

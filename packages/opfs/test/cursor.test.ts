@@ -1,13 +1,13 @@
-/** The worker's end of a cursor: pages of the right size, and nothing left running when it is released. */
+/** The worker's end of a cursor: packets of the right size, and nothing left running when it is released. */
 import type { Extent } from 'qcow2';
 import { isQcow2Error } from 'qcow2';
 import { expect, test } from 'vitest';
 import { packExtents, unpackExtents } from '../src/protocol/packed-extents.js';
 import { ProgressReports } from '../src/worker/calls/progress-reports.js';
-import { bytePages, Cursor, ITEMS_PER_PAGE, itemPages, type Pages } from '../src/worker/cursors/cursor.js';
+import { bytePackets, Cursor, ITEMS_PER_PACKET, itemPackets, type Packets } from '../src/worker/cursors/cursor.js';
 
-function cursorOf(pages: Pages, controller = new AbortController()): Cursor {
-  return new Cursor(1, pages, new ProgressReports(null), controller);
+function cursorOf(packets: Packets, controller = new AbortController()): Cursor {
+  return new Cursor(1, packets, new ProgressReports(null), controller);
 }
 
 /** Extents without end; says when it was ended. */
@@ -25,13 +25,13 @@ function endless(): { extents: AsyncGenerator<Extent>; ended: () => boolean } {
   return { extents: produce(), ended: () => ended };
 }
 
-test('a fast map fills its pages', async () => {
+test('a fast map fills its packets', async () => {
   const { extents, ended } = endless();
-  const cursor = cursorOf(itemPages(extents, packExtents, () => 0));
-  for (let page = 0; page < 3; page++) {
+  const cursor = cursorOf(itemPackets(extents, packExtents, () => 0));
+  for (let packet = 0; packet < 3; packet++) {
     const starts = [...unpackExtents((await cursor.next()) as Float64Array)].map((extent) => extent.start);
-    expect(starts).toHaveLength(ITEMS_PER_PAGE);
-    expect(starts[0]).toBe(page * ITEMS_PER_PAGE * 512);
+    expect(starts).toHaveLength(ITEMS_PER_PACKET);
+    expect(starts[0]).toBe(packet * ITEMS_PER_PACKET * 512);
   }
   await cursor.release();
   expect(ended()).toBe(true);
@@ -44,15 +44,15 @@ test('a slow map sends what it has after 50 ms', async () => {
     clock += 10;
     return clock;
   };
-  const cursor = cursorOf(itemPages(extents, packExtents, tick));
+  const cursor = cursorOf(itemPackets(extents, packExtents, tick));
   expect([...unpackExtents((await cursor.next()) as Float64Array)]).toHaveLength(6);
   await cursor.release();
 });
 
-test('a released cursor aborts what it waits for, and a page that was on its way is closed, not the end', async () => {
+test('a released cursor aborts what it waits for, and a packet that was on its way is closed, not the end', async () => {
   const controller = new AbortController();
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({ pull: () => new Promise(() => {}) });
-  const cursor = cursorOf(bytePages(stream), controller);
+  const cursor = cursorOf(bytePackets(stream), controller);
   const waiting = cursor.next().catch((error: unknown) => error);
   await cursor.release();
   expect(controller.signal.aborted).toBe(true);
@@ -68,10 +68,10 @@ test('bytes leave in buffers of their own', async () => {
       controller.close();
     },
   });
-  const cursor = cursorOf(bytePages(stream));
+  const cursor = cursorOf(bytePackets(stream));
   const sizes = [];
-  for (let page = await cursor.next(); page; page = await cursor.next())
-    sizes.push([page.length, page.buffer.byteLength]);
+  for (let packet = await cursor.next(); packet; packet = await cursor.next())
+    sizes.push([packet.length, packet.buffer.byteLength]);
   expect(sizes).toEqual([
     [10, 10],
     [30, 30],
@@ -79,20 +79,20 @@ test('bytes leave in buffers of their own', async () => {
   expect(large.length).toBe(100);
 });
 
-test('the last report of progress arrives before the page that follows it', async () => {
+test('the last report of progress arrives before the packet that follows it', async () => {
   const arrived: number[] = [];
   const reports = new ProgressReports(async ({ done }) => {
     await new Promise((resolve) => setTimeout(resolve, 30));
     arrived.push(done);
     return true;
   });
-  const pages: Pages = {
+  const packets: Packets = {
     next: async () => {
       reports.onProgress?.({ phase: 'map', done: 5, total: 5 });
       return null;
     },
     end: async () => {},
   };
-  await new Cursor(1, pages, reports, new AbortController()).next();
+  await new Cursor(1, packets, reports, new AbortController()).next();
   expect(arrived).toEqual([5]);
 });

@@ -1,4 +1,4 @@
-/** Exports and spools through the real worker and the real OPFS: every byte, and nothing left when they fail. */
+/** Exports through the real worker and the real OPFS: every byte, and nothing left when they fail. */
 import { isQcow2Error, type Progress, type Qcow2Error } from 'qcow2';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/index.js';
@@ -152,20 +152,20 @@ describe('export through a writable stream, as into a file that a person chose',
   });
 });
 
-describe('spool', () => {
+describe('temporary export', () => {
   test('is a temporary file with every byte, gone when removed', async () => {
     const store = await openStore();
     const { file, guest } = await mixedImage();
     const image = await store.openFile(file);
-    const spool = await image.spool({ format: 'raw' });
-    expect(firstDifference(await bytesOf(spool.file), guest)).toBe(-1);
+    const temporary = await image.temporaryExport({ format: 'raw' });
+    expect(firstDifference(await bytesOf(temporary.file), guest)).toBe(-1);
     const [name] = await packageFiles();
     expect(name).toMatch(/^\.tmp-/);
     expect(await holdLock(name!, { ifFree: true })).toBeNull();
     await image.close();
-    expect(firstDifference(await bytesOf(spool.file), guest)).toBe(-1);
-    await spool.remove();
-    await spool.remove();
+    expect(firstDifference(await bytesOf(temporary.file), guest)).toBe(-1);
+    await temporary.remove();
+    await temporary.remove();
     expect(await packageFiles()).toEqual([]);
     await store.close();
   });
@@ -173,8 +173,8 @@ describe('spool', () => {
   test('downloads by an object URL', async () => {
     const store = await openStore();
     const { file, guest } = await mixedImage();
-    const spool = await (await store.openFile(file)).spool({ format: 'raw' });
-    const url = URL.createObjectURL(spool.file);
+    const temporary = await (await store.openFile(file)).temporaryExport({ format: 'raw' });
+    const url = URL.createObjectURL(temporary.file);
     expect(firstDifference(new Uint8Array(await (await fetch(url)).arrayBuffer()), guest)).toBe(-1);
     URL.revokeObjectURL(url);
     await store.close();
@@ -182,7 +182,7 @@ describe('spool', () => {
 
   test('goes with its store', async () => {
     const store = await openStore();
-    await (await store.openFile((await mixedImage()).file)).spool({ format: 'raw' });
+    await (await store.openFile((await mixedImage()).file)).temporaryExport({ format: 'raw' });
     expect(await packageFiles()).toHaveLength(1);
     await store.close();
     expect(await packageFiles()).toEqual([]);
@@ -194,14 +194,14 @@ describe('spool', () => {
     const image = await store.openFile(file);
     const controller = new AbortController();
     const onProgress = (): void => controller.abort('stop');
-    expect(await errorOf(image.spool({ format: 'raw', signal: controller.signal, onProgress }))).toBe('stop');
+    expect(await errorOf(image.temporaryExport({ format: 'raw', signal: controller.signal, onProgress }))).toBe('stop');
     expect(await packageFiles()).toEqual([]);
 
     const broken = await store.openFile(overlayImage('missing', 3 * CLUSTER).file);
-    expect(isQcow2Error(await errorOf(broken.spool({ format: 'raw' })), 'reference-refused')).toBe(true);
+    expect(isQcow2Error(await errorOf(broken.temporaryExport({ format: 'raw' })), 'reference-refused')).toBe(true);
     expect(await packageFiles()).toEqual([]);
 
-    const running = errorOf(image.spool({ format: 'raw' }));
+    const running = errorOf(image.temporaryExport({ format: 'raw' }));
     await store.close();
     expect(isQcow2Error(await running, 'closed')).toBe(true);
     expect(await packageFiles()).toEqual([]);
@@ -214,7 +214,7 @@ describe('spool', () => {
     const onProgress = (): void => {
       throw mine;
     };
-    expect(await errorOf(image.spool({ format: 'raw', onProgress }))).toBe(mine);
+    expect(await errorOf(image.temporaryExport({ format: 'raw', onProgress }))).toBe(mine);
     expect(await packageFiles()).toEqual([]);
     await store.close();
   });
@@ -222,7 +222,7 @@ describe('spool', () => {
   test('of a disk larger than the quota is refused before anything is written', async () => {
     const store = await openStore();
     const image = await store.openFile(emptyImage(2 ** 44));
-    const error = await errorOf(image.spool({ format: 'raw' }));
+    const error = await errorOf(image.temporaryExport({ format: 'raw' }));
     expect(isQcow2Error(error, 'no-space')).toBe(true);
     const { needed, available } = (error as Qcow2Error).details;
     expect(needed).toBe(2 ** 44);
@@ -235,11 +235,11 @@ describe('spool', () => {
     const { create, kill } = killableWorker();
     const doomed = await openStore({ worker: create });
     const { file } = await mixedImage();
-    await (await doomed.openFile(file)).spool({ format: 'raw' });
+    await (await doomed.openFile(file)).temporaryExport({ format: 'raw' });
     const [debris] = await packageFiles();
 
     const living = await openStore();
-    const kept = await (await living.openFile(file)).spool({ format: 'raw' });
+    const kept = await (await living.openFile(file)).temporaryExport({ format: 'raw' });
     const [inUse] = (await packageFiles()).filter((name) => name !== debris);
     await leaveFile('.tmp-notes', 'somebody else wrote this');
     kill();
@@ -249,12 +249,12 @@ describe('spool', () => {
       .toBe(false);
 
     const next = await openStore();
-    const spool = await (await next.openFile(file)).spool({ format: 'raw' });
+    const temporary = await (await next.openFile(file)).temporaryExport({ format: 'raw' });
     const names = await packageFiles();
     expect(names).not.toContain(debris);
     expect(names).toContain(inUse);
     expect(names).toContain('.tmp-notes');
-    await spool.remove();
+    await temporary.remove();
     await kept.remove();
     await Promise.all([living.close(), next.close()]);
   });

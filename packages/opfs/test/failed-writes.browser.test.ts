@@ -74,7 +74,7 @@ describe('an image whose writes the quota ended', () => {
     await fill(image);
     const to = await targetFile('before');
     expect(await codeOf(image.export({ format: 'raw', to }))).toBe('failed');
-    expect(await codeOf(image.spool({ format: 'raw' }))).toBe('failed');
+    expect(await codeOf(image.temporaryExport({ format: 'raw' }))).toBe('failed');
     await expect(image.close()).rejects.toMatchObject(lost);
     await expectReleased('disk');
   });

@@ -369,7 +369,7 @@ describe('close', () => {
       image.stats(),
       collect(image.map()),
       drain(image.readable().getReader()),
-      image.spool({ format: 'raw' }),
+      image.temporaryExport({ format: 'raw' }),
     ].map(errorOf);
     for (const error of await Promise.all(calls)) expect(isQcow2Error(error, 'closed')).toBe(true);
   });

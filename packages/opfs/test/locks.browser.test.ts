@@ -36,7 +36,7 @@ describe('a change that waits for readers', () => {
     const after = codeOf(other.open('overlay'));
     expect(await Promise.all([during, after])).toEqual(['fulfilled', 'fulfilled']);
     for (const { error } of await other.list()) errors.push(error);
-    expect(errors).toEqual(errors.map(() => null));
+    expect(errors).toEqual(errors.map(() => undefined));
     await reading.close();
   });
 
@@ -58,6 +58,65 @@ describe('a change that waits for readers', () => {
     await expect(change).rejects.toBe(reason);
     expect(await codeOf(other.open('base'))).toBe('fulfilled');
     await reading.close();
+  });
+});
+
+describe.each([
+  ['reading, while it is written', 'readwrite', 'read'],
+  ['writing, while it is read', 'read', 'readwrite'],
+] as const)('an open that waits for the lock, for %s', (_, held, mode) => {
+  test('gets the image long after an open that does not wait', { timeout: 30_000 }, async () => {
+    await makeChain();
+    const holding = await store.open('overlay', { mode: held });
+    let opened = false;
+    const waiting = other.open('overlay', { mode, lock: 'wait' }).finally(() => {
+      opened = true;
+    });
+    expect(await codeOf(other.open('overlay', { mode }))).toBe('locked');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(opened).toBe(false);
+    await holding.close();
+    await (await waiting).close();
+  });
+
+  test('ends with the very reason when it is aborted, and keeps nothing', async () => {
+    await makeChain();
+    const holding = await store.open('overlay', { mode: held });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const waiting = other.open('overlay', { mode, lock: 'wait', signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 200);
+    await expect(waiting).rejects.toBe(reason);
+    await holding.close();
+    await (await store.open('overlay', { mode: 'readwrite' })).close();
+  });
+
+  test('ends when its store is closed', async () => {
+    await makeChain();
+    const holding = await store.open('overlay', { mode: held });
+    const waiting = codeOf(other.open('overlay', { mode, lock: 'wait' }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await other.close();
+    expect(await waiting).toBe('closed');
+    await holding.close();
+  });
+});
+
+describe('lock', () => {
+  test('is for the bases, too', async () => {
+    await makeChain();
+    const holding = await store.open('base', { mode: 'readwrite' });
+    const waiting = other.open('overlay', { lock: 'wait' });
+    expect(await codeOf(other.open('overlay'))).toBe('locked');
+    await holding.close();
+    const overlay = await waiting;
+    expect(overlay.info.chain).toHaveLength(2);
+    await overlay.close();
+  });
+
+  test('is one of two words', async () => {
+    const opening = store.open('base', { lock: 'never' as 'wait' });
+    await expect(opening).rejects.toBeInstanceOf(TypeError);
   });
 });
 

@@ -21,7 +21,7 @@ afterEach(() => store.close());
 afterAll(clearStorage);
 
 test.each([NFC, NFD])('it is listed, opened, written and exported, and its name is taken (%#)', async (name) => {
-  expect((await store.list()).map((listed) => [listed.name, listed.error])).toEqual([[NFC, null]]);
+  expect((await store.list()).map((listed) => [listed.name, listed.error])).toEqual([[NFC, undefined]]);
   const image = await store.open(name);
   const into = new Uint8Array(guest.length);
   await image.read(0, into);

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { host } from '../../core/test/support/http/hosted.js';
 import { openStore, type Store, type WorkerImage } from '../src/index.js';
+import { calledMethod } from './support/called-method.js';
 import { repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage } from './support/opfs.js';
 import { killableWorker } from './support/workers.js';
@@ -20,8 +21,8 @@ beforeEach(async () => {
     worker: () => {
       const worker = create();
       const post = worker.postMessage.bind(worker);
-      worker.postMessage = (message: { path?: string[] }, transfer?: unknown) => {
-        called.push(message.path?.[0] ?? '');
+      worker.postMessage = (message: unknown, transfer?: unknown) => {
+        called.push(calledMethod(message));
         post(message, transfer as Transferable[]);
       };
       return worker;
@@ -56,7 +57,7 @@ test('an abort rejects at once with its reason, and nothing is sent', async () =
     image.read(0, new Uint8Array(new SharedArrayBuffer(10)), { signal }),
     image.read(0, new Uint8Array(40 * MIB), { signal }),
     image.check({ signal }),
-    image.spool({ format: 'raw', signal }),
+    image.temporaryExport({ format: 'raw', signal }),
     image.map(undefined, { signal }).next(),
     image.dirtyRanges('none', { signal }).next(),
     image.readable(undefined, { signal }).getReader().read(),
@@ -111,10 +112,10 @@ test('memory that cannot be detached is a TypeError, and the image can be writte
   expect(into[0]).toBe(3);
 });
 
-test('a spool has what was written before it', async () => {
+test('a temporary export has what was written before it', async () => {
   const image = await store.create('disk', { size: 64 * MIB });
   const writing = image.write(0, new Uint8Array(64 * MIB).fill(5));
-  const { file } = await image.spool({ format: 'raw' });
+  const { file } = await image.temporaryExport({ format: 'raw' });
   await writing;
   expect(new Uint8Array(await file.slice(-2).arrayBuffer())).toEqual(new Uint8Array([5, 5]));
 });

@@ -30,9 +30,21 @@ test('an image is opened by its address, with the options it needs, and read in 
   await image.close();
 });
 
+test('a URL is an address with the options that are the default', async () => {
+  const file = await host(bytes);
+  const image = await store.openFile(new URL(file.url));
+  const guest = new Uint8Array(base.guest.length);
+  await image.read(0, guest);
+  expect(firstDifference(guest, base.guest)).toBe(-1);
+  await image.close();
+  await expect(store.openFile(new URL('file:///etc/passwd'))).rejects.toBeInstanceOf(TypeError);
+});
+
 test.each<[string, (url: string) => StoreResolved]>([
   ['an address', (url) => ({ url })],
-  ['a URL', (url) => ({ url: new URL(url) })],
+  ['a URL', (url) => new URL(url)],
+  ['a URL with options', (url) => ({ url: new URL(url), blockSize: 65_536 })],
+  ['a URL with the format', (url) => ({ source: new URL(url), format: 'qcow2' })],
   ['an address with the format', (url) => ({ source: { url }, format: 'qcow2' })],
 ])('a dropped overlay is based on %s', async (_, answer) => {
   const file = await host(bytes);

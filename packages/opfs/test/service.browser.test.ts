@@ -11,7 +11,7 @@ beforeAll(clearStorage);
 afterAll(clearStorage);
 
 const nobody: PageSide = {
-  resolve: async () => ({ value: null }),
+  resolve: async () => ({ value: undefined }),
   pull: async () => ({ value: null }),
   progress: () => true,
 };
@@ -42,7 +42,7 @@ test('an answer leaves after its last report has been delivered', async () => {
 
 test('an aborted cursor stops by itself, before anybody releases it', async () => {
   const service = await serviceFor(nobody, scatteredImage(20_000).file);
-  await service.map(2, 1, null, false);
+  await service.openCursor(2, 1, 'map', [undefined, {}], false);
   expect(await service.next(2)).toMatchObject({ value: expect.any(Float64Array) });
   service.abort(2);
   expect(await service.next(2)).toMatchObject({ error: { kind: 'dom', name: 'AbortError' } });
@@ -52,11 +52,11 @@ test('an aborted cursor stops by itself, before anybody releases it', async () =
 test('shutdown waits until what runs has cleaned up', async () => {
   const service = await serviceFor(nobody, repeatedImage(1024).file);
   const order: unknown[] = [];
-  const spooling = service.spool(2, 1, false).then((outcome) => order.push(outcome));
+  const exporting = service.temporaryExport(2, 1, false).then((outcome) => order.push(outcome));
   await expect.poll(packageFiles).not.toEqual([]);
   await service.shutdown();
   order.push('shutdown');
-  await spooling;
+  await exporting;
   expect(order).toEqual([{ error: expect.objectContaining({ name: 'AbortError' }) }, 'shutdown']);
   expect(await packageFiles()).toEqual([]);
 });
@@ -69,7 +69,7 @@ test('closing an image frees the cursors of its snapshots', async () => {
     [3, 1],
     [4, 2],
   ] as const) {
-    expect(await service.stream(cursor, image, null, false)).toEqual({ value: undefined });
+    expect(await service.openCursor(cursor, image, 'readable', [undefined, {}], false)).toEqual({ value: undefined });
   }
   expect(await service.close(1)).toEqual({ value: undefined });
   for (const cursor of [3, 4]) {
@@ -85,8 +85,13 @@ test('nothing is known by a number that was never given', async () => {
   service.abort(77);
   expect(await service.release(77)).toEqual({ value: undefined });
   expect(await service.close(77)).toEqual({ value: undefined });
-  expect(await service.removeSpool(77)).toEqual({ value: undefined });
-  for (const answer of [service.next(77), service.stats(2, 77), service.map(3, 77, null, false)]) {
+  expect(await service.removeTemporaryExport(77)).toEqual({ value: undefined });
+  for (const answer of [
+    service.next(77),
+    service.invoke(2, 77, 'stats', [], false),
+    service.openCursor(3, 77, 'map', [undefined, {}], false),
+    service.invoke(4, 77, 'seekData', [0], false),
+  ]) {
     expect(await answer).toMatchObject({ error: { kind: 'qcow2', code: 'closed' } });
   }
   await service.shutdown();

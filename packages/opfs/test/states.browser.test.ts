@@ -49,15 +49,15 @@ describe('a snapshot', () => {
     expect(lengths).toEqual([guest.length]);
   });
 
-  test('is exported and spooled as raw', async () => {
+  test('is exported as raw, also into a temporary file', async () => {
     await using image = await store.openFile(withSnapshot());
     const view = await image.openSnapshot('1');
     const to = await targetFile();
     await view.export({ format: 'raw', to });
     expect(firstDifference(new Uint8Array(await (await to.getFile()).arrayBuffer()), guest)).toBe(-1);
-    const spool = await view.spool({ format: 'raw' });
-    expect(firstDifference(new Uint8Array(await spool.file.arrayBuffer()), guest)).toBe(-1);
-    await spool.remove();
+    const temporary = await view.temporaryExport({ format: 'raw' });
+    expect(firstDifference(new Uint8Array(await temporary.file.arrayBuffer()), guest)).toBe(-1);
+    await temporary.remove();
   });
 
   test('that is not there is not-found', async () => {
@@ -86,7 +86,7 @@ describe('a bitmap', () => {
   const table = Array.from({ length: 5 }, () => new Uint8Array(512).fill(0x55));
   const file = (): File => new File([bitmapImage({ table })], 'bitmap.qcow2');
 
-  test('crosses in pages, in order', async () => {
+  test('crosses in packets, in order', async () => {
     await using image = await store.openFile(file());
     expect(image.bitmaps).toMatchObject([{ name: 'b', granularity: 512 }]);
     const ranges: Range[] = [];

@@ -35,7 +35,7 @@ describe('a store', () => {
     const into = new Uint8Array(guest.length);
     await image.read(0, into);
     expect(firstDifference(into, guest)).toBe(-1);
-    expect(await codeOf(image.spool({ format: 'raw' }))).toBe('unavailable');
+    expect(await codeOf(image.temporaryExport({ format: 'raw' }))).toBe('unavailable');
     await store.close();
   });
 

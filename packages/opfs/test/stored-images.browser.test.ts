@@ -27,7 +27,7 @@ describe('create', () => {
     expect(others).toEqual([]);
     expect(listed).toMatchObject({
       name: 'disk',
-      error: null,
+      error: undefined,
       overlays: [],
       info: { virtualSize: 10 * 2 ** 30, clusterSize: 2 ** 17, extendedL2: true, version: 3 },
     });
@@ -87,6 +87,8 @@ describe('names', () => {
         store.rename(name, 'b'),
         store.rename('b', name),
         store.remove(name),
+        store.has(name),
+        store.stat(name),
       ].map(errorOf);
       for (const error of await Promise.all(uses)) expect(error).toBeInstanceOf(RangeError);
       expect(await packageFiles()).toEqual([]);
@@ -109,6 +111,28 @@ describe('names', () => {
   });
 });
 
+describe('has and stat', () => {
+  test('say of one image what the list says of it, also of one that is changed or broken', async () => {
+    await (await store.create('base', { size: 2 ** 20 })).close();
+    const overlay = await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' });
+    await leaveFile('broken', 'this is no image');
+    const listed = await store.list();
+    expect(await Promise.all(listed.map(({ name }) => store.stat(name)))).toEqual(listed);
+    expect(await Promise.all(listed.map(({ name }) => store.has(name)))).toEqual([true, true, true]);
+    expect(await store.stat('base')).toMatchObject({ overlays: ['overlay'], info: { virtualSize: 2 ** 20 } });
+    expect(await store.stat('overlay')).toMatchObject({ overlays: [], error: { code: 'locked' } });
+    await overlay.close();
+    expect(await store.stat('overlay')).toMatchObject({ info: { backingFile: 'base', backingFormat: 'qcow2' } });
+  });
+
+  test('are false and not-found for what is not there', async () => {
+    expect(await store.has('nothing')).toBe(false);
+    expect(await errorOf(store.stat('nothing'))).toMatchObject({ code: 'not-found', details: { name: 'nothing' } });
+    await leaveFile('.tmp-notes', 'no image by its name');
+    expect(await errorOf(store.has('.tmp-notes'))).toBeInstanceOf(RangeError);
+  });
+});
+
 describe('list', () => {
   test('has what is locked and what is broken, says so, and leaves out what is not an image', async () => {
     await (await store.create('changing', { size: 2 ** 20 })).close();
@@ -122,9 +146,9 @@ describe('list', () => {
     const listed = await store.list();
     release();
     expect(listed.map(({ name, info, error }) => [name, info, error?.code])).toEqual([
-      ['broken', null, 'not-qcow2'],
-      ['changing', null, 'locked'],
-      ['corrupt', null, 'corrupt'],
+      ['broken', undefined, 'not-qcow2'],
+      ['changing', undefined, 'locked'],
+      ['corrupt', undefined, 'corrupt'],
     ]);
     expect(listed[0]?.fileSize).toBe('this is no image'.length);
     expect(listed[0]?.error?.message).toContain('text file');
@@ -223,7 +247,7 @@ describe('export', () => {
     const into = new Uint8Array(guest.length);
     await (await store.open('one')).read(0, into);
     expect(firstDifference(into, guest)).toBe(-1);
-    expect((await store.list()).map(({ error }) => error)).toEqual([null, null]);
+    expect((await store.list()).map(({ error }) => error)).toEqual([undefined, undefined]);
   });
 });
 

@@ -49,13 +49,13 @@ const verbs: Record<string, () => Promise<Verb>> = {
       await store.remove('disk');
     },
   }),
-  'spool of a stored image': async () => {
+  'temporary export of a stored image': async () => {
     await store.import('disk', await longFile(LONG));
-    return { run: (onProgress) => store.spool('disk', { format: 'qcow2', onProgress }), before: ['disk'] };
+    return { run: (onProgress) => store.temporaryExport('disk', { format: 'qcow2', onProgress }), before: ['disk'] };
   },
-  'spool of an open image': async () => {
+  'temporary export of an open image': async () => {
     const image = await store.openFile(scattered);
-    return { run: (onProgress) => image.spool({ format: 'raw', onProgress }), before: [] };
+    return { run: (onProgress) => image.temporaryExport({ format: 'raw', onProgress }), before: [] };
   },
   'export of a stored image': async () => {
     await store.import('disk', await longFile(LONG));

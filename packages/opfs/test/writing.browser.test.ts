@@ -228,13 +228,13 @@ describe('an image that is open for writing', () => {
         store.open('disk'),
         store.export('disk', { format: 'qcow2', to }),
         store.export('disk', { format: 'raw' }),
-        store.spool('disk', { format: 'qcow2' }),
+        store.temporaryExport('disk', { format: 'qcow2' }),
         other.remove('disk'),
         store.rename('disk', 'other'),
       ].map(codeOf),
     );
     expect(refused).toEqual(refused.map(() => 'locked'));
-    expect((await other.list()).map(({ info, error }) => [info, error?.code])).toEqual([[null, 'locked']]);
+    expect((await other.list()).map(({ info, error }) => [info, error?.code])).toEqual([[undefined, 'locked']]);
     // Its own handle sees what it wrote.
     await image.export({ format: 'raw', to });
     expect(firstDifference((await bytesOf(await to.getFile())).subarray(0, 1000), noise(1000, 1))).toBe(-1);

@@ -118,6 +118,9 @@ export interface ImageInfo {
   readonly chain: readonly LayerInfo[];
 }
 
+/** What an image says of itself in its header alone: {@link ImageInfo} without what its tables and other files hold. */
+export type ImageSummary = Omit<ImageInfo, 'luks' | 'snapshots' | 'bitmaps' | 'chain'>;
+
 /** How the engine has been used since the image was opened: the figures that decide its speed. */
 export interface ImageStats {
   /** Calls of a source's `read`, over all layers. */

@@ -46,6 +46,11 @@ export interface Header {
   readonly unknownFields: Uint8Array;
 }
 
+/** The size of the disk that the guest sees: whole sectors, as in QEMU. Bytes. */
+export function diskSizeOf({ size }: Pick<Header, 'size'>): number {
+  return size - (size % 512);
+}
+
 /** Whether these first bytes of a file are qcow2's, of version 2 or later: what QEMU probes for. */
 export function isQcow2(head: Uint8Array): boolean {
   if (head.length < 8) return false;

@@ -1,22 +1,34 @@
-/** Owns what an image says of itself: plain values out of the open layers. */
+/** What an image says of itself: plain values out of the header and the open layers. */
 
-import type { FeatureInfo, HeaderInfo, ImageInfo, LayerInfo } from '../api/info.js';
+import type { FeatureInfo, HeaderInfo, ImageInfo, ImageSummary, LayerInfo } from '../api/info.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
+import type { FirstCluster } from '../engine/layer/metadata.js';
 import { extensionName, type FeatureName, KNOWN_FEATURES } from '../format/extensions.js';
-import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE } from '../format/header.js';
+import type { Geometry } from '../format/geometry.js';
+import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../format/header.js';
 
 const FEATURE_KINDS = ['incompatible', 'compatible', 'autoclear'] as const;
 
-/** Everything that is known of an open image without reading its tables. */
-export function imageInfo(layer: Qcow2Layer): ImageInfo {
-  const { header, geometry, extensions, source } = layer;
+/** Where what the header says is taken from. */
+interface SummaryParts extends Pick<FirstCluster, 'header' | 'extensions' | 'featureNames'> {
+  readonly geometry: Geometry;
+  readonly virtualSize: number;
+  readonly fileSize: number;
+  readonly backingFile: string | undefined;
+  readonly backingFormat: string | undefined;
+  readonly dataFile: string | undefined;
+}
+
+/** What an image says of itself in its header. */
+export function summaryOf(parts: SummaryParts): ImageSummary {
+  const { header, geometry, extensions } = parts;
   const { incompatibleFeatures, compatibleFeatures, autoclearFeatures } = header;
   return {
     format: 'qcow2',
     version: header.version,
     compat: header.version === 2 ? '0.10' : '1.1',
-    virtualSize: layer.size,
-    fileSize: source.size,
+    virtualSize: parts.virtualSize,
+    fileSize: parts.fileSize,
     clusterSize: geometry.clusterSize,
     subclusterSize: geometry.subclusterSize,
     refcountBits: 2 ** header.refcountOrder,
@@ -24,23 +36,42 @@ export function imageInfo(layer: Qcow2Layer): ImageInfo {
     compressionType: header.compressionType === COMPRESSION_TYPE.zstd ? 'zstd' : 'zlib',
     extendedL2: geometry.extendedL2,
     encryption: encryptionName(header.cryptMethod),
-    luks: layer.luks,
     dirty: incompatibleFeatures.includes(INCOMPATIBLE.dirty),
     corrupt: incompatibleFeatures.includes(INCOMPATIBLE.corrupt),
-    backingFile: layer.backingReference?.name,
-    backingFormat: layer.backingReference?.format,
-    dataFile: layer.dataReference?.name || undefined,
+    backingFile: parts.backingFile,
+    backingFormat: parts.backingFormat,
+    dataFile: parts.dataFile,
     dataFileRaw: autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
-    header: headerInfo(layer),
-    features: featureInfos(layer),
+    header: headerInfo(header),
+    features: featureInfos(parts),
     extensions: extensions.map(({ type, offset, data }) => ({
       type,
       name: extensionName(type),
       offset,
       length: data.length,
     })),
-    snapshots: layer.tableInfo?.snapshotInfos(layer.snapshots) ?? [],
-    bitmaps: layer.tableInfo?.bitmapInfos(layer.bitmaps) ?? [],
+  };
+}
+
+/** Everything that is known of an open image without reading its tables. */
+export function imageInfo(layer: Qcow2Layer): ImageInfo {
+  const { header, extensions, featureNames, geometry, backingReference, dataReference, tableInfo } = layer;
+  const summary = summaryOf({
+    header,
+    extensions,
+    featureNames,
+    geometry,
+    virtualSize: layer.size,
+    fileSize: layer.source.size,
+    backingFile: backingReference?.name,
+    backingFormat: backingReference?.format,
+    dataFile: dataReference?.name || undefined,
+  });
+  return {
+    ...summary,
+    luks: layer.luks,
+    snapshots: tableInfo?.snapshotInfos(layer.snapshots) ?? [],
+    bitmaps: tableInfo?.bitmapInfos(layer.bitmaps) ?? [],
     chain: chainOf(layer),
   };
 }
@@ -50,7 +81,7 @@ function encryptionName(method: number): ImageInfo['encryption'] {
   return method === CRYPT_METHOD.aes ? 'aes' : 'luks';
 }
 
-function headerInfo({ header }: Qcow2Layer): HeaderInfo {
+function headerInfo(header: Header): HeaderInfo {
   return {
     headerLength: header.headerLength,
     l1TableOffset: header.l1TableOffset,
@@ -62,7 +93,7 @@ function headerInfo({ header }: Qcow2Layer): HeaderInfo {
   };
 }
 
-function featureInfos({ header, featureNames }: Qcow2Layer): FeatureInfo[] {
+function featureInfos({ header, featureNames }: Pick<FirstCluster, 'header' | 'featureNames'>): FeatureInfo[] {
   const fields = [header.incompatibleFeatures, header.compatibleFeatures, header.autoclearFeatures];
   return FEATURE_KINDS.flatMap((kind, index) =>
     fields[index]!.map((bit) => {

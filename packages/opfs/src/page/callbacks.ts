@@ -58,7 +58,7 @@ export class Callbacks implements PageSide {
   async resolve(call: number, reference: ImageReference): Answer<WireResolved> {
     try {
       const resolver = this.#calls.get(call)?.resolve;
-      return { value: resolver ? crossable(await resolver(reference), reference) : null };
+      return { value: resolver ? crossable(await resolver(reference), reference) : undefined };
     } catch (error) {
       return { error: this.#keep(call, error) };
     }
@@ -93,17 +93,19 @@ export class Callbacks implements PageSide {
   }
 }
 
-/** The answer itself when structured cloning can carry it. */
-function crossable(answer: StoreResolved, reference: ImageReference): WireResolved {
-  if (answer === null) return answer;
-  const file = crossableFile(answer);
+/** What a resolver returned, as it crosses. Throws TypeError for what structured cloning cannot carry. */
+function crossable(resolved: StoreResolved, reference: ImageReference): WireResolved {
+  // Callers in JavaScript may refuse with null, as with the engine.
+  if (resolved === undefined || resolved === null) return undefined;
+  const file = crossableFile(resolved);
   if (file !== null) return file;
-  const source = typeof answer === 'object' && 'format' in answer ? crossableFile(answer.source) : null;
-  if (source !== null) return { source, format: (answer as { format: 'raw' | 'qcow2' }).format };
+  const source = typeof resolved === 'object' && 'format' in resolved ? crossableFile(resolved.source) : null;
+  if (source !== null) return { source, format: (resolved as { format: 'raw' | 'qcow2' }).format };
   throw new TypeError(
-    `resolve() answered ${JSON.stringify(reference.name)} with something that cannot cross to the worker: answer with a ` +
-      'Blob, a File, an ArrayBuffer, a Uint8Array, { url } of a web server, { source, format } around one of them, or null to ' +
-      'refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of your own.',
+    `resolve() returned for ${JSON.stringify(reference.name)} something that cannot cross to the worker: return a Blob, ` +
+      'a File, an ArrayBuffer, a Uint8Array, a URL or { url } of a web server, { source, format } around one of them, or ' +
+      'undefined to refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of ' +
+      'your own.',
   );
 }
 

@@ -1,4 +1,4 @@
-/** Hands out one by one what a cursor delivers page by page: extents, or ranges. */
+/** The items of a cursor, one by one: extents, or ranges. */
 import { BatchIterator } from 'qcow2/internal';
 import type { RemoteCursor } from './remote-cursor.js';
 

@@ -1,4 +1,4 @@
-/** Owns the stream of guest bytes that a cursor delivers page by page. */
+/** The guest's bytes that a cursor delivers, as a stream. */
 import type { RemoteCursor } from './remote-cursor.js';
 
 type Chunk = Uint8Array<ArrayBuffer>;

@@ -5,9 +5,9 @@
 import { transfer } from 'comlink';
 import { Qcow2Error, type Transfer } from 'qcow2';
 import { fixedView, lengthOf, onAbort, put, requireIntact } from 'qcow2/internal';
-import type { BufferPool } from '../protocol/buffer-pool.js';
-import type { Answer, Changed, Written } from '../protocol/messages.js';
-import type { Connection, RemoteWorker } from './connection.js';
+import type { Answer, Written } from '../protocol/messages.js';
+import type { RemoteWorker } from './connection.js';
+import type { ImageChannel } from './image-channel.js';
 import { type PiecePart, planMessages } from './message-plan.js';
 import {
   crossesShared,
@@ -17,19 +17,6 @@ import {
   takenOver,
   type WriteOptions,
 } from './outgoing-bytes.js';
-import type { SendOrder } from './send-order.js';
-
-/** What the transfers of an image need of it. */
-export interface TransferringImage {
-  readonly connection: Connection;
-  readonly id: number;
-  readonly pool: BufferPool;
-  readonly order: SendOrder;
-  /** Aborts when the image is closed. */
-  readonly ending: AbortSignal;
-  /** Called with each answer to a write. */
-  readonly changed: (change: Changed) => void;
-}
 
 /** A buffer to be filled. */
 interface ReadTarget extends OutgoingPiece {
@@ -46,10 +33,10 @@ interface ReadRun {
 
 /** The reads and writes of one image. */
 export class ImageTransfers {
-  readonly #image: TransferringImage;
+  readonly #channel: ImageChannel;
 
-  constructor(image: TransferringImage) {
-    this.#image = image;
+  constructor(channel: ImageChannel) {
+    this.#channel = channel;
   }
 
   /** Fills every buffer with the guest's bytes from its offset. Throws as `WorkerImage.read` does. */
@@ -57,7 +44,7 @@ export class ImageTransfers {
     const targets = checked(transfers).map((piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }));
     const messages = planMessages(targets.map(({ length }) => length));
     const run = { signal, prompt: targets.every(({ carried }) => carried) };
-    const { order } = this.#image;
+    const { order } = this.#channel;
     if (messages.length === 1) await order.run(() => this.#readMessage(targets, messages[0]!, run), signal);
     else await order.alone(() => this.#readMessages(targets, messages, run), signal);
     targets.forEach(({ bytes, length }, index) => {
@@ -67,12 +54,12 @@ export class ImageTransfers {
 
   /** Writes all bytes to their offsets, in order. Throws as `WorkerImage.write` does. */
   write(transfers: readonly Transfer[], options: WriteOptions): Promise<void> {
-    const { order, pool } = this.#image;
+    const { order, place } = this.#channel;
     const given = checked(transfers);
     const pieces = options.transfer ? takenOver(given) : given;
     const messages = planMessages(pieces.map(({ length }) => length));
     if (messages.length === 1) {
-      const message = outgoing(pieces, options, pool);
+      const message = outgoing(pieces, options, place.pool);
       return order.run(() => this.#writeMessage(message));
     }
     // A buffer leaves the page with one message only, and these lie in several: what is not shared is copied.
@@ -82,13 +69,13 @@ export class ImageTransfers {
         requireIntact(bytes, whole, nameOf(transfers, index));
         return { at: at + from, bytes: bytes.subarray(from, from + length) };
       });
-      return this.#writeMessage(outgoing(part, {}, pool));
+      return this.#writeMessage(outgoing(part, {}, place.pool));
     });
     return order.alone(() => order.sendAll(sends, false));
   }
 
   async #writeMessage({ pieces, packed, moved }: OutgoingBytes): Promise<void> {
-    const { connection, id, pool, changed } = this.#image;
+    const { connection, id, pool } = this.#channel.place;
     const send = (worker: RemoteWorker, call: number): Answer<Written> =>
       worker.write(call, id, transfer(pieces, moved), packed);
     const written = await connection.call(send).catch((error: unknown) => {
@@ -96,7 +83,7 @@ export class ImageTransfers {
       if (packed) pool.give(packed);
       throw error;
     });
-    changed(written);
+    this.#channel.changed(written);
     if (written.spare) pool.give(written.spare);
   }
 
@@ -109,7 +96,7 @@ export class ImageTransfers {
       return run.prompt ? Promise.race([closed, filled]) : filled;
     });
     try {
-      await this.#image.order.sendAll(sends, run.prompt);
+      await this.#channel.order.sendAll(sends, run.prompt);
     } catch (error) {
       failed.abort();
       throw error;
@@ -125,7 +112,7 @@ export class ImageTransfers {
     run: ReadRun,
     failed?: AbortSignal,
   ): Promise<void> {
-    const { connection, id, pool } = this.#image;
+    const { connection, id, pool } = this.#channel.place;
     const carried = parts.filter(({ index }) => targets[index]!.carried);
     const total = carried.reduce((sum, { length }) => sum + length, 0);
     const spare = total > 0 ? (pool.take(total) ?? null) : null;
@@ -153,7 +140,7 @@ export class ImageTransfers {
   #untilClosed(): { promise: Promise<never>; end: () => void } {
     let end = (): void => {};
     const promise = new Promise<never>((_, reject) => {
-      end = onAbort(this.#image.ending, () => reject(new Qcow2Error('closed', 'The image was closed.')));
+      end = onAbort(this.#channel.ending, () => reject(new Qcow2Error('closed', 'The image was closed.')));
     });
     promise.catch(() => {});
     return { promise, end };

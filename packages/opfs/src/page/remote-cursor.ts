@@ -1,7 +1,7 @@
-/** Owns the page's end of a cursor: something in the worker that is read page by page, one page ahead. */
+/** The page's end of a cursor: something in the worker that is read packet by packet, one packet ahead. */
 import type { OperationOptions } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import type { Answer, CursorPage } from '../protocol/messages.js';
+import type { Answer, CursorPacket } from '../protocol/messages.js';
 import type { CallOptions, Connection } from './connection.js';
 
 /**
@@ -11,12 +11,12 @@ import type { CallOptions, Connection } from './connection.js';
 export type OpenCursor = (cursor: number, options: CallOptions) => Promise<void>;
 
 /** A cursor in the worker; opened by the first `next` at the latest. */
-export class RemoteCursor<Page extends CursorPage> {
+export class RemoteCursor<Packet extends CursorPacket> {
   readonly #connection: Connection;
   readonly #id: number;
   readonly #opener: OpenCursor;
   readonly #options: OperationOptions;
-  #ahead: Promise<Page> | null = null;
+  #ahead: Promise<Packet> | null = null;
   #state: 'new' | 'open' | 'ended' = 'new';
   #aborted = false;
   /** Ends the watch for an abort. */
@@ -29,8 +29,8 @@ export class RemoteCursor<Page extends CursorPage> {
     this.#options = options;
   }
 
-  /** The next page, or null at the end. Not to be called again before it has answered. */
-  async next(): Promise<Page | null> {
+  /** The next packet, or null at the end. Not to be called again before it has settled. */
+  async next(): Promise<Packet | null> {
     if (this.#state === 'ended') {
       // Aborted before it was read to its end: that is no end.
       if (this.#aborted) this.#options.signal?.throwIfAborted();
@@ -39,18 +39,18 @@ export class RemoteCursor<Page extends CursorPage> {
     try {
       if (this.#state === 'new') await this.open();
       if (!this.#isOpen()) return null;
-      const page = await (this.#ahead ?? this.#fetch());
-      if (page === null) await this.release();
+      const packet = await (this.#ahead ?? this.#fetch());
+      if (packet === null) await this.release();
       else this.#fetchAhead();
-      return page;
+      return packet;
     } catch (error) {
-      // What went wrong is worth more than whether the worker could still be told.
+      // What went wrong is worth more than whether the worker could still be called.
       await this.release().catch(() => {});
       throw error;
     }
   }
 
-  /** Opens it now, to hear what is wrong before the first page. */
+  /** Opens it now, so that what is wrong is thrown before the first packet. */
   async open(): Promise<void> {
     this.#state = 'open';
     try {
@@ -89,9 +89,9 @@ export class RemoteCursor<Page extends CursorPage> {
     if (this.#connection.alive) await this.#connection.call((worker) => worker.release(this.#id));
   }
 
-  #fetch(): Promise<Page> {
+  #fetch(): Promise<Packet> {
     const { signal } = this.#options;
-    return this.#connection.call((worker) => worker.next(this.#id) as Answer<Page>, {
+    return this.#connection.call((worker) => worker.next(this.#id) as Answer<Packet>, {
       signal,
       prompt: true,
       within: this.#id,
@@ -101,7 +101,7 @@ export class RemoteCursor<Page extends CursorPage> {
   #fetchAhead(): void {
     if (this.#state !== 'open') return;
     this.#ahead = this.#fetch();
-    // Whoever takes this page sees its error; when nobody does, nobody needs to.
+    // The call that takes this packet throws its error.
     this.#ahead.catch(() => {});
   }
 }

@@ -1,14 +1,14 @@
-/** Owns the interface of a store: the images that an origin keeps, as the page sees them. */
+/** The interface of a store: the images that an origin keeps, as the page sees them. */
 import type { OperationOptions } from 'qcow2';
-import type { RemoteFile, StoreCreateOptions, StoreOpenOptions } from '../protocol/remote-file.js';
+import type { FileOpenOptions, RemoteFile, StoreCreateOptions, StoreOpenOptions } from '../protocol/remote-file.js';
 import type {
   Persistence,
   StoredImage,
   StoreEstimate,
   StoreExportOptions,
-  StoreSpoolOptions,
+  StoreTemporaryExportOptions,
 } from '../protocol/stored-image.js';
-import type { Spool } from './temporary-export.js';
+import type { TemporaryExport } from './temporary-export.js';
 import type { WorkerImage } from './worker-image.js';
 
 /**
@@ -21,8 +21,8 @@ import type { WorkerImage } from './worker-image.js';
  * silent for 30 seconds while a call waits, as after the data of the site were cleared, or in a debugger that has
  * paused it; a store that is opened then has a new worker. Those of
  * stored images reject with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string,
- * RangeError for one that no image can have. `locked` comes after two seconds, in which a tab that crashed lets go of
- * what it held. A change waits for a moment in which no reader has the image: readers that overlap without end keep it
+ * RangeError for one that no image can have. `locked` comes after two seconds, in which the locks of a tab that crashed
+ * are released. A change waits for a moment in which no reader has the image: readers that overlap without end keep it
  * `locked`.
  */
 export interface Store extends AsyncDisposable {
@@ -34,7 +34,8 @@ export interface Store extends AsyncDisposable {
    */
   persist(): Promise<boolean>;
   /**
-   * Every stored image, sorted by name: also those that are locked or cannot be opened, which then have no `info`.
+   * Every stored image, sorted by name, by the header alone: also those that are being changed or whose header is
+   * wrong, which then have an `error`. A header is read once, and again when its file has changed.
    *
    * @example
    * ```ts
@@ -42,10 +43,18 @@ export interface Store extends AsyncDisposable {
    * ```
    */
   list(): Promise<StoredImage[]>;
+  /** Whether there is an image of that name, in whatever state. */
+  has(name: string): Promise<boolean>;
+  /**
+   * What {@link list} says of one image.
+   *
+   * @throws {@link Qcow2Error} `not-found`
+   */
+  stat(name: string): Promise<StoredImage>;
   /**
    * Makes an empty image and opens it for writing, as {@link open} does. A backing file is named by the name of an
-   * image of this store, or is what `resolve` answers: a File, or `{ url }` of a web server. That there is one is not
-   * required. Nothing is left when it fails or aborts.
+   * image of this store, or is what `resolve` returns: a File, a URL, or `{ url }` of a web server. It need not be
+   * there. Nothing is left when it fails or aborts.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would lead in
    *   a circle; RangeError for a value that no image can have, and when an image that makes such a circle was given its
@@ -82,11 +91,12 @@ export interface Store extends AsyncDisposable {
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
-   * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. Whoever writes has the image alone: it is
-   * `locked` for everybody else, for readers and for `export`, `rename` and `remove` of this store too, until it is
-   * closed or its tab or worker is gone; its own handle's `export` and `spool` work. The name of a backing file leads
-   * to the image of this store with its last component for a name; only where there is none, `resolve` is asked. Until
-   * it is closed, it and its bases are neither renamed nor removed, nor are the bases written.
+   * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. While it is open for writing it is
+   * `locked` for everything else, for readers and for `export`, `rename` and `remove` of this store too, until it is
+   * closed or its tab or worker is gone; its own handle's `export` and `temporaryExport` work. With `lock: 'wait'` the
+   * call waits for it. The name of a backing file leads to the image of this store with its last component for a name;
+   * only where there is none, `resolve` is called. Until the image is closed, it and its bases are neither renamed nor
+   * removed, nor are the bases written.
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or
    *   corrupt, `corrupt` when it is to be written and a check of it finds damage, else as {@link openFile}
@@ -100,21 +110,22 @@ export interface Store extends AsyncDisposable {
    */
   open(name: string, options?: StoreOpenOptions): Promise<WorkerImage>;
   /**
-   * Opens an image from a file that a person chose or dropped, or any other Blob; or, by `{ url }`, from a web server
-   * that does ranges. It is read in place, in the worker, and never written. Works where OPFS is refused.
+   * Opens an image from a file that a person chose or dropped, or any other Blob; or, by a `URL`, or by `{ url }` with
+   * options, from a web server that does ranges. It is read in place, in the worker, and never written. Works where
+   * OPFS is refused.
    *
    * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, `io`, and of a web server `not-found` and
-   *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` answers with an object that cannot cross to the
+   *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` returns an object that cannot cross to the
    *   worker, and for an address that is none of http or https; the signal's reason when it aborts
    *
    * @example
    * ```ts
    * const chosen = await store.openFile(file);
-   * const resolve = async ({ name }: { name: string }) => ({ url: new URL(name, url) });
-   * const remote = await store.openFile({ url }, { resolve });
+   * const resolve = async ({ name }: { name: string }) => new URL(name, url);
+   * const remote = await store.openFile(new URL(url), { resolve });
    * ```
    */
-  openFile(file: Blob | RemoteFile, options?: StoreOpenOptions): Promise<WorkerImage>;
+  openFile(file: Blob | URL | RemoteFile, options?: FileOpenOptions): Promise<WorkerImage>;
   /**
    * Writes an image into a file, from the worker; holes are skipped in raw ones. On an abort or a failure nothing
    * half-written is left: a file of a person's keeps what it had, a file in OPFS is left empty.
@@ -149,7 +160,7 @@ export interface Store extends AsyncDisposable {
    *
    * @throws {@link Qcow2Error} `unavailable` also for a store in memory; else as {@link export}. Nothing is left then.
    */
-  spool(name: string, options: StoreSpoolOptions): Promise<Spool>;
+  temporaryExport(name: string, options: StoreTemporaryExportOptions): Promise<TemporaryExport>;
   /**
    * Gives an image another name.
    *
@@ -162,9 +173,9 @@ export interface Store extends AsyncDisposable {
   /** How much this origin stores, and may. */
   estimate(): Promise<StoreEstimate>;
   /**
-   * Closes every image that is still open, deletes every spool and ends the worker. What still runs is aborted and
-   * rejects with {@link Qcow2Error} `closed`. What cannot be flushed then is not reported: close images that were
-   * written to first, to know. A second call does nothing.
+   * Closes every image that is still open, deletes every temporary export and ends the worker. What still runs is
+   * aborted and rejects with {@link Qcow2Error} `closed`. What cannot be flushed then is not reported: close images
+   * that were written to first, to know. A second call does nothing.
    */
   close(): Promise<void>;
 }

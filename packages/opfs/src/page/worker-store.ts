@@ -1,9 +1,10 @@
-/** Owns the store that openStore answers: each verb sent to its worker, and what the worker opens. */
-import type { OperationOptions } from 'qcow2';
+/** The store that openStore returns: each verb is sent to its worker, which carries it out. */
+import type { ImageInfo, OperationOptions } from 'qcow2';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
-import type { Answer, ImageState, WireOpenOptions } from '../protocol/messages.js';
+import type { Answer, WireOpenOptions } from '../protocol/messages.js';
 import {
+  type FileOpenOptions,
   isRemoteFile,
   type RemoteFile,
   type StoreCreateOptions,
@@ -16,7 +17,7 @@ import type {
   StoredImage,
   StoreEstimate,
   StoreExportOptions,
-  StoreSpoolOptions,
+  StoreTemporaryExportOptions,
 } from '../protocol/stored-image.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { makeDisposable } from './disposable.js';
@@ -24,7 +25,7 @@ import { guestStream } from './guest-stream.js';
 import { RemoteCursor } from './remote-cursor.js';
 import type { Store } from './store.js';
 import { streamPull } from './stream-pull.js';
-import { type Spool, spoolOf } from './temporary-export.js';
+import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
 import { WorkerImage } from './worker-image.js';
 
 /** A {@link Store} over one worker. */
@@ -53,6 +54,16 @@ export class WorkerStore implements Store {
     const granted = (await navigator.storage?.persist?.()) ?? false;
     this.#persistence = granted ? 'persistent' : 'best-effort';
     return granted;
+  }
+
+  async has(name: string): Promise<boolean> {
+    const stored = imageName(name);
+    return this.#connection.call((worker) => worker.has(stored));
+  }
+
+  async stat(name: string): Promise<StoredImage> {
+    const stored = imageName(name);
+    return this.#connection.call((worker) => worker.stat(stored));
   }
 
   list(): Promise<StoredImage[]> {
@@ -104,12 +115,16 @@ export class WorkerStore implements Store {
 
   async open(name: string, options: StoreOpenOptions = {}): Promise<WorkerImage> {
     const stored = imageName(name);
-    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, wire), true);
+    const { lock = 'fail' } = options;
+    if (lock !== 'fail' && lock !== 'wait') {
+      throw new TypeError(`The lock must be 'fail' or 'wait', not ${JSON.stringify(lock)}.`);
+    }
+    return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, { ...wire, lock }), true);
   }
 
-  async openFile(file: Blob | RemoteFile, options: StoreOpenOptions = {}): Promise<WorkerImage> {
+  async openFile(file: Blob | URL | RemoteFile, options: FileOpenOptions = {}): Promise<WorkerImage> {
     if (!isBlob(file) && !isRemoteFile(file)) {
-      throw new TypeError('openFile() opens a File or another Blob, or { url } of a web server.');
+      throw new TypeError('openFile() opens a File or another Blob, or a URL or { url } of a web server.');
     }
     if (options.mode === 'readwrite') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
@@ -146,13 +161,16 @@ export class WorkerStore implements Store {
     });
   }
 
-  async spool(name: string, { format, signal, onProgress }: StoreSpoolOptions): Promise<Spool> {
+  async temporaryExport(
+    name: string,
+    { format, signal, onProgress }: StoreTemporaryExportOptions,
+  ): Promise<TemporaryExport> {
     const stored = imageName(name);
     requireFormat(format);
     const id = this.#connection.reserve();
     const send = (worker: RemoteWorker): Answer<File> =>
-      worker.spoolStored(id, stored, format, onProgress !== undefined);
-    return spoolOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
+      worker.temporaryExportStored(id, stored, format, onProgress !== undefined);
+    return temporaryExportOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -180,8 +198,8 @@ export class WorkerStore implements Store {
   }
 
   async #open(
-    options: StoreOpenOptions,
-    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageState>,
+    options: FileOpenOptions,
+    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const { mode, verify, cache, resolve, signal, onProgress } = options;
@@ -197,17 +215,17 @@ export class WorkerStore implements Store {
    */
   async #opening(
     callbacks: CallOptions,
-    send: (worker: RemoteWorker, id: number) => Answer<ImageState>,
+    send: (worker: RemoteWorker, id: number) => Answer<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const id = this.#connection.reserve();
     const options = { ...callbacks, lasting: true };
     try {
-      const state = await this.#connection.call((worker) => send(worker, id), options, id);
-      return new WorkerImage(this.#connection, id, this.#pool, state, stored);
+      const info = await this.#connection.call((worker) => send(worker, id), options, id);
+      return new WorkerImage({ connection: this.#connection, id, pool: this.#pool, stored }, info);
     } catch (error) {
       this.#connection.forget(id);
-      // It can have been opened all the same, when a callback threw as the answer was on its way: then it would keep
+      // It can have been opened all the same, when a callback threw as the result was on its way: then it would keep
       // its lock.
       if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
       throw error;

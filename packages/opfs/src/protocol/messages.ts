@@ -1,20 +1,10 @@
 /**
- * Owns the private protocol between page and worker: what each side offers the other, all of it plain and cloneable.
+ * The private protocol between page and worker: what each side offers the other, all of it plain and cloneable.
  */
-import type {
-  BitmapInfo,
-  CheckReport,
-  CreateOptions,
-  ImageInfo,
-  ImageReference,
-  ImageStats,
-  OpenOptions,
-  Progress,
-  Range,
-  SnapshotInfo,
-} from 'qcow2';
+import type { CreateOptions, ImageInfo, ImageReference, OpenOptions, Progress } from 'qcow2';
 import type { WireRemoteFile } from './remote-file.js';
 import type { StoredImage } from './stored-image.js';
+import type { CalledVerb, CursorVerb } from './verbs.js';
 import type { WireError } from './wire-error.js';
 
 /** What a call came to. Nothing is thrown across: comlink would strip the error of its class, code and details. */
@@ -23,23 +13,21 @@ export type Outcome<T> = { readonly value: T } | { readonly error: WireError };
 /** A promise of an {@link Outcome}, which never rejects. */
 export type Answer<T> = Promise<Outcome<T>>;
 
-/** What the page holds of an open image. */
-export interface ImageState {
-  readonly size: number;
-  readonly info: ImageInfo;
-  readonly snapshots: readonly SnapshotInfo[];
-  readonly bitmaps: readonly BitmapInfo[];
-}
-
-/** What the page hears with every answer of a change. */
+/** What crosses of an image's state after a change. */
 export interface Changed {
-  /** What the page holds of the image from now on; null when only the length of its file may be another. */
-  readonly state: ImageState | null;
+  /** What the image says of itself from now on; null when only the length of its file may be another. */
+  readonly info: ImageInfo | null;
   /** Length of the image's file, bytes. */
   readonly fileSize: number;
 }
 
-/** The answer to a write: the buffer that brought the bytes goes back. */
+/** The result of a verb, and, after a change, the state of the image. */
+export interface Invoked {
+  readonly value: unknown;
+  readonly changed: Changed | null;
+}
+
+/** The result of a write: the buffer that brought the bytes goes back. */
 export interface Written extends Changed {
   readonly spare: ArrayBuffer | null;
 }
@@ -51,6 +39,8 @@ export interface WireOpenOptions {
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: boolean;
+  /** Of a stored image alone. */
+  readonly lock?: 'fail' | 'wait' | undefined;
 }
 
 /** {@link CreateOptions} without the callbacks, and how the image is opened then. */
@@ -84,36 +74,30 @@ export interface WireBytes {
   readonly bytes?: Uint8Array | undefined;
 }
 
-/** A change of the guest's bytes that brings none. */
-export interface WireRangeChange {
-  readonly kind: 'zeroes' | 'unmap' | 'discard';
-  readonly offset: number;
-  readonly length: number;
-}
-
 /** One hop of a cursor: packed extents or ranges, or guest bytes, or null at the end. */
-export type CursorPage = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
+export type CursorPacket = Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | null;
 
-/** What an answer of the page's resolver may be once it crosses. */
+/** A file as it crosses. */
 export type WireFile = Blob | ArrayBuffer | Uint8Array | WireRemoteFile;
-/** A resolver's answer, as it crosses. */
-export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | null;
+/** What a resolver returns, as it crosses. */
+export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2' } | undefined;
 
 /**
  * What the worker offers. The page numbers its calls; the number is the name under which a call can be aborted, reports
- * its progress, asks for files, and, where it opens something (an image, a cursor, a spool), the name of that thing
+ * its progress, asks for files, and, where it opens something (an image, a cursor, a temporary
+ * export), the name of that thing
  * after it.
  */
 export interface WorkerSide {
-  /** The first call: holds the lock by which the page notices this worker's death, and learns whom to call back. */
+  /** The first call: holds the lock by which the page notices this worker's death, and receives the page's side. */
   connect(lock: string, page: PageSide): Answer<void>;
   /** Returns at once: the page sees that this worker handles its messages. */
   ping(): Answer<void>;
   /** Aborts a call or a cursor; nothing happens when it has ended. */
   abort(call: number): void;
-  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState>;
+  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageInfo>;
   /** Opens the view of a snapshot, as an image of its own that ends with the other. */
-  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState>;
+  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageInfo>;
   /**
    * Fills the pieces; those without shared memory lie one after the other in the answer, which is `spare` where it
    * fits.
@@ -126,37 +110,32 @@ export interface WorkerSide {
   ): Answer<ArrayBuffer | null>;
   /** Writes the pieces, in order; those without bytes of their own lie one after the other in `packed`. */
   write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written>;
-  change(call: number, image: number, change: WireRangeChange): Answer<Changed>;
-  flush(call: number, image: number): Answer<Changed>;
-  /** Opens a cursor over the extents of a range. */
-  map(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
-  /** Opens a cursor over the ranges that a bitmap marks. */
-  dirtyRanges(call: number, image: number, bitmap: string, reports: boolean): Answer<void>;
-  /** Opens a cursor over the guest bytes of a range. */
-  stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void>;
-  next(cursor: number): Answer<CursorPage>;
+  /** Calls a verb of the table whose result crosses at once. `args` are as `splitArguments` gives them. */
+  invoke(call: number, image: number, verb: CalledVerb, args: readonly unknown[], reports: boolean): Answer<Invoked>;
+  /** Opens a cursor over what a verb of the table returns: items, packed, or bytes. */
+  openCursor(call: number, image: number, verb: CursorVerb, args: readonly unknown[], reports: boolean): Answer<void>;
+  next(cursor: number): Answer<CursorPacket>;
   release(cursor: number): Answer<void>;
-  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | undefined>;
-  stats(call: number, image: number): Answer<ImageStats>;
-  check(call: number, image: number, reports: boolean): Answer<CheckReport>;
   /** Writes the guest's bytes into a file of the caller's. */
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
-  /** Writes the guest's bytes into a temporary file, and answers that file. */
-  spool(call: number, image: number, reports: boolean): Answer<File>;
-  removeSpool(spool: number): Answer<void>;
+  /** Writes the guest's bytes into a temporary file, which is the result. */
+  temporaryExport(call: number, image: number, reports: boolean): Answer<File>;
+  removeTemporaryExport(id: number): Answer<void>;
   close(image: number): Answer<void>;
   /**
-   * Says where images are kept, and answers where they are. Without a fallback that is not asked of the platform yet.
+   * Says where images are kept; the result is where they are. Without a fallback storage is not opened yet.
    */
   useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
   list(): Answer<StoredImage[]>;
+  has(name: string): Answer<boolean>;
+  stat(name: string): Answer<StoredImage>;
   /** The bytes that all stored images are long. */
   usage(): Answer<number>;
   /** Makes an image and opens it for writing. */
-  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState>;
-  /** Takes over a Blob, or, for null, the chunks that the page is then asked for. */
+  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageInfo>;
+  /** Takes over a Blob, or, for null, the chunks that the worker then requests. */
   importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void>;
-  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageState>;
+  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo>;
   /** Writes a stored image into a file of the caller's. */
   exportStored(
     call: number,
@@ -167,8 +146,8 @@ export interface WorkerSide {
   ): Answer<void>;
   /** Opens a cursor over the bytes of a stored image. */
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
-  /** Writes a stored image into a temporary file, and answers that file. */
-  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
+  /** Writes a stored image into a temporary file, which is the result. */
+  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
   rename(call: number, from: string, to: string): Answer<void>;
   remove(call: number, name: string): Answer<void>;
   /** Aborts what runs, waits until it has cleaned up, and closes everything. The page then terminates the worker. */

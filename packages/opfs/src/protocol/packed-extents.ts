@@ -1,5 +1,5 @@
 /**
- * Owns the packed form in which a page of extents crosses: cloning thousands of small objects would cost more than
+ * The packed form in which extents cross: cloning thousands of small objects would cost more than
  * finding them.
  */
 import type { Extent } from 'qcow2';
@@ -12,7 +12,7 @@ const ZERO = 2;
 const DATA = 4;
 const COMPRESSED = 8;
 
-/** A page of extents as numbers, ready to be transferred. */
+/** A packet of extents as numbers, ready to be transferred. */
 export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffer> {
   const packed = new Float64Array(extents.length * FIELDS);
   let at = 0;
@@ -30,7 +30,7 @@ export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffe
   return packed;
 }
 
-/** The extents of a packed page, in order. */
+/** The extents of a packed packet, in order. */
 export function unpackExtents(packed: Float64Array): Extent[] {
   const extents: Extent[] = [];
   for (let at = 0; at < packed.length; at += FIELDS) {

@@ -10,6 +10,11 @@ export function isBlob(value: unknown): value is Blob {
   return isOf(value, 'Blob', 'File');
 }
 
+/** Whether a value is a URL. */
+export function isUrl(value: unknown): value is URL {
+  return isOf(value, 'URL');
+}
+
 /** Whether a value is an ArrayBuffer. */
 export function isArrayBuffer(value: unknown): value is ArrayBuffer {
   return isOf(value, 'ArrayBuffer');

@@ -1,5 +1,5 @@
-/** Owns the plain values that a store says of itself and of the images in it, and the options of its verbs. */
-import type { ImageInfo, OperationOptions, Qcow2ErrorCode } from 'qcow2';
+/** The plain values that describe a store and the images in it, and the options of its verbs. */
+import type { ImageSummary, OperationOptions, Qcow2ErrorCode } from 'qcow2';
 
 /**
  * Where a store's images live: `'persistent'` storage goes only when the person clears it, `'best-effort'` storage also
@@ -7,7 +7,7 @@ import type { ImageInfo, OperationOptions, Qcow2ErrorCode } from 'qcow2';
  */
 export type Persistence = 'persistent' | 'best-effort' | 'memory';
 
-/** An image in a store, as `list` tells of it. Plain and structured-cloneable. */
+/** An image in a store, as `list` and `stat` describe it. Plain and structured-cloneable. */
 export interface StoredImage {
   readonly name: string;
   /** Length of the file, bytes; the size of the disk is `info.virtualSize`. */
@@ -15,15 +15,15 @@ export interface StoredImage {
   /** When the file was last written: milliseconds since the epoch. */
   readonly lastModified: number;
   /**
-   * What the file says of itself; null when it cannot be opened. Each file is opened alone, so that a base counts as
-   * missing in `info.chain` also when it is in the store.
+   * What the image's header says of it. No table is read, so that an image whose tables are damaged has its `info`, and
+   * opening it throws. Undefined when the header is wrong, or the image is being changed.
    */
-  readonly info: ImageInfo | null;
+  readonly info?: ImageSummary | undefined;
   /**
-   * Why there is no `info`: `locked` while somebody changes the file, else what opening it throws. Null when there is
-   * one.
+   * Why there is no `info`: `locked` while the image is being changed, else what reading its header throws. Undefined
+   * when there is one.
    */
-  readonly error: StoredImageError | null;
+  readonly error?: StoredImageError | undefined;
   /**
    * The images of this store that are directly based on this one, sorted. While there are any it is not renamed or
    * removed.
@@ -43,13 +43,13 @@ export interface StoreExportOptions extends OperationOptions {
   format: 'raw' | 'qcow2';
   /**
    * The file to fill: one that a person chose with `showSaveFilePicker`, or one in OPFS. Without it a stream is
-   * answered.
+   * returned.
    */
   to?: FileSystemFileHandle | undefined;
 }
 
-/** What a spool from a store takes. */
-export type StoreSpoolOptions = Omit<StoreExportOptions, 'to'>;
+/** What a temporary export from a store takes. */
+export type StoreTemporaryExportOptions = Omit<StoreExportOptions, 'to'>;
 
 /** What a store may hold and holds, bytes. */
 export interface StoreEstimate {

@@ -1,4 +1,4 @@
-/** Owns the use of Web Locks: one is held for as long as its holder lives, so that others notice when it is gone. */
+/** Web Locks: one is held for as long as its holder lives, so that others notice when it is gone. */
 
 import { onAbort } from 'qcow2/internal';
 
@@ -7,8 +7,12 @@ export type Release = () => void;
 
 /** How often an exclusive lock is requested again. Milliseconds; a request takes one or two. */
 const RETRY_EVERY_MS = 25;
+/** How often after a while. Milliseconds. */
+const RETRY_LATER_EVERY_MS = 250;
+/** After how long it is requested less often. Milliseconds. */
+const RETRY_OFTEN_MS = 2000;
 
-/** How a lock is asked for. */
+/** How a lock is requested. */
 export interface LockRequest {
   /** `'shared'` with others that share it; default `'exclusive'`. */
   mode?: LockMode | undefined;
@@ -17,7 +21,7 @@ export interface LockRequest {
 
 /**
  * Holds the lock `name` until the returned function is called or this page or worker is gone. Waits for it, or, with
- * `ifFree`, answers null when somebody else holds it.
+ * `ifFree`, resolves with null when it is held elsewhere.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
@@ -65,20 +69,35 @@ export async function holdInTurn(name: string, limit: number, signal?: AbortSign
 }
 
 /**
- * Holds the lock `name` exclusively once it is free; null when it is not within `limit` milliseconds. It is requested
- * again and again, and never queued: in Chromium an exclusive request that is aborted while it is pending leaves the
- * shared requests behind it hanging until the holder lets go, and while it is pending no reader is let in.
+ * Holds the lock `name` exclusively once it is free; null when it is not within `limit` milliseconds, which may be
+ * `Infinity`. It is requested again and again, and never queued: in Chromium an exclusive request that is aborted while
+ * it is pending leaves the shared requests behind it hanging until the holder releases the lock, and while it is
+ * pending no reader is let in.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
 export async function holdAlone(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
-  const until = performance.now() + limit;
+  const started = performance.now();
   for (;;) {
     signal?.throwIfAborted();
     const release = await holdLock(name, { ifFree: true });
     if (release && signal?.aborted) release();
     signal?.throwIfAborted();
-    if (release || performance.now() >= until) return release;
-    await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+    const waited = performance.now() - started;
+    if (release || waited >= limit) return release;
+    await pause(waited < RETRY_OFTEN_MS ? RETRY_EVERY_MS : RETRY_LATER_EVERY_MS, signal);
   }
+}
+
+/** Resolves after so many milliseconds, and at once when the signal aborts. */
+function pause(duration: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      ignore?.();
+      resolve();
+    };
+    const timer = setTimeout(end, duration);
+    const ignore = signal && onAbort(signal, end);
+  });
 }

@@ -1,11 +1,10 @@
-/** Owns what the worker does: the open images, and each request of the page carried out on them. */
+/** Carries out the requests of the page: on the open images, and on the store. */
 import { transfer } from 'comlink';
-import { type CheckReport, type ImageStats, isQcow2Error, type OpenOptions, type Qcow2Image, type Range } from 'qcow2';
+import { type ImageInfo, isQcow2Error, type OpenOptions } from 'qcow2';
 import type {
   Answer,
-  Changed,
-  CursorPage,
-  ImageState,
+  CursorPacket,
+  Invoked,
   Outcome,
   PageSide,
   WireBytes,
@@ -13,32 +12,30 @@ import type {
   WireFile,
   WireOpenOptions,
   WirePiece,
-  WireRangeChange,
   WireStorageOptions,
   WorkerSide,
   Written,
 } from '../protocol/messages.js';
-import { packExtents } from '../protocol/packed-extents.js';
-import { packRanges } from '../protocol/packed-ranges.js';
 import type { StoredImage } from '../protocol/stored-image.js';
+import { type CalledVerb, type CursorVerb, VERBS } from '../protocol/verbs.js';
 import { holdLock } from '../protocol/web-lock.js';
 import { openForeign } from './calls/foreign-image.js';
 import { OpenImages } from './calls/open-images.js';
-import { Caller } from './calls/page-client.js';
-import { changeRange, readPieces, writePieces } from './calls/pieces.js';
+import { PageClient } from './calls/page-client.js';
+import { readPieces, writePieces } from './calls/pieces.js';
 import { ProgressReports } from './calls/progress-reports.js';
 import { outcomeOf, RunningCalls } from './calls/running-calls.js';
-import { bytePages, itemPages } from './cursors/cursor.js';
-import { OpenCursors, type OpenPages } from './cursors/open-cursors.js';
+import { callVerb, packetsOf } from './calls/verb-calls.js';
+import { OpenCursors, type OpenPackets } from './cursors/open-cursors.js';
 import { exportInto } from './export/raw-export.js';
-import { Spools } from './export/temporary-exports.js';
+import { TemporaryExports } from './export/temporary-exports.js';
 import type { Folder } from './storage/folder.js';
 import { MemoryFolder } from './storage/memory-folder.js';
 import { OpfsFolder } from './storage/opfs-folder.js';
 import { PrivateFolder } from './storage/private-folder.js';
 import type { AbortableOptions } from './store/file-copy.js';
+import { ImageStore } from './store/image-store.js';
 import { blobImport, pulledImport } from './store/import-source.js';
-import { Library } from './store/library.js';
 
 /** How long calls have to notice that they are aborted before their images are closed under them. Milliseconds. */
 const ABORT_TIMEOUT_MS = 1000;
@@ -48,14 +45,14 @@ export class Service implements WorkerSide {
   readonly #images = new OpenImages();
   readonly #cursors = new OpenCursors();
   readonly #calls = new RunningCalls();
-  readonly #spools = new Spools();
+  readonly #temporaryExports = new TemporaryExports();
   #folder: PrivateFolder = new PrivateFolder('qcow2');
-  #library: Library = new Library(new OpfsFolder(this.#folder));
-  #caller: Caller | null = null;
+  #store: ImageStore = new ImageStore(new OpfsFolder(this.#folder));
+  #page: PageClient | null = null;
 
   connect(lock: string, page: PageSide): Answer<void> {
     return outcomeOf(async () => {
-      this.#caller = new Caller(page);
+      this.#page = new PageClient(page);
       // Held until this worker is gone: that is all it says.
       await holdLock(lock);
     });
@@ -70,13 +67,13 @@ export class Service implements WorkerSide {
     this.#cursors.abort(call);
   }
 
-  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageState> {
+  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageInfo> {
     return this.#reporting(call, options.reports, async (running) =>
       this.#images.add(call, await openForeign(file, this.#openOptions(call, options, running))),
     );
   }
 
-  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageState> {
+  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageInfo> {
     return this.#calls.run(call, async () => {
       const view = await this.#images.get(image).openSnapshot(idOrName);
       return this.#images.add(call, { image: view, close: () => view.close() }, image);
@@ -102,73 +99,46 @@ export class Service implements WorkerSide {
     return transferring(answer, ({ spare }) => spare);
   }
 
-  change(call: number, image: number, change: WireRangeChange): Answer<Changed> {
-    return this.#change(call, image, (disk) => changeRange(disk, change));
+  invoke(call: number, image: number, verb: CalledVerb, args: readonly unknown[], reports: boolean): Answer<Invoked> {
+    return this.#reporting(call, reports, async ({ signal, onProgress }) => {
+      const disk = this.#images.get(image);
+      const value = await callVerb(disk, verb, args, { signal, onProgress });
+      return { value, changed: VERBS[verb].kind === 'value' ? null : this.#images.changed(image, disk) };
+    });
   }
 
-  flush(call: number, image: number): Answer<Changed> {
-    return this.#change(call, image, (disk) => disk.flush());
-  }
-
-  map(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
+  openCursor(call: number, image: number, verb: CursorVerb, args: readonly unknown[], reports: boolean): Answer<void> {
     return this.#openCursor(call, image, reports, async (options) =>
-      itemPages(this.#images.get(image).map(range ?? undefined, options), packExtents),
+      packetsOf(this.#images.get(image), verb, args, options),
     );
   }
 
-  dirtyRanges(call: number, image: number, bitmap: string, reports: boolean): Answer<void> {
-    return this.#openCursor(call, image, reports, async (options) =>
-      itemPages(this.#images.get(image).dirtyRanges(bitmap, options), packRanges),
-    );
-  }
-
-  stream(call: number, image: number, range: Range | null, reports: boolean): Answer<void> {
-    return this.#openCursor(call, image, reports, async (options) =>
-      bytePages(this.#images.get(image).readable(range ?? undefined, options)),
-    );
-  }
-
-  next(cursor: number): Answer<CursorPage> {
+  next(cursor: number): Answer<CursorPacket> {
     const answer = outcomeOf(() => this.#cursors.next(cursor));
-    return transferring(answer, (page) => page?.buffer ?? null);
+    return transferring(answer, (packet) => packet?.buffer ?? null);
   }
 
   release(cursor: number): Answer<void> {
     return outcomeOf(() => this.#cursors.release(cursor));
   }
 
-  seek(call: number, image: number, offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
-    return this.#calls.run(call, async () => {
-      const disk = this.#images.get(image);
-      return what === 'data' ? disk.seekData(offset) : disk.seekHole(offset);
-    });
-  }
-
-  stats(call: number, image: number): Answer<ImageStats> {
-    return this.#calls.run(call, async () => this.#images.get(image).stats());
-  }
-
-  check(call: number, image: number, reports: boolean): Answer<CheckReport> {
-    return this.#reporting(call, reports, async (options) => this.#images.get(image).check(options));
-  }
-
   export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
-      await this.#library.requireForeign(to);
+      await this.#store.exports.requireForeign(to);
       await exportInto(to, disk, options);
     });
   }
 
-  spool(call: number, image: number, reports: boolean): Answer<File> {
+  temporaryExport(call: number, image: number, reports: boolean): Answer<File> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
-      return this.#spools.create(call, this.#folder, disk.size, (to) => exportInto(to, disk, options));
+      return this.#temporaryExports.create(call, this.#folder, disk.size, (to) => exportInto(to, disk, options));
     });
   }
 
-  removeSpool(spool: number): Answer<void> {
-    return outcomeOf(() => this.#spools.remove(spool));
+  removeTemporaryExport(id: number): Answer<void> {
+    return outcomeOf(() => this.#temporaryExports.remove(id));
   }
 
   close(image: number): Answer<void> {
@@ -188,7 +158,7 @@ export class Service implements WorkerSide {
       await this.#calls.settled();
       // Those that were opened meanwhile.
       await this.#images.closeAll();
-      await this.#spools.removeAll();
+      await this.#temporaryExports.removeAll();
     });
   }
 
@@ -196,40 +166,47 @@ export class Service implements WorkerSide {
     return outcomeOf(async () => {
       this.#folder = new PrivateFolder(directory);
       const folder = await folderFor(this.#folder, fallback);
-      this.#library = new Library(folder);
+      this.#store = new ImageStore(folder);
       return folder.kind;
     });
   }
 
   list(): Answer<StoredImage[]> {
-    return outcomeOf(() => this.#library.inventory.list());
+    return outcomeOf(() => this.#store.images.list());
+  }
+
+  has(name: string): Answer<boolean> {
+    return outcomeOf(() => this.#store.images.has(name));
+  }
+
+  stat(name: string): Answer<StoredImage> {
+    return outcomeOf(() => this.#store.images.stat(name));
   }
 
   usage(): Answer<number> {
-    return outcomeOf(() => this.#library.inventory.usage());
+    return outcomeOf(() => this.#store.images.usage());
   }
 
-  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageState> {
+  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageInfo> {
     const { resolves, ...wanted } = options;
     return this.#reporting(call, reports, async (running) => {
-      const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
-      return this.#images.add(call, await this.#library.create(name, { ...wanted, ...running, resolve }));
+      const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
+      return this.#images.add(call, await this.#store.create(name, { ...wanted, ...running, resolve }));
     });
   }
 
   importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void> {
     return this.#reporting(call, reports, (options) => {
-      const source = from
-        ? blobImport(from)
-        : pulledImport(async () => this.#caller?.pull(call) ?? null, options.signal);
-      return this.#library.import(name, source, options);
+      const source = from ? blobImport(from) : pulledImport(async () => this.#page?.pull(call) ?? null, options.signal);
+      return this.#store.import(name, source, options);
     });
   }
 
-  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageState> {
-    return this.#reporting(call, options.reports, async (running) =>
-      this.#images.add(call, await this.#library.open(name, this.#openOptions(call, options, running))),
-    );
+  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo> {
+    return this.#reporting(call, options.reports, async (running) => {
+      const opening = { ...this.#openOptions(call, options, running), lock: options.lock };
+      return this.#images.add(call, await this.#store.open(name, opening));
+    });
   }
 
   exportStored(
@@ -239,25 +216,25 @@ export class Service implements WorkerSide {
     to: FileSystemFileHandle,
     reports: boolean,
   ): Answer<void> {
-    return this.#reporting(call, reports, (options) => this.#library.export(name, format, to, options));
+    return this.#reporting(call, reports, (options) => this.#store.exports.into(name, format, to, options));
   }
 
   streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void> {
-    return this.#openCursor(call, call, reports, (options) => this.#library.stream(name, format, options));
+    return this.#openCursor(call, call, reports, (options) => this.#store.exports.stream(name, format, options));
   }
 
-  spoolStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File> {
+  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File> {
     return this.#reporting(call, reports, (options) =>
-      this.#spools.create(call, this.#folder, 0, (to) => this.#library.export(name, format, to, options)),
+      this.#temporaryExports.create(call, this.#folder, 0, (to) => this.#store.exports.into(name, format, to, options)),
     );
   }
 
   rename(call: number, from: string, to: string): Answer<void> {
-    return this.#calls.run(call, (signal) => this.#library.rename(from, to, signal));
+    return this.#calls.run(call, (signal) => this.#store.names.rename(from, to, signal));
   }
 
   remove(call: number, name: string): Answer<void> {
-    return this.#calls.run(call, (signal) => this.#library.remove(name, signal));
+    return this.#calls.run(call, (signal) => this.#store.names.remove(name, signal));
   }
 
   #openOptions(
@@ -265,11 +242,11 @@ export class Service implements WorkerSide {
     { mode, verify, cache, resolves }: WireOpenOptions,
     running: AbortableOptions,
   ): OpenOptions {
-    const resolve = resolves ? this.#caller?.resolver(call, running.signal) : undefined;
+    const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
     return { ...running, mode, verify, cache, resolve };
   }
 
-  /** Runs a call that reports progress; its answer leaves after its last report has arrived. */
+  /** Runs a call that reports progress; its result leaves after its last report has arrived. */
   #reporting<T>(call: number, reports: boolean, work: (options: AbortableOptions) => Promise<T>): Answer<T> {
     const progress = this.#reports(call, reports);
     return this.#calls.run(call, async (signal) => {
@@ -280,40 +257,32 @@ export class Service implements WorkerSide {
     });
   }
 
-  #change(call: number, image: number, work: (disk: Qcow2Image) => Promise<void>): Answer<Changed> {
-    return this.#calls.run(call, async () => {
-      const disk = this.#images.get(image);
-      await work(disk);
-      return this.#images.changed(image, disk);
-    });
-  }
-
-  #openCursor(call: number, image: number, reports: boolean, open: OpenPages): Answer<void> {
+  #openCursor(call: number, image: number, reports: boolean, open: OpenPackets): Answer<void> {
     return this.#calls.run(call, (opening) =>
       this.#cursors.open(call, image, opening, this.#reports(call, reports), open),
     );
   }
 
   #reports(call: number, wanted: boolean): ProgressReports {
-    return this.#caller?.reports(call, wanted) ?? new ProgressReports(null);
+    return this.#page?.reports(call, wanted) ?? new ProgressReports(null);
   }
 }
 
 /** Where images are kept: in OPFS, or, when that is wanted where the platform refuses it, in memory. */
 async function folderFor(folder: PrivateFolder, fallback: 'memory' | null): Promise<Folder> {
   try {
-    // Without a fallback nothing depends on the answer, which then may wait until an image is asked for.
+    // Without a fallback nothing depends on it, and storage is opened with the first image.
     if (fallback) await folder.open();
   } catch (error) {
     if (!isQcow2Error(error, 'unavailable')) throw error;
     return new MemoryFolder();
   }
-  // In the background: nobody waits for what earlier runs left.
+  // In the background: nothing waits for what earlier runs left.
   folder.swept();
   return new OpfsFolder(folder);
 }
 
-/** The answer, marked so that a buffer in it is transferred and not copied. */
+/** The outcome, marked so that a buffer in it is transferred and not copied. */
 async function transferring<T>(answer: Answer<T>, bufferOf: (value: T) => ArrayBuffer | null): Answer<T> {
   const outcome: Outcome<T> = await answer;
   const buffer = 'value' in outcome ? bufferOf(outcome.value) : null;

@@ -1,11 +1,16 @@
 /** Owns the workers that tests start by hand: one that can be ended from outside, and those that lack something. */
 
-/** A factory of the package's own worker that remembers what it made. */
-export function killableWorker(): { create: () => Worker; kill: () => void } {
+/** The package's own worker. */
+function ownWorker(): Worker {
+  return new Worker(new URL('../../src/worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** A factory of a worker that remembers what it made. */
+export function killableWorker(make: () => Worker = ownWorker): { create: () => Worker; kill: () => void } {
   let made: Worker | undefined;
   return {
     create: () => {
-      made = new Worker(new URL('../../src/worker.ts', import.meta.url), { type: 'module' });
+      made = make();
       return made;
     },
     kill: () => made?.terminate(),
@@ -62,4 +67,9 @@ export function workerWithSmallQuota(): Worker {
 /** The package's worker on a medium that takes half a second for 32 MiB. */
 export function slowWorker(): Worker {
   return new Worker(new URL('./slow-worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** The package's worker, whose images have the verbs of added-verbs.ts. */
+export function workerWithAddedVerbs(): Worker {
+  return new Worker(new URL('./added-verbs-worker.ts', import.meta.url), { type: 'module' });
 }

@@ -12,11 +12,11 @@ import {
   type HeaderExtension,
   isKnownFeature,
 } from '../../format/extensions.js';
-import type { Geometry } from '../../format/geometry.js';
-import { AUTOCLEAR, decodeHeader, type Header, isQcow2 } from '../../format/header.js';
+import { type Geometry, geometryOf } from '../../format/geometry.js';
+import { AUTOCLEAR, decodeHeader, type Header, INCOMPATIBLE, isQcow2 } from '../../format/header.js';
 import { MAX_CLUSTER_BITS, MAX_SNAPSHOT_TABLE_BYTES, MIN_CLUSTER_BITS } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshots.js';
-import { validateFeatures, validateLayout } from '../../format/validate.js';
+import { validateBackingFormat, validateFeatures, validateLayout, validateTables } from '../../format/validate.js';
 import { readBytes } from './read-bytes.js';
 
 /** What is read first: the header and, at the usual 64 KiB clusters, all of its cluster. */
@@ -82,6 +82,27 @@ async function featureNamesOf(
   const fields = [incompatibleFeatures, compatibleFeatures, autoclearFeatures];
   const areKnown = fields.every((bits, kind) => bits.every((bit) => isKnownFeature(kind, bit)));
   return table === undefined || areKnown ? [] : (await import('./optional-tables.js')).decodeFeatureNames(table.data);
+}
+
+/**
+ * The geometry of an image, whose file has `fileSize` bytes.
+ *
+ * @throws {@link Qcow2Error} `unsupported` or `corrupt` when the header says what no table can be.
+ */
+export function geometryIn(
+  { header, extensions }: Pick<FirstCluster, 'header' | 'extensions'>,
+  fileSize: number,
+): Geometry {
+  const { version, clusterBits, incompatibleFeatures } = header;
+  const geometry = geometryOf({
+    version,
+    clusterBits,
+    extendedL2: incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
+    externalData: incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
+  });
+  validateTables(header, geometry, fileSize);
+  validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
+  return geometry;
 }
 
 /**

@@ -16,7 +16,7 @@ import { isQcow2Error } from '../../errors.js';
 import { getUint64, hex, viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
 import { geometryOf } from '../../format/geometry.js';
-import { INCOMPATIBLE } from '../../format/header.js';
+import { diskSizeOf, INCOMPATIBLE } from '../../format/header.js';
 import { MAX_L1_BYTES } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import { validateTables } from '../../format/validate.js';
@@ -75,7 +75,7 @@ export async function checkSource(
   });
   validateTables(header, geometry, source.size);
   const host = new Host(source, header, geometry, source.size, findings, signal);
-  const totalClusters = Math.ceil((header.size - (header.size % 512)) / geometry.clusterSize);
+  const totalClusters = Math.ceil(diskSizeOf(header) / geometry.clusterSize);
   const figures = { totalClusters, allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0 };
   if (host.clusters > MAX_CLUSTERS) {
     const message = () => `The file has ${host.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;

@@ -11,12 +11,11 @@ import { probeFormat } from '../../engine/layer/probe.js';
 import type { FilePlace } from '../../engine/layer/wait-tracker.js';
 import { BackingFile, withinBacking } from '../../engine/read/backing-file.js';
 import { Qcow2Error } from '../../errors.js';
-import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
-import { type Header, INCOMPATIBLE } from '../../format/header.js';
+import type { HeaderExtension } from '../../format/extensions.js';
+import type { Header } from '../../format/header.js';
 import { MAX_CHAIN_DEPTH } from '../../format/limits.js';
-import { decodeName } from '../../format/names.js';
 import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from '../../sources/file-parts.js';
-import { backingNameIn } from '../backing-name.js';
+import { backingFormatIn, backingNameIn, dataFileNameIn } from '../named-files.js';
 
 /** Who opens the files of one chain. */
 export interface LayerOpener {
@@ -68,20 +67,18 @@ export async function openReferences(
   return { dataReference, data, backingReference, backing };
 }
 
-function dataReferenceOf({ header, extensions, parent, depth, writable }: NamingFile): ImageReference | null {
-  if (!header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) return null;
-  const extension = findExtension(extensions, EXTENSION.dataFile);
-  const name = extension === undefined ? '' : decodeName(extension.data);
+function dataReferenceOf(file: NamingFile): ImageReference | null {
+  const { parent, depth, writable } = file;
+  const name = dataFileNameIn(file);
+  if (name === null) return null;
   return { kind: 'data', name, format: 'raw', writable, parent, depth: depth + 1 };
 }
 
 function backingReferenceOf(file: NamingFile): ImageReference | null {
-  const { extensions, parent, depth } = file;
+  const { parent, depth } = file;
   const name = backingNameIn(file);
   if (name === null) return null;
-  const extension = findExtension(extensions, EXTENSION.backingFormat);
-  const format = (extension && decodeName(extension.data)) || undefined;
-  return { kind: 'backing', name, format, writable: false, parent, depth: depth + 1 };
+  return { kind: 'backing', name, format: backingFormatIn(file), writable: false, parent, depth: depth + 1 };
 }
 
 /** A file that was handed over, opened as a source. */

@@ -9,13 +9,17 @@ import { ClusterCache } from '../../engine/layer/cluster-cache.js';
 import type { Codec } from '../../engine/layer/codec.js';
 import { type Counters, CountingSource, newCounters } from '../../engine/layer/counting-source.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
-import { readHeader, readTables } from '../../engine/layer/metadata.js';
+import { geometryIn, readHeader, readTables } from '../../engine/layer/metadata.js';
 import { TableCache } from '../../engine/layer/table-cache.js';
 import type { FilePlace, WaitTracker } from '../../engine/layer/wait-tracker.js';
-import { EXTENSION, findExtension } from '../../format/extensions.js';
-import { geometryOf } from '../../format/geometry.js';
-import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
-import { validateBackingFormat, validateTables } from '../../format/validate.js';
+import {
+  AUTOCLEAR,
+  COMPRESSION_TYPE,
+  CRYPT_METHOD,
+  diskSizeOf,
+  type Header,
+  INCOMPATIBLE,
+} from '../../format/header.js';
 import type { FilePart } from '../../sources/file-parts.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
 import { type CacheBudgets, cacheBudgets } from './cache-budgets.js';
@@ -110,14 +114,7 @@ class Opener implements LayerOpener {
   async openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer> {
     const { signal } = this.options;
     const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
-    const geometry = geometryOf({
-      version: header.version,
-      clusterBits: header.clusterBits,
-      extendedL2: header.incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
-      externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
-    });
-    validateTables(header, geometry, source.size);
-    validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
+    const geometry = geometryIn({ header, extensions }, source.size);
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;
@@ -140,7 +137,7 @@ class Opener implements LayerOpener {
     return {
       kind: 'qcow2',
       depth,
-      size: header.size - (header.size % 512),
+      size: diskSizeOf(header),
       header,
       extensions,
       featureNames,

@@ -1,5 +1,5 @@
 /**
- * Owns the opening of an image that is in no store: the file that the page handed over, or one that the worker fetches.
+ * Opens an image that is in no store: the file that the page handed over, or one that the worker fetches.
  */
 import { type ByteSource, httpSource, type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
 import type { WireFile } from '../../protocol/messages.js';
@@ -14,18 +14,18 @@ export async function sourceOf(file: WireFile, signal: AbortSignal | undefined):
   return 'url' in file ? httpSource(file.url, { ...file.options, signal }) : file;
 }
 
-/** Opens the image, and lets go of its file with it. Throws what opening throws. */
+/** Opens the image; closing it closes its file. Throws what opening throws. */
 export async function openForeign(file: WireFile, options: OpenOptions): Promise<OpenImage> {
   const source = await sourceOf(file, options.signal);
-  // The engine leaves a source to whoever made it.
-  const letGo = async (): Promise<void> => {
+  // The engine closes no source that its caller made.
+  const closeSource = async (): Promise<void> => {
     if ('url' in file) await (source as ByteSource).close?.();
   };
   try {
     const image = await Qcow2Image.open(source, options);
-    return { image, close: () => image.close().finally(letGo) };
+    return { image, close: () => image.close().finally(closeSource) };
   } catch (error) {
-    await letGo();
+    await closeSource();
     throw error;
   }
 }

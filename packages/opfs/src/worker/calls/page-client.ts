@@ -1,4 +1,4 @@
-/** Owns what the worker asks of the page: the files that an image names, chunks of a stream, an ear for progress. */
+/** The page as its worker calls it: for the files that an image names, chunks of a stream, and reports of progress. */
 import type { Openable, OpenOptions, Resolved } from 'qcow2';
 import type { Answer, PageSide, WireFile, WireResolved } from '../../protocol/messages.js';
 import { fromWireError, KeptError } from '../../protocol/wire-error.js';
@@ -6,8 +6,8 @@ import { sourceOf } from './foreign-image.js';
 import { ProgressReports } from './progress-reports.js';
 import { unlessAborted } from './unless-aborted.js';
 
-/** The page that calls this worker. */
-export class Caller {
+/** The page that called this worker. */
+export class PageClient {
   readonly #page: PageSide;
 
   constructor(page: PageSide) {
@@ -33,7 +33,7 @@ export class Caller {
     return async (reference): Promise<Resolved> => {
       // A resolver may be waiting for a person, who may have given up.
       const answer = await unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
-      if (answer === null) return undefined;
+      if (answer === undefined) return undefined;
       if ('format' in answer) return { source: await opened(answer.source), format: answer.format };
       return opened(answer);
     };
@@ -45,7 +45,7 @@ export class Caller {
   }
 }
 
-/** What an answer says. What the page threw comes back to it as the very same error. */
+/** The value of an outcome. What the page threw comes back to it as the very same error. */
 async function answered<T>(answer: Answer<T>): Promise<T> {
   const outcome = await answer;
   if ('value' in outcome) return outcome.value;

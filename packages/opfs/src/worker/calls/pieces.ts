@@ -1,7 +1,7 @@
 /** Owns the pieces of a request: how the bytes that cross become reads and writes of an open image. */
 import type { Qcow2Image } from 'qcow2';
 import { roundedLength } from '../../protocol/buffer-pool.js';
-import type { WireBytes, WirePiece, WireRangeChange } from '../../protocol/messages.js';
+import type { WireBytes, WirePiece } from '../../protocol/messages.js';
 
 /**
  * Fills the pieces of a request. Those without shared memory of their own lie one after the other in the answer, which
@@ -47,12 +47,6 @@ export async function writePieces(
     return disk.write(at, own);
   });
   await allAtRest(writes);
-}
-
-/** Zeroes or discards a range. */
-export function changeRange(disk: Qcow2Image, { kind, offset, length }: WireRangeChange): Promise<void> {
-  if (kind === 'discard') return disk.discard(offset, length);
-  return disk.writeZeroes(offset, length, { unmap: kind === 'unmap' });
 }
 
 /** Waits for all, also when one has failed: shared memory is the caller's again with the answer. */

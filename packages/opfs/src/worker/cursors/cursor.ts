@@ -1,46 +1,46 @@
-/** Owns the worker's end of a cursor: extents, ranges or guest bytes that the page fetches one page at a time. */
+/** The worker's end of a cursor: extents, ranges or guest bytes that the page fetches one packet at a time. */
 import { Qcow2Error } from 'qcow2';
-import type { CursorPage } from '../../protocol/messages.js';
+import type { CursorPacket } from '../../protocol/messages.js';
 import type { ProgressReports } from '../calls/progress-reports.js';
 
 /** How many extents or ranges cross in one hop. */
-export const ITEMS_PER_PAGE = 4096;
-/** A page with fewer items than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
+export const ITEMS_PER_PACKET = 4096;
+/** A packet with fewer items than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
 const MAX_BATCH_MS = 50;
 
-/** Where a cursor's pages come from. */
-export interface Pages<Page extends CursorPage = CursorPage> {
-  next(): Promise<Page | null>;
+/** Where a cursor's packets come from. */
+export interface Packets<Packet extends CursorPacket = CursorPacket> {
+  next(): Promise<Packet | null>;
   /** Frees what stands behind them. */
   end(): Promise<void>;
 }
 
 /** A cursor that is open. */
 export class Cursor {
-  /** The image it reads; its own number when it reads one that nobody else has. */
+  /** The image it reads; its own number when it reads one that nothing else uses. */
   readonly image: number;
-  readonly #pages: Pages;
+  readonly #packets: Packets;
   readonly #reports: ProgressReports;
   readonly #controller: AbortController;
   #released = false;
 
-  constructor(image: number, pages: Pages, reports: ProgressReports, controller: AbortController) {
+  constructor(image: number, packets: Packets, reports: ProgressReports, controller: AbortController) {
     this.image = image;
-    this.#pages = pages;
+    this.#packets = packets;
     this.#reports = reports;
     this.#controller = controller;
   }
 
-  /** The next page, or null at the end. */
-  async next(): Promise<CursorPage> {
+  /** The next packet, or null at the end. */
+  async next(): Promise<CursorPacket> {
     this.#requireLive();
-    const page = await this.#pages.next();
+    const packet = await this.#packets.next();
     await this.#reports.delivered();
     this.#requireLive();
-    return page;
+    return packet;
   }
 
-  /** The pages themselves may notice late: what the engine has found already, it hands out. */
+  /** The packets' source may notice late: it returns what the engine has found already. */
   #requireLive(): void {
     // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a
     // word.
@@ -58,28 +58,28 @@ export class Cursor {
     this.#released = true;
     this.#controller.abort();
     // It was aborted just now: that it says so is no news.
-    await this.#pages.end().catch(() => {});
+    await this.#packets.end().catch(() => {});
   }
 }
 
 /** The extents of a map, or the ranges of a bitmap, packed. `now` is a clock in milliseconds. */
-export function itemPages<Item>(
+export function itemPackets<Item>(
   items: AsyncIterable<Item>,
-  pack: (page: readonly Item[]) => Float64Array<ArrayBuffer>,
+  pack: (packet: readonly Item[]) => Float64Array<ArrayBuffer>,
   now: () => number = () => performance.now(),
-): Pages {
+): Packets {
   const iterator = items[Symbol.asyncIterator]();
   return {
     async next() {
-      const page: Item[] = [];
+      const packet: Item[] = [];
       const deadline = now() + MAX_BATCH_MS;
-      while (page.length < ITEMS_PER_PAGE) {
+      while (packet.length < ITEMS_PER_PACKET) {
         const item = await iterator.next();
         if (item.done) break;
-        page.push(item.value);
+        packet.push(item.value);
         if (now() > deadline) break;
       }
-      return page.length > 0 ? pack(page) : null;
+      return packet.length > 0 ? pack(packet) : null;
     },
     async end() {
       await iterator.return?.();
@@ -88,7 +88,7 @@ export function itemPages<Item>(
 }
 
 /** The chunks of a stream, each in a buffer of its own that can be transferred. */
-export function bytePages(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Pages<Uint8Array<ArrayBuffer>> {
+export function bytePackets(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Packets<Uint8Array<ArrayBuffer>> {
   const reader = stream.getReader();
   return {
     async next() {

@@ -1,12 +1,15 @@
-/** Owns the cursors that are open in the worker, by the number of the call that opened each. */
+/** The cursors that are open in the worker, by the number of the call that opened each. */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import type { CursorPage } from '../../protocol/messages.js';
+import type { CursorPacket } from '../../protocol/messages.js';
 import type { ProgressReports } from '../calls/progress-reports.js';
-import { Cursor, type Pages } from './cursor.js';
+import { Cursor, type Packets } from './cursor.js';
 
 /** The signal and the reports of a cursor, which last as long as it does. */
-export type OpenPages = (options: { signal: AbortSignal; onProgress: ProgressReports['onProgress'] }) => Promise<Pages>;
+export type OpenPackets = (options: {
+  signal: AbortSignal;
+  onProgress: ProgressReports['onProgress'];
+}) => Promise<Packets>;
 
 /** The cursors of one worker. */
 export class OpenCursors {
@@ -15,21 +18,21 @@ export class OpenCursors {
   /**
    * Opens a cursor.
    *
-   * @param image the image that it reads; its own number when it reads one that nobody else has
+   * @param image the image that it reads; its own number when it reads one that nothing else uses
    * @param opening aborts when the page gives up before it is open
-   * @throws whatever `pages` throws; the signal's reason
+   * @throws whatever `packets` throws; the signal's reason
    */
   async open(
     id: number,
     image: number,
     opening: AbortSignal,
     progress: ProgressReports,
-    open: OpenPages,
+    open: OpenPackets,
   ): Promise<void> {
     const controller = new AbortController();
     const ignore = onAbort(opening, () => controller.abort());
-    const pages = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(ignore);
-    const cursor = new Cursor(image, pages, progress, controller);
+    const packets = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(ignore);
+    const cursor = new Cursor(image, packets, progress, controller);
     if (opening.aborted) {
       await cursor.release();
       opening.throwIfAborted();
@@ -38,11 +41,11 @@ export class OpenCursors {
   }
 
   /**
-   * The next page of a cursor, or null at its end.
+   * The next packet of a cursor, or null at its end.
    *
    * @throws {@link Qcow2Error} `closed` when it was released, also with its image; what reading throws
    */
-  async next(id: number): Promise<CursorPage> {
+  async next(id: number): Promise<CursorPacket> {
     const cursor = this.#cursors.get(id);
     if (!cursor) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
     return cursor.next();

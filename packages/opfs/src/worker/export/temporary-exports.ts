@@ -1,10 +1,10 @@
-/** Owns the spools: temporary OPFS files with the bytes of an image, for downloads. */
+/** Temporary exports: files in OPFS with the bytes of an image, for downloads. */
 import type { PrivateFolder } from '../storage/private-folder.js';
 import { availableBytes, storageError } from '../storage/storage-error.js';
 import { TemporaryFile } from '../storage/temporary-file.js';
 
-/** The spools of one worker, by the number of the call that made each. */
-export class Spools {
+/** The temporary exports of one worker, by the number of the call that made each. */
+export class TemporaryExports {
   readonly #held = new Map<number, TemporaryFile>();
 
   /**
@@ -23,28 +23,28 @@ export class Spools {
     // What can be swept makes room.
     await folder.swept();
     const available = await availableBytes();
-    const spool = await TemporaryFile.create(directory).catch((error) => {
+    const temporary = await TemporaryFile.create(directory).catch((error) => {
       throw storageError(error, needed, available);
     });
     try {
-      await fill(spool.handle);
-      const file = await spool.handle.getFile();
-      this.#held.set(id, spool);
+      await fill(temporary.handle);
+      const file = await temporary.handle.getFile();
+      this.#held.set(id, temporary);
       return file;
     } catch (error) {
-      await spool.remove();
+      await temporary.remove();
       throw storageError(error, needed, available);
     }
   }
 
-  /** Deletes a spool; nothing happens when it is gone. */
+  /** Deletes a temporary export; nothing happens when it is gone. */
   async remove(id: number): Promise<void> {
-    const spool = this.#held.get(id);
+    const temporary = this.#held.get(id);
     this.#held.delete(id);
-    await spool?.remove();
+    await temporary?.remove();
   }
 
-  /** Deletes every spool. */
+  /** Deletes every temporary export. */
   async removeAll(): Promise<void> {
     await Promise.all([...this.#held.keys()].map((id) => this.remove(id)));
   }

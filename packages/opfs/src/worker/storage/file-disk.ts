@@ -1,11 +1,11 @@
 /** Owns a file as if it were a disk of its own: what copies a disk then copies an image's file as it is. */
 import type { ByteSource, Extent, OperationOptions } from 'qcow2';
 import { progressOf } from 'qcow2/internal';
-import type { Pages } from '../cursors/cursor.js';
+import type { Packets } from '../cursors/cursor.js';
 import type { ExportedDisk } from '../export/raw-export.js';
 
-/** What a page takes. Bytes. */
-const PAGE = 1024 * 1024;
+/** What a packet takes. Bytes. */
+const PACKET_BYTES = 1024 * 1024;
 
 /** The bytes of a source as a disk that is all data. */
 export function fileDisk(source: ByteSource): ExportedDisk {
@@ -19,22 +19,22 @@ export function fileDisk(source: ByteSource): ExportedDisk {
   };
 }
 
-/** The bytes of a source in order, each page in a buffer of its own that can be transferred. */
-export function filePages(
+/** The bytes of a source in order, each packet in a buffer of its own that can be transferred. */
+export function filePackets(
   source: ByteSource,
   { signal, onProgress }: OperationOptions,
-): Pages<Uint8Array<ArrayBuffer>> {
+): Packets<Uint8Array<ArrayBuffer>> {
   const { size } = source;
   const progress = progressOf({ onProgress }, 'export', size);
   let at = 0;
   return {
     async next() {
-      const page = new Uint8Array(Math.min(PAGE, size - at));
-      if (page.length === 0) return null;
-      await source.read([{ at, bytes: page }], signal);
-      at += page.length;
+      const packet = new Uint8Array(Math.min(PACKET_BYTES, size - at));
+      if (packet.length === 0) return null;
+      await source.read([{ at, bytes: packet }], signal);
+      at += packet.length;
       progress(at);
-      return page;
+      return packet;
     },
     end: async () => {},
   };

@@ -1,11 +1,11 @@
-/** Owns who in a store is based on whom. */
+/** Which image of a store is based on which. */
 
 /** For each image, the image of the same store that it is based on, or null. */
 export type Bases = ReadonlyMap<string, string | null>;
 
 /**
- * The images that are directly based on `name`, sorted. One whose chain leads in a circle cannot be read and needs
- * nobody: otherwise the images of a circle would protect each other for ever.
+ * The images that are directly based on `name`, sorted. One whose chain leads in a circle cannot be read and needs no
+ * base: otherwise the images of a circle would protect each other for ever.
  */
 export function overlaysOf(name: string, bases: Bases): string[] {
   return [...bases.keys()].filter((overlay) => bases.get(overlay) === name && !isInCircle(overlay, bases)).sort();

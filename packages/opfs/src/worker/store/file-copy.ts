@@ -1,4 +1,4 @@
-/** Owns the copying of what is imported into a new file. */
+/** Copies what is imported into a new file. */
 import type { OperationOptions } from 'qcow2';
 import { progressOf, releaseBuffer, turns } from 'qcow2/internal';
 import { unlessAborted } from '../calls/unless-aborted.js';

@@ -1,24 +1,24 @@
-/** Owns the files of a store that one open image works on: each under its lock, and the same file for the same name. */
+/** The files of a store that one open image works on: each under its lock, and the same file for the same name. */
 import type { BlockDevice, ByteSource, ImageReference, Openable, Resolved } from 'qcow2';
 import { storedFile } from '../../protocol/image-name.js';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Folder } from '../storage/folder.js';
-import type { ImageLocks } from './image-locks.js';
+import type { ImageLocks, LockWait } from './image-locks.js';
 
 /** Files that are held until they are released together. */
 export class HeldFiles {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
-  readonly #signal: AbortSignal | undefined;
-  /** The engine tells a chain that leads in a circle by the sources being the same. */
+  readonly #wait: LockWait;
+  /** The engine recognises a chain that leads in a circle by the sources being the same. */
   readonly #sources = new Map<string, Openable>();
   readonly #opened: ByteSource[] = [];
   readonly #releases: Release[] = [];
 
-  constructor(folder: Folder, locks: ImageLocks, signal: AbortSignal | undefined) {
+  constructor(folder: Folder, locks: ImageLocks, wait: LockWait) {
     this.#folder = folder;
     this.#locks = locks;
-    this.#signal = signal;
+    this.#wait = wait;
   }
 
   /** Says what stands for a name whose file is being made. */
@@ -29,14 +29,14 @@ export class HeldFiles {
   /**
    * Holds a file, open; null when there is none.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody changes it, `unavailable`; the signal's reason
+   * @throws {@link Qcow2Error} `locked` while it is being changed, `unavailable`; the signal's reason
    */
   async hold(name: string): Promise<ByteSource | null> {
-    const release = await this.#locks.read(name, this.#signal);
+    const release = await this.#locks.read(name, this.#wait);
     try {
       const file = await this.#folder.file(name);
       if (!file) {
-        // The name is free for whoever makes the image that was missed.
+        // The name is free for a new image.
         release();
         return null;
       }
@@ -52,12 +52,12 @@ export class HeldFiles {
   }
 
   /**
-   * Holds a file against everybody else, to change it; null when there is none.
+   * Holds a file alone, to change it; null when there is none.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody has it open, `unavailable`; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when it is open, `unavailable`; the signal's reason
    */
   async holdWritable(name: string): Promise<BlockDevice | null> {
-    const release = await this.#locks.change(name, this.#signal);
+    const release = await this.#locks.change(name, this.#wait);
     try {
       const device = await this.openLocked(name);
       if (device) this.#releases.push(release);
@@ -69,7 +69,7 @@ export class HeldFiles {
     }
   }
 
-  /** As {@link holdWritable}, for whoever has the lock already, and keeps it until these files are released. */
+  /** As {@link holdWritable}, for a caller that has the lock, and keeps it until these files are released. */
   async openLocked(name: string): Promise<BlockDevice | null> {
     const file = await this.#folder.writable(name);
     if (!file) return null;
@@ -88,7 +88,7 @@ export class HeldFiles {
     return format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;
   }
 
-  /** Lets go of every file. */
+  /** Releases every file. */
   release(): void {
     // None of these has to be waited for: nothing was written.
     for (const source of this.#opened.splice(0)) source.close?.();

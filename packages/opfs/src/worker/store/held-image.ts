@@ -1,4 +1,4 @@
-/** Owns an image that is open on files of a store, and the end of what is held for it. */
+/** An image that is open on files of a store, and the release of what is held for it. */
 import { type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
 import { namedFile } from '../../protocol/base-name.js';
 import type { HeldFiles } from './held-files.js';
@@ -9,7 +9,7 @@ export interface OpenImage {
   close(): Promise<void>;
 }
 
-/** Opens the image of a held file; everything that is held goes with it. Throws what opening throws. */
+/** Opens the image of a held file; closing it releases all that is held. Throws what opening throws. */
 export async function openHeld(held: HeldFiles, source: Openable, options: OpenOptions): Promise<OpenImage> {
   const image = await Qcow2Image.open(source, { ...options, resolve: resolverOf(held, options) });
   const close = (): Promise<void> => image.close().finally(() => held.release());
@@ -17,7 +17,7 @@ export async function openHeld(held: HeldFiles, source: Openable, options: OpenO
 }
 
 /**
- * Asks the store first, then the caller.
+ * Looks in the store first, then calls the caller's resolver.
  *
  * @throws {@link Qcow2Error} `unsupported` for a file that is described, when its options are not honoured here and the
  *   caller has nothing for it.

@@ -1,5 +1,5 @@
 /**
- * Owns the locks of a store's images, over every tab and worker of the origin: readers share, and who changes one is
+ * The locks of a store's images, over every tab and worker of the origin: readers share a lock, and a change holds it
  * alone.
  */
 import { Qcow2Error } from 'qcow2';
@@ -15,13 +15,20 @@ const IMAGE_TIMEOUT_MS = 2000;
  */
 const DIRECTORY_TIMEOUT_MS = 5000;
 
+/** How an image is waited for. */
+export interface LockWait {
+  readonly signal?: AbortSignal | undefined;
+  /** `'wait'` waits until the image is free; by default the wait ends with `locked` after two seconds. */
+  readonly lock?: 'fail' | 'wait' | undefined;
+}
+
 /** The locks of one folder's images. */
 export class ImageLocks {
   readonly #scope: string;
   /** Resolves when this worker's changes of names so far have ended. */
   #changes: Promise<unknown> = Promise.resolve();
 
-  /** @param scope tells this folder from others of the origin */
+  /** @param scope differs from those of other folders of the origin */
   constructor(scope: string) {
     this.#scope = `qcow2-opfs ${scope}`;
   }
@@ -29,10 +36,11 @@ export class ImageLocks {
   /**
    * Holds an image for reading.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody changes it and does not end; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when a change of it does not end; the signal's reason
    */
-  async read(name: string, signal?: AbortSignal): Promise<Release> {
+  async read(name: string, { signal, lock }: LockWait = {}): Promise<Release> {
     signal?.throwIfAborted();
+    if (lock === 'wait') return holdLock(this.#nameOf(name), { mode: 'shared', signal });
     const wait = new AbortController();
     const end = (): void => wait.abort();
     const timer = setTimeout(end, IMAGE_TIMEOUT_MS);
@@ -49,18 +57,19 @@ export class ImageLocks {
     }
   }
 
-  /** Holds an image for reading when nobody changes it now; else null. */
+  /** Holds an image for reading when it is not being changed now; else null. */
   tryRead(name: string): Promise<Release | null> {
     return holdLock(this.#nameOf(name), { mode: 'shared', ifFree: true });
   }
 
   /**
-   * Holds an image, or a name that is to become one, against everybody else.
+   * Holds an image, or a name that is to become one, alone.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody has it open and does not close it; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when it is open and is not closed; the signal's reason
    */
-  async change(name: string, signal?: AbortSignal): Promise<Release> {
-    const release = await holdAlone(this.#nameOf(name), IMAGE_TIMEOUT_MS, signal);
+  async change(name: string, { signal, lock }: LockWait = {}): Promise<Release> {
+    const limit = lock === 'wait' ? Number.POSITIVE_INFINITY : IMAGE_TIMEOUT_MS;
+    const release = await holdAlone(this.#nameOf(name), limit, signal);
     if (!release) throw lockedImage(name, 'open');
     return release;
   }

@@ -1,5 +1,5 @@
 /**
- * Owns where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over.
+ * Where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over.
  */
 import { bufferSource, isQcow2Error } from 'qcow2';
 import { blobFailure, changedBlob, readBackingName } from 'qcow2/internal';
@@ -8,7 +8,7 @@ type Chunk = Uint8Array<ArrayBuffer>;
 
 /** Bytes in order. */
 export interface ImportSource {
-  /** How many there are, bytes; null when nobody knows. */
+  /** How many there are, bytes; null when that is not known. */
   readonly size: number | null;
   /** The same bytes to be looked into before they are copied; null where they come but once. */
   readonly whole: Blob | null;
@@ -30,7 +30,7 @@ export function blobImport(blob: Blob): ImportSource {
   let done = 0;
   const read = (): Promise<Chunk | null> => {
     const next = reader.read().then((result) => result.value ?? null);
-    // Whoever takes it sees its error.
+    // The call that takes it throws its error.
     next.catch(() => {});
     return next;
   };
@@ -55,7 +55,7 @@ export function blobImport(blob: Blob): ImportSource {
 }
 
 /**
- * The bytes of a stream that lies on the page, asked for one chunk ahead once its first bytes are seen to be an
+ * The bytes of a stream that lies on the page, requested one chunk ahead once its first bytes are seen to be an
  * image's. What is no image is refused there: a stream comes but once, and may never end.
  */
 export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSignal): ImportSource {
@@ -79,7 +79,7 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
   };
 }
 
-/** How many bytes tell an image: its magic and its version. */
+/** How many bytes identify an image: its magic and its version. */
 const TELLING_BYTES = 8;
 
 /**

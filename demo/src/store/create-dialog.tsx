@@ -19,7 +19,7 @@ import {
   type Refusals,
   readForm,
 } from './create-form.js';
-import { createImage } from './shelf.js';
+import { createImage } from './store-contents.js';
 
 /** From 512 bytes to 2 MiB, as the format has it. */
 const CLUSTER_SIZES = Array.from({ length: 13 }, (_, step) => 512 * 2 ** step);

@@ -11,21 +11,21 @@ import { formatSize } from '../engine/size.js';
 import { shortName } from '../image/chain.js';
 import { openStored } from '../session/session.js';
 import { RenameForm } from './rename-form.js';
-import { renameImage } from './shelf.js';
+import { renameImage } from './store-contents.js';
 
 const DATES = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
 /** The image whose renaming is over: its button takes the focus once it is there. */
 let renamed: string | null = null;
 
-interface ShelfRowProps {
+interface StoredImageRowProps {
   readonly image: StoredImage;
   readonly images: readonly StoredImage[];
   readonly onRemove: () => void;
 }
 
 /** An image in this browser. */
-export function ShelfRow({ image, images, onRemove }: ShelfRowProps): JSX.Element {
+export function StoredImageRow({ image, images, onRemove }: StoredImageRowProps): JSX.Element {
   const renaming = useSignal(false);
   const renameButton = useRef<HTMLButtonElement>(null);
   useEffect(() => {
@@ -34,7 +34,7 @@ export function ShelfRow({ image, images, onRemove }: ShelfRowProps): JSX.Elemen
     renameButton.current?.focus();
   }, [image.name, renaming.value]);
   return (
-    <li class="card shelf-row">
+    <li class="card store-row">
       {renaming.value ? (
         <RenameForm
           name={image.name}

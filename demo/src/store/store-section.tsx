@@ -9,20 +9,20 @@ import { ProblemNotice } from '../ui/problem-notice.js';
 import { CreateDialog } from './create-dialog.js';
 import { keepFiles } from './keep.js';
 import { RemoveDialog } from './remove-dialog.js';
-import { refreshShelf, type Shelf, shelf, shelfProblem } from './shelf.js';
-import { ShelfRow } from './shelf-row.js';
 import { StorageBar } from './storage-bar.js';
+import { refreshStore, type StoreContents, storeContents, storeProblem } from './store-contents.js';
+import { StoredImageRow } from './stored-image-row.js';
 
 /** The images in this browser. */
-export function ShelfSection(): JSX.Element {
+export function StoreSection(): JSX.Element {
   const creating = useSignal(false);
-  const now = shelf.value;
+  const now = storeContents.value;
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => void refreshShelf(), []);
+  useEffect(() => void refreshStore(), []);
   return (
-    <section class="shelf" aria-labelledby="shelf-title">
-      <div class="shelf-head">
-        <h2 id="shelf-title" ref={heading} tabIndex={-1}>
+    <section class="store" aria-labelledby="store-title">
+      <div class="store-head">
+        <h2 id="store-title" ref={heading} tabIndex={-1}>
           Images in this browser
         </h2>
         <div class="actions">
@@ -34,15 +34,15 @@ export function ShelfSection(): JSX.Element {
           </ChooseButton>
         </div>
       </div>
-      {shelfProblem.value && (
-        <ProblemNotice problem={shelfProblem.value}>
-          <button type="button" class="button plain small" onClick={refreshShelf}>
+      {storeProblem.value && (
+        <ProblemNotice problem={storeProblem.value}>
+          <button type="button" class="button plain small" onClick={refreshStore}>
             Try again
           </button>
         </ProblemNotice>
       )}
-      {now && <StorageBar shelf={now} />}
-      {now && <ShelfList shelf={now} onGone={() => heading.current?.focus()} />}
+      {now && <StorageBar contents={now} />}
+      {now && <StoredImageList contents={now} onGone={() => heading.current?.focus()} />}
       {creating.value && (
         <CreateDialog
           images={now?.images ?? []}
@@ -56,22 +56,22 @@ export function ShelfSection(): JSX.Element {
   );
 }
 
-interface ShelfListProps {
-  readonly shelf: Shelf;
+interface StoredImageListProps {
+  readonly contents: StoreContents;
   /** An image was deleted, and what had the focus with it. */
   readonly onGone: () => void;
 }
 
-function ShelfList({ shelf: { images }, onGone }: ShelfListProps): JSX.Element {
+function StoredImageList({ contents: { images }, onGone }: StoredImageListProps): JSX.Element {
   const removing = useSignal<StoredImage | null>(null);
   if (images.length === 0) {
     return <p class="soft">None yet. Create one, or drop an image and choose to keep it.</p>;
   }
   return (
     <>
-      <ul class="shelf-list">
+      <ul class="store-list">
         {images.map((image) => (
-          <ShelfRow
+          <StoredImageRow
             key={image.name}
             image={image}
             images={images}

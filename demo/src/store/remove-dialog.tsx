@@ -6,7 +6,7 @@ import { describe, type Problem } from '../engine/problem.js';
 import { formatSize } from '../engine/size.js';
 import { Modal } from '../ui/modal.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
-import { removeImage } from './shelf.js';
+import { removeImage } from './store-contents.js';
 
 interface RemoveDialogProps {
   readonly image: StoredImage;

@@ -1,5 +1,6 @@
-/** What a store asks of its files to know who is based on whom: headers alone, each once, until a file changes. */
+/** What a store reads to list its images, and to know their bases: headers alone, once, until a file changes. */
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { buildImage } from '../../core/test/support/image-builder.js';
 import { openStore, type Store } from '../src/index.js';
 import { mixedImage, overlayImage } from './support/images.js';
 import { bytesOf, clearStorage, leaveFile, packageFiles } from './support/opfs.js';
@@ -53,6 +54,26 @@ test('a removal reads the header of each image once, and the next ones none', as
   await store.rename('image-3', 'renamed');
   expect(await errorOf(store.remove('image-0'))).toMatchObject({ details: { overlays: ['overlay'] } });
   expect((await looks()).read).toBe(1); // the renamed one, under its new name
+});
+
+test('a list reads one header of each image, whatever tables it has, and the next one none', async () => {
+  await fill(3);
+  // An L1 table of 16 MiB.
+  await (await store.create('large', { size: 2 ** 36, clusterSize: 512 })).close();
+  const snapshots = Array.from({ length: 50 }, (_, index) => ({ id: `${index}`, name: `snapshot ${index}` }));
+  await leaveFile('snapshots', buildImage({ size: 2 ** 20, snapshots }).bytes.buffer);
+  await new Promise((resolve) => setTimeout(resolve, RECENT + 100));
+  await looks();
+  const listed = await store.list();
+  expect(listed.map(({ name, error }) => [name, error])).toEqual(
+    ['image-0', 'image-1', 'image-2', 'large', 'overlay', 'snapshots'].map((name) => [name, undefined]),
+  );
+  const first = await looks();
+  expect(first.read).toBe(6);
+  expect(first.bytes).toBeLessThanOrEqual(6 * HEADER);
+  expect(await store.list()).toEqual(listed);
+  expect(await store.stat('image-0')).toEqual(listed[0]);
+  expect((await looks()).read).toBe(0);
 });
 
 test('a file that has changed is read again, and what is new or gone is known', async () => {

@@ -9,7 +9,7 @@ import { noticeError, withEngine, withEngineOnce } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 
 /** The images in this browser, and the storage that they are in. */
-export interface Shelf {
+export interface StoreContents {
   readonly images: readonly StoredImage[];
   readonly persistence: Persistence;
   /** Null where the browser does not say. */
@@ -17,22 +17,22 @@ export interface Shelf {
 }
 
 /** What was found last; null until then. */
-export const shelf: Signal<Shelf | null> = signal<Shelf | null>(null);
+export const storeContents: Signal<StoreContents | null> = signal<StoreContents | null>(null);
 /** Why it could not be looked at, until it can. */
-export const shelfProblem: Signal<Problem | null> = signal<Problem | null>(null);
+export const storeProblem: Signal<Problem | null> = signal<Problem | null>(null);
 
 /** Where the images are, in words. */
-export function shelfPlace(): string {
-  return shelf.value?.persistence === 'memory' ? 'memory until you leave this page' : 'this browser';
+export function storePlace(): string {
+  return storeContents.value?.persistence === 'memory' ? 'memory until you leave this page' : 'this browser';
 }
 
 /** Tells the page's other tabs that something changed. */
-const channel = new BroadcastChannel('qcow2-demo shelf');
-channel.addEventListener('message', () => void refreshShelf());
+const channel = new BroadcastChannel('qcow2-demo store');
+channel.addEventListener('message', () => void refreshStore());
 let latest = 0;
 
-/** Looks again. Never rejects: what goes wrong is {@link shelfProblem}. */
-export async function refreshShelf(): Promise<void> {
+/** Looks again. Never rejects: what goes wrong is {@link storeProblem}. */
+export async function refreshStore(): Promise<void> {
   latest += 1;
   const mine = latest;
   try {
@@ -42,18 +42,18 @@ export async function refreshShelf(): Promise<void> {
       return { images, persistence: store.persistence, estimate };
     });
     if (mine !== latest) return;
-    shelf.value = found;
-    shelfProblem.value = null;
+    storeContents.value = found;
+    storeProblem.value = null;
   } catch (error) {
     noticeError(error);
-    if (mine === latest) shelfProblem.value = describe(error, 'The list of images');
+    if (mine === latest) storeProblem.value = describe(error, 'The list of images');
   }
 }
 
 /** Looks again, and has the other tabs look too. */
-export async function shelfChanged(): Promise<void> {
+export async function storeChanged(): Promise<void> {
   channel.postMessage('changed');
-  await refreshShelf();
+  await refreshStore();
 }
 
 /**
@@ -68,7 +68,7 @@ export async function createImage(name: string, options: CreateOptions): Promise
       await image.close();
     }),
   );
-  await shelfChanged();
+  await storeChanged();
 }
 
 /**
@@ -78,7 +78,7 @@ export async function createImage(name: string, options: CreateOptions): Promise
  */
 export async function renameImage(from: string, to: string): Promise<void> {
   await withEngineOnce((store) => store.rename(from, to));
-  await shelfChanged();
+  await storeChanged();
 }
 
 /**
@@ -88,12 +88,12 @@ export async function renameImage(from: string, to: string): Promise<void> {
  */
 export async function removeImage(name: string): Promise<void> {
   await withEngineOnce((store) => store.remove(name));
-  await shelfChanged();
+  await storeChanged();
 }
 
 /** Asks the browser not to clear the images by itself; from a click. Whether it agrees. */
-export async function persistShelf(): Promise<boolean> {
+export async function persistStore(): Promise<boolean> {
   const granted = await withEngine((store) => store.persist());
-  await shelfChanged();
+  await storeChanged();
   return granted;
 }

@@ -4,7 +4,7 @@ import { whileBusy } from '../engine/busy.js';
 import { withEngineOnce } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
-import { shelfChanged } from './shelf.js';
+import { storeChanged } from './store-contents.js';
 
 /** What the taking over of a file is doing. */
 export type KeepState =
@@ -58,7 +58,7 @@ export class Keep {
         : { step: 'refused', problem: describe(error, this.name) };
     }
     const kept = this.state.value.step === 'finished';
-    await shelfChanged();
+    await storeChanged();
     return kept;
   }
 

@@ -1,7 +1,9 @@
-/** Reads the name of the backing file, which the header's cluster holds: no other table is needed for it. */
+/** The names of other files in an image's first cluster: no table is needed for them. */
 
 import type { ByteSource } from '../api/device.js';
 import { type FirstCluster, readHeader } from '../engine/layer/metadata.js';
+import { EXTENSION, findExtension } from '../format/extensions.js';
+import { INCOMPATIBLE } from '../format/header.js';
 import { decodeName } from '../format/names.js';
 
 /**
@@ -12,6 +14,19 @@ export function backingNameIn({ header, bytes }: Pick<FirstCluster, 'header' | '
   // A name without a character names nothing: QEMU opens such an image as one without a backing file.
   const name = at === 0 ? '' : decodeName(bytes.subarray(at, at + length));
   return name === '' ? null : name;
+}
+
+/** The format that an image gives for its backing file; undefined when it gives none. */
+export function backingFormatIn({ extensions }: Pick<FirstCluster, 'extensions'>): string | undefined {
+  const extension = findExtension(extensions, EXTENSION.backingFormat);
+  return (extension && decodeName(extension.data)) || undefined;
+}
+
+/** The name of the external data file, which may be empty; null when the image has none. */
+export function dataFileNameIn({ header, extensions }: Pick<FirstCluster, 'header' | 'extensions'>): string | null {
+  if (!header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) return null;
+  const extension = findExtension(extensions, EXTENSION.dataFile);
+  return extension === undefined ? '' : decodeName(extension.data);
 }
 
 /**

@@ -4,11 +4,11 @@ import type { JSX } from 'preact';
 import type { StoreEstimate } from 'qcow2-opfs';
 import { noticeError } from '../engine/engine.js';
 import { formatSize } from '../engine/size.js';
-import { persistShelf, type Shelf } from './shelf.js';
+import { persistStore, type StoreContents } from './store-contents.js';
 
 /** The storage of the images. */
-export function StorageBar({ shelf }: { readonly shelf: Shelf }): JSX.Element {
-  const { estimate, persistence } = shelf;
+export function StorageBar({ contents }: { readonly contents: StoreContents }): JSX.Element {
+  const { estimate, persistence } = contents;
   if (persistence === 'memory') return <MemoryBanner usage={estimate?.usage ?? 0} />;
   return (
     <div class="storage">
@@ -51,7 +51,7 @@ function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Elem
     if (asking.value) return;
     asking.value = true;
     try {
-      answer.value = (await persistShelf()) ? null : 'declined';
+      answer.value = (await persistStore()) ? null : 'declined';
     } catch (error) {
       noticeError(error);
       answer.value = 'failed';

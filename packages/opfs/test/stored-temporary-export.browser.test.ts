@@ -1,5 +1,6 @@
 /**
- * Spools of stored images, through the real worker and the real OPFS: the disk or the file as it is, and nothing left.
+ * Temporary exports of stored images, through the real worker and the real OPFS: the disk or the file as it is, and
+ * nothing left.
  */
 import { isQcow2Error } from 'qcow2';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
@@ -16,12 +17,12 @@ beforeEach(async () => {
 afterEach(() => store.close());
 afterAll(clearStorage);
 
-test('a spool has the bytes of the disk or of the file, and goes when it is removed', async () => {
+test('a temporary export has the bytes of the disk or of the file, and goes when it is removed', async () => {
   const { file, guest } = await mixedImage();
   await store.import('a', file);
-  const raw = await store.spool('a', { format: 'raw' });
+  const raw = await store.temporaryExport('a', { format: 'raw' });
   expect(firstDifference(await bytesOf(raw.file), guest)).toBe(-1);
-  const copy = await store.spool('a', { format: 'qcow2' });
+  const copy = await store.temporaryExport('a', { format: 'qcow2' });
   expect(firstDifference(await bytesOf(copy.file), await bytesOf(file))).toBe(-1);
   expect((await packageFiles()).length).toBe(3);
   await raw.remove();
@@ -30,23 +31,25 @@ test('a spool has the bytes of the disk or of the file, and goes when it is remo
   expect((await packageFiles()).length).toBe(1);
 });
 
-test('an image that is spooled can be renamed and removed: the spool is a copy', async () => {
+test('an image can be renamed and removed after a temporary export, which is a copy', async () => {
   const { file } = await mixedImage();
   await store.import('a', file);
-  const copy = await store.spool('a', { format: 'qcow2' });
+  const copy = await store.temporaryExport('a', { format: 'qcow2' });
   await store.rename('a', 'b');
   await store.remove('b');
   expect(firstDifference(await bytesOf(copy.file), await bytesOf(file))).toBe(-1);
 });
 
-test('what fails or aborts leaves no spool', async () => {
+test('what fails or aborts leaves no temporary export', async () => {
   // Short ones are complete before anybody can abort.
   await store.import('a', await longFile(128));
-  expect(isQcow2Error(await errorOf(store.spool('b', { format: 'qcow2' })), 'not-found')).toBe(true);
-  expect(await errorOf(store.spool('a', { format: 'vmdk' as 'raw' }))).toBeInstanceOf(TypeError);
+  expect(isQcow2Error(await errorOf(store.temporaryExport('b', { format: 'qcow2' })), 'not-found')).toBe(true);
+  expect(await errorOf(store.temporaryExport('a', { format: 'vmdk' as 'raw' }))).toBeInstanceOf(TypeError);
   const controller = new AbortController();
   const reason = new Error('enough');
   const onProgress = (): void => controller.abort(reason);
-  expect(await errorOf(store.spool('a', { format: 'qcow2', signal: controller.signal, onProgress }))).toBe(reason);
+  expect(await errorOf(store.temporaryExport('a', { format: 'qcow2', signal: controller.signal, onProgress }))).toBe(
+    reason,
+  );
   expect((await packageFiles()).length).toBe(1);
 });

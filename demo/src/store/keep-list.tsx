@@ -6,7 +6,7 @@ import { formatSize } from '../engine/size.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ProgressFigures } from '../ui/progress-figures.js';
 import { dismissKeep, type Keep, type KeepState, keeps } from './keep.js';
-import { shelfPlace } from './shelf.js';
+import { storePlace } from './store-contents.js';
 
 /** Everything that is being taken over; nothing when nothing is. */
 export function KeepList(): JSX.Element {
@@ -48,7 +48,7 @@ function KeepWords({ keep, onPressed }: KeepProps): JSX.Element {
       return (
         <div class="notice row">
           <p>
-            <strong>{keep.name}</strong> ({formatSize(keep.file.size)}) is now in {shelfPlace()}. It took{' '}
+            <strong>{keep.name}</strong> ({formatSize(keep.file.size)}) is now in {storePlace()}. It took{' '}
             {formatDuration(state.seconds)}.
           </p>
           <Dismiss keep={keep} />
@@ -85,7 +85,7 @@ function RunningKeep({ keep, done, total, onPressed }: KeepProps & { done: numbe
     <div class="notice">
       <div class="row">
         <p>
-          Copying <strong>{keep.name}</strong> into {shelfPlace()}.
+          Copying <strong>{keep.name}</strong> into {storePlace()}.
         </p>
         <button type="button" class="button plain small" onClick={cancel}>
           Cancel
@@ -128,7 +128,7 @@ function spoken(keep: Keep, state: KeepState): string {
       return quarter === 0 ? `Copying ${keep.name}.` : `${quarter}% of ${keep.name} is copied.`;
     }
     case 'finished':
-      return `${keep.name} is now in ${shelfPlace()}.`;
+      return `${keep.name} is now in ${storePlace()}.`;
     case 'cancelled':
       return `Copying ${keep.name} was cancelled.`;
     case 'refused':

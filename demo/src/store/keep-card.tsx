@@ -10,7 +10,7 @@ import type { Opened } from '../session/session.js';
 import { Card } from '../ui/card.js';
 import { nameRefusal } from './create-form.js';
 import { keepFiles, keeps } from './keep.js';
-import { shelf, shelfPlace } from './shelf.js';
+import { storeContents, storePlace } from './store-contents.js';
 import { isTwin } from './stored-twin.js';
 
 /**
@@ -27,7 +27,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
-  const images = shelf.value?.images ?? [];
+  const images = storeContents.value?.images ?? [];
   const { bases, left } = chainOf(opened);
   const storedAs = (name: string): StoredImage | undefined =>
     images.find((image) => image.name === name.normalize('NFC'));
@@ -42,7 +42,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
     comparing.value = name;
     try {
       if (await isTwin(storedAs(name)!, base, opened.abort.signal)) return null;
-      return `Another ${name} is in ${shelfPlace()} already, and this image is not based on that one. Rename that one first.`;
+      return `Another ${name} is in ${storePlace()} already, and this image is not based on that one. Rename that one first.`;
     } catch (error) {
       if (opened.abort.signal.aborted) return '';
       const { title, reason } = describe(error, name);
@@ -87,7 +87,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
           />
           <p id={`${id}-words`} class="soft">
             {refusal.value !== null && <strong class="refusal">{refusal.value} </strong>}A copy of{' '}
-            {formatSize(file.size)} stays in {shelfPlace()}; your file stays as it is.
+            {formatSize(file.size)} stays in {storePlace()}; your file stays as it is.
             {presentBases.length > 0 &&
               ` It will be based on ${presentBases.map(([, name]) => name).join(', ')}, which is there already.`}
             {missingBases.length > 0 && ` So does a copy of ${missingBases.map(([, name]) => name).join(', ')}.`}

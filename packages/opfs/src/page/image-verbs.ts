@@ -1,0 +1,64 @@
+/** The methods of an image that the table of verbs gives: each sends its call to the worker, as its row says. */
+import type { Disk } from 'qcow2';
+import type { CursorPacket } from '../protocol/messages.js';
+import { splitArguments } from '../protocol/verb-arguments.js';
+import { type CalledVerb, type CursorVerb, type Row, rowOf, VERBS, type Verb } from '../protocol/verbs.js';
+import { itemsOf } from './cursor-iterator.js';
+import { guestStream } from './guest-stream.js';
+import type { ImageChannel } from './image-channel.js';
+import { RemoteCursor } from './remote-cursor.js';
+
+/** The methods that {@link defineVerbs} defines. Their doc comments are those of `Disk`. */
+export type VerbMethods = Pick<Disk, Verb>;
+
+/** Defines a method for each row of the table. */
+export function defineVerbs<Image extends object>(prototype: Image, channelOf: (image: Image) => ImageChannel): void {
+  for (const verb of Object.keys(VERBS) as Verb[]) {
+    const value = function (this: Image, ...given: unknown[]): unknown {
+      return send(channelOf(this), verb, given);
+    };
+    Object.defineProperty(prototype, verb, { value, configurable: true, writable: true });
+  }
+}
+
+function send(channel: ImageChannel, verb: Verb, given: readonly unknown[]): unknown {
+  const row = rowOf(verb);
+  if (row.kind === 'bytes') {
+    row.validate(channel.info.virtualSize, ...given);
+    return guestStream(cursorOf<Uint8Array<ArrayBuffer>>(channel, verb as CursorVerb, row, given));
+  }
+  if (row.kind === 'items') {
+    return itemsOf(cursorOf<Float64Array<ArrayBuffer>>(channel, verb as CursorVerb, row, given), row.packing.unpack);
+  }
+  return invoke(channel, verb as CalledVerb, row, given);
+}
+
+/** Calls a verb whose result crosses at once. */
+async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: readonly unknown[]): Promise<unknown> {
+  const { args, options } = splitArguments(row, given);
+  const reports = options.onProgress !== undefined;
+  // Whether a flush resolves or rejects, closing has nothing to report of what came before it.
+  if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
+  const { value, changed } = await channel.call(
+    (worker, call) => worker.invoke(call, channel.place.id, verb, args, reports),
+    options,
+  );
+  if (changed) channel.changed(changed);
+  return value;
+}
+
+function cursorOf<Packet extends NonNullable<CursorPacket>>(
+  channel: ImageChannel,
+  verb: CursorVerb,
+  row: Row,
+  given: readonly unknown[],
+): RemoteCursor<Packet | null> {
+  const { connection, id: image } = channel.place;
+  const { args, options } = splitArguments(row, given);
+  const reports = options.onProgress !== undefined;
+  return new RemoteCursor<Packet | null>(
+    connection,
+    (id, call) => channel.call((worker) => worker.openCursor(id, image, verb, args, reports), call, id),
+    options,
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * The table of the verbs of a disk that cross to the worker: one row each. The page's methods and the worker's calls
+ * are made from it.
+ */
+import type { Disk } from 'qcow2';
+import { boundsOf } from 'qcow2/internal';
+import { packExtents, unpackExtents } from './packed-extents.js';
+import { packRanges, unpackRanges } from './packed-ranges.js';
+
+/**
+ * The methods of a disk without a row. Reads and writes are measured, and have messages of their own; a writable is a
+ * series of writes; a snapshot opens an image of its own; closing an image ends its calls.
+ */
+type Unlisted = 'read' | 'readBatch' | 'write' | 'writeBatch' | 'writable' | 'openSnapshot' | 'close';
+
+/** The names of an interface's methods that have rows. */
+type VerbsOf<D> = {
+  [Name in keyof D & string]: D[Name] extends (...args: never) => unknown ? Exclude<Name, Unlisted> : never;
+}[keyof D & string];
+
+/** How a method's arguments cross. */
+type ArgumentsOf<Args extends readonly unknown[]> =
+  Required<Args> extends readonly [...infer Before, infer Last]
+    ? 'signal' extends keyof NonNullable<Last>
+      ? { readonly arguments: Before['length']; readonly options: true }
+      : { readonly arguments: Required<Args>['length']; readonly options: false }
+    : { readonly arguments: 0; readonly options: false };
+
+/** How items are packed into numbers, which are transferred. */
+export interface Packing<Item> {
+  readonly pack: (items: readonly Item[]) => Float64Array<ArrayBuffer>;
+  readonly unpack: (packed: Float64Array) => Item[];
+}
+
+/** A verb whose result crosses at once. */
+interface CalledRow {
+  /**
+   * `'value'`: the result crosses. `'change'`: the image may be another afterwards; its state crosses with the result,
+   * and it counts as unflushed. `'flush'`: as a change, but afterwards nothing is unflushed.
+   */
+  readonly kind: 'value' | 'change' | 'flush';
+}
+
+/** A verb that returns an async iterator: its items cross in packets. */
+interface ItemsRow<Item> {
+  readonly kind: 'items';
+  readonly packing: Packing<Item>;
+}
+
+/** A verb that returns a stream of bytes. */
+interface BytesRow<Args extends readonly unknown[]> {
+  readonly kind: 'bytes';
+  /** Throws what is thrown at once for wrong arguments, given the size of the disk in bytes. */
+  readonly validate: (size: number, ...args: Args) => void;
+}
+
+type KindOf<Args extends readonly unknown[], Result> =
+  Result extends ReadableStream<Uint8Array>
+    ? BytesRow<Args>
+    : Result extends AsyncIterable<infer Item>
+      ? ItemsRow<Item>
+      : Result extends Promise<unknown>
+        ? CalledRow
+        : never;
+
+/** The row of a method: `arguments` is how many come before the options, `options` whether these have a signal. */
+type RowOf<Method> = Method extends (...args: infer Args) => infer Result
+  ? ArgumentsOf<Args> & KindOf<Args, Result>
+  : never;
+
+/** A row for each method of an interface, but for those that have a way of their own. */
+export type VerbTable<D = Disk> = { readonly [Name in VerbsOf<D>]: RowOf<D[Name]> };
+
+/** A verb that has a row. */
+export type Verb = keyof VerbTable;
+
+/** The verbs whose results cross at once. */
+export type CalledVerb = { [Name in Verb]: VerbTable[Name] extends CalledRow ? Name : never }[Verb];
+
+/** The verbs whose results the page fetches packet by packet. */
+export type CursorVerb = Exclude<Verb, CalledVerb>;
+
+/** Any row, where the verb is not known. */
+export type Row = { readonly arguments: number; readonly options: boolean } & (
+  | CalledRow
+  | ItemsRow<unknown>
+  | BytesRow<readonly unknown[]>
+);
+
+/** A new verb is a method of the engine's image, declared by `Disk`, and its row here. */
+export const VERBS: VerbTable = {
+  map: {
+    kind: 'items',
+    arguments: 1,
+    options: true,
+    packing: { pack: packExtents, unpack: unpackExtents },
+  },
+  dirtyRanges: {
+    kind: 'items',
+    arguments: 1,
+    options: true,
+    packing: { pack: packRanges, unpack: unpackRanges },
+  },
+  readable: {
+    kind: 'bytes',
+    arguments: 1,
+    options: true,
+    validate: (size, range) => boundsOf(range, size),
+  },
+  stats: { kind: 'value', arguments: 0, options: false },
+  seekData: { kind: 'value', arguments: 1, options: false },
+  seekHole: { kind: 'value', arguments: 1, options: false },
+  check: { kind: 'value', arguments: 0, options: true },
+  writeZeroes: { kind: 'change', arguments: 3, options: false },
+  discard: { kind: 'change', arguments: 2, options: false },
+  flush: { kind: 'flush', arguments: 0, options: false },
+};
+
+/** The row of a verb. */
+export function rowOf(verb: Verb): Row {
+  return VERBS[verb] as Row;
+}

@@ -1,0 +1,129 @@
+/** The names of a store's images: given, changed and taken away, each in one step for every tab and worker. */
+import { Qcow2Error } from 'qcow2';
+import type { Release } from '../../protocol/web-lock.js';
+import type { Draft, Folder, Move } from '../storage/folder.js';
+import { type Bases, leadsTo, overlaysOf } from './bases.js';
+import type { ImageLocks } from './image-locks.js';
+import { imageNotFound } from './image-not-found.js';
+import { storedBaseOf } from './stored-headers.js';
+import type { StoredImages } from './stored-images.js';
+
+/** The names in a folder. Every name is one that `imageName` gave. */
+export class ImageNames {
+  readonly #folder: Folder;
+  readonly #locks: ImageLocks;
+  readonly #images: StoredImages;
+
+  constructor(folder: Folder, locks: ImageLocks, images: StoredImages) {
+    this.#folder = folder;
+    this.#locks = locks;
+    this.#images = images;
+  }
+
+  /**
+   * Holds a name that no image has.
+   *
+   * @throws {@link Qcow2Error} `exists`, `locked`; the signal's reason
+   */
+  async lockFree(name: string, signal: AbortSignal): Promise<Release> {
+    await this.#requireFree(name);
+    const release = await this.#locks.change(name, { signal });
+    try {
+      await this.#requireFree(name);
+      return release;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Gives a file that is complete its name, when its chain does not lead in a circle. */
+  async give(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
+    const base = await storedBaseOf(draft.device);
+    await this.#move(await draft.readyAs(name), signal, () => this.#requireNoCircle(base, name));
+  }
+
+  /** Gives an image another name. */
+  async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
+    const requireMovable = async (): Promise<string | null> => {
+      const bases = await this.#images.bases();
+      requireUnused(from, bases);
+      return bases.get(from) ?? null;
+    };
+    const check = async (): Promise<void> => this.#requireNoCircle(await requireMovable(), to);
+    const base = await requireMovable();
+    if (from === to) return;
+    await this.#requireFree(to);
+    await this.#requireNoCircle(base, to);
+    // In one order, or two that swap names would wait for each other.
+    await this.#alone([from, to].sort(), signal, async () => {
+      if (!(await this.#folder.has(from))) imageNotFound(from);
+      await this.#requireFree(to);
+      await this.#move(await this.#folder.readyToRename(from, to), signal, check);
+    });
+  }
+
+  /** Deletes an image. */
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    // At first without waiting for a lock: an image that is a base is refused whether it is open or not.
+    requireUnused(name, await this.#images.bases());
+    await this.#alone([name], signal, () =>
+      this.#locks.changeNames(signal, async () => {
+        requireUnused(name, await this.#images.bases());
+        await this.#folder.remove(name);
+      }),
+    );
+  }
+
+  /**
+   * Gives a file its name. `check`, the look for a circle, and the giving are one step under the lock of all names: of
+   * two images that name each other as their base, the second would otherwise be looked at before the first has its
+   * name. All that takes long has been done before.
+   */
+  async #move(move: Move, signal: AbortSignal, check: () => Promise<void>): Promise<void> {
+    try {
+      await this.#locks.changeNames(signal, async () => {
+        await check();
+        signal.throwIfAborted();
+        await move.finish();
+      });
+    } catch (error) {
+      await move.cancel();
+      throw error;
+    }
+  }
+
+  /** Does something to images that no other call, tab or worker has open. */
+  async #alone(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const releases = [];
+    try {
+      for (const name of names) releases.push(await this.#locks.change(name, { signal }));
+      await work();
+    } finally {
+      for (const release of releases) release();
+    }
+  }
+
+  /** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
+  async #requireNoCircle(base: string | null, name: string): Promise<void> {
+    if (!(await leadsTo(base, name, (image) => this.#images.baseOf(image)))) return;
+    throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
+  }
+
+  async #requireFree(name: string): Promise<void> {
+    if (!(await this.#folder.has(name))) return;
+    throw new Qcow2Error('exists', `There is an image of the name "${name}" already.`, { name });
+  }
+}
+
+/** An image must be there, and none be based on it. */
+function requireUnused(name: string, bases: Bases): void {
+  if (!bases.has(name)) imageNotFound(name);
+  const overlays = overlaysOf(name, bases);
+  if (overlays.length === 0) return;
+  const who = overlays.map((overlay) => `"${overlay}"`).join(', ');
+  throw new Qcow2Error('locked', `"${name}" is the base of ${who}, which cannot be read without it.`, {
+    name,
+    overlays,
+  });
+}

@@ -1,0 +1,7 @@
+/** The error for a name that no image of a store has. */
+import { Qcow2Error } from 'qcow2';
+
+/** @throws {@link Qcow2Error} `not-found` */
+export function imageNotFound(name: string): never {
+  throw new Qcow2Error('not-found', `There is no image of the name "${name}".`, { name });
+}

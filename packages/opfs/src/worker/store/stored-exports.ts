@@ -1,0 +1,94 @@
+/** The exports of a store's images: into files of the caller's, and as streams. */
+import type { ByteSource, OpenOptions } from 'qcow2';
+import { bytePackets, type Packets } from '../cursors/cursor.js';
+import { exportInto } from '../export/raw-export.js';
+import { fileDisk, filePackets } from '../storage/file-disk.js';
+import type { Folder } from '../storage/folder.js';
+import type { AbortableOptions } from './file-copy.js';
+import { HeldFiles } from './held-files.js';
+import type { OpenImage } from './held-image.js';
+import type { ImageLocks } from './image-locks.js';
+import { imageNotFound } from './image-not-found.js';
+
+/** Opens an image of the store to read it. */
+type OpenStored = (name: string, options: OpenOptions) => Promise<OpenImage>;
+
+/** Exports the images of a folder. */
+export class StoredExports {
+  readonly #folder: Folder;
+  readonly #locks: ImageLocks;
+  readonly #open: OpenStored;
+
+  constructor(folder: Folder, locks: ImageLocks, open: OpenStored) {
+    this.#folder = folder;
+    this.#locks = locks;
+    this.#open = open;
+  }
+
+  /** Writes an image into a file of the caller's. */
+  async into(
+    name: string,
+    format: 'raw' | 'qcow2',
+    to: FileSystemFileHandle,
+    options: AbortableOptions,
+  ): Promise<void> {
+    await this.requireForeign(to);
+    if (format === 'qcow2') {
+      return this.#withFile(name, options.signal, (file) => exportInto(to, fileDisk(file), options));
+    }
+    const open = await this.#open(name, { signal: options.signal });
+    try {
+      await exportInto(to, open.image, options);
+    } finally {
+      await open.close();
+    }
+  }
+
+  /** The bytes of an image, to be fetched packet by packet. It is held until the packets end. */
+  async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Packets> {
+    if (format === 'raw') {
+      const open = await this.#open(name, { signal: options.signal });
+      return endingWith(bytePackets(open.image.readable(undefined, options)), () => open.close());
+    }
+    const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
+    try {
+      const file = (await held.hold(name)) ?? imageNotFound(name);
+      return endingWith(filePackets(file, options), () => held.release());
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  /**
+   * An image of this folder is no place for an export: it would lose what it holds, perhaps the very bytes to be
+   * exported.
+   */
+  async requireForeign(to: FileSystemFileHandle): Promise<void> {
+    const name = await this.#folder.imageOf(to);
+    if (name === null) return;
+    throw new TypeError(`The file to export into is the image "${name}" of this store. Export into another file.`);
+  }
+
+  async #withFile(name: string, signal: AbortSignal, work: (file: ByteSource) => Promise<void>): Promise<void> {
+    const held = new HeldFiles(this.#folder, this.#locks, { signal });
+    try {
+      await work((await held.hold(name)) ?? imageNotFound(name));
+    } finally {
+      held.release();
+    }
+  }
+}
+
+function endingWith(packets: Packets, then: () => void | Promise<void>): Packets {
+  return {
+    next: () => packets.next(),
+    async end() {
+      try {
+        await packets.end();
+      } finally {
+        await then();
+      }
+    },
+  };
+}

@@ -1,0 +1,111 @@
+/** The headers of a store's images: each is read once, and again only when its file has changed. */
+import { type ByteSource, blobSource, type ImageSummary, isQcow2Error } from 'qcow2';
+import { backingNameIn, imageSummary, readBackingName, readHeader } from 'qcow2/internal';
+import { storedFile } from '../../protocol/image-name.js';
+import type { StoredImageError } from '../../protocol/stored-image.js';
+import type { Folder, FolderFile } from '../storage/folder.js';
+
+/** How many headers are read in parallel, of 64 KiB each. */
+const PARALLEL = 16;
+/**
+ * A file that was written this recently can be written again without another date, and is read again the next time:
+ * file systems keep dates to 2 seconds at worst (FAT). Milliseconds.
+ */
+const RECENT = 2000;
+/** How often a file is looked at anew that was changed while its header was read. */
+const TRIES = 5;
+
+/** A file of the store, and what its header says. */
+export interface StoredHeader {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly lastModified: number;
+  /**
+   * The name that this store has for its backing file, whether there is an image of that name or not; null when it has
+   * none, or when its header cannot be read.
+   */
+  readonly base: string | null;
+  /** Undefined when the header is wrong, or cannot be read: then `error` says why. */
+  readonly info: ImageSummary | undefined;
+  readonly error: StoredImageError | undefined;
+}
+
+/** The headers of a folder's images. */
+export class StoredHeaders {
+  readonly #folder: Folder;
+  /** By the name of the image. */
+  readonly #known = new Map<string, StoredHeader>();
+
+  constructor(folder: Folder) {
+    this.#folder = folder;
+  }
+
+  /** Calls `visit` with the name of each image, sorted, several in parallel. What is null is left out. */
+  async each<T>(visit: (name: string) => Promise<T | null>): Promise<T[]> {
+    const names = await this.#folder.names();
+    const found: T[] = [];
+    for (let first = 0; first < names.length; first += PARALLEL) {
+      const some = await Promise.all(names.slice(first, first + PARALLEL).map(visit));
+      for (const each of some) if (each !== null) found.push(each);
+    }
+    for (const name of this.#known.keys()) if (!names.includes(name)) this.#known.delete(name);
+    return found;
+  }
+
+  /** The header of an image; null when there is none of that name. */
+  async of(name: string): Promise<StoredHeader | null> {
+    for (let tries = 1; ; tries++) {
+      const file = await this.#folder.file(name);
+      if (!file) return null;
+      const { size, lastModified } = file;
+      const known = this.#known.get(name);
+      if (known?.size === size && known.lastModified === lastModified) return known;
+      const header = { name, size, lastModified, ...(await headerOf(file)) };
+      // A File is a file as it was: one that is being written has to be read again. Its writer holds its base, too.
+      if (header.error?.code === 'changed' && tries < TRIES) continue;
+      if (isLasting(header) && Date.now() - lastModified > RECENT) this.#known.set(name, header);
+      else this.#known.delete(name);
+      return header;
+    }
+  }
+}
+
+/**
+ * The name that a store has for the backing file of an image; null when it has none, or cannot be read as an image at
+ * all.
+ *
+ * @throws what reading the file throws
+ */
+export async function storedBaseOf(source: ByteSource): Promise<string | null> {
+  try {
+    return storedNameOf(await readBackingName(source));
+  } catch (error) {
+    if (isQcow2Error(error, 'not-qcow2', 'unsupported', 'corrupt')) return null;
+    throw error;
+  }
+}
+
+/** Reads a header. An overlay whose tables are damaged has a base all the same. */
+async function headerOf({ source }: FolderFile): Promise<Pick<StoredHeader, 'base' | 'info' | 'error'>> {
+  const bytes = source instanceof Blob ? blobSource(source) : source;
+  let base: string | null = null;
+  try {
+    const first = await readHeader(bytes, undefined);
+    base = storedNameOf(backingNameIn(first));
+    return { base, info: imageSummary(first, bytes.size), error: undefined };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { base, info: undefined, error: { code: isQcow2Error(error) ? error.code : 'io', message } };
+  }
+}
+
+function storedNameOf(backingName: string | null): string | null {
+  return backingName === null ? null : (storedFile(backingName)?.name ?? null);
+}
+
+/** Whether the next reading of the same bytes says the same. */
+function isLasting({ error }: StoredHeader): boolean {
+  return error === undefined || ['not-qcow2', 'unsupported', 'corrupt'].includes(error.code);
+}

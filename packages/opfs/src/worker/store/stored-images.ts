@@ -1,0 +1,83 @@
+/** What is known of a store's images without opening one for the page: the list, and which is based on which. */
+import type { StoredImage, StoredImageError } from '../../protocol/stored-image.js';
+import type { Folder } from '../storage/folder.js';
+import { type Bases, overlaysOf } from './bases.js';
+import type { ImageLocks } from './image-locks.js';
+import { imageNotFound } from './image-not-found.js';
+import { type StoredHeader, StoredHeaders } from './stored-headers.js';
+
+const LOCKED: StoredImageError = { code: 'locked', message: 'The image is being changed in this or another tab.' };
+
+/** Looks at the images of a folder. */
+export class StoredImages {
+  readonly #folder: Folder;
+  readonly #locks: ImageLocks;
+  readonly #headers: StoredHeaders;
+
+  constructor(folder: Folder, locks: ImageLocks) {
+    this.#folder = folder;
+    this.#locks = locks;
+    this.#headers = new StoredHeaders(folder);
+  }
+
+  /** Every image, sorted by name: also those that are locked, and those whose header is wrong. */
+  async list(): Promise<StoredImage[]> {
+    const headers = await this.#headers.each((name) => this.#look(name));
+    const bases = basesOf(headers);
+    return headers.map((header) => storedImage(header, bases));
+  }
+
+  /**
+   * What the list says of one image.
+   *
+   * @throws {@link Qcow2Error} `not-found`
+   */
+  async stat(name: string): Promise<StoredImage> {
+    const header = (await this.#look(name)) ?? imageNotFound(name);
+    return storedImage(header, await this.bases());
+  }
+
+  /** Whether there is a file of that name. */
+  async has(name: string): Promise<boolean> {
+    return (await this.#folder.file(name)) !== null;
+  }
+
+  /**
+   * Which image is based on which, by the headers alone. Also of images that are being changed: what their header says
+   * of it stays.
+   */
+  async bases(): Promise<Bases> {
+    return basesOf(await this.#headers.each((name) => this.#headers.of(name)));
+  }
+
+  /** The name of the backing file of one image, as in {@link bases}; null also when there is no such image. */
+  async baseOf(name: string): Promise<string | null> {
+    return (await this.#headers.of(name))?.base ?? null;
+  }
+
+  /** The bytes that all images are long. */
+  async usage(): Promise<number> {
+    let usage = 0;
+    for (const name of await this.#folder.names()) usage += (await this.#folder.file(name))?.size ?? 0;
+    return usage;
+  }
+
+  /** The header of an image, which says nothing but its base while the image is being changed. */
+  async #look(name: string): Promise<StoredHeader | null> {
+    const release = await this.#locks.tryRead(name);
+    try {
+      const header = await this.#headers.of(name);
+      return header && !release ? { ...header, info: undefined, error: LOCKED } : header;
+    } finally {
+      release?.();
+    }
+  }
+}
+
+function basesOf(headers: readonly StoredHeader[]): Bases {
+  return new Map(headers.map(({ name, base }) => [name, base]));
+}
+
+function storedImage({ name, size, lastModified, info, error }: StoredHeader, bases: Bases): StoredImage {
+  return { name, fileSize: size, lastModified, info, error, overlays: overlaysOf(name, bases) };
+}
