@@ -1,15 +1,15 @@
-/** Reads the name of the backing file, which the header's cluster holds: no other table is needed for it. */
+/** Reads the name of the backing file. The header's cluster contains it, so no other table is read. */
 
 import type { ByteSource } from '../api/device.js';
 import { type FirstCluster, readHeader } from '../engine/layer/metadata.js';
 import { decodeName } from '../format/names.js';
 
 /**
- * The name of the backing file as the image writes it; null when it has none (spec: "Header", `backing_file_offset`).
+ * The name of the backing file as the image gives it; null when it has none (spec: "Header", `backing_file_offset`).
  */
 export function backingNameIn({ header, bytes }: Pick<FirstCluster, 'header' | 'bytes'>): string | null {
   const { backingFileOffset: at, backingFileSize: length } = header;
-  // A name without a character names nothing: QEMU opens such an image as one without a backing file.
+  // An empty name is none: QEMU opens such an image as one without a backing file.
   const name = at === 0 ? '' : decodeName(bytes.subarray(at, at + length));
   return name === '' ? null : name;
 }
