@@ -127,10 +127,7 @@ function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   };
   const has = (flag: number) => ((flags >>> flag) & 1) !== 0;
   if (has(BITMAP_FLAG.inUse)) {
-    refuse(
-      'corrupt',
-      'was in use when the image was last written and not saved since: what it marks is not to be trusted',
-    );
+    refuse('corrupt', 'is marked in-use: it was not saved when the image was last written, and may miss changes');
   }
   if (extra.length > 0 && !has(BITMAP_FLAG.extraDataCompatible)) {
     refuse('unsupported', 'has extra data without which it must not be read');

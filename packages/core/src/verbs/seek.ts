@@ -1,4 +1,4 @@
-/** Searches for the next data and the next hole. */
+/** Searches for the next data and the next hole, as the seed's `seek_mapped` and `seek_unmapped`. */
 import type { Layer } from '../engine/layer/layer.js';
 import { mapBatches } from './map.js';
 

@@ -143,7 +143,7 @@ export function refuseZero(geometry: Geometry, table: DataView, at: number): voi
 export function refuseCompressed(geometry: Geometry, table: DataView, host: HostOffset, at: number): void {
   if (geometry.externalData)
     throw damaged(geometry, table, at, 'is compressed, in an image with an external data file');
-  if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed and lies where no file can reach');
+  if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed, at an offset past 2^53 - 1');
 }
 
 /**

@@ -72,7 +72,7 @@ export class WatchedBacking implements Backing {
     };
     const giveUp = (): void => {
       this.endClosing();
-      const message = 'The image was closed while it waited for a file behind it, which did not answer.';
+      const message = 'The image was closed during a read of its backing file, which took too long.';
       this.#givingUp.abort(new Qcow2Error('closed', message, { what: 'backing file' }));
       onGivingUp(this.signal.reason);
     };

@@ -86,7 +86,7 @@ export class Host {
   #overflow(cluster: number, { what, at }: Place): void {
     this.findings.add('corruption', 'refcount-overflow', { what, at }, () => {
       const where = hex(cluster * this.geometry.clusterSize);
-      return `The cluster at ${where} is referenced more often than the ${this.most} times that a refcount can say.`;
+      return `The cluster at ${where} is referenced more than ${this.most} times, the highest refcount.`;
     });
   }
 

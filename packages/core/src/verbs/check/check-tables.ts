@@ -257,7 +257,7 @@ export class TableWalk {
       findings.add('corruption', 'copied-compressed', place(), () => 'It is compressed and has COPIED set.');
     }
     if (geometry.externalData) {
-      const message = () => 'It is compressed, which nothing in an external data file can be.';
+      const message = () => 'It is compressed, in an image with an external data file.';
       findings.add('corruption', 'external-data', place(), message);
       return;
     }

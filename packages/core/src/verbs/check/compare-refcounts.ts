@@ -98,7 +98,7 @@ function tell({ findings, geometry }: Host, { first, refcount, references, clust
 
 function unreadable({ findings, geometry }: Host, cluster: number): void {
   const place = { what: 'cluster', at: cluster * geometry.clusterSize };
-  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block is not where one can be.');
+  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block has an invalid offset.');
 }
 
 /** Several references are valid for clusters that snapshots share, and never for metadata. */

@@ -203,7 +203,7 @@ async function dataFileOf(
   if (name === undefined) return null;
   const file = await ask({ kind: 'data', name, format: 'raw', writable: true, depth: 1 }, options, files);
   if (file === null) {
-    const message = `The data file "${name}" was not handed over: resolve must answer with a device for it.`;
+    const message = `The data file "${name}" was not handed over: resolve must return a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
   if (isBlockDevice(file.openable)) return file.openable;

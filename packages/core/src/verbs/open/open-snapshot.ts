@@ -64,7 +64,7 @@ function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): n
   const said = decodeSnapshotExtra(snapshot.extra).diskSize ?? size;
   // A shorter table is valid: the clusters that it does not map are unallocated.
   if (l1EntriesFor(geometry, said) > MAX_L1_BYTES / L1_ENTRY_BYTES) {
-    refuse('corrupt', `cannot map the ${said} bytes that the disk is said to have had`);
+    refuse('corrupt', `cannot map the ${said} bytes of its disk`);
   }
   return said - (said % 512);
 }
