@@ -1,19 +1,19 @@
-/** Hands out one by one what comes in batches: the extents of a map, the ranges of a bitmap. */
+/** Iterates over the items of batches: the extents of a map, the ranges of a bitmap. */
 
-/** Where batches come from. `next` is not called again before it has settled. */
+/** A source of batches. `next` is not called again before it has settled. */
 export interface Batches<Item> {
   next(): Promise<IteratorResult<Item[], unknown>>;
-  /** Lets go of what stands behind them; it may be called while a `next` is pending. */
+  /** Releases the source's resources; may be called while a `next` is pending. */
   return(): Promise<unknown>;
 }
 
-/** Opens the batches when the first item is asked for. */
+/** Opens the batches when the first item is requested. */
 export type OpenBatches<Item> = () => Promise<Batches<Item>>;
 
 /**
  * The items of batches, one by one. Written by hand because a generator that delegates costs Firefox microseconds for
- * each of perhaps a million items. As with a generator, calls of `next` that come at once are served in order, and
- * after `return` there are no items.
+ * each of perhaps a million items. As with a generator, concurrent calls of `next` are served in order, and after
+ * `return` there are no items.
  */
 export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
   /** Null once the batches are open. */
@@ -22,7 +22,7 @@ export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefine
   #batch: readonly Item[] = [];
   #at = 0;
   #ended = false;
-  /** The last call that had to wait, while there is one: those behind it wait for it. */
+  /** The last pending call; later calls wait for it. */
   #waiting: Promise<IteratorResult<Item, undefined>> | null = null;
 
   constructor(batches: Batches<Item> | OpenBatches<Item>) {
@@ -46,7 +46,7 @@ export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefine
     return turn;
   }
 
-  /** Ends the iteration, and lets go of what stands behind it. */
+  /** Ends the iteration, and releases the batches. */
   async return(): Promise<IteratorResult<Item, undefined>> {
     this.#end();
     await this.#batches?.return();
@@ -61,7 +61,7 @@ export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefine
     try {
       while (!this.#ended && this.#at >= this.#batch.length) await this.#load();
     } catch (error) {
-      // That what was let go of did not end well is no matter of a call that gets nothing any more.
+      // After `return`, a failure to load more batches is ignored: there are no more items.
       const over = this.#ended;
       this.#end();
       if (!over) throw error;
@@ -72,7 +72,7 @@ export class BatchIterator<Item> implements AsyncIterableIterator<Item, undefine
 
   async #load(): Promise<void> {
     this.#batches ??= await this.#open!();
-    // `return` found nothing to let go of when it came before this.
+    // `return` was called before the batches were open, and could not release them.
     if (this.#ended) {
       await this.#batches.return();
       return;

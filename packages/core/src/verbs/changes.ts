@@ -1,4 +1,4 @@
-/** Changes of the guest's bytes: checks what a caller passes, then calls the writer. */
+/** The changes of a disk: checks the arguments, then calls the writer. */
 
 import type { Done, Transfer } from '../api/device.js';
 import type { WritableOptions, WriteZeroesOptions } from '../api/disk.js';

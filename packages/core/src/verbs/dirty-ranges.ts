@@ -1,4 +1,4 @@
-/** Owns the reading of persistent bitmaps: which ranges of the disk one marks. */
+/** Reads persistent bitmaps: which ranges of the disk one marks. */
 
 import type { Transfer } from '../api/device.js';
 import type { OperationOptions } from '../api/options.js';
@@ -15,15 +15,15 @@ import { MAX_BITMAP_DATA_BYTES } from '../format/limits.js';
 import { decodeName } from '../format/names.js';
 
 const TABLE_ENTRY_BYTES = 8;
-/** How many bytes of bits are read at once, so that few device calls serve many clusters. */
+/** Bytes of bits that are read in one batch, so that few device calls serve many clusters. */
 const READ_BYTES = 1024 * 1024;
-/** How many table entries are looked at at once, however few of them have bits to read. */
+/** The most table entries of a batch, however few of them have bits to read. */
 const READ_ENTRIES = 65_536;
-/** How many ranges are handed on at once: a cluster of bits can hold millions. */
+/** The most ranges of a batch: a cluster of bits can mark millions. */
 const BATCH_RANGES = 4096;
 
 /**
- * The ranges that the bitmap of this name marks, in batches, neighbours merged, clipped to the disk. `alive` throws
+ * The ranges that the bitmap of this name marks, in batches, adjacent ones merged, clipped to the disk. `alive` throws
  * when the image is no longer open.
  *
  * @throws {@link Qcow2Error} `not-found`, `corrupt`, `unsupported`, and what the source throws; the signal's reason
@@ -37,8 +37,8 @@ export async function* dirtyBatches(
 ): AsyncGenerator<Range[], void, undefined> {
   const signal = options?.signal;
   const { gate } = layer;
-  // While the image is written its bits change on the medium, and a change may drop the bitmap: all of it is read at
-  // once.
+  // While the image is written its bits change on the medium, and a change may remove the bitmap. So all bits are read
+  // first.
   const bits = await (gate === null
     ? Bits.open(layer, name, signal)
     : gate.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
@@ -63,11 +63,11 @@ type EntryBits = 'clear' | 'set' | Uint8Array;
 /** The bits of one bitmap, a cluster of them for each entry of its table. */
 class Bits {
   readonly bitmap: Bitmap;
-  /** How many entries the disk needs. */
+  /** The number of table entries that the disk needs. */
   readonly count: number;
   readonly #layer: Qcow2Layer;
   readonly #table: DataView;
-  /** All of them, once they have been read. */
+  /** All bits, once {@link readAll} has read them. */
   #all: readonly EntryBits[] | null = null;
 
   private constructor(layer: Qcow2Layer, bitmap: Bitmap, count: number, table: DataView) {
@@ -86,7 +86,7 @@ class Bits {
     return new Bits(layer, bitmap, count, viewOf(table));
   }
 
-  /** Reads all of them, 512 MiB at the most: from then on they are as of now. */
+  /** Reads all bits, 512 MiB at the most; later changes do not show. */
   async readAll(signal: AbortSignal | undefined): Promise<this> {
     const all: EntryBits[] = [];
     const turn = turns();
@@ -99,7 +99,7 @@ class Bits {
     return this;
   }
 
-  /** Some, from `first` on. */
+  /** A batch of entries, from `first` on. */
   async next(first: number, signal: AbortSignal | undefined): Promise<readonly EntryBits[]> {
     if (this.#all === null) return readEntries(this.#layer, this.#table, first, this.count, this.bitmap, signal);
     const step = Math.max(1, READ_BYTES / this.#layer.geometry.clusterSize);
@@ -107,7 +107,7 @@ class Bits {
   }
 }
 
-/** Guest bytes that one cluster of bits stands for. */
+/** Guest bytes that one cluster of bits covers. */
 function bytesPerEntry({ geometry }: Qcow2Layer, { granularityBits }: Bitmap): number {
   return geometry.clusterSize * 8 * 2 ** granularityBits;
 }
@@ -118,10 +118,7 @@ function find(bitmaps: readonly Bitmap[], name: string): Bitmap {
   throw new Qcow2Error('not-found', `The image has no bitmap "${name}".`, { what: 'bitmap', name });
 }
 
-/**
- * Checks whether the bitmap can be trusted and is where it says, before memory is taken for it. Answers the entries to
- * read.
- */
+/** Checks that the bitmap is valid, before memory is allocated for it. Returns the number of entries to read. */
 function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   const { geometry, source, size } = layer;
   const { tableOffset: at, tableSize, flags, extra } = bitmap;
@@ -130,10 +127,7 @@ function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   };
   const has = (flag: number) => ((flags >>> flag) & 1) !== 0;
   if (has(BITMAP_FLAG.inUse)) {
-    refuse(
-      'corrupt',
-      'was in use when the image was last written and not saved since: what it marks is not to be trusted',
-    );
+    refuse('corrupt', 'is marked in-use: it was not saved when the image was last written, and may miss changes');
   }
   if (extra.length > 0 && !has(BITMAP_FLAG.extraDataCompatible)) {
     refuse('unsupported', 'has extra data without which it must not be read');
@@ -183,7 +177,7 @@ async function readEntries(
   return read;
 }
 
-/** Collects ranges: what touches the last one makes it longer, so that the last one is always held back. */
+/** Collects ranges. A range that touches the last one extends it, so the last one stays in `held`. */
 class RangeList {
   held: { start: number; length: number }[] = [];
   readonly #granularity: number;
@@ -194,7 +188,7 @@ class RangeList {
     this.#size = size;
   }
 
-  /** Takes in the set bits of one entry, of `bits` bits; hands out batches that are full. */
+  /** Adds the set bits of one entry, of `bits` bits; yields full batches. */
   *add(index: number, bits: number, entry: 'set' | Uint8Array): Generator<Range[], void, undefined> {
     const first = index * bits;
     const end = Math.min(bits, Math.ceil(this.#size / this.#granularity) - first);

@@ -1,18 +1,18 @@
-/** Reads the guest's bytes in order for a stream. Loaded with the first chunk that is asked for. */
+/** Reads guest bytes in order for a stream. Loaded with the first chunk. */
 
 import type { OperationOptions } from '../api/options.js';
 import { progressOf } from '../engine/async/progress.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { readGuest } from '../engine/read/execute.js';
 
-/** How much one read takes when the consumer brings no buffer of its own, bytes. */
+/** Bytes of one read when the consumer passes no buffer. */
 const CHUNK_BYTES = 1024 * 1024;
-/** How many chunks are read at once from a source that makes one wait: a Blob serves several in the time of one. */
+/** Concurrent reads of an asynchronous source: a Blob serves several in the time of one. */
 const AHEAD = 4;
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
-/** Reads a range in order: at once where the source answers at once, else a few chunks ahead. */
+/** Reads a range in order: synchronously where the source is synchronous, else a few chunks ahead. */
 export class GuestReader {
   readonly #layer: Qcow2Layer;
   readonly #end: number;
@@ -20,11 +20,11 @@ export class GuestReader {
   readonly #options: OperationOptions | undefined;
   readonly #progress: (done: number) => void;
   readonly #start: number;
-  /** Where the next read begins, and how far the consumer has come. */
+  /** The offset of the next read, and of the next byte for the consumer. */
   #next: number;
   #delivered: number;
   readonly #ahead: Promise<Chunk>[] = [];
-  /** Whether the source has been seen to make a read wait: from then on chunks are read ahead. */
+  /** True once a read was asynchronous: from then on chunks are read ahead. */
   #waits = false;
 
   constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
@@ -38,7 +38,7 @@ export class GuestReader {
     this.#progress = progressOf(options, 'read', end - start);
   }
 
-  /** Serves a byte stream: fills the consumer's own buffer, or hands on a chunk that was read ahead. */
+  /** Serves a byte stream: fills the consumer's own buffer, or enqueues a chunk that was read ahead. */
   async pullBytes(controller: ReadableByteStreamController): Promise<void> {
     const request = controller.byobRequest!;
     if (this.#left > 0 && this.#waits) {
@@ -51,7 +51,7 @@ export class GuestReader {
     }
     if (this.#left > 0) return;
     controller.close();
-    // A reader that brought its own buffer gets it back only by an answer.
+    // A consumer gets the buffer that it passed back only by `respond`.
     controller.byobRequest?.respond(0);
   }
 
@@ -61,7 +61,7 @@ export class GuestReader {
     if (this.#left === 0) controller.close();
   }
 
-  /** Bytes that the consumer has not got yet. */
+  /** Bytes that were not passed to the consumer yet. */
   get #left(): number {
     return this.#end - this.#delivered;
   }
@@ -78,7 +78,7 @@ export class GuestReader {
     this.#deliver(into.length);
   }
 
-  /** The next chunk, with those behind it already on their way. */
+  /** The next chunk. Starts the reads of the chunks after it. */
   async #chunk(): Promise<Chunk> {
     this.#check();
     while (this.#next < this.#end && this.#ahead.length < (this.#waits ? AHEAD : 1)) this.#ahead.push(this.#read());
@@ -93,7 +93,7 @@ export class GuestReader {
     const offset = this.#next;
     this.#next += into.length;
     const chunk = this.#readInto(offset, into);
-    // Its failure is thrown when its turn comes; until then nobody listens.
+    // The failure is thrown when the chunk is consumed; until then it has no other handler.
     chunk.catch(() => {});
     return chunk;
   }

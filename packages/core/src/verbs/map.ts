@@ -1,4 +1,4 @@
-/** Owns the map of a whole chain: where every guest byte comes from, as `qemu-img map` says it. */
+/** Maps a whole chain: where every guest byte is stored, as in `qemu-img map`. */
 
 import type { OperationOptions } from '../api/options.js';
 import type { Extent } from '../api/range.js';
@@ -9,13 +9,13 @@ import { isBase } from '../engine/layer/layer.js';
 import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
 import { l1IndexOf } from '../format/geometry.js';
 
-/** How many bytes of L2 tables are loaded at once, so that few device calls serve many tables. */
+/** Bytes of L2 tables that are loaded in one batch, so that few device calls serve many tables. */
 const BATCH_BYTES = 4 * 1024 * 1024;
-/** How many L1 entries are looked at before a batch is handed on, however few of them name a table. */
+/** The most L1 entries of a batch, however few of them refer to a table. */
 const BATCH_ENTRIES = 65_536;
 
 /**
- * The extents of `[start, end)` in batches, neighbours of one kind merged, also from batch to batch. `alive` throws
+ * The extents of `[start, end)` in batches, adjacent ones of one kind merged, also from batch to batch. `alive` throws
  * when the image is no longer open.
  *
  * @throws {@link Qcow2Error} `corrupt`, and what the sources throw; the signal's reason when it aborts.
@@ -28,7 +28,7 @@ export async function* mapBatches(
   options?: OperationOptions,
 ): AsyncGenerator<Extent[], void, undefined> {
   const progress = progressOf(options, 'map', end - start);
-  // The last extent is held back, since the next batch may carry it on.
+  // The last extent is kept back, since the next batch may continue it.
   let held: Extent[] = [];
   const run = { signal: options?.signal, turn: turns() };
   for await (const batch of layerBatches(layer, start, end, run)) {
@@ -42,7 +42,7 @@ export async function* mapBatches(
   if (held.length > 0) yield held;
 }
 
-/** What all layers of one map share: its signal, and when others last had their turn. */
+/** What all layers of one map share: its signal, and its yields to the event loop. */
 interface MapRun {
   readonly signal: AbortSignal | undefined;
   readonly turn: () => Promise<void>;
@@ -79,11 +79,11 @@ async function nextTables(
   signal: AbortSignal | undefined,
 ): Promise<Mapped> {
   const look = () => loadTables(layer, at, end, signal);
-  // While a request changes the tables they lead to what is not there yet, or not any more.
+  // While a request changes the tables, they may refer to data that are not written yet, or already freed.
   return layer.gate === null ? look() : layer.gate.reading(look, signal);
 }
 
-/** L2 tables that follow one another, null where there is none, and the guest offset up to which they map. */
+/** Consecutive L2 tables, null for unallocated ones, and the guest offset up to which they map. */
 interface Mapped {
   readonly tables: (DataView | null)[];
   readonly until: number;
@@ -108,7 +108,7 @@ async function loadTables(
   return { tables: tables[0]!, until: Math.min(end, (last + 1) * bytesPerL2) };
 }
 
-/** Extents of a layer, with what it does not hold looked up in the layers behind it. */
+/** The extents of a layer, with unallocated ones replaced by those of its backing chain. */
 async function* throughBacking(
   layer: Qcow2Layer,
   extents: readonly Extent[],
@@ -136,7 +136,7 @@ async function* throughBacking(
       yield part;
       batch = [];
     }
-    // Past the end of a shorter backing file nobody holds anything.
+    // Past the end of a shorter backing file the disk reads as zeros.
     if (inside < extent.length) batch.push(zeroWhereNobodyHoldsIt(tailOf(extent, inside)));
   }
   if (batch.length > 0) yield batch;

@@ -1,4 +1,4 @@
-/** The names of other files in an image's first cluster: no table is needed for them. */
+/** Reads the names of other files. The header's cluster contains them, so no table is read. */
 
 import type { ByteSource } from '../api/device.js';
 import { type FirstCluster, readHeader } from '../engine/layer/metadata.js';
@@ -7,11 +7,11 @@ import { INCOMPATIBLE } from '../format/header.js';
 import { decodeName } from '../format/names.js';
 
 /**
- * The name of the backing file as the image writes it; null when it has none (spec: "Header", `backing_file_offset`).
+ * The name of the backing file as the image gives it; null when it has none (spec: "Header", `backing_file_offset`).
  */
 export function backingNameIn({ header, bytes }: Pick<FirstCluster, 'header' | 'bytes'>): string | null {
   const { backingFileOffset: at, backingFileSize: length } = header;
-  // A name without a character names nothing: QEMU opens such an image as one without a backing file.
+  // An empty name is none: QEMU opens such an image as one without a backing file.
   const name = at === 0 ? '' : decodeName(bytes.subarray(at, at + length));
   return name === '' ? null : name;
 }

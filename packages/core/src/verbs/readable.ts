@@ -1,10 +1,10 @@
-/** Makes the stream of the guest's bytes. What reads them is loaded with the first chunk. */
+/** Makes the stream of guest bytes. The reader is loaded with the first chunk. */
 
 import type { OperationOptions } from '../api/options.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import type { GuestReader } from './guest-reader.js';
 
-/** The buffer that a pull fills when the consumer brings none, bytes. */
+/** Bytes of the buffer that a pull fills when the consumer passes none. */
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
@@ -30,7 +30,7 @@ export function readableOf(
       pull: async (controller) => (await reader()).pullBytes(controller),
     });
   } catch (error) {
-    // Safari before 26.4 has no byte streams and says so with a TypeError or a RangeError.
+    // Safari before 26.4 has no byte streams, and throws a TypeError or a RangeError.
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     const pull: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>['pull'] = async (controller) =>
       (await reader()).pullChunk(controller);

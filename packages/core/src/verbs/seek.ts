@@ -1,10 +1,10 @@
-/** Owns the search for the next data and the next hole: the seed's `seek_mapped` and `seek_unmapped`. */
+/** Searches for the next data and the next hole, as the seed's `seek_mapped` and `seek_unmapped`. */
 import type { Layer } from '../engine/layer/layer.js';
 import { mapBatches } from './map.js';
 
 /**
- * The first offset from `offset` on that certainly reads as zeros, or else that may hold data; undefined when there is
- * none up to the end. `alive` as for the map.
+ * The first offset from `offset` on that surely reads as zeros or, without `zero`, that may contain data; undefined
+ * when there is none up to the end. `alive` throws as for the map.
  */
 export async function seek(
   layer: Layer,

@@ -1,16 +1,16 @@
-/** Owns the stream that takes guest bytes: chunks of any size go in, whole clusters come out. */
+/** A stream that takes chunks of any size, and writes whole clusters. */
 import { isBytes, lengthOf, requireIntact } from '../engine/async/request-buffers.js';
 
-/** How much is gathered before it is written, bytes: a multiple of every cluster size up to it. */
+/** Bytes that are gathered before a write: a multiple of every cluster size up to it. */
 const GATHER_BYTES = 2 * 1024 * 1024;
 
-/** What the stream writes to. */
+/** The disk that the stream writes to. */
 export interface WritableTarget {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   flush(): Promise<void>;
 }
 
-/** A stream that writes what it is given to `target`, from the guest offset `start` on. */
+/** A stream that writes its chunks to `target`, from the guest offset `start` on. */
 export function writableOf(target: WritableTarget, start: number): WritableStream<Uint8Array> {
   const gathered = new Uint8Array(GATHER_BYTES);
   let length = 0;
@@ -19,7 +19,7 @@ export function writableOf(target: WritableTarget, start: number): WritableStrea
     await target.write(at, bytes);
     at += bytes.length;
   };
-  /** How many bytes bring the stream to the next multiple of the gathered length. */
+  /** Bytes up to the next multiple of the gathered length. */
   const room = (): number => GATHER_BYTES - ((at + length) % GATHER_BYTES);
   const empty = async (): Promise<void> => {
     const bytes = gathered.subarray(0, length);

@@ -1,7 +1,7 @@
 /**
- * Owns which free cluster is taken next, and the quarantine: a cluster that was given up stays counted, and so is not
- * handed out, until the write-back that gives it up is past its roots. Synchronous; when blocks are missing it says
- * which.
+ * Allocates free clusters, and keeps the quarantine: a freed cluster stays counted, and so is not allocated again,
+ * until the write-back that frees it has passed its roots stage. Synchronous; returns the indexes of blocks that must
+ * be loaded first.
  */
 import { Qcow2Error } from '../../errors.js';
 import type { HostOffset } from '../../format/geometry.js';
@@ -11,7 +11,7 @@ import { FreeRuns, LONG_RUN } from './free-runs.js';
 import type { MetadataMap } from './metadata-map.js';
 import type { Refcounts } from './refcounts.js';
 
-/** How many blocks are asked for at once, so that the search through a large file makes few calls. */
+/** Blocks to load in one batch, so that the search through a large file makes few calls. */
 const BLOCKS_AHEAD = 16;
 /** Clusters from `start` to before `end`. */
 interface Run {
@@ -19,17 +19,17 @@ interface Run {
   readonly end: number;
 }
 
-/** Hands out the free clusters of an image. */
+/** Allocates the free clusters of an image. */
 export class SpaceAllocator implements Allocator {
   readonly #refcounts: Refcounts;
   readonly #metadata: MetadataMap;
   readonly #runs = new FreeRuns();
   #reserved: Run[] = [];
-  /** Where the search for what is still missing goes on, and the length of the runs that it began to look for. */
+  /** Where the search continues, the number of clusters still missing, and the run length that it started with. */
   #search = { at: 0, missing: 0, length: 1 };
-  /** Clusters that were given up, and how many references each. */
+  /** Freed clusters, and how many references each loses. */
   readonly quarantine: Map<number, number> = new Map();
-  /** Those of them that a snapshot refers to as well, as the entries said that gave them up. */
+  /** The clusters in quarantine whose entries did not have the COPIED flag: a snapshot refers to them, too. */
   readonly #shared = new Set<number>();
   readonly #hasSnapshots: boolean;
 
@@ -40,12 +40,12 @@ export class SpaceAllocator implements Allocator {
   }
 
   /**
-   * Finds as many free clusters, in few runs, for the {@link allocate} calls that follow. A request for several
-   * clusters skips shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before {@link
-   * searchOn} can go on, or null when it is done; `findClusters` of io/ does both.
+   * Reserves `clusters` free clusters, in few runs, for the {@link allocate} calls that follow. A request for several
+   * clusters skips shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before
+   * {@link searchOn} can continue, or null when it is done; `findClusters` does both.
    *
-   * @throws {@link Qcow2Error} `corrupt` when metadata are in the way that nobody counts, `no-space` when the image is
-   *   full.
+   * @throws {@link Qcow2Error} `corrupt` when a new refcount block would overwrite metadata with refcount 0, `no-space`
+   *   when the image is full.
    */
   reserve(clusters: number): readonly number[] | null {
     for (const { start, end } of this.#reserved) this.#runs.freed(this.#blockOf(start), start, end - start);
@@ -55,7 +55,7 @@ export class SpaceAllocator implements Allocator {
     return this.searchOn();
   }
 
-  /** Goes on with the search of {@link reserve}, from where it stopped: what it has passed may be evicted meanwhile. */
+  /** Continues the search of {@link reserve}. The blocks that it has passed may be evicted in between. */
   searchOn(): readonly number[] | null {
     const refcounts = this.#refcounts;
     const search = this.#search;
@@ -81,7 +81,7 @@ export class SpaceAllocator implements Allocator {
     return null;
   }
 
-  /** Whether a block is needed for what was found, or for where the search is: it must stay loaded. */
+  /** True if the search or a reserved run needs the block, so that it must stay loaded. */
   needs(block: number): boolean {
     return (
       block >= this.#blockOf(this.#search.at) || this.#reserved.some(({ start }) => this.#blockOf(start) === block)
@@ -100,7 +100,7 @@ export class SpaceAllocator implements Allocator {
     return at as HostOffset;
   }
 
-  /** Takes back a cluster that was allocated and never used. */
+  /** Frees a cluster that was allocated and never used. */
   giveBack(host: HostOffset): void {
     const cluster = host / this.#refcounts.clusterSize;
     this.#refcounts.lower(cluster, 1);
@@ -118,14 +118,14 @@ export class SpaceAllocator implements Allocator {
   }
 
   /**
-   * Releases everything from quarantine: refcounts fall, and what nothing refers to is free. Only after the roots are
-   * on the medium. Yields the blocks that must be loaded before it goes on, few at once; those before them may be
-   * evicted then.
+   * Releases everything from quarantine: decrements the refcounts, and frees clusters without references. Allowed only
+   * after the roots stage. Yields the blocks that must be loaded before it continues, a few at a time; the blocks
+   * before them may then be evicted.
    *
-   * A cluster that a snapshot refers to as well is never freed: where its refcount says otherwise, that is too low, or
-   * COPIED was missing. It keeps one reference, which is a leak at worst.
+   * A cluster that a snapshot refers to, too, is never freed. If its refcount falls to 0, the refcount was too low, or
+   * a COPIED flag was missing. It keeps one reference, which is a leak at worst.
    *
-   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than were given up.
+   * @throws {@link Qcow2Error} `corrupt` when a cluster had fewer references than it loses.
    */
   *release(): Generator<readonly number[], void, undefined> {
     const clusters = [...this.quarantine.keys()].sort((a, b) => a - b);
@@ -171,7 +171,7 @@ export class SpaceAllocator implements Allocator {
     return blocks;
   }
 
-  /** The blocks of `clusters`, which ascend, that are not loaded, from `index` on. */
+  /** The blocks that are not loaded for `clusters`, which ascend, from `index` on. */
   #missing(clusters: readonly number[], index: number): readonly number[] {
     const missing = new Set<number>();
     for (let next = index; next < clusters.length && missing.size < BLOCKS_AHEAD; next++) {

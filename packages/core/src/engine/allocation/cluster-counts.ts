@@ -1,16 +1,19 @@
-/** Owns counts by host cluster: how often each is referenced, or what the refcount blocks say of it. */
+/** Counts by host cluster: how often each is referenced, or its refcount on the medium. */
 
-/** Clusters of a page: 128 KiB of counts, so that what a sparse file leaves out takes no memory. */
+/** Clusters of a page: 128 KiB of counts, so that the holes of a sparse file take no memory. */
 const PAGE_BITS = 16;
 const PAGE_CLUSTERS = 2 ** PAGE_BITS;
-/** The place of a cluster in its page. */
+/** Mask for the index of a cluster in its page. */
 export const PAGE_MASK: number = PAGE_CLUSTERS - 1;
-/** What a 16-bit count holds when the count itself stands in the map beside it. */
+/** A 16-bit count with this value means that the real count is in the map of large counts. */
 export const LARGE_COUNT = 0xffff;
 
-/** Counts for the clusters of one file, all 0 at first. They take two bytes a cluster, and only where there are any. */
+/**
+ * Counts for the clusters of one file, all 0 at first. They take two bytes a cluster, in pages that are allocated on
+ * demand.
+ */
 export class ClusterCounts {
-  /** How many clusters are counted; at most 2^31 - 1. */
+  /** The number of counted clusters; at most 2^31 - 1. */
   readonly clusters: number;
   readonly #pages: (Uint16Array | undefined)[];
   readonly #large = new Map<number, number>();
@@ -20,7 +23,7 @@ export class ClusterCounts {
     this.#pages = new Array(Math.ceil(clusters / PAGE_CLUSTERS));
   }
 
-  /** The count of a cluster; 0 for one that is not counted. */
+  /** The count of a cluster; 0 for one that is past the counted ones. */
   get(cluster: number): number {
     if (cluster >= this.clusters) return 0;
     const count = this.#pages[cluster >>> PAGE_BITS]?.[cluster & PAGE_MASK] ?? 0;
@@ -34,7 +37,7 @@ export class ClusterCounts {
     this.page(cluster)[cluster & PAGE_MASK] = Math.min(count, LARGE_COUNT);
   }
 
-  /** Counts a cluster once more, unless it has been counted `most` times: then the answer is false. */
+  /** Increments the count of a cluster. Returns false, and changes nothing, when it is `most` already. */
   add(cluster: number, most: number): boolean {
     const page = this.#pages[cluster >>> PAGE_BITS] ?? this.page(cluster);
     const count = page[cluster & PAGE_MASK]!;
@@ -46,8 +49,8 @@ export class ClusterCounts {
   }
 
   /**
-   * The counts of `cluster` and of those of its page, in place, for loops that cannot afford a call for each: the count
-   * of `cluster` is at `cluster & PAGE_MASK`, and may be changed there while it stays under {@link LARGE_COUNT}.
+   * The page of counts that contains `cluster`, for loops where a call for each cluster is too slow. The count of
+   * `cluster` is at `cluster & PAGE_MASK`. It may be changed in place while it stays under {@link LARGE_COUNT}.
    */
   page(cluster: number): Uint16Array {
     const index = cluster >>> PAGE_BITS;
@@ -59,7 +62,7 @@ export class ClusterCounts {
     return page;
   }
 
-  /** Whether any cluster of the page may have a count: how runs of none are skipped. */
+  /** True if any cluster of the page may have a count: lets a caller skip empty pages. */
   any(cluster: number): boolean {
     return this.#pages[cluster >>> PAGE_BITS] !== undefined;
   }
@@ -72,7 +75,7 @@ export class ClusterCounts {
   }
 }
 
-/** Where the next page of counts begins after `cluster`. */
+/** The first cluster of the page of counts after that of `cluster`. */
 export function nextPage(cluster: number): number {
   return (Math.floor(cluster / PAGE_CLUSTERS) + 1) * PAGE_CLUSTERS;
 }

@@ -1,14 +1,14 @@
 /**
- * Records which bytes of a table the medium does not have: ranges of whole sectors. Those that are near each other are
- * one, so that a table of usual size is one transfer, and changes far apart in a long one do not write what lies
- * between.
+ * Records which bytes of a table differ from the medium: ranges of whole sectors. Nearby ranges are joined, so that a
+ * table of usual size is one transfer. Changes far apart in a long table stay separate, so that the bytes in between
+ * are not written.
  */
 
-/** What the medium writes whole: a table is written in units of it. */
+/** A sector is written atomically: tables are written in units of it. */
 const SECTOR = 512;
 /**
- * A gap up to this long is written as well: it costs less than another transfer, which is a call of the file system. It
- * bounds the ranges of the longest table, an L1 of 32 MiB, to 512.
+ * A gap up to this long is written as well: that costs less than another transfer, which is a call of the file system.
+ * It bounds the ranges of the longest table, an L1 table of 32 MiB, to 512.
  */
 const NEAR = 64 * 1024;
 
@@ -26,12 +26,12 @@ export class DirtyRanges {
     return this.#ranges.length === 0;
   }
 
-  /** Where the last range ends; 0 when there is none. */
+  /** The end of the last range; 0 when there is none. */
   get end(): number {
     return this.#ranges.at(-1)?.end ?? 0;
   }
 
-  /** The ranges, in order, further than {@link NEAR} from each other. */
+  /** The ranges, in order, more than {@link NEAR} bytes from each other. */
   [Symbol.iterator](): Iterator<Readonly<DirtyRange>> {
     return this.#ranges[Symbol.iterator]();
   }
@@ -41,7 +41,7 @@ export class DirtyRanges {
     const start = from - (from % SECTOR);
     const end = Math.ceil(to / SECTOR) * SECTOR;
     const ranges = this.#ranges;
-    // Changes come mostly in order: the search begins at the end.
+    // Changes come mostly in order, so the search begins at the end.
     let after = ranges.length;
     while (after > 0 && ranges[after - 1]!.start > end + NEAR) after--;
     let first = after;

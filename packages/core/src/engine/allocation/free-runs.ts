@@ -1,10 +1,10 @@
 /**
- * Remembers where a search for free clusters need not look: no run of a given length begins before a certain cluster,
- * and a block whose longest run is known to be shorter is skipped whole. A hole that is too short for a request is so
- * passed once, not by every request, and filling it moves nothing for longer ones.
+ * Records where a search for free clusters can start, and which blocks it can skip: no run of a given length begins
+ * before a certain cluster, and a block may have no run that long. So a run too short for a request is passed once, not
+ * by every request, and allocating it does not affect the search for longer ones.
  */
 
-/** Runs of this many clusters and more are alike: a request for more takes them as they come. */
+/** Runs of at least this many clusters count as equal: a larger request takes them in order. */
 export const LONG_RUN = 16;
 
 /**
@@ -12,11 +12,11 @@ export const LONG_RUN = 16;
  * does.
  */
 export class FreeRuns {
-  /** By length: no free run as long begins below this cluster. Never falls from one length to the next. */
+  /** By length: no free run as long begins below this cluster. The values never decrease with the length. */
   readonly #from: number[] = new Array(LONG_RUN + 1).fill(0);
   /**
-   * By refcount block: no free run in it is longer. Absent where that is not known. The table names 2^20 blocks at
-   * most.
+   * By refcount block: the upper bound of its free runs' lengths. Absent where it is unknown. The table has 2^20 blocks
+   * at most.
    */
   readonly #longest = new Map<number, number>();
 
@@ -25,26 +25,26 @@ export class FreeRuns {
     return this.#from[length]!;
   }
 
-  /** Says that every free run of `length` clusters and more that began below `cluster` has been taken. */
+  /** Records that every free run of `length` clusters and more that began below `cluster` has been taken. */
   passed(length: number, cluster: number): void {
     for (let longer = length; longer <= LONG_RUN; longer++) {
       this.#from[longer] = Math.max(this.#from[longer]!, cluster);
     }
   }
 
-  /** Whether a block is known to have no free run of `length` clusters. */
+  /** True if a block is known to have no free run of `length` clusters. */
   skips(block: number, length: number): boolean {
     const longest = this.#longest.get(block);
     return longest !== undefined && longest < length;
   }
 
-  /** Says that a block has no free run of `length` clusters any more. */
+  /** Records that a block has no free run of `length` clusters any more. */
   exhausted(block: number, length: number): void {
     const longest = this.#longest.get(block);
     if (longest === undefined || longest >= length) this.#longest.set(block, length - 1);
   }
 
-  /** Enters a free run of `length` clusters from `start` on, in `block`. */
+  /** Adds a free run of `length` clusters from `start` on, in `block`. */
   freed(block: number, start: number, length: number): void {
     const most = Math.min(length, LONG_RUN);
     for (let shorter = 1; shorter <= most; shorter++) this.#from[shorter] = Math.min(this.#from[shorter]!, start);

@@ -1,8 +1,8 @@
-/** Owns the knowledge which host clusters hold metadata, so that nothing is ever written over them by mistake. */
+/** Records which host clusters contain metadata, so that no write overwrites them by mistake. */
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 
-/** What a cluster of metadata holds. */
+/** The kinds of metadata in a cluster. */
 export type MetadataKind =
   | 'header'
   | 'L1 table'
@@ -15,21 +15,21 @@ export type MetadataKind =
   | 'bitmap table'
   | 'bitmap data'
   /**
-   * Where an entry leads that was past the end of the file when the image was opened: what comes to lie there would
-   * have two owners.
+   * The target of an entry that was past the end of the file when the image was opened. Allocating it would give the
+   * cluster a second reference.
    */
   | 'cluster past the end';
 
 /**
- * The clusters that hold metadata of the active image: those that QEMU, too, checks before every write, and the
- * bitmaps'.
+ * The clusters that contain metadata of the active image: those that QEMU also checks before every write, and those of
+ * the bitmaps.
  */
 export class MetadataMap {
   readonly #clusterSize: number;
   readonly #clusters = new Map<number, MetadataKind>();
-  /** Clusters that more than one structure claims: none of them may be written in place. */
+  /** Clusters that more than one structure refers to: none of them may be written in place. */
   readonly #claimedTwice = new Set<number>();
-  /** Why nothing may be written any more: the image contradicts itself. */
+  /** The inconsistency of the image after which no write is allowed; null when none was found. */
   damage: Qcow2Error | null = null;
 
   constructor(clusterSize: number) {
@@ -45,18 +45,18 @@ export class MetadataMap {
     }
   }
 
-  /** Strikes out a cluster that is free again. */
+  /** Removes a cluster that is free again. */
   delete(cluster: number): void {
     this.#clusters.delete(cluster);
     this.#claimedTwice.delete(cluster);
   }
 
-  /** Whether the host offset `at` lies in a cluster of metadata. */
+  /** True if the host offset `at` is in a cluster of metadata. */
   has(at: number): boolean {
     return this.#clusters.has(Math.floor(at / this.#clusterSize));
   }
 
-  /** What the cluster holds; undefined when it is no metadata. */
+  /** The kind of metadata in the cluster; undefined when there is none. */
   kindOf(cluster: number): MetadataKind | undefined {
     return this.#clusters.get(cluster);
   }
@@ -68,13 +68,13 @@ export class MetadataMap {
     } else for (const cluster of this.#clusters.keys()) if (cluster >= first && cluster < end) yield cluster;
   }
 
-  /** Refuses a write because the image contradicts itself, and keeps the reason: the image is to be marked corrupt. */
+  /** Throws because the image is inconsistent, and stores the error: the image must be marked corrupt. */
   refuse(what: string, at: number, message: string): never {
     this.damage = new Qcow2Error('corrupt', message, { what, at });
     throw this.damage;
   }
 
-  /** Refuses to hand out a cluster that is in use though no refcount says so. */
+  /** Throws because a cluster that is in use has refcount 0. */
   refuseUncounted(at: number, what: string): never {
     this.refuse(
       what,
@@ -84,9 +84,9 @@ export class MetadataMap {
   }
 
   /**
-   * Refuses a write of `length` bytes to `at` that would reach metadata of another kind than those it is meant for.
+   * Throws if a write of `length` bytes to `at` would overwrite metadata of another kind than `kind`.
    *
-   * @throws {@link Qcow2Error} `corrupt`: the tables lead to where other tables are.
+   * @throws {@link Qcow2Error} `corrupt`: the tables refer to other tables.
    */
   refuseOverlap(kind: MetadataKind | 'guest data', at: number, length: number): void {
     const last = Math.floor((at + length - 1) / this.#clusterSize);

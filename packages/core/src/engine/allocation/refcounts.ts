@@ -1,9 +1,9 @@
 /**
- * Owns the refcounts in memory: the refcount table, the blocks that are loaded, and what of them differs from the
- * medium. Synchronous; whoever calls has loaded the blocks that it touches (spec: "Host cluster management").
+ * The refcounts in memory: the refcount table, the loaded blocks, and which of their bytes differ from the medium.
+ * Synchronous; the caller must have loaded the blocks (spec: "Host cluster management").
  *
- * In memory a refcount never falls before the allocator's quarantine lets it, so what is here may be written at any
- * time before the roots: it is never less than what the medium's tables refer to.
+ * A refcount in memory does not fall before its cluster leaves the allocator's quarantine. So it is never less than the
+ * references in the tables on the medium, and may be written at any time before the roots stage.
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
@@ -13,13 +13,13 @@ import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcou
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
-/** A refcount block in memory, and which of its bytes the medium does not have. */
+/** A refcount block in memory, and its bytes that differ from the medium. */
 interface Block {
   readonly view: DataView;
   readonly dirty: DirtyRanges;
 }
 
-/** Where the refcount table lies. */
+/** The place of the refcount table: its host offset in bytes, and its clusters. */
 export interface RefcountTablePlace {
   readonly at: number;
   readonly clusters: number;
@@ -31,11 +31,11 @@ export class Refcounts {
   readonly clusterSize: number;
   /** Clusters that one block counts. */
   readonly perBlock: number;
-  /** Bytes of the table that the medium does not have. */
+  /** Bytes of the table that differ from the medium. */
   readonly dirtyTable: DirtyRanges = new DirtyRanges();
-  /** Blocks that the medium's table does not name yet. */
+  /** Blocks that the table on the medium does not refer to yet. */
   readonly unlinked: Set<number> = new Set();
-  /** The table was moved, and the medium's header does not say so yet. */
+  /** True if the table was moved, and the header on the medium does not refer to it yet. */
   moved = false;
   readonly #metadata: MetadataMap;
   readonly #blocks = new Map<number, Block>();
@@ -60,15 +60,15 @@ export class Refcounts {
     return this.#place;
   }
 
-  /** How many blocks are in memory. */
+  /** The number of blocks in memory. */
   get blocks(): number {
     return this.#blocks.size;
   }
 
   /**
-   * Where a block lies, bytes; 0 when there is none, and its clusters are all free.
+   * The host offset of a block, bytes; 0 when there is none, and its clusters are all free.
    *
-   * @throws {@link Qcow2Error} `corrupt` when the table points where no block can be.
+   * @throws {@link Qcow2Error} `corrupt` when the table entry is invalid.
    */
   blockOffset(index: number): number {
     if (index >= this.#table.byteLength / 8) return 0;
@@ -78,16 +78,16 @@ export class Refcounts {
     throw new Qcow2Error('corrupt', `Refcount table entry ${index} ${how}.`, { what: `refcount block ${index}`, at });
   }
 
-  /** Whether a block is in memory. */
+  /** True if a block is in memory. */
   loaded(index: number): boolean {
     return this.#blocks.has(index);
   }
 
   /**
-   * Takes in a block that was read from the medium.
+   * Adds a block that was read from the medium.
    *
-   * @throws {@link Qcow2Error} `corrupt` when it counts no reference to a cluster of metadata: it is no refcount block,
-   *   or a damaged one, and what it calls free may be in use.
+   * @throws {@link Qcow2Error} `corrupt` when it has refcount 0 for a cluster of metadata. Then it is damaged, or no
+   *   refcount block, and clusters that it counts as free may be in use.
    */
   adopt(index: number, view: DataView): void {
     if (this.#blocks.has(index)) return;
@@ -101,16 +101,13 @@ export class Refcounts {
     this.#blocks.set(index, { view, dirty: new DirtyRanges() });
   }
 
-  /** Whether a cluster, whose block is loaded, has exactly one reference. */
+  /** True if a cluster, whose block is loaded, has exactly one reference. */
   isSingle(cluster: number): boolean {
     const count = getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock);
     return count === 1 || count === 1n;
   }
 
-  /**
-   * Forgets the blocks loaded longest ago that are as on the medium and not `needed`, while more than `most` are in
-   * memory.
-   */
+  /** Evicts the blocks loaded longest ago while more than `most` are in memory. Dirty and `needed` blocks stay. */
   evict(most: number, needed: (index: number) => boolean = () => false): void {
     if (this.#blocks.size <= most) return;
     for (const [index, { dirty }] of this.#blocks) {
@@ -129,7 +126,10 @@ export class Refcounts {
     return this.#scan(from, to, false);
   }
 
-  /** Where the free clusters begin that end with `cluster`, which is free: within its block, and not before `first`. */
+  /**
+   * The first cluster of the free run that ends with `cluster`, which is free: within its block, and not before
+   * `first`.
+   */
   freeSince(cluster: number, first: number): number {
     const { view } = this.#block(cluster);
     const base = cluster - (cluster % this.perBlock);
@@ -138,13 +138,13 @@ export class Refcounts {
     return start;
   }
 
-  /** Gives a free cluster its first reference. */
+  /** Sets the refcount of a free cluster to 1. */
   take(cluster: number): void {
     this.#set(cluster, 1);
   }
 
   /**
-   * Takes `references` from a cluster; answers whether it is free then.
+   * Subtracts `references` from the refcount of a cluster; returns true if it is free then.
    *
    * @throws {@link Qcow2Error} `corrupt` when it had fewer.
    */
@@ -160,10 +160,10 @@ export class Refcounts {
   }
 
   /**
-   * Makes the block that counts `index * perBlock` and what follows; it counts itself. Answers the clusters of a table
-   * that had to move, which are to be given up.
+   * Adds the block of the clusters from `index * perBlock` on; it counts itself. Returns the clusters of the old table
+   * if the table had to move; the caller must free them.
    *
-   * @throws {@link Qcow2Error} `no-space` when no refcount table can name the block.
+   * @throws {@link Qcow2Error} `no-space` when the block would not fit in the largest refcount table.
    */
   add(index: number): readonly number[] {
     const first = index * this.perBlock;
@@ -180,12 +180,12 @@ export class Refcounts {
     }
   }
 
-  /** The blocks that the medium's table does not name yet. */
+  /** The blocks that the table on the medium does not refer to yet. */
   *unlinkedBlocks(): Generator<{ at: number; view: DataView }, void, undefined> {
     for (const index of this.unlinked) yield { at: this.blockOffset(index), view: this.#blocks.get(index)!.view };
   }
 
-  /** Says that the unlinked blocks are on the medium, and linked there. */
+  /** Marks the unlinked blocks and the table as clean, once they are on the medium and linked there. */
   linked(): void {
     for (const index of this.unlinked) this.#blocks.get(index)!.dirty.clear();
     this.unlinked.clear();
@@ -224,7 +224,7 @@ export class Refcounts {
     this.dirtyTable.add(index * 8, index * 8 + 8);
   }
 
-  /** Enters a cluster that no refcount counts yet as metadata, unless it is some already. */
+  /** Enters a cluster that no refcount block counts yet as metadata. Throws if it is metadata already. */
   #claim(cluster: number, kind: 'refcount block' | 'refcount table'): void {
     const at = cluster * this.clusterSize;
     const there = this.#metadata.kindOf(cluster);
@@ -234,16 +234,15 @@ export class Refcounts {
   }
 
   /**
-   * Moves the table to where it has room for block `index`: behind the blocks that count the room it takes, all of them
-   * in the part of the file that no block counted.
+   * Moves the table to where it has an entry for block `index`. New blocks count the table's clusters; the table
+   * follows them. All of it is past the clusters that the old blocks count.
    */
   #grow(index: number): readonly number[] {
     const { clusterSize, perBlock } = this;
     const entriesPerCluster = clusterSize / 8;
     const old = this.#place;
     let blocks = 1;
-    // Half as much again, so that an image which grows does not move its table at every step; but never more than can
-    // be.
+    // Half as much again, so that a growing image does not move its table at every step; but never more than the limit.
     let clusters = Math.min(Math.ceil(old.clusters * 1.5) + 1, MAX_REFCOUNT_TABLE_BYTES / clusterSize);
     for (;;) {
       const counted = Math.ceil((blocks + clusters) / perBlock);

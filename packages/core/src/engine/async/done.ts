@@ -1,11 +1,11 @@
-/** Owns the joining of work that may be done at once or promised. */
+/** Combines work that is done synchronously or returns a promise. */
 import type { Done } from '../../api/device.js';
 import { onAbort } from './on-abort.js';
 
 /**
- * Starts every part, and waits for those that must be waited for: `undefined` when nothing must. Every part ends before
- * the whole does, also when one fails, so that no transfer writes into a buffer that its owner has back. When nothing
- * must be waited for, a failure is thrown at once.
+ * Starts every part, and waits for those that return a promise; returns `undefined` when none does. It ends after all
+ * parts have ended, also when one fails, so that no transfer writes into a buffer that its owner has back. When all
+ * parts are synchronous, a failure is thrown synchronously.
  */
 export function all(parts: readonly (() => Done)[]): Done {
   const failures: unknown[] = [];
@@ -25,27 +25,30 @@ export function all(parts: readonly (() => Done)[]): Done {
   return waits.some(Boolean) ? Promise.all(waits).then(end) : end();
 }
 
-/** Goes on with `next` at once, or when `done` is. (Not called `then`: that would make the module a thenable.) */
+/**
+ * Runs `next` synchronously, or when `done` is fulfilled. (Not called `then`: that would make the module a thenable.)
+ */
 export function after(done: Done, next: () => Done): Done {
   return done === undefined ? next() : done.then(next);
 }
 
 /**
- * What a device or a source returned, as a promise of this realm: one of an iframe, of a `vm` context or of a library
- * is waited for, too. What is no promise was done at once.
+ * Turns what a device or a source returned into a promise of this realm, also a promise of an iframe, of a `vm` context
+ * or of a library. Returns undefined for anything else: the work was synchronous.
  */
 export function adopted(done: Done): Done {
   return isPromise(done) ? Promise.resolve(done) : undefined;
 }
 
 /**
- * Whether a value must be waited for. Not by its class: another realm has another one, and some libraries replace it.
+ * True if a value is a thenable. Its class does not matter: another realm has another one, and some libraries replace
+ * it.
  */
 export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Promise<T> | null | undefined)?.then === 'function';
 }
 
-/** Waits for shared work that must not be stopped: the caller's abort ends only the caller's wait. */
+/** Waits for shared work that must continue: the caller's abort ends only the caller's wait. */
 export async function settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) {
     await work;

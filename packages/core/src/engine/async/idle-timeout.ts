@@ -1,4 +1,4 @@
-/** An idle timeout: ends a transfer whose other side has gone silent. */
+/** An idle timeout: ends a transfer when nothing is received any more. */
 
 /** It starts at construction; each call of {@link restart} starts it anew. */
 export class IdleTimeout {
@@ -19,7 +19,7 @@ export class IdleTimeout {
     this.#timer = setTimeout(this.#onTimeout, this.#limit);
   }
 
-  /** Ends it. */
+  /** Stops the timer. */
   end(): void {
     clearTimeout(this.#timer);
   }

@@ -1,19 +1,19 @@
 /**
- * Owns a signal that aborts when one of several others does. `AbortSignal.any` is younger than the oldest browsers we
- * serve.
+ * Makes a signal that aborts when one of several others does. `AbortSignal.any` is younger than the oldest supported
+ * browsers.
  */
 import { onAbort } from './on-abort.js';
 
-/** An abort of one's own that follows others. */
+/** An abort controller that follows other signals. */
 export interface LinkedAbort {
   readonly signal: AbortSignal;
-  /** Aborts this signal alone. The first reason stays. */
+  /** Aborts this signal alone. If it is aborted already, its reason stays. */
   abort(reason: unknown): void;
-  /** Stops following the others, which may live much longer. */
+  /** Stops following the other signals, which may live much longer. */
   release(): void;
 }
 
-/** A signal that takes over the reason, untouched, of the first of `others` that aborts. */
+/** A signal that aborts with the first of `others`, and with the same reason. */
 export function linkedAbort(...others: readonly (AbortSignal | undefined)[]): LinkedAbort {
   const controller = new AbortController();
   const { signal } = controller;

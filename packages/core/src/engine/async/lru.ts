@@ -1,17 +1,17 @@
-/** Keeps the values that were used last, up to a number of them. */
+/** A cache of the most recently used values, up to a number of them. */
 
-/** Values by their key; the one used longest ago leaves first. */
+/** Values by their key; the least recently used is evicted first. */
 export class Lru<Key, Value> {
   readonly #max: number;
-  /** In the order of use: a Map keeps that of insertion, and what is used is inserted anew. */
+  /** In the order of use: a Map keeps the order of insertion, and `get` inserts the value anew. */
   readonly #values = new Map<Key, Value>();
 
-  /** `max` is how many are kept, at least one. */
+  /** `max` is the number of values, at least one. */
   constructor(max: number) {
     this.#max = Math.max(1, max);
   }
 
-  /** Whether a value is kept; this is no use of it. */
+  /** True if a value is in the cache; does not count as a use of it. */
   has(key: Key): boolean {
     return this.#values.has(key);
   }

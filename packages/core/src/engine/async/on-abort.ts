@@ -1,14 +1,8 @@
-/**
- * Shares one listener of an abort signal among all requests that were given the signal: Node warns from the eleventh
- * on.
- */
+/** Shares one abort listener among all requests with the same signal: Node warns from the eleventh listener on. */
 
 const listening = new WeakMap<AbortSignal, Set<() => void>>();
 
-/**
- * Calls `act` once when the signal aborts; not when it is aborted already. The function that it returns takes that
- * back.
- */
+/** Calls `act` once when the signal aborts; not when it is aborted already. Returns a function that removes it. */
 export function onAbort(signal: AbortSignal, act: () => void): () => void {
   let acts = listening.get(signal);
   if (acts === undefined) {
@@ -17,7 +11,7 @@ export function onAbort(signal: AbortSignal, act: () => void): () => void {
     signal.addEventListener('abort', () => {
       for (const each of added) each();
     });
-    // Last: something that is no signal has thrown above, and must throw again.
+    // Last: a value that is no signal has thrown above, and must throw at the next call, too.
     listening.set(signal, acts);
   }
   acts.add(act);

@@ -1,12 +1,12 @@
-/** Owns the reporting of progress: monotonic, at most ten times a second, and always to the end. */
+/** Reports progress: monotonic, at most ten times a second, and always at the end. */
 import type { OperationOptions } from '../../api/options.js';
 
-/** Least time between two reports, milliseconds. */
+/** Shortest time between two reports, milliseconds. */
 const INTERVAL = 100;
 
 /**
- * A function that is told how many of `total` bytes are done, and passes on what `onProgress` should hear. With a
- * `total` of `Infinity`, as when nobody knows, it must be told which call is the last.
+ * Returns a function that takes how many of `total` bytes are done, and calls `onProgress` when a report is due. With
+ * an unknown `total` of `Infinity`, the last call must set `last`.
  */
 export function progressOf(
   options: OperationOptions | undefined,

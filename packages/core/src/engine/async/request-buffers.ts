@@ -1,16 +1,15 @@
 /**
- * Checks the buffers that a caller hands in. Script can take their memory away while a request is under way:
- * WebAssembly's `memory.grow` and a transfer detach it, a resizable buffer can shrink. The view is empty then, and
- * copying to it does nothing.
+ * Checks a caller's buffers. Their memory can go away during a request: WebAssembly's `memory.grow` and a transfer
+ * detach a buffer, and a resizable buffer can shrink. The view is empty then, and copying to it does nothing.
  */
 import type { Done, Transfer } from '../../api/device.js';
 
-/** A transfer whose length stays what it was when it was asked for. */
+/** A transfer with the length that its buffer had at the request. */
 export interface FixedTransfer extends Transfer {
   readonly length: number;
 }
 
-/** Whether a value is a Uint8Array, of whichever realm. */
+/** True if a value is a Uint8Array, of any realm. */
 export function isBytes(value: unknown): value is Uint8Array {
   return (value as Partial<Uint8Array> | null | undefined)?.[Symbol.toStringTag] === 'Uint8Array';
 }
@@ -18,7 +17,7 @@ export function isBytes(value: unknown): value is Uint8Array {
 /**
  * The length of a caller's buffer.
  *
- * @throws TypeError when it is no Uint8Array, or its memory was taken away.
+ * @throws TypeError when it is no Uint8Array, or is detached.
  */
 export function lengthOf(bytes: Uint8Array, which?: string): number {
   if (!isBytes(bytes)) throw new TypeError('The bytes to read into, or to write, must be a Uint8Array.');
@@ -28,7 +27,7 @@ export function lengthOf(bytes: Uint8Array, which?: string): number {
   return length;
 }
 
-/** The length of a view without memory is 0, as that of an empty one is; but its methods throw. */
+/** A detached view has length 0, like an empty one; but its methods throw. */
 function requireMemory(bytes: Uint8Array, which: string | undefined): void {
   try {
     bytes.fill(0);
@@ -56,7 +55,7 @@ export function fixedTransfers(transfers: readonly Transfer[]): FixedTransfer[] 
 }
 
 /**
- * Refuses a batch with a buffer that has no memory.
+ * Throws if a buffer of the batch is detached.
  *
  * @throws TypeError as {@link lengthOf} does.
  */
@@ -68,7 +67,7 @@ export function requireBuffers(transfers: readonly Transfer[]): void {
 }
 
 /**
- * Refuses a buffer that no longer has the `length` bytes that it had when the request was made.
+ * Throws if a buffer no longer has the `length` bytes that it had at the request.
  *
  * @throws TypeError
  */
@@ -77,15 +76,15 @@ export function requireIntact(bytes: Uint8Array, length: number, which?: string)
 }
 
 /**
- * Whether a buffer still has its first `length` bytes. Not by its own length: V8 11.3 (Node 20) takes that of a
- * detached buffer for what it was, in optimized code that has met resizable buffers as well.
+ * True if a buffer still has its first `length` bytes. Does not use its `length`: V8 11.3 (Node 20) returns the old
+ * length for a detached buffer, in optimized code that has seen resizable buffers as well.
  */
 export function hasBytes(bytes: Uint8Array, length: number): boolean {
   return bytes[length - 1] !== undefined;
 }
 
 /**
- * As {@link requireIntact}, for a batch: it names the first buffer that lost its memory. The others have been filled.
+ * As {@link requireIntact}, for a batch: the error names the first detached buffer. The others have been filled.
  *
  * @throws TypeError
  */
@@ -95,7 +94,7 @@ export function requireAllIntact(transfers: readonly FixedTransfer[]): void {
   });
 }
 
-/** What `done` comes to, or a TypeError when a buffer lost its memory meanwhile. An abort's reason stays what it is. */
+/** The result of `done`, or a TypeError when a buffer was detached meanwhile. An abort's reason is passed on. */
 export function whileIntact(done: Done, bytes: Uint8Array, length: number, signal?: AbortSignal): Done {
   return done?.then(
     () => requireIntact(bytes, length),
@@ -107,8 +106,7 @@ export function whileIntact(done: Done, bytes: Uint8Array, length: number, signa
 }
 
 /**
- * Copies `bytes` to `into`, from `at` on, unless `into` lost its memory: {@link requireAllIntact} reports that in the
- * end.
+ * Copies `bytes` to `into`, from `at` on, unless `into` was detached: {@link requireAllIntact} reports that at the end.
  */
 export function put(into: Uint8Array, at: number, bytes: Uint8Array): void {
   if (bytes.length > 0 && hasBytes(into, at + bytes.length)) into.set(bytes, at);

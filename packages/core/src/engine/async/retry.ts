@@ -1,25 +1,25 @@
-/** Owns what is tried again: failures that may pass, and how long to wait for that. */
+/** Retries attempts that failed with a transient error, with exponential backoff. */
 import type { Qcow2Error } from '../../errors.js';
 import { onAbort } from './on-abort.js';
 
-/** No wait grows longer than this, ms. */
+/** Upper limit of the backoff, ms. */
 const LONGEST_WAIT = 10_000;
-/** A server that asks for more patience than this is not waited for, ms. */
+/** A server that asks for a longer wait than this is not retried, ms. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** How often and after what time to try again. */
+/** How many retries there are, and after what time. */
 export interface RetryPolicy {
-  /** Tries after the first. */
+  /** Attempts after the first. */
   readonly retries: number;
-  /** About how long to wait before the second try, ms; each further wait is twice as long. */
+  /** About how long to wait before the second attempt, ms; each further wait is twice as long. */
   readonly retryDelay: number;
 }
 
-/** Thrown by an attempt that may succeed when it is made again. */
+/** Thrown by an attempt that may succeed when it is retried. */
 export class TransientError extends Error {
-  /** What to throw when the tries are used up; a function finds out then. */
+  /** The error to throw when the retries are used up; a function makes it then. */
   readonly error: Qcow2Error | ((signal: AbortSignal) => Promise<Qcow2Error>);
-  /** How long the server asks to wait, ms; null when it does not say. */
+  /** The wait that the server asks for, ms (`Retry-After`); null when it sent none. */
   readonly wait: number | null;
 
   constructor(error: TransientError['error'], wait: number | null = null) {
@@ -30,9 +30,9 @@ export class TransientError extends Error {
 }
 
 /**
- * Makes an attempt until it succeeds or fails for good, with waits between that double.
+ * Repeats an attempt until it succeeds or fails with another error, with waits that double.
  *
- * @throws what the attempt throws, and the error of a {@link TransientError} once the tries are used up; the signal's
+ * @throws what the attempt throws, and the error of a {@link TransientError} once the retries are used up; the signal's
  *   reason
  */
 export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
@@ -50,7 +50,7 @@ export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPol
   }
 }
 
-/** Half of it by chance, so that readers who failed together do not come back together. */
+/** Half of it is random jitter, so that readers that failed together do not retry together. */
 function backoff(delay: number, tries: number): number {
   return Math.min(LONGEST_WAIT, delay * 2 ** tries) * (0.5 + Math.random() / 2);
 }

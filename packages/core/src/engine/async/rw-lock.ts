@@ -1,35 +1,33 @@
-/** Owns the order of requests on one image: readers share, a writer is alone, and who came first goes first. */
+/** Orders the requests on one image: readers share the lock, a writer has it alone, first come, first served. */
 import { isPromise } from './done.js';
 import { onAbort } from './on-abort.js';
 
-/** A waiting request, and how it learns that it may go. */
+/** A waiting request, and the function that grants it the lock. */
 interface Waiting {
   readonly exclusive: boolean;
   readonly grant: () => void;
 }
 
-/**
- * A FIFO read/write lock that costs nothing when it is free: work that need not wait is done before the call returns.
- */
+/** A FIFO read/write lock that costs nothing when it is free: synchronous work is then done before the call returns. */
 export class RwLock {
   #readers = 0;
   #writing = false;
   readonly #queue: Waiting[] = [];
-  /** How often readers were left, and why last. */
+  /** How often {@link leaveReaders} was called, and its last reason. */
   #leavings = 0;
   #reason: unknown;
 
-  /** Whether nobody holds or waits for the lock. */
+  /** True if the lock is free and its queue is empty. */
   get idle(): boolean {
     return this.#readers === 0 && !this.#writing && this.#queue.length === 0;
   }
 
-  /** Whether a reader would have to wait. */
+  /** True if a reader would have to wait. */
   get busy(): boolean {
     return this.#writing || this.#queue.length > 0;
   }
 
-  /** Runs `work` beside other readers. An abort ends the wait for the lock. */
+  /** Runs `work` with the shared lock. An abort ends the wait for the lock. */
   reading<T>(work: () => T | Promise<T>, signal?: AbortSignal): T | Promise<T> {
     if (!this.busy) {
       this.#readers++;
@@ -38,7 +36,7 @@ export class RwLock {
     return this.#wait(false, signal).then(() => this.#holding(work, false));
   }
 
-  /** Runs `work` alone. */
+  /** Runs `work` with the exclusive lock. */
   writing<T>(work: () => T | Promise<T>): T | Promise<T> {
     if (this.idle) {
       this.#writing = true;
@@ -48,8 +46,8 @@ export class RwLock {
   }
 
   /**
-   * Takes the lock from the readers that hold it. Their buffers are theirs until they end, which may be never; since
-   * something may change under them they reject with `reason` then.
+   * Takes the lock away from its readers, which may never end. They may still fill their buffers, but a writer can
+   * change the image meanwhile, so they reject with `reason` when they end.
    */
   leaveReaders(reason: unknown): void {
     this.#leavings++;
@@ -58,7 +56,7 @@ export class RwLock {
     this.#next();
   }
 
-  /** Runs `work` with the lock held, and lets go of it when the work has ended, however that may be. */
+  /** Runs `work` with the lock, and releases the lock when the work has ended or failed. */
   #holding<T>(work: () => T | Promise<T>, exclusive: boolean): T | Promise<T> {
     let result: T | Promise<T>;
     try {
@@ -111,7 +109,7 @@ export class RwLock {
     this.#next();
   }
 
-  /** Lets in whoever may go now, in the order of arrival. */
+  /** Grants the lock to the first requests of the queue, as far as it allows. */
   #next(): void {
     for (;;) {
       const first = this.#queue[0];

@@ -1,7 +1,7 @@
-/** Owns how much is under way at once: work beyond the bound waits for its turn, in the order in which it came. */
+/** Limits how much work runs at once: the rest waits in a queue, first in, first out. */
 import { onAbort } from './on-abort.js';
 
-/** A number of places, each taken by one piece of work at a time. */
+/** A semaphore with a queue. */
 export class Semaphore {
   #free: number;
   readonly #waiting: Set<() => void> = new Set();
@@ -11,7 +11,7 @@ export class Semaphore {
   }
 
   /**
-   * Does `work` when there is a place.
+   * Runs `work` when a place is free.
    *
    * @throws the signal's reason when it aborts before that; what the work throws
    */
@@ -41,7 +41,7 @@ export class Semaphore {
     });
   }
 
-  /** Gives the place to who waits longest. */
+  /** Passes the place on to the first in the queue. */
   #leave(): void {
     const [next] = this.#waiting;
     if (next === undefined) this.#free++;

@@ -1,10 +1,11 @@
 /**
- * Owns work that several wait for: it goes on while one of them still wants it, and is aborted when the last has gone.
+ * Shares one load among several callers: it continues while at least one waits, and is aborted when the last has
+ * aborted.
  */
 import type { Done } from '../../api/device.js';
 import { adopted, settled } from './done.js';
 
-/** One load, begun when it is made. */
+/** A load, started by the constructor. */
 export class SharedLoad {
   readonly #controller = new AbortController();
   readonly #work: Promise<void> | null;
@@ -13,9 +14,9 @@ export class SharedLoad {
   #over = false;
 
   /**
-   * @param start begins the work
+   * @param start starts the work
    * @param closed called when no other caller may join: at the end, and when all callers have aborted before it. Not
-   *   for work that was done, or failed, at once
+   *   called for work that ended or failed synchronously
    * @throws what `start` throws
    */
   constructor(start: (signal: AbortSignal) => Done, closed: () => void) {
@@ -27,11 +28,11 @@ export class SharedLoad {
         this.#over = true;
         closed();
       }) ?? null;
-    // The callers that wait report a failure; there may be none left.
+    // The waiting callers report a failure; there may be none left.
     this.#work?.catch(() => {});
   }
 
-  /** Whether the work has ended. */
+  /** True if the work has ended. */
   get over(): boolean {
     return this.#over;
   }

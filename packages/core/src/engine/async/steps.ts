@@ -1,15 +1,10 @@
-/**
- * Owns the running of work in steps that wait only where they must: at once on a synchronous device, else with a
- * promise.
- */
+/** Runs work in steps: synchronously on a synchronous device, else with a promise. */
 import type { Done } from '../../api/device.js';
 
-/**
- * Work that yields what it waits for. It is written once and serves devices that answer at once and those that promise.
- */
+/** Work that yields what it waits for. One implementation serves synchronous and asynchronous devices. */
 export type Steps<T = void> = Generator<Done, T, undefined>;
 
-/** Runs the steps to their end; answers a promise only when one of them had to be waited for. */
+/** Runs the steps to their end; returns a promise only when one of them returned one. */
 export function run<T>(steps: Steps<T>): T | Promise<T> {
   for (;;) {
     const step = steps.next();

@@ -1,19 +1,19 @@
-/** Owns how long cold work that always finds something to do keeps timers and messages waiting. */
+/** Yields to the event loop every few milliseconds, so that long CPU-bound work does not starve timers and messages. */
 
 /** Milliseconds. */
 const LONGEST = 20;
 
 /**
- * A function to be awaited now and then by a loop whose waits may all be over at once, since tables that are in memory
- * make nobody wait: without it no timer and no message, and so no abort, would get its turn until the loop ends. A
- * hostile image can name one table a million times.
+ * Returns a function that a loop awaits now and then. The loop's other promises may all be fulfilled already, since
+ * cached tables need no I/O. Without this no timer and no message, and so no abort, would be processed until the loop
+ * ends. A hostile image can refer to one table a million times.
  */
 export function turns(): () => Promise<void> {
   const turn = turnsWhenDue();
   return async () => turn();
 }
 
-/** As {@link turns}, but there is something to wait for only when it is time. */
+/** As {@link turns}, but the function returns a promise only when it is time to yield. */
 export function turnsWhenDue(): () => Promise<void> | undefined {
   let since = Date.now();
   return () => {
@@ -24,7 +24,7 @@ export function turnsWhenDue(): () => Promise<void> | undefined {
   };
 }
 
-/** A timer would wait for four milliseconds, and for a second on a page that nobody looks at. */
+/** A message, since a timer would wait for four milliseconds, and for a second in a background tab. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,4 +1,4 @@
-/** Owns where the bitmap directory is. */
+/** Finds the bitmap directory. */
 import {
   type BitmapsExtension,
   decodeBitmapsExtension,
@@ -9,7 +9,7 @@ import type { Geometry } from '../../format/geometry.js';
 import { AUTOCLEAR, type Header } from '../../format/header.js';
 
 /**
- * Where the bitmap directory is; null when there is none, or when the image does not vouch for it.
+ * The place of the bitmap directory; null when there is none, or when its autoclear bit is clear.
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */

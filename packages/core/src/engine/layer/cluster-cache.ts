@@ -1,7 +1,7 @@
-/** The inflated clusters that are kept, so that small reads of one cluster inflate it once. */
+/** A cache of inflated clusters, so that small reads of one cluster inflate it once. */
 import { Lru } from '../async/lru.js';
 
-/** How many bytes of inflated clusters a layer keeps; always at least two clusters. */
+/** Bytes of inflated clusters in the cache of a layer; it has room for two clusters at least. */
 const BUDGET = 2 * 1024 * 1024;
 
 /** Inflated clusters by the host offset of their stream. */

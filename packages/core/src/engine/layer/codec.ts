@@ -1,4 +1,4 @@
-/** Owns the interface between the engine and the decompressors. */
+/** The interface between the engine and the decompressors. */
 import type { Done } from '../../api/device.js';
 
 /** One compressed cluster: inflate `input` to exactly fill `output`. */
@@ -12,8 +12,8 @@ export interface InflateJob {
 /** A decompressor of clusters. */
 export interface Codec {
   /**
-   * Inflates a batch of clusters, at once or, in a pool of workers, with a promise. What follows a stream in `input` is
-   * garbage and is ignored.
+   * Inflates a batch of clusters, synchronously or, in a pool of workers, with a promise. Bytes after a stream in
+   * `input` are ignored.
    *
    * @throws {@link Qcow2Error} `corrupt` when a stream is damaged, or gives more or less than its output.
    */

@@ -1,9 +1,9 @@
-/** Owns the counting of device calls, the figure that decides how fast the engine is. */
+/** Counts device calls. Their number dominates the engine's speed. */
 import type { ByteSource, Done, Transfer } from '../../api/device.js';
 import { adopted } from '../async/done.js';
 import type { FilePlace, WaitTracker } from './wait-tracker.js';
 
-/** What the layers of a chain count together. */
+/** The counters that all layers of a chain share. */
 export interface Counters {
   /** Calls of a source's `read`, the transfers in them, and their bytes. */
   deviceReads: number;
@@ -34,15 +34,15 @@ export function newCounters(): Counters {
 }
 
 /**
- * The edge between the engine and a source that is read: counts what is asked of it into `counters`, notes that it had
- * to be waited for, and makes whatever it returns a promise of this realm.
+ * Wraps a source: counts the calls and bytes in `counters`, records whether it returned a promise, and turns what it
+ * returns into a promise of this realm.
  */
 export class CountingSource implements ByteSource {
   readonly #source: ByteSource;
   readonly #counters: Counters;
   readonly #place: FilePlace;
   readonly #wait: WaitTracker;
-  /** Whether a read has returned a promise; null before the first read of bytes. One promise counts for good. */
+  /** True once a read has returned a promise, and from then on; null before the first read of bytes. */
   waited: boolean | null = null;
 
   constructor(source: ByteSource, counters: Counters, place: FilePlace, wait: WaitTracker) {
@@ -56,7 +56,7 @@ export class CountingSource implements ByteSource {
     return this.#source.size;
   }
 
-  /** Reads to learn whether that must be waited for, and counts nothing. */
+  /** Reads to find out whether that returns a promise, and counts nothing. */
   probe(transfers: readonly Transfer[]): Done {
     return adopted(this.#source.read(transfers));
   }

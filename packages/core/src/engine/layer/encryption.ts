@@ -1,4 +1,4 @@
-/** Owns what is known of an encrypted image without its passphrase, and why its disk cannot be read. */
+/** Describes the encryption of an image without its passphrase, and makes the error that reads throw. */
 
 import type { ByteSource } from '../../api/device.js';
 import { isQcow2Error, Qcow2Error } from '../../errors.js';
@@ -10,15 +10,15 @@ import { readBytes } from './read-bytes.js';
 
 /** How an image is encrypted. */
 export interface Encryption {
-  /** What every read throws. */
+  /** The error that every read throws. */
   readonly unreadable: Qcow2Error;
-  /** Null when it is damaged or of a kind that is not known; undefined for another method. */
+  /** Undefined when the LUKS header is damaged or unsupported, or for another method. */
   readonly luks: LuksInfo | undefined;
 }
 
 /**
- * Reads how an image is encrypted. A LUKS header that cannot be is no reason to refuse the image: it is one that reads
- * throw.
+ * Reads how an image is encrypted. An invalid LUKS header does not prevent opening the image: its error is the one that
+ * reads throw.
  *
  * @throws what the source throws.
  */
@@ -47,7 +47,7 @@ function notReadYet(method: string): Qcow2Error {
   return new Qcow2Error('unsupported', message, { what: 'crypt_method', at: 32 });
 }
 
-/** Reads the LUKS header, not the keys behind it (spec: "Full disk encryption header pointer"). */
+/** Reads the LUKS header, without the key material (spec: "Full disk encryption header pointer"). */
 async function readLuks(
   source: ByteSource,
   clusterSize: number,

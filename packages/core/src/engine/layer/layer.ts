@@ -1,4 +1,4 @@
-/** Owns what the engine keeps of one file of a chain: its source, its tables, and what lies behind it. */
+/** The state of one open file of a chain: its source, its tables, and its backing file. */
 
 import type { Done, Transfer } from '../../api/device.js';
 import type { BitmapInfo, SnapshotInfo } from '../../api/info.js';
@@ -32,75 +32,72 @@ export interface TableInfo {
   bitmapInfos(bitmaps: readonly Bitmap[]): BitmapInfo[];
 }
 
-/** A qcow2 image, opened. */
+/** An open qcow2 image. */
 export interface Qcow2Layer {
   readonly kind: 'qcow2';
   readonly depth: number;
   /** Virtual size, bytes. */
   readonly size: number;
   /**
-   * As it was opened, but for what is said of bitmaps: those of an image that is written may have to go. What else
-   * changes while it is written the writer has (`Writer.current`).
+   * As it was when the image was opened, except for the bitmaps: writing may remove them. `Writer.current` has the
+   * other changes.
    */
   header: Header;
   extensions: readonly HeaderExtension[];
-  /** What the image calls its features; empty when this library knows all of them. */
+  /** The image's feature name table; empty when this library knows all of its features. */
   readonly featureNames: readonly FeatureName[];
   readonly snapshots: readonly Snapshot[];
   /**
-   * Empty, too, when the image says that its bitmaps are not to be trusted. While it is written those that follow are
-   * in use on the medium, not here.
+   * Empty, too, when the autoclear bit of the bitmaps is clear. While the image is written, tracked bitmaps are in use
+   * on the medium, but not here.
    */
   bitmaps: readonly Bitmap[];
-  /** What describes the two; null when there are none. */
+  /** Describes the two; null when there are none. */
   readonly tableInfo: TableInfo | null;
   readonly geometry: Geometry;
   readonly source: CountingSource;
-  /** Where guest clusters are: the source itself, the external data file, or null when that was not handed over. */
+  /** The file with the guest clusters: the source itself, the external data file, or null when that was not opened. */
   readonly data: CountingSource | null;
-  /** What the image names as its data file, when it has one. */
+  /** The image's reference to its data file, when it has one. */
   readonly dataReference: ImageReference | null;
   readonly tables: TableCache;
   readonly inflated: ClusterCache;
   readonly scratch: Scratch;
   readonly counters: Counters;
   readonly codec: Codec;
-  /**
-   * Why the guest's bytes cannot be read though the map can: they are encrypted, or would be if its LUKS header were
-   * sound.
-   */
+  /** The error that reads of guest bytes throw, though the map can be read: the disk is encrypted. */
   readonly unreadable: Qcow2Error | null;
-  /** What the LUKS header says: null when it is not sound, undefined without one. */
+  /** The decoded LUKS header: undefined when it is invalid, or when there is none. */
   readonly luks: LuksInfo | undefined;
-  /** What the image names as its backing file, when it has one. */
+  /** The image's reference to its backing file, when it has one. */
   readonly backingReference: ImageReference | null;
   /**
-   * The backing file: null when there is none, or when it was not handed over. What writes the image watches the reads
-   * of it.
+   * The backing file: null when there is none, or when it was not opened. A writer replaces it with one that watches
+   * its reads.
    */
   backing: Backing | null;
-  /** Keeps readers and the writer apart; null when nobody writes. */
+  /** The lock between readers and the writer; null for an image that is not written. */
   readonly gate: RwLock | null;
-  /** The data file is to be a raw disk by itself, and read without the tables. */
+  /** True if the data file is a raw disk by itself, and read without the tables. */
   readonly rawData: boolean;
 }
 
-/** The file behind an image. */
+/** The backing file of an image. */
 export interface Backing {
   readonly layer: Layer;
   /**
-   * Fills every transfer with the guest's bytes as that file and those behind it have them. Throws as reading does,
-   * saying where.
+   * Fills every transfer with guest bytes of the backing file and its own chain. Throws as reading does; the error
+   * gives the layer.
    */
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done;
-  /** The same items, of something else that is read there; what it throws says where. */
+  /** Passes on the items of another iteration over the backing file; its errors give the layer. */
   within<T>(items: AsyncIterable<T>, signal?: AbortSignal): AsyncIterable<T>;
 }
 
 /** One file of a chain. */
 export type Layer = RawLayer | Qcow2Layer;
 
-/** Whether what this layer does not hold reads as zeros, since no other layer follows. */
+/** True if the layer has no backing file, so that unallocated clusters read as zeros. */
 export function isBase(layer: Qcow2Layer): boolean {
   return layer.backingReference === null;
 }

@@ -1,4 +1,4 @@
-/** Owns the error for a file that is no qcow2 image: it says what the file is, where that is known. */
+/** Makes the error for a file that is no qcow2 image, with the format of the file where it is recognized. */
 
 import type { ByteSource } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';

@@ -1,7 +1,7 @@
-/** Owns the reading of a few bytes into a buffer of their own. */
+/** Reads a few bytes into a new buffer. */
 import type { ByteSource } from '../../api/device.js';
 
-/** `length` bytes from `at` on, or those that there are before the end of the file. */
+/** `length` bytes from `at` on, or fewer if the file ends before. */
 export async function readBytes(
   source: ByteSource,
   at: number,

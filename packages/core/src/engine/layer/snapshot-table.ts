@@ -1,4 +1,4 @@
-/** Owns the reading of the snapshot table, whose length only its entries say. */
+/** Reads the snapshot table, whose length is known only after its entries are decoded. */
 
 import type { ByteSource } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -15,7 +15,7 @@ export interface SnapshotTable {
 }
 
 /**
- * Reads the snapshot table, and answers its length in bytes too.
+ * Reads the snapshot table; returns its length in bytes, too.
  *
  * @throws {@link Qcow2Error} `corrupt`, and what the source throws.
  */
@@ -28,7 +28,8 @@ export function readSnapshotTable(
 }
 
 /**
- * As {@link readSnapshotTable}, from what was read of the table already or, when that is too little, from more of it.
+ * As {@link readSnapshotTable}, from the bytes of the table that were read already. Reads more of it if they are too
+ * few.
  *
  * @throws {@link Qcow2Error} `corrupt`, and what the source throws.
  */

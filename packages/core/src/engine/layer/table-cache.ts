@@ -1,4 +1,4 @@
-/** Owns the L2 tables in memory: which are loaded, loading them once for everybody, and which to drop. */
+/** The cache of L2 tables: loads each table once for all requests, and evicts the least recently used. */
 
 import type { ByteSource, Done, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -9,7 +9,7 @@ import { after, settled } from '../async/done.js';
 import { setTablePlace } from '../mapping/table-places.js';
 import type { Counters } from './counting-source.js';
 
-/** Tables that are kept whatever the budget. */
+/** Tables that are cached whatever the budget. */
 const MIN_TABLES = 4;
 
 /** Consecutive entries of the L1 table, from `first` to `last`. */
@@ -19,7 +19,8 @@ export interface L1Range {
 }
 
 /**
- * The tables of ranges of L1 entries: null where an entry names none and, until `loading` is done, where one is loaded.
+ * The tables of ranges of L1 entries. Null for an unallocated one and, until `loading` is done, for one that is being
+ * loaded.
  */
 export interface AcquiredTables {
   readonly tables: (DataView | null)[][];
@@ -28,13 +29,13 @@ export interface AcquiredTables {
 
 interface CachedTable {
   readonly view: DataView;
-  /** The clock when it was last asked for: what is dropped first. */
+  /** The clock at its last use: the lowest is evicted first. */
   used: number;
 }
 
 /**
- * The L2 tables of one image layer, a clock deciding which leave when the budget is spent. Those that differ from the
- * medium count as well, but never leave.
+ * The L2 tables of one image layer; the least recently used are evicted when the budget is used up. Dirty tables count
+ * in the budget, but are not evicted.
  */
 export class TableCache {
   readonly #geometry: Geometry;
@@ -43,7 +44,7 @@ export class TableCache {
   readonly #most: number;
   readonly #counters: Counters;
   readonly #tables = new Map<number, CachedTable>();
-  /** Tables that differ from the medium, by offset: they are never dropped. */
+  /** Tables that differ from the medium, by offset: they are never evicted. */
   readonly #pinned = new Map<number, DataView>();
   readonly #loading = new Map<number, Promise<DataView>>();
   #clock = 0;
@@ -57,7 +58,7 @@ export class TableCache {
     this.#most = Math.max(MIN_TABLES, Math.floor(budget / geometry.clusterSize));
   }
 
-  /** A cache of its own, with the same budget, for another L1 table of the same file: a snapshot's. */
+  /** Returns a new cache, with the same budget, for another L1 table of the same file: a snapshot's. */
   over(l1: DataView): TableCache {
     const budget = this.#most * this.#geometry.clusterSize;
     return new TableCache(this.#geometry, this.#source, l1, budget, this.#counters);
@@ -73,12 +74,12 @@ export class TableCache {
     return this.#l1.byteLength / 8;
   }
 
-  /** Whether the L1 entry names a table. */
+  /** True if the L1 entry refers to a table. */
   has(l1Index: number): boolean {
     return l1Index < this.l1Size && l2TableOffset(this.#l1, l1Index) !== 0;
   }
 
-  /** The table of an L1 entry without waiting: null when there is none, undefined when it would have to be loaded. */
+  /** The table of an L1 entry, synchronously: null when there is none, undefined when it would have to be loaded. */
   peek(l1Index: number): DataView | null | undefined {
     if (l1Index >= this.l1Size) return null;
     const offset = l2TableOffset(this.#l1, l1Index);
@@ -90,10 +91,10 @@ export class TableCache {
   }
 
   /**
-   * The tables of all L1 entries in `ranges`. Those that are not in memory are loaded in one batch; a load in flight is
-   * shared, and outlives the caller that aborts.
+   * The tables of all L1 entries in `ranges`. Missing ones are loaded in one batch. A load in flight is shared, and
+   * continues when a caller aborts.
    *
-   * @throws {@link Qcow2Error} `corrupt` when an L1 entry points where no table can be; what the source throws.
+   * @throws {@link Qcow2Error} `corrupt` when an L1 entry is invalid; what the source throws.
    */
   acquire(ranges: readonly L1Range[], signal?: AbortSignal): AcquiredTables {
     let missing: Set<number> | null = null;
@@ -151,25 +152,25 @@ export class TableCache {
     if (waits.length > 0) return settled(Promise.all(waits), signal);
   }
 
-  /** Keeps a table, new or about to be changed, until {@link unpin}. */
+  /** Pins a table, new or about to be changed, until {@link unpin}. */
   pin(offset: number, view: DataView): void {
     setTablePlace(view, offset);
     this.#tables.delete(offset);
     this.#pinned.set(offset, view);
   }
 
-  /** Says that the pinned table at `offset` is as on the medium; it may be dropped from now on. */
+  /** Unpins the table at `offset`, once it is on the medium; it may be evicted from now on. */
   unpin(offset: number): void {
     const view = this.#pinned.get(offset);
     this.#pinned.delete(offset);
     if (view !== undefined) this.#keep(offset, view);
   }
 
-  /** Lets later callers wait for the same load. */
+  /** Shares the load with later callers. */
   #share(done: Promise<void>, fresh: readonly { offset: number; view: DataView }[]): Promise<void> {
     for (const { offset, view } of fresh) {
       const flying = done.then(() => view);
-      flying.catch(() => {}); // The first caller reports it; nobody else may be waiting.
+      flying.catch(() => {}); // The first caller reports it; there may be no other.
       this.#loading.set(offset, flying);
     }
     return done.finally(() => {
@@ -177,7 +178,7 @@ export class TableCache {
     });
   }
 
-  /** The offset of a table, once it has been found possible. */
+  /** The offset of a table. Throws if the L1 entry is invalid. */
   #check(l1Index: number): number {
     const offset = l2TableOffset(this.#l1, l1Index);
     const details = { what: `L2 table ${l1Index}`, at: offset };
@@ -200,9 +201,7 @@ export class TableCache {
     this.#tables.set(offset, { view, used: ++this.#clock });
   }
 
-  /**
-   * Drops the `count` that were asked for longest ago: a search for one victim each time would cost more than it saves.
-   */
+  /** Evicts the `count` least recently used tables: a search for one victim each time would cost more than it saves. */
   #evict(count: number): void {
     const byAge = [...this.#tables].sort(([, a], [, b]) => a.used - b.used);
     for (const [offset] of byAge.slice(0, count)) this.#tables.delete(offset);

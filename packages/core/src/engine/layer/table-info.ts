@@ -7,7 +7,7 @@ import { decodeName } from '../../format/names.js';
 import { decodeSnapshotExtra } from '../../format/snapshot-extra.js';
 import type { Snapshot } from '../../format/snapshots.js';
 
-/** Nanoseconds of a second, for the clock of a snapshot. */
+/** Nanoseconds in a second, for the clock of a snapshot. */
 const NANOSECONDS = 1_000_000_000n;
 
 /** The internal snapshots (spec: "Snapshots"). */

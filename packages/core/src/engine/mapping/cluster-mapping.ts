@@ -1,22 +1,19 @@
-/**
- * Owns the reading of one L2 entry for whoever is about to change it: its cluster as subclusters, every contradiction
- * refused.
- */
+/** Decodes an L2 entry that is about to be changed: its cluster as subclusters. Throws at every contradiction. */
 import { getL2Entry } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { l2Fault } from '../../format/raw-entries.js';
 import { damaged, placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
 
 /**
- * A guest cluster before it is changed. A standard cluster counts as one subcluster; bit n of a mask stands for
- * subcluster n, and neither mask having it means that it comes from the layer behind.
+ * A guest cluster before its change. A standard cluster counts as one subcluster. Bit n of a mask stands for subcluster
+ * n; with its bit in neither mask, a subcluster is unallocated and read from the backing file.
  */
 export interface ClusterMapping {
   /** The host cluster, or the start of the compressed stream. */
   readonly host: HostOffset | null;
-  /** Nobody else refers to the host cluster. */
+  /** True if nothing else refers to the host cluster (the COPIED flag). */
   readonly owned: boolean;
-  /** Subclusters whose bytes lie in the host cluster. */
+  /** Subclusters with data in the host cluster. */
   readonly allocated: number;
   /** Subclusters that read as zeros. */
   readonly zero: number;
@@ -28,7 +25,7 @@ export interface ClusterMapping {
 export interface Freed {
   readonly host: HostOffset;
   readonly length: number;
-  /** The entry had no COPIED: a snapshot may refer to it as well. */
+  /** The entry did not have the COPIED flag: a snapshot may refer to the cluster, too. */
   readonly shared?: boolean;
 }
 
@@ -70,18 +67,18 @@ export function clusterMapping(geometry: Geometry, table: DataView, index: numbe
   }
 }
 
-/** What no longer refers to the cluster's host bytes, when its entry changes. */
+/** The host bytes that the entry no longer refers to after its change. */
 export function freedOf({ clusterSize }: Geometry, { host, owned, stored }: ClusterMapping): Freed {
   const length = stored || clusterSize;
   return owned || stored > 0 ? { host: host!, length } : { host: host!, length, shared: true };
 }
 
-/** Whether the cluster has a place that may be written to: its own, and not a compressed stream. */
+/** True if the cluster can be overwritten in place: it has an own host cluster, and is not compressed. */
 export function isWritableInPlace({ host, owned, stored }: ClusterMapping): boolean {
   return host !== null && owned && stored === 0;
 }
 
-/** The clusters that a write of `length` bytes from the guest offset `offset` on changes in place. */
+/** The host clusters that a write of `length` bytes from the guest offset `offset` on overwrites in place. */
 export function writtenInPlace(
   geometry: Geometry,
   { first, tables }: { readonly first: number; readonly tables: readonly DataView[] },
@@ -100,8 +97,8 @@ export function writtenInPlace(
 }
 
 /**
- * Where `length` bytes from the guest offset `at` on lie in their cluster, entry `index` of its table, when all of them
- * are there and the cluster is nobody else's; null otherwise.
+ * The host offset of `length` bytes from the guest offset `at` on in their cluster, entry `index` of its table. Null
+ * unless all of them are allocated and the cluster is not shared.
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */

@@ -1,18 +1,18 @@
-/** Owns the walk over one layer's tables that turns them into extents, and the merging of neighbours. */
+/** Turns the tables of one layer into extents, and merges adjacent ones. */
 
 import type { Extent } from '../../api/range.js';
 import type { Geometry } from '../../format/geometry.js';
 import { nextRun, type Run } from './runs.js';
 
-/** Whether a layer's bytes have a place in its file that a reader could be pointed to: not when they are encrypted. */
+/** The layer's depth, and whether it is encrypted. Extents of an encrypted layer have no `offset`. */
 export interface LayerTraits {
   readonly depth: number;
   readonly encrypted: boolean;
 }
 
 /**
- * The extents of `[start, end)` in one layer, neighbours merged. `tables` are the L2 tables that map the range, in
- * order. What the layer does not hold comes out with neither `data` nor `zero`.
+ * The extents of `[start, end)` in one layer, merged. `tables` are the L2 tables that map the range, in order. An
+ * unallocated extent has neither `data` nor `zero`.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
  */
@@ -38,14 +38,14 @@ export function layerExtents(
   return extents;
 }
 
-/** Appends an extent, or lengthens the last one when this carries it on. */
+/** Appends an extent, or extends the last one if `next` continues it. */
 export function appendExtent(extents: Extent[], next: Extent): void {
   const last = extents.at(-1);
   if (last !== undefined && continues(last, next)) last.length += next.length;
   else extents.push(next);
 }
 
-/** Whether `next` differs from `last` in nothing but where it is: the rule of `qemu-img map`. */
+/** True if `next` follows `last` and differs in nothing but its place: the rule of `qemu-img map`. */
 export function continues(last: Extent, next: Extent): boolean {
   return (
     last.start + last.length === next.start &&

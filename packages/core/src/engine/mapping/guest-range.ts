@@ -1,4 +1,4 @@
-/** Owns which offsets and ranges of a disk a caller may ask for. */
+/** Checks the offsets and ranges of a request against the size of the disk. */
 
 import type { Range } from '../../api/range.js';
 import { Qcow2Error } from '../../errors.js';
@@ -6,7 +6,7 @@ import { Qcow2Error } from '../../errors.js';
 /**
  * Checks that `[offset, offset + length)` lies on a disk of `size` bytes.
  *
- * @throws RangeError for what is no whole number from 0 on; {@link Qcow2Error} `out-of-range` past the end
+ * @throws RangeError for anything but a non-negative integer; {@link Qcow2Error} `out-of-range` past the end
  */
 export function requireInside(offset: number, length: number, size: number): void {
   if (!Number.isSafeInteger(offset) || offset < 0) {
@@ -21,7 +21,10 @@ export function requireInside(offset: number, length: number, size: number): voi
   }
 }
 
-/** Where a range begins and ends on a disk of `size` bytes; all of it without one. Throws as {@link requireInside}. */
+/**
+ * The start and end of a range on a disk of `size` bytes; of the whole disk without one. Throws as
+ * {@link requireInside}.
+ */
 export function boundsOf(range: Range | undefined, size: number): { start: number; end: number } {
   if (range === undefined) return { start: 0, end: size };
   requireInside(range.start, range.length, size);

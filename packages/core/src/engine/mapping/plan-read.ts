@@ -1,4 +1,6 @@
-/** Owns the plan of a read: what to fetch, from where, for which part of the caller's buffer. No I/O, no waiting. */
+/**
+ * Plans a read: what to fetch, from where, and into which part of the caller's buffer. Does no I/O, and is synchronous.
+ */
 
 import type { Transfer } from '../../api/device.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
@@ -12,14 +14,14 @@ export interface CompressedRead {
   readonly into: Uint8Array;
 }
 
-/** What a read of one layer comes to. Neighbours are merged: one transfer is one contiguous run in the file. */
+/** The plan for one layer. Adjacent runs are merged: one transfer is one contiguous run in the file. */
 export interface ReadPlan {
   /** From the image file, or from its external data file when it has one. */
   readonly transfers: Transfer[];
   readonly compressed: CompressedRead[];
-  /** To be filled with zeros. */
+  /** Buffers to fill with zeros. */
   readonly zeros: Uint8Array[];
-  /** Not in this layer, at their guest offsets: from the backing file, or zeros when there is none. */
+  /** Unallocated in this layer, at guest offsets: read from the backing file, or zeros when there is none. */
   readonly unallocated: Transfer[];
 }
 
@@ -43,7 +45,7 @@ export function planRead(
   const end = offset + bytes.length;
   let tableIndex = 0;
   let tableEnd = offset - (offset % geometry.bytesPerL2) + geometry.bytesPerL2;
-  // The run that is still growing: it ends where kind or contiguity does.
+  // The run that is still growing: it ends where the kind changes or the host offsets are not contiguous.
   let open = null as Run | null;
   let openAt = offset;
   for (let at = offset; at < end; ) {
@@ -64,7 +66,7 @@ export function planRead(
   if (open !== null) addRun(geometry, open, openAt, read, plan);
 }
 
-/** Whether `next` carries on where `run` ends, in the guest and in the file. */
+/** True if `next` continues `run`, in guest and host offsets. */
 function continues(run: Run, next: Run): boolean {
   if (run.kind !== next.kind || run.kind === 'compressed') return false;
   return run.kind !== 'data' || next.host === run.host! + run.length;

@@ -1,6 +1,4 @@
-/**
- * Owns the plan of a write: which host clusters take the bytes, what must be copied beside them, which entries change.
- */
+/** Plans a write: which host clusters take the bytes, what must be copied beside them, and which L2 entries change. */
 
 import type { Transfer } from '../../api/device.js';
 import { alignUp, hex } from '../../format/bytes.js';
@@ -17,50 +15,50 @@ import {
 } from './cluster-mapping.js';
 import { damaged } from './runs.js';
 
-/** Who hands out host clusters; `space/` implements it. */
+/** Allocates host clusters; implemented in `allocation/`. */
 export interface Allocator {
-  /** A host cluster that nobody refers to. As many as a plan may need have been reserved before it is made. */
+  /** Returns a free host cluster. As many as a plan may need must be reserved before planning. */
   allocate(): HostOffset;
 }
 
-/** An L2 entry that becomes another when the bytes are in place. */
+/** A new L2 entry, to be stored when the bytes are in place. */
 export interface EntryChange {
   readonly l1Index: number;
   readonly index: number;
   readonly mapping: Mapping;
 }
 
-/** What a write comes to. Nothing has been changed by making it but the allocator. */
+/** The plan of a write. Planning changes nothing but the allocator. */
 export interface WritePlan {
   /**
-   * Bytes for the image file, or for its external data file. Neighbours are merged where that costs no copy of many
-   * bytes.
+   * Bytes for the image file, or for its external data file. Adjacent runs are merged where few bytes must be copied
+   * for it.
    */
   readonly transfers: Transfer[];
-  /** Parts of those transfers to be filled first, with the guest's bytes as they are now. */
+  /** Parts of those transfers to be filled first, with the present guest bytes. */
   readonly copies: Transfer[];
   readonly changes: EntryChange[];
   readonly freed: Freed[];
-  /** Clusters that were allocated: to be given back if the copies cannot be read. */
+  /** Clusters that were allocated: to be freed if reading the copies fails. */
   readonly taken: HostOffset[];
 }
 
-/** What a plan needs to know beside the request. */
+/** The parameters of planning, beside the request. */
 export interface WriteContext {
   readonly geometry: Geometry;
   readonly allocator: Allocator;
-  /** What no layer holds reads as zeros: no other layer follows. */
+  /** True if there is no backing file, so that unallocated clusters read as zeros. */
   readonly base: boolean;
   /**
-   * Length of the file that takes the bytes. What is allocated past it reads as zeros, and need not be filled with
-   * them.
+   * Length in bytes of the file that takes the data. Clusters allocated past it read as zeros, so no zeros are written
+   * to them.
    */
   readonly end: number;
-  /** A buffer to assemble bytes in, with anything in it. */
+  /** Returns a buffer to assemble bytes in, with undefined contents. */
   readonly take: (length: number) => Uint8Array;
 }
 
-/** The L2 tables that map the request, in order, all of them there and owned, and the L1 index of the first. */
+/** The L2 tables that map the request, in order, all of them allocated and owned, and the L1 index of the first. */
 export interface WritableTables {
   readonly first: number;
   readonly tables: readonly DataView[];
@@ -69,7 +67,7 @@ export interface WritableTables {
 /** Up to this many bytes, copies and new bytes are assembled into one transfer: copying them costs less than a call. */
 const ASSEMBLE_BYTES = 256 * 1024;
 
-/** Consecutive bytes of the target: the caller's, those that were there, or zeros. */
+/** Consecutive bytes of the target: of the caller, copied, or zeros. */
 interface TargetRun {
   host: number;
   readonly guest: number;
@@ -97,10 +95,10 @@ export function planWrite(context: WriteContext, held: WritableTables, offset: n
 }
 
 /**
- * How many clusters such a write to a file of `fileSize` bytes will allocate. Every entry is looked at here, before
- * anything is allocated: a plan that is made after this is not refused halfway.
+ * How many clusters a write to a file of `fileSize` bytes will allocate. Validates every entry before anything is
+ * allocated, so that the plan cannot fail halfway.
  *
- * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification, or leads past the end of the file.
+ * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification, or points past the end of the file.
  */
 export function clustersNeeded(
   geometry: Geometry,
@@ -118,7 +116,7 @@ export function clustersNeeded(
     const old = clusterMapping(geometry, table, index, at);
     if (!isWritableInPlace(old)) needed++;
     else if (old.host! >= alignUp(fileSize, clusterSize)) {
-      // The file would grow as far as an entry says: petabytes, when that is damaged.
+      // Writing there would grow the file to the entry's offset: petabytes, when the entry is damaged.
       throw damaged(geometry, table, at, `points to ${hex(old.host!)}, past the end of the file`);
     }
   }
@@ -145,7 +143,7 @@ function planCluster(
     Math.floor((at - start) / subclusterSize),
     Math.floor((upTo - 1 - start) / subclusterSize),
   );
-  // In an external data file every cluster has its place, which nobody shares.
+  // In an external data file every cluster has a fixed offset, and is not shared.
   const inPlace = externalData || isWritableInPlace(old);
   let host = externalData ? (start as HostOffset) : old.host;
   if (!inPlace || host === null) {
@@ -208,7 +206,7 @@ function addAlong(context: WriteContext, cluster: Cluster, from: number, to: num
   }
 }
 
-/** The part of a subcluster beside the new bytes, as it reads now. */
+/** The part of a subcluster beside the new bytes, with its present contents. */
 function addOld(
   context: WriteContext,
   cluster: Cluster,
@@ -224,7 +222,7 @@ function addOld(
   addSpan(context, cluster, from, to, isZero || nobodyHasIt ? 'zero' : 'old', runs);
 }
 
-/** Appends a span, or lengthens the last one when this carries it on. */
+/** Appends a run, or extends the last one if the new one continues it. */
 function addSpan(
   context: WriteContext,
   { start, host }: Cluster,
@@ -244,9 +242,7 @@ function addSpan(
   }
 }
 
-/**
- * Turns runs into transfers: runs that touch are assembled while they are short, the caller's bytes go as they are.
- */
+/** Turns runs into transfers: contiguous short runs are assembled, the caller's bytes are not copied otherwise. */
 function addTransfers(context: WriteContext, runs: readonly TargetRun[], request: Transfer, plan: WritePlan): void {
   for (let from = 0; from < runs.length; ) {
     let to = from + 1;

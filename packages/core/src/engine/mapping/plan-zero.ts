@@ -1,6 +1,4 @@
-/**
- * Owns the plan of zeroing: which entries say "zeros" from now on, which clusters that frees, and what must be written.
- */
+/** Plans zeroing: which L2 entries change, which clusters that frees, and where zeros must be written. */
 import type { Mapping } from '../../format/entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import {
@@ -13,26 +11,26 @@ import {
 } from './cluster-mapping.js';
 import type { EntryChange } from './plan-write.js';
 
-/** What zeroing a range of one L2 table comes to. */
+/** The plan for a range of one L2 table. */
 export interface ZeroPlan {
   readonly changes: EntryChange[];
   readonly freed: Freed[];
-  /** Guest ranges that no entry can call zero: their zeros must be written. */
+  /** Guest ranges that an entry cannot mark as zero: zeros must be written there. */
   readonly written: { readonly start: number; readonly end: number }[];
 }
 
-/** How a range becomes zeros. */
+/** The parameters of zeroing. */
 export interface ZeroContext {
   readonly geometry: Geometry;
-  /** What no layer holds reads as zeros: no other layer follows. */
+  /** True if there is no backing file, so that unallocated clusters read as zeros. */
   readonly base: boolean;
-  /** Whether the clusters are given up, or kept for later. */
+  /** True to free the clusters, false to keep them allocated. */
   readonly unmap: boolean;
 }
 
 /**
- * Plans to turn `[start, end)`, whole subclusters within the reach of one L2 table, into zeros. For version 2, which
- * cannot say "zeros", the range must be one that reads as zeros when nothing is allocated.
+ * Plans to turn `[start, end)`, whole subclusters within one L2 table, into zeros. Version 2 has no zero flag: there
+ * the range must read as zeros when it is unallocated.
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
  */
@@ -64,7 +62,7 @@ function keepsHost(mapping: Mapping): boolean {
   return mapping.kind !== 'unallocated' && mapping.host !== null;
 }
 
-/** What the entry becomes when the subclusters of `touched` become zeros; null when nothing changes. */
+/** The new entry when the subclusters of `touched` become zeros; null when nothing changes. */
 function zeroed({ geometry, base, unmap }: ZeroContext, old: ClusterMapping, touched: number): Mapping | null {
   const { host, owned } = old;
   const empty = host === null && old.zero === 0;
@@ -72,7 +70,8 @@ function zeroed({ geometry, base, unmap }: ZeroContext, old: ClusterMapping, tou
   if (geometry.version === 2) return empty ? null : { kind: 'unallocated' };
   const allocated = (old.allocated & ~touched) >>> 0;
   const zero = (old.zero | touched) >>> 0;
-  // A host cluster is kept while it holds bytes, or when the caller wants it kept; a stream is of no use any more.
+  // A host cluster is kept while it contains data, or when the caller wants to keep it. A compressed stream is never
+  // kept.
   const keep = host !== null && old.stored === 0 && (allocated !== 0 || !unmap);
   if (zero === old.zero && allocated === old.allocated && keep === (host !== null)) return null;
   const place = keep ? { host, owned } : { host: null, owned: false };

@@ -1,27 +1,27 @@
-/** Owns the step from L2 entries to runs: the longest run from a guest offset on that one mapping describes. */
+/** Turns L2 entries into runs: the longest run from a guest offset on that has one kind of mapping. */
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { tablePlace } from './table-places.js';
 
-/** Consecutive guest bytes of one kind that, where they have a place in the file, lie there in one piece. */
+/** Consecutive guest bytes of one kind. If they have a host offset, they are contiguous in the file. */
 export interface Run {
   readonly kind: 'unallocated' | 'zero' | 'data' | 'compressed';
-  /** Guest bytes from the offset asked for. */
+  /** Guest bytes from the requested offset on. */
   readonly length: number;
-  /** Host offset of the first byte; of the stream when compressed; null when the run has no place. */
+  /** Host offset of the first byte, or of the compressed stream; null when the run has none. */
   readonly host: HostOffset | null;
   /** Bytes of the compressed stream, else 0. */
   readonly stored: number;
 }
 
-/** The lowest set bit decides where a run of equal subclusters ends; there are 32 to a cluster. */
+/** Subclusters in a cluster of an image with extended L2 entries. */
 const SUBCLUSTERS = 32;
 
 /**
- * The run that begins at the guest offset `at` and ends at `end` at the latest, and at the end of `table` in any case.
- * `table` is the L2 table that maps `at`, null when there is none.
+ * The run that begins at the guest offset `at` and ends at `end` or at the end of `table`, whichever is first. `table`
+ * is the L2 table that maps `at`, null when there is none.
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
@@ -52,7 +52,9 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
   }
 }
 
-/** The kind of one subcluster, and how many from `first` on, to the end of the cluster, share it. */
+/**
+ * The kind of one subcluster, and the number of consecutive subclusters of that kind from `first` to the cluster's end.
+ */
 function subclusterKind(
   geometry: Geometry,
   table: DataView,
@@ -90,7 +92,7 @@ function subclusterRun(
   const host = placeOf(geometry, table, mapping.host, at, skip);
   let end = first + count;
   let length = end * subclusterSize - skip;
-  // On into the clusters that follow, while they begin with the same kind and lie right behind.
+  // Extends the run into the next clusters, while they begin with the same kind and are contiguous in the file.
   for (let next = index + 1; end === SUBCLUSTERS && length < most; next++) {
     const following = getL2Entry(geometry, table, next);
     if (following.kind !== 'subclusters') break;
@@ -103,7 +105,7 @@ function subclusterRun(
   return { kind, length: Math.min(most, length), host, stored: 0 };
 }
 
-/** Refuses bitmaps that contradict each other, or the lack of a cluster. */
+/** Throws if the two subcluster bitmaps contradict each other, or a subcluster is allocated without a host cluster. */
 export function refuseSubclusters(
   geometry: Geometry,
   table: DataView,
@@ -115,7 +117,7 @@ export function refuseSubclusters(
   if (host === null && allocated !== 0) throw refuse('has allocated subclusters and no cluster to hold them');
 }
 
-/** Where the byte `skip` bytes into a cluster lies, once the cluster's own place has been found possible. */
+/** The host offset of the byte `skip` bytes into a cluster. Throws if the cluster's host offset is invalid. */
 export function placeOf(
   geometry: Geometry,
   table: DataView,
@@ -132,21 +134,21 @@ export function placeOf(
   return (host + skip) as HostOffset;
 }
 
-/** Refuses a zero cluster where none can be. */
+/** Throws if the image cannot have zero clusters. */
 export function refuseZero(geometry: Geometry, table: DataView, at: number): void {
   if (geometry.version === 2) throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
 }
 
-/** Refuses a compressed cluster where none can be. */
+/** Throws if the image cannot have a compressed cluster at this offset. */
 export function refuseCompressed(geometry: Geometry, table: DataView, host: HostOffset, at: number): void {
   if (geometry.externalData)
     throw damaged(geometry, table, at, 'is compressed, in an image with an external data file');
-  if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed and lies where no file can reach');
+  if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed, at an offset past 2^53 - 1');
 }
 
 /**
- * The error of the L2 entry of the guest offset `guest` that contradicts the specification; `table` is the table it
- * stands in.
+ * The error for an L2 entry that contradicts the specification; `guest` is its guest offset, `table` the table that
+ * contains it.
  */
 export function damaged(geometry: Geometry, table: DataView, guest: number, finding: string): Qcow2Error {
   const { bytesPerL2, clusterSize, l2EntrySize } = geometry;

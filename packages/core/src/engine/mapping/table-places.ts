@@ -1,16 +1,16 @@
 /**
- * Owns the knowledge where each L2 table in memory lies in its file, which only errors need. It is kept beside the
- * tables, since every read goes through their views and a view of another shape would cost it time.
+ * Maps each L2 table in memory to its host offset, which only errors need. It is a WeakMap because every read goes
+ * through the tables' views: a property on them would change their shape and slow reads down.
  */
 
 const places = new WeakMap<DataView, number>();
 
-/** Notes that the table lies at the host offset `at`, in bytes. */
+/** Stores the host offset `at` of the table, in bytes. */
 export function setTablePlace(table: DataView, at: number): void {
   places.set(table, at);
 }
 
-/** The host offset of the table; 0 for one that has no place yet. */
+/** The host offset of the table; 0 for one that was not stored yet. */
 export function tablePlace(table: DataView): number {
   return places.get(table) ?? 0;
 }

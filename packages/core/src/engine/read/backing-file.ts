@@ -1,6 +1,4 @@
-/**
- * Owns the file behind an image: what it is asked for, and that its errors say which file of the chain they are about.
- */
+/** Reads the backing file of an image, and adds to its errors which file of the chain they are about. */
 
 import type { Done, Transfer } from '../../api/device.js';
 import type { ImageReference } from '../../api/openable.js';
@@ -8,12 +6,12 @@ import { isQcow2Error, Qcow2Error } from '../../errors.js';
 import type { Backing, Layer } from '../layer/layer.js';
 import { readLayer } from './execute.js';
 
-/** A backing file that was handed over. */
+/** A backing file that was opened. */
 export class BackingFile implements Backing {
   readonly layer: Layer;
   readonly #reference: ImageReference;
 
-  /** The layer that the file became, and how the image above names it. */
+  /** The layer of the file, and the reference to it in the overlay. */
   constructor(layer: Layer, reference: ImageReference) {
     this.layer = layer;
     this.#reference = reference;
@@ -46,8 +44,8 @@ function readFile(layer: Layer, transfers: readonly Transfer[], signal: AbortSig
 }
 
 /**
- * An error from inside a backing file, saying which. What says so already stays as it is, as do an error about a file
- * that is not there and the signal's reason.
+ * Adds the backing file's name to an error from inside it. An error that has a `layer` already, an error about a
+ * reference that was refused, and the signal's reason stay as they are.
  */
 export function withinBacking(
   error: unknown,

@@ -1,4 +1,7 @@
-/** Owns the reading of compressed clusters: fetch the streams in few transfers, inflate, keep what is read in part. */
+/**
+ * Reads compressed clusters: fetches the streams in few transfers, inflates them, and caches those that are read in
+ * part.
+ */
 
 import type { Done, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -8,7 +11,7 @@ import type { InflateJob } from '../layer/codec.js';
 import type { Qcow2Layer } from '../layer/layer.js';
 import type { CompressedRead } from '../mapping/plan-read.js';
 
-/** How many bytes of streams are fetched at once: enough for one large request, and a bound on memory. */
+/** Bytes of streams that are fetched at once: enough for one large request, and a bound on memory. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -26,7 +29,7 @@ export function readCompressed(layer: Qcow2Layer, reads: readonly CompressedRead
   );
 }
 
-/** Carries out a read from the clusters that were inflated before. */
+/** Carries out a read from the cache of inflated clusters; returns false if its cluster is not there. */
 function copyKept(layer: Qcow2Layer, { host, skip, into }: CompressedRead): boolean {
   const cluster = layer.inflated.get(host);
   if (cluster === undefined) return false;
@@ -34,7 +37,7 @@ function copyKept(layer: Qcow2Layer, { host, skip, into }: CompressedRead): bool
   return true;
 }
 
-/** One batch after the other, from `first` on. */
+/** Reads the batches one after the other, from `first` on. */
 function readBatches(layer: Qcow2Layer, reads: readonly CompressedRead[], first: number, signal?: AbortSignal): Done {
   let from = first;
   while (from < reads.length) {
@@ -59,14 +62,14 @@ function readBatch(layer: Qcow2Layer, reads: readonly CompressedRead[], signal?:
   });
 }
 
-/** Streams that touch in the file, and their place in the buffer. */
+/** Streams that are contiguous in the file, and their place in the buffer. */
 interface JoinedStreams {
   readonly at: number;
   end: number;
   readonly place: number;
 }
 
-/** Joins streams that touch or overlap, as those of neighbouring clusters do in a shared sector. */
+/** Joins streams that touch or overlap, as those of adjacent clusters do in a shared sector. */
 function joinStreams(layer: Qcow2Layer, reads: readonly CompressedRead[]): { joined: JoinedStreams[]; length: number } {
   const joined: JoinedStreams[] = [];
   let length = 0;

@@ -1,4 +1,4 @@
-/** Owns the reading of guest bytes: acquire the tables, plan, execute. Only the first and the last step may wait. */
+/** Reads guest bytes: acquires the tables, plans, executes. Only the first and the last step may wait. */
 
 import type { Done, Transfer } from '../../api/device.js';
 import type { ImageReference } from '../../api/openable.js';
@@ -13,8 +13,8 @@ import { nextRun } from '../mapping/runs.js';
 import { readCompressed } from './decompress.js';
 
 /**
- * Fills the bytes of every transfer, at its guest offset, as `layer` and the layers behind it have them; past the
- * layer's end that is zeros. Answers at once when nothing has to wait.
+ * Fills the bytes of every transfer, at its guest offset, from `layer` and its backing chain; past the layer's end with
+ * zeros. Synchronous when nothing has to wait.
  *
  * @throws {@link Qcow2Error} `corrupt`, `unsupported`, `reference-refused`, and what the sources throw.
  */
@@ -25,7 +25,7 @@ export function readGuest(layer: Qcow2Layer, transfers: readonly Transfer[], sig
   return gate.reading(() => readLayer(layer, still, signal), signal);
 }
 
-/** As {@link readGuest}, when the layer has no lock or the caller holds it. */
+/** As {@link readGuest}, when the layer has no lock or the caller has it. */
 export function readLayer(layer: Qcow2Layer, transfers: readonly Transfer[], signal?: AbortSignal): Done {
   const plain = transfers.length === 1 ? plainTransfer(layer, transfers[0]!) : null;
   if (plain !== null) return readTransfers(layer, [plain], signal);
@@ -40,14 +40,14 @@ export function readLayer(layer: Qcow2Layer, transfers: readonly Transfer[], sig
   return loading.then(() => execute(layer, plan(layer, still, tables), signal));
 }
 
-/** The transfers as they are now: while they wait, a view can grow with its buffer. */
+/** The transfers with views of fixed length: while they wait, a view can grow with its buffer. */
 function fixed(transfers: readonly Transfer[]): Transfer[] {
   return transfers.map(({ at, bytes }) => ({ at, bytes: fixedView(bytes) }));
 }
 
 /**
- * The transfer of the file that one comes to when it is one run of data, mapped by one table in memory: most small
- * reads are, and what is done for the others would cost them as much as the call itself.
+ * The file's transfer for a read of one run of data, mapped by one table in memory; null for other reads. Most small
+ * reads are like this, and the general path would cost as much as the call itself.
  */
 function plainTransfer({ geometry, tables, size }: Qcow2Layer, { at, bytes }: Transfer): Transfer | null {
   const end = at + bytes.length;
@@ -58,7 +58,7 @@ function plainTransfer({ geometry, tables, size }: Qcow2Layer, { at, bytes }: Tr
   return kind === 'data' && length === bytes.length ? { at: host!, bytes } : null;
 }
 
-/** The transfers that lie on the layer's disk; what lies past it is filled with zeros. */
+/** The transfers that lie on the layer's disk. Bytes past its end are filled with zeros. */
 function clip(layer: Qcow2Layer, transfers: readonly Transfer[]): readonly Transfer[] {
   const { size } = layer;
   if (transfers.every(({ at, bytes }) => at + bytes.length <= size && bytes.length > 0)) return transfers;
@@ -85,7 +85,7 @@ function execute(
   signal?: AbortSignal,
 ): Done {
   for (const bytes of zeros) bytes.fill(0);
-  // The plain read, nearly every one there is, ends here.
+  // The fast path: most reads need nothing else.
   if (compressed.length === 0 && unallocated.length === 0) return readTransfers(layer, transfers, signal);
   return all([
     () => readTransfers(layer, transfers, signal),
@@ -102,7 +102,7 @@ function readTransfers(layer: Qcow2Layer, transfers: ReadPlan['transfers'], sign
   return layer.data.read(transfers, signal);
 }
 
-/** The file's last cluster may be short; a cluster that begins past the end means that the file was cut. */
+/** The file's last cluster may be short. A cluster that begins past the end means that the file was truncated. */
 function refusePastEnd(layer: Qcow2Layer, transfers: ReadPlan['transfers']): void {
   const { size } = layer.source;
   for (const { at, bytes } of transfers) {

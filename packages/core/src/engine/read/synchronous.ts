@@ -1,6 +1,6 @@
 /**
- * The synchronous forms of requests: they are refused before they start where a file makes its caller wait, since a
- * request that has begun must finish. Loaded where the image's own file has not made its caller wait so far.
+ * The synchronous forms of requests. They throw before they start if a file is asynchronous, since a request that has
+ * begun must finish. Loaded on demand, if the image's own file has been synchronous so far.
  */
 
 import type { Done } from '../../api/device.js';
@@ -12,7 +12,7 @@ import { mustWait, type WaitTracker } from '../layer/wait-tracker.js';
 import { requireInside } from '../mapping/guest-range.js';
 import { readGuest } from './execute.js';
 
-/** What the synchronous forms need of an open image. */
+/** The parts of an open image that the synchronous forms need. */
 export interface SynchronousImage {
   readonly layer: Qcow2Layer;
   readonly waitTracker: WaitTracker;
@@ -29,7 +29,7 @@ export function read({ layer, waitTracker }: SynchronousImage, offset: number, i
 }
 
 /**
- * Carries out a change, unless the writer says what it would wait for.
+ * Carries out a change. Throws if the writer would have to wait.
  *
  * @throws {@link Qcow2Error} `not-synchronous`, and what the change throws
  */
@@ -46,7 +46,7 @@ function readWaits(layer: Qcow2Layer): Qcow2Error | null {
   return layer.gate?.busy ? mustWait(null) : readsWait(layer);
 }
 
-/** The error that names the first file of a chain that is read with promises; null when none is. */
+/** The error that names the first asynchronous file of a chain; null when there is none. */
 export function readsWait(top: Layer): Qcow2Error | null {
   for (let layer: Layer | undefined = top; layer; layer = layer.kind === 'qcow2' ? layer.backing?.layer : undefined) {
     const { depth, source } = layer;
@@ -60,8 +60,8 @@ export function readsWait(top: Layer): Qcow2Error | null {
 }
 
 /**
- * Whether a read must be waited for. An empty batch tells, and changes nothing. A source that does not tell is known by
- * the reads that it has carried out; before the first, one byte is read.
+ * True if a read returns a promise. An empty batch may show it, and changes nothing. If it does not, earlier reads show
+ * it; before the first read, one byte is read.
  */
 function promises(source: CountingSource): boolean {
   if (source.waited) return true;
@@ -73,8 +73,8 @@ function promises(source: CountingSource): boolean {
 }
 
 /**
- * Carries out what was found to be synchronous. A device that returns a promise all the same is refused, too late to
- * stop it.
+ * Runs `work`, which was found to be synchronous. If a device returns a promise nevertheless, this throws, though the
+ * request has started.
  */
 function atOnce(waitTracker: WaitTracker, wait: Qcow2Error | null, work: () => Done): void {
   if (wait !== null) throw wait;

@@ -1,6 +1,6 @@
 /**
- * Watches the reads of the files behind an image that is written. Requests that were started before the image is closed
- * are carried out; but a web server may say nothing for minutes, and some sources have no timeout at all.
+ * Limits how long reads of the backing chain may delay the close of a written image. Requests that were started before
+ * the close are carried out; but a web server may not respond for minutes, and some sources have no timeout.
  */
 
 import type { Done, Transfer } from '../../api/device.js';
@@ -9,24 +9,25 @@ import { linkedAbort } from '../async/linked-abort.js';
 import type { Backing, Layer } from '../layer/layer.js';
 
 /**
- * How long one read of the files behind may take while the image is being closed: four looks, a quarter of a second
- * apart. Not one timer: where the thread was blocked that would end before the answers that came meanwhile are taken.
+ * How long one read of the backing chain may take while the image is being closed: four checks, a quarter of a second
+ * apart. A single timer would fire first after the thread was blocked, before the responses that arrived meanwhile are
+ * processed.
  */
 const LOOK_MS = 250;
 const MAX_LOOKS = 4;
 
-/** One read that has not ended: how often it was looked at since closing began. */
+/** A read that has not ended, and how many checks it has outlasted since closing began. */
 interface Pending {
   looks: number;
 }
 
-/** The files behind an image that is written. */
+/** The backing chain of an image that is written. */
 export class WatchedBacking implements Backing {
   readonly layer: Layer;
   readonly #backing: Backing;
   readonly #pending = new Set<Pending>();
   readonly #givingUp = new AbortController();
-  /** A read has returned a promise: others may. */
+  /** True once a read has returned a promise. */
   #waits = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -42,7 +43,7 @@ export class WatchedBacking implements Backing {
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     this.signal.throwIfAborted();
-    // What is read at once is not waited for, and a signal of its own would cost as much as the read.
+    // A synchronous read cannot be aborted, and a linked signal would cost as much as the read.
     if (!this.#waits && this.layer.source.waited === false) return this.#watched(this.#backing.read(transfers, signal));
     const link = linkedAbort(this.signal, signal);
     try {
@@ -59,7 +60,10 @@ export class WatchedBacking implements Backing {
     return this.#backing.within(items, signal);
   }
 
-  /** The image is being closed: gives up, and calls `onGivingUp`, when one read takes too long from now on. */
+  /**
+   * Starts the checks, as the image is being closed. If one read takes too long from now on, aborts all, and calls
+   * `onGivingUp`.
+   */
   startClosing(onGivingUp: (reason: unknown) => void): void {
     const look = (): void => {
       for (const pending of this.#pending) pending.looks++;
@@ -68,19 +72,19 @@ export class WatchedBacking implements Backing {
     };
     const giveUp = (): void => {
       this.endClosing();
-      const message = 'The image was closed while it waited for a file behind it, which did not answer.';
+      const message = 'The image was closed during a read of its backing file, which took too long.';
       this.#givingUp.abort(new Qcow2Error('closed', message, { what: 'backing file' }));
       onGivingUp(this.signal.reason);
     };
     this.#timer = setTimeout(look, LOOK_MS);
   }
 
-  /** The image is closed: nothing is waited for any more. */
+  /** Ends the checks: the image is closed. */
   endClosing(): void {
     clearTimeout(this.#timer);
   }
 
-  /** Counts a read among those that have not ended. */
+  /** Tracks a read until it ends. */
   #watched(done: Done): Done {
     if (done === undefined) return;
     this.#waits = true;

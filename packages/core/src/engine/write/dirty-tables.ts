@@ -1,7 +1,4 @@
-/**
- * Owns the L2 tables that differ from the medium: which, from where to where, and whether the medium refers to them
- * yet.
- */
+/** The L2 tables that differ from the medium: their dirty ranges, and whether the medium refers to them yet. */
 
 import type { Transfer } from '../../api/device.js';
 import { setL2Entry } from '../../format/entries.js';
@@ -14,7 +11,7 @@ import type { EntryChange } from '../mapping/plan-write.js';
 interface DirtyTable {
   readonly view: DataView;
   readonly dirty: DirtyRanges;
-  /** Nothing on the medium leads to it: it may be written at any time before the roots. */
+  /** Nothing on the medium refers to it: it may be written at any time before the roots stage. */
   readonly fresh: boolean;
 }
 
@@ -29,7 +26,7 @@ export class DirtyTables {
     this.#cache = cache;
   }
 
-  /** Bytes that the changed tables take in memory. */
+  /** Bytes of memory that the changed tables take. */
   get bytes(): number {
     return this.#tables.size * this.#geometry.clusterSize;
   }
@@ -38,7 +35,7 @@ export class DirtyTables {
     return this.#tables.size === 0;
   }
 
-  /** Enters a table that nothing on the medium leads to. */
+  /** Adds a table that nothing on the medium refers to. */
   addFresh(offset: number, view: DataView): void {
     const dirty = new DirtyRanges();
     dirty.add(0, view.byteLength);
@@ -59,7 +56,7 @@ export class DirtyTables {
     table.dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
   }
 
-  /** What must be written of the tables that are fresh, or of those that are not. */
+  /** The dirty ranges of the fresh tables, or of the others. */
   transfers(fresh: boolean): Transfer[] {
     const transfers: Transfer[] = [];
     for (const [offset, table] of this.#tables) {
@@ -68,14 +65,14 @@ export class DirtyTables {
     return transfers;
   }
 
-  /** Says that all of it is on the medium. */
+  /** Unpins and forgets all tables, once they are on the medium. */
   written(): void {
     for (const offset of this.#tables.keys()) this.#cache.unpin(offset);
     this.#tables.clear();
   }
 }
 
-/** Adds the dirty bytes of a table that lies at `at` to a batch. */
+/** Adds the dirty bytes of the table at the host offset `at` to a batch. */
 export function addDirty(transfers: Transfer[], view: DataView, at: number, dirty: DirtyRanges): void {
   for (const { start, end } of dirty) {
     const length = Math.min(end, view.byteLength) - start;

@@ -1,12 +1,12 @@
 /**
- * Finds free clusters for whatever allocates: loads the refcount blocks on the way, and evicts those that were passed.
+ * Finds free clusters for allocations: loads refcount blocks as the search needs them, and evicts those it has passed.
  */
 import type { Steps } from '../async/steps.js';
 import type { WriteState } from './write-state.js';
 
 /**
- * Reserves as many free clusters for the `allocate` calls that follow. In a full image the way is long: few blocks are
- * kept.
+ * Reserves `clusters` free clusters for the `allocate` calls that follow. In a full image the search is long, so few
+ * blocks stay in memory.
  */
 export function* findClusters({ space, refcounts, mostBlocks, loadBlocks }: WriteState, clusters: number): Steps {
   if (clusters === 0) return;

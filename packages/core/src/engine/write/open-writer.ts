@@ -1,4 +1,4 @@
-/** Owns the opening of an image's writing side: what it needs beyond reading is read, checked, and entered. */
+/** Opens the writer of an image: reads and checks what writing needs beyond reading, and enters the metadata. */
 
 import type { BlockDevice, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -23,21 +23,21 @@ import type { WriteState } from './write-state.js';
 import type { WriteBudgets } from './write-steps.js';
 import { Writer } from './writer.js';
 
-/** What the writing side of an image is made of. */
+/** What the writer of an image is made of. */
 export interface WriterParts {
   readonly layer: Qcow2Layer;
   readonly device: BlockDevice;
-  /** The external data file, when the image has one and it was handed over. */
+  /** The external data file, when the image has one and it was opened. */
   readonly data: BlockDevice | null;
   readonly lock: RwLock;
   readonly budgets: WriteBudgets;
 }
 
 /**
- * Makes the writing side of an opened image. Nothing is written yet.
+ * Makes the writer of an opened image. Nothing is written yet.
  *
  * @throws {@link Qcow2Error} `needs-repair` when the image is marked dirty or corrupt, `corrupt` when its refcount
- *   table or the tables of its snapshots cannot be, and what the device throws.
+ *   table or the tables of its snapshots are invalid, and what the device throws.
  */
 export async function openWriter(
   { layer, device, data, lock, budgets }: WriterParts,
@@ -94,7 +94,7 @@ export async function openWriter(
   return new Writer(layer, state, lock, budgets, bases);
 }
 
-/** Most images have no bitmaps, and their writers do without the code for them. */
+/** Loaded on demand: most images have no bitmaps. */
 async function bitmapsOf(layer: Qcow2Layer, metadata: MetadataMap, signal?: AbortSignal): Promise<OpenedBitmaps> {
   if (layer.bitmaps.length === 0) return { tracked: null, untracked: null };
   const { openBitmaps } = await import('./bitmaps/open-bitmaps.js');
@@ -113,7 +113,7 @@ function refuseMarked({ header }: Qcow2Layer): void {
   }
 }
 
-/** Enters where the metadata are that nothing else may be written over. */
+/** Enters the ranges of the metadata, which nothing else may overwrite. */
 function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: MetadataMap): void {
   const { header, geometry, source, tables } = layer;
   const { clusterSize } = geometry;
@@ -122,7 +122,7 @@ function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: Metada
   for (let index = 0; index < refcounts.table.byteLength / 8; index++) {
     const at = refcounts.blockOffset(index);
     if (at === 0) continue;
-    // Once the file had grown that far anything might lie there.
+    // Once the file has grown that far, other data could be at this offset.
     if (at >= source.size) throw blockPastEnd(index, at, source.size);
     metadata.add('refcount block', at, clusterSize);
   }
@@ -136,7 +136,7 @@ function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: Metada
   let bytes = 0;
   layer.snapshots.forEach(({ l1TableOffset: at, l1Size }, index) => {
     bytes += l1Size * 8;
-    // Together they are no longer than the file; else they overlap, and entering them might never end.
+    // Together they cannot be longer than the file, unless they overlap. The limit also bounds this loop.
     if (l1Size * 8 > MAX_L1_BYTES || bytes > source.size || at >= source.size) {
       const message = `The L1 table of snapshot ${index} cannot lie at ${hex(at)} with ${l1Size} entries.`;
       throw new Qcow2Error('corrupt', message, { what: `L1 table of snapshot ${index}`, at });
@@ -158,7 +158,7 @@ function* loadBlocks(
 ): Steps {
   const blocks = indexes.map((index) => {
     const at = refcounts.blockOffset(index);
-    // What lies where other metadata are is no block: what it calls free may be in use.
+    // A block that overlaps other metadata is invalid: clusters that it counts as free may be in use.
     metadata.refuseOverlap('refcount block', at, geometry.clusterSize);
     return { index, at, bytes: new Uint8Array(geometry.clusterSize) };
   });

@@ -1,4 +1,4 @@
-/** Owns the counting of what is written, and the knowledge whether a device holds anything that is not flushed. */
+/** Counts what is written to a device, and tracks whether it has unflushed writes. */
 
 import type { BlockDevice, Done, Transfer } from '../../api/device.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../../errors.js';
@@ -6,15 +6,15 @@ import { adopted } from '../async/done.js';
 import { requireBuffers } from '../async/request-buffers.js';
 import type { Counters } from '../layer/counting-source.js';
 
-/** The writing side of a device, counted. */
+/** A device that is written to, with its counters. */
 export class TrackedDevice {
   /** Something was written since the last flush. */
   unflushed = false;
-  /** Why the first write or flush that failed did: what is on the medium is not known any more. */
+  /** The error of the first failed write or flush. After it, the contents of the medium are unknown. */
   failure: unknown = null;
-  /** A call has returned a promise: it makes its caller wait. */
+  /** True once a call has returned a promise. */
   waited = false;
-  /** There was a flush. */
+  /** True once the device was flushed. */
   #flushed = false;
   readonly #device: BlockDevice;
   readonly #counters: Counters;
@@ -30,8 +30,9 @@ export class TrackedDevice {
   }
 
   /**
-   * Learns whether the device makes its caller wait: if so, returns a promise. An empty batch tells, and changes
-   * nothing. Only a flush tells of flushing: as long as there was none, one is made, so this must be alone.
+   * Finds out whether the device is asynchronous: if so, returns a promise. An empty batch shows it for writes, and
+   * changes nothing. For flushes only a flush shows it. If there was none yet, one is made, so no other request may
+   * run.
    *
    * @throws as {@link write} does.
    */
@@ -41,7 +42,7 @@ export class TrackedDevice {
   }
 
   /**
-   * Writes a batch; an empty one is no call.
+   * Writes a batch; an empty one makes no call.
    *
    * @throws {@link Qcow2Error} what the device throws, as `io` when it is of no other kind.
    */
@@ -57,14 +58,14 @@ export class TrackedDevice {
   }
 
   /**
-   * Returns when everything is on the medium; when it is already, that is no call.
+   * Returns when everything is on the medium. Makes no call when nothing is unflushed.
    *
    * @throws as {@link write} does.
    */
   flush(): Done {
     if (!this.unflushed) return;
     this.#counters.deviceFlushes++;
-    // Nothing is written meanwhile: whoever flushes is alone.
+    // The caller has the exclusive lock, so nothing is written during the flush.
     this.unflushed = false;
     return this.#flush();
   }
@@ -74,7 +75,7 @@ export class TrackedDevice {
     return this.#noting(() => this.#device.flush());
   }
 
-  /** `intact` throws when the caller took a buffer away meanwhile, which says nothing about the device. */
+  /** `intact` throws if a buffer was detached during the call. That is no failure of the device. */
   #noting(call: () => Done, intact: () => void = () => {}): Done {
     try {
       const done = adopted(call());
@@ -89,7 +90,7 @@ export class TrackedDevice {
     }
   }
 
-  /** Keeps the reason. A device may throw what it likes; who writes to an image gets an error of the closed set. */
+  /** Stores the first error. A device may throw anything; a caller that writes to an image gets a `Qcow2Error`. */
   #fail(reason: unknown): never {
     const error = isQcow2Error(reason) ? reason : ioError(reason);
     this.failure ??= error;

@@ -1,4 +1,4 @@
-/** Owns what an image that is open for writing keeps in memory and has not brought to its medium yet. */
+/** The state of an image that is open for writing: the changes in memory that are not yet on the medium. */
 import type { Geometry } from '../../format/geometry.js';
 import type { SpaceAllocator } from '../allocation/allocator.js';
 import type { DirtyRanges } from '../allocation/dirty-ranges.js';
@@ -10,18 +10,20 @@ import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
 import type { DirtyTables } from './dirty-tables.js';
 import type { TrackedDevice } from './tracked-device.js';
 
-/** The writing side of an open image. */
+/** The state of an image's writer. */
 export interface WriteState {
   readonly geometry: Geometry;
   /** The image file. */
   readonly device: TrackedDevice;
-  /** Where guest clusters go: the image file, or an external data file. Null when that was not handed over. */
+  /**
+   * The file that contains the guest clusters: the image file, or an external data file. Null when that was not opened.
+   */
   readonly data: TrackedDevice | null;
-  /** Rises with every change of what the image says of itself: of its header, and of the flags of its bitmaps. */
+  /** Incremented by every change of the header, and of the flags of the bitmaps. */
   revision: number;
-  /** Sector 0 as it will be written next. */
+  /** Sector 0, as the next write-back will write it. */
   readonly header: DataView;
-  /** The active L1 table, and where it lies. */
+  /** The active L1 table, and its host offset in bytes. */
   readonly l1: DataView;
   readonly l1At: number;
   readonly dirtyL1: DirtyRanges;
@@ -29,13 +31,15 @@ export interface WriteState {
   readonly refcounts: Refcounts;
   readonly space: SpaceAllocator;
   readonly metadata: MetadataMap;
-  /** The bitmaps that follow every change; null when there are none. */
+  /** The bitmaps that every write updates; null when there are none. */
   readonly bitmaps: TrackedBitmaps | null;
-  /** Bitmaps that cannot follow, and go before the first change; null when there are none, or when they are gone. */
+  /**
+   * Bitmaps that cannot be updated. The first change removes them. Null when there are none, or after their removal.
+   */
   untracked: UntrackedBitmaps | null;
-  /** Refcounts go to the medium when the image is closed, or when they must; it is marked dirty until then. */
+  /** Lazy refcounts: refcounts are written at close, or when they must be. Until then the image is marked dirty. */
   readonly lazy: boolean;
-  /** How many refcount blocks are kept in memory. */
+  /** The largest number of refcount blocks in memory. */
   readonly mostBlocks: number;
   /** Loads refcount blocks by their index. */
   readonly loadBlocks: (indexes: readonly number[]) => Steps;

@@ -1,4 +1,4 @@
-/** Owns the changing of an open image: each request alone and in its turn, and what happens when one fails. */
+/** Serializes the changes of an open image, and handles failed ones. */
 
 import type { Done } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -19,8 +19,8 @@ import { type WriteBudgets, WriteSteps } from './write-steps.js';
 import { ZeroSteps } from './zero-steps.js';
 
 /**
- * The writing side of an open image. Requests are carried out one by one, in the order in which they came; only zeroing
- * and discarding across the reach of an L2 table lets others in between, so what overlaps it must wait for it.
+ * The writer of an open image. Requests run one at a time, in the order of the calls. Only zeroing and discarding
+ * beyond one L2 table lets other requests in between, so a caller must wait for it before an overlapping request.
  */
 export class Writer {
   readonly #layer: Qcow2Layer;
@@ -28,13 +28,13 @@ export class Writer {
   readonly #lock: RwLock;
   readonly #writes: WriteSteps;
   readonly #zeros: ZeroSteps;
-  /** The files behind the image; null when there are none to read. */
+  /** The backing chain; null when there is none to read. */
   readonly #bases: WatchedBacking | null;
-  /** Requests that let others in between their parts, and are not done. */
+  /** Pending requests that release the lock between their steps. */
   readonly #inParts = new Set<Promise<void>>();
-  /** Ends work that reads the medium at rest. */
+  /** Aborts operations that read the medium in {@link atRest}. */
   readonly #resting = new Set<AbortController>();
-  /** A flush has rejected because of the failure: closing need not say it again. */
+  /** True once a flush has rejected because of the failure. Then closing does not throw it again. */
   #reported = false;
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets, bases: WatchedBacking | null) {
@@ -47,10 +47,10 @@ export class Writer {
   }
 
   /**
-   * Why a change cannot be made at once: another request is at work, or a file makes its caller wait. Files that are
-   * only read count, too, since parts of clusters are copied from them. Null when it can.
+   * Why a change cannot be made synchronously: another request is running, or a file is asynchronous. That includes the
+   * files that are only read, since copy-on-write reads them. Null when it can.
    *
-   * @throws {@link Qcow2Error} what a device throws that is asked.
+   * @throws {@link Qcow2Error} what a probed device throws.
    */
   get waiting(): Qcow2Error | null {
     const { device, data } = this.#state;
@@ -60,7 +60,7 @@ export class Writer {
     return readsWait(this.#layer);
   }
 
-  /** Whether a device returns promises. What it begins to learn that holds the lock until it has ended. */
+  /** True if a device returns promises. A probe that it starts has the lock until it ends. */
   #makesWait(device: TrackedDevice): boolean {
     if (device.waited) return true;
     const probing = this.#lock.writing(() => device.probe());
@@ -68,14 +68,12 @@ export class Writer {
     return probing !== undefined;
   }
 
-  /** Rises whenever {@link current} changes. */
+  /** Incremented whenever {@link current} changes. */
   get revision(): number {
     return this.#state.revision;
   }
 
-  /**
-   * The image as the medium describes it now: its header changes, and its bitmaps are in use from the first change on.
-   */
+  /** The image as it is on the medium now: its header changes, and its bitmaps are in use from the first change on. */
   get current(): Qcow2Layer {
     const layer = this.#layer;
     const { header, bitmaps } = this.#state;
@@ -87,7 +85,7 @@ export class Writer {
   }
 
   /**
-   * Refuses everything after a failure.
+   * Throws if a write has failed before.
    *
    * @throws {@link Qcow2Error} `failed`.
    */
@@ -98,20 +96,20 @@ export class Writer {
     throw new Qcow2Error('failed', message, {}, { cause });
   }
 
-  /** Why nothing can be done any more: a device failed, or the image contradicts itself. */
+  /** The failure after which every request is refused: of a device, or an inconsistency of the image. */
   get #failure(): unknown {
     const { device, data, metadata } = this.#state;
     return device.failure ?? data?.failure ?? metadata.damage;
   }
 
-  /** Writes guest bytes. What is written may be lost until the next flush, never torn apart from what it belongs to. */
+  /** Writes guest bytes. They may be lost until the next flush, but the metadata on the medium stay consistent. */
   write(offset: number, bytes: Uint8Array): Done {
     const { length } = bytes;
     const done = this.#lock.writing(() => {
       requireIntact(bytes, length);
       const place = this.#failure === null ? this.#writes.placeOf(offset, length) : null;
       if (place !== null) {
-        // A view can have grown with its buffer while it waited.
+        // The view may have grown with its buffer during the wait.
         const own = bytes.length === length ? bytes : bytes.subarray(0, length);
         return this.#state.device.write([{ at: place, bytes: own }]);
       }
@@ -120,7 +118,7 @@ export class Writer {
     return whileIntact(done, bytes, length);
   }
 
-  /** Turns guest bytes into zeros; `unmap` gives up the clusters that held them. */
+  /** Turns guest bytes into zeros; `unmap` frees their clusters. */
   zero(offset: number, length: number, unmap: boolean): Done {
     const done = run(this.#zero(offset, offset + length, unmap));
     if (done === undefined) return;
@@ -128,9 +126,9 @@ export class Writer {
     return done.finally(() => this.#inParts.delete(done));
   }
 
-  /** Gives up guest bytes; they read as zeros where the format can say so. */
+  /** Discards guest bytes; they read as zeros where the format has a zero flag. */
   discard(offset: number, length: number): Done {
-    // Nothing says "zeros" in version 2, and giving a cluster up would let the backing file's bytes through.
+    // Version 2 has no zero flag: freeing a cluster would expose the bytes of the backing file.
     if (this.#layer.geometry.version === 2 && !isBase(this.#layer)) return;
     return this.zero(offset, length, true);
   }
@@ -142,8 +140,8 @@ export class Writer {
   }
 
   /**
-   * Runs `work`, which reads the image's metadata from the medium, once all of them are there, refcounts too. Until it
-   * ends changes wait, and reads go on up to the first change that waits. Closing the image aborts it.
+   * Runs `work`, which reads the image's metadata from the medium, after writing all of them back, refcounts too. Until
+   * it ends changes wait; reads continue up to the first waiting change. Closing the image aborts it.
    *
    * @throws {@link Qcow2Error} `closed`, `failed`, and what a flush and `work` throw; the signal's reason when it
    *   aborts.
@@ -154,7 +152,7 @@ export class Writer {
     const ignore = signal && onAbort(signal, () => ending.abort(signal.reason));
     this.#resting.add(ending);
     try {
-      // The lock lets nothing in between the two: they are asked for at once.
+      // Both locks are requested in one turn of the event loop, so no other request comes between them.
       const flushed = this.#alone(() => writeBack(this.#state, 'check'));
       flushed?.catch(() => {});
       return await this.#lock.reading(async () => {
@@ -168,7 +166,7 @@ export class Writer {
     }
   }
 
-  /** Returns when every change is on the medium, to be found there whatever happens. */
+  /** Returns when every change is on the medium, so that a crash cannot lose it. */
   flush(): Done {
     const failed = (error: unknown): never => {
       this.#reported ||= this.#failure !== null;
@@ -181,16 +179,15 @@ export class Writer {
     }
   }
 
-  /** Brings the bits of bitmaps to where they are read. On the medium they stay in use. */
+  /** Writes the bits of the bitmaps, so that they can be read. On the medium the bitmaps stay in use. */
   storeBitmaps(): Done {
     if (this.#state.bitmaps === null) return;
     return this.#alone(() => writeBack(this.#state, 'bitmaps'));
   }
 
   /**
-   * Brings everything to the medium for the last time, once everything that was started has ended. After a failure
-   * there is nothing to bring. When one read of a file behind the image takes a second meanwhile, all requests that
-   * need one end with the error `closed`.
+   * Writes everything back for the last time, after all started requests. After a failure it writes nothing. When one
+   * read of the backing chain takes more than a second meanwhile, all requests that need one fail with `closed`.
    *
    * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless a flush has rejected because of
    *   it: what was written since the last flush may be lost.
@@ -206,7 +203,7 @@ export class Writer {
 
   #finish(): Done {
     if (this.#inParts.size > 0) return Promise.allSettled(this.#inParts).then(() => this.#finish());
-    // Whether anything was changed is known only when it is this request's turn.
+    // Earlier requests may still change something, so these are checked under the lock.
     return this.#lock.writing(() => {
       const failure = this.#failure;
       if (failure !== null && !this.#reported) throw failure;
@@ -214,7 +211,10 @@ export class Writer {
     });
   }
 
-  /** Runs a request alone. An image that contradicts itself is marked corrupt, and fails. */
+  /**
+   * Runs a request with the exclusive lock. If the image proves inconsistent, it is marked corrupt and the request
+   * fails.
+   */
   #alone(work: () => Steps): Done {
     return this.#lock.writing(() => run(this.#guarded(work)));
   }
@@ -231,8 +231,8 @@ export class Writer {
   }
 
   /**
-   * Each part alone, so that no other request waits for the whole, and neither does a message on a device that never
-   * waits.
+   * Takes the lock anew for each step, so that other requests need not wait for the whole. On a synchronous device it
+   * yields to the event loop, so that messages are not delayed.
    */
   *#zero(start: number, end: number, unmap: boolean): Steps {
     const turn = turnsWhenDue();

@@ -1,4 +1,4 @@
-/** Owns the steps of zeroing and discarding: by entries where they can say "zeros", by writing where they cannot. */
+/** The steps of zeroing and discarding: changes L2 entries where they can read as zeros, and writes zeros elsewhere. */
 import { alignUp } from '../../format/bytes.js';
 import { l1IndexOf } from '../../format/geometry.js';
 import type { Steps } from '../async/steps.js';
@@ -8,13 +8,13 @@ import { nextRun } from '../mapping/runs.js';
 import type { WriteState } from './write-state.js';
 import { CHUNK_BYTES, type WriteSteps } from './write-steps.js';
 
-/** How far a request has come that is carried out part by part. */
+/** The progress of a request that is carried out in several steps. */
 export interface ZeroProgress {
   at: number;
   tracked: boolean;
 }
 
-/** The steps by which guest bytes become zeros. Whoever runs them holds the image's lock alone. */
+/** The steps that turn guest bytes into zeros. The caller must have the image's exclusive lock. */
 export class ZeroSteps {
   readonly #layer: Qcow2Layer;
   readonly #state: WriteState;
@@ -27,7 +27,8 @@ export class ZeroSteps {
   }
 
   /**
-   * A raw data file is read without the tables, and version 2 cannot call anything zero that a backing file may hold.
+   * A raw data file is read without the tables. Version 2 has no zero flag, so zeros over a backing file must be
+   * written.
    */
   get #mustWriteZeros(): boolean {
     const { geometry, rawData } = this.#layer;
@@ -35,8 +36,8 @@ export class ZeroSteps {
   }
 
   /**
-   * The part of one L2 table, or as much as is written at once. Tables without anything are passed by: a disk of a
-   * pebibyte has millions.
+   * Zeroes up to the end of one L2 table, or one chunk where zeros are written. L2 tables that are unallocated in every
+   * layer are skipped: a disk of a pebibyte has millions.
    */
   *next(rest: ZeroProgress, end: number, unmap: boolean): Steps {
     if (this.#mustWriteZeros) {
@@ -46,7 +47,7 @@ export class ZeroSteps {
       return;
     }
     const { bytesPerL2 } = this.#layer.geometry;
-    // The whole request, also where nothing but zeros was: a bitmap says what was written, as QEMU's do.
+    // The whole request, also where the disk was zeros already: a bitmap records what was written, as in QEMU.
     const tracking = this.#state.bitmaps !== null && this.#layer.unreadable === null;
     if (tracking && !rest.tracked) yield* this.#writes.track(rest.at, end);
     rest.tracked = true;
@@ -60,12 +61,12 @@ export class ZeroSteps {
     }
   }
 
-  /** A part of one L2 table: whole subclusters by their entries, what is beside them by writing zeros. */
+  /** A range within one L2 table: whole subclusters by their entries, the edges by writing zeros. */
   *#zeroWithin(start: number, end: number, unmap: boolean): Steps {
     const { geometry, size } = this.#layer;
     const unit = geometry.subclusterSize;
     const from = alignUp(start, unit);
-    // What lies behind the end of the disk is nobody's: its last subcluster counts as whole.
+    // Bytes past the end of the disk are unused: its last subcluster counts as whole.
     const to = end === size ? alignUp(end, unit) : end - (end % unit);
     if (from > to) {
       yield* this.#zeroEdge(start, end);
@@ -76,7 +77,7 @@ export class ZeroSteps {
     yield* this.#zeroEdge(to, end);
   }
 
-  /** Whether nothing in the reach of the L2 table that maps a guest offset is held by any layer. */
+  /** True if no layer maps anything within the L2 table of a guest offset. */
   #zeroAlready(at: number): boolean {
     return isBase(this.#layer) && !this.#layer.tables.has(l1IndexOf(this.#layer.geometry, at));
   }
@@ -93,7 +94,7 @@ export class ZeroSteps {
     for (const range of written) yield* this.#writes.writeZeros(range.start, Math.min(range.end, this.#layer.size));
   }
 
-  /** Part of one subcluster, which no entry can call zero by itself. */
+  /** Part of one subcluster, which an entry cannot mark as zero. */
   *#zeroEdge(start: number, end: number): Steps {
     if (start >= end) return;
     const { geometry } = this.#layer;

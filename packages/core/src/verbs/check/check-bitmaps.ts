@@ -1,4 +1,4 @@
-/** Owns the references of the persistent bitmaps: their directory, their tables, and their clusters. */
+/** Counts the references of the persistent bitmaps: their directory, their tables, and their clusters. */
 
 import { bitmapDirectory } from '../../engine/layer/bitmap-directory.js';
 import { isQcow2Error } from '../../errors.js';
@@ -8,10 +8,10 @@ import { viewOf } from '../../format/bytes.js';
 import type { HeaderExtension } from '../../format/extensions.js';
 import type { Host } from './check-context.js';
 
-/** How many bytes of a bitmap's table are looked at at once. */
+/** Bytes of a bitmap's table that are checked in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
-/** Counts what the bitmaps refer to. Those that the image does not vouch for refer to nothing. */
+/** Counts the references of the bitmaps. There are none when the autoclear bit of the bitmaps is clear. */
 export async function referBitmaps(
   host: Host,
   extensions: readonly HeaderExtension[],

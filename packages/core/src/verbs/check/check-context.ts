@@ -1,4 +1,6 @@
-/** Owns what every part of a check shares: the file, its counts of references, and who holds its metadata. */
+/**
+ * The state that all parts of a check share: the file, its counts of references, and which clusters contain metadata.
+ */
 
 import type { ByteSource } from '../../api/device.js';
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
@@ -11,11 +13,11 @@ import type { Findings, Place } from './findings.js';
 export class Host {
   /** Clusters of the file; the last may be short. */
   readonly clusters: number;
-  /** One more than the file has: a reference that is not aligned may reach into it. */
+  /** One more than the file has: an unaligned reference may reach into it. */
   readonly references: ClusterCounts;
-  /** The highest refcount that the image can say. */
+  /** The highest refcount of this width. */
   readonly most: number;
-  /** How many of the references are metadata's, and how many L2 tables'. */
+  /** How many of the references are to metadata, and how many to L2 tables. */
   readonly #metadata: ClusterCounts;
   readonly #tables: ClusterCounts;
 
@@ -35,13 +37,13 @@ export class Host {
   }
 
   /**
-   * Counts a reference to every cluster that `[offset, offset + length)` touches, unless
-   * they are not there; `place` is what refers.
+   * Counts a reference to every cluster that `[offset, offset + length)` touches, unless it is past the end of the
+   * file; `place` is what refers.
    */
   refer(offset: number, length: number, place: () => Place): boolean {
     const { clusterSize } = this.geometry;
     if (length <= 0) return false;
-    // The file's last cluster may be short, so less than a cluster past its end is in order.
+    // The file's last cluster may be short, so less than a cluster past its end is valid.
     if (offset + length - this.fileSize >= clusterSize) {
       this.findings.add('corruption', 'past-end', place(), () => {
         const end = hex(this.fileSize);
@@ -56,7 +58,7 @@ export class Host {
     return true;
   }
 
-  /** As {@link refer}, for metadata: that nothing else uses its clusters is for {@link sharesMetadata} to see. */
+  /** As {@link refer}, for metadata. {@link sharesMetadata} finds other uses of the same clusters. */
   referMetadata(offset: number, length: number, place: () => Place): void {
     this.#referAs(this.#metadata, offset, length, place);
   }
@@ -66,7 +68,7 @@ export class Host {
     this.#referAs(this.#tables, offset, this.geometry.clusterSize, place);
   }
 
-  /** Whether a cluster holds metadata and is used for something else as well. */
+  /** True if a cluster contains metadata and is used for something else as well. */
   sharesMetadata(cluster: number): boolean {
     const references = this.references.get(cluster);
     if (references < 2) return false;
@@ -84,11 +86,11 @@ export class Host {
   #overflow(cluster: number, { what, at }: Place): void {
     this.findings.add('corruption', 'refcount-overflow', { what, at }, () => {
       const where = hex(cluster * this.geometry.clusterSize);
-      return `The cluster at ${where} is referenced more often than the ${this.most} times that a refcount can say.`;
+      return `The cluster at ${where} is referenced more than ${this.most} times, the highest refcount.`;
     });
   }
 
-  /** Bytes of the file, zeros past its end, cut to what the file has: what lies past it says nothing. */
+  /** Bytes of the file, cut off at its end. */
   async read(at: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(Math.max(0, Math.min(length, this.fileSize - at)));
     if (bytes.length > 0) {

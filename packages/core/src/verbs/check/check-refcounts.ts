@@ -1,4 +1,4 @@
-/** Owns what the refcount table and its blocks say, as a check reads them: nothing of them is trusted. */
+/** Reads the refcount table and its blocks for a check, and does not rely on their contents. */
 
 import type { Transfer } from '../../api/device.js';
 import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
@@ -7,10 +7,10 @@ import { getRefcountTableEntry } from '../../format/raw-entries.js';
 import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
 import type { Host } from './check-context.js';
 
-/** How many bytes of refcount blocks are loaded at once. */
+/** Bytes of refcount blocks that are loaded in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
-/** QEMU reads nothing from here on, and zeros from where the file ends up to here. */
+/** QEMU reads nothing from here on, and zeros from the end of the file up to here. */
 const MAX_OFFSET = 2 ** 63;
 
 /** The refcounts of every cluster of the file. */
@@ -19,7 +19,7 @@ export class RefcountsOnDisk {
   readonly #host: Host;
   readonly #table: DataView;
   readonly #perBlock: number;
-  /** Blocks that the table places in the middle of a cluster or nowhere: what they say cannot be known. */
+  /** Blocks with an unaligned or impossible offset: their refcounts are unknown. */
   readonly #unreadable = new Set<number>();
 
   private constructor(host: Host, table: DataView) {
@@ -38,18 +38,18 @@ export class RefcountsOnDisk {
     return refcounts;
   }
 
-  /** The refcount of a cluster of the file; null when it cannot be known. */
+  /** The refcount of a cluster of the file; null when it is unknown. */
   get(cluster: number): number | null {
     if (this.#unreadable.size > 0 && this.#unreadable.has(Math.floor(cluster / this.#perBlock))) return null;
     return this.counts.get(cluster);
   }
 
-  /** Whether the refcount of every cluster can be known: then `counts` has them. */
+  /** True if the refcount of every cluster is known: then `counts` has them. */
   get readable(): boolean {
     return this.#unreadable.size === 0;
   }
 
-  /** The refcount of a cluster past the end of the file, of which the blocks may say something all the same. */
+  /** The refcount of a cluster past the end of the file; a block may have one. */
   async getPastEnd(cluster: number): Promise<number | null> {
     const index = Math.floor(cluster / this.#perBlock);
     const offset = this.#blockOffset(index);
@@ -60,7 +60,7 @@ export class RefcountsOnDisk {
     return Number(getRefcount(viewOf(block), this.#host.header.refcountOrder, cluster % this.#perBlock));
   }
 
-  /** Checks the entries of the table, and counts the references that they are. */
+  /** Checks the entries of the table, and counts them as references. */
   checkTable(): void {
     const { findings, geometry, references, clusters, header } = this.#host;
     for (let index = 0; index * 8 < this.#table.byteLength; index++) {
@@ -93,7 +93,7 @@ export class RefcountsOnDisk {
     return this.#entry(index).offset;
   }
 
-  /** Only the blocks that count clusters of the file: a hostile table names far more. */
+  /** Only the blocks that count clusters of the file: a hostile table refers to far more. */
   async #readBlocks(turn: () => Promise<void>): Promise<void> {
     const { clusterSize } = this.#host.geometry;
     const blocks = Math.ceil(this.counts.clusters / this.#perBlock);

@@ -1,4 +1,4 @@
-/** Owns the walk over L1 and L2 tables that a check makes: every reference counted, every entry looked at. */
+/** Walks over L1 and L2 tables for a check: counts every reference, and checks every entry. */
 
 import type { Transfer } from '../../api/device.js';
 import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
@@ -17,36 +17,40 @@ import type { Host } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './findings.js';
 
-/** How many bytes of L2 tables are loaded at once. */
+/** Bytes of L2 tables that are loaded in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** No page of counts. */
 const NO_COUNTS: Uint16Array = new Uint16Array(0);
 
-/** What the active disk's tables say of how it lies in the file. */
+/** The allocation figures of the active disk. */
 export interface Allocation {
   allocated: number;
   fragmented: number;
   compressed: number;
 }
 
-/** One L1 table: the disk's, or a snapshot's, whose COPIED flags mean nothing and whose clusters are in no figure. */
+/**
+ * One L1 table: of the disk, or of a snapshot, whose COPIED flags are ignored and whose clusters count in no figure.
+ */
 export interface L1Place {
-  /** What its tables are called: `''`, or ` of snapshot 2`. */
+  /** The suffix of its tables' names: `''`, or ` of snapshot 2`. */
   readonly of: string;
   readonly active: boolean;
   readonly at: number;
   readonly entries: number;
 }
 
-/** An entry past the end of the file, of which only a refcount block beyond it can say whether COPIED is right. */
+/**
+ * An entry past the end of the file. Only a refcount block that is read later shows whether its COPIED flag is right.
+ */
 interface LateEntry {
   readonly cluster: number;
   readonly copied: boolean;
   readonly place: Place;
 }
 
-/** Walks L1 tables and the L2 tables they name. */
+/** Walks L1 tables and the L2 tables that they refer to. */
 export class TableWalk {
   readonly allocation: Allocation = { allocated: 0, fragmented: 0, compressed: 0 };
   readonly #host: Host;
@@ -56,8 +60,8 @@ export class TableWalk {
   /** The cluster that would follow the last entry's without a gap; 0 before the first. */
   #next = 0;
   /**
-   * Whether the table is one: an L1 entry with flags and no offset names none, and yet QEMU counts what the header
-   * looks like.
+   * False for the table at offset 0: an L1 entry with flags and no offset refers to no table, but QEMU counts the
+   * entries that the header would be.
    */
   #reachable = true;
   #buffer = new Uint8Array(0);
@@ -68,7 +72,7 @@ export class TableWalk {
     this.#turn = turn;
   }
 
-  /** Walks one L1 table and everything below it; `progress` is told how many of its entries are done. */
+  /** Walks one L1 table and everything below it; `progress` takes how many of its entries are done. */
   async walk(table: L1Place, progress: (entries: number) => void): Promise<void> {
     const host = this.#host;
     if (table.entries === 0) return;
@@ -92,7 +96,7 @@ export class TableWalk {
     progress(table.entries);
   }
 
-  /** No writer makes an L1 table that names an L2 table twice. QEMU does not mind when the refcount allows it. */
+  /** No writer makes an L1 table that refers to an L2 table twice. QEMU accepts it when the refcount allows it. */
   #tellApart({ of, at }: L1Place, index: number, offset: number, seen: Set<number>): void {
     if (seen.has(offset)) {
       const place = { what: `L1 entry ${index}${of}`, at: at + index * 8 };
@@ -101,7 +105,7 @@ export class TableWalk {
     seen.add(offset);
   }
 
-  /** Looks at an L1 entry; answers where its table is, if it has one. */
+  /** Checks an L1 entry; returns the offset of its table, or null when it has none. */
   #l1Entry(table: L1Place, l1: DataView, index: number): number | null {
     const host = this.#host;
     const high = l1.getUint32(index * 8);
@@ -140,7 +144,7 @@ export class TableWalk {
   #l2Table(l1: L1Place, index: number, tableAt: number, table: DataView): void {
     const { extendedL2, externalData, l2EntrySize } = this.#host.geometry;
     let at = 0;
-    // Made once a table, not once an entry: it is called only when something is wrong.
+    // Made once for each table, not for each entry: it is called only for a finding.
     const place = () => ({ what: `L2 table ${index}${l1.of}, entry ${at / l2EntrySize}`, at: tableAt + at });
     this.#next = 0;
     this.#reachable = tableAt !== 0;
@@ -155,8 +159,8 @@ export class TableWalk {
   }
 
   /**
-   * Entries that are unallocated, or data clusters with nothing wrong: nearly all, and so without a call for each.
-   * Answers the place of the first that is not, or the table's end.
+   * Counts entries that are unallocated, or valid data clusters: nearly all, so without a call for each. Returns the
+   * place of the first other entry, or the table's end.
    */
   #plainEntries(table: DataView, from: number, active: boolean): number {
     const { geometry, references, clusters, most } = this.#host;
@@ -164,7 +168,7 @@ export class TableWalk {
     const { counts } = this.#refcounts;
     const full = Math.min(most, LARGE_COUNT - 1);
     const checkCopied = active && this.#reachable;
-    // In locals: what a module imports or an object holds would be looked up for every entry.
+    // In locals: imports and fields would be looked up for every entry.
     const { flags, copied, offset } = PLAIN_HIGH;
     const mask = PAGE_MASK;
     const inCluster = clusterSize - 1;
@@ -216,7 +220,7 @@ export class TableWalk {
     }
     const offset = rawOffset(high, low);
     const copied = rawCopied(high);
-    // Offset 0 is a place only in an external data file, where COPIED says so.
+    // Offset 0 is valid only in an external data file, where the COPIED flag marks it.
     const allocated = offset !== 0 || (externalData && copied && !zero);
     if (extendedL2) this.#subclusters(table, at, allocated, place);
     if (!allocated) return;
@@ -253,7 +257,7 @@ export class TableWalk {
       findings.add('corruption', 'copied-compressed', place(), () => 'It is compressed and has COPIED set.');
     }
     if (geometry.externalData) {
-      const message = () => 'It is compressed, which nothing in an external data file can be.';
+      const message = () => 'It is compressed, in an image with an external data file.';
       findings.add('corruption', 'external-data', place(), message);
       return;
     }
@@ -278,7 +282,7 @@ export class TableWalk {
     });
   }
 
-  /** A cluster of an external data file has no refcount: it is always its owner's. */
+  /** A cluster of an external data file has no refcount, and is never shared. */
   #checkDataCopied(offset: number, copied: boolean, place: () => Place): void {
     if (!this.#host.geometry.externalData) this.#checkCopied(offset, copied, place);
     else if (!copied) this.#copied(1, copied, place());

@@ -1,7 +1,7 @@
 /**
- * Owns the check of an image: every reference to every cluster counted, and compared with the refcounts. The figures
- * are those of QEMU's `qemu-img check`, in whose order everything is looked at. It reads the file anew and trusts
- * nothing of it but the header's fields.
+ * Checks an image: counts every reference to every cluster, and compares the counts with the refcounts. The figures are
+ * those of `qemu-img check`, and the order is QEMU's. Reads the file anew, and relies on nothing but the header's
+ * fields.
  */
 
 import type { CheckOptions, CheckReport } from '../../api/check-report.js';
@@ -27,19 +27,19 @@ import { TableWalk } from './check-tables.js';
 import { compareRefcounts } from './compare-refcounts.js';
 import { Findings } from './findings.js';
 
-/** QEMU's limit: more clusters than this cannot be counted. */
+/** QEMU's limit for the number of clusters that can be counted. */
 const MAX_CLUSTERS = 2 ** 31 - 1;
-/** What version 3 demands of a snapshot's extra data. */
+/** Smallest size of a snapshot's extra data in version 3. */
 const V3_EXTRA_BYTES = 16;
 
-/** A check's report, and the counts it was made from, for those that go on from there. */
+/** The report of a check, and the counts that it was made from, for operations that continue with them. */
 export interface Checked {
   readonly report: CheckReport;
   readonly host: Host;
 }
 
 /**
- * Checks an open image. One that is written to is flushed first, and at rest meanwhile.
+ * Checks an open image. If it is open for writing, it is flushed first, and changes wait until the check ends.
  *
  * @throws as {@link checkSource} does; what a flush throws; {@link Qcow2Error} `closed` when the image is closed
  *   meanwhile.
@@ -53,11 +53,11 @@ export function checkImage(
 }
 
 /**
- * Checks the image that `source` holds, as it is on the medium. What is found goes to `findings`, which may end the
- * check by throwing.
+ * Checks the image in `source`, as it is on the medium. Findings are added to `findings`, which may end the check by
+ * throwing.
  *
- * @throws {@link Qcow2Error} when the header is not one that can be opened; what the source throws; the signal's reason
- *   when it aborts.
+ * @throws {@link Qcow2Error} when the header cannot be opened; what the source throws; the signal's reason when it
+ *   aborts.
  */
 export async function checkSource(
   source: ByteSource,
@@ -103,9 +103,7 @@ function report(
   return { corruptions, leaks, checkErrors, beyond, ...figures, findings: list };
 }
 
-/**
- * Counts every reference there is, in QEMU's order: where a count is full, the order says which reference is too many.
- */
+/** Counts every reference, in QEMU's order: when a count overflows, the order decides which reference is reported. */
 async function countReferences(
   host: Host,
   walk: TableWalk,

@@ -1,4 +1,4 @@
-/** Owns the comparison of the references that were counted with the refcounts that the image has. */
+/** Compares the counted references with the refcounts of the image. */
 import { nextPage } from '../../engine/allocation/cluster-counts.js';
 import type { Host } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
@@ -11,7 +11,7 @@ interface Run {
   clusters: number;
 }
 
-/** Compares every cluster of the file; answers where the last one ends that is in use. */
+/** Compares every cluster of the file; returns the end of the last one in use, in bytes. */
 export async function compareRefcounts(
   host: Host,
   refcounts: RefcountsOnDisk,
@@ -31,7 +31,7 @@ export async function compareRefcounts(
   return (comparison.highest + 1) * geometry.clusterSize;
 }
 
-/** A comparison under way. */
+/** A comparison in progress. */
 class Comparison {
   /** The highest cluster in use. */
   highest = 0;
@@ -56,7 +56,7 @@ class Comparison {
     if (highest >= 0) this.highest = Math.max(this.highest, first + highest);
   }
 
-  /** Clusters one by one, whatever their counts are. */
+  /** Clusters one by one, with any counts. */
   each(first: number, last: number): void {
     const { references } = this.host;
     for (let cluster = first; cluster < last; cluster++) {
@@ -71,7 +71,7 @@ class Comparison {
     }
   }
 
-  /** Tells of the last run. */
+  /** Reports the last run. */
   finish(): void {
     if (this.#run !== null) tell(this.host, this.#run);
     this.#run = null;
@@ -98,10 +98,10 @@ function tell({ findings, geometry }: Host, { first, refcount, references, clust
 
 function unreadable({ findings, geometry }: Host, cluster: number): void {
   const place = { what: 'cluster', at: cluster * geometry.clusterSize };
-  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block is not where one can be.');
+  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block has an invalid offset.');
 }
 
-/** More than one reference is right for what snapshots share, and never for metadata. */
+/** Several references are valid for clusters that snapshots share, and never for metadata. */
 function shared(host: Host, cluster: number): void {
   if (!host.sharesMetadata(cluster)) return;
   const place = { what: 'cluster', at: cluster * host.geometry.clusterSize };

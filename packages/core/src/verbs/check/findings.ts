@@ -1,10 +1,10 @@
-/** Owns what a check has found so far: the figures, and the findings with their places. */
+/** Collects the results of a check: the figures, and the findings with their places. */
 import type { Fault, Finding } from '../../api/check-report.js';
 
-/** How many findings are kept; the figures go on counting. */
+/** The most findings in the list; the figures count all. */
 const MOST = 65_536;
 
-/** Where something was found. */
+/** The place of a finding. */
 export interface Place {
   readonly what: string;
   /** Offset in the image file, bytes. */
@@ -19,7 +19,7 @@ export class Findings {
   beyond = 0;
   readonly list: Finding[] = [];
 
-  /** Takes note of a finding; `message` is made only when it is kept. */
+  /** Adds a finding; `message` is called only when the finding goes into the list. */
   add(kind: Finding['kind'], fault: Fault, { what, at }: Place, message: () => string, count = 1): void {
     if (kind === 'corruption') this.corruptions += count;
     else if (kind === 'leak') this.leaks += count;

@@ -1,7 +1,4 @@
-/**
- * Owns the checking of what a new image is to be: each option by itself, then those that exclude each other, as
- * qemu-img does.
- */
+/** Checks the options of a new image: each option by itself, then those that exclude each other, as in qemu-img. */
 
 import type { CreateOptions } from '../../api/options.js';
 import type { ImagePlan } from '../../format/layout.js';
@@ -13,7 +10,7 @@ const DEFAULT_CLUSTER_SIZE = 64 * 1024;
 /**
  * The plan that these options describe.
  *
- * @throws RangeError for a value that no image can have; TypeError for options that exclude each other.
+ * @throws RangeError for an invalid value; TypeError for options that exclude each other.
  */
 export function planOf(options: CreateOptions): ImagePlan {
   const {
@@ -41,7 +38,7 @@ export function planOf(options: CreateOptions): ImagePlan {
     lazyRefcounts: options.lazyRefcounts ?? false,
     zstd: compressionType === 'zstd',
     extendedL2: options.extendedL2 ?? false,
-    // A raw data file is to be read without the metadata, but the metadata must say the same: all of it is needed.
+    // A raw data file can be read without the metadata, which must map it all the same: all of them are allocated.
     preallocated: preallocation === 'metadata' || dataFileRaw,
     backingFile: name('backingFile', backingFile),
     backingFormat: name('backingFormat', backingFormat),
@@ -103,10 +100,12 @@ function oneOf(what: string, value: string, known: readonly string[]): void {
   if (!known.includes(value)) throw new RangeError(`${what} must be one of ${known.join(', ')}, not ${value}.`);
 }
 
-/** NUL, where a name ends, and halves of surrogate pairs, which UTF-8 does not have. */
+/** NUL, where a name ends, and lone surrogates, which UTF-8 does not have. */
 const UNFIT = /[\0\p{Cs}]/u;
 
-/** A name as it can stand in an image: an empty one, and one with an unfit character, would be read back as another. */
+/**
+ * A name that an image can store. Throws for an empty one and for unfit characters: it would be read back as another.
+ */
 function name(what: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string' || value === '' || UNFIT.test(value)) {

@@ -1,7 +1,4 @@
-/**
- * Owns the making of a new image: the layout's bytes, onto a device, in an order that never leaves half an image
- * behind.
- */
+/** Creates an image: writes its layout to a device, in an order that never leaves half an image behind. */
 
 import type { BlockDevice, Transfer } from '../../api/device.js';
 import type { ImageReference, Resolved } from '../../api/openable.js';
@@ -25,15 +22,15 @@ import { closeUnopened, isBlockDevice } from '../../sources/openable.js';
 import { holdForWriting } from '../../sources/written-files.js';
 import { planOf } from './create-plan.js';
 
-/** How many bytes of tables are written at once: memory is bounded however large the disk. */
+/** Bytes of tables that are written in one batch: bounds the memory however large the disk. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
-/** What {@link createImage} takes. */
+/** The options of {@link createImage}. */
 export type CreateImageOptions = CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>;
 
 /**
- * What `resolve` handed over for the names of a new image; each is asked for once, and used again when the image is
- * opened.
+ * The files that `resolve` returned for the names in a new image. `resolve` is called once for each; the file is used
+ * again when the image is opened.
  */
 interface NamedFiles {
   readonly dataFile: BlockDevice | null;
@@ -41,14 +38,15 @@ interface NamedFiles {
 }
 
 /**
- * Writes an empty image onto `device`, and opens it with `open`. The header goes last: until then the
- * device holds no image. The files that it names are `open`'s from when it asks for them; when this throws before, they
- * are closed.
+ * Writes an empty image to `device`, and opens it with `open`. The header is written last: until then the device
+ * contains no image. Files that the image names belong to `open` once it has resolved them; if this throws before, they
+ * are closed here.
  *
- * @throws what `open` throws; RangeError or TypeError for options that cannot be; {@link Qcow2Error} `exists` when the
- *   device or the data file is not empty and `overwrite` is not set, `reference-refused` when `resolve` does not hand
- *   over the data file, `corrupt` when two of the files are one, `locked` when another image of this process writes to
- *   one of them; all these before anything is changed. What the device throws; the signal's reason.
+ * @throws what `open` throws; RangeError or TypeError for invalid options; {@link Qcow2Error} `exists` when the device
+ *   or the data file is not empty and `overwrite` is not set, `reference-refused` when `resolve` does not return the
+ *   data
+ *   file, `corrupt` when two of the files are the same, `locked` when another image of this process writes to one of
+ *   them; all these before anything is changed. What the device throws; the signal's reason.
  */
 export async function createImage<T>(
   device: BlockDevice,
@@ -61,20 +59,20 @@ export async function createImage<T>(
   const layout = layoutOf(planOf(options));
   options.signal?.throwIfAborted();
   const files: FilePart[] = [{ openable: device, reference: null }];
-  /** What `open` has asked for is closed by it. */
+  /** The files that `open` has resolved, and closes itself. */
   const taken = new Set<ImageReference['kind']>();
   try {
     const named = await writeImage(device, layout, options, files);
     return await open(openOptions(named, options, taken));
   } catch (error) {
     const left = files.filter(({ reference }) => reference !== null && !taken.has(reference.kind));
-    // What went wrong is worth more than whether every file could be closed.
+    // The first error matters more than a failed close.
     await Promise.allSettled(left.map(({ openable }) => closeUnopened(openable)));
     throw error;
   }
 }
 
-/** Refuses a device or data file that holds something, unless it is to be overwritten. */
+/** Throws if a device or data file is not empty, unless `overwrite` is set. */
 function requireEmpty(what: 'device' | 'data file', { size }: BlockDevice, { overwrite }: CreateImageOptions): void {
   if (overwrite || size === 0) return;
   throw new Qcow2Error('exists', `The ${what} holds ${size} bytes. Pass overwrite: true to replace them.`, {
@@ -84,8 +82,8 @@ function requireEmpty(what: 'device' | 'data file', { size }: BlockDevice, { ove
 }
 
 /**
- * Writes everything, as the only writer of the device and the data file. Adds what is handed over to `files`, and
- * returns it.
+ * Writes everything, as the only writer of the device and the data file. Adds the resolved files to `files`, and
+ * returns them.
  */
 async function writeImage(
   device: BlockDevice,
@@ -126,7 +124,7 @@ function openOptions(
     mode: 'readwrite',
     signal,
     cache,
-    // It holds what was written to it just now.
+    // It contains only what was written just now.
     verify: false,
     async resolve(reference) {
       const { kind, parent } = reference;
@@ -160,7 +158,7 @@ async function writeTables(device: BlockDevice, layout: ImageLayout, options: Cr
   }
 }
 
-/** Writes a run of clusters in batches, each filled by its index; tells the bytes of each batch. */
+/** Writes a run of clusters in batches, each filled by its index; yields the bytes of each batch. */
 async function* writeRun(
   device: BlockDevice,
   layout: ImageLayout,
@@ -181,7 +179,7 @@ async function* writeRun(
   }
 }
 
-/** Asks `resolve` for a file, and refuses one that has a part already. */
+/** Resolves a file. Throws if it has another role in the image already. */
 async function ask(
   reference: ImageReference,
   options: CreateImageOptions,
@@ -189,14 +187,14 @@ async function ask(
 ): Promise<HandedFile | null> {
   const file = await askFor(reference, options, files);
   if (file === null) return null;
-  // The device is the caller's; anything else that was handed over is closed when this fails.
+  // The device belongs to the caller; any other resolved file is closed when this fails.
   const known = isHandedOver(files, file.openable);
   if (!known) files.push({ openable: file.openable, reference });
   refuseSecondPart(known ? files : files.slice(0, -1), file.openable, reference);
   return file;
 }
 
-/** The device for the guest's data; null when the image itself holds them. */
+/** The device for guest data; null when the image itself contains them. */
 async function dataFileOf(
   { dataFile: name }: ImagePlan,
   options: CreateImageOptions,
@@ -205,7 +203,7 @@ async function dataFileOf(
   if (name === undefined) return null;
   const file = await ask({ kind: 'data', name, format: 'raw', writable: true, depth: 1 }, options, files);
   if (file === null) {
-    const message = `The data file "${name}" was not handed over: resolve must answer with a device for it.`;
+    const message = `The data file "${name}" was not handed over: resolve must return a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
   if (isBlockDevice(file.openable)) return file.openable;
@@ -223,7 +221,7 @@ async function backingFileOf(
   return { source: file.openable, format: file.format as 'raw' | 'qcow2' };
 }
 
-/** The data file becomes a disk of zeros, as long as the guest's. */
+/** Makes the data file a disk of zeros, as long as the guest's. */
 async function emptyDisk(file: BlockDevice | null, size: number): Promise<void> {
   await file?.truncate(0);
   await file?.truncate(size);

@@ -1,7 +1,4 @@
-/**
- * Owns the step from an opened image to one that can be written: what is missing for that is refused before anything is
- * read.
- */
+/** Opens a read layer for writing. Whatever prevents that throws before anything is read. */
 import type { BlockDevice } from '../../api/device.js';
 import type { ImageInfo } from '../../api/info.js';
 import type { Openable } from '../../api/openable.js';
@@ -16,19 +13,19 @@ import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
 import type { CacheBudgets } from './cache-budgets.js';
 
-/** What an image that is open for writing has beyond one that is read. */
+/** What an image that is open for writing has beyond one that is only read. */
 export interface Writing {
   readonly writer: Writer;
-  /** What the image says of itself now. */
+  /** The image's present information. */
   readonly info: () => ImageInfo;
   readonly changes: Changes;
-  /** Lets go of the files that were written to, so that another image may write to them. */
+  /** Releases the files, so that another image may write to them. */
   release(): void;
 }
 
-/** An opening for writing: it holds the image against other writers of this process from the start. */
+/** Opens an image for writing. From the start, no other image of this process can write to its file. */
 export class WriteOpening {
-  /** For the requests of the image. */
+  /** The lock for the requests of the image. */
   readonly lock: RwLock = new RwLock();
   readonly #device: BlockDevice;
   readonly #holds: (() => void)[];
@@ -43,7 +40,7 @@ export class WriteOpening {
   }
 
   /**
-   * Makes the writing side of the image. `dataFile` is what was handed over as its external data file.
+   * Makes the writer of the image. `dataFile` is its external data file, if it was opened.
    *
    * @throws TypeError when the data file is no BlockDevice; {@link Qcow2Error} `needs-repair`, `corrupt`, `locked` when
    *   another image of this process writes to the data file, and what the device throws; the signal's reason when it
@@ -64,13 +61,13 @@ export class WriteOpening {
     return { writer, info: currentInfo(writer, layer), changes, release: () => this.release() };
   }
 
-  /** Lets go of what is held. */
+  /** Releases the files. */
   release(): void {
     for (const release of this.#holds.splice(0)) release();
   }
 }
 
-/** What the image says of itself: built when it has changed, since who writes may ask after every request. */
+/** The image's information. It is cached until it changes, since a caller may read it after every request. */
 function currentInfo(writer: Writer, layer: Qcow2Layer): () => ImageInfo {
   let info: ImageInfo | null = null;
   let revision = 0;

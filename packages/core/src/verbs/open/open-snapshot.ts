@@ -1,6 +1,4 @@
-/**
- * Owns the view of an internal snapshot: a layer that shares everything with the image but the L1 table and the size.
- */
+/** Opens an internal snapshot: a layer that shares everything with the image but the L1 table and the size. */
 
 import { Scratch } from '../../engine/async/scratch.js';
 import { ClusterCache } from '../../engine/layer/cluster-cache.js';
@@ -16,11 +14,11 @@ import type { Snapshot } from '../../format/snapshots.js';
 const L1_ENTRY_BYTES = 8;
 
 /**
- * The layer that shows the disk as it was when the snapshot was taken. `idOrName` is looked for among the ids first,
- * then among the names, as QEMU does.
+ * The layer of the disk as it was when the snapshot was taken. `idOrName` is compared with the ids first, then with the
+ * names, as in QEMU.
  *
- * @throws {@link Qcow2Error} `not-found`; `corrupt` or `unsupported` when the snapshot's L1 table cannot be where and
- *   what it says; what the source throws.
+ * @throws {@link Qcow2Error} `not-found`; `corrupt` or `unsupported` when the place or the size of the snapshot's L1
+ *   table is invalid; what the source throws.
  */
 export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promise<Qcow2Layer> {
   const snapshot = find(layer.snapshots, idOrName);
@@ -30,12 +28,12 @@ export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promis
   return {
     ...layer,
     size,
-    // Bitmaps speak of the active disk.
+    // Bitmaps refer to the active disk.
     bitmaps: [],
     tables: layer.tables.over(viewOf(l1)),
     inflated: new ClusterCache(layer.geometry.clusterSize),
     scratch: new Scratch(),
-    // A raw data file is the active disk; QEMU takes no snapshots of it.
+    // A raw data file contains the active disk; QEMU takes no snapshots of it.
     rawData: false,
   };
 }
@@ -49,9 +47,7 @@ function find(snapshots: readonly Snapshot[], idOrName: string): Snapshot {
   throw new Qcow2Error('not-found', message, { what: 'snapshot', name: idOrName });
 }
 
-/**
- * Checks what a snapshot's entry asks for before memory is taken for it. Answers the size of its disk, whole sectors.
- */
+/** Checks a snapshot's entry before memory is allocated for it. Returns the size of its disk, whole sectors. */
 function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): number {
   const { l1TableOffset: at, l1Size } = snapshot;
   const what = `snapshot "${decodeName(snapshot.name)}"`;
@@ -66,9 +62,9 @@ function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): n
     refuse('corrupt', `(${l1Size} entries at ${hex(at)}) lies past the end of the file, ${hex(source.size)}`);
   }
   const said = decodeSnapshotExtra(snapshot.extra).diskSize ?? size;
-  // A shorter table is no fault: what it does not map was not allocated.
+  // A shorter table is valid: the clusters that it does not map are unallocated.
   if (l1EntriesFor(geometry, said) > MAX_L1_BYTES / L1_ENTRY_BYTES) {
-    refuse('corrupt', `cannot map the ${said} bytes that the disk is said to have had`);
+    refuse('corrupt', `cannot map the ${said} bytes of its disk`);
   }
   return said - (said % 512);
 }

@@ -1,6 +1,6 @@
 /**
- * Owns the opening of an image's bitmaps for writing: their clusters are entered as metadata, and those that must
- * follow every change are made ready for it, or, when one of them cannot be, all are to go (spec: "Bitmaps").
+ * Opens an image's bitmaps for writing: enters their clusters as metadata, and prepares the tracking of those that
+ * every change must update. If one of these cannot be updated, all bitmaps will be removed (spec: "Bitmaps").
  */
 import { Qcow2Error } from '../../../errors.js';
 import { BITMAP_FLAG } from '../../../format/bitmap-flag.js';
@@ -19,10 +19,10 @@ import { TrackedBitmaps, type TrackedEntry } from './tracked-bitmaps.js';
 import { UntrackedBitmaps } from './untracked-bitmaps.js';
 
 const TABLE_ENTRY_BYTES = 8;
-/** What the tables of all bitmaps may take, bytes: as much as the largest L1 table. */
+/** Most bytes for the tables of all bitmaps: as much as the largest L1 table. */
 const MAX_TABLES_BYTES = MAX_L1_BYTES;
 
-/** What becomes of the bitmaps of an image that is written: at most one of the two is there. */
+/** The bitmaps of an image that is written: at most one of the two is not null. */
 export interface OpenedBitmaps {
   readonly tracked: TrackedBitmaps | null;
   readonly untracked: UntrackedBitmaps | null;
@@ -61,12 +61,12 @@ export async function openBitmaps(
   return { tracked: null, untracked: new UntrackedBitmaps(layer, claims.taken) };
 }
 
-/** Whether it must follow every change, and has so far. */
+/** True if every change must update it, and every change so far has. */
 function follows(bitmap: Bitmap): boolean {
   return hasBitmapFlag(bitmap, BITMAP_FLAG.auto) && !hasBitmapFlag(bitmap, BITMAP_FLAG.inUse);
 }
 
-/** Whether it has flags whose meaning is not known. */
+/** True if it has unknown flags. */
 function isForeign({ flags }: Bitmap): boolean {
   const known = Object.values(BITMAP_FLAG).reduce<number>((mask, flag) => mask | (1 << flag), 0);
   return (flags & ~known) !== 0;
@@ -81,7 +81,7 @@ function trackedBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, t
   return new TrackedBitmap({ bitmap, table, source, size, clusterSize: geometry.clusterSize });
 }
 
-/** The tables of all bitmaps, read in one batch; null for one that cannot be where it should. */
+/** The tables of all bitmaps, read in one batch; null for one with an invalid place. */
 async function readTables(
   { bitmaps, geometry, source }: Qcow2Layer,
   signal: AbortSignal | undefined,
@@ -104,7 +104,7 @@ async function readTables(
   return transfers.map((transfer) => transfer && viewOf(transfer.bytes));
 }
 
-/** A run of clusters that a bitmap says are its own; in bytes. */
+/** A run of clusters that a bitmap refers to; in bytes. */
 interface Place {
   readonly kind: MetadataKind;
   readonly at: number;
@@ -112,7 +112,8 @@ interface Place {
 }
 
 /**
- * Where a bitmap's table and bits are; null for an entry of the table that is none, or leads past the end of the file.
+ * The places of a bitmap's table and bits; null for an invalid table entry, or one that points past the end of the
+ * file.
  */
 function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): Generator<Place | null> {
   const { clusterSize } = geometry;
@@ -125,7 +126,7 @@ function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: Data
   }
 }
 
-/** The clusters that the bitmaps take, each for the first who says that it is his. */
+/** The clusters of the bitmaps. Each belongs to the first bitmap that refers to it. */
 class Claims {
   readonly taken: { host: HostOffset; length: number }[] = [];
   readonly #metadata: MetadataMap;
@@ -136,7 +137,7 @@ class Claims {
     this.#clusterSize = clusterSize;
   }
 
-  /** Enters places as metadata, unless one of them is none, or in use already: then none is. */
+  /** Enters places as metadata. If one of them is null, or already in use, enters none and returns false. */
   take(places: Iterable<Place | null>): boolean {
     const before = this.taken.length;
     for (const place of places) {

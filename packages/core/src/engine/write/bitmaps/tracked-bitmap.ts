@@ -1,7 +1,6 @@
 /**
- * Owns the bits of one auto bitmap while its image is written (spec: "Bitmaps"). The bitmap is in use on the medium,
- * where nobody trusts it, so that its clusters may be overwritten in place; bits are only ever set, so that none of
- * them is given up.
+ * The bits of one auto-loading bitmap while its image is written (spec: "Bitmaps"). The bitmap is marked in-use on the
+ * medium, so its clusters may be overwritten in place. Bits are only ever set, so its clusters are never freed.
  */
 
 import type { ByteSource, Transfer } from '../../../api/device.js';
@@ -17,10 +16,10 @@ import { DirtyRanges } from '../../allocation/dirty-ranges.js';
 import type { Steps } from '../../async/steps.js';
 import { addDirty } from '../dirty-tables.js';
 
-/** What a cluster of bits takes in memory beside them, bytes: measured in V8, rounded up. */
+/** Bytes of memory that a cluster of bits takes beside them: measured in V8, rounded up. */
 const OVERHEAD_BYTES = 512;
 
-/** The bits of one table entry in memory: only those that the disk has. */
+/** The bits of one table entry in memory, without those past the end of the disk. */
 interface ClusterBits {
   readonly bits: Uint8Array<ArrayBuffer>;
   readonly dirty: DirtyRanges;
@@ -29,23 +28,20 @@ interface ClusterBits {
 /** What a bitmap is made from. Sizes in bytes. */
 export interface DirtyBitmapParts {
   readonly bitmap: Bitmap;
-  /** Its table, of valid entries. */
+  /** The bitmap's table, of valid entries. */
   readonly table: DataView;
   readonly source: ByteSource;
   readonly clusterSize: number;
-  /** Of the disk. */
+  /** Size of the disk. */
   readonly size: number;
 }
 
-/** How many entries the table of a bitmap has at least, for a disk of `size` bytes. */
+/** The number of entries that the table of a bitmap needs, for a disk of `size` bytes. */
 export function tableEntriesNeeded(size: number, { granularityBits }: Bitmap, clusterSize: number): number {
   return Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
 }
 
-/**
- * One bitmap. What was marked is in memory, by clusters of bits, each loaded when it is first
- * touched.
- */
+/** One bitmap. Its bits are in memory by clusters, each loaded when it is first touched. */
 export class TrackedBitmap {
   readonly #parts: DirtyBitmapParts;
   readonly #granularity: number;
@@ -64,14 +60,14 @@ export class TrackedBitmap {
     this.#bitsPerCluster = parts.clusterSize * 8;
   }
 
-  /** How many clusters it needs before it can be stored. */
+  /** The number of clusters to allocate before it can be stored. */
   get unallocated(): number {
     return this.#unallocated.size;
   }
 
   /**
    * Marks the granules of the guest bytes from `start` to before `end`. Whenever that took memory, `taken` is run with
-   * the number of bytes: it may bring the bits to the medium and let go of them.
+   * the number of bytes: it may store the bits and drop them from memory.
    */
   *mark(start: number, end: number, taken: (bytes: number) => Steps): Steps {
     const first = Math.floor(start / this.#granularity);
@@ -86,13 +82,13 @@ export class TrackedBitmap {
     }
   }
 
-  /** Gives every one that needs it a cluster out of `allocate`. */
+  /** Allocates a cluster for each cluster of bits that has none. */
   place(allocate: () => number): void {
     for (const index of this.#unallocated) this.#setEntry(index, { offset: allocate() });
     this.#unallocated.clear();
   }
 
-  /** The bits that the medium does not have; all of them have a cluster. */
+  /** The bits that are not on the medium yet; all of them must have a cluster. */
   dataTransfers(): Transfer[] {
     const transfers: Transfer[] = [];
     for (const [index, { bits, dirty }] of this.#clusters) {
@@ -100,7 +96,7 @@ export class TrackedBitmap {
       const entry = this.#entry(index);
       if (typeof entry === 'string') continue;
       addDirty(transfers, viewOf(bits), entry.offset, dirty);
-      // A cluster that was written whole is new: what follows the last bit must be zero.
+      // The cluster is new if all of it is dirty. Then the bytes past the last bit must be zeroed.
       const rest = this.#parts.clusterSize - bits.length;
       if (rest > 0 && dirty.end > bits.length) {
         transfers.push({ at: entry.offset + bits.length, bytes: new Uint8Array(rest) });
@@ -109,20 +105,20 @@ export class TrackedBitmap {
     return transfers;
   }
 
-  /** The entries of the table that the medium does not have. */
+  /** The table entries that are not on the medium yet. */
   tableTransfers(): Transfer[] {
     const transfers: Transfer[] = [];
     addDirty(transfers, this.#parts.table, this.#parts.bitmap.tableOffset, this.#dirtyTable);
     return transfers;
   }
 
-  /** Says that all of it is on the medium, and need not be kept in memory. */
+  /** Drops the bits from memory, once all of them are on the medium. */
   stored(): void {
     this.#clusters.clear();
     this.#dirtyTable.clear();
   }
 
-  /** Marks bits of one cluster of them. Returns how many bytes of memory it takes that were not taken before. */
+  /** Marks bits of one cluster of bits. Returns how many more bytes of memory it takes. */
   *#markCluster(index: number, from: number, to: number): Steps<number> {
     let cluster = this.#clusters.get(index);
     let taken = 0;

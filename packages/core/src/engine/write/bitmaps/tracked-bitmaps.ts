@@ -1,6 +1,6 @@
 /**
- * Owns the bitmaps that follow every change of an image while it is written: that they are in use, which on the medium
- * means not to be trusted, from before the first change until the image was closed (spec: "Bitmap directory").
+ * The bitmaps that every change of an image updates. They are marked in-use on the medium, and so invalid for other
+ * readers, from before the first change until the image is closed (spec: "Bitmap directory").
  */
 
 import type { Transfer } from '../../../api/device.js';
@@ -14,25 +14,25 @@ import type { Qcow2Layer } from '../../layer/layer.js';
 import type { TrackedBitmap } from './tracked-bitmap.js';
 
 const IN_USE = 1 << BITMAP_FLAG.inUse;
-/** Bits kept in memory, bytes: more are brought to their clusters, where they stay in use. */
+/** Bytes of bits in memory: beyond it they are written to their clusters. The bitmaps stay in use. */
 const BITS_BUDGET = 32 * 1024 * 1024;
 
-/** A bitmap that is kept up to date, and where it is entered. */
+/** A bitmap that is updated, and its directory entry. */
 export interface TrackedEntry {
-  /** Its place in the directory: the first is 0. */
+  /** Its index in the directory, from 0. */
   readonly index: number;
   /** Offset of its entry, bytes. */
   readonly at: number;
   readonly bits: TrackedBitmap;
 }
 
-/** The bitmaps of one image that are kept up to date. */
+/** The tracked bitmaps of one image. */
 export class TrackedBitmaps {
   readonly #layer: Qcow2Layer;
   readonly #tracked: readonly TrackedEntry[];
   readonly #metadata: MetadataMap;
   #held = 0;
-  /** What the medium says of the tracked ones. */
+  /** The in-use flag of the tracked bitmaps on the medium. */
   #inUse = false;
 
   constructor(layer: Qcow2Layer, tracked: readonly TrackedEntry[], metadata: MetadataMap) {
@@ -42,7 +42,7 @@ export class TrackedBitmaps {
   }
 
   /**
-   * Marks the guest bytes from `start` to before `end` in every bitmap; `store` is run whenever too much is in memory.
+   * Marks the guest bytes from `start` to before `end` in every bitmap. `store` runs whenever too much is in memory.
    */
   *mark(start: number, end: number, store: () => Steps): Steps {
     for (const { bits } of this.#tracked) yield* bits.mark(start, end, (bytes) => this.#take(bytes, store));
@@ -53,17 +53,17 @@ export class TrackedBitmaps {
     if (this.full) yield* store();
   }
 
-  /** Whether so many bits are in memory that the next write-back stores them. */
+  /** True if so many bits are in memory that the next write-back stores them. */
   get full(): boolean {
     return this.#held > BITS_BUDGET;
   }
 
-  /** How many clusters must be reserved before {@link place}. */
+  /** The number of clusters to reserve before {@link place}. */
   get unallocated(): number {
     return this.#tracked.reduce((sum, { bits }) => sum + bits.unallocated, 0);
   }
 
-  /** Gives the bits that have no cluster one each. Nothing on the medium refers to it before the roots. */
+  /** Allocates clusters for the bits that have none. Nothing on the medium refers to them before the roots stage. */
   place(space: SpaceAllocator): void {
     const { clusterSize } = this.#layer.geometry;
     const allocate = () => {
@@ -74,23 +74,23 @@ export class TrackedBitmaps {
     for (const { bits } of this.#tracked) bits.place(allocate);
   }
 
-  /** The bits that the medium does not have. */
+  /** The bits that are not on the medium yet. */
   dataTransfers(): Transfer[] {
     return this.#tracked.flatMap(({ bits }) => bits.dataTransfers());
   }
 
-  /** The entries of the bitmaps' tables that the medium does not have. */
+  /** The entries of the bitmap tables that are not on the medium yet. */
   tableTransfers(): Transfer[] {
     return this.#tracked.flatMap(({ bits }) => bits.tableTransfers());
   }
 
-  /** Says that all bits are on the medium. */
+  /** Drops the bits from memory, once all of them are on the medium. */
   stored(): void {
     for (const { bits } of this.#tracked) bits.stored();
     this.#held = 0;
   }
 
-  /** All bitmaps of the image with the flags that the medium has of them. */
+  /** All bitmaps of the image, with their flags on the medium. */
   get onMedium(): readonly Bitmap[] {
     const { bitmaps } = this.#layer;
     if (!this.#inUse) return bitmaps;
@@ -101,8 +101,8 @@ export class TrackedBitmaps {
   }
 
   /**
-   * What says in the directory, in place, that the bitmaps are in use, or no longer. Each flag is written whole or not
-   * at all. Only the medium says so: here the bits are known, and to be trusted.
+   * The transfers that set or clear the in-use flags in the directory, in place. Each flag is written atomically. Only
+   * the flags on the medium change: for this writer the bitmaps stay valid.
    */
   flagTransfers(inUse: boolean): Transfer[] {
     this.#inUse = inUse;

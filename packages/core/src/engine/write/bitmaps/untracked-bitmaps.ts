@@ -1,4 +1,4 @@
-/** Owns the going of bitmaps that a writer cannot keep up to date: nothing may be left of them that looks true. */
+/** Removes bitmaps that this writer cannot maintain. A crash at any point must not leave one that still looks valid. */
 
 import type { Transfer } from '../../../api/device.js';
 import { dropExtensions } from '../../../format/encode-extensions.js';
@@ -7,10 +7,10 @@ import { AUTOCLEAR } from '../../../format/header.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
 import type { Freed } from '../../mapping/cluster-mapping.js';
 
-/** The bitmaps of one image, all of which go before its first change. */
+/** The bitmaps of one image, all of which are removed before its first change. */
 export class UntrackedBitmaps {
   /**
-   * The clusters that they alone hold: directory, tables and bits. What is not sure to be theirs is left, as a leak.
+   * The clusters that only the bitmaps use: directory, tables and bits. A cluster that may have another use is leaked.
    */
   readonly clusters: readonly Freed[];
   readonly #layer: Qcow2Layer;
@@ -20,12 +20,12 @@ export class UntrackedBitmaps {
     this.clusters = clusters;
   }
 
-  /** What takes their extension out of the header, when its autoclear bit is off. */
+  /** The transfers that remove the bitmaps extension from the header, after its autoclear bit is cleared. */
   extensionTransfers(): Transfer[] {
     return dropExtensions(this.#layer.extensions, EXTENSION.bitmaps);
   }
 
-  /** Says that the header does not lead to them any more. */
+  /** Removes the bitmaps from the layer in memory, once the header on the medium no longer refers to them. */
   dropped(): void {
     const layer = this.#layer;
     const { header } = layer;
