@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { endOnSignals, root, runTool } from './run.js';
 import { writeWorkerScript } from './worker-script.js';
 
-/** What a build leaves, in every project: removed first, so that a file whose source is gone is gone too. */
+/** Removes the output of earlier builds, so that files whose source was deleted disappear. */
 function clean() {
   const packages = readdirSync(`${root}packages`).map((name) => `packages/${name}`);
   for (const project of [...packages, 'demo']) rmSync(`${root}${project}/dist`, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 /**
- * Fails when something public has no doc comment: `node scripts/check-docs.js`. Public is every export of a package's
- * entries, and every method of an exported class or interface; a method that implements a documented one inherits its
- * text. Every module must open with one, too.
+ * Fails when a public declaration has no doc comment: `node scripts/check-docs.js`. Public are all exports of a
+ * package's entries, and all methods of exported classes and interfaces. A method that implements a documented one
+ * inherits its comment. Every module must start with a doc comment, too.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,7 @@ const PACKAGES = [
 ];
 
 /**
- * What has no doc comment, in words; an empty list when nothing lacks one.
+ * Returns a message for each missing doc comment.
  *
  * @param {readonly Package[]} packages
  * @param {string} [repository]
@@ -63,7 +63,7 @@ function silentModules(repository, folder) {
   return listSources(inFull)
     .filter((path) => {
       const first = parseSource(inFull, path).comments.find(({ type }) => type === 'Block');
-      return !first?.value.startsWith('*') || first.start > 200; // a reference directive may stand above it
+      return !first?.value.startsWith('*') || first.start > 200; // a reference directive may precede it
     })
     .map((path) => `${folder}/${path}: does not open with a doc comment that says what it owns`);
 }

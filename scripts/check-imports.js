@@ -1,4 +1,4 @@
-/** Fails when an import breaks the dependency rule, or closes a cycle: `node scripts/check-imports.js`. */
+/** Fails when an import breaks the dependency rule or closes a cycle: `node scripts/check-imports.js`. */
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGE_RULES, partOf } from './import-rules.js';
@@ -9,7 +9,7 @@ import { listSources, readImports } from './source-files.js';
 /** @typedef {import('./source-files.js').Import} Import */
 
 /**
- * What breaks the rule in a package, in words; an empty list when nothing does.
+ * Returns a message for each violation of the rule in a package.
  *
  * @param {PackageRule} rule
  * @param {string} [repository]
@@ -37,7 +37,7 @@ export function checkPackage(rule, repository = root) {
 }
 
 /**
- * What is wrong with one import, or undefined.
+ * Returns the message for one import, undefined when it is allowed.
  *
  * @param {PackageRule} rule
  * @param {string} path
@@ -67,7 +67,7 @@ function judge(rule, path, { specifier, typeOnly }, files) {
 }
 
 /**
- * Whether the components of one part may be used in another.
+ * True if components of `to` may be used in `from`.
  *
  * @param {PackageRule} rule
  * @param {string} from
@@ -83,7 +83,7 @@ function list(names) {
 }
 
 /**
- * The source file that a relative specifier names, as a path from the package's folder; undefined when there is none.
+ * Resolves a relative specifier to a source file, as a path from the package's folder. Undefined when there is none.
  *
  * @param {string} path
  * @param {string} specifier
@@ -97,7 +97,7 @@ function resolve(path, specifier, files) {
 }
 
 /**
- * One cycle for each import that closes one.
+ * Returns one cycle for each import that closes one.
  *
  * @param {ReadonlyMap<string, readonly string[]>} graph
  * @returns {string[][]}

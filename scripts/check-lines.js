@@ -1,6 +1,6 @@
 /**
- * Fails when a line of a comment is longer than 120 columns: `node scripts/check-lines.js`. The formatter ends lines of
- * code there and leaves comments as they are.
+ * Fails when a line of a comment is longer than 120 columns: `node scripts/check-lines.js`. The formatter wraps code
+ * there but not comments.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { listFiles } from './source-files.js';
 const COLUMNS = 120;
 
 /**
- * The lines of comments that are too long, counted from 1.
+ * Returns the numbers of the comment lines that are too long, counted from 1.
  *
  * @param {string} text
  * @returns {number[]}

@@ -9,7 +9,7 @@ import { listSources, parseSource } from './source-files.js';
  */
 
 /**
- * The examples of all sources below `folder`, in order.
+ * Returns the examples of all sources below `folder`, in order.
  *
  * @param {string} folder
  * @returns {DocExample[]}

@@ -1,15 +1,15 @@
-/** Finds the browsers that tests run in: an environment variable first, then what the machine has installed. */
+/** Finds the browsers for the tests: from environment variables, else installed ones. */
 import { findProgram } from './find-program.js';
 
 /** @typedef {'chromium' | 'firefox'} BrowserKind */
 
-/** What Debian and others call the executables, best first. */
+/** Names of the executables on Debian and others, in order of preference. */
 const NAMES = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
   firefox: ['firefox-esr', 'firefox'],
 };
 
-/** Chromium's switches for tests: it runs as root in a container, and must not reach for the network on its own. */
+/** Chromium's switches for tests: it may run as root in a container, and must not use the network on its own. */
 export const chromiumArgs = [
   '--no-sandbox',
   '--disable-gpu',
@@ -21,8 +21,8 @@ export const chromiumArgs = [
 ];
 
 /**
- * The executable of an installed browser, or undefined when there is none: Playwright then uses its own.
- * `QCOW2_CHROMIUM` and `QCOW2_FIREFOX` override what is found.
+ * Returns the executable of an installed browser, undefined when there is none: Playwright then uses its own.
+ * `QCOW2_CHROMIUM` and `QCOW2_FIREFOX` override the search.
  *
  * @param {BrowserKind} kind
  * @returns {string | undefined}
@@ -32,7 +32,7 @@ export function findBrowser(kind) {
 }
 
 /**
- * Playwright's launch options for a browser, whether installed on the machine or Playwright's own.
+ * Returns Playwright's launch options for a browser, installed or Playwright's own.
  *
  * @param {BrowserKind} kind
  * @returns {{ args?: string[], channel?: string, executablePath?: string }}

@@ -1,13 +1,11 @@
-/**
- * Finds installed programs: on the PATH, and where Debian keeps mkfs and its like, which is not on everybody's PATH.
- */
+/** Finds installed programs: on the PATH, and in Debian's folders of mkfs, which are not on every user's PATH. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const SYSTEM_FOLDERS = process.platform === 'win32' ? [] : ['/usr/sbin', '/sbin'];
 
 /**
- * The path of the first of these programs that is installed, or undefined when none is.
+ * Returns the path of the first of these programs that is installed, undefined when none is.
  *
  * @param {...string} names
  * @returns {string | undefined}

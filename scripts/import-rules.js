@@ -1,7 +1,7 @@
 /** The dependency rule of ARCHITECTURE.md as data: what each part of each package may import. */
 
 /**
- * A part of a package is a folder or a loose file, named by its path without the extension. It may import itself, and:
+ * A part of a package is a folder or a single file, named by its path without the extension. It may import itself, and:
  *
  * @typedef {object} Part
  * @property {readonly string[]} imports parts whose values and types it may use
@@ -18,8 +18,8 @@
  */
 
 /**
- * A component is used in its own part alone, but for those of parts that `shared` names, and by parts that `composers`
- * names.
+ * A component may be used only in its own part, with two exceptions: components of the parts in `shared`, and use by
+ * the parts in `composers`.
  *
  * @typedef {object} Components
  * @property {readonly string[]} shared
@@ -79,9 +79,9 @@ const core = {
 };
 
 /**
- * The engine is used through its public face, and what of it is no engine but serves here as well through
- * `qcow2/internal`. The two entries differ in how they start the worker, and neither may have the other's way in it: it
- * would weigh 60 KB gzipped, or lead bundlers to a script that they cannot build.
+ * The engine is used through its public exports, and shared helpers through `qcow2/internal`. The two entries start the
+ * worker in different ways, and neither may import the other's: it would add 60 KB gzipped, or a script that bundlers
+ * cannot build.
  */
 const opfs = {
   folder: 'packages/opfs',
@@ -104,8 +104,8 @@ const FEATURES = ['bitmaps', 'check', 'download', 'image', 'store', 'map', 'snap
 const FEATURE_PARTS = [...FEATURES, 'session'].map((name) => `src/${name}`);
 
 /**
- * `engine <- ui <- features, session <- app`: features use each other's state and words, and only `app` puts their
- * components together.
+ * `engine <- ui <- features, session <- app`: features use each other's state and texts, and only `app` combines their
+ * components.
  */
 const demo = {
   folder: 'demo',
@@ -128,7 +128,7 @@ const demo = {
 export const PACKAGE_RULES = [core, opfs, demo];
 
 /**
- * The part that a file of a package belongs to, or undefined.
+ * Returns the part that a file of a package belongs to, or undefined.
  *
  * @param {PackageRule} rule
  * @param {string} path from the package's folder

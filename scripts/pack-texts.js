@@ -1,6 +1,6 @@
 /**
- * Copies the changelog of the repository into the folder of a package while that is packed, and removes it afterwards:
- * `pnpm pack` runs it there, with `add` before and `remove` after. The license comes by itself.
+ * Copies the repository's changelog into a package's folder while it is packed. `pnpm pack` runs this there, with `add`
+ * before and `remove` after. It adds the license itself.
  */
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Runs the locked pnpm: `node scripts/pnpm.js <arguments>`. The one place that names its version. */
+/** Runs the locked pnpm: `node scripts/pnpm.js <arguments>`. Its version is defined only here. */
 import { fileURLToPath } from 'node:url';
 import { run } from './run.js';
 
@@ -12,12 +12,12 @@ const PNPM = 'pnpm@12.21.0';
  * @param {{ cwd?: string }} [options]
  */
 export function pnpm(args, options) {
-  // A version is exact, so what is in the cache is it: without a network, too.
-  // CI: pnpm asks nothing, which it cannot do without a terminal.
+  // The version is exact, so a cached copy can be used, without a network too. CI: pnpm does not prompt, which would
+  // fail without a terminal.
   return run('npx', ['--yes', '--prefer-offline', PNPM, ...args], { ...options, env: { CI: 'true' } });
 }
 
-/** Installs exactly what the lockfile names. */
+/** Installs exactly the versions in the lockfile. */
 export function install() {
   return pnpm(['install', '--frozen-lockfile']);
 }

@@ -1,4 +1,4 @@
-/** Gets the programs that the tests need and the machine lacks: browsers, qemu-img and mkfs.ext4. */
+/** Installs missing programs that the tests need: browsers, qemu-img and mkfs.ext4. */
 import { existsSync, readFileSync } from 'node:fs';
 import { findBrowser } from './find-browsers.js';
 import { findProgram } from './find-program.js';
@@ -40,7 +40,7 @@ const NEEDS = [
   },
 ];
 
-/** Gets what is missing, or throws an error that says what to install. */
+/** Installs what is missing, or throws an error that lists what to install. */
 export async function provision() {
   let missing = await findMissing();
   if (missing.length > 0 && isRootOnDebian()) {
@@ -50,7 +50,7 @@ export async function provision() {
   const browsers = ['Chromium', 'Firefox'].filter((name) => missing.some((need) => need.name === name));
   if (browsers.length > 0) {
     await runTool('playwright', ['install', ...browsers.map((name) => name.toLowerCase())]).catch(() => {
-      // what is still missing is said below
+      // what is still missing is reported below
     });
     missing = await findMissing();
   }
@@ -63,7 +63,7 @@ async function findMissing() {
 }
 
 /**
- * Whether the machine has the browser, or Playwright has its own.
+ * True if the browser is installed, by the system or by Playwright.
  *
  * @param {import('./find-browsers.js').BrowserKind} kind
  */

@@ -1,4 +1,4 @@
-/** Reads what a package exports: each declaration, followed through re-exports, and whether it has a doc comment. */
+/** Reads the exports of a package: each declaration, followed through re-exports, and whether it has a doc comment. */
 import { posix } from 'node:path';
 import { parseSource } from './source-files.js';
 
@@ -17,7 +17,7 @@ import { parseSource } from './source-files.js';
  */
 
 /**
- * Every export of a module, or the one called `only`.
+ * Returns all exports of a module, or the one called `only`.
  *
  * @param {string} folder of the package
  * @param {string} file from that folder
@@ -54,7 +54,7 @@ function nameOf(node) {
 }
 
 /**
- * What a module declares under a name and exports further down.
+ * Returns the declarations of a name that the module exports separately.
  *
  * @param {Source} source
  * @param {string} file
@@ -112,7 +112,7 @@ function methodsOf(source, node) {
   if (node.type === 'TSInterfaceDeclaration') {
     return node.body.body.flatMap((member) => {
       if (member.type === 'TSMethodSignature') return [method(member)];
-      // A class may have a getter for a property, which inherits its text; by itself it needs none.
+      // A property needs no doc comment. If it has one, a class's getter may inherit it.
       return member.type === 'TSPropertySignature' && hasDoc(source, member.start) ? [method(member)] : [];
     });
   }
@@ -137,7 +137,7 @@ function heritageOf(source, node) {
 }
 
 /**
- * Whether a doc comment ends right before `start`.
+ * True if a doc comment ends directly before `start`.
  *
  * @param {Source} source
  * @param {number} start

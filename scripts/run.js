@@ -1,4 +1,4 @@
-/** Runs other programs and waits for them; what stops this process stops them too. */
+/** Runs other programs and waits for them. Signals that stop this process stop them too. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const windows = process.platform === 'win32';
 
 /**
- * What runs now, and the signal that makes it clean up behind itself.
+ * The running programs, and the signal with which each cleans up and ends.
  *
  * @type {Map<import('node:child_process').ChildProcess, NodeJS.Signals>}
  */
@@ -36,7 +36,7 @@ export function run(program, args, { cwd = root, env = {}, stopWith = 'SIGTERM' 
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit'],
-      // A group of its own: it and all it started get one signal, from us, and not another from the terminal.
+      // In its own process group, it and its children get one signal, from here, and none from the terminal.
       detached: !windows,
       shell: windows, // npx and the programs of node_modules are .cmd files there
     });
@@ -54,7 +54,7 @@ export function run(program, args, { cwd = root, env = {}, stopWith = 'SIGTERM' 
 }
 
 /**
- * Runs a program that a development dependency brings.
+ * Runs a program of a development dependency.
  *
  * @param {string} name
  * @param {readonly string[]} args
@@ -65,8 +65,7 @@ export function runTool(name, args, options) {
 }
 
 /**
- * When this process is told to end, stops whatever runs, calls `cleanUp`, and ends. When told again, it waits for
- * nothing.
+ * On a signal to end, stops all running programs, calls `cleanUp`, and exits. A second signal exits at once.
  *
  * @param {() => Promise<void> | void} [cleanUp]
  */
@@ -86,7 +85,7 @@ export function endOnSignals(cleanUp) {
 }
 
 /**
- * Sends a signal to a program and all it started; resolves when it has ended.
+ * Sends a signal to a program and its children. Resolves when it has ended.
  *
  * @param {import('node:child_process').ChildProcess} child
  * @param {NodeJS.Signals} signal
@@ -99,8 +98,8 @@ function stop(child, signal) {
 }
 
 /**
- * npm runs a script through a shell, and a signal sent to npm ends that shell but does not reach us: notice that we
- * have been left behind.
+ * npm runs a script through a shell, and a signal to npm ends that shell but does not reach this process. Detects that
+ * the parent has ended.
  *
  * @param {() => void} end
  */

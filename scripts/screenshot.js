@@ -1,6 +1,4 @@
-/**
- * Takes the picture of the page that the README shows: a file system, an overlay over it, as the built page draws them.
- */
+/** Takes the README's screenshot of the built page: a file system and an overlay over it. */
 import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +9,7 @@ import { launchOptions } from './find-browsers.js';
 import { findProgram } from './find-program.js';
 import { root } from './run.js';
 
-/** What the file system holds: packages that are installed anyway. */
+/** Contents of the file system: packages that are already installed. */
 const FILES = ['typescript', 'vite', 'vitest', 'playwright', 'fast-check'];
 const picture = `${root}docs/page.png`;
 const folder = await mkdtemp(join(tmpdir(), 'qcow2-picture-'));
@@ -23,7 +21,7 @@ try {
 console.log(`${picture} shows the page as it is built now.`);
 
 /**
- * Runs a program in the temporary folder, so that the images name each other without a path.
+ * Runs a program in the temporary folder, so that the images refer to each other without a path.
  *
  * @param {string} name
  * @param {readonly string[]} args
@@ -34,7 +32,7 @@ function tool(name, ...args) {
   execFileSync(program, args, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-/** An ext4 file system with a real tree of files, compressed, and an overlay in which a guest has worked. */
+/** Makes a compressed image of an ext4 file system with a real tree of files, and an overlay with changes. */
 async function makeImages() {
   for (const name of FILES) {
     const source = await realpath(`${root}node_modules/${name}`);
@@ -67,7 +65,7 @@ async function takePicture(images) {
       .setInputFiles([...images]);
     await page.getByText(/A cell is .* of the disk\./).waitFor();
     await page.getByRole('slider').hover({ position: { x: 760, y: 72 } });
-    // Down to the end of the map: what follows is for those who scroll.
+    // Down to the end of the map; the rest of the page is cut off.
     const card = await page.getByRole('region', { name: 'Allocation map' }).boundingBox();
     await page.setViewportSize({ width: 1280, height: Math.ceil((card?.y ?? 0) + (card?.height ?? 1000)) + 16 });
     await page.screenshot({ path: picture });

@@ -1,4 +1,4 @@
-/** Reads the TypeScript sources of a package: which there are, what each imports, and how it parses. */
+/** Lists and parses the TypeScript sources of a package, and reads their imports. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { parseSync, Visitor } from 'vite';
@@ -11,8 +11,8 @@ import { parseSync, Visitor } from 'vite';
  */
 
 /**
- * The files below `folder` whose names match, as paths from it with forward slashes, sorted. What is installed or built
- * is not looked through.
+ * Lists the files below `folder` whose names match, as sorted relative paths with forward slashes. Skips installed and
+ * built files.
  *
  * @param {string} folder
  * @param {RegExp} name
@@ -30,7 +30,7 @@ export function listFiles(folder, name) {
 }
 
 /**
- * The TypeScript files below `folder`, as {@link listFiles} gives them; declaration files left out.
+ * Lists the TypeScript files below `folder`, as {@link listFiles}, without declaration files.
  *
  * @param {string} folder
  * @returns {string[]}
@@ -53,7 +53,7 @@ export function parseSource(folder, path) {
 }
 
 /**
- * Everything a file imports: by import and export declarations, by `import()`, and by `import('…')` types.
+ * Reads all imports of a file: import and export declarations, `import()`, and `import('…')` types.
  *
  * @param {string} folder
  * @param {string} path
@@ -66,7 +66,7 @@ export function readImports(folder, path) {
   /** @param {{ type: string, start: number, value?: unknown }} source @param {boolean} typeOnly */
   const add = (source, typeOnly) => {
     const line = text.slice(0, source.start).split('\n').length;
-    // A computed specifier cannot be judged, and so is refused by every rule.
+    // A computed specifier cannot be checked, so every rule refuses it.
     const specifier = typeof source.value === 'string' ? source.value : '(computed)';
     imports.push({ specifier, typeOnly, line });
   };

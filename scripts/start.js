@@ -15,7 +15,7 @@ try {
   process.exitCode = 1;
 }
 
-/** Serves the built page from this very process: a shell chain would leave the server running when npm is stopped. */
+/** Serves the built page from this process: a child of a shell would keep running when npm is stopped. */
 async function serve() {
   const { preview } = await import('vite'); // installed only now
   const server = await preview({ root: `${root}demo`, preview: { host: 'localhost' } });

@@ -1,10 +1,10 @@
-/** Reads the reports of vitest and Playwright and adds up what passed and what failed. */
+/** Reads the reports of vitest and Playwright and adds up the passed and failed tests. */
 import { existsSync, readFileSync } from 'node:fs';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Totals */
 
 /**
- * The totals of one report; all zero when the run ended before it could write one.
+ * Reads the totals of one report; all zero when the run ended before it wrote one.
  *
  * @param {string} file
  * @returns {Totals}
@@ -25,7 +25,7 @@ function fromPlaywright({ stats, errors = [] }) {
 }
 
 /**
- * A file that cannot even be loaded counts as one failure: no test of it is listed.
+ * A file that cannot be loaded counts as one failure: its tests are not listed.
  *
  * @param {{ testResults: { status: string, assertionResults: { status: string }[] }[] }} report
  * @returns {Totals}

@@ -1,13 +1,15 @@
-/** Bundles the worker of qcow2-opfs into one script, and makes the module that `qcow2-opfs/inline` holds it in. */
+/**
+ * Bundles the worker of qcow2-opfs into one script, and generates the module of `qcow2-opfs/inline` that contains it.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'vite';
 import { root } from './run.js';
 
-/** Where the worker is once the packages are compiled. */
+/** Folder of the compiled worker. */
 const DIST = `${root}packages/opfs/dist/`;
 
 /**
- * The text of a worker with all that it imports, as one classic script.
+ * Bundles a worker with all its imports into one classic script.
  *
  * @param {string} entry
  * @param {import('vite').UserConfig['resolve']} [resolve]
@@ -27,21 +29,21 @@ export async function bundleWorker(entry, resolve = {}) {
   });
   const [chunk, ...more] = Array.isArray(built) ? built.flatMap(({ output }) => output) : [];
   if (chunk?.type !== 'chunk' || more.length > 0) throw new Error(`${entry} did not become one file.`);
-  // The bundler's own modules are no files.
+  // The bundler's virtual modules are not files.
   return { text: chunk.code, modules: chunk.moduleIds.filter((id) => !id.startsWith('\0')) };
 }
 
 /**
- * The module that exports that text.
+ * Returns the module that exports that text.
  *
  * @param {string} text
  */
 export function workerScriptModule(text) {
-  // A name for stack traces, which would show the blob: address.
+  // A name for stack traces, which would otherwise show the blob: URL.
   return `export const workerScript = ${JSON.stringify(`${text}//# sourceURL=qcow2-opfs-worker.js\n`)};\n`;
 }
 
-/** Writes that module where the compiled packages look for it, and beside it the licenses of the code in it. */
+/** Writes that module into the compiled package, with the licenses of the bundled code beside it. */
 export async function writeWorkerScript() {
   const { text, modules } = await bundleWorker(`${DIST}worker.js`);
   writeFileSync(`${DIST}worker-script.js`, workerScriptModule(text));

@@ -1,4 +1,4 @@
-/** Shows that the check of doc comments fails when one is missing, over small trees on disk. */
+/** Tests that the check of doc comments fails when one is missing, with small trees on disk. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-/** What the check says of one package, `p`, that holds these files. */
+/** Returns the messages of the check for one package, `p`, with these files. */
 function check(files: Record<string, string>): string[] {
   const repository = mkdtempSync(join(tmpdir(), 'qcow2-docs-'));
   folders.push(repository);

@@ -1,4 +1,4 @@
-/** Shows that the dependency rule's check fails when the rule is broken, over small trees on disk. */
+/** Tests that the check of the dependency rule fails when the rule is broken, with small trees on disk. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,7 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-/** What the check says of a core package that holds these files, by path and text. */
+/** Returns the messages of the check for a core package with these files, by path and text. */
 const checkCore = (files: Record<string, string>): string[] => checkFolder('packages/core', files);
 
 function checkFolder(folder: string, files: Record<string, string>): string[] {

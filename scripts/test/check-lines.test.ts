@@ -1,4 +1,4 @@
-/** Which lines the check of line lengths finds. */
+/** Tests which lines the check of line lengths finds. */
 import { expect, test } from 'vitest';
 import { longLines } from '../check-lines.js';
 

@@ -1,4 +1,4 @@
-/** The examples in doc comments: that they are found, and that each compiles against the packages. */
+/** Tests that the examples in doc comments are found, and that each compiles against the packages. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { root } from '../run.js';
 const temporary = mkdtempSync(join(tmpdir(), 'qcow2-examples-'));
 afterAll(() => rmSync(temporary, { recursive: true }));
 
-/** The examples of one source. */
+/** Returns the examples of one source. */
 function examplesOf(source: string): DocExample[] {
   const folder = mkdtempSync(join(temporary, 'source-'));
   writeFileSync(join(folder, 'a.ts'), source);
@@ -52,7 +52,7 @@ export const a = '@example';
   });
 });
 
-/** What the examples of a package use without declaring it. */
+/** Declarations of the names that the examples of a package use without declaring them. */
 const NAMES = {
   core: `import type { BlockDevice, ByteSource, Qcow2Image } from 'qcow2';
 declare global {
@@ -78,7 +78,7 @@ declare global {
 `,
 };
 
-/** Makes a project of them; each is a module of its own, named after its place. */
+/** Writes a project in which each example is a module, named after its location. */
 function writeProject(name: keyof typeof NAMES, examples: readonly DocExample[]): string {
   // Inside the repository, where the packages are found by their names.
   const folder = join(root, '.cache/doc-examples', name);
@@ -103,7 +103,7 @@ function writeProject(name: keyof typeof NAMES, examples: readonly DocExample[])
   return folder;
 }
 
-/** What the compiler finds. */
+/** Returns the compiler's output. */
 function compile(folder: string): string {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   try {

@@ -1,4 +1,4 @@
-/** The documents of the repository: that what they link to, and the files that they name, exist. */
+/** Tests that the links and file names in the repository's documents lead to files that exist. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { listFiles } from '../source-files.js';
 const DOCUMENTS = listFiles(root, /\.md$/);
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-/** The targets of a document's links, addresses left out, without their fragments. */
+/** Returns the targets of a document's links, without URLs and fragments. */
 function linksOf(document: string): string[] {
   const targets = [...text(document).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target]) => target ?? '');
   return targets.filter((target) => !/^https?:/.test(target));

@@ -1,4 +1,4 @@
-/** Runs `npm start` as it stands: what it serves, and that nothing is left of it when it is told to end. */
+/** Runs `npm start` unchanged. Tests what it serves, and that no process is left after a signal to end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -10,14 +10,14 @@ afterEach(() => {
   child?.kill('SIGKILL');
 });
 
-/** Starts the script in an environment without vitest's own settings, which would change the build. */
+/** Starts the script in an environment without vitest's settings, which would change the build. */
 function start(): ChildProcess {
   const env = Object.entries(process.env).filter(([name]) => !/^(NODE_ENV|VITE|npm_)/.test(name));
   const script = fileURLToPath(new URL('../start.js', import.meta.url));
   return spawn(process.execPath, [script], { env: Object.fromEntries(env), stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
-/** The address that the script prints once it serves. */
+/** Returns the URL that the script prints when it serves. */
 async function readAddress(process: ChildProcess): Promise<string> {
   let printed = '';
   for await (const chunk of process.stdout!) {

@@ -1,4 +1,4 @@
-/** Shows that the totals of a run are those of the reports, and that a file which cannot be loaded is a failure. */
+/** Tests that the totals of a run are those of the reports, and that a file that cannot be loaded is a failure. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ function totalsOf(report: object): object {
   return readTotals(file);
 }
 
-/** One file of a vitest report: its status, and those of its tests. */
+/** One file of a vitest report: its status, and the statuses of its tests. */
 const file = (status: string, ...tests: string[]) => ({
   status,
   assertionResults: tests.map((each) => ({ status: each })),

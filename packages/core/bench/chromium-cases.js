@@ -1,4 +1,4 @@
-/** Owns the cases measured in Chromium: the engine over a File, beside bare slices and streams of the same file. */
+/** The benchmark cases in Chromium: the engine over a File, compared with bare slices and streams of the same file. */
 import { join } from 'node:path';
 import { withPage } from './chromium.js';
 import { SIZE } from './images.js';
@@ -11,12 +11,12 @@ import { convert, SIZES } from './peer.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-/** As much of an image as is read in order: Chromium needs a second for it. */
+/** Length that is read sequentially, bytes: Chromium needs a second for it. */
 const SEQUENTIAL = 128 * MiB;
 const WHERE = 'Chromium, File';
 
 /**
- * One contender in the page.
+ * Returns one contender in the page.
  *
  * @param {Page} page
  * @param {Name} name
@@ -31,7 +31,7 @@ function inPage(page, name, how, offsets, length) {
 }
 
 /**
- * Device calls and transfers of one turn.
+ * Counts the device calls and transfers of one turn.
  *
  * @param {Page} page
  * @param {Name} name
@@ -50,8 +50,8 @@ async function countCalls(page, name, turn) {
 }
 
 /**
- * The first part of an image in order. qemu-img reads the whole, and its time is cut to the same part: the images are
- * alike throughout.
+ * Reads the first part of an image sequentially. qemu-img reads all of it, and its time is scaled to the same part: the
+ * images are uniform.
  *
  * @param {Page} page
  * @param {Name} name
@@ -71,7 +71,7 @@ async function sequential(page, name, rounds) {
 }
 
 /**
- * The whole disk as a stream, beside the whole file as a stream.
+ * Compares the whole disk as a stream with the whole file as a stream.
  *
  * @param {Page} page
  * @param {number} rounds
@@ -88,8 +88,8 @@ async function streamed(page, rounds) {
 }
 
 /**
- * The whole file into a store in OPFS, beside reading the whole file as a stream in a worker. No source of the engine's
- * is read.
+ * Compares an import of the whole file into a store in OPFS with reading it as a stream in a worker. No source of the
+ * engine is read.
  *
  * @param {Page} page
  * @param {number} rounds
@@ -104,13 +104,13 @@ async function imported(page, rounds) {
   return {
     ...{ where: 'Chromium, OPFS', name: 'import, beside a stream in the worker, plain', ours: times.ours },
     ...{ bytes: SIZES.plain, reads: 1, calls: 0, transfers: 0 },
-    // No less than .7 of the stream's speed: 1 / .7 of its time, at most.
+    // At least .7 of the stream's speed: at most 1 / .7 of its time.
     raw: { seconds: times.raw, goal: 1.43 },
   };
 }
 
 /**
- * The engine beside bare slices at the host offsets of the same reads.
+ * Compares the engine with bare slices at the host offsets of the same reads.
  *
  * @param {Page} page
  * @param {{ label: string, offsets: number[], length: number, goal?: number }} shape
@@ -132,7 +132,7 @@ async function besideSlices(page, { label, offsets, length, goal }, rounds) {
 }
 
 /**
- * Random reads of one length.
+ * The case of random reads of one length.
  *
  * @param {number} length
  * @param {number} count
@@ -143,7 +143,8 @@ function ofSize(length, count, goal) {
 }
 
 /**
- * Reads in order, over more than the engine's source keeps, so that each turn finds nothing of the one before.
+ * The case of sequential reads of one length, over more than the source's cache, so that no turn reads blocks that an
+ * earlier one cached.
  *
  * @param {number} length
  * @param {number} goal
@@ -153,7 +154,7 @@ function inPieces(length, goal) {
 }
 
 /**
- * Every case in Chromium.
+ * Runs all cases in Chromium.
  *
  * @param {string} folder of the images
  * @param {number} rounds

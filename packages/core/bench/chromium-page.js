@@ -1,6 +1,6 @@
 /**
- * Runs in the page that Chromium measures: the engine and the store over chosen files, and the bare calls they are
- * compared with.
+ * The page that Chromium measures: the engine and the store over chosen files, and the bare calls they are compared
+ * with.
  */
 import { openStore } from 'qcow2-opfs';
 import { Qcow2Image } from '../src/index.js';
@@ -15,7 +15,7 @@ const files = new Map();
 /** @type {Map<string, Qcow2Image>} */
 const images = new Map();
 
-/** Opens every chosen image; those that others name are found among the chosen. */
+/** Opens every chosen image. Backing files are resolved among the chosen files. */
 async function openAll() {
   const chosen = /** @type {HTMLInputElement} */ (document.querySelector('input')).files ?? [];
   for (const file of chosen) files.set(file.name, file);
@@ -34,8 +34,8 @@ async function drain(stream) {
 }
 
 /**
- * One turn of a contender; answers the seconds it took. The bare reads go to offsets in the file, the engine's to
- * offsets on the disk.
+ * Runs one turn of a contender and returns its seconds. Bare reads use offsets in the file, the engine's offsets on the
+ * disk.
  *
  * @param {Turn} turn
  */
@@ -69,7 +69,7 @@ const statsOf = (name) => /** @type {Qcow2Image} */ (images.get(name)).stats();
 const startWorker = (path) => new Worker(path, { type: 'module' });
 
 /**
- * Takes a file into a store in OPFS; answers the seconds until it has its name there.
+ * Imports a file into a store in OPFS. Returns the seconds until it has its name there.
  *
  * @param {string} name
  */
@@ -84,7 +84,7 @@ async function importTurn(name) {
 }
 
 /**
- * Reads a file as a stream in a worker, and does nothing with it; answers the seconds.
+ * Reads a file as a stream in a worker and discards the bytes. Returns the seconds.
  *
  * @param {string} name
  * @returns {Promise<number>}
@@ -104,8 +104,8 @@ function readTurn(name) {
 let writer = null;
 
 /**
- * Writes to OPFS in a worker, the same for all turns: a new one would begin each with code that is not compiled yet.
- * Answers the seconds and how many device calls there were.
+ * Writes to OPFS in a worker, which all turns share: a new one would start each turn with code that is not compiled
+ * yet. Returns the seconds and the number of device calls.
  *
  * @param {unknown} turn
  * @returns {Promise<{ seconds: number, calls: number }>}

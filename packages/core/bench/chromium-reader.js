@@ -1,9 +1,9 @@
-/** Runs in a worker beside the store's: reads a file as a stream, and answers the seconds it took. */
+/** A worker that reads a file as a stream and posts the seconds it took. */
 
 /** @param {File} file */
 async function readAll(file) {
   const started = performance.now();
-  // Not a reader with buffers of its own: on the stream of a Blob it stalls now and then (docs/decisions/0004).
+  // Not a BYOB reader: on a Blob's stream it sometimes stalls (docs/decisions/0004).
   const reader = file.stream().getReader();
   while (!(await reader.read()).done);
   return (performance.now() - started) / 1000;

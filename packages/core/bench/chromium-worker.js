@@ -1,2 +1,2 @@
-/** Runs in the store's worker in the page that Chromium measures. */
+/** The entry of the store's worker in the page that Chromium measures. */
 import 'qcow2-opfs/worker';

@@ -1,4 +1,7 @@
-/** Owns the cases of writing in Chromium: the engine over OPFS, beside the bare handle of the same file system. */
+/**
+ * The benchmark cases of writing in Chromium: the engine over OPFS, compared with a bare handle of the same file
+ * system.
+ */
 import { withPage } from './chromium.js';
 import { inOrder, stepped, takeTurns } from './measure.js';
 
@@ -7,9 +10,9 @@ import { inOrder, stepped, takeTurns } from './measure.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-/** Virtual size of the disk that is written. */
+/** Virtual size of the disk that is written, bytes. */
 const SIZE = 128 * MiB;
-/** How many bytes are written between two flushes. */
+/** Bytes that are written between two flushes. */
 const BETWEEN_FLUSHES = 16 * MiB;
 
 /**
@@ -38,7 +41,7 @@ async function besideHandle(page, { label, fresh, offsets, length, goal }, round
 }
 
 /**
- * Every case of writing in Chromium.
+ * Runs all cases of writing in Chromium.
  *
  * @param {number} rounds
  * @returns {Promise<Result[]>}

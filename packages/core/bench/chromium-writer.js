@@ -1,4 +1,4 @@
-/** Runs in a worker in the page that Chromium measures: writes to OPFS, through the engine or by the bare handle. */
+/** A worker that writes to OPFS, through the engine or with a bare handle. */
 import { OpfsDevice } from '../../opfs/dist/worker/storage/opfs-device.js';
 import { Qcow2Image } from '../src/index.js';
 
@@ -13,8 +13,8 @@ import { Qcow2Image } from '../src/index.js';
  */
 
 /**
- * The handle of a contender's file. What is written over lies in order: it is not what a fresh turn left, at random
- * perhaps.
+ * Opens the handle of a contender's file. A file to be overwritten is first filled sequentially: a fresh turn may have
+ * left its clusters in random order.
  *
  * @param {string} contender
  * @param {boolean} fresh
@@ -28,7 +28,7 @@ async function handleOf(contender, fresh) {
 }
 
 /**
- * Writes in batches, with a flush after each; answers the seconds.
+ * Writes in batches, with a flush after each. Returns the seconds.
  *
  * @param {WriteTurn} turn
  * @param {(offset: number) => unknown} write

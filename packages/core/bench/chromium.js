@@ -1,4 +1,4 @@
-/** Owns the browser that measures: the bundled scripts, their server, and Chromium with the images chosen in it. */
+/** Starts the browser that measures: bundles the scripts, serves them, and opens Chromium with the images chosen. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { launchOptions } from '../../../scripts/find-browsers.js';
 const HTML =
   '<!doctype html><title>bench</title><input type="file" multiple><script type="module" src="/page.js"></script>';
 
-/** The scripts that are served, by name. */
+/** Names of the scripts that are served. */
 const SCRIPTS = ['page', 'worker', 'reader', 'writer'];
 
 /**
@@ -57,8 +57,8 @@ function serve(scripts) {
 }
 
 /**
- * Lets `work` use a page in which these files have been chosen. The profile lies on disk: a private one would hold
- * files otherwise.
+ * Runs `work` with a page in which these files have been chosen. The profile is on disk: a private one stores files
+ * differently.
  *
  * @template T
  * @param {readonly string[]} files

@@ -1,4 +1,4 @@
-/** Owns the images that are measured: made with QEMU's tools, once, in a folder that git ignores. */
+/** Creates the images that are measured, once, with QEMU's tools, in a folder that git ignores. */
 import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
@@ -8,23 +8,21 @@ import { fileURLToPath } from 'node:url';
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Clusters of all images. */
+/** Cluster size of all images. */
 export const CLUSTER = 64 * KiB;
-/**
- * Virtual size of the images that are read as they are, all of it data: time is spent on bytes, not on skipping holes.
- */
+/** Virtual size of the uncompressed images without holes: the time is spent on bytes, not on skipping holes. */
 export const SIZE = 512 * MiB;
-/** Virtual size of the image that is half holes. */
+/** Virtual size of the image whose half is holes. */
 export const HALF_SIZE = 2 * SIZE;
-/** Virtual size of the compressed image: inflating is some twenty times as slow. */
+/** Virtual size of the compressed image: decompression is about twenty times as slow. */
 export const COMPRESSED_SIZE = 64 * MiB;
 
 const cache = fileURLToPath(new URL('./.cache/', import.meta.url));
-/** Changes when what is made changes. */
+/** The name changes when the images change. */
 const folder = join(cache, 'images-2');
 
 /**
- * Runs one of QEMU's tools in the folder of the images; answers what it prints.
+ * Runs one of QEMU's tools in the folder of the images. Returns its output.
  *
  * @param {'qemu-img' | 'qemu-io'} tool
  * @param {readonly string[]} args
@@ -36,7 +34,7 @@ export function qemu(tool, args, input, cwd = folder) {
 }
 
 /**
- * Writes a raw disk: each cluster is 24 KiB of noise and the rest text, so that deflate halves it.
+ * Writes a raw disk: each cluster is 24 KiB of noise, then text, so that deflate halves it.
  *
  * @param {string} file
  * @param {number} length
@@ -53,7 +51,7 @@ function writeRaw(file, length) {
 }
 
 /**
- * The clusters of a disk in an order in which no two neighbours are neighbours.
+ * Returns the cluster numbers of a disk in an order in which no two consecutive clusters are adjacent.
  *
  * @param {number} count
  */
@@ -82,7 +80,7 @@ function makeImages(here) {
   }
   qemu('qemu-io', ['-f', 'qcow2', 'half.qcow2'], data.join(''), here);
 
-  // every fourth cluster lies in the overlay
+  // every fourth cluster is in the overlay
   img('create', '-q', '-f', 'qcow2', '-b', 'plain.qcow2', '-F', 'qcow2', 'overlay.qcow2');
   const above = Array.from({ length: SIZE / CLUSTER / 4 }, (_, i) => i * 4 * CLUSTER);
   const covers = above.map((at) => `write -q -P 1 ${at} ${CLUSTER}\n`);
@@ -94,7 +92,7 @@ function makeImages(here) {
   rmSync(join(here, 'data.raw'));
 }
 
-/** The folder of the images, made when it is not there: some 2 GB and ten seconds. */
+/** Returns the folder of the images. Creates them when they do not exist: about 2 GB and ten seconds. */
 export function imageFolder() {
   if (existsSync(folder)) return folder;
   const making = `${folder}.making-${process.pid}`;

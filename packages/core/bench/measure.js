@@ -1,23 +1,23 @@
-/** Owns the way of measuring: contenders take turns in one run, and medians are compared. */
+/** Measures: contenders take turns in one run, and medians are compared. */
 import { spawnSync } from 'node:child_process';
 
 /**
- * A contender runs once and answers the seconds it took.
+ * Runs a contender once and returns the seconds it took.
  *
  * @typedef {() => Promise<number> | number} Contender
  */
 
 /**
- * Writes to the disk whatever still waits for it: a turn that flushes would else pay for what others wrote or deleted.
- * Where there is no such command, nothing happens.
+ * Writes cached data to the disk (`sync`): otherwise a turn that flushes would also pay for what others wrote or
+ * deleted. Does nothing where there is no such command.
  */
 function settleDisk() {
   spawnSync('sync', { stdio: 'ignore' });
 }
 
 /**
- * Lets the contenders of one case take turns, so that what else the machine does hurts all alike, each with a disk that
- * has nothing to do. The first round warms up and is not counted.
+ * Runs the contenders of one case in turns, so that other load on the machine affects all of them alike. The disk is
+ * idle at the start of each turn. The first round is a warm-up and is not counted.
  *
  * @template {string} Name
  * @param {Record<Name, Contender>} contenders
@@ -38,7 +38,7 @@ export async function takeTurns(contenders, rounds) {
 }
 
 /**
- * Seconds that `work` takes.
+ * Returns the seconds that `work` takes.
  *
  * @param {() => Promise<unknown> | unknown} work
  */
@@ -49,8 +49,8 @@ export async function seconds(work) {
 }
 
 /**
- * Offsets of `count` reads of `length` bytes: steps over the disk, around and around, as `qemu-img bench -S` takes
- * them.
+ * Returns the offsets of `count` reads of `length` bytes: steps over the disk that wrap around, as in `qemu-img bench
+ * -S`.
  *
  * @param {number} size
  * @param {number} length
@@ -62,8 +62,8 @@ export function stepped(size, length, count) {
 }
 
 /**
- * How far apart two reads that follow one another lie: an odd multiple of their length, so that every place of a disk
- * of 2^n bytes has its turn.
+ * Distance of two consecutive reads, bytes: an odd multiple of their length, so that a disk of 2^n bytes is covered
+ * completely.
  *
  * @param {number} length
  */
@@ -73,7 +73,7 @@ export function stepOf(length) {
 }
 
 /**
- * Offsets that cover `size` bytes in order.
+ * Returns the offsets that cover `size` bytes sequentially.
  *
  * @param {number} size
  * @param {number} length
@@ -83,7 +83,7 @@ export function inOrder(size, length) {
 }
 
 /**
- * Host offsets of guest ranges that lie in one piece in the file, by the map of their image.
+ * Returns the host offsets of guest ranges from the map of their image. Each range must be contiguous in the file.
  *
  * @param {readonly import('../src/index.js').Extent[]} extents
  * @param {readonly number[]} offsets

@@ -1,4 +1,4 @@
-/** Owns the cases measured in Node: the engine over a file, beside qemu-img and beside bare `readSync` calls. */
+/** The benchmark cases in Node: the engine over a file, compared with qemu-img and with bare `readSync` calls. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { SIZE } from './images.js';
@@ -14,7 +14,7 @@ const MiB = 1024 * KiB;
 const WHERE = 'Node, file';
 
 /**
- * Opens an image of the folder with the built engine, lets `work` use it and closes everything.
+ * Opens an image of the folder with the built engine, runs `work` with it and closes everything.
  *
  * @template T
  * @param {string} folder
@@ -44,7 +44,7 @@ async function withImage(folder, name, work) {
 }
 
 /**
- * The engine's turn: reads of `length` bytes at each offset, one after the other, into one buffer.
+ * The engine's turn: sequentially awaited reads of `length` bytes at each offset, into one buffer.
  *
  * @param {Image} image
  * @param {readonly number[]} offsets
@@ -59,7 +59,7 @@ function engine(image, offsets, length) {
 }
 
 /**
- * As {@link engine}, by the form that is done when it returns.
+ * As {@link engine}, with `readSync`.
  *
  * @param {Image} image
  * @param {readonly number[]} offsets
@@ -74,7 +74,7 @@ function engineSync(image, offsets, length) {
 }
 
 /**
- * The raw turn: the same reads with readSync at the host offsets, which must be looked up before.
+ * The raw turn: the same reads with `readSync` at the host offsets, which the caller looked up.
  *
  * @param {number} fd
  * @param {readonly number[]} offsets
@@ -97,7 +97,7 @@ async function extentsOf(image) {
 }
 
 /**
- * Device calls and transfers of one turn.
+ * Counts the device calls and transfers of one turn.
  *
  * @param {Image} image
  * @param {() => unknown} turn
@@ -161,7 +161,7 @@ function random(folder, name, count, rounds) {
 }
 
 /**
- * The engine beside the bare calls that it cannot do without.
+ * Compares the engine with the bare calls that it needs at least.
  *
  * @param {string} folder
  * @param {{ label: string, offsets: number[], length: number, goal: number, sync?: boolean }} shape
@@ -193,7 +193,7 @@ function besideBareCalls(folder, { label, offsets, length, goal, sync }, rounds)
 }
 
 /**
- * Random reads of one length.
+ * The case of random reads of one length.
  *
  * @param {number} length
  * @param {number} count
@@ -203,7 +203,7 @@ function ofSize(length, count) {
 }
 
 /**
- * Every case in Node.
+ * Runs all cases in Node.
  *
  * @param {string} folder of the images
  * @param {number} rounds

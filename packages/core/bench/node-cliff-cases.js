@@ -1,7 +1,6 @@
 /**
- * The cases of writing in Node whose cost once grew with something that they do not touch: holes that are too short, a
- * long L1 table, and lazy refcounts over their budget. The device calls of each are counted in
- * test/plans/write-calls.test.ts.
+ * The cases of writing in Node whose cost once grew with unrelated structures: holes that are too short, a long L1
+ * table, and lazy refcounts over their budget. test/plans/write-calls.test.ts counts the device calls of each.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +27,7 @@ const GiB = 1024 * MiB;
 const repeat = (count, make) => Array.from({ length: count }, (_, index) => make(index)).flat();
 
 const HOLES = 4_000;
-/** Every so many bytes a cluster of 4 KiB is given up, up to the last 128 MiB, which are all given up. */
+/** Distance of the discarded 4 KiB clusters, bytes, up to the last 128 MiB, which are discarded completely. */
 const APART = Math.floor((2 * GiB - 128 * MiB) / HOLES / 4096) * 4096;
 
 /** @type {Cliff[]} */
@@ -120,7 +119,7 @@ function bare(work, { writes }) {
 }
 
 /**
- * Every one of them. `calls` counts writes and flushes of the device.
+ * Runs all of these cases. `calls` counts writes and flushes of the device.
  *
  * @param {string} folder
  * @param {number} rounds

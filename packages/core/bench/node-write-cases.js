@@ -1,6 +1,6 @@
 /**
- * Owns the cases of writing in Node: the engine over a file, beside `qemu-img convert` and beside bare `writeSync`
- * calls.
+ * The benchmark cases of writing in Node: the engine over a file, compared with `qemu-img convert` and with bare
+ * `writeSync` calls.
  */
 import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ import { inOrder, seconds, stepped, takeTurns } from './measure.js';
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const WHERE = 'Node, file, writes';
-/** How many bytes are written between two flushes, where there are any. */
+/** Bytes that are written between two flushes, in cases that flush. */
 const BETWEEN_FLUSHES = 16 * MiB;
 
 /**
- * What one case writes: `length` bytes to each offset of the disk.
+ * The writes of one case: `length` bytes to each offset of the disk.
  *
  * @typedef {object} Shape
  * @property {string} label
@@ -31,7 +31,7 @@ const BETWEEN_FLUSHES = 16 * MiB;
  */
 
 /**
- * The offsets in batches, after each of which there is a flush.
+ * Splits the offsets into batches; a flush follows each.
  *
  * @param {Shape} shape
  */
@@ -42,7 +42,7 @@ function batches({ offsets, length, flushes }) {
 }
 
 /**
- * A device whose flush does nothing, as qemu-img's `-t unsafe`: the disk's own speed is not what is compared.
+ * Returns a device whose flush does nothing, as with qemu-img's `-t unsafe`: the speed of the disk is not compared.
  *
  * @param {BlockDevice} device
  * @returns {BlockDevice}
@@ -60,8 +60,8 @@ function unflushed(device) {
 }
 
 /**
- * The engine's turn, on an image of its own: from the first write until everything is with the operating system, or,
- * where the case flushes, on the disk.
+ * The engine's turn, on a new image: from the first write until all data is written to the operating system or, in
+ * cases that flush, to the disk.
  *
  * @param {string} folder of the images
  * @param {string} work folder of what is written
@@ -147,7 +147,7 @@ async function besideBareCalls(folder, work, shape, rounds) {
 }
 
 /**
- * Fresh sequential writes beside `qemu-img convert` from a raw file, less its start.
+ * Compares fresh sequential writes with `qemu-img convert` from a raw file, minus its startup time.
  *
  * @param {string} folder
  * @param {string} work
@@ -186,7 +186,7 @@ async function besideConvert(folder, work, rounds) {
 }
 
 /**
- * Every case of writing in Node.
+ * Runs all cases of writing in Node.
  *
  * @param {string} folder of the images
  * @param {number} rounds

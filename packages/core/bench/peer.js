@@ -1,4 +1,4 @@
-/** Owns what qemu-img does in the same time: the peer in every comparison. */
+/** Measures qemu-img, the peer in every comparison. */
 import { COMPRESSED_SIZE, HALF_SIZE, qemu, SIZE } from './images.js';
 import { seconds, stepOf } from './measure.js';
 
@@ -8,7 +8,7 @@ export const SIZES = { plain: SIZE, half: HALF_SIZE, fragmented: SIZE, overlay: 
 /** @typedef {keyof typeof SIZES} Name */
 
 /**
- * Seconds of `qemu-img convert` of a whole image to a target that takes no time.
+ * Returns the seconds of `qemu-img convert` of a whole image to a null target.
  *
  * @param {string} image
  */
@@ -18,8 +18,8 @@ function convertAll(image) {
 }
 
 /**
- * `qemu-img convert` of a whole image, less the least time that it takes for an image without data: we start no
- * process, and so its start is not counted.
+ * Measures `qemu-img convert` of a whole image, minus its minimum time for an empty image: the engine starts no
+ * process, so process startup is not counted.
  *
  * @param {Name} name
  * @returns {Promise<() => Promise<number>>}
@@ -31,8 +31,8 @@ export async function convert(name) {
 }
 
 /**
- * `qemu-img bench` with its default of 64 requests at once, which is when it is fastest; it says itself how long it
- * took.
+ * Runs `qemu-img bench` with its default of 64 concurrent requests, at which it is fastest. Returns the seconds that it
+ * prints.
  *
  * @param {Name} name
  * @param {number} length
@@ -55,7 +55,7 @@ export function qemuBench(name, length, count) {
   ];
   return () => {
     const said = /completed in ([\d.]+) seconds/.exec(qemu('qemu-img', args.map(String)));
-    if (!said) throw new Error('qemu-img bench did not say how long it took');
+    if (!said) throw new Error('qemu-img bench printed no time');
     return Number(said[1]);
   };
 }

@@ -1,8 +1,8 @@
-/** Owns the table of results. */
+/** Formats the results as a table. */
 
 /**
- * One case. Times are in seconds, by round; a ratio to a peer is how many times as fast we are, a ratio to the raw
- * calls how many times as long we take.
+ * The result of one case. Times are in seconds, by round. A ratio to the peer is the peer's time divided by ours; a
+ * ratio to the raw calls is our time divided by theirs.
  *
  * @typedef {object} Result
  * @property {string} where
@@ -55,8 +55,8 @@ function median(values) {
 }
 
 /**
- * How many times as long one took as the other: the median of the rounds, whose two turns had the machine in the same
- * mood, and in brackets the best turn of the one to the best of the other, which is what an idle machine would say.
+ * Formats the ratio of two times: the median over the rounds, whose two turns ran under the same load, and in brackets
+ * the ratio of the best turns, which is closer to that on an idle machine.
  *
  * @param {readonly number[]} slow
  * @param {readonly number[]} fast
@@ -88,7 +88,7 @@ function row({ where, name, ours, bytes, reads, calls, transfers, peer, raw }) {
 }
 
 /**
- * The results as a table in Markdown.
+ * Formats the results as a table in Markdown.
  *
  * @param {readonly Result[]} results
  */

@@ -1,5 +1,6 @@
 /**
- * Measures the engine in Node and in Chromium beside qemu-img and bare device calls, and prints a table: `pnpm bench`.
+ * Measures the engine in Node and in Chromium, compared with qemu-img and bare device calls, and prints a table: `pnpm
+ * bench`.
  *
  *   --only=node|chromium   one of the two
  *   --what=reads|writes|cliffs   one of the three

@@ -1,4 +1,4 @@
-/** The device over a file of Node's file system, read and written synchronously. */
+/** A device that reads and writes a file of Node's file system synchronously. */
 import { closeSync, constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { type BlockDevice, Qcow2Error, type Transfer } from '../src/index.js';
 import { requireBuffers } from '../src/internal.js';
@@ -6,25 +6,25 @@ import { fileFailure, MAX_CALL_BYTES, readTransfers } from './file-io.js';
 import { othersLocks } from './file-locks.js';
 import { type OpenFile, openFile } from './open-file.js';
 
-/** How a file is opened for writing. */
+/** Options of opening a file for writing. */
 export interface FileDeviceOptions {
-  /** Makes the file when there is none, and refuses one that is there. */
+  /** Creates the file; throws when it exists. */
   create?: boolean | undefined;
-  /** Opens the file although another process has a lock on it. Default false. */
+  /** Opens the file even if another process has a lock on it. Default false. */
   ignoreLocks?: boolean | undefined;
 }
 
 /**
  * Opens a file for reading and writing.
  *
- * Node cannot lock a file: QEMU, and any other process, can open it as well, and neither sees the other's writes. On
- * Linux a file on which another process has a lock is refused, as QEMU has one on every image that it uses. That is
- * looked at once, here: what opens the file later is not noticed, and on other platforms nothing is. Keep an image from
- * QEMU while this device is open.
+ * Node cannot lock a file: QEMU or another process can open it as well, and neither detects the other's writes. On
+ * Linux a file with another process's lock is refused; QEMU locks every image that it uses. This is tested once, here.
+ * A process that opens the file later is not detected, and on other platforms none is. Do not open an image in QEMU
+ * while this device is open.
  *
- * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when there is and it was to be created,
- *   `locked` when another process has a lock on it, `io` when it cannot be opened or is no regular file; RangeError for
- *   a path with a lone surrogate.
+ * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when it should be created and exists,
+ *   `locked` when another process has a lock on it, `io` when it cannot be opened or is not a regular file; RangeError
+ *   for a path with a lone surrogate.
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ class FileDevice implements BlockDevice {
     this.#identity = identity;
   }
 
-  /** None once it is closed: from then on another file can have the inode. */
+  /** Undefined after `close`: then another file can get the inode. */
   get identity(): string | undefined {
     return this.#fd === null ? undefined : this.#identity;
   }
@@ -80,7 +80,7 @@ class FileDevice implements BlockDevice {
     requireBuffers(transfers);
     for (const { at, bytes } of transfers) {
       for (let done = 0; done < bytes.length; ) {
-        // A short count is no error: the rest is tried again, and then the reason comes out.
+        // A short write is not an error. Writing the rest then reports the reason.
         const length = Math.min(bytes.length - done, MAX_CALL_BYTES);
         done += attempt(() => writeSync(fd, bytes, done, length, at + done), at + done);
       }

@@ -1,20 +1,20 @@
-/** The reading of transfers from a file descriptor, and what its errors mean. */
+/** Reads transfers from a file descriptor, and converts errors of the file system. */
 import { readSync, readvSync } from 'node:fs';
 import { Qcow2Error, type Qcow2ErrorCode, type Transfer } from '../src/index.js';
 
-/** How many buffers one system call takes: Linux's IOV_MAX. */
+/** Maximum buffers per system call: Linux's IOV_MAX. */
 const MAX_BUFFERS = 1024;
-/** How many bytes one system call reads or writes at the most: Node cuts a length of 2 GiB or more to 32 bits. */
+/** Maximum bytes per system call: Node truncates a length of 2 GiB or more to 32 bits. */
 export const MAX_CALL_BYTES: number = 1024 ** 3;
 
 /**
- * Fills every transfer; each contiguous run of them is one system call, and past `size`, the length that the file had,
- * there are zeros.
+ * Fills every transfer. Each contiguous run of transfers is one system call. Bytes past `size`, the length of the file
+ * when it was opened, are zeros.
  *
  * @throws {@link Qcow2Error} `changed` when the file has become shorter than `size`, `io`.
  */
 export function readTransfers(fd: number, transfers: readonly Transfer[], size: number): void {
-  // A small read is a single one, and what looking for runs costs shows beside it.
+  // The common small read: searching for runs would cost noticeable time.
   if (transfers.length === 1) {
     fill(fd, transfers[0]!, size);
     return;
@@ -27,7 +27,7 @@ export function readTransfers(fd: number, transfers: readonly Transfer[], size: 
   }
 }
 
-/** The index behind the last transfer that carries on where the one before it ends, within what one call takes. */
+/** Returns the index after the last transfer of a contiguous run, within the limits of one call. */
 function runEnd(transfers: readonly Transfer[], first: number): number {
   const { at } = transfers[first]!;
   let last = first + 1;
@@ -53,7 +53,7 @@ function fillRun(fd: number, run: readonly Transfer[], size: number): void {
     throw fileFailure(error, run[0]!.at);
   }
   if (count === length) return;
-  // A short count: the rest one by one, to the end of the file and zeros past it.
+  // A short read: reads the rest one by one, up to the end of the file, with zeros past it.
   for (const transfer of run) {
     const have = Math.min(count, transfer.bytes.length);
     count -= have;
@@ -81,12 +81,12 @@ function fill(fd: number, { at, bytes }: Transfer, size: number): void {
   }
 }
 
-/** Zeros in place of what was cut off would be taken for the disk's. */
+/** The error for a file that was truncated: zeros instead would look like the disk's data. */
 function shortened(at: number): Qcow2Error {
   return new Qcow2Error('changed', 'The file became shorter since it was opened. Open it again.', { what: 'file', at });
 }
 
-/** What the operating system said, as an error of this library. `at` is where, in bytes. */
+/** Converts an error of the operating system. `at` is the offset, in bytes. */
 export function fileFailure(cause: unknown, at: number): Qcow2Error {
   const { code, message } = cause as NodeJS.ErrnoException;
   return new Qcow2Error(CODES.get(code ?? '') ?? 'io', message, { what: 'file', at }, { cause });

@@ -1,25 +1,22 @@
-/** Other processes' locks of a file, as Linux lists them. Node can neither take nor test a lock. */
+/** Reads other processes' locks on a file from Linux's /proc/locks. Node can neither take nor test a lock. */
 import { fstatSync, readFileSync } from 'node:fs';
 
-/** A lock that a process has. */
+/** A lock of another process. */
 export interface FileLock {
-  /** How it was taken: `OFDLCK`, as QEMU does, `POSIX` or `FLOCK`. */
+  /** Its type: `OFDLCK`, as QEMU uses, `POSIX` or `FLOCK`. */
   readonly kind: string;
   readonly access: 'READ' | 'WRITE';
-  /** Undefined where the kernel does not list it, as for QEMU's. */
+  /** Undefined when the kernel does not list it, as for QEMU's locks. */
   readonly pid: number | undefined;
 }
 
 /**
- * `1: OFDLCK ADVISORY READ -1 fe:00:2147220 100 101`, see proc_locks(5). One that only waits has an arrow before its
- * kind.
+ * `1: OFDLCK ADVISORY READ -1 fe:00:2147220 100 101`, see proc_locks(5). A waiting request has an arrow before its
+ * type.
  */
 const LOCK = /^\d+: (POSIX|OFDLCK|FLOCK) +\S+ +(READ|WRITE) +(-?\d+) ([\da-f]+:[\da-f]+:\d+) /;
 
-/**
- * The locks of other processes on the file of a descriptor. None where the platform does not list them: it has to be
- * Linux.
- */
+/** Returns the locks of other processes on the file of a descriptor. Empty on platforms other than Linux. */
 export function othersLocks(fd: number): FileLock[] {
   const key = keyOf(fd);
   if (key === null) return [];
@@ -32,14 +29,14 @@ export function othersLocks(fd: number): FileLock[] {
 }
 
 /**
- * How the list names a file: the device of its mount, hexadecimal, and its inode. Not `fstat`'s device, which is
- * another one on some file systems (btrfs).
+ * Returns a file's key in the list: the device of its mount, in hexadecimal, and its inode. `fstat` returns another
+ * device on some file systems (btrfs).
  */
 function keyOf(fd: number): string | null {
   const info = lines(`/proc/self/fdinfo/${fd}`);
   const field = (name: string) => info.find((line) => line.startsWith(`${name}:`))?.split(/\s+/)[1];
   const mount = field('mnt_id');
-  // Older kernels do not name the inode there.
+  // Older kernels do not list the inode there.
   const inode = field('ino') ?? String(fstatSync(fd, { bigint: true }).ino);
   const device = lines('/proc/self/mountinfo')
     .map((line) => line.split(' '))
@@ -53,6 +50,6 @@ function lines(path: string): string[] {
   try {
     return readFileSync(path, 'utf8').split('\n');
   } catch {
-    return []; // no Linux, or a /proc that is not to be read
+    return []; // not Linux, or /proc is not readable
   }
 }

@@ -1,4 +1,4 @@
-/** The source over a file of Node's file system, read synchronously: a promise would cost more than the read. */
+/** A source that reads a file of Node's file system synchronously: a promise would cost more than the read. */
 import { closeSync, constants } from 'node:fs';
 import { type ByteSource, Qcow2Error, type Transfer } from '../src/index.js';
 import { requireBuffers } from '../src/internal.js';
@@ -6,10 +6,11 @@ import { readTransfers } from './file-io.js';
 import { openFile } from './open-file.js';
 
 /**
- * Opens a file for reading. Each contiguous run of a batch is one system call; a read of what was cut off since is
- * refused. Node can neither take nor test a lock, so a process that writes to the file meanwhile is not noticed.
+ * Opens a file for reading. Each contiguous run of a batch is one system call. A read past the end of a file that was
+ * truncated meanwhile throws `changed`. Node can neither take nor test a lock, so a process that writes to the file is
+ * not detected.
  *
- * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is no regular
+ * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is not a regular
  *   file.
  *
  * @example

@@ -1,3 +1,3 @@
-/** The public face of `qcow2/node`; defines nothing. */
+/** The public exports of `qcow2/node`. */
 export { type FileDeviceOptions, fileDevice } from './file-device.js';
 export { fileSource } from './file-source.js';

@@ -1,22 +1,22 @@
-/** Opens regular files of Node's file system, and says which file a descriptor is of. */
+/** Opens regular files of Node's file system and determines their identity. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { Qcow2Error } from '../src/index.js';
 import { fileFailure } from './file-io.js';
 
-/** A regular file, open. */
+/** An open regular file. */
 export interface OpenFile {
   readonly fd: number;
   /** Length in bytes. */
   readonly size: number;
-  /** The same for every path and every descriptor of one file: its device and its inode. */
+  /** Device and inode: the same for every path and descriptor of one file. */
   readonly identity: string;
 }
 
 /**
  * Opens a regular file. `flags` are those of `open(2)`.
  *
- * @throws {@link Qcow2Error} `not-found`, `exists`, `io` when it cannot be opened or is no regular file; RangeError for
- *   a path that the file system would be asked for under another name.
+ * @throws {@link Qcow2Error} `not-found`, `exists`, `io` when it cannot be opened or is not a regular file; RangeError
+ *   for a path with a lone surrogate, for which Node would open another file.
  */
 export function openFile(path: string | URL, flags: number): OpenFile {
   if (/\p{Cs}/u.test(String(path))) {
@@ -24,10 +24,10 @@ export function openFile(path: string | URL, flags: number): OpenFile {
       `${JSON.stringify(path)} has a lone surrogate, which no path can have: Node would open another file.`,
     );
   }
-  // Without O_NONBLOCK, which Windows does not have, the opening of a FIFO waits until another process opens it too.
+  // Without O_NONBLOCK, opening a FIFO blocks until another process opens it too. Windows does not have the flag.
   const fd = attempt(() => openSync(path, flags | (constants.O_NONBLOCK ?? 0)));
   try {
-    // As BigInts: inodes of 64 bits would be rounded to those of other files.
+    // As BigInts: 64-bit inodes would be rounded to those of other files.
     const stat = attempt(() => fstatSync(fd, { bigint: true }));
     if (!stat.isFile()) throw new Qcow2Error('io', `"${path}" is not a regular file.`, { what: 'file' });
     return { fd, size: Number(stat.size), identity: `file ${stat.dev}:${stat.ino}` };

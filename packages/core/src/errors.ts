@@ -1,69 +1,69 @@
-/** Owns the one error class of the library, its closed set of codes, and the guard that recognises it. */
+/** Defines the library's error class, its closed set of codes, and its type guard. */
 
 /** Every code that a {@link Qcow2Error} can carry; the set is closed. */
 export type Qcow2ErrorCode =
-  /** The file is not a qcow2 image; the message says what it is when that is known. */
+  /** The file is not a qcow2 image. The message names its format when that is recognised. */
   | 'not-qcow2'
-  /** Valid, but needs a feature, a size or a codec that this library does not have. */
+  /** The image is valid, but needs a feature, a size or a codec that this library does not support. */
   | 'unsupported'
   /**
-   * A structure of the image contradicts the specification, the file's length or another structure, or one file would
-   * be two of the image's files.
+   * A structure of the image contradicts the specification, the file's length or another structure, or one file is used
+   * as two files of the image.
    */
   | 'corrupt'
   /** A request lies outside the virtual disk. */
   | 'out-of-range'
-  /** A write was asked of an image that was opened for reading. */
+  /** A write to an image that was opened for reading. */
   | 'read-only'
   /** The image, the device or the store was closed. */
   | 'closed'
-  /** The worker or the device failed; nothing more can be done with this handle. */
+  /** The worker or the device failed. The handle cannot be used any more. */
   | 'failed'
   /** The image is marked dirty or corrupt and was opened for writing. */
   | 'needs-repair'
-  /** The read needs another file that the image names and that the caller did not hand over. */
+  /** The read needs another file named in the image, which the caller did not provide. */
   | 'reference-refused'
   /** The passphrase does not open the encrypted image. */
   | 'wrong-passphrase'
-  /** No such image, snapshot or bitmap. */
+  /** There is no such image, snapshot or bitmap. */
   | 'not-found'
   /** The name is taken, or the device on which an image is to be created is not empty. */
   | 'exists'
-  /** Another tab, worker, process or image holds the file. */
+  /** Another tab, worker, process or image uses the file. */
   | 'locked'
   /** The platform refuses the storage, as private windows do. */
   | 'unavailable'
-  /** A synchronous call would have had to wait. */
+  /** A synchronous call would have to wait. */
   | 'not-synchronous'
   /** The file changed while it was being read. */
   | 'changed'
-  /** The storage or the quota is spent. */
+  /** The storage is full or the quota is exceeded. */
   | 'no-space'
   /** The device or the file could not be read or written. */
   | 'io';
 
-/** Where an error was found: the structure, its offset in bytes, and whatever else places it. Structured-cloneable. */
+/** Where an error was found: the structure, its offset in bytes, and further details. Structured-cloneable. */
 export interface Qcow2ErrorPlace {
   /** The structure, in the specification's words: `'L2 table 7'`, `'header'`. */
   readonly what?: string | undefined;
-  /** Its offset in the file that holds it, in bytes; of a request, the offset in the disk. */
+  /** Its offset in its file, in bytes; for a request, the offset in the disk. */
   readonly at?: number | undefined;
-  /** Which file of the backing chain it was found in, when it was not the image itself: 1 for its backing file. */
+  /** Depth of the file in the backing chain: 1 for the backing file. Absent for the image itself. */
   readonly layer?: number | undefined;
-  /** Further figures and names, by name. */
+  /** Further details, by name. */
   readonly [key: string]: string | number | boolean | readonly string[] | undefined;
 }
 
-/** What the details of an error hold beside its place, by its code. */
+/** The details of an error in addition to its place, by code. */
 export interface Qcow2ErrorDetailsByCode {
   'not-qcow2': { readonly found?: string | undefined };
   unsupported: { readonly url?: string | undefined };
   corrupt: {
-    /** Guest offset of the cluster concerned, bytes. */
+    /** Guest offset of the cluster, bytes. */
     readonly guest?: number | undefined;
     /** Length of the file, bytes. */
     readonly fileSize?: number | undefined;
-    /** The two parts that one file would have. */
+    /** The two roles of the file in the chain. */
     readonly roles?: readonly string[] | undefined;
   };
   'out-of-range': {
@@ -79,7 +79,7 @@ export interface Qcow2ErrorDetailsByCode {
   'reference-refused': {
     /** The name of the file, as written in the image. */
     readonly name: string;
-    /** Where it stands in the chain; 1 for a file that the opened image names. */
+    /** Its depth in the chain; 1 for a file named in the opened image. */
     readonly depth: number;
   };
   'not-found': {
@@ -90,7 +90,7 @@ export interface Qcow2ErrorDetailsByCode {
   };
   exists: {
     readonly name?: string | undefined;
-    /** What the device holds, bytes. */
+    /** Current size of the device, bytes. */
     readonly size?: number | undefined;
   };
   locked: {
@@ -111,13 +111,13 @@ export interface Qcow2ErrorDetailsByCode {
   };
 }
 
-/** The details of an error that carries the code `Code`. */
+/** The details of an error with the code `Code`. */
 export type Qcow2ErrorDetails<Code extends Qcow2ErrorCode = Qcow2ErrorCode> = Qcow2ErrorPlace &
   (Code extends keyof Qcow2ErrorDetailsByCode ? Qcow2ErrorDetailsByCode[Code] : unknown);
 
 /**
- * The error of everything that is wrong with an image, a file or a device. A caller's own mistake is a `TypeError` or
- * a `RangeError` instead, and an abort throws `signal.reason` untouched.
+ * The error for everything that is wrong with an image, a file or a device. Invalid arguments throw a `TypeError` or a
+ * `RangeError` instead, and an abort throws `signal.reason` unchanged.
  */
 export class Qcow2Error<Code extends Qcow2ErrorCode = Qcow2ErrorCode> extends Error {
   override readonly name = 'Qcow2Error';
@@ -140,8 +140,8 @@ export class Qcow2Error<Code extends Qcow2ErrorCode = Qcow2ErrorCode> extends Er
 export type Qcow2ErrorOf<Code extends Qcow2ErrorCode> = { [Each in Code]: Qcow2Error<Each> }[Code];
 
 /**
- * Whether `error` is a {@link Qcow2Error}, and, when codes are given, carries one of them. Tests name and code rather
- * than the class, since a class does not survive the way out of a worker or a second copy of the package.
+ * True if `error` is a {@link Qcow2Error} and, when codes are given, has one of them. It tests `name` and `code`
+ * instead of the class: the class differs after structured cloning or with a second copy of the package.
  *
  * @example
  * ```ts
@@ -166,7 +166,8 @@ export function isQcow2Error<Code extends Qcow2ErrorCode = Qcow2ErrorCode>(
 }
 
 /**
- * What an error says, or anything else that was thrown. Errors of another realm are no instances of this one's `Error`.
+ * Returns the message of an error, or a thrown value as a string. Does not use `instanceof`, since errors of another
+ * realm are not instances of this realm's `Error`.
  */
 export function reasonOf(thrown: unknown): string {
   const message = (thrown as { message?: unknown } | null | undefined)?.message;

@@ -1,4 +1,4 @@
-/** Owns the public handle of an open image: short methods that check their arguments and delegate. */
+/** `Qcow2Image`, the public handle of an open image: its methods check their arguments and delegate. */
 
 import type { CheckOptions, CheckReport } from './api/check-report.js';
 import type { BlockDevice, Done, Transfer } from './api/device.js';
@@ -19,7 +19,7 @@ import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs
 import type { Writing } from './verbs/open/open-for-writing.js';
 import { readableOf } from './verbs/readable.js';
 
-/** What a read that never had to wait answers. */
+/** The result of a read that did not have to wait. */
 const DONE: Promise<void> = Promise.resolve();
 
 /** For `qcow2/internal`: a number that rises when `info` of the image changes, but for `fileSize`. */
@@ -27,10 +27,10 @@ export let revisionOf: (image: Qcow2Image) => number;
 
 /** An open qcow2 image. */
 export class Qcow2Image implements Disk {
-  /** Closes the image, for `await using`; there only where the platform knows the symbol. */
+  /** Closes the image, for `await using`. Defined only where the platform has the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #opened: OpenedImage;
-  /** The image of which this is a snapshot, when it is one. */
+  /** The image whose snapshot this is; null for other images. */
   readonly #viewed: Qcow2Image | null;
   #info: ImageInfo | null = null;
   #closing: Promise<void> | null = null;
@@ -52,15 +52,15 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Opens an image, for reading unless `options.mode` says otherwise. Reads the header, the L1 table and, where there
-   * are any, the snapshot table and the bitmap directory; for writing, all L2 tables and refcounts as well, unless
-   * `options.verify` is false. Never writes: an image changes with its first change.
+   * Opens an image, by default for reading. Reads the header, the L1 table and, where there are any, the snapshot table
+   * and the bitmap directory; for writing, all L2 tables and refcounts as well, unless `options.verify` is false. Never
+   * writes: the file is not modified before the first change.
    *
-   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the place in `details`, `corrupt` also when
-   *   two files of the chain are one and the same, and when a check of an image to be written finds damage,
-   *   `needs-repair` when it is to be written and marked dirty or corrupt, `locked` when another image of this process
-   *   writes to the file, `changed` or `io` from the source; TypeError when `source` is nothing that can be opened, or
-   *   nothing that can be written to; the signal's reason when it aborts.
+   * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` or `corrupt` with the location in `details`, `corrupt` also
+   *   when two files of the chain are the same file, and when the check before writing finds damage, `needs-repair`
+   *   when an image to be written is marked dirty or corrupt, `locked` when another image of this process writes to the
+   *   file, `changed` or `io` from the source; TypeError when `source` cannot be opened, or not written to; the
+   *   signal's reason when it aborts.
    *
    * @example
    * ```ts
@@ -76,14 +76,14 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * Makes an empty image on `device`, and opens it for writing. Everything but the header is
-   * written and flushed first, so that a crash leaves no image rather than half of one. The device stays the caller's.
+   * Creates an empty image on `device` and opens it for writing. The header is written last, after a flush, so that a
+   * crash leaves no image instead of a partial one. Closing the image does not close the device.
    *
-   * @throws RangeError for a value that no image can have, TypeError for options that exclude each other; {@link
-   *   Qcow2Error} `exists` when the device or the data file is not empty and `overwrite` is not set,
-   *   `reference-refused` when `resolve` does not hand over the data file as a device, `corrupt` when the device, the
-   *   data file and the backing file are not different files, `locked` when another image of this process writes to one
-   *   of them; all these before anything is changed. What the device throws; the signal's reason when it aborts.
+   * @throws RangeError for an invalid value, TypeError for options that exclude each other; {@link Qcow2Error} `exists`
+   *   when the device or the data file is not empty and `overwrite` is not set, `reference-refused` when `resolve` does
+   *   not return the data file as a device, `corrupt` when the device, the data file and the backing file are not
+   *   different files, `locked` when another image of this process writes to one of them; all these before anything is
+   *   changed. The errors of the device; the signal's reason when it aborts.
    *
    * @example
    * ```ts
@@ -245,11 +245,11 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * As {@link read}, but done when it returns. Over a source that makes its caller wait it is refused, also when
-   * `withCache` keeps every block that is needed: whether it works depends on the source, not on what was read before.
+   * As {@link read}, but synchronous. Refused if the source is asynchronous, even when `withCache` has all needed
+   * blocks: whether it works depends on the source, not on earlier reads.
    *
-   * @throws {@link Qcow2Error} `not-synchronous`, before anything is read, when a layer makes its caller wait or
-   *   another request is at work, and as {@link read} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is read, when a source of the chain is asynchronous
+   *   or another request is running, and as {@link read}.
    */
   readSync(offset: number, into: Uint8Array): void {
     this.#alive();
@@ -257,10 +257,10 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * As {@link write}, but done when it returns.
+   * As {@link write}, but synchronous.
    *
-   * @throws {@link Qcow2Error} `not-synchronous`, before anything is written, when a layer makes its caller wait or
-   *   another request is at work, and as {@link write} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is written, when a source of the chain is
+   *   asynchronous or another request is running, and as {@link write}.
    */
   writeSync(offset: number, bytes: Uint8Array): void {
     const { changes, writer } = this.#writing();
@@ -268,10 +268,10 @@ export class Qcow2Image implements Disk {
   }
 
   /**
-   * As {@link flush}, but done when it returns.
+   * As {@link flush}, but synchronous.
    *
-   * @throws {@link Qcow2Error} `not-synchronous`, before anything is flushed, when a layer makes its caller wait or
-   *   another request is at work, and as {@link flush} does.
+   * @throws {@link Qcow2Error} `not-synchronous`, before anything is flushed, when a source of the chain is
+   *   asynchronous or another request is running, and as {@link flush}.
    */
   flushSync(): void {
     this.#requireOpen();
@@ -290,7 +290,7 @@ export class Qcow2Image implements Disk {
     try {
       await this.#opened.write?.writer.close();
     } catch (error) {
-      // What may be lost is worth more than whether every file could be released.
+      // The error of the flush, which means lost writes, takes precedence over an error of the release.
       await this.#release().catch(() => {});
       throw error;
     }
@@ -318,7 +318,7 @@ export class Qcow2Image implements Disk {
     throw new Qcow2Error('read-only', "The image was opened for reading. Open it with mode 'readwrite' to change it.");
   }
 
-  /** What carries out requests that are done when they return. */
+  /** Executes synchronous requests. */
   #synchronous(): Synchronous {
     const { synchronous } = this.#opened;
     if (synchronous === null) throw mustWait({ what: 'image', depth: 0 });

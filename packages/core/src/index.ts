@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** The public face of the package; defines nothing. */
+/** The public exports of the package. */
 
 export type { CheckOptions, CheckReport, Fault, Finding } from './api/check-report.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';

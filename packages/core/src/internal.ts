@@ -1,6 +1,6 @@
 /**
- * What `qcow2-opfs` of the same version shares with the engine, as `qcow2/internal`: not for anybody else, and changed
- * without notice. Defines nothing.
+ * The exports of `qcow2/internal`, which `qcow2-opfs` of the same version uses. They are private and change without
+ * notice.
  */
 
 export { onAbort } from './engine/async/on-abort.js';

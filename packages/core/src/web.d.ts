@@ -1,6 +1,6 @@
 /**
- * The few web types that core may use, declared by hand, so that neither the `dom` nor the `webworker` library comes in
- * with `navigator`, `self` and the rest. Each declaration is the part that core calls, no more.
+ * Declares the few web types that core may use. Without the `dom` and `webworker` libraries, `navigator`, `self` and
+ * the rest stay undefined. Each declaration contains only what core calls.
  */
 
 interface AbortSignal {

@@ -1,10 +1,10 @@
-/** Types of what a check takes and reports. */
+/** The types of a check's options and report. */
 import type { OperationOptions } from './options.js';
 
-/** How an image is checked. */
+/** Options of a check. */
 export type CheckOptions = OperationOptions;
 
-/** What can be wrong with an image: the closed set of {@link Finding.fault}. */
+/** The faults that a check finds: the closed set of {@link Finding.fault}. */
 export type Fault =
   /** A table entry has bits set that must be zero. */
   | 'reserved-bits'
@@ -14,7 +14,7 @@ export type Fault =
   | 'past-end'
   /** COPIED is set though the refcount is not one. */
   | 'copied-set'
-  /** COPIED is not set though the refcount is one: only slower. */
+  /** COPIED is not set though the refcount is one. This costs only speed. */
   | 'copied-missing'
   /** COPIED is set in the entry of a compressed cluster. */
   | 'copied-compressed'
@@ -22,61 +22,61 @@ export type Fault =
   | 'subclusters'
   /** A compressed cluster or a snapshot in an image with an external data file. */
   | 'external-data'
-  /** The cluster is referenced more often than its refcount says: it would be reused while it is in use. */
+  /** The cluster has more references than its refcount: it could be reused while it is in use. */
   | 'refcount-low'
   /** The refcount is higher than there are references: a leak. */
   | 'refcount-high'
-  /** The cluster is referenced more often than its refcount can say. */
+  /** The cluster has more references than its refcount can represent. */
   | 'refcount-overflow'
-  /** A refcount block is used for something else as well. */
+  /** The cluster of a refcount block has another use as well. */
   | 'refcount-block-shared'
   /** The refcount of the cluster cannot be read. */
   | 'refcount-unreadable'
-  /** An entry of the snapshot table is damaged, or the table is. */
+  /** The snapshot table or one of its entries is damaged. */
   | 'snapshot-table'
   /** The bitmap directory, a bitmap's table or one of its entries is damaged. */
   | 'bitmap'
   /** The file has more clusters than can be counted. */
   | 'too-large'
-  /** A cluster of metadata is used for something else as well, and the refcount allows for it. */
+  /** A cluster of metadata has another use as well, and its refcount includes both. */
   | 'overlap'
   /** A guest cluster is not at its own offset in the external data file. */
   | 'data-file-offset'
-  /** An entry of a version 2 image says that it reads as zeros, which version 2 does not have. */
+  /** An entry of a version 2 image has the zero flag, which version 2 does not have. */
   | 'zero-flag';
 
-/** Something that is wrong with an image, and where. Plain and structured-cloneable. */
+/** A fault of an image and its location. Structured-cloneable. */
 export interface Finding {
-  /** The figure of the report in which it counts. */
+  /** The count of the report that includes it. */
   readonly kind: 'corruption' | 'leak' | 'check-error' | 'beyond';
   readonly fault: Fault;
   /** The structure, in the specification's words: `'L2 table 7, entry 3'`, `'cluster'`. */
   readonly what: string;
   /** Its offset in the image file, bytes. */
   readonly at: number;
-  /** How often it counts: neighbouring clusters of one fault are one finding. */
+  /** Number of faults in it: neighbouring clusters with the same fault are one finding. */
   readonly count: number;
-  /** What was found, in a sentence. */
+  /** Description of the fault, one sentence. */
   readonly message: string;
 }
 
-/** The figures of `qemu-img check --output=json` in camelCase, and every finding with its place. */
+/** The counts of `qemu-img check --output=json` in camelCase, and all findings. */
 export interface CheckReport {
   readonly corruptions: number;
   readonly leaks: number;
-  /** What could not be checked. */
+  /** Number of structures that could not be checked. */
   readonly checkErrors: number;
-  /** What QEMU does not count. */
+  /** Number of faults that QEMU does not report. */
   readonly beyond: number;
-  /** Where the last cluster ends that is in use, bytes. */
+  /** End of the last cluster in use, bytes. */
   readonly imageEndOffset: number;
   /** Clusters of the guest's disk. */
   readonly totalClusters: number;
-  /** Those of them that have a cluster in the file: data, compressed, or kept for zeros. */
+  /** Those of them that have a host cluster: data, compressed, or preallocated zero clusters. */
   readonly allocatedClusters: number;
-  /** Those that do not follow the one before; all compressed ones. */
+  /** Those whose host cluster does not follow the previous one, and all compressed ones. */
   readonly fragmentedClusters: number;
   readonly compressedClusters: number;
-  /** In the order in which they were found; of a badly damaged image the first 65,536, while the figures count all. */
+  /** In the order of discovery. At most 65,536; the counts include all. */
   readonly findings: readonly Finding[];
 }

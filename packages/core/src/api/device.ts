@@ -1,14 +1,14 @@
-/** Owns the interfaces between the engine and whatever holds the bytes of an image. */
+/** The interfaces between the engine and the storage of an image. */
 
-/** `bytes.length` bytes to move from or to the offset `at`, in bytes. */
+/** `bytes.length` bytes to read from or write to the offset `at`, in bytes. */
 export interface Transfer {
   readonly at: number;
   readonly bytes: Uint8Array;
 }
 
 /**
- * Nothing to wait for, or a promise of it: of any realm, a thenable is enough. A synchronous device returns
- * `undefined`, and the engine does not wait.
+ * The result of a device call. A synchronous device returns `undefined`, and the engine does not wait. A promise may be
+ * of any realm; a thenable is enough.
  */
 export type Done = void | Promise<void>;
 
@@ -17,37 +17,36 @@ export interface ByteSource {
   /** Length in bytes. */
   readonly size: number;
   /**
-   * What is read: sources of one identity are one file. Without it only the same object is. An image uses it to refuse
-   * a file that would be two of its files at once, and a second writer. A decorator has the identity of what it
-   * decorates. Closed, a device may have none: then another image may write to the file.
+   * Identifies the file: sources with the same identity read the same file. Without it a source is identified by the
+   * object itself. An image refuses a file that is two of its files at once, and a second writer. A decorator returns
+   * the identity of its source. A closed device may return undefined; then another image may write to the file.
    */
   readonly identity?: object | string | undefined;
   /**
-   * Fills every buffer; bytes past the end read as zeros. May reorder and merge. An empty batch reads nothing, and
-   * returns what a read of bytes would: a promise when that can have to be waited for. The synchronous forms of an
-   * image ask so before they start.
+   * Fills every buffer; bytes past the end read as zeros. May reorder and merge transfers. An empty batch reads nothing
+   * but returns a promise if reads may have to wait. The synchronous methods of an image test this before they start.
    *
-   * @throws {@link Qcow2Error} `io` when the bytes cannot be read, `changed` when they are no longer those first seen,
-   *   `closed` after `close`; TypeError when a buffer is no Uint8Array, or loses its memory (detached, shrunk) before
-   *   the end: the sources of this library fill the others of the batch then; the signal's reason when it aborts.
-   *   Nothing is written into the buffers once it has rejected.
+   * @throws {@link Qcow2Error} `io` when the bytes cannot be read, `changed` when the file has changed since it was
+   *   opened, `closed` after `close`; TypeError when a buffer is not a Uint8Array, or is detached or shrunk before the
+   *   end (the sources of this library then still fill the other buffers of the batch); the signal's reason when it
+   *   aborts. After the promise rejects, nothing is written into the buffers.
    */
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done;
   /**
-   * Lets go of the medium. Reads that have not ended reject with {@link Qcow2Error} `closed`, and from then on nothing
-   * is written into their buffers: an image that is closed may wait for them. A second call does nothing.
+   * Releases the file. Pending reads reject with {@link Qcow2Error} `closed`, and nothing more is written into their
+   * buffers, since closing an image may wait for them. A second call does nothing.
    */
   close?(): Done;
 }
 
-/** A {@link ByteSource} that can also be written: what an image lives on while it is changed. */
+/** A {@link ByteSource} that can also be written. An image that is opened for writing needs one. */
 export interface BlockDevice extends ByteSource {
   /**
-   * Writes every buffer, growing the device when needed. Writes may reach the medium in any order; only `flush` orders
+   * Writes every buffer and grows the device when needed. Writes may reach the medium in any order; only `flush` orders
    * them.
    */
   write(transfers: readonly Transfer[]): Done;
-  /** Sets the length, in bytes; what is added reads as zeros. */
+  /** Sets the length, in bytes. Added bytes read as zeros. */
   truncate(size: number): Done;
   /** Returns when everything written so far is on the medium. */
   flush(): Done;

@@ -5,48 +5,48 @@ import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js'
 import type { OperationOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 
-/** What a request that only moves bytes takes. */
+/** Options of a read. */
 export interface ReadOptions {
-  /** Aborting rejects with `signal.reason`, untouched. */
+  /** Aborting rejects with `signal.reason`, unchanged. */
   signal?: AbortSignal | undefined;
 }
 
-/** How guest bytes are turned into zeros. */
+/** Options of writing zeros. */
 export interface WriteZeroesOptions {
-  /** Give up the clusters that held the bytes; default false. */
+  /** Deallocate the clusters; default false. */
   unmap?: boolean | undefined;
 }
 
-/** Where a stream of guest bytes to write begins. */
+/** Options of a writable stream. */
 export interface WritableOptions {
   /** Guest offset, bytes; default 0. */
   start?: number | undefined;
 }
 
 /**
- * The disk that an image holds: everything but the synchronous forms. Offsets and lengths are in bytes. After `close`
+ * The virtual disk of an image: all methods but the synchronous ones. Offsets and lengths are in bytes. After `close`
  * every method throws or rejects with {@link Qcow2Error} `closed`.
  */
 export interface Disk extends AsyncDisposable {
-  /** Size of the disk that the guest sees, bytes. */
+  /** Virtual size of the disk, bytes. */
   readonly size: number;
-  /** Everything the image says of itself; plain and structured-cloneable. */
+  /** The properties of the image; structured-cloneable. */
   readonly info: ImageInfo;
   /** The internal snapshots, in the order of the table. */
   readonly snapshots: readonly SnapshotInfo[];
-  /** The persistent bitmaps; none when the image says that they are not to be trusted. */
+  /** The persistent bitmaps; none when the image marks them as invalid. */
   readonly bitmaps: readonly BitmapInfo[];
 
-  /** Device calls and other figures since the image was opened. */
+  /** Counts of device calls and other operations since the image was opened. */
   stats(): Promise<ImageStats>;
 
   /**
-   * Fills `into` with the guest's bytes from `offset` on.
+   * Fills `into` with the guest bytes at `offset`.
    *
-   * @throws {@link Qcow2Error} `out-of-range` past the end of the disk, `reference-refused` when a file that was not
-   *   handed over is needed, `corrupt`, `unsupported`, and what the source throws; RangeError for an offset that is no
-   *   whole number from 0 on; TypeError when `into` is no Uint8Array, or loses its memory (detached, shrunk) before the
-   *   read has ended; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `out-of-range` past the end of the disk, `reference-refused` when it needs a file that
+   *   was not provided, `corrupt`, `unsupported`, and the errors of the source; RangeError when the offset is not a
+   *   whole number from 0 on; TypeError when `into` is not a Uint8Array, or is detached or shrunk before the read ends;
+   *   the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -56,10 +56,10 @@ export interface Disk extends AsyncDisposable {
    */
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
   /**
-   * Reads `length` of the guest's bytes from `offset` on, into memory of their own.
+   * Reads `length` guest bytes at `offset` into a new array.
    *
-   * @throws as the other form does; RangeError also for a length that is no whole number from 0 on, or more than the
-   *   platform gives in one piece
+   * @throws as the other overload; RangeError also for a length that is not a whole number from 0 on, or too large for
+   *   one array
    *
    * @example
    * ```ts
@@ -69,10 +69,10 @@ export interface Disk extends AsyncDisposable {
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
 
   /**
-   * Fills every buffer with the guest's bytes from its offset, `at`, as one request: what is near in the file is read
-   * together.
+   * Fills every buffer with the guest bytes at its offset, `at`, as one request. Bytes near each other in the file are
+   * read together.
    *
-   * @throws as {@link read} does; when one of the buffers loses its memory, the others have been filled
+   * @throws as {@link read}; when a buffer is detached or shrunk, the others have been filled
    *
    * @example
    * ```ts
@@ -87,10 +87,10 @@ export interface Disk extends AsyncDisposable {
   readBatch(transfers: readonly Transfer[], options?: ReadOptions): Promise<void>;
 
   /**
-   * The guest's bytes as a stream: a byte stream where the platform has them. Cancelling it ends the reading. The
-   * stream errors as {@link read} does.
+   * Returns the guest bytes as a stream: a byte stream where the platform supports it. Cancelling it stops the reads.
+   * The stream errors as {@link read} does.
    *
-   * @throws {@link Qcow2Error} `out-of-range`; RangeError for a range that is none
+   * @throws {@link Qcow2Error} `out-of-range`; RangeError for an invalid range
    *
    * @example
    * ```ts
@@ -100,11 +100,11 @@ export interface Disk extends AsyncDisposable {
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
 
   /**
-   * Where every byte of the range comes from, as `qemu-img map` reports it: in order, without gaps, neighbours of one
-   * kind merged. Leaving the loop early frees what it holds.
+   * Returns where the bytes of the range are stored, as `qemu-img map` reports it: in order, without gaps, adjacent
+   * extents of one kind merged. Leaving the loop early releases its resources.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and what the source throws; RangeError for a range that is
-   *   none; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and the errors of the source; RangeError for an invalid
+   *   range; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -116,26 +116,26 @@ export interface Disk extends AsyncDisposable {
   map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined>;
 
   /**
-   * The first offset from `offset` on that may hold data; undefined when there is none.
+   * Returns the first offset from `offset` on that may contain data, undefined when there is none.
    *
-   * @throws as {@link map} does
+   * @throws as {@link map}
    */
   seekData(offset: number): Promise<number | undefined>;
 
   /**
-   * The first offset from `offset` on that certainly reads as zeros; undefined when there is none.
+   * Returns the first offset from `offset` on that certainly reads as zeros, undefined when there is none.
    *
-   * @throws as {@link map} does
+   * @throws as {@link map}
    */
   seekHole(offset: number): Promise<number | undefined>;
 
   /**
-   * Counts every reference to every cluster of the image's own file, and compares them with its refcounts, as
-   * `qemu-img check` does. Reads the file anew. An image that is open for writing is flushed first. Changes wait until
-   * the check ends, and so do reads that come after a change that waits. Damage is a finding, never an error.
+   * Counts all references to all clusters of the image file and compares them with its refcounts, as `qemu-img check`
+   * does. Uses no cached tables. An image that is open for writing is flushed first. Changes wait until the check ends,
+   * and so do reads that are queued behind a waiting change. Damage is a finding, never an error.
    *
-   * @throws {@link Qcow2Error} `closed` also when the image is closed meanwhile, and what `flush` and the source throw;
-   *   the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `closed` also when the image is closed meanwhile, and the errors of `flush` and of the
+   *   source; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -146,11 +146,11 @@ export interface Disk extends AsyncDisposable {
   check(options?: CheckOptions): Promise<CheckReport>;
 
   /**
-   * The disk of an internal snapshot, to read; of the size that the disk had. An id is looked for first, then a name,
-   * as QEMU does. Closing the view leaves this image open; closing this image closes the view.
+   * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,
+   * as in QEMU. Closing the view leaves this image open; closing this image closes the view.
    *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, and what the
-   *   source throws
+   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, and the errors
+   *   of the source
    *
    * @example
    * ```ts
@@ -164,11 +164,12 @@ export interface Disk extends AsyncDisposable {
   openSnapshot(idOrName: string): Promise<Disk>;
 
   /**
-   * The ranges of the disk that a persistent bitmap marks: in order, neighbours merged, none past the end of the disk.
-   * While the image is written, as of the first range that is asked for. Leaving the loop early frees what it holds.
+   * Returns the ranges of the disk that a persistent bitmap marks: in order, adjacent ranges merged, none past the end
+   * of the disk. While the image is written, they are those at the time of the first `next()`. Leaving the loop early
+   * releases its resources.
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` when the bitmap is damaged or was in use when the image was last
-   *   written, `unsupported`, and what the source throws; the signal's reason when it aborts
+   *   written, `unsupported`, and the errors of the source; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -180,13 +181,13 @@ export interface Disk extends AsyncDisposable {
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined>;
 
   /**
-   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens,
-   * when the next `flush` has resolved. A started write finishes. `bytes` must stay as they are until then.
+   * Writes guest bytes at `offset`. Reads return them at once; they survive a crash when the next `flush` has resolved.
+   * A started write cannot be aborted. `bytes` must not change until it ends.
    *
    * @throws {@link Qcow2Error} `out-of-range`, `read-only`, `corrupt`, `unsupported` when the disk is encrypted,
-   *   `reference-refused`, `no-space`, `failed` after an earlier failure, and what the device throws; RangeError for an
-   *   offset that is no whole number from 0 on; TypeError when `bytes` is no Uint8Array, or loses its memory (detached,
-   *   shrunk) before the write has ended: of the range any part may have been written then
+   *   `reference-refused`, `no-space`, `failed` after an earlier failure, and the errors of the device; RangeError when
+   *   the offset is not a whole number from 0 on; TypeError when `bytes` is not a Uint8Array, or is detached or shrunk
+   *   before the write ends: any part of the range may have been written then
    *
    * @example
    * ```ts
@@ -197,41 +198,40 @@ export interface Disk extends AsyncDisposable {
   write(offset: number, bytes: Uint8Array): Promise<void>;
 
   /**
-   * Writes all bytes to their offsets, `at`: where they overlap, the later over the earlier.
+   * Writes all transfers to their offsets, `at`. Where they overlap, the later one wins.
    *
-   * @throws as {@link write} does, once every part has ended; the others may have been written
+   * @throws as {@link write}, after all transfers have ended; the others may have been written
    */
   writeBatch(transfers: readonly Transfer[]): Promise<void>;
 
   /**
-   * Turns guest bytes into zeros, by marking them as such where the format can. `unmap` gives up the clusters that held
-   * them.
+   * Writes zeros, as zero clusters where the format allows it. `unmap` deallocates their host clusters.
    *
-   * @throws as {@link write} does
+   * @throws as {@link write}
    */
   writeZeroes(offset: number, length: number, options?: WriteZeroesOptions): Promise<void>;
 
   /**
-   * Gives up guest bytes, and the clusters that held them. They read as zeros from then on; only in an image of version
-   * 2 with a backing file nothing happens, since it has no way to mark them.
+   * Deallocates the clusters of guest bytes, which then read as zeros. Does nothing in a version 2 image with a backing
+   * file: that version has no zero clusters.
    *
-   * @throws as {@link write} does
+   * @throws as {@link write}
    */
   discard(offset: number, length: number): Promise<void>;
 
   /**
-   * Resolves when everything that was written, zeroed and discarded is on the medium. An image that was opened for
-   * reading has nothing to bring there.
+   * Resolves when everything that was written, zeroed and discarded is on the medium. Does nothing for an image that
+   * was opened for reading.
    *
-   * @throws {@link Qcow2Error} `failed`, `corrupt`, `no-space`, and what the device throws
+   * @throws {@link Qcow2Error} `failed`, `corrupt`, `no-space`, and the errors of the device
    */
   flush(): Promise<void>;
 
   /**
-   * A stream to write guest bytes to. It takes chunks of any size, writes whole clusters, takes no more until they are
-   * written, and flushes when it is closed. The stream errors as {@link write} does.
+   * Returns a stream that writes guest bytes. It accepts chunks of any size, writes whole clusters, applies
+   * backpressure until they are written, and flushes when it is closed. The stream errors as {@link write} does.
    *
-   * @throws {@link Qcow2Error} `read-only`, `out-of-range`; RangeError for a start that is no whole number from 0 on
+   * @throws {@link Qcow2Error} `read-only`, `out-of-range`; RangeError when the start is not a whole number from 0 on
    *
    * @example
    * ```ts
@@ -241,13 +241,13 @@ export interface Disk extends AsyncDisposable {
   writable(options?: WritableOptions): WritableStream<Uint8Array>;
 
   /**
-   * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits
-   * for the first. What was started is waited for. Only when one read of a file behind the image takes longer than a
-   * second meanwhile, all requests that still need such a file reject with `closed`; a read whose source cannot be
-   * stopped does when the source ends.
+   * Flushes, then releases the image and every file that opening it opened, even when it rejects. A second call waits
+   * for the first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
+   * all requests that still need such a file reject with `closed`; if the source cannot abort a read, when that read
+   * ends.
    *
-   * @throws what the first write or flush that failed threw, unless `flush` has rejected because of it: what was
-   *   written since the last flush may be lost. Otherwise as {@link flush} does
+   * @throws the error of the first failed write or flush, unless `flush` has already rejected with it: what was written
+   *   since the last flush may be lost. Otherwise as {@link flush}
    */
   close(): Promise<void>;
 }

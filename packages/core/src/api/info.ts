@@ -1,17 +1,17 @@
-/** Types of what is known of an image without reading its tables. */
+/** The types of an image's properties that are known without reading its tables. */
 import type { LuksInfo } from '../format/luks.js';
 
 /** A feature bit that is set in the header. */
 export interface FeatureInfo {
   readonly kind: 'incompatible' | 'compatible' | 'autoclear';
   readonly bit: number;
-  /** The specification's name, else the name in the image's own feature name table, if it has one. */
+  /** The specification's name, else the name in the image's feature name table, if there is one. */
   readonly name?: string | undefined;
-  /** Whether this library knows the bit. */
+  /** True if this library knows the bit. */
   readonly known: boolean;
 }
 
-/** A header extension as it stands in the file. */
+/** A header extension. */
 export interface ExtensionInfo {
   readonly type: number;
   /** The specification's name, when the type is known. */
@@ -26,7 +26,7 @@ export interface ExtensionInfo {
 export interface SnapshotInfo {
   readonly id: string;
   readonly name: string;
-  /** Size of the saved machine state, bytes; 0 when there is none. */
+  /** Size of the saved VM state, bytes; 0 when there is none. */
   readonly vmStateSize: number;
   /** When it was taken: seconds since the epoch, and nanoseconds of that second. */
   readonly dateSec: number;
@@ -34,40 +34,40 @@ export interface SnapshotInfo {
   /** How long the guest had run: whole seconds, and nanoseconds of the next. */
   readonly vmClockSec: number;
   readonly vmClockNsec: number;
-  /** The instruction count of record and replay; absent when it was off. */
+  /** The instruction count of record and replay; absent when it was not used. */
   readonly icount?: number | undefined;
-  /** Virtual size of the disk in the snapshot, bytes; absent when the snapshot does not give it. */
+  /** Virtual size of the disk in the snapshot, bytes; absent when the snapshot does not contain it. */
   readonly diskSize?: number | undefined;
 }
 
 /** A persistent dirty bitmap. */
 export interface BitmapInfo {
   readonly name: string;
-  /** Guest bytes a bit stands for. */
+  /** Guest bytes per bit. */
   readonly granularity: number;
   /**
-   * `in-use`: it was not saved when the image was last written, and what it marks is not to be trusted. While the image
-   * is written the file says so of every bitmap that follows; what it marks can be asked for all the same.
+   * `in-use`: it was not saved when the image was last written, so its bits are invalid. While the image is written,
+   * the bitmaps that follow the writes have this flag in the file; `dirtyRanges` returns their current bits.
    */
   readonly flags: readonly ('in-use' | 'auto' | 'extra-data-compatible')[];
 }
 
-/** One file of the backing chain, the opened image first. */
+/** One file of the backing chain; the opened image is the first. */
 export interface LayerInfo {
   readonly depth: number;
   /** As written in the image above it; absent for the opened image. */
   readonly name?: string | undefined;
-  /** Absent when the file was not handed over and the image above does not give it. */
+  /** Absent when the file was not provided and the image above it does not contain its format. */
   readonly format?: string | undefined;
-  /** Bytes; absent when the file was not handed over. */
+  /** Bytes; absent when the file was not provided. */
   readonly virtualSize?: number | undefined;
-  /** Named by the layer above, but not handed over. */
+  /** True if the layer above names the file and it was not provided. */
   readonly missing: boolean;
   /** The external data file of this layer, when it has one. */
   readonly dataFile?: { readonly name?: string | undefined; readonly missing: boolean } | undefined;
 }
 
-/** Where the header says its tables are; offsets and lengths in bytes. */
+/** The header's fields that locate its tables; offsets and lengths in bytes. */
 export interface HeaderInfo {
   readonly headerLength: number;
   readonly l1TableOffset: number;
@@ -78,13 +78,13 @@ export interface HeaderInfo {
   readonly backingFileOffset: number;
 }
 
-/** Everything about an image that is known without reading its tables. Plain and structured-cloneable. */
+/** The properties of an image that are known without reading its tables. Structured-cloneable. */
 export interface ImageInfo {
   readonly format: 'qcow2';
   readonly version: 2 | 3;
   /** QEMU's name for the version. */
   readonly compat: '0.10' | '1.1';
-  /** Size of the disk the guest sees, bytes, a multiple of 512. */
+  /** Virtual size of the disk, bytes, a multiple of 512. */
   readonly virtualSize: number;
   /** Length of the image file, bytes. */
   readonly fileSize: number;
@@ -95,16 +95,16 @@ export interface ImageInfo {
   readonly lazyRefcounts: boolean;
   readonly compressionType: 'zlib' | 'zstd';
   readonly extendedL2: boolean;
-  /** How the guest's data is encrypted; absent when it is not. */
+  /** Encryption method of the guest's data; absent when it is not encrypted. */
   readonly encryption?: 'aes' | 'luks' | undefined;
   /**
-   * What the LUKS header says, when `encryption` is `'luks'`; absent when it is damaged or of a kind that is not known.
-   * Then reading the disk throws what is wrong with it, as {@link Qcow2Error} `corrupt` or `unsupported`.
+   * The LUKS header, when `encryption` is `'luks'`; absent when it is damaged or not supported. Then reads of the disk
+   * throw {@link Qcow2Error} `corrupt` or `unsupported` with the reason.
    */
   readonly luks?: LuksInfo | undefined;
   /** The image was not closed cleanly: its refcounts may be wrong. */
   readonly dirty: boolean;
-  /** A writer found the image inconsistent and marked it so. */
+  /** A writer found the image inconsistent and set the corrupt bit. */
   readonly corrupt: boolean;
   readonly backingFile?: string | undefined;
   readonly backingFormat?: string | undefined;
@@ -118,12 +118,12 @@ export interface ImageInfo {
   readonly chain: readonly LayerInfo[];
 }
 
-/** What an image says of itself in its header alone: {@link ImageInfo} without what its tables and other files hold. */
+/** What the header of an image contains: {@link ImageInfo} without what needs its tables or other files. */
 export type ImageSummary = Omit<ImageInfo, 'luks' | 'snapshots' | 'bitmaps' | 'chain'>;
 
-/** How the engine has been used since the image was opened: the figures that decide its speed. */
+/** Counts since the image was opened, which determine the engine's speed. */
 export interface ImageStats {
-  /** Calls of a source's `read`, over all layers. */
+  /** Calls of `read` of all sources of the chain. */
   readonly deviceReads: number;
   /** Transfers in those calls. */
   readonly deviceTransfers: number;
@@ -135,8 +135,8 @@ export interface ImageStats {
   readonly deviceBytesWritten: number;
   /** Calls of a device's `flush`. */
   readonly deviceFlushes: number;
-  /** L2 tables that had to be loaded. */
+  /** L2 tables that were loaded. */
   readonly l2Loads: number;
-  /** Compressed clusters that were inflated. */
+  /** Compressed clusters that were decompressed. */
   readonly inflatedClusters: number;
 }

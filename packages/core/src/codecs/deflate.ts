@@ -1,31 +1,31 @@
-/** Owns the inflating of raw deflate streams (RFC 1951), the compression that qcow2 calls zlib. */
+/** Decompresses raw deflate streams (RFC 1951), which qcow2 calls zlib. */
 import { Inflate, inflateSync } from 'fflate';
 import type { Codec, InflateJob } from '../engine/layer/codec.js';
 import { Qcow2Error, reasonOf } from '../errors.js';
 import { hex } from '../format/bytes.js';
 
 /**
- * The longest input worth looking at: deflate stores what it cannot shrink with 5 bytes for each 64 KiB, so a longer
- * stream holds more than a cluster. It bounds what a hostile descriptor can cost.
+ * Maximum useful input length, bytes. Deflate stores incompressible data with 5 bytes of overhead for each 64 KiB, so a
+ * longer stream contains more than a cluster. The limit bounds the cost of a hostile descriptor.
  */
 function longestInput(clusterSize: number): number {
   return clusterSize + Math.ceil(clusterSize / 16) + 1024;
 }
 
 /**
- * What is inflated in one go. A byte of input can stand for 1032 bytes of output, and fflate counts through all of them
- * even when there is no room: so this bounds what a hostile stream can cost to a fraction of a second, and longer ones
- * come in pieces of it, which is slower by a third.
+ * Length of input that is decompressed in one call. A byte of input can produce 1032 bytes of output, and fflate
+ * processes all of them even when the output is full. So this bounds the cost of a hostile stream to a fraction of a
+ * second. Longer streams are decompressed in pieces, which is slower by a third.
  */
 const PIECE = 64 * 1024 + 512;
 
-/** A decompressor that answers at once. It keeps one buffer and so serves one engine. */
+/** Returns a synchronous decompressor. It reuses one buffer, so each engine needs its own. */
 export function deflateCodec(): Codec {
   let scratch = new Uint8Array(0);
   return {
     inflate(jobs: readonly InflateJob[]): void {
       for (const { input, output, at } of jobs) {
-        // A byte more than a cluster, so that a stream which gives more is seen to.
+        // One byte more than a cluster, to detect a stream that is too long.
         if (scratch.length !== output.length + 1) scratch = new Uint8Array(output.length + 1);
         const inflated = inflateInto(input.subarray(0, longestInput(output.length)), scratch, at);
         if (inflated.length !== output.length) throw wrongLength(inflated.length, output.length, at);
@@ -48,7 +48,7 @@ function inflateInto(input: Uint8Array, out: Uint8Array, at: number): Uint8Array
   }
 }
 
-/** Stops with `out` full: that is a byte more than a cluster, and so too much whatever follows. */
+/** Stops when `out` is full: it is one byte longer than a cluster, so the stream is too long. */
 function inflatePieces(input: Uint8Array, out: Uint8Array): Uint8Array {
   let length = 0;
   const stream = new Inflate((chunk) => {

@@ -1,4 +1,4 @@
-/** Owns the inflating of zstd streams (RFC 8878): the compression of type 1. */
+/** Decompresses zstd streams (RFC 8878): compression type 1. */
 
 import type { Codec, InflateJob } from '../engine/layer/codec.js';
 import { Qcow2Error, reasonOf } from '../errors.js';
@@ -6,8 +6,9 @@ import { hex } from '../format/bytes.js';
 import { decodeFrames, MAX_BLOCK_BYTES } from './zstd/frames.js';
 
 /**
- * A decompressor that answers at once. It decodes into the output itself and takes no memory by what a stream says;
- * what it does is bounded by the length of the stream and of the cluster. It keeps one buffer and so serves one engine.
+ * Returns a synchronous decompressor. It decodes directly into the output. Its memory does not depend on the stream's
+ * fields, and its time is bounded by the lengths of the stream and of the cluster. It reuses one buffer, so each engine
+ * needs its own.
  */
 export function zstdCodec(): Codec {
   const scratch = new Uint8Array(MAX_BLOCK_BYTES);

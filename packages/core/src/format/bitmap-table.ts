@@ -1,10 +1,10 @@
-/** Owns the table of a persistent bitmap and its bits (spec: "Bitmap table", "Bitmap data"). */
+/** Encodes and decodes the table of a persistent bitmap and its bits (spec: "Bitmap table", "Bitmap data"). */
 import { Qcow2Error } from '../errors.js';
 import type { Bitmap } from './bitmaps.js';
 import { hex, setUint64 } from './bytes.js';
 import { decodeName } from './names.js';
 
-/** What an entry holds for its bits: all of them clear, all set, or in the cluster at `offset`. */
+/** An entry: all of its bits are clear, all are set, or they are stored in the cluster at `offset`. */
 export type BitmapTableEntry = 'clear' | 'set' | { readonly offset: number };
 
 const WORD = 0x1_0000_0000;
@@ -12,7 +12,7 @@ const OFFSET_HIGH = 0x00ff_ffff;
 const OFFSET_LOW = 0xffff_fe00;
 const ALL_ONES = 1;
 
-/** Entry `index` of a bitmap's table, or what is wrong with it. */
+/** Decodes entry `index` of a bitmap's table. Returns `fault` when the entry is invalid. */
 export function decodeBitmapTableEntry(
   table: DataView,
   index: number,
@@ -32,8 +32,8 @@ export function decodeBitmapTableEntry(
 /**
  * Entry `index` of a bitmap's table.
  *
- * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits, or names a place where no cluster is; `bitmap` is
- *   named.
+ * @throws {@link Qcow2Error} `corrupt` when it sets reserved bits or its offset is not a cluster's. The message names
+ *   `bitmap`.
  */
 export function getBitmapTableEntry(
   table: DataView,
@@ -47,8 +47,8 @@ export function getBitmapTableEntry(
 }
 
 /**
- * The first bit from `from` on, below `to`, that is `value`; `to` when there is none. Bit 0 is the least significant of
- * the first byte.
+ * Returns the first bit in `[from, to)` that equals `value`, or `to` when there is none. Bit 0 is the least significant
+ * bit of the first byte.
  */
 export function findBit(bits: Uint8Array, from: number, to: number, value: boolean): number {
   const without = value ? 0 : 0xff;
@@ -70,7 +70,7 @@ export function setBitmapTableEntry(table: DataView, index: number, entry: Bitma
   if (entry === 'set') table.setUint32(index * 8 + 4, ALL_ONES);
 }
 
-/** Sets the bits from `from` to before `to`; answers whether one of them was clear. */
+/** Sets the bits in `[from, to)`. Returns true when one of them was clear. */
 export function setBits(bits: Uint8Array, from: number, to: number): boolean {
   let changed = false;
   for (let at = from; at < to; ) {

@@ -1,5 +1,5 @@
 /**
- * Owns the bitmaps extension: where the bitmap directory is, and whether it can be there (spec: "Bitmaps extension").
+ * Encodes, decodes and validates the bitmaps extension, which locates the bitmap directory (spec: "Bitmaps extension").
  */
 import { Qcow2Error } from '../errors.js';
 import { getUint64, setUint64, viewOf } from './bytes.js';
@@ -16,7 +16,7 @@ export interface BitmapsExtension {
 }
 
 /**
- * The bitmaps extension.
+ * Decodes the bitmaps extension.
  *
  * @throws {@link Qcow2Error} `corrupt` when its length or its reserved field is wrong.
  */
@@ -31,7 +31,7 @@ export function decodeBitmapsExtension({ data, offset }: HeaderExtension): Bitma
   return { count: view.getUint32(0), directorySize: getUint64(view, 8), directoryOffset: getUint64(view, 16) };
 }
 
-/** The bytes of a bitmaps extension. */
+/** Encodes a bitmaps extension. */
 export function encodeBitmapsExtension(bitmaps: BitmapsExtension): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(24);
   const view = viewOf(bytes);
@@ -42,7 +42,7 @@ export function encodeBitmapsExtension(bitmaps: BitmapsExtension): Uint8Array<Ar
 }
 
 /**
- * Checks the place of the bitmap directory.
+ * Checks the count, size and offset of the bitmap directory. `at` is the file offset of the extension's data, in bytes.
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */

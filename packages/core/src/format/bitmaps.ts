@@ -1,22 +1,22 @@
-/** Owns the bitmap directory: entries of variable length, one after the other (spec: "Bitmaps"). */
+/** Encodes and decodes the bitmap directory: consecutive entries of variable length (spec: "Bitmaps"). */
 import { Qcow2Error } from '../errors.js';
 import { alignUp, getUint64, setUint64, viewOf } from './bytes.js';
 import { MAX_BITMAP_NAME_BYTES, MAX_GRANULARITY_BITS, MIN_GRANULARITY_BITS } from './limits.js';
 
-/** The fixed part of an entry. */
+/** Length of the fixed part of an entry, bytes. */
 const BITMAP_HEADER_BYTES = 24;
 
-/** Where the flags stand in an entry. Entries begin at multiples of 8: flags never straddle two sectors. */
+/** Offset of the flags in an entry, bytes. Entries begin at multiples of 8, so flags never straddle two sectors. */
 export const BITMAP_FLAGS_AT = 12;
 
 /** One entry of the bitmap directory; offsets and sizes in bytes. */
 export interface Bitmap {
   readonly tableOffset: number;
-  /** Entries of its table. */
+  /** Number of entries in its table. */
   readonly tableSize: number;
   /** 32-bit word, see `BITMAP_FLAG`. */
   readonly flags: number;
-  /** 1 is a dirty tracking bitmap, the only type there is. */
+  /** 1 is a dirty tracking bitmap, the only type that is defined. */
   readonly type: number;
   readonly granularityBits: number;
   readonly extra: Uint8Array;
@@ -24,9 +24,9 @@ export interface Bitmap {
 }
 
 /**
- * Decodes the directory, all of `bytes`, which lie at `place` in the file and must hold exactly `count` entries.
+ * Decodes the directory. `bytes` is all of it, at file offset `place`, and must contain exactly `count` entries.
  *
- * @throws {@link Qcow2Error} `corrupt` when it does not, or when an entry breaks a rule of the specification.
+ * @throws {@link Qcow2Error} `corrupt` when it does not, or when an entry violates the specification.
  */
 export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): Bitmap[] {
   const damaged = (how: string): Qcow2Error => {
@@ -76,7 +76,7 @@ export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): 
   return bitmaps;
 }
 
-/** The bytes of a bitmap directory: the inverse of {@link decodeBitmaps}. */
+/** Encodes a bitmap directory: the inverse of {@link decodeBitmaps}. */
 export function encodeBitmaps(bitmaps: readonly Bitmap[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(bitmaps.reduce((sum, bitmap) => sum + bitmapEntryLength(bitmap), 0));
   const view = viewOf(bytes);
@@ -96,12 +96,12 @@ export function encodeBitmaps(bitmaps: readonly Bitmap[]): Uint8Array<ArrayBuffe
   return bytes;
 }
 
-/** Whether a flag of an entry is set; `flag` is one of `BITMAP_FLAG`. */
+/** True if a flag of an entry is set. `flag` is one of `BITMAP_FLAG`. */
 export function hasBitmapFlag({ flags }: Bitmap, flag: number): boolean {
   return ((flags >>> flag) & 1) !== 0;
 }
 
-/** Bytes that an entry takes in the directory. */
+/** Length of an entry in the directory, padding included, bytes. */
 export function bitmapEntryLength({ extra, name }: Bitmap): number {
   return alignUp(BITMAP_HEADER_BYTES + extra.length + name.length, 8);
 }

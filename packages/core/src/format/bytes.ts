@@ -1,6 +1,6 @@
-/** Owns the reading and writing of the big-endian integers and names of which every qcow2 structure is made. */
+/** Reads and writes the big-endian integers that every qcow2 structure consists of. */
 
-/** 2^32: what the high word of a 64-bit field counts. */
+/** 2^32: the weight of the high word of a 64-bit field. */
 const WORD = 0x1_0000_0000;
 
 /** A view of exactly these bytes. */
@@ -9,8 +9,7 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 /**
- * The unsigned 64-bit integer at `at`. From 2^53 on the result is inexact, but then it is no safe integer either:
- * callers test `Number.isSafeInteger`.
+ * Reads the unsigned 64-bit integer at `at`. From 2^53 on the result is inexact; callers test `Number.isSafeInteger`.
  */
 export function getUint64(view: DataView, at: number): number {
   return view.getUint32(at) * WORD + view.getUint32(at + 4);
@@ -22,7 +21,7 @@ export function setUint64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, value % WORD);
 }
 
-/** The numbers of the bits that are set in a 64-bit field, ascending; 0 is the least significant. */
+/** Returns the numbers of the bits that are set in a 64-bit field, ascending; 0 is the least significant. */
 export function getBits64(view: DataView, at: number): number[] {
   const bits: number[] = [];
   const low = view.getUint32(at + 4);
@@ -49,7 +48,7 @@ export function alignUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
 
-/** An offset as errors write it: hexadecimal. */
+/** Formats an offset for error messages, in hexadecimal. */
 export function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }

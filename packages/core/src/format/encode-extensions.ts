@@ -1,10 +1,10 @@
-/** Owns the writing of header extensions and of the feature name table: the inverse of `extensions.ts`. */
+/** Encodes header extensions and the feature name table: the inverse of `extensions.ts`. */
 import { alignUp, viewOf } from './bytes.js';
 import { EXTENSION_HEADER_BYTES, type FeatureName, type HeaderExtension } from './extensions.js';
 import { FEATURE_NAME_BYTES } from './feature-names.js';
 import { encodeName } from './names.js';
 
-/** The bytes of a list of extensions, its end marker included. Offsets are not looked at. */
+/** Encodes a list of extensions, with its end marker. */
 export function encodeExtensions(extensions: readonly Omit<HeaderExtension, 'offset'>[]): Uint8Array<ArrayBuffer> {
   const length = extensions.reduce((sum, { data }) => sum + EXTENSION_HEADER_BYTES + alignUp(data.length, 8), 8);
   const bytes = new Uint8Array(length);
@@ -19,17 +19,14 @@ export function encodeExtensions(extensions: readonly Omit<HeaderExtension, 'off
   return bytes;
 }
 
-/**
- * "gone": what an extension that was dropped from the middle of the list is called. Whoever does not know a type passes
- * over it.
- */
+/** "gone": the type given to an extension that is dropped from the middle of the list. Readers skip unknown types. */
 const DROPPED = 0x676f6e65;
 
 /**
- * What to write, and where, so that an image no longer has extensions of a type. The others stay where they are, so
- * that the list can be read whatever part of it reaches the medium: the end of the list moves up to a dropped extension
- * that is its last, and one in the middle takes a type that nobody knows. Type and length share a sector; where the
- * header's length is no multiple of 8 they may not, and the extensions stay.
+ * Returns the writes, at file offsets in bytes, that remove all extensions of a type. The others keep their offsets, so
+ * that the list stays readable whichever of the writes reach the medium. If a dropped extension is the last, the end of
+ * the list moves up to it; one in the middle gets an unknown type. Type and length share a sector only if the offset is
+ * a multiple of 8; otherwise nothing is removed.
  */
 export function dropExtensions(
   extensions: readonly HeaderExtension[],
@@ -48,7 +45,7 @@ export function dropExtensions(
   });
 }
 
-/** The bytes of a feature name table. */
+/** Encodes a feature name table. */
 export function encodeFeatureNames(names: readonly FeatureName[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(names.length * FEATURE_NAME_BYTES);
   names.forEach(({ kind, bit, name }, index) => {

@@ -1,8 +1,8 @@
-/** Owns the writing of a whole header: the inverse of `header.ts` (spec: "Header"). */
+/** Encodes a whole header: the inverse of `header.ts` (spec: "Header"). */
 import { setBits64, setUint64, viewOf } from './bytes.js';
 import { type Header, MAGIC } from './header.js';
 
-/** The bytes of a header, `headerLength` of them: the inverse of {@link decodeHeader}. */
+/** Encodes a header in `headerLength` bytes: the inverse of {@link decodeHeader}. */
 export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(header.headerLength);
   const view = viewOf(bytes);

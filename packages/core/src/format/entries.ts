@@ -1,7 +1,7 @@
 /**
- * Owns the bits of L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks never leave `format/`; an
- * entry becomes a closed union at once. Entries are read as two 32-bit words, high and low, because a 64-bit read makes
- * a BigInt and takes ten times as long.
+ * Encodes and decodes L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks are used only in
+ * `format/`; other code gets a closed union. Entries are read as two 32-bit words, high and low, because a 64-bit read
+ * creates a BigInt and takes ten times as long.
  *
  *   bit 63       COPIED: the refcount is exactly one           high word, bit 31
  *   bit 62       compressed                                    high word, bit 30
@@ -11,19 +11,21 @@
 import type { Geometry, HostOffset } from './geometry.js';
 
 const WORD = 0x1_0000_0000;
-/** In the high word: the refcount is exactly one. This and the next four are for this folder alone. */
+/** In the high word: the refcount is exactly one. This and the next four are used only in this folder. */
 export const COPIED = 0x8000_0000;
 /** In the high word: a compressed cluster descriptor. */
 export const COMPRESSED = 0x4000_0000;
-/** The offset, its part in the high word. */
+/** The part of the offset in the high word. */
 export const OFFSET_HIGH = 0x00ff_ffff;
-/** The offset, its part in the low word. */
+/** The part of the offset in the low word. */
 export const OFFSET_LOW = 0xffff_fe00;
 /** In the low word: reads as zeros. */
 export const ZERO = 1;
 const SECTOR = 512;
 
-/** One L1 entry: where an L2 table is, null when there is none, and whether its refcount is exactly one. */
+/**
+ * One L1 entry: the offset of an L2 table, null when there is none, and whether its refcount is exactly one (COPIED).
+ */
 export interface L1Entry {
   readonly offset: HostOffset | null;
   readonly owned: boolean;
@@ -31,30 +33,32 @@ export interface L1Entry {
 
 /** Where a guest cluster's bytes are. */
 export type Mapping =
-  /** In the backing file, else zeros. */
+  /** Read from the backing file; zeros without one. */
   | { readonly kind: 'unallocated' }
-  /** Reads as zeros; `host` is a cluster kept for it, `owned` when that cluster's refcount is exactly one (COPIED). */
+  /** Reads as zeros. `host` is a preallocated cluster; `owned` is true when its refcount is exactly one (COPIED). */
   | { readonly kind: 'zero'; readonly host: HostOffset | null; readonly owned: boolean }
   | { readonly kind: 'data'; readonly host: HostOffset; readonly owned: boolean }
-  /** `length` bytes from `host` on hold the stream, and garbage after it. */
+  /** The `length` bytes at `host` contain the compressed stream, followed by bytes to ignore. */
   | { readonly kind: 'compressed'; readonly host: HostOffset; readonly length: number }
-  /** Extended entries only: bit n of a word stands for subcluster n. Neither bit set: as unallocated. */
+  /** Extended entries only: bit n of a word is subcluster n. With neither bit set it is unallocated. */
   | {
       readonly kind: 'subclusters';
       readonly host: HostOffset | null;
       readonly owned: boolean;
-      /** 32-bit word: the subcluster has bytes in the cluster at `host`. */
+      /** 32-bit word: the subcluster is allocated in the cluster at `host`. */
       readonly allocated: number;
       /** 32-bit word: the subcluster reads as zeros. */
       readonly zero: number;
     };
 
-/** The host offset of the L2 table that entry `index` of an L1 table names, 0 when it names none. The hot form. */
+/**
+ * Host offset of the L2 table in entry `index` of an L1 table, 0 when there is none. Allocates nothing, for hot loops.
+ */
 export function l2TableOffset(l1: DataView, index: number): number {
   return (l1.getUint32(index * 8) & OFFSET_HIGH) * WORD + ((l1.getUint32(index * 8 + 4) & OFFSET_LOW) >>> 0);
 }
 
-/** Entry `index` of an L1 table. */
+/** Decodes entry `index` of an L1 table. */
 export function getL1Entry(l1: DataView, index: number): L1Entry {
   const offset = l2TableOffset(l1, index);
   return { offset: offset === 0 ? null : (offset as HostOffset), owned: (l1.getUint32(index * 8) & COPIED) !== 0 };
@@ -65,7 +69,7 @@ export function setL1Entry(l1: DataView, index: number, entry: L1Entry): void {
   setWords(l1, index * 8, entry.offset ?? 0, entry.owned ? COPIED : 0, 0);
 }
 
-/** Entry `index` of an L2 table. */
+/** Decodes entry `index` of an L2 table. */
 export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Mapping {
   const at = index * geometry.l2EntrySize;
   const high = l2.getUint32(at);
@@ -73,7 +77,7 @@ export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Map
   if ((high & COMPRESSED) !== 0) return compressedAt(geometry, high, low);
   const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
   const owned = (high & COPIED) !== 0;
-  // Offset 0 is a place only in an external data file, where COPIED says so.
+  // Offset 0 is a valid offset only in an external data file, where COPIED marks it as allocated.
   const host = offset !== 0 || (geometry.externalData && owned) ? (offset as HostOffset) : null;
   if (geometry.extendedL2) {
     return { kind: 'subclusters', host, owned, zero: l2.getUint32(at + 8), allocated: l2.getUint32(at + 12) };
@@ -108,8 +112,8 @@ export function setL2Entry(geometry: Geometry, l2: DataView, index: number, mapp
 }
 
 /**
- * Copies an L2 table that others refer to as well: its clusters are theirs, too, so none of them is owned. Nothing else
- * of an entry changes. Clusters of an external data file have no refcounts, and stay owned.
+ * Copies an L2 table that is shared, for example with a snapshot. Its clusters are then shared too, so COPIED is
+ * cleared; nothing else of an entry changes. Clusters of an external data file have no refcounts and keep COPIED.
  */
 export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): void {
   for (let at = 0; at < from.byteLength; at += 4) to.setUint32(at, from.getUint32(at));
@@ -121,9 +125,8 @@ export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): v
 }
 
 /**
- * How many entries from `index` on, at most `limit`, continue the mapping of the first: the same kind, and host
- * clusters that follow one another where it has any. COPIED does not matter. Standard entries that are not compressed
- * only.
+ * Counts the entries from `index` on, at most `limit`, that continue the mapping of the first: the same kind, with
+ * consecutive host clusters if it has any. COPIED is ignored. Only for standard entries that are not compressed.
  */
 export function countContiguous(geometry: Geometry, l2: DataView, index: number, limit: number): number {
   const first = l2.getUint32(index * 8);
@@ -146,9 +149,7 @@ export function countContiguous(geometry: Geometry, l2: DataView, index: number,
   return count;
 }
 
-/**
- * How the words of a compressed descriptor split: x = 62 - (cluster_bits - 8) bits of offset, the rest counts sectors.
- */
+/** Bits of the offset in a compressed descriptor: x = 62 - (cluster_bits - 8). The other bits count sectors. */
 function offsetBits(geometry: Geometry): number {
   return 62 - (geometry.clusterBits - 8);
 }

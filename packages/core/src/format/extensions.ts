@@ -1,12 +1,12 @@
 /**
- * Owns the header extensions: the list that follows the header, and what the known ones hold (spec: "Header
+ * Decodes the list of header extensions that follows the header, and names the known types and features (spec: "Header
  * extensions").
  */
 import { Qcow2Error } from '../errors.js';
 import { alignUp, viewOf } from './bytes.js';
 import { AUTOCLEAR, COMPATIBLE, INCOMPATIBLE } from './header.js';
 
-/** The types this library knows. 0 ends the list. */
+/** The extension types that this library knows. 0 ends the list. */
 export const EXTENSION = {
   backingFormat: 0xe2792aca,
   featureNames: 0x6803f857,
@@ -23,9 +23,9 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [EXTENSION.dataFile, 'External data file name'],
 ]);
 
-/** Type and length of an extension, before its data. */
+/** Length of the type and length fields before an extension's data, bytes. */
 export const EXTENSION_HEADER_BYTES = 8;
-/** One extension, known or not, with its data as they stand in the file. */
+/** One extension, known or not, with its raw data. */
 export interface HeaderExtension {
   readonly type: number;
   /** Offset of the data in the file, bytes. */
@@ -33,14 +33,17 @@ export interface HeaderExtension {
   readonly data: Uint8Array;
 }
 
-/** A feature bit that the image itself names. `kind` is 0 for incompatible, 1 for compatible, 2 for autoclear. */
+/**
+ * An entry of the feature name table: the name of a feature bit. `kind` is 0 for incompatible, 1 for compatible, 2 for
+ * autoclear.
+ */
 export interface FeatureName {
   readonly kind: number;
   readonly bit: number;
   readonly name: string;
 }
 
-/** The features this library knows, by the names that QEMU writes into its images. */
+/** The features that this library knows, with the names that QEMU writes into images. */
 export const KNOWN_FEATURES: readonly FeatureName[] = [
   { kind: 0, bit: INCOMPATIBLE.dirty, name: 'dirty bit' },
   { kind: 0, bit: INCOMPATIBLE.corrupt, name: 'corrupt bit' },
@@ -52,14 +55,14 @@ export const KNOWN_FEATURES: readonly FeatureName[] = [
   { kind: 2, bit: AUTOCLEAR.rawDataFile, name: 'raw external data' },
 ];
 
-/** The specification's name of an extension type, if it is known. */
+/** Returns the specification's name of an extension type, undefined when it is not known. */
 export function extensionName(type: number): string | undefined {
   return NAMES.get(type);
 }
 
 /**
- * The extensions in `bytes` from `start` on; the list ends at its end marker or at `end`. `bytes` begin at the file's
- * start; past their end the file reads as zeros, so there the list ends too.
+ * Decodes the extensions in `bytes` from `start` on, up to the end marker or `end`. `bytes` begin at offset 0 of the
+ * file. The list also ends at the end of `bytes`: past it the file reads as zeros, which is an end marker.
  *
  * @throws {@link Qcow2Error} `corrupt` when an extension runs past the end of the area.
  */
@@ -88,12 +91,12 @@ export function decodeExtensions(bytes: Uint8Array, start: number, end: number):
   return extensions;
 }
 
-/** The extension of a type; of duplicates the last counts, as in QEMU. */
+/** Returns the extension of a type. If there are duplicates, the last one, as in QEMU. */
 export function findExtension(extensions: readonly HeaderExtension[], type: number): HeaderExtension | undefined {
   return extensions.findLast((extension) => extension.type === type);
 }
 
-/** Whether this library knows the feature of a bit; `kind` as in {@link FeatureName}. */
+/** True if this library knows the feature of a bit; `kind` as in {@link FeatureName}. */
 export function isKnownFeature(kind: number, bit: number): boolean {
   return KNOWN_FEATURES.some((feature) => feature.kind === kind && feature.bit === bit);
 }

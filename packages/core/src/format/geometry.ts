@@ -1,14 +1,14 @@
-/** Owns the arithmetic of an image: how large its clusters, entries and tables are, and what follows from that. */
+/** Computes the sizes of an image's clusters, entries and tables from its header fields. */
 
 declare const guest: unique symbol;
 declare const host: unique symbol;
 
-/** An offset on the disk that the guest sees, in bytes. */
+/** An offset on the guest's disk, in bytes. */
 export type GuestOffset = number & { readonly [guest]: true };
-/** An offset in the file that holds the image (or in its external data file), in bytes. */
+/** An offset in the image file or in its external data file, in bytes. */
 export type HostOffset = number & { readonly [host]: true };
 
-/** What every mapping needs to know of an image. */
+/** Sizes and properties of an image that the mapping of guest offsets depends on. */
 export interface Geometry {
   readonly version: 2 | 3;
   readonly clusterBits: number;
@@ -21,11 +21,11 @@ export interface Geometry {
   readonly bytesPerL2: number;
   /** The unit of allocation: the cluster, or a 32nd of it when extended. */
   readonly subclusterSize: number;
-  /** Guest clusters lie in an external data file, each at its guest offset. */
+  /** Guest clusters are stored in an external data file, each at its guest offset. */
   readonly externalData: boolean;
 }
 
-/** The geometry that these header fields describe. */
+/** Computes the geometry from header fields. */
 export function geometryOf(fields: {
   version: 2 | 3;
   clusterBits: number;
@@ -49,12 +49,12 @@ export function geometryOf(fields: {
   };
 }
 
-/** How many L1 entries a disk of `size` bytes needs. */
+/** Number of L1 entries that a disk of `size` bytes needs. */
 export function l1EntriesFor(geometry: Geometry, size: number): number {
   return Math.ceil(size / geometry.bytesPerL2);
 }
 
-/** Which L1 entry maps a guest offset. */
+/** Index of the L1 entry that maps a guest offset. */
 export function l1IndexOf(geometry: Geometry, offset: number): number {
   return Math.floor(offset / geometry.bytesPerL2);
 }

@@ -1,11 +1,11 @@
 /**
- * Owns the header's fields that change while an image is written, in place: all of them lie in sector 0 (spec:
+ * Updates, in place, the header fields that change while an image is written. All of them are in sector 0 (spec:
  * "Header").
  */
 import { getBits64, getUint64, setUint64 } from './bytes.js';
 import { AUTOCLEAR, type Header } from './header.js';
 
-/** Bytes of the header that are ever rewritten: one sector, which the medium writes whole. */
+/** Length of the part of the header that is rewritten, bytes: one sector, which the medium writes atomically. */
 export const HEADER_SECTOR_BYTES = 512;
 
 const REFCOUNT_TABLE_AT = 48;
@@ -13,7 +13,7 @@ const REFCOUNT_TABLE_CLUSTERS_AT = 56;
 const INCOMPATIBLE_AT = 72;
 const AUTOCLEAR_AT = 88;
 
-/** Sets or clears a bit of `incompatible_features`, of which all known bits are in the low word. Version 3 only. */
+/** Sets or clears a bit of `incompatible_features`. All known bits are in the low word. Version 3 only. */
 export function setIncompatible(header: DataView, bit: number, on: boolean): void {
   setBit(header, INCOMPATIBLE_AT + 4, bit, on);
 }
@@ -23,23 +23,22 @@ export function setAutoclear(header: DataView, bit: number, on: boolean): void {
   setBit(header, AUTOCLEAR_AT + 4, bit, on);
 }
 
-/**
- * Clears the bits of `autoclear_features` that this library does not know: whoever writes and does not know them must.
- */
+/** Clears the unknown bits of `autoclear_features`, as the specification requires of a writer. */
 export function clearUnknownAutoclear(header: DataView): void {
   const known = (1 << AUTOCLEAR.bitmaps) | (1 << AUTOCLEAR.rawDataFile);
   header.setUint32(AUTOCLEAR_AT, 0);
   header.setUint32(AUTOCLEAR_AT + 4, header.getUint32(AUTOCLEAR_AT + 4) & known);
 }
 
-/** Says where the refcount table is: `at` in bytes, and its length in clusters. */
+/** Sets the offset of the refcount table, `at`, in bytes, and its length in clusters. */
 export function setRefcountTable(header: DataView, at: number, clusters: number): void {
   setUint64(header, REFCOUNT_TABLE_AT, at);
   header.setUint32(REFCOUNT_TABLE_CLUSTERS_AT, clusters);
 }
 
 /**
- * `header`, decoded before, with those of its fields as sector 0 says them now that change while an image is written.
+ * Returns a copy of `header` with the fields that change while an image is written taken from `sector`, the current
+ * sector 0.
  */
 export function withCurrentFields(header: Header, sector: DataView): Header {
   const refcountTableOffset = getUint64(sector, REFCOUNT_TABLE_AT);

@@ -1,14 +1,14 @@
-/** Owns the header of versions 2 and 3: its fields and their places (spec: "Header"). */
+/** Decodes the header of versions 2 and 3 (spec: "Header"). */
 import { Qcow2Error } from '../errors.js';
 import { getBits64, getUint64, viewOf } from './bytes.js';
 
 /** `QFI\xfb`. */
 export const MAGIC = 0x514649fb;
-/** Length of a version 2 header, and the least of version 3. */
+/** Length of a version 2 header, and the minimum length of a version 3 header, bytes. */
 export const V2_HEADER_LENGTH = 72;
 export const V3_HEADER_LENGTH = 104;
 
-/** Bits of the three feature fields that this library knows. */
+/** The known bits of the three feature fields. */
 export const INCOMPATIBLE = { dirty: 0, corrupt: 1, dataFile: 2, compressionType: 3, extendedL2: 4 } as const;
 export const COMPATIBLE = { lazyRefcounts: 0 } as const;
 export const AUTOCLEAR = { bitmaps: 0, rawDataFile: 1 } as const;
@@ -18,7 +18,7 @@ export const CRYPT_METHOD = { none: 0, aes: 1, luks: 2 } as const;
 /** `compression_type`. */
 export const COMPRESSION_TYPE = { zlib: 0, zstd: 1 } as const;
 
-/** The header, field by field; offsets and sizes in bytes. Bit fields are lists of the bits that are set, ascending. */
+/** The fields of the header; offsets and sizes in bytes. Bit fields are lists of the bits that are set, ascending. */
 export interface Header {
   readonly version: 2 | 3;
   /** 0 when the image has no backing file. */
@@ -27,7 +27,7 @@ export interface Header {
   readonly clusterBits: number;
   readonly size: number;
   readonly cryptMethod: number;
-  /** Entries of the active L1 table. */
+  /** Number of entries in the active L1 table. */
   readonly l1Size: number;
   readonly l1TableOffset: number;
   readonly refcountTableOffset: number;
@@ -40,9 +40,7 @@ export interface Header {
   readonly refcountOrder: number;
   readonly headerLength: number;
   readonly compressionType: number;
-  /**
-   * Bytes 105 to `headerLength`: padding, or fields of a later version, to be kept when the header is written again.
-   */
+  /** Bytes 105 to `headerLength`: padding or unknown fields, which must be preserved when the header is rewritten. */
   readonly unknownFields: Uint8Array;
 }
 
@@ -51,7 +49,7 @@ export function diskSizeOf({ size }: Pick<Header, 'size'>): number {
   return size - (size % 512);
 }
 
-/** Whether these first bytes of a file are qcow2's, of version 2 or later: what QEMU probes for. */
+/** True if the first bytes of a file are those of qcow2, version 2 or later, as QEMU probes. */
 export function isQcow2(head: Uint8Array): boolean {
   if (head.length < 8) return false;
   const view = viewOf(head);
@@ -59,9 +57,9 @@ export function isQcow2(head: Uint8Array): boolean {
 }
 
 /**
- * Decodes the header at the start of `bytes`, which hold it whole or up to the end of the file.
+ * Decodes the header at the start of `bytes`, which contain all of it, or end where the file ends.
  *
- * @throws {@link Qcow2Error} `corrupt` when the bytes end before the header does or `header_length` is impossible.
+ * @throws {@link Qcow2Error} `corrupt` when the file ends inside the header or `header_length` is invalid.
  */
 export function decodeHeader(bytes: Uint8Array): Header {
   if (bytes.length < V2_HEADER_LENGTH) throw truncated(V2_HEADER_LENGTH, bytes.length);
@@ -109,7 +107,7 @@ export function decodeHeader(bytes: Uint8Array): Header {
     autoclearFeatures: getBits64(view, 88),
     refcountOrder: view.getUint32(96),
     headerLength,
-    // A field at or past header_length counts as 0.
+    // The specification: a field at or past header_length is 0.
     compressionType: headerLength > 104 ? view.getUint8(104) : COMPRESSION_TYPE.zlib,
     unknownFields: bytes.slice(Math.min(105, headerLength), headerLength),
   };

@@ -1,8 +1,8 @@
-/** Owns the recognition of files that are not qcow2, so that an error can say what they are. */
+/** Recognises files that are not qcow2, so that errors can name their format. */
 import { viewOf } from './bytes.js';
 import { MAGIC } from './header.js';
 
-/** A file's first bytes that tell it; `at` is where they stand. */
+/** The magic bytes of a format, at the offset `at` of the file. */
 interface Signature {
   readonly at: number;
   readonly bytes: readonly number[];
@@ -11,12 +11,12 @@ interface Signature {
 
 const text = (value: string): number[] => [...value].map((character) => character.charCodeAt(0));
 
-/** Where an ISO 9660 volume descriptor begins: sector 16 of 2048 bytes, behind its type byte. */
+/** Offset of the identifier of an ISO 9660 volume descriptor: sector 16 of 2048 bytes, after the type byte. */
 const ISO_AT = 16 * 2048 + 1;
-/** Where ext2, ext3 and ext4 keep their magic: 56 bytes into the superblock at 1024. */
+/** Offset of the magic of ext2, ext3 and ext4: 56 bytes into the superblock at 1024. */
 const EXT_AT = 1024 + 56;
 
-/** In this order: containers first, then what a raw disk may begin with, boot sectors last. */
+/** In order of precedence: containers, then contents of raw disks, boot sectors last. */
 const SIGNATURES: readonly Signature[] = [
   { at: 0, bytes: text('KDMV'), what: 'a VMware disk (VMDK)' },
   { at: 0, bytes: text('COWD'), what: 'a VMware ESX disk (VMDK)' },
@@ -42,14 +42,14 @@ const SIGNATURES: readonly Signature[] = [
   { at: 510, bytes: [0x55, 0xaa], what: 'a raw disk with a boot sector' },
 ];
 
-/** How much of a file's start {@link identify} can make use of, in bytes. */
+/** Length of the head that {@link identify} examines, bytes. */
 export const IDENTIFY_HEAD_BYTES: number = ISO_AT + 5;
-/** How much of its end: a fixed VHD is a raw disk with a footer. */
+/** Length of the tail that it examines, bytes: a fixed VHD is a raw disk with a footer. */
 export const IDENTIFY_TAIL_BYTES = 512;
 
 /**
- * What a file that is not qcow2 is, in words that follow "this is", or null when nobody knows. `head` are its first
- * bytes, `tail` its last.
+ * Returns the format of a file that is not qcow2, in words that follow "this is", or null when it is not recognised.
+ * `head` are its first bytes, `tail` its last.
  */
 export function identify(head: Uint8Array, tail: Uint8Array): string | null {
   if (head.length === 0) return 'an empty file';
@@ -73,7 +73,7 @@ function startsWith(head: Uint8Array, at: number, bytes: readonly number[]): boo
   return at + bytes.length <= head.length && bytes.every((byte, index) => head[at + index] === byte);
 }
 
-/** Nothing in the first half kilobyte but printable ASCII, white space, and UTF-8's high bytes. */
+/** True if the first 512 bytes are all printable ASCII, white space, or bytes over 127 (UTF-8). */
 function looksLikeText(head: Uint8Array): boolean {
   return head.subarray(0, 512).every((byte) => byte >= 32 || (byte >= 9 && byte <= 13));
 }

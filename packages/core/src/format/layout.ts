@@ -1,9 +1,9 @@
 /**
- * Owns where everything lies in a new image, worked out before anything is written: no allocator, no I/O.
+ * Computes the layout of a new image before anything is written: no allocator, no I/O.
  *
  *   header | refcount table | refcount blocks | L1 table | L2 tables | data clusters
  *
- * The last two are there only when metadata is preallocated, and the data only when it lies in the image itself.
+ * The last two exist only when metadata is preallocated; the data only without an external data file.
  */
 import { viewOf } from './bytes.js';
 import { encodeExtensions, encodeFeatureNames } from './encode-extensions.js';
@@ -16,7 +16,7 @@ import { MAX_BACKING_FORMAT_BYTES, MAX_BACKING_NAME_BYTES, MAX_L1_BYTES, MAX_REF
 import { encodeName } from './names.js';
 import { refcountsPerBlock, setRefcount } from './refcounts.js';
 
-/** What a new image is to be. Sizes in bytes; every value has been checked by itself, and against the others. */
+/** The properties of a new image, already validated. Sizes in bytes. */
 export interface ImagePlan {
   readonly size: number;
   readonly version: 2 | 3;
@@ -32,13 +32,13 @@ export interface ImagePlan {
   readonly dataFileRaw: boolean;
 }
 
-/** A run of clusters: its first byte, and how many there are. */
+/** A run of clusters: the offset of the first, in bytes, and their number. */
 export interface ClusterRun {
   readonly at: number;
   readonly clusters: number;
 }
 
-/** Where everything lies; offsets in bytes. */
+/** The offsets of all structures of a new image, in bytes. */
 export interface ImageLayout {
   readonly plan: ImagePlan;
   readonly geometry: Geometry;
@@ -48,17 +48,17 @@ export interface ImageLayout {
   readonly l1Entries: number;
   readonly l2Tables: ClusterRun;
   readonly data: ClusterRun;
-  /** Clusters of the file, all of them in use. */
+  /** Number of clusters in the file, all of them in use. */
   readonly clusters: number;
 }
 
-/** Length of the version 3 header that QEMU writes. */
+/** Length of the version 3 header that QEMU writes, bytes. */
 const V3_WRITTEN_LENGTH = 112;
 
 /**
  * Lays out an image.
  *
- * @throws RangeError when its L1 table or its refcount table would be larger than QEMU takes.
+ * @throws RangeError when its L1 table or its refcount table would exceed QEMU's limits.
  */
 export function layoutOf(plan: ImagePlan): ImageLayout {
   const externalData = plan.dataFile !== undefined;
@@ -87,12 +87,12 @@ export function layoutOf(plan: ImagePlan): ImageLayout {
   return { plan, geometry, refcountTable, refcountBlocks, l1Table, l1Entries, l2Tables, data, clusters: next };
 }
 
-/** How many clusters the refcounts need that count `others` clusters and themselves. */
+/** Number of clusters that the refcount structures need to count `others` clusters and themselves. */
 function refcountClusters(plan: ImagePlan, geometry: Geometry, others: number): { table: number; blocks: number } {
   const perBlock = refcountsPerBlock(geometry.clusterSize, plan.refcountOrder);
   let table = 1;
   let blocks = 1;
-  // Each round counts what the round before added; it ends because a block counts far more than itself.
+  // Each round counts what the previous round added. It ends because a block counts far more clusters than one.
   for (;;) {
     const needed = Math.ceil((others + table + blocks) / perBlock);
     const tableNeeded = Math.ceil((needed * 8) / geometry.clusterSize);
@@ -107,9 +107,9 @@ function refcountClusters(plan: ImagePlan, geometry: Geometry, others: number): 
 }
 
 /**
- * The first cluster: header, extensions, and the backing file's name.
+ * Encodes the first cluster: header, extensions, and the backing file's name.
  *
- * @throws RangeError when a name is too long, or when they do not fit a cluster.
+ * @throws RangeError when a name is too long, or when the names do not fit in the cluster.
  */
 export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
   const { plan, geometry } = layout;
@@ -129,7 +129,7 @@ export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
   const headerLength = plan.version === 2 ? V2_HEADER_LENGTH : V3_WRITTEN_LENGTH;
   const names = { type: EXTENSION.featureNames, data: encodeFeatureNames(KNOWN_FEATURES) };
   const room = geometry.clusterSize - headerLength - name.length;
-  // The feature names are a courtesy, and the first to go where clusters are small.
+  // The feature name table is optional. It is left out where clusters are too small for it.
   const full = encodeExtensions([...extensions, names]);
   const area = plan.version === 3 && full.length <= room ? full : encodeExtensions(extensions);
   if (area.length > room)
@@ -172,21 +172,21 @@ function headerOf(layout: ImageLayout, headerLength: number, backingFileOffset: 
   };
 }
 
-/** The refcount table: a pointer to each block. */
+/** Encodes the refcount table: a pointer to each block. */
 export function refcountTableBytes({ refcountTable, refcountBlocks, geometry }: ImageLayout): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(refcountTable.clusters * geometry.clusterSize);
   fillPointers(bytes, refcountBlocks, geometry, false);
   return bytes;
 }
 
-/** The L1 table: a pointer to each L2 table, when there are any. */
+/** Encodes the L1 table: a pointer to each preallocated L2 table. */
 export function l1TableBytes({ l1Table, l2Tables, geometry }: ImageLayout): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(l1Table.clusters * geometry.clusterSize);
   fillPointers(bytes, l2Tables, geometry, true);
   return bytes;
 }
 
-/** A table of offsets of clusters that follow one another; refcount tables have no COPIED bit, L1 tables do. */
+/** Fills a table with the offsets of consecutive clusters. `owned` sets COPIED, which refcount tables do not have. */
 function fillPointers(
   bytes: Uint8Array,
   { at, clusters }: ClusterRun,
@@ -199,7 +199,7 @@ function fillPointers(
   }
 }
 
-/** Fills a refcount block, a cluster long: 1 for each cluster of the file, 0 past its end. */
+/** Fills a refcount block of one cluster: 1 for each cluster of the file, 0 past its end. */
 export function fillRefcountBlock(layout: ImageLayout, index: number, block: Uint8Array): void {
   const { plan, geometry, clusters } = layout;
   const perBlock = refcountsPerBlock(geometry.clusterSize, plan.refcountOrder);
@@ -209,7 +209,7 @@ export function fillRefcountBlock(layout: ImageLayout, index: number, block: Uin
   for (let entry = 0; entry < used; entry++) setRefcount(view, plan.refcountOrder, entry, 1);
 }
 
-/** Fills a preallocated L2 table, a cluster long: each guest cluster at its place, past the disk's end nothing. */
+/** Fills a preallocated L2 table of one cluster. Entries past the end of the disk are unallocated. */
 export function fillL2Table(layout: ImageLayout, index: number, table: Uint8Array): void {
   const { plan, geometry, data } = layout;
   const { clusterSize, l2Entries, extendedL2, externalData } = geometry;
@@ -219,7 +219,7 @@ export function fillL2Table(layout: ImageLayout, index: number, table: Uint8Arra
   table.fill(0);
   for (let entry = 0; entry < used; entry++) {
     const host = ((externalData ? 0 : data.at) + (first + entry) * clusterSize) as HostOffset;
-    // Extended entries keep the place and allocate no subcluster, as QEMU does: a backing file shows through.
+    // Extended entries have a host cluster but no allocated subcluster, as in QEMU: they read from a backing file.
     if (extendedL2)
       setL2Entry(geometry, view, entry, { kind: 'subclusters', host, owned: true, allocated: 0, zero: 0 });
     else setL2Entry(geometry, view, entry, { kind: 'data', host, owned: true });

@@ -1,24 +1,24 @@
 /**
- * Owns the header of LUKS version 1, which an encrypted image carries: what it is encrypted with, and where its keys
- * are. Keys are not looked at (cryptsetup: "LUKS On-Disk Format Specification", version 1.2.1).
+ * Decodes the LUKS version 1 header of an encrypted image: its algorithms and key slots. Key material is not read
+ * (cryptsetup: "LUKS On-Disk Format Specification", version 1.2.1).
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { alignUp, viewOf } from './bytes.js';
 import { decodeName } from './names.js';
 
-/** Length of the header: what stands before the key material. */
+/** Length of the header before the key material, bytes. */
 export const LUKS_HEADER_BYTES = 592;
-const MAGIC: readonly number[] = [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe]; // "LUKS", then what no text has
+const MAGIC: readonly number[] = [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe]; // "LUKS", then two bytes that are not text
 const SECTOR = 512;
 const SLOTS = 8;
 const STRIPES = 4000;
-/** Where key material may begin, and the unit in which it is laid out: cryptsetup's and QEMU's. */
+/** First offset of key material, and its alignment, as in cryptsetup and QEMU. Bytes. */
 const KEY_AREA_AT = 4096;
 const SLOTS_AT = 208;
 const SLOT_BYTES = 48;
 const SLOT_STATE = { enabled: 0x00ac71f3, disabled: 0x0000dead } as const;
 
-/** Lengths of the keys that a cipher takes, bytes. */
+/** Valid key lengths of each cipher, bytes. */
 const CIPHERS: ReadonlyMap<string, readonly number[]> = new Map([
   ['aes', [16, 24, 32]],
   ['cast5', [16]],
@@ -38,28 +38,28 @@ const HASHES: ReadonlyMap<string, number> = new Map([
   ['ripemd160', 20],
 ]);
 
-/** A key slot of a LUKS header: a place for a key that is locked by a passphrase. */
+/** A key slot of a LUKS header: the master key, encrypted with a passphrase. */
 export interface LuksSlotInfo {
   readonly active: boolean;
-  /** Iterations of PBKDF2, and anti-forensic stripes; only of an active slot. */
+  /** Iterations of PBKDF2, and anti-forensic stripes. Only in an active slot. */
   readonly iters?: number | undefined;
   readonly stripes?: number | undefined;
-  /** Where its key material is, bytes from the start of the LUKS header. */
+  /** Offset of its key material from the start of the LUKS header, bytes. */
   readonly keyOffset: number;
 }
 
 /** The LUKS header of an encrypted image, with the fields of `qemu-img info --output=json` in camelCase. */
 export interface LuksInfo {
-  /** Cipher, and the length of its key in bits: `'aes-256'`. */
+  /** Cipher and key length in bits: `'aes-256'`. */
   readonly cipherAlg: string;
   readonly cipherMode: string;
   readonly ivgenAlg: string;
-  /** Only of a generator that needs a hash. */
+  /** Only for a generator that needs a hash. */
   readonly ivgenHashAlg?: string | undefined;
   /** Of PBKDF2. */
   readonly hashAlg: string;
   readonly uuid: string;
-  /** Where data would begin, bytes from the start of the LUKS header. */
+  /** Offset at which a LUKS volume's data would begin, from the start of the LUKS header, bytes. */
   readonly payloadOffset: number;
   readonly masterKeyIters: number;
   readonly slots: readonly LuksSlotInfo[];
@@ -68,11 +68,10 @@ export interface LuksInfo {
 type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
 
 /**
- * Decodes the header in `bytes`, which lie at `offset` in the file and are followed by key material: in all `length`
- * bytes.
+ * Decodes the header in `bytes`, from file offset `offset`. Header and key material together are `length` bytes long.
  *
- * @throws {@link Qcow2Error} `unsupported` for another version, or an algorithm that QEMU does not have; `corrupt`
- *   where QEMU finds the header to be so, and for key material that is not within `length`.
+ * @throws {@link Qcow2Error} `unsupported` for another version, or an algorithm that QEMU does not have; `corrupt` for
+ *   a header that QEMU refuses as invalid, and for key material outside `length`.
  */
 export function decodeLuks(bytes: Uint8Array, offset: number, length: number): LuksInfo {
   const fail: Fail = (code, what, at, finding) => {
@@ -96,7 +95,7 @@ export function decodeLuks(bytes: Uint8Array, offset: number, length: number): L
 
 type Algorithms = Pick<LuksInfo, 'cipherAlg' | 'cipherMode' | 'ivgenAlg' | 'ivgenHashAlg' | 'hashAlg'>;
 
-/** The names of the algorithms. `cipher-mode` says three things: `cbc-essiv:sha256`. */
+/** Decodes the names of the algorithms. `cipher-mode` has three parts: `cbc-essiv:sha256`. */
 function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algorithms {
   const nameAt = (what: string, at: number): string => {
     const field = bytes.subarray(at, at + 32);
@@ -115,7 +114,7 @@ function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algo
   const known = MODES.includes(cipherMode) && IV_GENERATORS.includes(ivgenAlg);
   if (!known || (ivgenHashAlg !== null && !HASHES.has(ivgenHashAlg))) unknown('cipher-mode', 40, said);
   if (!HASHES.has(hashAlg)) unknown('hash-spec', 72, hashAlg);
-  // XTS takes two keys, each half of what is kept.
+  // XTS uses two keys, each half of the stored length.
   const keyLength = cipherMode === 'xts' ? Math.floor(keyBytes / 2) : keyBytes;
   const lengths = CIPHERS.get(cipher);
   if (lengths === undefined) return unknown('cipher-name', 8, cipher);
@@ -123,15 +122,15 @@ function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algo
     fail('unsupported', 'key-bytes', 108, `is ${keyBytes}, a length that ${cipher} does not have in ${cipherMode}`);
   }
   const algorithms = { cipherAlg: `${cipher}-${keyLength * 8}`, cipherMode, ivgenAlg, hashAlg };
-  // Generators that need no hash may be said to have one: it is ignored, as by QEMU and dm-crypt.
+  // A hash given for a generator that needs none is ignored, as in QEMU and dm-crypt.
   if (ivgenAlg !== 'essiv') return algorithms;
   if (ivgenHashAlg === null) return fail('corrupt', 'cipher-mode', 40, `names no hash for its IV generator: "${said}"`);
-  // Its key is the digest.
+  // The digest is the key of ESSIV's cipher.
   if (!lengths.includes(HASHES.get(ivgenHashAlg)!)) unknown('cipher-mode', 40, said);
   return { ...algorithms, ivgenHashAlg };
 }
 
-/** The key slots, each with its key material within the first `end` bytes, and away from that of the others. */
+/** Decodes the key slots. Key material must be within the first `end` bytes and must not overlap another slot's. */
 function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail): LuksSlotInfo[] {
   const material = alignUp(keyBytes * STRIPES, KEY_AREA_AT);
   const slots: LuksSlotInfo[] = [];

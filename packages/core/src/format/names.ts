@@ -1,16 +1,15 @@
-/** The names that an image holds: of files, snapshots, bitmaps, features. UTF-8 in the file, text outside. */
+/** Encodes and decodes the names in an image: of files, snapshots, bitmaps and features. They are UTF-8 in the file. */
 
-/** A byte order mark is kept: without it the text would be the name of another file. */
+/** A byte order mark is kept: without it the text would name another file. */
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * UTF-8 bytes as text, cut at the first NUL as QEMU cuts its names. Each byte that is no UTF-8 becomes the lone
- * surrogate U+DC00 + byte, as in Python's `surrogateescape`: different bytes are different names, and none is another
- * file's.
+ * Decodes UTF-8 up to the first NUL, as QEMU does. Each byte that is not UTF-8 becomes the lone surrogate U+DC00 +
+ * byte, as in Python's `surrogateescape`: different bytes stay different names, and none is the name of another file.
  */
 export function decodeName(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  // A copy: TextDecoder refuses shared memory.
+  // A copy, because TextDecoder refuses shared memory.
   const name = bytes.slice(0, end < 0 ? bytes.length : end);
   const text = UTF8.decode(name);
   return text.includes('\ufffd') ? decodeBroken(name) : text;
@@ -26,7 +25,7 @@ function decodeBroken(name: Uint8Array): string {
   return text;
 }
 
-/** The character that begins at `at`; null when none does (RFC 3629, section 3). */
+/** Returns the code point that begins at `at`, null when none does (RFC 3629, section 3). */
 function codePointAt(bytes: Uint8Array, at: number): number | null {
   const lead = bytes[at]!;
   if (lead < 0x80) return lead;

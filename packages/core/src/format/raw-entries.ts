@@ -1,6 +1,6 @@
 /**
- * Decodes what may be wrong with table entries, as two 32-bit words, high and low. Unlike `entries.ts` it keeps what no
- * valid entry has: a check reports it, and a writer refuses it (spec: "Cluster mapping", "Host cluster management").
+ * Decodes table entries that may be invalid, as two 32-bit words, high and low. Unlike `entries.ts` it keeps bits that
+ * must be zero: a check reports them, and a writer refuses them (spec: "Cluster mapping", "Host cluster management").
  */
 import { COMPRESSED, COPIED, OFFSET_HIGH, OFFSET_LOW, ZERO } from './entries.js';
 import type { Geometry } from './geometry.js';
@@ -14,8 +14,8 @@ const L2_RESERVED_HIGH = 0x3f00_0000;
 const L2_RESERVED_LOW = 0x0000_01fe;
 
 /**
- * An L2 entry in parts, for loops over millions of them: `flags` of the high word are those that neither an unallocated
- * nor a plain data cluster has; `copied` and `offset` are the rest of it.
+ * Masks of the high word of an L2 entry, for loops over millions of them. `flags` are the bits that neither an
+ * unallocated nor a plain data cluster has; `copied` and `offset` are the other bits.
  */
 export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; readonly offset: number } = {
   flags: L2_RESERVED_HIGH | COMPRESSED,
@@ -23,40 +23,40 @@ export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; read
   offset: OFFSET_HIGH,
 };
 
-/** Where the entry points. */
+/** Returns the offset in the entry, bytes. */
 export function rawOffset(high: number, low: number): number {
   return (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
 }
 
-/** Whether the entry says that its cluster's refcount is exactly one. */
+/** True if COPIED is set: the cluster's refcount is exactly one. */
 export function rawCopied(high: number): boolean {
   return (high & COPIED) !== 0;
 }
 
-/** Whether an L2 entry is a compressed cluster's. */
+/** True if an L2 entry maps a compressed cluster. */
 export function rawCompressed(high: number): boolean {
   return (high & COMPRESSED) !== 0;
 }
 
-/** Whether an L2 entry carries the flag "reads as zeros", which extended entries do not have. */
+/** True if an L2 entry has the flag "reads as zeros". Extended entries do not have this flag. */
 export function rawZero(low: number): boolean {
   return (low & ZERO) !== 0;
 }
 
-/** Whether an L1 entry has a bit set that must be zero. */
+/** True if an L1 entry has a bit set that must be zero. */
 export function l1Reserved(high: number, low: number): boolean {
   return ((high & L1_RESERVED_HIGH) | (low & L1_RESERVED_LOW)) !== 0;
 }
 
-/** Whether an L2 entry that is not compressed has a bit set that must be zero. */
+/** True if an L2 entry that is not compressed has a bit set that must be zero. */
 export function l2Reserved(high: number, low: number): boolean {
   return ((high & L2_RESERVED_HIGH) | (low & L2_RESERVED_LOW)) !== 0;
 }
 
 /**
- * Entry `index` of a refcount table: where a refcount block lies, 0 when there is none, and whether a bit is set that
- * must be zero. All but the lowest nine bits are the offset. From 2^53 on it is inexact, and past the end of every
- * file.
+ * Decodes entry `index` of a refcount table: the offset of a refcount block, 0 when there is none, and whether a
+ * reserved bit is set. All but the lowest nine bits are the offset. From 2^53 on it is inexact, but then it is past the
+ * end of every file.
  */
 export function getRefcountTableEntry(table: DataView, index: number): { offset: number; reserved: boolean } {
   const low = table.getUint32(index * 8 + 4);
@@ -66,13 +66,14 @@ export function getRefcountTableEntry(table: DataView, index: number): { offset:
   };
 }
 
-/** Why a writer must not trust an L1 entry; null when it may. */
+/** Returns why a writer must refuse an L1 entry, null when it is valid. */
 export function l1Fault(l1: DataView, index: number): string | null {
   return l1Reserved(l1.getUint32(index * 8), l1.getUint32(index * 8 + 4)) ? RESERVED : null;
 }
 
 /**
- * Why a writer must not trust entry `index` of an L2 table, as far as `getL2Entry` does not keep it; null when it may.
+ * Returns why a writer must refuse entry `index` of an L2 table, null when it is valid. Tests only what `getL2Entry`
+ * drops.
  */
 export function l2Fault({ l2EntrySize, extendedL2 }: Geometry, l2: DataView, index: number): string | null {
   const at = index * l2EntrySize;

@@ -1,11 +1,11 @@
-/** Owns the refcounts of a refcount block, 1 to 64 bits wide (spec: "Host cluster management"). */
+/** Reads and writes the refcounts of a refcount block, 1 to 64 bits wide (spec: "Host cluster management"). */
 
-/** How many refcounts a block of one cluster holds, when each is `1 << order` bits wide. */
+/** Number of refcounts in a block of one cluster, each `1 << order` bits wide. */
 export function refcountsPerBlock(clusterSize: number, order: number): number {
   return (clusterSize * 8) / 2 ** order;
 }
 
-/** The refcount at `index` of a block. Only 64-bit ones (`order` 6) are BigInts. */
+/** Reads the refcount at `index` of a block. Only 64-bit ones (`order` 6) are BigInts. */
 export function getRefcount(block: DataView, order: number, index: number): number | bigint {
   switch (order) {
     case 6:

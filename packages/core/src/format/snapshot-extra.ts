@@ -1,7 +1,7 @@
-/** Owns the extra data of a snapshot, as far as they are known (spec: "Snapshots"). */
+/** Decodes the known fields of a snapshot's extra data (spec: "Snapshots"). */
 import { getUint64, viewOf } from './bytes.js';
 
-/** What the known part of a snapshot's extra data holds; undefined where it ends before the field. */
+/** The known fields of a snapshot's extra data. A field is undefined where the data ends before it. */
 export interface SnapshotExtra {
   readonly vmStateSize: number | undefined;
   readonly diskSize: number | undefined;
@@ -9,7 +9,7 @@ export interface SnapshotExtra {
   readonly icount: number | undefined;
 }
 
-/** The known fields of a snapshot's extra data. */
+/** Decodes the known fields of a snapshot's extra data. */
 export function decodeSnapshotExtra(extra: Uint8Array): SnapshotExtra {
   const view = viewOf(extra);
   const icountOff = extra.length < 24 || (view.getUint32(16) === 0xffff_ffff && view.getUint32(20) === 0xffff_ffff);

@@ -1,37 +1,37 @@
-/** Owns the snapshot table: entries of variable length, one after the other (spec: "Snapshots"). */
+/** Encodes and decodes the snapshot table: consecutive entries of variable length (spec: "Snapshots"). */
 import { Qcow2Error } from '../errors.js';
 import { alignUp, getUint64, setUint64, viewOf } from './bytes.js';
 import { MAX_SNAPSHOT_EXTRA_BYTES } from './limits.js';
 
-/** The fixed part of an entry. */
+/** Length of the fixed part of an entry, bytes. */
 export const SNAPSHOT_HEADER_BYTES = 40;
 
 /** One entry of the snapshot table; offsets and sizes in bytes. */
 export interface Snapshot {
   readonly l1TableOffset: number;
-  /** Entries of its L1 table. */
+  /** Number of entries in its L1 table. */
   readonly l1Size: number;
   readonly dateSec: number;
   readonly dateNsec: number;
   /**
-   * How long the guest had run, nanoseconds. Inexact past 2^53, which is 104 days: keep `vmClock` words to write it
-   * back.
+   * How long the guest had run, in nanoseconds, as two 32-bit words. As one number it would be inexact past 2^53, which
+   * is 104 days.
    */
   readonly vmClockHigh: number;
   readonly vmClockLow: number;
-  /** The 32-bit size of the machine state, which the extra data may override. */
+  /** The 32-bit size of the VM state, in bytes. The extra data may override it. */
   readonly vmStateSize32: number;
-  /** Extra data as they stand: state size, disk size, icount, and whatever a later version adds. */
+  /** Raw extra data: VM state size, disk size, icount, and fields of later versions. */
   readonly extra: Uint8Array;
   readonly id: Uint8Array;
   readonly name: Uint8Array;
 }
 
 /**
- * Decodes `count` entries from the start of `bytes`, which lie at `place` in the file. Answers null when the bytes end
- * before the table does: the caller then reads more.
+ * Decodes `count` entries from the start of `bytes`, which are at file offset `place`. Returns null when the bytes end
+ * before the table does; the caller then reads more.
  *
- * @throws {@link Qcow2Error} `corrupt` when an entry carries more extra data than QEMU allows.
+ * @throws {@link Qcow2Error} `corrupt` when an entry has more extra data than QEMU allows.
  */
 export function decodeSnapshots(
   bytes: Uint8Array,
@@ -71,7 +71,7 @@ export function decodeSnapshots(
   return { snapshots, length: at };
 }
 
-/** The bytes of a snapshot table: the inverse of {@link decodeSnapshots}. */
+/** Encodes a snapshot table: the inverse of {@link decodeSnapshots}. */
 export function encodeSnapshots(snapshots: readonly Snapshot[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(snapshots.reduce((sum, snapshot) => sum + entryLength(snapshot), 0));
   const view = viewOf(bytes);

@@ -1,6 +1,6 @@
 /**
- * Owns the checks of a header against QEMU's limits and the file's length, all made before memory is taken for what the
- * header names. `unsupported` is valid but beyond a limit; `corrupt` contradicts the specification or the file.
+ * Checks a header against QEMU's limits and the file's length, before memory is allocated for its tables. `unsupported`
+ * is valid but beyond a limit; `corrupt` contradicts the specification or the file.
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { hex } from './bytes.js';
@@ -20,11 +20,11 @@ import {
   MIN_EXTENDED_CLUSTER_BITS,
 } from './limits.js';
 
-/** Bytes of an L1 or refcount table entry. */
+/** Length of an L1 or refcount table entry, bytes. */
 const ENTRY_BYTES = 8;
 
 /**
- * Checks what must hold before the extensions can be read: version, cluster size, and where the area ends.
+ * Checks the fields needed to read the extensions: cluster size, header length, and the backing file's name.
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */
@@ -47,10 +47,10 @@ export function validateLayout(header: Header): void {
 }
 
 /**
- * Checks the feature bits, and what depends on them.
+ * Checks the feature bits and the fields that depend on them.
  *
- * @throws {@link Qcow2Error} `unsupported` for an incompatible feature that is not known, called what `names` calls it;
- *   `corrupt` for bits that contradict other fields.
+ * @throws {@link Qcow2Error} `unsupported` for an unknown incompatible feature, with its name from `names`; `corrupt`
+ *   for bits that contradict other fields.
  */
 export function validateFeatures(header: Header, names: readonly FeatureName[]): void {
   const { incompatibleFeatures, autoclearFeatures, compressionType, clusterBits } = header;
@@ -75,7 +75,7 @@ export function validateFeatures(header: Header, names: readonly FeatureName[]):
 }
 
 /**
- * Checks the sizes, counts and offsets of what the header names.
+ * Checks the sizes, counts and offsets of the tables in the header.
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */
@@ -114,9 +114,9 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
 }
 
 /**
- * Checks the format that the image gives for its backing file, if it gives one.
+ * Checks the backing file format extension, if there is one.
  *
- * @throws {@link Qcow2Error} `corrupt` when the name is longer than QEMU takes.
+ * @throws {@link Qcow2Error} `corrupt` when the name is longer than QEMU allows.
  */
 export function validateBackingFormat(extension: HeaderExtension | undefined): void {
   if (extension === undefined || extension.data.length <= MAX_BACKING_FORMAT_BYTES) return;
@@ -124,7 +124,7 @@ export function validateBackingFormat(extension: HeaderExtension | undefined): v
 }
 
 /**
- * Refuses a host offset that no image can have.
+ * Refuses a host offset that is out of range or not cluster-aligned.
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */
@@ -135,7 +135,7 @@ export function aligned(what: string, at: number, offset: number, { clusterSize 
 }
 
 /**
- * Refuses a field of the header.
+ * Throws the error of an invalid header field.
  *
  * @throws {@link Qcow2Error} always.
  */

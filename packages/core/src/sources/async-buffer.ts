@@ -1,8 +1,8 @@
-/** Owns the adapter from an AsyncBuffer, the interface by which hyparquet reads files of any kind. */
+/** Adapts hyparquet's interface `AsyncBuffer` to a source. */
 import type { ByteSource } from '../api/device.js';
 import { slicesSource } from './slices.js';
 
-/** What this library uses of hyparquet's interface of that name. */
+/** The part of hyparquet's interface of that name that this library uses. */
 export interface AsyncBuffer {
   /** Bytes. */
   readonly byteLength: number;
@@ -11,7 +11,7 @@ export interface AsyncBuffer {
 }
 
 /**
- * A source over an AsyncBuffer. Put `withCache(withCoalescing(…))` around it where a slice is dear.
+ * Creates a source that reads an AsyncBuffer. Wrap it in `withCache(withCoalescing(…))` where a slice is expensive.
  *
  * @example
  * ```ts

@@ -1,18 +1,18 @@
 /**
- * Owns the reading of one slice of a Blob. A large slice is read as a stream, in chunks, each given back before the
- * next: `arrayBuffer` would take the memory of the whole slice. Not with a reader that brings its own buffers: on the
- * stream of a Blob that one stalls for ever now and then in Chromium (docs/decisions/0004).
+ * Reads one slice of a Blob. A large slice is read as a stream, and each chunk's memory is released before the next:
+ * `arrayBuffer` would need the memory of the whole slice. Not with a BYOB reader: on a Blob's stream it sometimes
+ * stalls for ever in Chromium (docs/decisions/0004).
  */
 import { releaseBuffer } from '../engine/async/release-buffer.js';
 
-/** From this length on a stream pays, bytes. */
+/** From this length on slices are read as a stream, bytes. */
 const STREAMED = 256 * 1024;
 
 /**
- * Hands the bytes of `[start, end)` to `deliver`, in order, each run with its distance from `start`. They are gone when
- * it returns.
+ * Passes the bytes of `[start, end)` to `deliver`, in order, each chunk with its offset from `start`. The chunk is
+ * invalid after `deliver` returns.
  *
- * @returns how many bytes there were: fewer than asked for when the file has become shorter
+ * @returns the number of bytes read: fewer than requested when the file has become shorter
  * @throws what the platform throws
  */
 export async function readSlice(

@@ -1,7 +1,7 @@
 /**
- * Owns the source over a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and several
- * are served at once; so small reads fetch aligned blocks that are kept, more of them at a time while they carry on
- * where the last fetch ended, and large reads go out as parallel slices.
+ * A source that reads a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and slices are
+ * read in parallel. So small reads fetch and cache aligned blocks, with read-ahead while they are sequential, and large
+ * reads become parallel slices.
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
@@ -11,29 +11,29 @@ import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../en
 import { Qcow2Error } from '../errors.js';
 import { blobFailure, changedBlob } from './blob-failure.js';
 
-/** What a small read fetches at the least, and keeps: as dear as the smallest slice. */
+/** Unit of small reads and of the cache, bytes: costs as much as the smallest slice. */
 const BLOCK = 64 * 1024;
-/** How many blocks one fetch grows to while reads go on in sequence: 1 MiB. */
+/** Maximum blocks per fetch during sequential reads: 1 MiB. */
 const READ_AHEAD = 16;
-/** How many blocks are kept: 16 MiB. */
+/** Maximum cached blocks: 16 MiB. */
 const BLOCKS = 256;
-/** From this size on a read goes past the blocks, unless it carries on where the last one ended. */
+/** From this size on a read bypasses the cache, unless it is sequential. Bytes. */
 const DIRECT = 64 * 1024;
-/** Below this size even a sequential read goes through the blocks: there it finds what was fetched ahead. */
+/** Below this size a sequential read uses the cache, which contains the read-ahead. Bytes. */
 const LARGE = 1024 * 1024;
-/** The largest slice: beyond it, time grows with size, so that parallel slices win. */
+/** Maximum slice, bytes: beyond it time grows with size, so parallel slices are faster. */
 const SLICE = 4 * 1024 * 1024;
-/** How many slices are under way at once. */
+/** Maximum concurrent slices. */
 const PARALLEL = 16;
 
 /**
- * A source that reads from `blob`, in place: nothing is copied but what is read.
+ * Creates a source that reads `blob` in place: only requested bytes are copied.
  *
  * @example
  * ```ts
  * import { blobSource, Qcow2Image, withCache } from 'qcow2';
  *
- * // A Blob is opened as it is, too. As a source it can be decorated.
+ * // A Blob can be opened directly. As a source it can be decorated.
  * const image = await Qcow2Image.open(withCache(blobSource(file)));
  * ```
  */
@@ -41,7 +41,7 @@ export function blobSource(blob: Blob): ByteSource {
   return new BlobSource(blob);
 }
 
-/** Transfers that lie one behind the other in the file: in order, each cut at the file's end. */
+/** Adjacent transfers, in file order, each cut at the end of the file. */
 interface JoinedTransfer {
   readonly at: number;
   length: number;
@@ -51,9 +51,9 @@ interface JoinedTransfer {
 class BlobSource implements ByteSource {
   readonly size: number;
   readonly #blob: Blob;
-  /** By number. A block in flight is there already, so that it is fetched once. */
+  /** By block number. Includes blocks in flight, so that each is fetched once. */
   readonly #blocks = new Lru<number, Promise<Uint8Array>>(BLOCKS);
-  /** The block behind the last fetch, and how many blocks that fetch was. */
+  /** The block after the last fetch, and the number of blocks of that fetch. */
   #fetchEnd = -1;
   #fetched = 0;
   readonly #waiting: (() => void)[] = [];
@@ -75,7 +75,7 @@ class BlobSource implements ByteSource {
     closing.throwIfAborted();
     const batch = fixedTransfers(transfers);
     const reads = joinAdjacent(batch, this.size).map((joined) => this.#readJoined(joined, signal));
-    // A slice may never come. What comes after closing is not copied.
+    // A slice may never resolve. Bytes that arrive after closing are not copied.
     const results = Promise.allSettled(reads);
     await settled(results, closing);
     signal?.throwIfAborted();
@@ -93,7 +93,7 @@ class BlobSource implements ByteSource {
     const { at, length } = joined;
     const sequential = at === this.#lastEnd;
     this.#lastEnd = at + length;
-    // The first block is what opening reads, and small images are read from it.
+    // Opening reads the first block, so it is cached; small images are contained in it.
     const isFirst = at + length <= BLOCK;
     if (length < DIRECT || isFirst || (sequential && length < LARGE)) return this.#readThroughBlocks(joined);
     const slices: (() => Done)[] = [];
@@ -129,7 +129,7 @@ class BlobSource implements ByteSource {
     return this.#blocks.get(number)!;
   }
 
-  /** Fetches a block, and blocks behind it when the last fetch ended here: twice as many as then. */
+  /** Fetches a block. If the last fetch ended here, fetches twice as many blocks as it did. */
   #fetch(first: number): void {
     const wanted = first === this.#fetchEnd ? Math.min(READ_AHEAD, this.#fetched * 2) : 1;
     const most = Math.ceil(this.size / BLOCK) - first;
@@ -141,13 +141,13 @@ class BlobSource implements ByteSource {
     const slice = this.#bytes(start, Math.min(this.size, start + count * BLOCK));
     for (let step = 0; step < count; step++) {
       const block = slice.then((bytes) => bytes.subarray(step * BLOCK, (step + 1) * BLOCK));
-      // What could not be read is not kept: the next request tries again.
+      // A failed block is not cached; the next request reads it again.
       block.catch(() => this.#blocks.delete(first + step));
       this.#blocks.set(first + step, block);
     }
   }
 
-  /** Bytes to be kept. */
+  /** Reads bytes for the cache. */
   async #bytes(start: number, end: number): Promise<Uint8Array> {
     let bytes = new Uint8Array(0);
     await this.#guarded(start, end, async () => {
@@ -157,7 +157,7 @@ class BlobSource implements ByteSource {
     return bytes;
   }
 
-  /** Bytes to be copied, as they come. What reads them is loaded with the first large read. */
+  /** Reads bytes in chunks, without caching. Its module is loaded with the first large read. */
   #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
     return this.#guarded(start, end, async () => {
       const { readSlice } = await import('./blob-slice.js');
@@ -165,7 +165,7 @@ class BlobSource implements ByteSource {
     });
   }
 
-  /** Copies `bytes`, which begin `from` bytes into the joined transfer, to the parts they belong to. */
+  /** Copies `bytes`, which begin at `from` in the joined transfer, to its parts. */
   #scatter({ parts }: JoinedTransfer, from: number, bytes: Uint8Array): void {
     if (this.#closing.signal.aborted) return;
     let partStart = 0;
@@ -177,7 +177,7 @@ class BlobSource implements ByteSource {
     }
   }
 
-  /** Reads with no more than PARALLEL others, and says in this library's errors why it could not. */
+  /** Limits concurrent reads to PARALLEL, and converts errors to {@link Qcow2Error}. */
   async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
     while (this.#running >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
@@ -192,7 +192,7 @@ class BlobSource implements ByteSource {
   }
 }
 
-/** The transfers, cut at the file's end with zeros past it, and merged where one begins where another ends. */
+/** Joins adjacent transfers. Cuts them at the end of the file and fills the bytes past it with zeros. */
 function joinAdjacent(transfers: readonly FixedTransfer[], size: number): JoinedTransfer[] {
   const sorted = [...transfers].sort((a, b) => a.at - b.at);
   const found: JoinedTransfer[] = [];

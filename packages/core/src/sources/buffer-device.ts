@@ -1,20 +1,20 @@
-/** Owns the device in memory: pages that are there only where something was written. */
+/** A device in memory, made of pages that are allocated when they are written. */
 
 import type { BlockDevice, Transfer } from '../api/device.js';
 import { requireBuffers } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
 
-/** A page: small enough that a sparse image stays small, large enough that there are few. */
+/** Page size, bytes: small enough for sparse images, large enough that there are few pages. */
 const PAGE = 64 * 1024;
 
-/** A device in memory, whose bytes can be taken out. */
+/** A device in memory whose contents can be copied out. */
 export interface BufferDevice extends BlockDevice {
-  /** All bytes, as one new array of `size` bytes. */
+  /** Returns a copy of all bytes, `size` bytes long. */
   bytes(): Uint8Array<ArrayBuffer>;
 }
 
 /**
- * A device in memory that begins with a copy of `initial`, or empty. What was never written takes no memory.
+ * Creates a device in memory with a copy of `initial`, or empty. Ranges that were never written use no memory.
  *
  * @example
  * ```ts
@@ -65,7 +65,7 @@ class PagedBuffer implements BufferDevice {
     if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`A device cannot be ${size} bytes long.`);
     const last = Math.floor(size / PAGE);
     for (const number of this.#pages.keys()) if (number > last || number * PAGE >= size) this.#pages.delete(number);
-    // What is cut must read as zeros when the device grows again.
+    // The removed bytes must read as zeros when the device grows again.
     this.#pages.get(last)?.fill(0, size - last * PAGE);
     this.#size = size;
   }
@@ -108,7 +108,7 @@ class PagedBuffer implements BufferDevice {
   }
 }
 
-/** The pages that a run of bytes touches: which, from where in the page, for which part of the run. */
+/** Yields the pages that a run of bytes touches: the page, the offset in it, and the part of the run. */
 function* parts(
   at: number,
   length: number,

@@ -1,14 +1,14 @@
-/** Owns the source over bytes that are in memory already. */
+/** A source that reads a Uint8Array. */
 
 import type { ByteSource, Transfer } from '../api/device.js';
 import { hasBytes, lengthOf, requireBuffers } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
 
 /**
- * A source that reads from `bytes`, without copying them first: what is changed there is seen here. When their memory
- * is taken away (detached, shrunk), reads throw `changed`.
+ * Creates a source that reads `bytes` without copying them: later changes are visible. When their buffer is detached or
+ * shrunk, reads throw `changed`.
  *
- * @throws TypeError when `bytes` is no Uint8Array, or has no memory.
+ * @throws TypeError when `bytes` is not a Uint8Array, or is detached.
  *
  * @example
  * ```ts

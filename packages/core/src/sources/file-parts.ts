@@ -1,4 +1,4 @@
-/** The files of one chain, as they are handed over: one that would have two parts in it at once is refused. */
+/** Calls `resolve` for the files of a chain, and refuses a file that is used twice in it. */
 
 import type { ImageReference, Openable, Resolved } from '../api/openable.js';
 import type { OpenOptions } from '../api/options.js';
@@ -7,30 +7,30 @@ import { Qcow2Error, type Qcow2ErrorDetails } from '../errors.js';
 import { identityOf } from './identity.js';
 import { closeUnopened } from './openable.js';
 
-/** Where the header says that it needs such a file, bytes: backing_file_offset, and the feature bit of a data file. */
+/** Offset of the header field that requires the file, bytes: backing_file_offset, or the data file's feature bit. */
 const NAMED_AT = { backing: 8, data: 72 } as const;
 
-/** A file of a chain: the image that is opened or created, or a file that the chain names. */
+/** A file of a chain: the image that is opened or created, or a file referenced in the chain. */
 export interface FilePart {
   readonly openable: Openable;
   /** Null for the image itself. */
   readonly reference: ImageReference | null;
 }
 
-/** A file that the caller handed over, and its format where the caller or the image says one. */
+/** A file that the caller provided, and its format if the caller or the image gives one. */
 export interface HandedFile {
   readonly openable: Openable;
   readonly format: string | undefined;
 }
 
-/** Whether this very object is among the files; then it stays whose it is. */
+/** True if this object is one of the files already. Then it is not closed here. */
 export function isHandedOver(files: readonly FilePart[], openable: Openable): boolean {
   return files.some((file) => file.openable === openable);
 }
 
 /**
- * Asks `resolve` for the file of a reference; null when it refuses. An abort does not wait for what it returns: a file
- * that comes after that is closed, unless it is among `files` already.
+ * Calls `resolve` for a reference. Returns null when it refuses. An abort does not wait for the result: a file that is
+ * returned later is closed, unless it is one of `files`.
  *
  * @throws what `resolve` throws; the signal's reason when it aborts.
  */
@@ -45,7 +45,7 @@ export async function askFor(
     await settled(asking, signal);
     signal?.throwIfAborted();
   } catch (error) {
-    // Nothing else closes a file that comes too late.
+    // Nothing else closes a file that is returned after the abort.
     const closeLate = async () => {
       const late = await asking;
       if (late !== null && !isHandedOver(files, late.openable)) await closeUnopened(late.openable);
@@ -56,7 +56,7 @@ export async function askFor(
   return asking;
 }
 
-/** What `resolve` returned for a reference; null when it refused. */
+/** Normalises the result of `resolve`; null when it refused. */
 function handedOver(answer: Resolved | null, { format }: ImageReference): HandedFile | null {
   if (answer === null || answer === undefined) return null;
   if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
@@ -66,10 +66,10 @@ function handedOver(answer: Resolved | null, { format }: ImageReference): Handed
 }
 
 /**
- * Refuses a file that is in the chain already: its writes would destroy what the other part needs, or its chain would
- * never end.
+ * Refuses a file that is already in the chain: writes would destroy the data of its other role, or the chain would be
+ * infinite.
  *
- * @throws {@link Qcow2Error} `corrupt`; `roles` of its details are the two parts.
+ * @throws {@link Qcow2Error} `corrupt`; `roles` of its details are the two roles.
  */
 export function refuseSecondPart(files: readonly FilePart[], openable: Openable, reference: ImageReference): void {
   const identity = identityOf(openable);

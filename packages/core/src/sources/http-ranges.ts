@@ -1,6 +1,4 @@
-/**
- * The source that asks a server for ranges: each transfer is one request, and its bytes go straight where they belong.
- */
+/** A source that fetches ranges from a server: one request per transfer, received directly into its buffer. */
 
 import type { ByteSource, Transfer } from '../api/device.js';
 import { IdleTimeout } from '../engine/async/idle-timeout.js';
@@ -26,35 +24,35 @@ import {
   unsteady,
 } from './http-response.js';
 
-/** An answer with fewer bytes than these is small, when more were asked for. */
+/** A response with fewer bytes is small, when more were requested. */
 const SMALL_ANSWER = 512;
-/** How many small answers one range may take. Larger ones bring it to its end in time, however many they are. */
+/** Maximum small responses per range. Larger ones complete a range in acceptable time, whatever their number. */
 const MAX_SMALL_ANSWERS = 256;
 
-/** What is asked, and how. */
+/** The file to fetch, and how. */
 export interface HttpResource extends RetryPolicy {
   readonly url: string;
-  /** The address as messages and errors show it: without what may be secret in it. */
+  /** The URL for error messages, without the parts that may be secret. */
   readonly name: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly credentials: 'omit' | 'same-origin' | 'include';
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Requests under way at once. */
+  /** Maximum concurrent requests. */
   readonly concurrency: number;
-  /** How long the server may say nothing to a request, ms. */
+  /** Idle timeout of a request, ms. */
   readonly timeout: number;
 }
 
-/** What the first request brought: the source, and the bytes that the file begins with. */
+/** The result of the first request: the source, and the first bytes of the file. */
 export interface OpenedRanges {
   readonly source: ByteSource;
   readonly head: Uint8Array;
 }
 
 /**
- * Asks for the first `length` bytes, and learns from the answer how long the file is and by what to know it again.
+ * Fetches the first `length` bytes. The response gives the file's length and its validators.
  *
- * @throws {@link Qcow2Error} what {@link judgeAnswer} throws, `io` for a server that says nothing; the signal's reason
+ * @throws {@link Qcow2Error} the errors of {@link judgeAnswer}, `io` when the server sends nothing; the signal's reason
  */
 export async function openRanges(
   resource: HttpResource,
@@ -67,7 +65,7 @@ export async function openRanges(
     const bytes = new Uint8Array(length);
     const { version, isWhole } = await receiveRange(resource, 0, bytes, null, link.signal);
     const head = bytes.subarray(0, version.size);
-    // A server that sent all of a small file may send no part of it.
+    // A server that sent the whole of a small file may not support ranges.
     return { source: isWhole ? bufferSource(head) : new HttpRanges(resource, version), head };
   } finally {
     link.release();
@@ -81,7 +79,7 @@ class HttpRanges implements ByteSource {
   readonly #version: FileVersion;
   readonly #slots: Semaphore;
   readonly #closing = new AbortController();
-  /** Why nothing more can be told of the file: its tags change with every answer. */
+  /** The error of all further reads, once the server's validators have changed with every response. */
   #refusal: Qcow2Error | null = null;
 
   constructor(resource: HttpResource, version: FileVersion) {
@@ -98,7 +96,7 @@ class HttpRanges implements ByteSource {
       link.signal.throwIfAborted();
       const batch = fixedTransfers(transfers);
       const requests = batch.map((transfer) => this.#fill(transfer, link.signal).catch(link.abort));
-      // Every request ends before this does, so that none writes into a buffer that its owner has back.
+      // Waits for every request, so that none writes into a buffer after the call has ended.
       await Promise.all(requests);
       link.signal.throwIfAborted();
       requireAllIntact(batch);
@@ -126,15 +124,15 @@ class HttpRanges implements ByteSource {
   }
 }
 
-/** What the answers for a range said of the file; `isWhole` when its bytes came without being asked for as a range. */
+/** The file's version from the responses for a range; `isWhole` when a response contained the whole file. */
 interface ReceivedRange {
   readonly version: FileVersion;
   readonly isWhole: boolean;
 }
 
 /**
- * Fills `into` with the file's bytes from `start` on, up to its end: with one request, and where the server sends fewer
- * bytes than were asked for, with more. `known` is what the first answer said; null asks for that.
+ * Fills `into` with the file's bytes from `start` on, up to its end. Takes one request, or more when the server sends
+ * fewer bytes than requested. `known` is the version from the first response, null for the first request.
  */
 async function receiveRange(
   resource: HttpResource,
@@ -146,11 +144,11 @@ async function receiveRange(
   const { length } = into;
   let version = known;
   let isWhole = false;
-  // After a range that the server does not have: one that every file has but an empty one.
+  // After a range that cannot be satisfied: one byte, which every file but an empty one has.
   let limit = length;
   let done = 0;
   const isFilled = (size: number) => done >= Math.min(length, size - start);
-  // A buffer that lost its memory is left: the batch reports it when the others are filled.
+  // Stops for a detached or shrunk buffer. The batch reports it after the others are filled.
   const isLost = () => done > 0 && !hasBytes(into, length);
   for (let small = 0; version === null || !(isFilled(version.size) || isLost()); ) {
     const end = start + Math.min(limit, version === null ? length : version.size - start);
@@ -169,14 +167,14 @@ async function receiveRange(
   return { version, isWhole };
 }
 
-/** The first tags of each kind count: not every answer has them. */
+/** Keeps the first validator of each kind, since not every response contains them. */
 function merged(known: FileVersion | null, { size, etag, lastModified }: FileVersion): FileVersion {
   return { size, etag: known?.etag ?? etag, lastModified: known?.lastModified ?? lastModified };
 }
 
 /**
- * Throws what a failed request means. A file that seems to be another is asked for once more: when that answer is of
- * yet another one, the server tags its answers and not the file.
+ * Throws the error of a failed request. If the file seems to have changed, requests it once more: if its validator has
+ * changed again, the server sends a new one with every response.
  */
 async function rejudge(
   resource: HttpResource,
@@ -196,12 +194,12 @@ async function rejudge(
   throw error;
 }
 
-/** What one answer brought, and said of the file. */
+/** The result of one response: the number of bytes, and the file's version. */
 interface ReceivedPart extends Omit<Answer, 'length'> {
   readonly count: number;
 }
 
-/** Sends a request until it is answered with all bytes that the answer announces; they go to the start of `into`. */
+/** Sends a request, with retries, until a response is received completely, into the start of `into`. */
 function request(
   resource: HttpResource,
   asked: Asked,
@@ -220,14 +218,14 @@ function request(
         idleTimeout.restart();
         const answer = judgeAnswer(response, asked, known);
         const room = into.subarray(0, answer.length);
-        // An empty file may be told with a page about it.
+        // The response for an empty file may contain an error page.
         const count =
           room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, idleTimeout);
         if (!answer.isWhole) return { ...answer, count };
         if (known !== null && count !== known.size) throw broken(response, asked, count, known.size, undefined);
         return { ...answer, size: count, count };
       } finally {
-        // A body that nobody reads to its end keeps its connection busy, and may be as long as the file.
+        // A body that is not read to its end keeps its connection busy, and may be as long as the file.
         letGo(response);
       }
     } finally {
@@ -244,8 +242,7 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     return await fetch(url, {
       headers: { ...headers, Range: `bytes=${start}-${end - 1}` },
       credentials,
-      // Chromium keeps other requests for one address waiting while it fills its cache with one, and mixes old parts
-      // with new.
+      // Chromium queues other requests for a URL while it caches one, and mixes old parts with new ones.
       cache: 'no-store',
       signal,
     });
@@ -256,8 +253,8 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
 }
 
 /**
- * Why a fetch failed: the platform does not say. Whether the server can be reached without a range tells what it can
- * be.
+ * Returns the error of a failed fetch. The platform gives no reason, so a HEAD request tests if the server is
+ * reachable.
  */
 async function unfetched(
   resource: HttpResource,
@@ -293,8 +290,8 @@ async function unfetched(
 }
 
 /**
- * Fills `into` from the body, chunk by chunk: one chunk is in memory beside it. Returns how many bytes came: all of
- * `into`, but of a whole file.
+ * Fills `into` from the body, chunk by chunk, with one chunk in memory. Returns the number of bytes: `into.length`, or
+ * fewer for a whole file.
  */
 async function receive(
   response: Response,

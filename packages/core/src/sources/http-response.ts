@@ -1,18 +1,18 @@
 /**
- * The judgement of a server's answer to a range request (RFC 9110, 14): whether it is the range, and of the same file.
+ * Validates the response to a range request (RFC 9110, 14): it must be the range, and of the same version of the file.
  */
 
 import { TransientError } from '../engine/async/retry.js';
 import { Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from '../errors.js';
 
-/** Bytes `[start, end)` that were asked for, of the resource that messages call `name`. */
+/** The requested bytes `[start, end)`, and the resource's `name` for error messages. */
 export interface Asked {
   readonly name: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** By what a file is known again. */
+/** The validators of a file. */
 export interface FileVersion {
   /** Bytes. */
   readonly size: number;
@@ -20,39 +20,39 @@ export interface FileVersion {
   readonly lastModified: string | null;
 }
 
-/** What Content-Range says; a `size` of null is a server that does not tell. */
+/** A parsed Content-Range; `size` is null when the server does not give it. */
 interface ContentRange {
   readonly start: number;
   readonly end: number;
   readonly size: number | null;
 }
 
-/** A good answer: what it says of the file, and what its body is. */
+/** A valid response: the file's version, and the contents of its body. */
 export interface Answer {
-  /** Null when that is known only when the body has ended, or not at all. */
+  /** Null when it is known only after the body, or not at all. */
   readonly size: number | null;
   readonly etag: string | null;
   readonly lastModified: string | null;
-  /** How many bytes of the range the body has, at the most when it is the whole file. */
+  /** Number of bytes of the range in the body; the maximum when the body is the whole file. */
   readonly length: number;
-  /** The body is the whole file, of a length that its end tells. */
+  /** The body is the whole file; its length is known at its end. */
   readonly isWhole: boolean;
 }
 
 /**
- * What the answer says, when it is the range that was asked for or its first part (RFC 9110, 15.3.7); the whole file
- * where no more was asked for; or, for the first request, that the range lies past the file's end. `known` is what the
- * first answer said.
+ * Validates a response. It must be the requested range or its first part (RFC 9110, 15.3.7), the whole file if no more
+ * was requested, or, for the first request, a range past the end of the file. `known` is the version from the first
+ * response.
  *
- * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read,
- *   `not-found`, `changed`, `io`; {@link TransientError} for a status that may pass
+ * @throws {@link Qcow2Error} `unsupported` when the server does not support ranges or CORS hides them, `not-found`,
+ *   `changed`, `io`; {@link TransientError} for a status that may be temporary
  */
 export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): Answer {
   const { status, headers } = response;
   const tags = { etag: headers.get('ETag'), lastModified: headers.get('Last-Modified') };
   if (status === 200 || status === 206) refuseChange(response, asked, known, tags);
   if (status === 416) return judgeUnsatisfiable(response, asked, known);
-  // Some servers answer a range past the end of a file with all of it, and some do no ranges at all.
+  // Some servers send the whole file for a range past its end, and some do not support ranges.
   if (status === 200 && mayBeWhole(response, asked, known)) {
     return { ...tags, size: null, length: asked.end, isWhole: true };
   }
@@ -73,14 +73,14 @@ export function judgeAnswer(response: Response, asked: Asked, known: FileVersion
   return { ...tags, size, length: end - start, isWhole: false };
 }
 
-/** Whether a whole file could be what was asked for. What is longer is not read. */
+/** True if the whole file may be the requested range. A longer body is not read. */
 function mayBeWhole({ headers }: Response, { start, end }: Asked, known: FileVersion | null): boolean {
-  // Under an encoding the length is that of the encoded body.
+  // With a Content-Encoding, Content-Length is that of the encoded body.
   const length = headers.get('Content-Encoding') === null ? Number(headers.get('Content-Length') ?? 0) : 0;
   return start === 0 && length <= end && (known === null || known.size <= end);
 }
 
-/** A whole file that is longer than what was asked for is one of a server that does no ranges. */
+/** The error for a whole file that is longer than the requested range: the server does not support ranges. */
 export function refuseWhole(response: Response, asked: Asked): Qcow2Error {
   return failure(
     'unsupported',
@@ -90,7 +90,7 @@ export function refuseWhole(response: Response, asked: Asked): Qcow2Error {
   );
 }
 
-/** A server of whose answers nothing can be told: each says that it is of another file. */
+/** The error for a server whose validators change with every response. */
 export function unsteady(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
   const { by, was, now, ...details } = first.details;
   const message =
@@ -99,7 +99,7 @@ export function unsteady(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
   return new Qcow2Error('unsupported', message, { ...details, unsteady: true });
 }
 
-/** An error about an answer; `said` goes on from "The server of …". */
+/** The error for a response; `said` continues "The server of …". */
 export function failure(
   code: Qcow2ErrorCode,
   { status }: Pick<Response, 'status'>,
@@ -115,8 +115,8 @@ type Tags = Pick<FileVersion, 'etag' | 'lastModified'>;
 
 function refuseChange(response: Response, asked: Asked, known: FileVersion | null, tags: Tags): void {
   if (known === null) return;
-  // Last-Modified counts to the second, and servers of one file may differ in it: it decides only where there is no
-  // ETag.
+  // Last-Modified has a resolution of a second, and may differ between servers of one file. It is compared only without
+  // an ETag.
   const by = known.etag !== null && tags.etag !== null ? 'etag' : 'lastModified';
   const [was, now] = [known[by], tags[by]];
   if (was === null || now === null || opaque(was) === opaque(now)) return;
@@ -124,7 +124,7 @@ function refuseChange(response: Response, asked: Asked, known: FileVersion | nul
   throw changed(response, asked, `${was}, and now ${now}`, said);
 }
 
-/** A tag is weak or strong by how an answer was made; the file is the same (RFC 9110, 8.8.3.2). */
+/** Strips the weak prefix: weak and strong ETags with the same opaque tag are the same file (RFC 9110, 8.8.3.2). */
 function opaque(tag: string): string {
   return tag.replace(/^W\//, '');
 }
@@ -134,7 +134,10 @@ function changed(response: Response, asked: Asked, said: string, details: Qcow2E
   return failure('changed', response, asked, is, details);
 }
 
-/** An empty file has no range to give, and some servers give none that ends past the end of the file. */
+/**
+ * Validates a 416 response: an empty file has no ranges, and some servers refuse a range that ends past the end of the
+ * file.
+ */
 function judgeUnsatisfiable(response: Response, asked: Asked, known: FileVersion | null): Answer {
   const told = /^bytes \*\/(\d+)$/i.exec(response.headers.get('Content-Range') ?? '');
   const size = told === null ? null : Number(told[1]);
@@ -178,7 +181,7 @@ function statusFailure(response: Response, asked: Asked): Qcow2Error | Transient
   return passes ? new TransientError(error, retryAfter(headers.get('Retry-After'))) : error;
 }
 
-/** Retry-After in ms: it is a number of seconds, or a date (RFC 9110, 10.2.3). */
+/** Parses Retry-After, a number of seconds or a date (RFC 9110, 10.2.3). Returns ms. */
 function retryAfter(value: string | null): number | null {
   if (value === null) return null;
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();

@@ -1,64 +1,58 @@
 /**
- * Owns the source over a file on a web server: range requests, joined where they are near, behind a cache of blocks.
- * Nothing is fetched but the address that the caller gives. The first answer tells how long the file is and by what to
- * know it again; every later one is compared with it.
+ * A source that reads a file on a web server: range requests, coalesced, behind a cache of blocks. Only the caller's
+ * URL is fetched. The first response gives the file's length and validators; every later one is compared with it.
  */
 import type { ByteSource } from '../api/device.js';
 import { openRanges } from './http-ranges.js';
 import { type CacheOptions, withCache } from './with-cache.js';
 import { withCoalescing } from './with-coalescing.js';
 
-/**
- * What the first request asks for at the least, bytes: the header and, at the usual cluster size, all of its cluster.
- */
+/** Minimum length of the first request, bytes: the header and, with the default cluster size, all of its cluster. */
 const HEAD_BYTES = 64 * 1024;
-/** So long that a slow server, or a queue of the browser's, is not taken for a dead one. Milliseconds. */
+/** Default idle timeout, ms: long enough for slow servers and for the browser's request queue. */
 const TIMEOUT = 60_000;
-/** No timer takes more, ms. */
+/** Maximum delay of a timer, ms. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
-/** As many as browsers open to one server over HTTP/1.1. */
+/** Browsers' connection limit per server with HTTP/1.1. */
 const CONCURRENCY = 6;
 
-/** How a file is fetched. */
+/** Options of fetching a file. */
 export interface HttpSourceOptions extends CacheOptions {
   /**
-   * Sent with every request. On another origin than the page's they make the browser ask the server first, unless they
-   * are among the few that need no leave; without them no such question is asked.
+   * Headers of every request. On another origin than the page's, headers that are not CORS-safelisted cause a preflight
+   * request; without them there is none.
    */
   headers?: Readonly<Record<string, string>> | undefined;
-  /** Whether cookies and the like are sent; default `'same-origin'`. */
+  /** When to send credentials such as cookies; default `'same-origin'`. */
   credentials?: 'omit' | 'same-origin' | 'include' | undefined;
-  /** Used in place of the platform's `fetch`. It must honour the signal. */
+  /** Replaces the platform's `fetch`. It must honour the signal. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
   /**
-   * How long the server may say nothing before the request has failed, ms: from sending it to the first word of the
-   * answer, and from one part of the answer to the next. Default 60,000, at most 2^31-1.
+   * Idle timeout of a request, ms: from sending it to the response, and between two chunks of the body. Default 60,000,
+   * at most 2^31-1.
    */
   timeout?: number | undefined;
-  /**
-   * How often a request is made again when the network or the timeout fails it, or the server says 408, 429 or 5xx;
-   * default 3.
-   */
+  /** Maximum retries of a request after a network error, a timeout, or status 408, 429 or 5xx; default 3. */
   retries?: number | undefined;
   /**
-   * About how long to wait before that, ms; each further wait is twice as long, and Retry-After comes first. Default
-   * 200.
+   * Approximate delay before the first retry, ms. Each further delay is twice as long; Retry-After takes precedence.
+   * Default 200.
    */
   retryDelay?: number | undefined;
-  /** How many requests are under way at once; default 6. */
+  /** Maximum concurrent requests; default 6. */
   concurrency?: number | undefined;
-  /** Aborts the opening. Each read takes a signal of its own. */
+  /** Aborts the opening. Each read takes its own signal. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Opens a file on a web server by its address, with one request, `Range: bytes=0-65535`. The server must do ranges; on
- * another origin than the page's it must allow them to be read (`Access-Control-Allow-Origin`, and
- * `Access-Control-Expose-Headers: Content-Range, ETag`). The source stays the caller's: close it after the image.
+ * Opens a file on a web server by its URL, with one request, `Range: bytes=0-65535`. The server must support ranges; on
+ * another origin than the page's it must send `Access-Control-Allow-Origin` and `Access-Control-Expose-Headers:
+ * Content-Range, ETag`. Closing the image does not close the source: close it afterwards.
  *
- * @throws {@link Qcow2Error} `unsupported` when the server does not do ranges or does not let them be read,
- *   `not-found`, `io` with the status in `details`, or without one when no answer comes; TypeError for an address that
- *   is none of http or https; the signal's reason
+ * @throws {@link Qcow2Error} `unsupported` when the server does not support ranges or CORS hides them, `not-found`,
+ *   `io` with the status in `details`, or without one when there is no response; TypeError for a URL that is not http
+ *   or https; the signal's reason
  *
  * @example
  * ```ts
@@ -76,7 +70,7 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
     ...addressOf(url),
     headers: ownHeaders(headers),
     credentials,
-    // Called as a function of nothing: the platform's own refuses another `this`.
+    // Called without a receiver: the platform's fetch refuses another `this`.
     fetch: options.fetch ?? ((address: string, init: RequestInit) => fetch(address, init)),
     retries: count('retries', options.retries ?? 3, 0),
     retryDelay: count('retryDelay', options.retryDelay ?? 200, 0),
@@ -87,13 +81,13 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
   return withCache(withCoalescing(source), { blockSize, cacheBytes }, head);
 }
 
-/** The address, and how messages show it: what follows the path may be a key. */
+/** Returns the URL, and its form for error messages: without query and fragment, which may contain a key. */
 function addressOf(url: string | URL): { url: string; name: string } {
   let parsed: URL;
   try {
     parsed = new URL(url);
   } catch {
-    // Relative to the page or the worker, which fetch knows and this does not.
+    // A relative URL: only fetch knows the base URL of the page or the worker.
     return { url: String(url), name: String(url).replace(/[?#].*$/s, '') };
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
@@ -106,7 +100,7 @@ function addressOf(url: string | URL): { url: string; name: string } {
   return { url: parsed.href, name: parsed.origin + parsed.pathname };
 }
 
-/** The caller's headers, when they leave ours alone. */
+/** Returns the caller's headers. Throws a TypeError when they contain one that the source sets itself. */
 function ownHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const ours = Object.keys(headers).find((name) => /^(if-)?range$/i.test(name));
   if (ours !== undefined) throw new TypeError(`The header ${ours} is sent by the source itself.`);

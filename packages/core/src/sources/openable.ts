@@ -1,17 +1,17 @@
-/** Owns the edge where whatever a caller hands in becomes a source. */
+/** Converts an Openable to a source. */
 import type { BlockDevice, ByteSource } from '../api/device.js';
 import type { Openable } from '../api/openable.js';
 import { isBytes } from '../engine/async/request-buffers.js';
 import { blobSource } from './blob.js';
 import { bufferSource } from './buffer.js';
 
-/** Whether a value is a source already. */
+/** True if a value is a source. */
 export function isByteSource(value: unknown): value is ByteSource {
   const source = value as Partial<ByteSource> | null;
   return typeof source === 'object' && source !== null && typeof source.read === 'function' && isSize(source.size);
 }
 
-/** Whether a value can be written to as well. */
+/** True if a value is a device, which can also be written to. */
 export function isBlockDevice(value: unknown): value is BlockDevice {
   const device = value as Partial<BlockDevice> | null;
   return (
@@ -20,9 +20,9 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
 }
 
 /**
- * The source of what a caller handed in.
+ * Returns a source for an Openable.
  *
- * @throws TypeError when it is nothing that can be opened; what `httpSource` throws for a URL.
+ * @throws TypeError when the value cannot be opened; the errors of `httpSource` for a URL.
  */
 export async function sourceOf(openable: Openable, signal: AbortSignal | undefined): Promise<ByteSource> {
   if (isBytes(openable)) return bufferSource(openable);
@@ -33,22 +33,22 @@ export async function sourceOf(openable: Openable, signal: AbortSignal | undefin
   throw new TypeError('An image is opened from a Blob or File, a URL, an ArrayBuffer, a Uint8Array or a ByteSource.');
 }
 
-/** Closes what was handed over and will not be opened: only a source holds anything. */
+/** Closes an Openable that will not be opened. Only a source has resources to release. */
 export async function closeUnopened(openable: Openable): Promise<void> {
   if (isByteSource(openable)) await openable.close?.();
 }
 
-/** Whether a value is the address of a file. */
+/** True if a value is a URL. */
 export function isUrl(value: unknown): value is URL {
   return tagOf(value) === '[object URL]';
 }
 
-/** What a value is. Not by its class: another realm has another one. */
+/** Returns a value's string tag. `instanceof` would fail for objects of another realm. */
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
 }
 
-/** Told by what it can do, since a Blob of another realm is no instance of this one's class. */
+/** Tests methods, since a Blob of another realm is not an instance of this realm's class. */
 function isBlob(value: unknown): value is Blob {
   const blob = value as Partial<Blob> | null;
   return (

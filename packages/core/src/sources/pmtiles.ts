@@ -1,14 +1,14 @@
-/** Owns the adapter from a Source, the interface by which pmtiles reads archives from anywhere. */
+/** Adapts pmtiles' interface `Source` to a source. */
 
 import type { ByteSource } from '../api/device.js';
 import { Qcow2Error } from '../errors.js';
 import { slicesSource } from './slices.js';
 
-/** What this library uses of pmtiles' interface `Source`. */
+/** The part of pmtiles' interface `Source` that this library uses. */
 export interface PmtilesSource {
-  /** What it reads, for messages. */
+  /** Name of the file, for error messages. */
   getKey(): string;
-  /** `length` bytes at `offset`, and by what the file is known again. */
+  /** Reads `length` bytes at `offset`. Returns them and the file's ETag. */
   getBytes(
     offset: number,
     length: number,
@@ -17,8 +17,8 @@ export interface PmtilesSource {
 }
 
 /**
- * A source over one of pmtiles, which does not know how long it is: `size` says it, in bytes. Put
- * `withCache(withCoalescing(…))` around it where a request is dear.
+ * Creates a source that reads a `Source` of pmtiles. That interface has no length, so `size` gives it, in bytes. Wrap
+ * it in `withCache(withCoalescing(…))` where a request is expensive.
  *
  * @example
  * ```ts

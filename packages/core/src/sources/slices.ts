@@ -1,4 +1,4 @@
-/** Owns the source over anything that answers with the bytes of a range: what the adapters have in common. */
+/** A source that reads with a function that returns the bytes of a range. The adapters use it. */
 
 import type { ByteSource } from '../api/device.js';
 import { all, settled } from '../engine/async/done.js';
@@ -6,12 +6,12 @@ import { linkedAbort } from '../engine/async/linked-abort.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 
-/** Answers with the bytes `[start, end)`, all of them. */
+/** Returns all of the bytes `[start, end)`. */
 export type ReadSlice = (start: number, end: number, signal: AbortSignal) => Promise<Uint8Array>;
 
 /**
- * A source of `size` bytes of `identity` that makes one call of `slice` a transfer, all of a batch at once; `what`
- * stands in errors.
+ * Creates a source of `size` bytes. Each transfer is one call of `slice`; the calls of a batch are concurrent. `what`
+ * is its name in error messages.
  */
 export function slicesSource(identity: object, size: number, what: string, slice: ReadSlice): ByteSource {
   const closing = new AbortController();
@@ -24,7 +24,7 @@ export function slicesSource(identity: object, size: number, what: string, slice
       const message = `${what} answered with ${found.length} bytes at ${at}, and ${length} were asked for.`;
       throw new Qcow2Error('io', message, { what, at });
     }
-    // After an abort, or closing, the caller has the buffer back.
+    // After an abort or `close` nothing may be written into the caller's buffer.
     if (!signal.aborted) put(bytes, 0, found);
   };
   return {

@@ -1,7 +1,7 @@
 /**
- * Owns the decorator that keeps aligned blocks of a slow source. What one caller loads, others wait for; it is loaded
- * once, and an abort of one leaves it to the others. It does not join requests: put it over `withCoalescing`, which
- * makes one of blocks that follow each other.
+ * A decorator that caches aligned blocks of a slow source. Concurrent requests share the load of a block, which
+ * continues when one of them aborts. It does not join requests: use it over `withCoalescing`, which joins adjacent
+ * blocks.
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
@@ -17,30 +17,26 @@ import {
 import { SharedLoad } from '../engine/async/shared-load.js';
 import { Qcow2Error } from '../errors.js';
 
-/** A cluster of the usual size. */
+/** Default block size: the default cluster size. */
 const BLOCK = 64 * 1024;
-/** 256 blocks of the usual size. */
+/** Default budget: 256 blocks of the default size. */
 const BUDGET = 16 * 1024 * 1024;
-/**
- * From this size on a batch goes past the blocks, bytes: it would drive everything else out, and needs the memory
- * twice.
- */
+/** From this size on a batch bypasses the cache, bytes: it would evict everything else, and need the memory twice. */
 const DIRECT = 1024 * 1024;
 
-/** What a cache keeps. */
+/** Options of a cache. */
 export interface CacheOptions {
-  /** Unit of what is fetched and kept, bytes: a power of two from 4 KiB to 4 MiB; default 64 KiB. */
+  /** Unit of fetching and caching, bytes: a power of two from 4 KiB to 4 MiB; default 64 KiB. */
   blockSize?: number | undefined;
-  /** The most that is kept, bytes; default 16 MiB. One block is kept whatever it says. */
+  /** Maximum cached bytes; default 16 MiB. At least one block is cached. */
   cacheBytes?: number | undefined;
 }
 
 /**
- * A source that answers from blocks of `source` that it keeps, those used longest ago leaving first. Batches of 1 MiB
- * and more, or of a quarter of the budget, go straight to `source`. `seed` are bytes that `source` is known to begin
- * with.
+ * Creates a source that reads `source` through an LRU cache of blocks. Batches of 1 MiB and more, or of a quarter of
+ * the budget, bypass the cache. `seed` are the first bytes of `source`, if known.
  *
- * @throws RangeError for a block size or a budget that is none
+ * @throws RangeError for an invalid block size or budget
  *
  * @example
  * ```ts
@@ -62,7 +58,7 @@ export function withCache(source: ByteSource, options: CacheOptions = {}, seed?:
   return cached;
 }
 
-/** A load of several blocks, which will lie in `blocks` by number. */
+/** A load of several blocks. It fills `blocks`, by block number. */
 interface BlockLoad {
   readonly blocks: ReadonlyMap<number, Uint8Array>;
   readonly load: SharedLoad;
@@ -72,7 +68,7 @@ class CachedSource implements ByteSource {
   readonly #source: ByteSource;
   readonly #blockSize: number;
   readonly #direct: number;
-  /** By number. */
+  /** By block number. */
   readonly #blocks: Lru<number, Uint8Array>;
   /** By the numbers of the blocks in flight. */
   readonly #loads = new Map<number, BlockLoad>();
@@ -97,7 +93,7 @@ class CachedSource implements ByteSource {
     signal?.throwIfAborted();
     if (!this.#open) throw new Qcow2Error('closed', 'The cached source was closed.');
     const total = transfers.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    // An empty batch asks whether reads must be waited for. That some blocks are kept does not matter.
+    // An empty batch tests if reads have to wait. Cached blocks do not change the result.
     if (total >= this.#direct || transfers.length === 0) return this.#source.read(transfers, signal);
     requireBuffers(transfers);
     const found = new Map<number, Uint8Array>();
@@ -123,10 +119,10 @@ class CachedSource implements ByteSource {
     return this.#source.close?.();
   }
 
-  /** Keeps what the source begins with; a block that is not whole there is left out. */
+  /** Caches the first bytes of the source. A partial block is left out. */
   seed(bytes: Uint8Array): void {
     for (let number = 0; number * this.#blockSize < bytes.length; number++) {
-      // Not `slice`: that of a Buffer shares its memory.
+      // Not `slice`: a Buffer's shares its memory.
       const block = new Uint8Array(bytes.subarray(number * this.#blockSize, (number + 1) * this.#blockSize));
       if (block.length === this.#lengthOf(number)) this.#blocks.set(number, block);
     }
@@ -145,9 +141,9 @@ class CachedSource implements ByteSource {
   }
 
   /**
-   * Loads blocks in one batch: at once where the source is synchronous, else others may join.
+   * Loads blocks in one batch. If the source is asynchronous, other requests may share the load.
    *
-   * @throws what the source throws at once; nothing is kept of that
+   * @throws the errors that the source throws synchronously; nothing is cached then
    */
   #load(numbers: readonly number[]): BlockLoad {
     const blocks = new Map(numbers.map((number) => [number, new Uint8Array(this.#lengthOf(number))]));
@@ -168,7 +164,7 @@ class CachedSource implements ByteSource {
     return Math.min(this.#blockSize, this.size - number * this.#blockSize);
   }
 
-  /** The blocks that the transfers touch, each once, in order. */
+  /** Returns the numbers of the blocks that the transfers touch, unique and ascending. */
   #numbers(transfers: readonly Transfer[]): number[] {
     const numbers = new Set<number>();
     for (const { at, bytes } of transfers) {
@@ -181,7 +177,7 @@ class CachedSource implements ByteSource {
   #copy(transfers: readonly FixedTransfer[], blocks: ReadonlyMap<number, Uint8Array>): void {
     for (const { at, bytes, length: whole } of transfers) {
       const length = Math.max(0, Math.min(whole, this.size - at));
-      // What lost its memory cannot be filled.
+      // `fill` throws for a detached buffer.
       if (length < bytes.length) bytes.fill(0, length);
       for (let done = 0; done < length; ) {
         const number = Math.floor((at + done) / this.#blockSize);
@@ -194,7 +190,7 @@ class CachedSource implements ByteSource {
   }
 }
 
-/** Adds the blocks that were loaded to those that were kept. */
+/** Adds the loaded blocks to those found in the cache. */
 function collect(loads: Iterable<BlockLoad>, found: Map<number, Uint8Array>): void {
   for (const { blocks } of loads) for (const [number, block] of blocks) found.set(number, block);
 }

@@ -1,29 +1,26 @@
 /**
- * Owns the decorator that makes one transfer of neighbours and near neighbours, for sources where a request costs more
- * than its bytes. It joins what one batch asks for, and keeps nothing.
+ * A decorator that joins adjacent and nearby transfers of a batch, for sources where a request costs more than its
+ * bytes. It caches nothing.
  */
 import type { ByteSource, Done, Transfer } from '../api/device.js';
 import { fixedTransfers, hasBytes, put, requireAllIntact } from '../engine/async/request-buffers.js';
 
-/** At 10 MB/s these bytes take 7 ms: less than a request does. */
+/** Default gap: at 10 MB/s these bytes take 7 ms, less than a request. */
 const GAP = 64 * 1024;
-/** A larger request brings no more bytes a second, and is dearer to make again. */
+/** Default maximum: a larger request has no higher throughput, and a retry costs more. */
 const LONGEST = 4 * 1024 * 1024;
-/** What a batch may need at once beside the caller's own buffers, bytes. */
+/** Maximum memory of a batch in addition to the caller's buffers, bytes. */
 const SPARE = 32 * 1024 * 1024;
 
-/** What is joined. */
+/** Options of joining transfers. */
 export interface CoalescingOptions {
-  /**
-   * The most bytes between two neighbours that are fetched and thrown away, rather than asked for apart; default 64
-   * KiB.
-   */
+  /** Maximum gap between two joined transfers, bytes; its bytes are fetched and discarded. Default 64 KiB. */
   gap?: number | undefined;
-  /** The longest transfer, bytes; longer ones are cut. Default 4 MiB. */
+  /** Maximum transfer, bytes; longer ones are split. Default 4 MiB. */
   longest?: number | undefined;
 }
 
-/** A transfer to be made, and the buffers that its bytes are for, each at its distance from `at`. */
+/** A joined transfer, and the buffers to fill from it, each with its offset from `at`. */
 export interface JoinedTransfer {
   readonly at: number;
   length: number;
@@ -31,9 +28,9 @@ export interface JoinedTransfer {
 }
 
 /**
- * A source that asks `source` for few long transfers where many short ones are asked of it.
+ * Creates a source that joins short transfers of a batch into few long reads of `source`.
  *
- * @throws RangeError for options that are no numbers of bytes
+ * @throws RangeError for options that are not valid numbers of bytes
  *
  * @example
  * ```ts
@@ -69,7 +66,7 @@ export function withCoalescing(source: ByteSource, options: CoalescingOptions = 
   };
 }
 
-/** The plan: which transfers to make for these. What lies past the end, `size`, is filled with zeros at once. */
+/** Plans the joined transfers of a batch. Bytes past the end, `size`, are filled with zeros here. */
 export function joinTransfers(
   transfers: readonly Transfer[],
   size: number,
@@ -90,7 +87,7 @@ export function joinTransfers(
   return joined;
 }
 
-/** The transfers in order, none empty and none longer than `longest`. */
+/** Returns the transfers in order, split so that none is empty or longer than `longest`. */
 function pieces(transfers: readonly Transfer[], size: number, longest: number): Transfer[] {
   const found: Transfer[] = [];
   for (const { at, bytes } of transfers) {
@@ -119,14 +116,14 @@ async function readJoined(source: ByteSource, joined: readonly JoinedTransfer[],
         signal,
       );
     } catch (error) {
-      // The others of the batch are filled all the same.
+      // If a buffer was detached or shrunk, the others are still filled.
       if (!batch.some(({ joined: each }) => isLost(each))) throw error;
     }
     for (const { joined: each, bytes } of batch) scatter(each, bytes);
   }
 }
 
-/** Whether the caller's memory for a part is not there any more. */
+/** True if a caller's buffer was detached or shrunk. */
 function isLost({ parts }: JoinedTransfer): boolean {
   return parts.some(({ bytes, length }) => !hasBytes(bytes, length));
 }

@@ -1,12 +1,12 @@
-/** Holds the files that images of this process write to: each has one writer at a time. */
+/** Locks the files that images of this process write to: each has one writer at a time. */
 
 import type { BlockDevice } from '../api/device.js';
 import { Qcow2Error } from '../errors.js';
 import { identityOf } from './identity.js';
 
 /**
- * The devices that are written to. Weakly: an image that is dropped without being closed holds neither memory nor its
- * file.
+ * The devices that are written to, weakly referenced: an image that is garbage-collected without being closed releases
+ * its file.
  */
 interface Holders {
   get(identity: object | string): WeakRef<BlockDevice> | undefined;
@@ -18,8 +18,8 @@ const byObject: Holders = new WeakMap<object, WeakRef<BlockDevice>>();
 const byName: Holders = new Map<object | string, WeakRef<BlockDevice>>();
 
 /**
- * Holds a device for one writer, as long as the device has this identity: one that was closed may have none. `what`
- * names it in the error. The result ends the hold; a second call of it does nothing.
+ * Locks a device for one writer, while the device has this identity: a closed one may have none. `what` is its name in
+ * the error. The returned function releases the lock; a second call does nothing.
  *
  * @throws {@link Qcow2Error} `locked` when another image of this process writes to the same file.
  */
@@ -34,7 +34,7 @@ export function holdForWriting(device: BlockDevice, what: string): () => void {
   const hold = new WeakRef(device);
   holders.set(identity, hold);
   return () => {
-    // The hold of a closed device may be another image's by now.
+    // After the device was closed, another image may have the lock.
     if (holders.get(identity) === hold) holders.delete(identity);
   };
 }

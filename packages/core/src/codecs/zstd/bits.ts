@@ -1,13 +1,13 @@
-/** Owns the reading of bits: little-endian, at a bit position, as Zstandard's bit streams want them (RFC 8878, 4). */
+/** Reads bits at a bit position, little-endian, as in Zstandard's bit streams (RFC 8878, 4). */
 
-/** The one way in which decoding stops early; the codec gives it its place and its type. */
+/** Throws the error of an invalid stream. The codec converts it to a `Qcow2Error` with the cluster's offset. */
 export function bad(reason: string): never {
   throw new Error(reason);
 }
 
 /**
- * `count` bits, at most 25, of which the lowest stands at the bit position `at`. Beyond the bytes there are zeros: who
- * reads there has an end to compare its position with.
+ * Returns `count` bits, at most 25, the lowest of which is at the bit position `at`. Bits past the end are zeros;
+ * callers compare their position with the end.
  */
 export function bitsAt(bytes: Uint8Array, at: number, count: number): number {
   const byte = at >> 3;
@@ -15,13 +15,14 @@ export function bitsAt(bytes: Uint8Array, at: number, count: number): number {
   return (word >>> (at & 7)) & ((1 << count) - 1);
 }
 
-/** The number of bits below the highest one that is set. */
+/** Index of the highest bit that is set. */
 export function log2(value: number): number {
   return 31 - Math.clz32(value);
 }
 
 /**
- * The position behind the last bit of a stream that is read backwards from `to`: its last byte has a 1 on top of them.
+ * Returns the bit position after the last bit of a stream that is read backwards from `to`. A set bit in its last byte
+ * marks the end.
  */
 export function endOfBits(bytes: Uint8Array, from: number, to: number): number {
   const last = to > from ? bytes[to - 1]! : 0;
@@ -30,8 +31,8 @@ export function endOfBits(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /**
- * A stream that is read from its end to its start. Whoever reads past its start is told so only when asking {@link
- * left}, so that the hot loop asks once for many reads.
+ * A bit stream that is read from its end to its start. Reading past its start is detected only by {@link left}, so that
+ * hot loops test once for many reads.
  */
 export class BackwardBits {
   readonly #bytes: Uint8Array;
@@ -44,12 +45,12 @@ export class BackwardBits {
     this.#at = endOfBits(bytes, from, to);
   }
 
-  /** How many bits there are still; below 0 when more were taken than there were. */
+  /** Number of bits left; negative when more bits were taken than there were. */
   get left(): number {
     return this.#at - this.#start;
   }
 
-  /** The next `count` bits, at most 25. */
+  /** Takes the next `count` bits, at most 25. */
   take(count: number): number {
     this.#at -= count;
     return bitsAt(this.#bytes, this.#at, count);

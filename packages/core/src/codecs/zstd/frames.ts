@@ -1,4 +1,4 @@
-/** Owns the frames of a Zstandard stream and the blocks of a frame (RFC 8878, 3.1). */
+/** Decodes the frames of a Zstandard stream and the blocks of a frame (RFC 8878, 3.1). */
 import { viewOf } from '../../format/bytes.js';
 import { bad } from './bits.js';
 import type { HuffmanTable } from './huffman.js';
@@ -6,33 +6,33 @@ import { readLiterals } from './literals.js';
 import { runSequences, type SequenceState } from './sequences.js';
 
 const MAGIC = 0xfd2fb528;
-/** The first of sixteen magic numbers of frames that hold no data. */
+/** The first of the sixteen magic numbers of skippable frames. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
-/** No block gives more. */
+/** Maximum decompressed length of a block, bytes. */
 export const MAX_BLOCK_BYTES: number = 128 * 1024;
-/** What libzstd, and so QEMU, takes of a stream: 128 MiB. A cluster never needs more than its own length. */
+/** libzstd's, and so QEMU's, limit of the window size: 128 MiB. A cluster never needs more than its own length. */
 const MAX_WINDOW_BYTES = 2 ** 27 + 1;
 
-/** What a frame says of itself. */
+/** A decoded frame header. */
 interface FrameHeader {
-  /** Where its blocks begin. */
+  /** Offset of its blocks in the stream, bytes. */
   readonly start: number;
   readonly maxBlockBytes: number;
-  /** Null when the frame does not say. */
+  /** Null when the header does not contain it. */
   readonly contentBytes: number | null;
   readonly checksum: boolean;
 }
 
-/** What the blocks of one frame hand on. */
+/** State that is kept between the blocks of one frame. */
 interface FrameState extends SequenceState {
   huffman: HuffmanTable | null;
 }
 
 /**
- * Fills `output` from one frame or several, and looks at nothing behind the one that fills it. A frame that gives more
- * is refused. `scratch` holds a block's literals.
+ * Fills `output` from one or more frames. Bytes after the frame that completes it are ignored. A frame with more output
+ * is refused. `scratch` is the buffer for a block's literals.
  *
- * @throws Error when the stream is damaged, or gives more or less than `output`.
+ * @throws Error when the stream is invalid, or is longer or shorter than `output` when decompressed.
  */
 export function decodeFrames(input: Uint8Array, output: Uint8Array, scratch: Uint8Array): void {
   const view = viewOf(input);
@@ -79,20 +79,20 @@ function readHeader(view: DataView, from: number): FrameHeader {
   };
 }
 
-/** Little-endian; of two bytes 256 are taken off, since one would do. */
+/** Decodes the little-endian content size. The two-byte form has an offset of 256. */
 function contentSize(view: DataView, at: number, bytes: number): number {
   if (bytes === 1) return view.getUint8(at);
   if (bytes === 2) return view.getUint16(at, true) + 256;
   return view.getUint32(at, true) + (bytes === 8 ? view.getUint32(at + 4, true) * 2 ** 32 : 0);
 }
 
-/** A power of two from 1 KiB on, and eighths of it. */
+/** Decodes the window size: a power of two from 1 KiB on, plus eighths of it. */
 function windowSize(descriptor: number): number {
   const base = 2 ** (10 + (descriptor >> 3));
   return base + (base / 8) * (descriptor & 7);
 }
 
-/** Every block of a frame; answers where input and output then stand. */
+/** Decodes all blocks of a frame. Returns the positions in input and output after them. */
 function decodeBlocks(
   input: Uint8Array,
   { start, maxBlockBytes }: FrameHeader,

@@ -1,7 +1,7 @@
-/** Owns the tables of Finite State Entropy, one of Zstandard's two entropy codes (RFC 8878, 4.1). */
+/** Builds and reads the tables of Finite State Entropy, one of Zstandard's two entropy codes (RFC 8878, 4.1). */
 import { bad, bitsAt, log2 } from './bits.js';
 
-/** A decoding table: for each state its symbol, and the bits to read and the base to add for the state that follows. */
+/** A decoding table: for each state its symbol, and the number of bits and the baseline of the next state. */
 export interface FseTable {
   /** The table has `1 << accuracy` states. */
   readonly accuracy: number;
@@ -10,7 +10,7 @@ export interface FseTable {
   readonly bases: Uint16Array;
 }
 
-/** The table of a distribution: how many states each symbol has; -1 stands for one state that reads all its bits. */
+/** Builds the table of a distribution: the number of states of each symbol. -1 is one state that reads all its bits. */
 export function fseTable(counts: ArrayLike<number>, accuracy: number): FseTable {
   const size = 1 << accuracy;
   const table = { accuracy, symbols: new Uint8Array(size), bits: new Uint8Array(size), bases: new Uint16Array(size) };
@@ -38,15 +38,15 @@ export function fseTable(counts: ArrayLike<number>, accuracy: number): FseTable 
   return table;
 }
 
-/** The table with one state, which gives one symbol and reads no bits. */
+/** Returns a table with one state, which yields `symbol` and reads no bits. */
 export function fseOfOne(symbol: number): FseTable {
   return { accuracy: 0, symbols: Uint8Array.of(symbol), bits: new Uint8Array(1), bases: new Uint16Array(1) };
 }
 
 /**
- * Reads a table description from `from` on, and says where it ends.
+ * Reads a table description at `from`. Returns the table and its end.
  *
- * @throws Error when it runs past `to`, names a symbol past `most` or is more accurate than `mostAccurate`.
+ * @throws Error when it runs past `to`, contains a symbol over `most` or has an accuracy over `mostAccurate`.
  */
 export function readFse(
   bytes: Uint8Array,
@@ -64,7 +64,7 @@ export function readFse(
   let symbol = 0;
   while (left > 0) {
     if (symbol > most || at > to * 8) bad('an entropy table is damaged');
-    // A count takes one of `left + 2` values, so some of them save a bit.
+    // A count has one of `left + 2` values, so the smaller ones take one bit less.
     const wide = log2(left + 1) + 1;
     const saving = (1 << wide) - 2 - left;
     const value = bitsAt(bytes, at, wide);
@@ -74,7 +74,7 @@ export function readFse(
     const count = (narrow ? low : value >= 1 << (wide - 1) ? value - saving : value) - 1;
     left -= Math.abs(count);
     counts[symbol++] = count;
-    // After a symbol that does not occur stands how many more do not.
+    // A count of zero is followed by the number of further zero counts.
     for (let more = count === 0 ? 3 : 0; more === 3; at += 2) symbol += more = bitsAt(bytes, at, 2);
   }
   const end = (at + 7) >> 3;

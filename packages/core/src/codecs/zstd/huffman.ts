@@ -1,15 +1,15 @@
-/** Owns Huffman codes, the other of Zstandard's entropy codes: their tables and their streams (RFC 8878, 4.2). */
+/** Decodes the tables and streams of Huffman codes, the other of Zstandard's entropy codes (RFC 8878, 4.2). */
 import { BackwardBits, bad, endOfBits, log2 } from './bits.js';
 import { readFse } from './fse.js';
 
-/** No code is longer. */
+/** Maximum length of a code, bits. */
 const MAX_BITS = 11;
-/** A table has at most 255 weights; that of the last symbol follows from the others. */
+/** A table has at most 255 weights; the weight of the last symbol follows from the others. */
 const MAX_WEIGHTS = 255;
-/** No weights' own table is more accurate. */
+/** Maximum accuracy of the FSE table of the weights. */
 const MAX_WEIGHT_ACCURACY = 6;
 
-/** A decoding table: for every value of the next `maxBits` bits, the symbol and the length of its code. */
+/** A decoding table: the symbol and the length of its code, for every value of the next `maxBits` bits. */
 export interface HuffmanTable {
   readonly maxBits: number;
   readonly symbols: Uint8Array;
@@ -17,9 +17,9 @@ export interface HuffmanTable {
 }
 
 /**
- * Reads a table's description from `from` on, and says where it ends.
+ * Reads a table description at `from`. Returns the table and its end.
  *
- * @throws Error when it is damaged or runs past `to`.
+ * @throws Error when it is invalid or runs past `to`.
  */
 export function readHuffman(bytes: Uint8Array, from: number, to: number): { table: HuffmanTable; end: number } {
   if (from >= to) bad('a Huffman table is missing');
@@ -33,7 +33,7 @@ export function readHuffman(bytes: Uint8Array, from: number, to: number): { tabl
   return { table: huffmanTable(weights, count), end };
 }
 
-/** Weights that are FSE-coded, with two states that take turns; answers how many there are. */
+/** Decodes FSE-coded weights, with two interleaved states. Returns their number. */
 function readWeights(bytes: Uint8Array, from: number, to: number, weights: Uint8Array): number {
   const { table, end } = readFse(bytes, from, to, MAX_WEIGHTS, MAX_WEIGHT_ACCURACY);
   const stream = new BackwardBits(bytes, end, to);
@@ -41,7 +41,7 @@ function readWeights(bytes: Uint8Array, from: number, to: number, weights: Uint8
   if (stream.left < 0) bad('a Huffman table is cut short');
   let count = 0;
   for (let turn: 0 | 1 = 0; ; turn = turn === 0 ? 1 : 0) {
-    // Two more at the most. States that read no bits would go on for ever.
+    // At most two more can follow. Without this limit, states that read no bits would loop for ever.
     if (count > MAX_WEIGHTS - 2) bad('a Huffman table has too many weights');
     const state = states[turn];
     weights[count++] = table.symbols[state]!;
@@ -81,9 +81,9 @@ function huffmanTable(weights: Uint8Array, count: number): HuffmanTable {
 }
 
 /**
- * Fills `into` from one stream, which stands in `bytes` from `from` to `to` and is read backwards.
+ * Fills `into` from one stream, `[from, to)` of `bytes`, which is read backwards.
  *
- * @throws Error when the stream does not hold exactly as many symbols.
+ * @throws Error when the stream does not contain exactly `into.length` symbols.
  */
 export function decodeHuffman(
   table: HuffmanTable,
@@ -97,7 +97,7 @@ export function decodeHuffman(
   const mask = (1 << maxBits) - 1;
   let at = endOfBits(bytes, from, to);
   for (let i = 0; i < into.length; i++) {
-    // The last codes reach below the stream's start, where the bits that are too many do not matter.
+    // The last lookups extend below the stream's start; those extra bits do not affect the result.
     const low = at - maxBits;
     const byte = low >> 3;
     const code = ((bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16)) >> (low & 7)) & mask;

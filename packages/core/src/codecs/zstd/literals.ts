@@ -1,8 +1,8 @@
-/** Owns the literals section of a compressed block: the bytes that its sequences copy from (RFC 8878, 3.1.1.3.1). */
+/** Decodes the literals section of a compressed block: the bytes that its sequences copy (RFC 8878, 3.1.1.3.1). */
 import { bad } from './bits.js';
 import { decodeHuffman, type HuffmanTable, readHuffman } from './huffman.js';
 
-/** The literals of a block, the Huffman table that later blocks may use again, and where the section ends. */
+/** The literals of a block, the Huffman table that later blocks may reuse, and the end of the section. */
 export interface Literals {
   readonly bytes: Uint8Array;
   readonly table: HuffmanTable | null;
@@ -10,9 +10,9 @@ export interface Literals {
 }
 
 /**
- * Reads the section from `from` on. What has to be decoded goes into `scratch`, whose length bounds it.
+ * Reads the section at `from`. Literals are decoded into `scratch`, whose length limits them.
  *
- * @throws Error when it is damaged or runs past `to`.
+ * @throws Error when it is invalid or runs past `to`.
  */
 export function readLiterals(
   bytes: Uint8Array,
@@ -24,7 +24,7 @@ export function readLiterals(
   const head = bytes[from]!;
   const format = (head >> 2) & 3;
   if ((head & 3) >= 2) return readCoded(bytes, from, to, (head & 3) === 2 ? null : table, scratch);
-  // The size is the header but for its lowest 3 or 4 bits.
+  // The size is in the header above its lowest 3 or 4 bits.
   const headBytes = format === 3 ? 3 : format === 1 ? 2 : 1;
   const start = from + headBytes;
   const repeated = (head & 3) === 1;
@@ -39,7 +39,7 @@ export function readLiterals(
   return { bytes: bytes.subarray(start, start + size), table, end: start + size };
 }
 
-/** Huffman-coded literals, with a table of their own when `known` is null. */
+/** Decodes Huffman-coded literals. Reads a table first when `known` is null. */
 function readCoded(
   bytes: Uint8Array,
   from: number,
@@ -52,7 +52,7 @@ function readCoded(
   const sizeBits = format < 2 ? 10 : format === 2 ? 14 : 18;
   const start = from + (4 + 2 * sizeBits) / 8;
   if (start > to) bad('its literals are cut short');
-  // Of at most 40 bits, so with multiplications in place of shifts.
+  // The header has up to 40 bits, so multiplications replace shifts.
   const [, b1, b2, b3, b4] = bytes.subarray(from, from + 5);
   const word =
     head + b1! * 2 ** 8 + b2! * 2 ** 16 + (format > 1 ? b3! * 2 ** 24 : 0) + (format > 2 ? b4! * 2 ** 32 : 0);
@@ -68,7 +68,10 @@ function readCoded(
   return { bytes: into, table: read.table, end };
 }
 
-/** Four streams, each but the last of a quarter of the bytes, behind a table of the lengths of three. */
+/**
+ * Decodes four streams. A table contains the lengths of the first three; each of these decodes to a quarter of the
+ * bytes.
+ */
 function decodeFour(table: HuffmanTable, bytes: Uint8Array, from: number, to: number, into: Uint8Array): void {
   const quarter = (into.length + 3) >> 2;
   if (from + 6 > to || 3 * quarter > into.length) bad('its literals are cut short');

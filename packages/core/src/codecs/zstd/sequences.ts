@@ -1,25 +1,24 @@
 /**
- * Owns the sequences section of a compressed block: copies of literals and of what was decoded before (RFC 8878,
- * 3.1.1.3.2).
+ * Executes the sequences section of a compressed block: copies of literals and of earlier output (RFC 8878, 3.1.1.3.2).
  */
 import { BackwardBits, bad } from './bits.js';
 import { type FseTable, fseOfOne, fseTable, readFse } from './fse.js';
 
-/** The tables of literal lengths, offsets and match lengths: what a later block may use again. */
+/** The tables of literal lengths, offsets and match lengths, which later blocks may reuse. */
 export interface SequenceTables {
   readonly literalLengths: FseTable;
   readonly offsets: FseTable;
   readonly matchLengths: FseTable;
 }
 
-/** What a frame carries from block to block. */
+/** State that is kept between the blocks of a frame. */
 export interface SequenceState {
   tables: SequenceTables | null;
-  /** The last three offsets, youngest first. */
+  /** The last three offsets, latest first. */
   readonly recent: [number, number, number];
 }
 
-/** A code of lengths: extra bits and base value of each symbol, the greatest accuracy, and the predefined table. */
+/** A length code: extra bits and baseline of each symbol, the maximum accuracy, and the predefined table. */
 interface Code {
   readonly bits: Uint8Array;
   readonly bases: Uint32Array;
@@ -54,8 +53,8 @@ const MATCH_LENGTHS = code(
   [1, 4, 3, ...times(6, 2), ...times(37, 1), ...times(7, -1)],
 );
 /**
- * An offset's code is the number of its bits. A cluster has at most 2^21 bytes, so that a code over 22 is damage, and
- * all of its bits can be read at once.
+ * An offset's code is the number of its bits. A cluster has at most 2^21 bytes, so a code over 22 is invalid, and all
+ * bits can be read at once.
  */
 const MAX_OFFSET_CODE = 22;
 const OFFSETS = {
@@ -65,10 +64,10 @@ const OFFSETS = {
 };
 
 /**
- * Carries out the sequences of a block, which fill `output` from `at` on and neither write past `limit` nor look back
- * past `frame`; then come the literals that are left. Answers where the output ends.
+ * Executes the sequences of a block, then copies the remaining literals. Writes to `output` from `at` on, never past
+ * `limit`; matches never start before `frame`. Returns the end of the output.
  *
- * @throws Error when the section is damaged or does not end exactly at `to`.
+ * @throws Error when the section is invalid or does not end exactly at `to`.
  */
 export function runSequences(
   state: SequenceState,
@@ -95,7 +94,7 @@ export function runSequences(
   return at + rest;
 }
 
-/** How many sequences there are, in one to three bytes. */
+/** Reads the number of sequences, one to three bytes. */
 function readCount(bytes: Uint8Array, from: number, to: number): { count: number; start: number } {
   const head = bytes[from]!;
   const start = from + (head < 128 ? 1 : head < 255 ? 2 : 3);
@@ -105,7 +104,7 @@ function readCount(bytes: Uint8Array, from: number, to: number): { count: number
   return { count: bytes[from + 1]! + (bytes[from + 2]! << 8) + 0x7f00, start };
 }
 
-/** The three tables: predefined, of one symbol, described, or those of the block before. */
+/** Reads the three tables: each is predefined, of one symbol, described, or that of the previous block. */
 function readTables(
   bytes: Uint8Array,
   from: number,
@@ -135,7 +134,7 @@ function readTables(
   return { tables: { literalLengths, offsets, matchLengths }, end };
 }
 
-/** Every sequence: literals, then a match. Answers where the output ends and how many literals were taken. */
+/** Executes all sequences: literals, then a match. Returns the end of the output and the number of literals used. */
 function copy(
   { literalLengths, offsets, matchLengths }: SequenceTables,
   recent: [number, number, number],
@@ -181,13 +180,13 @@ function copy(
   return [at, taken];
 }
 
-/** A match may overlap itself, and then repeats its bytes. */
+/** Copies a match. It may overlap its own output and then repeats its bytes. */
 function copyMatch(output: Uint8Array, at: number, offset: number, length: number): void {
   if (length > 64 && offset >= length) output.copyWithin(at, at - offset, at - offset + length);
   else for (let i = 0; i < length; i++) output[at + i] = output[at - offset + i]!;
 }
 
-/** The offset that a value stands for: 1 to 3 name a recent one, or the one after it when there are no literals. */
+/** Decodes an offset value: 1 to 3 select a recent offset, or the next one when there are no literals. */
 function offsetOf(recent: [number, number, number], value: number, literalLength: number): number {
   const which = value > 3 ? 3 : value - 1 + (literalLength === 0 ? 1 : 0);
   if (which === 0) return recent[0];
