@@ -133,7 +133,13 @@ test('a create whose image cannot be opened closes what was handed over, each fi
     flush: () => dataBytes.flush(),
     close: () => void dataClosed++,
   };
-  const options = { size: 65_536, backingFile: 'base', backingFormat: 'raw', dataFile: 'data', overwrite: true } as const;
+  const options = {
+    size: 65_536,
+    backingFile: 'base',
+    backingFormat: 'raw',
+    dataFile: 'data',
+    overwrite: true,
+  } as const;
   const reads = await countReads(options, dataFile);
   for (let nth = 0; nth < reads; nth++) {
     const backing = new RecordingSource(new Uint8Array(512));
