@@ -1,4 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** The public face of the package; defines nothing. */
+/** The public exports of the package. Defines nothing itself. */
 export { openStore } from './page/modular-store.js';
 export * from './public.js';

@@ -1,4 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** The public face of the package with the worker in it, for pages that cannot give out its script; defines nothing. */
+/**
+ * The public exports of the package with the worker's script embedded, for pages that cannot serve that script. Defines
+ * nothing itself.
+ */
 export { openStore } from './page/inline-store.js';
 export * from './public.js';

@@ -1,4 +1,4 @@
-/** What both entries of the package export beside their openStore; defines nothing. */
+/** The exports that both entries of the package share, beside their `openStore`. Defines nothing itself. */
 
 export type { StoreOptions } from './page/open-store.js';
 export type { WriteOptions } from './page/outgoing-bytes.js';

@@ -1,4 +1,4 @@
-/** The entry of the worker; everything it does is in service.ts. */
+/** The worker's entry. Its work is done in service.ts. */
 import { expose } from 'comlink';
 import { Service } from './worker/service.js';
 

@@ -1,6 +1,6 @@
 /**
- * Owns what the page offers the worker: the caller's resolvers, streams and progress callbacks, by the number of their
- * call.
+ * Serves the worker's calls to the page: the caller's resolvers, streams and progress callbacks, keyed by the number of
+ * their call.
  */
 import { transfer } from 'comlink';
 import type { ImageReference, OperationOptions, Progress } from 'qcow2';
@@ -19,7 +19,7 @@ export interface CallCallbacks {
 }
 
 interface Registered extends CallCallbacks {
-  /** What `onProgress` threw: it becomes the outcome of the call. */
+  /** The error that `onProgress` threw. The call rejects with it. */
   thrown?: { readonly error: unknown };
 }
 
@@ -41,18 +41,18 @@ export class Callbacks implements PageSide {
     if (resolve || onProgress || pull) this.#calls.set(call, { resolve, onProgress, pull });
   }
 
-  /** Drops the callbacks of a call, and the errors that they threw. */
+  /** Drops the callbacks of a call and the errors they threw. */
   forget(call: number): void {
     if (!this.#calls.delete(call)) return;
     for (const [key, kept] of this.#kept) if (kept.call === call) this.#kept.delete(key);
   }
 
-  /** What the progress callback of a call threw, if it did. */
+  /** The error that the progress callback of a call threw, if any. */
   thrown(call: number): { readonly error: unknown } | undefined {
     return this.#calls.get(call)?.thrown;
   }
 
-  /** The very error that a resolver threw, when it comes back from the worker. */
+  /** The original error object that a resolver threw, by the key that comes back from the worker. */
   readonly kept = (key: number): unknown => this.#kept.get(key)?.error;
 
   async resolve(call: number, reference: ImageReference): Answer<WireResolved> {
@@ -93,9 +93,9 @@ export class Callbacks implements PageSide {
   }
 }
 
-/** What a resolver returned, as it crosses. Throws TypeError for what structured cloning cannot carry. */
+/** Converts what a resolver returned for `postMessage`. Throws TypeError for a value that cannot be cloned. */
 function crossable(resolved: StoreResolved, reference: ImageReference): WireResolved {
-  // Callers in JavaScript may refuse with null, as with the engine.
+  // JavaScript callers may also refuse with null, as in the engine.
   if (resolved === undefined || resolved === null) return undefined;
   const file = crossableFile(resolved);
   if (file !== null) return file;

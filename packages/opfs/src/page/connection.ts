@@ -1,4 +1,4 @@
-/** Owns one worker on the page's side: starts it, calls it, notices its death, and ends it. */
+/** Manages one worker on the page's side: starts it, calls it, detects its death and terminates it. */
 import { proxy, type Remote, wrap } from 'comlink';
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
@@ -7,50 +7,47 @@ import { fromWireError } from '../protocol/wire-error.js';
 import { Callbacks, type CallCallbacks } from './callbacks.js';
 import { WorkerWatch } from './worker-watch.js';
 
-/** The worker as the page sees it. */
+/** The worker's interface as the page calls it. */
 export type RemoteWorker = Remote<WorkerSide>;
 
 /**
- * How long a worker may take to load and to answer for the first time: a slow network must not fail it. Milliseconds.
+ * The start timeout: time for loading the script and the first response, long enough for a slow network. Milliseconds.
  */
 const START_TIMEOUT_MS = 30_000;
 
-/** How long a worker is waited for. Milliseconds; tests do not take the time that a person would. */
+/** Timeouts of a connection, in milliseconds. Tests use shorter ones. */
 export interface ConnectionLimits {
-  /** Until it answers for the first time. One that dies before does not report it, and holds no lock yet. */
+  /** Until the first response. A worker that dies before it is not detected earlier, because it holds no lock yet. */
   readonly startTimeout?: number | undefined;
-  /** Between the pings of {@link WorkerWatch}. */
+  /** Interval of the pings of {@link WorkerWatch}. */
   readonly pingEvery?: number | undefined;
 }
 
-/** How a call behaves beside what it sends. */
+/** How a call is carried out, apart from its message. */
 export interface CallOptions extends CallCallbacks {
   readonly signal?: AbortSignal | undefined;
-  /**
-   * Reject at once on abort. Otherwise wait for the worker, which has something to clean up or still writes to shared
-   * memory.
-   */
+  /** Reject immediately on abort. Otherwise wait for the worker to clean up or to stop writing to shared memory. */
   readonly prompt?: boolean;
   /**
-   * The earlier call that opened what this one works on: aborts and callbacks are its. Without it the call stands
-   * alone.
+   * The earlier call that opened the object this call uses. Its number is used for aborts and callbacks. Without it the
+   * call has its own.
    */
   readonly within?: number;
-  /** Keep the callbacks after the answer, until {@link Connection.forget}. */
+  /** Keep the callbacks after the response, until {@link Connection.forget}. */
   readonly lasting?: boolean;
 }
 
-/** A live worker and every call that waits for it. */
+/** A live worker and its pending calls. */
 export class Connection {
   readonly #worker: Worker;
   readonly #remote: RemoteWorker;
   readonly #callbacks: Callbacks;
   readonly #pending = new Set<(error: unknown) => void>();
   readonly #watch: WorkerWatch;
-  /** Resolves when the worker is known to be dead. */
+  /** Resolves when the worker is detected as dead. */
   readonly #gone: Promise<void>;
   #onGone = (): void => {};
-  /** Why nothing more can be called; null while the worker lives. */
+  /** The error that every further call rejects with; null while the worker lives. */
   #ended: Qcow2Error | null = null;
   #closing: Promise<void> | null = null;
   #lastCall = 0;
@@ -68,7 +65,7 @@ export class Connection {
   }
 
   /**
-   * Starts a worker and resolves when it answers.
+   * Starts a worker and resolves on its first response.
    *
    * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure
    *   context
@@ -91,7 +88,7 @@ export class Connection {
     return connection;
   }
 
-  /** A number that no call has yet: what opens something lasting is called by it. */
+  /** Allocates a call number. An object that a call opens is identified by the number of that call. */
   reserve(): number {
     return ++this.#lastCall;
   }
@@ -99,8 +96,7 @@ export class Connection {
   /**
    * Calls the worker. Aborting rejects with the signal's own reason.
    *
-   * @throws whatever the worker answered, rebuilt; {@link Qcow2Error} `failed` when the worker died, `closed` after
-   *   `close`
+   * @throws the worker's error, rebuilt; {@link Qcow2Error} `failed` when the worker died, `closed` after `close`
    */
   call<T>(send: (worker: RemoteWorker, call: number) => Answer<T>, options: CallOptions = {}, id?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -119,7 +115,7 @@ export class Connection {
         settle();
         reject(error);
       };
-      // First: something that is no signal throws here, and then nothing must be left of the call.
+      // Must come first: an invalid signal throws here, before the call has any state to clean up.
       const ignore =
         signal &&
         onAbort(signal, () => {
@@ -141,7 +137,7 @@ export class Connection {
     });
   }
 
-  /** Drops the callbacks of a lasting call. */
+  /** Drops the callbacks of a call with `lasting`. */
   forget(call: number): void {
     this.#callbacks.forget(call);
   }
@@ -151,13 +147,14 @@ export class Connection {
     if (this.#ended) throw this.#ended;
   }
 
-  /** Whether calls can still be answered. */
+  /** True until the connection is closed or the worker has died. */
   get alive(): boolean {
     return this.#ended === null;
   }
 
   /**
-   * Rejects what is pending with `closed`, lets the worker clean up, and ends it. A second call waits for the first.
+   * Rejects pending calls with `closed`, lets the worker clean up, and terminates it. A second call waits for the
+   * first.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -165,8 +162,7 @@ export class Connection {
   }
 
   async #connect(timeout: number): Promise<void> {
-    // A unique name: the worker holds this lock for as long as it lives, and nothing else ever requests it but this
-    // page.
+    // A unique name: the worker holds this lock while it lives, and only this page requests it.
     const lock = `qcow2-opfs worker ${crypto.randomUUID()}`;
     const onError = (event: ErrorEvent): void => {
       event.preventDefault();
@@ -192,7 +188,7 @@ export class Connection {
     }
   }
 
-  /** Comlink's calls never settle once a worker is dead: they are rejected here. */
+  /** Rejects all pending calls. Comlink's calls never settle once a worker is dead. */
   #onDeath(how: 'ended' | 'silent'): void {
     const message =
       how === 'ended'
@@ -206,7 +202,7 @@ export class Connection {
 
   #abort(call: number): void {
     if (this.#ended) return;
-    // Nothing waits for the answer; a worker that is gone fails the aborted call itself.
+    // The response is not needed. If the worker is dead, the aborted call itself fails.
     this.#remote.abort(call).catch(() => {});
   }
 

@@ -1,8 +1,8 @@
-/** The items of a cursor, one by one: extents, or ranges. */
+/** Iterates over the items of a cursor: extents or ranges. */
 import { BatchIterator } from 'qcow2/internal';
 import type { RemoteCursor } from './remote-cursor.js';
 
-/** The items of a cursor. Leaving the iteration early frees the worker's side of it. */
+/** An iterator over the items of a cursor. Leaving the loop early frees the worker's side of the cursor. */
 export function itemsOf<Item>(
   cursor: RemoteCursor<Float64Array<ArrayBuffer> | null>,
   unpack: (packed: Float64Array) => Item[],

@@ -1,8 +1,8 @@
-/** Owns how a class becomes usable with `await using` where the platform knows it. */
+/** Makes a class usable with `await using` on platforms that support it. */
 
 /**
- * Defines `Symbol.asyncDispose` as `close`, only where the symbol exists: older browsers would get a method named
- * "undefined".
+ * Defines `Symbol.asyncDispose` as `close` if the symbol exists. Without this check older browsers would get a method
+ * named "undefined".
  */
 export function makeDisposable(prototype: { close(): Promise<void> }): void {
   if (typeof Symbol.asyncDispose !== 'symbol') return;

@@ -1,9 +1,11 @@
-/** The guest's bytes that a cursor delivers, as a stream. */
+/** Turns a cursor of guest bytes into a ReadableStream. */
 import type { RemoteCursor } from './remote-cursor.js';
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
-/** The stream of a cursor's bytes: a byte stream where the platform has them. Cancelling it frees the cursor. */
+/**
+ * Returns a stream of the cursor's bytes: a byte stream where the platform has them. Cancelling it frees the cursor.
+ */
 export function guestStream(cursor: RemoteCursor<Chunk | null>): ReadableStream<Chunk> {
   const cancel = (): Promise<void> => cursor.release();
   if (!hasByteStreams()) {
@@ -18,7 +20,7 @@ export function guestStream(cursor: RemoteCursor<Chunk | null>): ReadableStream<
     const chunk = await cursor.next();
     if (chunk) return controller.enqueue(chunk);
     controller.close();
-    // A reader that brought its own buffer gets it back only by an answer.
+    // A pending BYOB read settles, and returns its buffer, only after `respond`.
     controller.byobRequest?.respond(0);
   };
   return new ReadableStream({ type: 'bytes', pull, cancel });

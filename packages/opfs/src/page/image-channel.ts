@@ -1,4 +1,4 @@
-/** The page's end of one image that is open in the worker: its calls in order, its state, and its end. */
+/** The page's connection to one image open in the worker: keeps its calls in order, tracks its state and closes it. */
 import { type ImageInfo, isQcow2Error, Qcow2Error } from 'qcow2';
 import type { BufferPool } from '../protocol/buffer-pool.js';
 import type { Answer, Changed } from '../protocol/messages.js';
@@ -6,28 +6,28 @@ import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { SendOrder } from './send-order.js';
 
 /**
- * How long closing waits, while no result comes, for requests that wait to be sent: a web server behind the image may
- * be silent. Milliseconds.
+ * How long `close` waits without any response for requests not yet sent: a web server behind the image may not respond.
+ * Milliseconds.
  */
 const SEND_TIMEOUT_MS = 1000;
 
-/** Where an image is open, and under which number. */
+/** The connection and the number of an open image. */
 export interface ImagePlace {
   readonly connection: Connection;
   /** The number of the call that opened it. */
   readonly id: number;
   readonly pool: BufferPool;
-  /** Whether its file is one of the store, and not a web server's or a person's. */
+  /** True if its file is in the store, false for a Blob or a file on a web server. */
   readonly stored: boolean;
 }
 
-/** One image that is open in the worker. */
+/** One image open in the worker. */
 export class ImageChannel {
   readonly place: ImagePlace;
   readonly order: SendOrder = new SendOrder();
   readonly #ending = new AbortController();
   #info: ImageInfo;
-  /** Something may have been changed since the last flush: it is lost when the worker dies. */
+  /** True if a change since the last flush may be lost when the worker dies. */
   #unflushed = false;
   #closing: Promise<void> | null = null;
 
@@ -36,7 +36,7 @@ export class ImageChannel {
     this.#info = info;
   }
 
-  /** What the worker last said of the image. */
+  /** The image's state as last received from the worker. */
   get info(): ImageInfo {
     return this.#info;
   }
@@ -47,7 +47,7 @@ export class ImageChannel {
   }
 
   /**
-   * Calls the worker, after the requests that wait to be sent.
+   * Calls the worker, after the requests that are not sent yet.
    *
    * @throws {@link Qcow2Error} `closed` after `close`; else as {@link Connection.call} does
    */
@@ -60,18 +60,18 @@ export class ImageChannel {
     return this.order.run(() => this.place.connection.call(send, options, id), options?.signal);
   }
 
-  /** Keeps what the worker says of the image after a change. */
+  /** Stores the image's state that the worker sent after a change. */
   readonly changed = ({ info, fileSize }: Changed): void => {
     if (info) this.#info = info;
     else if (fileSize !== this.#info.fileSize) this.#info = { ...this.#info, fileSize };
   };
 
-  /** Says whether a worker that dies from now on takes changes with it. */
+  /** Sets whether changes are lost if the worker dies now. */
   setUnflushed(unflushed: boolean): void {
     this.#unflushed = unflushed;
   }
 
-  /** @throws {@link Qcow2Error} `closed` after `close`; a worker that is dead is what a call itself reports */
+  /** @throws {@link Qcow2Error} `closed` after `close`. A dead worker is reported by the call itself. */
   requireOpen(): void {
     if (this.#closing && this.place.connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
   }
@@ -87,14 +87,14 @@ export class ImageChannel {
     this.#ending.abort();
     const { backingFile, dataFile } = this.#info;
     const alone = backingFile === undefined && dataFile === undefined;
-    // Reads of files of this origin always end.
+    // Reads of files of this origin always finish.
     await this.order.end(stored && alone ? null : SEND_TIMEOUT_MS);
-    // A worker that is gone holds nothing any more, but what was not flushed went with it.
+    // A dead worker holds no image any more, but unflushed changes are lost.
     const { alive } = connection;
     try {
       if (alive || this.#unflushed) await connection.call((worker) => worker.close(id));
     } catch (error) {
-      // The store was closed, and flushed this image.
+      // The store was closed, which flushed this image.
       if (alive || !isQcow2Error(error, 'closed')) throw error;
     } finally {
       connection.forget(id);

@@ -1,6 +1,5 @@
 /**
- * Owns the reads and writes of one open image on the page: each becomes the messages that the worker carries out, in
- * order.
+ * Reads and writes one open image from the page: splits requests into messages, which the worker carries out in order.
  */
 import { transfer } from 'comlink';
 import { Qcow2Error, type Transfer } from 'qcow2';
@@ -18,16 +17,19 @@ import {
   type WriteOptions,
 } from './outgoing-bytes.js';
 
-/** A buffer to be filled. */
+/** A buffer to fill. */
 interface ReadTarget extends OutgoingPiece {
-  /** Whether its bytes are in the answer. Those in shared memory are not. */
+  /** True if its bytes come back in the response. Those of shared memory do not. */
   readonly carried: boolean;
 }
 
-/** How a read goes. */
+/** State of one read. */
 interface ReadRun {
   readonly signal: AbortSignal | undefined;
-  /** Reject at once on an abort: shared memory must be at rest when the caller has it back. */
+  /**
+   * Reject immediately on an abort. Not for shared memory, which the worker must no longer write to when the caller
+   * gets it back.
+   */
   readonly prompt: boolean;
 }
 
@@ -39,7 +41,7 @@ export class ImageTransfers {
     this.#channel = channel;
   }
 
-  /** Fills every buffer with the guest's bytes from its offset. Throws as `WorkerImage.read` does. */
+  /** Fills every buffer with guest bytes from its offset. Throws as `WorkerImage.read` does. */
   async read(transfers: readonly Transfer[], signal: AbortSignal | undefined): Promise<void> {
     const targets = checked(transfers).map((piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }));
     const messages = planMessages(targets.map(({ length }) => length));
@@ -62,7 +64,8 @@ export class ImageTransfers {
       const message = outgoing(pieces, options, place.pool);
       return order.run(() => this.#writeMessage(message));
     }
-    // A buffer leaves the page with one message only, and these lie in several: what is not shared is copied.
+    // A buffer can be transferred with one message only. These pieces are split over several, so what is not shared is
+    // copied.
     const sends = messages.map((parts) => (): Promise<void> => {
       const part = parts.map(({ index, from, length }) => {
         const { at, bytes, length: whole } = pieces[index]!;
@@ -79,7 +82,7 @@ export class ImageTransfers {
     const send = (worker: RemoteWorker, call: number): Answer<Written> =>
       worker.write(call, id, transfer(pieces, moved), packed);
     const written = await connection.call(send).catch((error: unknown) => {
-      // It is empty unless it could not be sent.
+      // The buffer is detached unless the message could not be sent.
       if (packed) pool.give(packed);
       throw error;
     });
@@ -88,7 +91,7 @@ export class ImageTransfers {
   }
 
   async #readMessages(targets: readonly ReadTarget[], messages: readonly PiecePart[][], run: ReadRun): Promise<void> {
-    // The engine may still work on a message that was given up with the others.
+    // The worker may still carry out a message that was abandoned because another failed.
     const failed = new AbortController();
     const { promise: closed, end } = this.#untilClosed();
     const sends = messages.map((parts) => (): Promise<void> => {
@@ -105,7 +108,7 @@ export class ImageTransfers {
     }
   }
 
-  /** Fills parts of the targets in one trip. After `failed` has aborted nothing is filled. */
+  /** Fills parts of the targets with one message. After `failed` has aborted nothing is filled. */
   async #readMessage(
     targets: readonly ReadTarget[],
     parts: readonly PiecePart[],
@@ -123,7 +126,7 @@ export class ImageTransfers {
     const send = (worker: RemoteWorker, call: number): Answer<ArrayBuffer | null> =>
       worker.read(call, id, pieces, spare && transfer(spare, [spare]));
     const answer = await connection.call(send, run).catch((error: unknown) => {
-      // It is empty unless it could not be sent.
+      // The buffer is detached unless the message could not be sent.
       if (spare) pool.give(spare);
       throw error;
     });
@@ -136,7 +139,7 @@ export class ImageTransfers {
     pool.give(answer);
   }
 
-  /** A promise that rejects when this image is closed; `end` stops waiting for that. */
+  /** A promise that rejects when this image is closed. `end` removes its listener. */
   #untilClosed(): { promise: Promise<never>; end: () => void } {
     let end = (): void => {};
     const promise = new Promise<never>((_, reject) => {
@@ -155,7 +158,7 @@ function checked(transfers: readonly Transfer[]): OutgoingPiece[] {
   });
 }
 
-/** How an error calls a buffer of a batch. */
+/** The name of a buffer of a batch in error messages. */
 function nameOf(transfers: readonly Transfer[], index: number): string | undefined {
   return transfers.length === 1 ? undefined : `Buffer ${index} of the batch`;
 }

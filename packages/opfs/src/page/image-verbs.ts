@@ -1,4 +1,4 @@
-/** The methods of an image that the table of verbs gives: each sends its call to the worker, as its row says. */
+/** Defines the methods of an image from the table of verbs. Each sends its call to the worker as its row describes. */
 import type { Disk } from 'qcow2';
 import type { CursorPacket } from '../protocol/messages.js';
 import { splitArguments } from '../protocol/verb-arguments.js';
@@ -33,11 +33,11 @@ function send(channel: ImageChannel, verb: Verb, given: readonly unknown[]): unk
   return invoke(channel, verb as CalledVerb, row, given);
 }
 
-/** Calls a verb whose result crosses at once. */
+/** Calls a verb that has a single result. */
 async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: readonly unknown[]): Promise<unknown> {
   const { args, options } = splitArguments(row, given);
   const reports = options.onProgress !== undefined;
-  // Whether a flush resolves or rejects, closing has nothing to report of what came before it.
+  // Whether a flush resolves or rejects, `close` has no earlier loss left to report.
   if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
   const { value, changed } = await channel.call(
     (worker, call) => worker.invoke(call, channel.place.id, verb, args, reports),

@@ -1,4 +1,4 @@
-/** Owns openStore of the entry `qcow2-opfs/inline`, which holds the worker's script as text. */
+/** Implements openStore of the entry `qcow2-opfs/inline`, which embeds the worker's script as text. */
 
 import { workerOfText } from '../protocol/script-worker.js';
 import { workerScript } from '../worker-script.js';
@@ -13,12 +13,11 @@ const INLINE: WorkerStart = {
 };
 
 /**
- * Starts a dedicated worker with the engine in it, from a blob: address, so that no bundler and no server has to give
- * out its script. It is otherwise the function of the same name of `qcow2-opfs`, whose script is fetched only when it
- * is called.
+ * Starts a dedicated worker with the engine in it from a `blob:` URL, so that no bundler or server has to provide its
+ * script. Otherwise it is the same as `openStore` of `qcow2-opfs`, whose script is fetched only when it is called.
  *
  * @throws {@link Qcow2Error} `failed` when the worker cannot be started, `unavailable` where the page is not a secure
- *   context; TypeError or RangeError for a `directory` that is no name, as of an image
+ *   context; TypeError or RangeError for an invalid `directory`, as for an image's name
  *
  * @example
  * ```ts

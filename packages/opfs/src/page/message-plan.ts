@@ -1,13 +1,12 @@
 /**
- * Divides a request into messages of a bounded size. What crosses is copied once more, browsers refuse to send about 2
- * GiB, and a worker handles no other message, pings included, while it works on one: synchronous devices give it no
- * pause.
+ * Divides a request into messages of bounded size. A message's bytes are copied once more, and browsers refuse to send
+ * about 2 GiB. A worker handles no other message, pings included, during one: synchronous devices never yield.
  */
 
-/** The most bytes that one message is about, those in shared memory included: 2 s on a medium that stores 17 MB/s. */
+/** Most bytes of one message, shared memory included: 2 s on a medium that stores 17 MB/s. */
 export const MAX_MESSAGE_BYTES: number = 32 * 1024 * 1024;
 
-/** A part of a piece of a request: which, from where in it, and how many bytes. */
+/** A part of a piece of a request: the piece's index, an offset in it, and a length in bytes. */
 export interface PiecePart {
   readonly index: number;
   readonly from: number;
@@ -15,7 +14,7 @@ export interface PiecePart {
 }
 
 /**
- * The messages of a request, in the order of its pieces, which are so many bytes long; each of no more than `most`
+ * Plans the messages of a request whose pieces have these lengths in bytes, in order. Each message has at most `most`
  * bytes.
  */
 export function planMessages(lengths: readonly number[], most: number = MAX_MESSAGE_BYTES): PiecePart[][] {

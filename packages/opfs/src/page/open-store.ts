@@ -1,4 +1,4 @@
-/** Owns what both entries' openStore do: how a store comes to its worker, and the worker to its storage. */
+/** Implements openStore for both entries: starts the worker and opens its storage. */
 import { isQcow2Error, Qcow2Error } from 'qcow2';
 import { imageName } from '../protocol/image-name.js';
 import type { Persistence } from '../protocol/stored-image.js';
@@ -6,19 +6,18 @@ import { Connection } from './connection.js';
 import type { Store } from './store.js';
 import { WorkerStore } from './worker-store.js';
 
-/** How a store is opened. */
+/** Options of `openStore`. */
 export interface StoreOptions {
-  /** The folder of OPFS that holds the images; default `'qcow2'`. Another folder is another store. */
+  /** The folder of OPFS that contains the images; default `'qcow2'`. Another folder is another store. */
   directory?: string | undefined;
   /**
-   * Makes the worker in place of the entry: a module worker whose script is, or imports, `qcow2-opfs/worker`. For pages
-   * that know better than their bundler where that script is, or that make its `TrustedScriptURL` with a policy of
-   * their own.
+   * Makes the worker instead of the entry: a module worker whose script is, or imports, `qcow2-opfs/worker`. For pages
+   * whose bundler does not find that script, or that make its `TrustedScriptURL` with a policy of their own.
    */
   worker?: (() => Worker) | undefined;
   /**
    * Where the platform refuses OPFS, as private windows do, keep images in memory: `persistence` then is `'memory'`,
-   * and they go with the store. Without it everything that concerns stored images rejects with `unavailable` there.
+   * and they are lost when the store closes. Without it methods of stored images reject with `unavailable` there.
    */
   fallback?: 'memory' | undefined;
 }
@@ -26,17 +25,18 @@ export interface StoreOptions {
 /** How an entry of the package starts its worker. */
 export interface WorkerStart {
   readonly create: () => Worker;
-  /** What to do where that worker does not start: a sentence of the error. */
+  /** What to do if that worker does not start: a sentence for the error. */
   readonly advice: string;
 }
 
-/** What is wrong with a worker of the caller's own that does not start. */
+/** The advice for a worker that the caller made. */
 const OWN_ADVICE = 'The option `worker` must make a module worker whose script is, or imports, qcow2-opfs/worker.';
 
 /**
- * Starts a worker and gives it its storage. Both entries' `openStore` are this function, and say what it throws.
+ * Starts a worker and opens its storage. `openStore` of both entries calls this; their doc comments list what it
+ * throws.
  *
- * @param entry what starts the worker without the option `worker`
+ * @param entry starts the worker without the option `worker`
  */
 export async function openStoreWith(entry: WorkerStart, options: StoreOptions): Promise<Store> {
   const directory = imageName(options.directory ?? 'qcow2');
@@ -64,7 +64,7 @@ async function connect({ create, advice }: WorkerStart): Promise<Connection> {
 }
 
 async function persistenceOfOrigin(): Promise<Persistence> {
-  // Where storage is refused, so may be the question.
+  // Where storage is refused, `persisted` may reject too.
   const persisted = await navigator.storage?.persisted?.().catch(() => false);
   return persisted ? 'persistent' : 'best-effort';
 }

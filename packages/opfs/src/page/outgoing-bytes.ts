@@ -1,25 +1,23 @@
-/**
- * Owns the bytes of a write on their way to the worker: what is copied, what is handed over, and what both sides share.
- */
+/** Prepares the bytes of a write for the worker: copied, transferred, or in shared memory. */
 import type { Transfer } from 'qcow2';
 import { type BufferPool, roundedLength } from '../protocol/buffer-pool.js';
 import type { WireBytes } from '../protocol/messages.js';
 import { isArrayBuffer, isOf } from '../protocol/shape.js';
 
-/** The largest buffer that is handed over: browsers refuse about 2 GiB. Bytes. */
+/** The largest buffer that is transferred: browsers refuse about 2 GiB. Bytes. */
 const MAX_MOVED_BYTES = 1024 * 1024 * 1024;
 
-/** How the bytes of a write go to the worker. */
+/** Options of a write. */
 export interface WriteOptions {
   /**
-   * Hand the buffers over instead of copying what is written: they are detached before the call returns, and with them
-   * every other view of theirs. For large writes of bytes that are not needed afterwards. Buffers that can be resized,
-   * and those of more than 1 GiB, are copied. Memory that cannot be detached, as WebAssembly's, is a TypeError.
+   * Transfer the buffers instead of copying the bytes: they are detached before the call returns, and so is every other
+   * view of them. For large writes of bytes that are not needed afterwards. Resizable buffers, and those of more than 1
+   * GiB, are copied. Memory that cannot be detached, such as WebAssembly's, throws TypeError.
    */
   transfer?: boolean | undefined;
 }
 
-/** Bytes that are to be written, and how many they were when the write was called. */
+/** Bytes to write, and their length when the write was called. */
 export interface OutgoingPiece extends Transfer {
   readonly length: number;
 }
@@ -27,21 +25,22 @@ export interface OutgoingPiece extends Transfer {
 /** A write that is ready to be sent. */
 export interface OutgoingBytes {
   readonly pieces: WireBytes[];
-  /** The copies, one after the other; null when there are none. */
+  /** The copied bytes, one piece after the other; null when there are none. */
   readonly packed: ArrayBuffer | null;
-  /** What leaves the page with the request. */
+  /** The buffers to transfer with the request. */
   readonly moved: ArrayBuffer[];
 }
 
 /**
- * Takes over the memory of what is written, which is detached, where that is possible. The pieces are checked.
+ * Detaches the memory of the pieces where that is possible, and returns pieces over it. The pieces are already
+ * validated.
  *
- * @throws TypeError for memory that cannot be detached, as WebAssembly's; buffers before it in the batch are detached
- *   then
+ * @throws TypeError for memory that cannot be detached, such as WebAssembly's; buffers before it in the batch are
+ *   detached then
  */
 export function takenOver<Piece extends OutgoingPiece>(pieces: readonly Piece[]): Piece[] {
   const taken = new Map<ArrayBufferLike, ArrayBuffer>();
-  // A detached view says 0.
+  // A detached view has a `byteOffset` of 0.
   const offsets = pieces.map(({ bytes }) => bytes.byteOffset);
   return pieces.map((piece, index) => {
     const { buffer } = piece.bytes;
@@ -52,7 +51,7 @@ export function takenOver<Piece extends OutgoingPiece>(pieces: readonly Piece[])
   });
 }
 
-/** The memory of a buffer, which has none from then on. */
+/** Moves the memory of a buffer to a new one. The old buffer is detached. */
 function detached(buffer: ArrayBuffer): ArrayBuffer {
   try {
     return structuredClone(buffer, { transfer: [buffer] });
@@ -64,8 +63,8 @@ function detached(buffer: ArrayBuffer): ArrayBuffer {
 }
 
 /**
- * Readies a write, with everything copied that must be: copying into a buffer that is transferred costs a fraction of
- * what structured cloning does. The transfers are checked, and fit one message.
+ * Prepares a write: copies into one buffer, since copying into a transferred buffer costs a fraction of structured
+ * cloning. The transfers are already validated, and fit one message.
  */
 export function outgoing(
   transfers: readonly Transfer[],
@@ -91,20 +90,20 @@ export function outgoing(
 }
 
 /**
- * Whether the bytes lie in memory that this page shares with its worker. Only an isolated page can send such memory,
- * and OPFS takes none that can grow.
+ * True if the bytes are in memory that page and worker can share. Only a cross-origin isolated page can send such
+ * memory, and OPFS does not accept growable memory.
  */
 export function crossesShared({ buffer }: Uint8Array): boolean {
   if (globalThis.crossOriginIsolated !== true || !isOf(buffer, 'SharedArrayBuffer')) return false;
   return (buffer as { growable?: boolean }).growable !== true;
 }
 
-/** Whether bytes are copied into the message of a write, and not shared or handed over. */
+/** True if bytes are copied into the message of a write, and not shared or transferred. */
 function isCarried(bytes: Uint8Array, transfer: boolean | undefined): boolean {
   return !crossesShared(bytes) && !(transfer && canMove(bytes.buffer));
 }
 
-/** OPFS takes no memory that can be resized. */
+/** OPFS does not accept resizable memory. */
 function canMove(buffer: ArrayBufferLike): buffer is ArrayBuffer {
   if (!isArrayBuffer(buffer) || buffer.byteLength > MAX_MOVED_BYTES) return false;
   return (buffer as { resizable?: boolean }).resizable !== true;

@@ -1,16 +1,16 @@
-/** The page's end of a cursor: something in the worker that is read packet by packet, one packet ahead. */
+/** The page's side of a cursor: reads packets from the worker, one packet ahead. */
 import type { OperationOptions } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 import type { Answer, CursorPacket } from '../protocol/messages.js';
 import type { CallOptions, Connection } from './connection.js';
 
 /**
- * Calls the worker to open a cursor of that number, with those options. A call that waits for its turn has not called
- * it yet.
+ * Calls the worker to open a cursor with this number and these options. A call that waits for earlier requests has not
+ * reached the worker yet.
  */
 export type OpenCursor = (cursor: number, options: CallOptions) => Promise<void>;
 
-/** A cursor in the worker; opened by the first `next` at the latest. */
+/** A cursor in the worker. The first `next` opens it if `open` did not. */
 export class RemoteCursor<Packet extends CursorPacket> {
   readonly #connection: Connection;
   readonly #id: number;
@@ -19,7 +19,7 @@ export class RemoteCursor<Packet extends CursorPacket> {
   #ahead: Promise<Packet> | null = null;
   #state: 'new' | 'open' | 'ended' = 'new';
   #aborted = false;
-  /** Ends the watch for an abort. */
+  /** Removes the abort listener. */
   #ignoreAbort: () => void = () => {};
 
   constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
@@ -29,10 +29,10 @@ export class RemoteCursor<Packet extends CursorPacket> {
     this.#options = options;
   }
 
-  /** The next packet, or null at the end. Not to be called again before it has settled. */
+  /** The next packet, or null at the end. Must not be called again before it has settled. */
   async next(): Promise<Packet | null> {
     if (this.#state === 'ended') {
-      // Aborted before it was read to its end: that is no end.
+      // Aborted before the end: must not look like the end.
       if (this.#aborted) this.#options.signal?.throwIfAborted();
       return null;
     }
@@ -44,13 +44,13 @@ export class RemoteCursor<Packet extends CursorPacket> {
       else this.#fetchAhead();
       return packet;
     } catch (error) {
-      // What went wrong is worth more than whether the worker could still be called.
+      // The original error matters more than a failed release.
       await this.release().catch(() => {});
       throw error;
     }
   }
 
-  /** Opens it now, so that what is wrong is thrown before the first packet. */
+  /** Opens the cursor now, so that errors are thrown before the first packet. */
   async open(): Promise<void> {
     this.#state = 'open';
     try {
@@ -60,19 +60,19 @@ export class RemoteCursor<Packet extends CursorPacket> {
       await this.release().catch(() => {});
       throw error;
     }
-    // Released meanwhile: the worker may not have had it then.
+    // Released meanwhile: the worker may not have had the cursor then.
     if (!this.#isOpen()) return this.#free();
     const { signal } = this.#options;
     if (signal !== undefined) this.#ignoreAbort = onAbort(signal, () => this.#end());
   }
 
-  /** Ends it at once: the worker would hold what is never read any more for ever. */
+  /** Frees the cursor immediately; otherwise the worker would keep it for ever. */
   #end(): void {
     this.#aborted = true;
     this.release().catch(() => {});
   }
 
-  /** Frees what the worker holds for this cursor. A second call does nothing. */
+  /** Frees the worker's side of this cursor. A second call does nothing. */
   async release(): Promise<void> {
     const opened = this.#isOpen();
     this.#state = 'ended';

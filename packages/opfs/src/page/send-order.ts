@@ -1,22 +1,20 @@
-/** Keeps the requests of one image in the order of the calls while one of them is sent in several messages. */
+/** Keeps the requests of one image in call order while one of them is sent in several messages. */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 
-/** How many messages of one request are under way at once: one crosses while another is worked on. */
+/** How many messages of one request are pending at once: one is transferred while another is processed. */
 const WINDOW = 2;
 
-/** The requests of one image that have still to be sent. */
+/** The requests of one image that are not sent yet. */
 export class SendOrder {
-  /** Ends when every request so far has been sent; null when the next can be sent at once. */
+  /** Resolves when every request so far has been sent; null when the next can be sent immediately. */
   #last: Promise<void> | null = null;
-  /** Aborts when nothing more is to be sent. */
+  /** Aborts when nothing more may be sent. */
   readonly #ended = new AbortController();
-  /** How many messages of requests in several were answered. */
+  /** Number of responses to messages of multi-message requests. */
   #answered = 0;
 
-  /**
-   * Sends a request of one message: at once, unless requests before it have still to be sent. An abort ends that wait.
-   */
+  /** Sends a request of one message: immediately, unless earlier requests are not sent yet. An abort ends that wait. */
   run<T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#last;
     if (before === null) return send();
@@ -30,7 +28,7 @@ export class SendOrder {
   }
 
   /**
-   * Sends a request of several messages; later requests wait until `work` has ended. An abort ends the wait before it.
+   * Sends a request of several messages. Later requests wait until `work` has ended. An abort ends the wait before it.
    */
   alone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#last;
@@ -40,10 +38,10 @@ export class SendOrder {
   }
 
   /**
-   * Sends the messages of one request in order, no more than two ahead of their answers, and stops at the first that
-   * fails. The one behind that may be under way already.
+   * Sends the messages of one request in order, at most two pending, and stops at the first that fails. The message
+   * after it may be pending already.
    *
-   * @throws what the first that failed threw, once those under way have ended; at once when `prompt` is set.
+   * @throws the error of the first that failed, once the pending ones have ended; immediately when `prompt` is set.
    */
   async sendAll(messages: Iterable<() => Promise<void>>, prompt: boolean): Promise<void> {
     const running: Promise<void>[] = [];
@@ -65,8 +63,8 @@ export class SendOrder {
   }
 
   /**
-   * Resolves when every request so far has been sent, or, with a limit, when for so many milliseconds no message was
-   * answered. What has not been sent then rejects with `closed`.
+   * Resolves when every request so far has been sent, or when no message was answered for `limit` milliseconds.
+   * Requests not sent by then reject with `closed`.
    */
   async end(limit: number | null): Promise<void> {
     while (this.#last !== null) {
@@ -77,7 +75,7 @@ export class SendOrder {
     this.#ended.abort(new Qcow2Error('closed', 'The image was closed.'));
   }
 
-  /** Resolves after `before`. Rejects at once when the signal aborts, or nothing more is to be sent. */
+  /** Resolves after `before`. Rejects immediately when the signal aborts or nothing more may be sent. */
   #turn(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -90,7 +88,7 @@ export class SendOrder {
     });
   }
 
-  /** Later requests wait for `before`, and then for `work`: work that was given up does not let them overtake. */
+  /** Makes later requests wait for `before`, then for `work`, so that they cannot overtake abandoned work. */
   #hold(before: Promise<void> | null, work: Promise<unknown>): void {
     const last = Promise.allSettled([before, work]).then(() => {
       if (this.#last === last) this.#last = null;
@@ -99,7 +97,7 @@ export class SendOrder {
   }
 }
 
-/** Waits for `work`, for `limit` milliseconds at most where there is one. Whether the limit came first. */
+/** Waits for `work`, at most `limit` milliseconds if it is not null. Returns whether the limit came first. */
 async function within(work: Promise<void>, limit: number | null): Promise<boolean> {
   const done = work.then(() => false);
   if (limit === null) return done;

@@ -1,4 +1,4 @@
-/** The interface of a store: the images that an origin keeps, as the page sees them. */
+/** The interface of a store: the images of an origin, as the page uses them. */
 import type { OperationOptions } from 'qcow2';
 import type { FileOpenOptions, RemoteFile, StoreCreateOptions, StoreOpenOptions } from '../protocol/remote-file.js';
 import type {
@@ -12,30 +12,31 @@ import type { TemporaryExport } from './temporary-export.js';
 import type { WorkerImage } from './worker-image.js';
 
 /**
- * The images that an origin keeps in OPFS, and a worker in which images are open. A file of that folder is an image;
- * its name is at most 200 bytes of UTF-8 without a slash, a leading dot or control characters, and is normalised (NFC).
- * A file that something else put there under another form of a name (NFD) is known by the normalised one; when both
- * forms are there, that is the file of the normalised name.
+ * The images that an origin keeps in OPFS, and a worker in which images are open. Every file of that folder is an
+ * image. Its name is at most 200 bytes of UTF-8 without a slash, a leading dot or control characters, and is normalised
+ * (NFC). A file that other code created under another form of a name (NFD) is found by the normalised name. If both
+ * forms exist, the name means the normalised one.
  *
- * Every method rejects with {@link Qcow2Error} `closed` after `close` and `failed` once the worker is dead or has been
- * silent for 30 seconds while a call waits, as after the data of the site were cleared, or in a debugger that has
- * paused it; a store that is opened then has a new worker. Those of
- * stored images reject with `unavailable` where the platform refuses OPFS; TypeError for a name that is no string,
- * RangeError for one that no image can have. `locked` comes after two seconds, in which the locks of a tab that crashed
- * are released. A change waits for a moment in which no reader has the image: readers that overlap without end keep it
- * `locked`.
+ * Every method rejects with {@link Qcow2Error} `closed` after `close`. It rejects with `failed` once the worker is
+ * dead, or has been silent for 30 seconds during a call, as after the site's data were cleared or while a debugger
+ * pauses it. A store opened afterwards has a new worker. Methods of stored images reject with `unavailable` where the
+ * platform refuses OPFS, with TypeError for a name that is not a string, and with RangeError for an invalid one.
+ * `locked` comes after two seconds, in which the locks of a crashed tab are released. A change waits until no reader
+ * has the image open: readers that overlap without end keep it `locked`.
  */
 export interface Store extends AsyncDisposable {
-  /** Where the images are, and whether they stay; as of `openStore` and of the last `persist`. */
+  /**
+   * Where the images are stored and whether the browser may evict them; as of `openStore` and of the last `persist`.
+   */
   readonly persistence: Persistence;
   /**
-   * Asks the browser to keep this origin's storage until the person clears it, best from within a click. Whether it
-   * does; false for a store in memory.
+   * Requests persistent storage for this origin, best called from within a click. Returns whether it is granted; false
+   * for a store in memory.
    */
   persist(): Promise<boolean>;
   /**
-   * Every stored image, sorted by name, by the header alone: also those that are being changed or whose header is
-   * wrong, which then have an `error`. A header is read once, and again when its file has changed.
+   * Every stored image, sorted by name, described by its header alone. An image that is being changed, or whose header
+   * is invalid, has an `error`. A header is read once, and again when its file has changed.
    *
    * @example
    * ```ts
@@ -43,23 +44,23 @@ export interface Store extends AsyncDisposable {
    * ```
    */
   list(): Promise<StoredImage[]>;
-  /** Whether there is an image of that name, in whatever state. */
+  /** Whether an image of that name exists, valid or not. */
   has(name: string): Promise<boolean>;
   /**
-   * What {@link list} says of one image.
+   * The entry of one image in {@link list}.
    *
    * @throws {@link Qcow2Error} `not-found`
    */
   stat(name: string): Promise<StoredImage>;
   /**
-   * Makes an empty image and opens it for writing, as {@link open} does. A backing file is named by the name of an
-   * image of this store, or is what `resolve` returns: a File, a URL, or `{ url }` of a web server. It need not be
-   * there. Nothing is left when it fails or aborts.
+   * Creates an empty image and opens it for writing, as {@link open} does. The backing file is the image of this store
+   * with that name, or what `resolve` returns: a File, a URL, or `{ url }` of a web server. It need not exist. No file
+   * is left when the call fails or aborts.
    *
-   * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would lead in
-   *   a circle; RangeError for a value that no image can have, and when an image that makes such a circle was given its
-   *   name meanwhile; TypeError for options that exclude each other, and for `dataFile`: a store holds images, and a
-   *   raw file beside one would be none; the signal's reason when it aborts
+   * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would be
+   *   circular; RangeError for an invalid value, and when an image that makes such a circle took its name meanwhile;
+   *   TypeError for options that exclude each other, and for `dataFile`, since a store contains images only, not raw
+   *   files; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -71,11 +72,11 @@ export interface Store extends AsyncDisposable {
    */
   create(name: string, options: StoreCreateOptions): Promise<WorkerImage>;
   /**
-   * Takes a copy of an image into the store. A Blob is read in the worker. A stream is read to its end and released;
-   * whatever refuses or ends the import cancels it with that reason. What is no image is refused at its first bytes.
-   * The name stands for the image when all of it is there and has been opened; until then, and when it fails or aborts,
-   * there is nothing: also when `onProgress` throws, at whichever report. In reports of progress on a stream, whose
-   * length is not known, `total` is `Infinity`.
+   * Copies an image into the store. A Blob is read in the worker. A stream is read to its end and released; a failure
+   * or abort cancels it with that reason. A file that is not an image is rejected at its first bytes. The name appears
+   * only when the whole copy is stored and has been opened. If the call fails or aborts, also because `onProgress`
+   * throws at any report, no file is left. For a stream, whose length is unknown, `total` is `Infinity` in progress
+   * reports.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `not-qcow2`, `unsupported`, `corrupt`, `changed` when
    *   the file was changed meanwhile; what the stream throws; TypeError when it is neither a Blob nor a stream of
@@ -91,12 +92,12 @@ export interface Store extends AsyncDisposable {
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
-   * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. While it is open for writing it is
-   * `locked` for everything else, for readers and for `export`, `rename` and `remove` of this store too, until it is
-   * closed or its tab or worker is gone; its own handle's `export` and `temporaryExport` work. With `lock: 'wait'` the
-   * call waits for it. The name of a backing file leads to the image of this store with its last component for a name;
-   * only where there is none, `resolve` is called. Until the image is closed, it and its bases are neither renamed nor
-   * removed, nor are the bases written.
+   * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. An image open for writing is `locked` for
+   * everything else, including readers and `export`, `rename` and `remove` of this store, until it is closed or its tab
+   * or worker ends. `export` and `temporaryExport` of its own handle work. With `lock: 'wait'` the call waits for it. A
+   * backing file is the image of this store whose name is the last component of the backing file's name. Only if there
+   * is none, `resolve` is called. Until the image is closed, it and its bases cannot be renamed or removed, and the
+   * bases cannot be written.
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or
    *   corrupt, `corrupt` when it is to be written and a check of it finds damage, else as {@link openFile}
@@ -110,13 +111,12 @@ export interface Store extends AsyncDisposable {
    */
   open(name: string, options?: StoreOpenOptions): Promise<WorkerImage>;
   /**
-   * Opens an image from a file that a person chose or dropped, or any other Blob; or, by a `URL`, or by `{ url }` with
-   * options, from a web server that does ranges. It is read in place, in the worker, and never written. Works where
-   * OPFS is refused.
+   * Opens an image from a File or any other Blob, or, by a `URL` or by `{ url }` with options, from a web server that
+   * supports range requests. It is read in place, in the worker, and never written. Works where OPFS is refused.
    *
    * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, `io`, and of a web server `not-found` and
-   *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` returns an object that cannot cross to the
-   *   worker, and for an address that is none of http or https; the signal's reason when it aborts
+   *   `changed`; whatever `resolve` throws; `TypeError` when `resolve` returns an object that cannot be sent to the
+   *   worker, and for a URL that is not http or https; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -127,11 +127,11 @@ export interface Store extends AsyncDisposable {
    */
   openFile(file: Blob | URL | RemoteFile, options?: FileOpenOptions): Promise<WorkerImage>;
   /**
-   * Writes an image into a file, from the worker; holes are skipped in raw ones. On an abort or a failure nothing
-   * half-written is left: a file of a person's keeps what it had, a file in OPFS is left empty.
+   * Writes an image into a file, from the worker. Holes are skipped in raw files. An abort or failure leaves no partial
+   * file: a file on the user's disk keeps its old content, a file in OPFS is left empty.
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `no-space`, and what reading the image throws; TypeError when the
-   *   file is an image of this store, which would lose what it holds; the signal's reason
+   *   file is an image of this store, which would be overwritten; the signal's reason
    *
    * @example
    * ```ts
@@ -140,8 +140,8 @@ export interface Store extends AsyncDisposable {
    */
   export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
   /**
-   * The image's bytes as a stream. The image is held until the stream ends or is cancelled; what fails is thrown by the
-   * stream.
+   * The image's bytes as a stream. The image is locked until the stream ends or is cancelled. Errors are reported by
+   * the stream.
    *
    * @example
    * ```ts
@@ -153,16 +153,16 @@ export interface Store extends AsyncDisposable {
     name: string,
     options: StoreExportOptions & { to?: undefined },
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
-  /** One or the other, when only the options know which. */
+  /** Either form, if `to` is only known at run time. */
   export(name: string, options: StoreExportOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined>;
   /**
    * Writes an image into a temporary file in OPFS, for a download by an object URL.
    *
-   * @throws {@link Qcow2Error} `unavailable` also for a store in memory; else as {@link export}. Nothing is left then.
+   * @throws {@link Qcow2Error} `unavailable` also for a store in memory; else as {@link export}. No file is left then.
    */
   temporaryExport(name: string, options: StoreTemporaryExportOptions): Promise<TemporaryExport>;
   /**
-   * Gives an image another name.
+   * Renames an image.
    *
    * @throws {@link Qcow2Error} `not-found`, `exists`, `locked` while it is open somewhere, or while images of the store
    *   are based on it, which `details.overlays` then names; RangeError for the name of a file that it is based on
@@ -170,12 +170,12 @@ export interface Store extends AsyncDisposable {
   rename(from: string, to: string): Promise<void>;
   /** Deletes an image. Throws as {@link rename} does. */
   remove(name: string): Promise<void>;
-  /** How much this origin stores, and may. */
+  /** This origin's storage usage and quota. */
   estimate(): Promise<StoreEstimate>;
   /**
-   * Closes every image that is still open, deletes every temporary export and ends the worker. What still runs is
-   * aborted and rejects with {@link Qcow2Error} `closed`. What cannot be flushed then is not reported: close images
-   * that were written to first, to know. A second call does nothing.
+   * Closes every open image, deletes every temporary export and terminates the worker. Running calls are aborted and
+   * reject with {@link Qcow2Error} `closed`. Failed flushes are not reported: to see them, close written images first.
+   * A second call does nothing.
    */
   close(): Promise<void>;
 }

@@ -1,17 +1,17 @@
-/** Owns the page's end of an import from a stream: its chunks, one at a time, as the worker asks for them. */
+/** The page's side of an import from a stream: delivers its chunks one at a time, as the worker requests them. */
 import { isBytes, lengthOf } from 'qcow2/internal';
 
-/** The chunks of a stream. Nothing else can read it until it is cancelled or released. */
+/** The chunks of a stream, which stays locked until it is cancelled or released. */
 export interface StreamPull {
-  /** The next chunk, in a buffer of its own that can be transferred; null at the end. */
+  /** The next chunk, in its own transferable buffer; null at the end. */
   pull(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** Cancels the stream and lets go of it. Does not wait for its source, which may take any time to end. */
+  /** Cancels the stream and releases its lock. Does not wait for its source, which may take any time to end. */
   cancel(reason: unknown): void;
-  /** Lets go of the stream, which has been read to its end. */
+  /** Releases the lock of the stream, which has been read to its end. */
   release(): void;
 }
 
-/** @throws TypeError when somebody reads the stream already */
+/** @throws TypeError when the stream is locked */
 export function streamPull(stream: ReadableStream<Uint8Array>): StreamPull {
   const reader = stream.getReader();
   return {
@@ -20,11 +20,11 @@ export function streamPull(stream: ReadableStream<Uint8Array>): StreamPull {
       if (done) return null;
       if (!isBytes(value)) throw new TypeError('import() takes a stream of Uint8Arrays.');
       lengthOf(value, 'A chunk of the stream');
-      // Whoever made the chunk may still have other views of its buffer. The `slice` of a Buffer would be one.
+      // The source may have other views of the chunk's buffer. A Buffer's own `slice` would be one more.
       return Uint8Array.prototype.slice.call(value) as Uint8Array<ArrayBuffer>;
     },
     cancel(reason) {
-      // A stream that failed says so again.
+      // A stream that failed rejects with its error again.
       reader.cancel(reason).catch(() => {});
       reader.releaseLock();
     },

@@ -9,11 +9,11 @@ export interface TemporaryExport {
   remove(): Promise<void>;
 }
 
-/** The handle of a temporary export, which is known by the number of the call that made it. */
+/** The handle of a temporary export, identified by the number of the call that made it. */
 export function temporaryExportOf(connection: Connection, id: number, file: File): TemporaryExport {
   let removing: Promise<void> | null = null;
   const remove = (): Promise<void> => {
-    // Without its worker the file has no lock, and the next temporary export deletes it.
+    // A dead worker holds no lock on the file: the next temporary export deletes it.
     removing ??= connection.alive ? connection.call((worker) => worker.removeTemporaryExport(id)) : Promise.resolve();
     return removing;
   };

@@ -1,4 +1,4 @@
-/** The page's handle of an image that is open in the worker. */
+/** The page's handle of an image open in the worker. */
 // biome-ignore-all lint/suspicious/noUnsafeDeclarationMerging: defineVerbs defines every method of the interface
 import type {
   BitmapInfo,
@@ -18,15 +18,15 @@ import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
 import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
 
-/** What an export into a file takes. */
+/** Options of an export into a file. */
 export interface ExportFileOptions extends OperationOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
-  /** The file to fill: one that a person chose with `showSaveFilePicker`, or one in OPFS. */
+  /** The file to write: from `showSaveFilePicker`, or in OPFS. */
   to: FileSystemFileHandle;
 }
 
-/** What a temporary export takes. */
+/** Options of a temporary export. */
 export interface TemporaryExportOptions extends OperationOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
@@ -36,9 +36,8 @@ export interface TemporaryExportOptions extends OperationOptions {
 export interface WorkerImage extends VerbMethods {}
 
 /**
- * An image that is open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of
- * the image or its store, and `failed` once the worker is dead; errors of the engine arrive with their class, code and
- * details.
+ * An image open in the store's worker. Every method rejects with {@link Qcow2Error} `closed` after `close` of the image
+ * or its store, and `failed` once the worker is dead. Errors of the engine keep their class, code and details.
  */
 export class WorkerImage implements Disk {
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -50,7 +49,7 @@ export class WorkerImage implements Disk {
     defineVerbs(WorkerImage.prototype, (image) => image.#channel);
   }
 
-  /** @internal Images come from the store. */
+  /** @internal Images are made by the store. */
   constructor(place: ImagePlace, info: ImageInfo) {
     this.#channel = new ImageChannel(place, info);
     this.#transfers = new ImageTransfers(this.#channel);
@@ -61,10 +60,7 @@ export class WorkerImage implements Disk {
     return this.info.virtualSize;
   }
 
-  /**
-   * What is known of the image without reading its tables; as of `open` and the last change of this handle that
-   * has settled.
-   */
+  /** The image's state without its tables; as of `open` and the last settled change of this handle. */
   get info(): ImageInfo {
     return this.#channel.info;
   }
@@ -80,15 +76,15 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Fills `into` with the guest's bytes from `offset`. The buffer stays the caller's: it is never detached. A view of a
-   * SharedArrayBuffer is filled by the worker itself. More than 32 MiB come in several messages.
+   * Fills `into` with guest bytes from `offset`. The buffer stays the caller's: it is never detached. The worker writes
+   * to a view of a SharedArrayBuffer directly. More than 32 MiB take several messages.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; TypeError when a buffer is no
-   *   Uint8Array, or loses its memory (detached, shrunk) before the answer: the others of a batch are filled then; the
-   *   signal's reason when it aborts
+   * @throws {@link Qcow2Error} `out-of-range`, `reference-refused`, `corrupt`, `io`; TypeError when a buffer is not a
+   *   Uint8Array, or is detached or shrunk before the response: the others of a batch are filled then; the signal's
+   *   reason when it aborts
    */
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
-  /** Reads `length` of the guest's bytes from `offset` on, into memory of their own; else as the other form. */
+  /** Reads `length` guest bytes from `offset` into new memory; else as the other form. */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
   read(offset: number, what: Uint8Array | number, options?: ReadOptions): Promise<unknown> {
     if (typeof what === 'number') return this.#readNew(offset, what, options);
@@ -103,27 +99,23 @@ export class WorkerImage implements Disk {
     return into;
   }
 
-  /**
-   * Fills every buffer with the guest's bytes from its offset, 32 MiB in each trip to the worker; else as {@link read}.
-   */
+  /** Fills every buffer with guest bytes from its offset, 32 MiB in each message; else as {@link read}. */
   async readBatch(transfers: readonly Transfer[], options: ReadOptions = {}): Promise<void> {
     this.#channel.requireOpen();
     return this.#transfers.read(transfers, options.signal);
   }
 
   /**
-   * Writes guest bytes from `offset` on. What is written is read back at once; it is on the medium, whatever happens,
-   * when the next `flush` has resolved. Reads and writes of one image are carried out in the order of the calls. The
-   * bytes are copied before this returns unless `transfer` hands them over; those in shared memory are read by the
-   * worker itself, and must stay as they are until the promise settles. More than 32 MiB go in several messages, in
-   * order, and must stay as they are, too, unless they are handed over. When one message fails, those before it have
-   * been written, the one behind it may have been, and no other has.
+   * Writes guest bytes from `offset`. They can be read back immediately, and are durable when the next `flush` has
+   * resolved. Reads and writes of one image are carried out in call order. The bytes are copied before this returns
+   * unless `transfer` is set. The worker reads shared memory directly: it must not change until the promise settles.
+   * More than 32 MiB take several messages, in order, and must not change either, unless transferred. When a message
+   * fails, those before it have been written, the one after it may have been, and no other has.
    *
-   * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is spent,
-   *   `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure: what
-   *   was flushed is there when the image is opened again; RangeError for an offset that is none; TypeError for no
-   *   Uint8Array, for one whose memory was taken away (detached, shrunk), and, with `transfer`, for memory that cannot
-   *   be handed over
+   * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is used
+   *   up, `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure:
+   *   flushed bytes are there when the image is opened again; RangeError for an invalid offset; TypeError if it is not
+   *   a Uint8Array, if its memory was detached or shrunk, and, with `transfer`, if its memory cannot be transferred
    *
    * @example
    * ```ts
@@ -136,8 +128,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Writes all bytes to their offsets, 32 MiB in each trip to the worker, in order; else as {@link write}. When a piece
-   * fails, the others may have been written.
+   * Writes all bytes to their offsets, 32 MiB in each message, in order; else as {@link write}. When a piece fails, the
+   * others may have been written.
    */
   async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
     this.#channel.requireOpen();
@@ -147,10 +139,10 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * A stream to write guest bytes to, from `start` on (0 unless it is said). It takes chunks of any size, sends whole
-   * clusters, takes no more than it can send, and flushes when it is closed. It errors as {@link write} does.
+   * A stream that writes guest bytes from `start` (default 0). It accepts chunks of any size, sends whole clusters,
+   * applies backpressure, and flushes when it is closed. It errors as {@link write} does.
    *
-   * @throws {@link Qcow2Error} `out-of-range`; RangeError for a start that is no whole number from 0 on
+   * @throws {@link Qcow2Error} `out-of-range`; RangeError for a start that is not a non-negative integer
    */
   writable(options?: WritableOptions): WritableStream<Uint8Array> {
     this.#channel.requireOpen();
@@ -159,8 +151,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * The disk of an internal snapshot, to read, stream or export; of the size it had. An id is looked for first,
-   * then a name. Closing the view leaves this image open; closing this image ends the view.
+   * Opens the disk of an internal snapshot for reading, streaming or export. It has the snapshot's size. Ids are
+   * searched first, then names. Closing the view leaves this image open; closing this image closes the view.
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
@@ -172,8 +164,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Writes the guest's bytes into a file from the worker, holes skipped. On an abort or a failure nothing half-written
-   * is left: a file of a person's keeps what it had, a file in OPFS is left empty. Resolves when the file is complete.
+   * Writes the guest bytes into a file from the worker, skipping holes. An abort or failure leaves no partial file: a
+   * file on the user's disk keeps its old content, a file in OPFS is left empty. Resolves when the file is complete.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use;
    *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it
@@ -194,8 +186,8 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Writes the guest's bytes into a temporary file in OPFS, for a download by an object URL. Temporary files
-   * that a crash left behind are deleted on the way.
+   * Writes the guest bytes into a temporary file in OPFS, for a download by an object URL. Also deletes temporary files
+   * that a crash left.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the
    *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
@@ -216,13 +208,11 @@ export class WorkerImage implements Disk {
 
   /**
    * Flushes, then releases the image and every file that opening it opened, also when it rejects. A second call waits
-   * for the first. What was started is waited for. Only when one read of a file behind the image takes longer than a
-   * second meanwhile, all requests that still need such a file reject with `closed`, and so does what of a large write
-   * has not been sent by then.
+   * for the first. Pending calls are awaited. If one read of a file behind the image takes longer than a second
+   * meanwhile, all requests that still need such a file, and the unsent part of a large write, reject with `closed`.
    *
-   * @throws {@link Qcow2Error} what the first write or flush that failed threw, unless `flush` has rejected because of
-   *   it: what was written since the last flush may be lost; `failed` when the worker died before something that was
-   *   changed was flushed
+   * @throws {@link Qcow2Error} the error of the first failed write or flush, unless `flush` has rejected because of it:
+   *   writes since the last flush may be lost; `failed` when the worker died before a change was flushed
    */
   close(): Promise<void> {
     return this.#channel.close();

@@ -1,4 +1,4 @@
-/** The store that openStore returns: each verb is sent to its worker, which carries it out. */
+/** Implements the store that openStore returns: each verb is sent to its worker. */
 import type { ImageInfo, OperationOptions } from 'qcow2';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
@@ -87,7 +87,7 @@ export class WorkerStore implements Store {
   async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
     if (isBlob(from)) return this.#import(name, from, options);
     if (!isOf(from, 'ReadableStream')) throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
-    // Before anything can be refused: a stream that was handed over is cancelled then, with the reason.
+    // Must come before any check that throws, so that the stream is cancelled with that reason.
     const stream = streamPull(from);
     try {
       await this.#import(name, null, options, stream.pull);
@@ -211,7 +211,8 @@ export class WorkerStore implements Store {
   }
 
   /**
-   * Has the worker open something, which goes by the number of that call, and whose callbacks stay until it is closed.
+   * Calls the worker to open an object. The call's number identifies the object, and its callbacks stay until that is
+   * closed.
    */
   async #opening(
     callbacks: CallOptions,
@@ -225,8 +226,7 @@ export class WorkerStore implements Store {
       return new WorkerImage({ connection: this.#connection, id, pool: this.#pool, stored }, info);
     } catch (error) {
       this.#connection.forget(id);
-      // It can have been opened all the same, when a callback threw as the result was on its way: then it would keep
-      // its lock.
+      // It may be open after all, if a callback threw while the result was on its way. It would keep its lock.
       if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
       throw error;
     }

@@ -1,27 +1,27 @@
-/** Tells whether a worker lives: by a Web Lock that it holds, and by what arrives from it while a call waits for it. */
+/** Detects a dead worker: by a Web Lock that it holds, and by its messages during a call. */
 import { holdLock } from '../protocol/web-lock.js';
 
-/** How often a worker is pinged while a call waits for it. Milliseconds. */
+/** Interval of pings while a call is pending. Milliseconds. */
 const PING_EVERY_MS = 5000;
 /**
- * After how many pings without any message a worker is given up: 30 s. Nothing that it does keeps it from its messages
- * that long. The longest is a flush, of at most 64 MiB (`OpfsDevice`), which takes 30 s on a medium that stores 2 MB/s;
- * one message reads or writes half as much (`message-plan.ts`). Counted, not measured: a page that is suspended, or
- * whose timers the browser slows down, counts fewer. A worker that is paused in a debugger is silent, too.
+ * Number of pings without any message after which a worker counts as dead: 30 s. No work in it delays its messages that
+ * long. The longest is a flush of at most 64 MiB (`OpfsDevice`), which takes 30 s on a medium that stores 2 MB/s; one
+ * message reads or writes half as much (`message-plan.ts`). Pings are counted instead of time: a suspended page, or one
+ * with throttled timers, counts fewer. A worker paused in a debugger is silent, too.
  */
 const MAX_UNANSWERED = 6;
 
-/** What the watch asks of its owner. */
+/** The callbacks of a watch. */
 export interface Watched {
-  /** Whether any call waits for the worker. */
+  /** Whether any call is pending. */
   waiting(): boolean;
-  /** Sends a message that the worker answers as soon as it handles messages. */
+  /** Sends a message that the worker responds to as soon as it handles messages. */
   ping(): void;
   /** Called once, when the worker is dead. `silent`: it may run, but does not handle its messages. */
   died(how: 'ended' | 'silent'): void;
 }
 
-/** The watch over one worker, from its first answer on. */
+/** Watches one worker, from its first response on. */
 export class WorkerWatch {
   readonly #watched: Watched;
   readonly #pingEvery: number;
@@ -39,16 +39,16 @@ export class WorkerWatch {
     });
   }
 
-  /** Begins, once the worker holds `lock`, which is requested by no other page or worker. */
+  /** Starts the watch, once the worker holds `lock`. No other page or worker requests that lock. */
   async begin(lock: string): Promise<void> {
     const { held = [] } = await navigator.locks.query();
     if (this.#state === 'over') return;
     this.#state = 'watching';
     this.expectAnswer();
-    // When the data of this site were cleared, Chromium gives workers that start later other locks than the page has.
-    // The page would get this one at once, and take a live worker for dead.
+    // After the site's data were cleared, Chromium gives workers that start later other locks than the page. The page
+    // would get this lock immediately, and treat a live worker as dead.
     if (!held.some(({ name }) => name === lock)) return;
-    // A dead worker does not close its message channel. Its lock falls free, and this request is granted.
+    // A dead worker does not close its message channel. Its lock is released, and this request is granted.
     holdLock(lock, { signal: this.#lockWait.signal }).then(
       (release) => {
         release();
@@ -59,7 +59,7 @@ export class WorkerWatch {
     );
   }
 
-  /** From now on a call waits for the worker. */
+  /** Called when a call becomes pending. */
   expectAnswer(): void {
     if (this.#timer !== null || this.#state !== 'watching') return;
     this.#unanswered = 0;

@@ -1,27 +1,26 @@
-/** The name that an image has for another file: which file it means, in which format, or why that cannot be told. */
+/** Parses the name of a backing or data file: finds the file's own name and format, or throws why it cannot. */
 import { fileDescription } from './file-description.js';
 
-/** The file that a name in an image means. */
+/** The file that a name in an image refers to. */
 export interface NamedFile {
-  /** Its own name, without folders; it may be no name that an image of a store can have. */
+  /** Its own name, without folders. It may be invalid as the name of a stored image. */
   readonly name: string;
-  /** The format that a `json:` description gives for it; what the image itself says comes first. */
+  /** The format given by a `json:` description. A format given in the image takes precedence. */
   readonly format?: 'raw' | 'qcow2';
 }
 
-/** Addresses with a path that ends in a file's name. */
+/** URLs with a path that ends in a file's name. */
 const ADDRESS = /^(?:https?|ftps?|ssh|nfs):\/\/[^/?#]*/i;
-/** QEMU's other protocols: what follows is no path, but a host, an export, a device or a folder. */
+/** QEMU's other protocols: what follows is not a path, but a host, an export, a device or a folder. */
 const PROTOCOL =
   /^(?:nbds?|fat|rbd|iscsi|iser|gluster|sheepdog|nvme|null|blkdebug|blkverify|vxhs|virtio-blk|host_(?:device|cdrom))\b[^/:]*:/i;
 
 /**
- * The file that the name of a backing or data file means, as images write it: a path of either kind, `file:` and a
- * path, an address, or a `json:` description. A name of another protocol, as `nbd:`, is returned whole, since it names
- * no file.
+ * Parses the name of a backing or data file as images contain it: a path of either kind, `file:` and a path, a URL, or
+ * a `json:` description. A name of another protocol, as `nbd:`, is returned unchanged, since it names no file.
  *
- * @throws {@link Qcow2Error} `unsupported` for a description with an option that changes what is read: it is `option`
- *   of the details.
+ * @throws {@link Qcow2Error} `unsupported` for a description with an option that changes the bytes read;
+ *   `details.option` names it.
  */
 export function namedFile(name: string): NamedFile {
   const described = fileDescription(name);
@@ -57,14 +56,14 @@ function lastOfPath(path: string): string {
   return path.replace(/^.*[\\/]/s, '');
 }
 
-/** What follows the path may hold slashes of its own, and the path is percent-encoded. */
+/** A query may contain slashes of its own, and the path is percent-encoded. */
 function lastOfAddress(address: string): string {
   const part = lastOfPath(address.replace(ADDRESS, '').replace(/[?#].*$/s, ''));
   try {
     const decoded = decodeURIComponent(part);
-    // An encoded slash is part of a name that no file here can have.
+    // A decoded slash would be part of the name; no stored file can have such a name.
     return /[\\/\0]/.test(decoded) ? part : decoded;
   } catch {
-    return part; // a stray percent sign, or bytes that are no UTF-8
+    return part; // a stray percent sign, or invalid UTF-8
   }
 }

@@ -1,11 +1,11 @@
-/** Owns the buffers that travel between page and worker: a fresh one costs several times the read it is for. */
+/** Reuses the buffers transferred between page and worker: a new one costs several times the read it is for. */
 
-/** Buffers are made in powers of two from here, so that one serves requests of many lengths. Bytes. */
+/** Smallest buffer. Sizes are powers of two of it, so that one buffer fits requests of many lengths. Bytes. */
 const SMALLEST = 64 * 1024;
-/** From here in multiples instead: doubling a large buffer wastes too much. Bytes. */
+/** From this size on, sizes are multiples of it: doubling a large buffer wastes too much. Bytes. */
 const LARGE = 1024 * 1024;
 
-/** How long a buffer for `length` bytes is made. */
+/** The size of a buffer for `length` bytes. */
 export function roundedLength(length: number): number {
   if (length >= LARGE) return Math.ceil(length / LARGE) * LARGE;
   let rounded = SMALLEST;
@@ -13,23 +13,23 @@ export function roundedLength(length: number): number {
   return rounded;
 }
 
-/** Spare buffers on the page, handed to the worker with the next request that they fit. */
+/** Spare buffers on the page, transferred to the worker with the next request that they fit. */
 export class BufferPool {
   #spares: ArrayBuffer[] = [];
   #held = 0;
   readonly #limit: number;
 
-  /** @param limit how many bytes of spare buffers are kept at most; what comes back beyond that is dropped */
+  /** @param limit the most bytes of spare buffers; more than that are dropped */
   constructor(limit: number = 32 * LARGE) {
     this.#limit = limit;
   }
 
-  /** Bytes of the spares now held. */
+  /** Total size of the spare buffers, in bytes. */
   get held(): number {
     return this.#held;
   }
 
-  /** The smallest spare of at least `length` bytes, or undefined when the worker must make one. */
+  /** The smallest spare of at least `length` bytes, or undefined when the worker must allocate one. */
   take(length: number): ArrayBuffer | undefined {
     let best = -1;
     for (const [index, spare] of this.#spares.entries()) {
@@ -41,7 +41,7 @@ export class BufferPool {
     return spare;
   }
 
-  /** Takes back a buffer whose bytes have been copied out. The oldest spares give way to it. */
+  /** Adds a buffer whose bytes have been copied out. The oldest spares are dropped to make room. */
   give(buffer: ArrayBuffer): void {
     if (buffer.byteLength === 0 || buffer.byteLength > this.#limit) return;
     this.#spares.push(buffer);

@@ -1,26 +1,27 @@
-/** The `json:` description of a file, as QEMU takes it in place of a name: options by name, nested or with dots. */
+/**
+ * Parses the `json:` description of a file, which QEMU accepts in place of a name: options by name, nested or dotted.
+ */
 import { Qcow2Error } from 'qcow2';
 
-/** A file that is described, and nothing but that file. */
+/** A description of one file. */
 export interface FileDescription {
   /** Its path or address. */
   readonly path: string;
-  /** It is a path whatever it looks like: `file:` and the like are part of it. */
+  /** It is a path in any case: a prefix such as `file:` is part of it. */
   readonly isPlain: boolean;
   readonly format: 'raw' | 'qcow2' | undefined;
 }
 
-/** Drivers that read one file as it is. */
+/** Drivers that read one file unchanged. */
 const FILE_DRIVERS: readonly unknown[] = ['file', 'http', 'https', 'ftp', 'ftps'];
-/** Options that do not change which bytes are read. */
+/** Options that do not change the bytes read. */
 const HARMLESS =
   /^(?:node-name|(?:auto-)?read-only|discard(?:-no-unref)?|detect-zeroes|force-share|locking|aio(?:-max-batch)?|drop-cache|x-check-cache-dropped|cache(?:-size|-clean-interval|\..*)?|(?:l2|refcount)-cache-.*|lazy-refcounts|pass-discard-.*|overlap-check(?:\..*)?|readahead|timeout|sslverify)$/;
 
 /**
- * Reads a description; null for a name that is none.
+ * Parses a description; null if the name is not one.
  *
- * @throws {@link Qcow2Error} `unsupported` for an option that changes what is read; its name is `option` of the
- *   details.
+ * @throws {@link Qcow2Error} `unsupported` for an option that changes the bytes read; `details.option` names it.
  */
 export function fileDescription(name: string): FileDescription | null {
   const options = name.startsWith('json:') ? parse(name.slice('json:'.length)) : null;
@@ -36,7 +37,7 @@ export function fileDescription(name: string): FileDescription | null {
   };
   let path: { readonly option: string; readonly value: string } | null = null;
   for (const [option, value] of options) {
-    // A description of the file below is nested in "file".
+    // The options of the protocol layer are nested in "file".
     const own = option.replace(/^(?:file\.)+/, '');
     const isName = own === 'filename' || own === 'url';
     if (isName && typeof value === 'string' && path === null) path = { option, value };
@@ -46,22 +47,25 @@ export function fileDescription(name: string): FileDescription | null {
       refuse(option);
     }
   }
-  // QEMU opens nothing by it: it is a name as it stands.
+  // QEMU cannot open it either: treat it as a plain name.
   if (path === null) return null;
   const driver = options.get('driver');
   const isPlain = options.get(path.option.replace(/[^.]*$/, 'driver')) === 'file';
-  // What stands there is a path to one version of QEMU, and an address to another.
+  // Some versions of QEMU read this value as a path, others as a URL.
   if (!isPlain && path.option.endsWith('filename') && /^[a-z][a-z\d+_-]+:/i.test(path.value)) refuse(path.option);
   const format = driver === undefined ? undefined : driver === 'qcow2' ? 'qcow2' : 'raw';
   return { path: path.value, isPlain, format };
 }
 
-/** The image's own format may be of either kind; below it a file is read as it is. */
+/**
+ * True if the driver is supported here. The top layer may be raw or qcow2; below it only drivers that read one file
+ * unchanged.
+ */
 function isHonoured(option: string, driver: unknown): boolean {
   return driver === 'raw' || (driver === 'qcow2' && option === 'driver') || FILE_DRIVERS.includes(driver);
 }
 
-/** Every option by its name with dots; null for what is no description. */
+/** Every option by its dotted name; null if this is not a description. */
 function parse(json: string): ReadonlyMap<string, unknown> | null {
   try {
     const options = new Map<string, unknown>();
@@ -76,11 +80,11 @@ function parse(json: string): ReadonlyMap<string, unknown> | null {
     flatten(described, '');
     return options;
   } catch {
-    return null; // no JSON after all: then it is a name as it stands
+    return null; // not JSON: treat it as a plain name
   }
 }
 
-/** QEMU takes strings in single quotes, too. */
+/** QEMU also accepts strings in single quotes. */
 function doubleQuoted(json: string): string {
   return json.replace(/"(?:[^"\\]|\\.)*"|'((?:[^'\\]|\\.)*)'/gs, (whole, single?: string) =>
     single === undefined

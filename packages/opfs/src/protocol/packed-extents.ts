@@ -1,10 +1,7 @@
-/**
- * The packed form in which extents cross: cloning thousands of small objects would cost more than
- * finding them.
- */
+/** Packs extents into numbers for transfer: cloning thousands of small objects would cost more than finding them. */
 import type { Extent } from 'qcow2';
 
-/** start, length, depth, flags, offset. A double holds every integer up to 2^53, and no offset passes that. */
+/** start, length, depth, flags, offset. A double represents every integer up to 2^53, and no offset exceeds that. */
 const FIELDS = 5;
 const NO_OFFSET = -1;
 const PRESENT = 1;
@@ -12,7 +9,7 @@ const ZERO = 2;
 const DATA = 4;
 const COMPRESSED = 8;
 
-/** A packet of extents as numbers, ready to be transferred. */
+/** Packs extents into one transferable array. */
 export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffer> {
   const packed = new Float64Array(extents.length * FIELDS);
   let at = 0;
@@ -30,7 +27,7 @@ export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffe
   return packed;
 }
 
-/** The extents of a packed packet, in order. */
+/** Unpacks the extents of a packet, in order. */
 export function unpackExtents(packed: Float64Array): Extent[] {
   const extents: Extent[] = [];
   for (let at = 0; at < packed.length; at += FIELDS) {

@@ -1,10 +1,10 @@
-/** The packed form in which ranges cross. */
+/** Packs ranges into numbers for transfer. */
 import type { Range } from 'qcow2';
 
-/** start, length. A double holds every integer up to 2^53. */
+/** start, length. A double represents every integer up to 2^53. */
 const FIELDS = 2;
 
-/** A packet of ranges as numbers, ready to be transferred. */
+/** Packs ranges into one transferable array. */
 export function packRanges(ranges: readonly Range[]): Float64Array<ArrayBuffer> {
   const packed = new Float64Array(ranges.length * FIELDS);
   ranges.forEach(({ start, length }, index) => {
@@ -14,7 +14,7 @@ export function packRanges(ranges: readonly Range[]): Float64Array<ArrayBuffer> 
   return packed;
 }
 
-/** The ranges of a packed packet, in order. */
+/** Unpacks the ranges of a packet, in order. */
 export function unpackRanges(packed: Float64Array): Range[] {
   const ranges: Range[] = [];
   for (let at = 0; at < packed.length; at += FIELDS) ranges.push({ start: packed[at]!, length: packed[at + 1]! });

@@ -1,52 +1,46 @@
-/**
- * Files that are named by their address: as callers hand them in, and as they cross to the worker, which fetches them.
- */
+/** Files given by URL: as callers pass them, and in the form sent to the worker, which fetches them. */
 import type { CreateOptions, HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
 import { isUrl } from './shape.js';
 
 /**
- * A file on a web server. It is plain data: the worker fetches what it needs of it, in ranges, as `httpSource` of the
- * package `qcow2` does, whose options these are.
+ * A file on a web server. It is plain data: the worker fetches ranges of it as needed, like `httpSource` of the package
+ * `qcow2`, which has the same options.
  */
 export interface RemoteFile extends Omit<HttpSourceOptions, 'fetch' | 'signal'> {
-  /** An http or https address; a relative one is resolved against the page. */
+  /** An http or https URL; a relative one is resolved against the page. */
   readonly url: string | URL;
 }
 
-/** What `resolve` may return to a store: also a file by its address. A URL is a {@link RemoteFile} without options. */
+/** What `resolve` may return to a store: also a file by its URL. A URL is a {@link RemoteFile} without options. */
 export type StoreResolved = Resolved | RemoteFile | { source: RemoteFile; format: 'raw' | 'qcow2' };
 
-/** How an image is opened in a store's worker, whether it is in the store or not. */
+/** Options for opening any image in a store's worker, stored or not. */
 export interface FileOpenOptions extends Omit<OpenOptions, 'resolve'> {
-  /**
-   * As `resolve` of the engine's `OpenOptions`; it runs on the page, and what it returns must be able to cross to
-   * the worker.
-   */
+  /** Like `resolve` of the engine's `OpenOptions`. It runs on the page, and its result must be cloneable. */
   resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
 }
 
-/** How an image of the store is opened. */
+/** Options for opening a stored image. */
 export interface StoreOpenOptions extends FileOpenOptions {
   /**
    * What to do while the image, or one that it is based on, is open for writing, or, for `mode: 'readwrite'`, is open
-   * at all. `'fail'`, the default, waits two seconds, in which the locks of a tab that crashed are released, and
-   * rejects with `locked`. `'wait'` waits until the image is free or the signal aborts: without a signal perhaps for
-   * ever, as when this page itself has the image open. An image that readers have open at every moment is never free
-   * for writing.
+   * at all. `'fail'`, the default, waits two seconds, in which the locks of a crashed tab are released, and rejects
+   * with `locked`. `'wait'` waits until the image is free or the signal aborts. Without a signal that may be for ever,
+   * as when this page itself has the image open. If readers always have an image open, it is never free for writing.
    */
   lock?: 'fail' | 'wait' | undefined;
 }
 
-/** What a new image is to be, and how it is opened then. */
+/** Options for creating an image and opening it. */
 export type StoreCreateOptions = CreateOptions & Pick<FileOpenOptions, 'resolve' | 'cache'>;
 
-/** A {@link RemoteFile} as it crosses: its address complete. */
+/** A {@link RemoteFile} as it is sent: its URL is absolute. */
 export interface WireRemoteFile {
   readonly url: string;
   readonly options: Omit<HttpSourceOptions, 'fetch' | 'signal'>;
 }
 
-/** Whether a value is a file by its address. */
+/** True for a file given by its URL. */
 export function isRemoteFile(value: unknown): value is RemoteFile | URL {
   if (isUrl(value)) return true;
   const url = typeof value === 'object' && value !== null && 'url' in value ? value.url : undefined;
@@ -54,9 +48,9 @@ export function isRemoteFile(value: unknown): value is RemoteFile | URL {
 }
 
 /**
- * The file as it crosses.
+ * Converts the file to the form that is sent.
  *
- * @throws TypeError for an address that is none, and for a `fetch`, which stays on its side
+ * @throws TypeError for an invalid URL, and for `fetch`, which cannot be sent
  */
 export function wireRemoteFile(file: RemoteFile | URL): WireRemoteFile {
   const { url, ...options }: RemoteFile = isUrl(file) ? { url: file } : file;
@@ -67,7 +61,7 @@ export function wireRemoteFile(file: RemoteFile | URL): WireRemoteFile {
   }
   const { headers, credentials, timeout, retries, retryDelay, concurrency, blockSize, cacheBytes } = options;
   return {
-    // In the worker a relative address would start from its script.
+    // In the worker a relative URL would be resolved against its script.
     url: new URL(url, globalThis.document?.baseURI ?? location.href).href,
     options: { headers: { ...headers }, credentials, timeout, retries, retryDelay, concurrency, blockSize, cacheBytes },
   };

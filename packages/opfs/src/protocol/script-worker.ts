@@ -1,17 +1,17 @@
-/** Owns the start of workers where `new Worker` alone refuses: from text, from another origin, under Trusted Types. */
+/** Starts workers where `new Worker` alone fails: from text, from another origin, under Trusted Types. */
 
-/** What `new Worker` takes. */
+/** The arguments of `new Worker`. */
 interface Script {
   readonly address: string;
   readonly options: WorkerOptions | undefined;
 }
 
-/** What makes an address a TrustedScriptURL, which `new Worker` takes as it does a string. */
+/** Makes a URL a TrustedScriptURL, which `new Worker` accepts like a string. */
 interface Policy {
   createScriptURL(address: string): string;
 }
 
-/** The part of `trustedTypes` that is used here: the `dom` library does not know it. */
+/** The part of `trustedTypes` used here, which TypeScript's `dom` library does not declare. */
 interface TrustedTypes {
   createPolicy(name: string, rules: Policy): Policy;
 }
@@ -19,7 +19,7 @@ interface TrustedTypes {
 /** The name that a page's `trusted-types` directive must allow. */
 const POLICY = 'qcow2-opfs';
 
-/** Trusts nothing: for platforms without Trusted Types, and for pages that do not allow the policy. */
+/** Returns the URL unchanged: for platforms without Trusted Types, and for pages that do not allow the policy. */
 const UNTRUSTED: Policy = { createScriptURL: (address) => address };
 
 let policy: Policy | undefined;
@@ -33,10 +33,10 @@ function requireWorkers(): void {
 }
 
 /**
- * Starts a worker from the text of its script. Its address is let go of when it has started, with its first message, or
+ * Starts a worker from the text of its script. Its URL is revoked when it has started, with its first message, or
  * failed.
  *
- * @throws `DOMException` or TypeError where the page's policy refuses blob: addresses; TypeError where there are no
+ * @throws `DOMException` or TypeError where the page's policy refuses `blob:` URLs; TypeError where there are no
  *   workers
  */
 export function workerOfText(text: string, options?: WorkerOptions): Worker {
@@ -54,8 +54,8 @@ export function workerOfText(text: string, options?: WorkerOptions): Worker {
 }
 
 /**
- * Starts the worker that `create` makes, also where browsers refuse its address: one of another origin is imported by a
- * script of the page's own, and under Trusted Types the policy `qcow2-opfs` trusts it.
+ * Starts the worker that `create` makes, also where browsers refuse its URL. A script of another origin is imported by
+ * a script of the page's own. Under Trusted Types the policy `qcow2-opfs` makes it a trusted URL.
  *
  * @param create does nothing but `new Worker`
  * @throws what `create` throws, and as {@link workerOfText}
@@ -73,9 +73,9 @@ export function startAnyway(create: () => Worker): Worker {
 }
 
 /**
- * What `create` hands to `new Worker`. Only the bundler knows that address, which has rewritten the expression, and
- * browsers do not all throw when they refuse it: so `create` runs with a constructor that starts nothing. Where that
- * cannot be put in the other's place, or is not called, this is the worker itself.
+ * The arguments that `create` passes to `new Worker`. The bundler has rewritten that expression, so only it contains
+ * the URL, and not all browsers throw when they refuse it. So `create` runs with a substitute constructor that starts
+ * nothing. Where that cannot be installed, or is not called, this returns the worker itself.
  */
 function recordScript(create: () => Worker): Script | Worker {
   const scripts: Script[] = [];
@@ -96,7 +96,7 @@ function recordScript(create: () => Worker): Script | Worker {
 }
 
 function startTrusted(address: string, options: WorkerOptions | undefined): Worker {
-  // Made once: a second one of the same name may be refused.
+  // Created once: a second policy of the same name may be refused.
   policy ??= makePolicy();
   try {
     return new Worker(policy.createScriptURL(address), options);
@@ -110,7 +110,7 @@ function makePolicy(): Policy {
   try {
     return trustedTypes()?.createPolicy(POLICY, { createScriptURL: (address) => address }) ?? UNTRUSTED;
   } catch {
-    // A page that does not allow it may have a default policy, or demand no trust.
+    // A page that does not allow it may have a default policy, or not enforce Trusted Types.
     return UNTRUSTED;
   }
 }

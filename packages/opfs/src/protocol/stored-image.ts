@@ -1,9 +1,9 @@
-/** The plain values that describe a store and the images in it, and the options of its verbs. */
+/** The plain values that describe a store and its images, and the options of the store's verbs. */
 import type { ImageSummary, OperationOptions, Qcow2ErrorCode } from 'qcow2';
 
 /**
- * Where a store's images live: `'persistent'` storage goes only when the person clears it, `'best-effort'` storage also
- * when the browser runs short of space, and `'memory'` with the store.
+ * Where a store keeps its images. `'persistent'` storage is deleted only by the user, `'best-effort'` storage also by
+ * the browser when space runs short, and `'memory'` when the store is closed.
  */
 export type Persistence = 'persistent' | 'best-effort' | 'memory';
 
@@ -12,20 +12,20 @@ export interface StoredImage {
   readonly name: string;
   /** Length of the file, bytes; the size of the disk is `info.virtualSize`. */
   readonly fileSize: number;
-  /** When the file was last written: milliseconds since the epoch. */
+  /** Time of the last write to the file: milliseconds since the epoch. */
   readonly lastModified: number;
   /**
-   * What the image's header says of it. No table is read, so that an image whose tables are damaged has its `info`, and
-   * opening it throws. Undefined when the header is wrong, or the image is being changed.
+   * Fields of the image's header. No table is read, so an image with damaged tables has `info`, and opening it throws.
+   * Undefined when the header is invalid, or the image is being changed.
    */
   readonly info?: ImageSummary | undefined;
   /**
-   * Why there is no `info`: `locked` while the image is being changed, else what reading its header throws. Undefined
-   * when there is one.
+   * Why there is no `info`: `locked` while the image is being changed, else the error of reading its header. Undefined
+   * when there is `info`.
    */
   readonly error?: StoredImageError | undefined;
   /**
-   * The images of this store that are directly based on this one, sorted. While there are any it is not renamed or
+   * The images of this store that are directly based on this one, sorted. While there are any, it cannot be renamed or
    * removed.
    */
   readonly overlays: readonly string[];
@@ -37,27 +37,23 @@ export interface StoredImageError {
   readonly message: string;
 }
 
-/** What an export from a store takes. */
+/** Options of an export from a store. */
 export interface StoreExportOptions extends OperationOptions {
-  /** `'raw'` is the disk as the guest sees it, `'qcow2'` the image's file as it is. */
+  /** `'raw'`: the disk as the guest sees it. `'qcow2'`: the image's file unchanged. */
   format: 'raw' | 'qcow2';
-  /**
-   * The file to fill: one that a person chose with `showSaveFilePicker`, or one in OPFS. Without it a stream is
-   * returned.
-   */
+  /** The file to write: from `showSaveFilePicker`, or in OPFS. Without it a stream is returned. */
   to?: FileSystemFileHandle | undefined;
 }
 
-/** What a temporary export from a store takes. */
+/** Options of a temporary export from a store. */
 export type StoreTemporaryExportOptions = Omit<StoreExportOptions, 'to'>;
 
-/** What a store may hold and holds, bytes. */
+/** Usage and quota of a store, bytes. */
 export interface StoreEstimate {
   /**
-   * What this origin uses; for a store in memory, and where the browser does not say, the bytes that its images are
-   * long.
+   * Usage of this origin. For a store in memory, and where the browser reports none, the total length of its images.
    */
   readonly usage: number;
-  /** What the browser says that this origin may use, a hint and no promise; else `Infinity`. */
+  /** The quota that the browser reports for this origin, which is approximate; else `Infinity`. */
   readonly quota: number;
 }

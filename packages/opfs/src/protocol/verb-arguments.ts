@@ -1,14 +1,16 @@
-/** The arguments of a verb as they cross: without the signal and the callback, which the call itself stands for. */
+/**
+ * Splits the arguments of a verb for sending: the signal and the callback stay on the page, and the call carries them.
+ */
 import type { OperationOptions } from 'qcow2';
 import type { Row } from './verbs.js';
 
-/** Arguments that are ready to cross, and what of them stays on the page. */
+/** Arguments to send, and those that stay on the page. */
 export interface SplitArguments {
   readonly args: readonly unknown[];
   readonly options: Pick<OperationOptions, 'signal' | 'onProgress'>;
 }
 
-/** Takes the signal and the progress callback out of the options, which come last. What else they hold crosses. */
+/** Removes the signal and the progress callback from the options, the last argument. The other options are sent. */
 export function splitArguments(row: Row, given: readonly unknown[]): SplitArguments {
   const args = Array.from({ length: row.arguments }, (_, index) => given[index]);
   if (!row.options) return { args, options: {} };
@@ -16,7 +18,7 @@ export function splitArguments(row: Row, given: readonly unknown[]): SplitArgume
   return { args: [...args, rest], options: { signal, onProgress } };
 }
 
-/** The arguments for the engine: those that crossed, with the signal and the callback of the call. */
+/** The arguments for the engine: those sent, with the signal and the callback of the call. */
 export function joinArguments(row: Row, { args, options }: SplitArguments): unknown[] {
   if (!row.options) return [...args];
   const { signal, onProgress } = options;

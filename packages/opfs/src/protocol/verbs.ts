@@ -1,6 +1,6 @@
 /**
- * The table of the verbs of a disk that cross to the worker: one row each. The page's methods and the worker's calls
- * are made from it.
+ * The table of a disk's verbs that are sent to the worker, one row each. The page's methods and the worker's calls are
+ * generated from it.
  */
 import type { Disk } from 'qcow2';
 import { boundsOf } from 'qcow2/internal';
@@ -8,8 +8,8 @@ import { packExtents, unpackExtents } from './packed-extents.js';
 import { packRanges, unpackRanges } from './packed-ranges.js';
 
 /**
- * The methods of a disk without a row. Reads and writes are measured, and have messages of their own; a writable is a
- * series of writes; a snapshot opens an image of its own; closing an image ends its calls.
+ * The methods of a disk without a row. Reads and writes are hot paths with messages of their own. A writable is a
+ * series of writes. A snapshot opens another image. Closing an image ends its calls.
  */
 type Unlisted = 'read' | 'readBatch' | 'write' | 'writeBatch' | 'writable' | 'openSnapshot' | 'close';
 
@@ -18,7 +18,7 @@ type VerbsOf<D> = {
   [Name in keyof D & string]: D[Name] extends (...args: never) => unknown ? Exclude<Name, Unlisted> : never;
 }[keyof D & string];
 
-/** How a method's arguments cross. */
+/** How a method's arguments are sent. */
 type ArgumentsOf<Args extends readonly unknown[]> =
   Required<Args> extends readonly [...infer Before, infer Last]
     ? 'signal' extends keyof NonNullable<Last>
@@ -26,22 +26,22 @@ type ArgumentsOf<Args extends readonly unknown[]> =
       : { readonly arguments: Required<Args>['length']; readonly options: false }
     : { readonly arguments: 0; readonly options: false };
 
-/** How items are packed into numbers, which are transferred. */
+/** Packs items into numbers, which are transferred. */
 export interface Packing<Item> {
   readonly pack: (items: readonly Item[]) => Float64Array<ArrayBuffer>;
   readonly unpack: (packed: Float64Array) => Item[];
 }
 
-/** A verb whose result crosses at once. */
+/** A verb with a single result. */
 interface CalledRow {
   /**
-   * `'value'`: the result crosses. `'change'`: the image may be another afterwards; its state crosses with the result,
-   * and it counts as unflushed. `'flush'`: as a change, but afterwards nothing is unflushed.
+   * `'value'`: the result is sent. `'change'`: the image may have changed; its state is sent with the result, and it
+   * counts as unflushed. `'flush'`: as a change, but afterwards nothing is unflushed.
    */
   readonly kind: 'value' | 'change' | 'flush';
 }
 
-/** A verb that returns an async iterator: its items cross in packets. */
+/** A verb that returns an async iterator: its items are sent in packets. */
 interface ItemsRow<Item> {
   readonly kind: 'items';
   readonly packing: Packing<Item>;
@@ -50,7 +50,7 @@ interface ItemsRow<Item> {
 /** A verb that returns a stream of bytes. */
 interface BytesRow<Args extends readonly unknown[]> {
   readonly kind: 'bytes';
-  /** Throws what is thrown at once for wrong arguments, given the size of the disk in bytes. */
+  /** Throws for invalid arguments before anything is sent, given the size of the disk in bytes. */
   readonly validate: (size: number, ...args: Args) => void;
 }
 
@@ -63,21 +63,21 @@ type KindOf<Args extends readonly unknown[], Result> =
         ? CalledRow
         : never;
 
-/** The row of a method: `arguments` is how many come before the options, `options` whether these have a signal. */
+/** The row of a method: `arguments` counts those before the options, `options` is true if they include a signal. */
 type RowOf<Method> = Method extends (...args: infer Args) => infer Result
   ? ArgumentsOf<Args> & KindOf<Args, Result>
   : never;
 
-/** A row for each method of an interface, but for those that have a way of their own. */
+/** A row for each method of an interface, except the unlisted ones. */
 export type VerbTable<D = Disk> = { readonly [Name in VerbsOf<D>]: RowOf<D[Name]> };
 
 /** A verb that has a row. */
 export type Verb = keyof VerbTable;
 
-/** The verbs whose results cross at once. */
+/** The verbs with a single result. */
 export type CalledVerb = { [Name in Verb]: VerbTable[Name] extends CalledRow ? Name : never }[Verb];
 
-/** The verbs whose results the page fetches packet by packet. */
+/** The verbs whose results the page fetches in packets. */
 export type CursorVerb = Exclude<Verb, CalledVerb>;
 
 /** Any row, where the verb is not known. */
@@ -87,7 +87,7 @@ export type Row = { readonly arguments: number; readonly options: boolean } & (
   | BytesRow<readonly unknown[]>
 );
 
-/** A new verb is a method of the engine's image, declared by `Disk`, and its row here. */
+/** To add a verb, declare a method in `Disk`, implement it in the engine's image, and add its row here. */
 export const VERBS: VerbTable = {
   map: {
     kind: 'items',

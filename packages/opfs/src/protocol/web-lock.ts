@@ -1,18 +1,18 @@
-/** Web Locks: one is held for as long as its holder lives, so that others notice when it is gone. */
+/** Requests Web Locks. A lock is held while its page or worker lives, so that others can detect its end. */
 
 import { onAbort } from 'qcow2/internal';
 
-/** Lets go of a lock. A second call does nothing. */
+/** Releases a lock. A second call does nothing. */
 export type Release = () => void;
 
-/** How often an exclusive lock is requested again. Milliseconds; a request takes one or two. */
+/** Interval of requests for an exclusive lock at first. Milliseconds; a request takes one or two. */
 const RETRY_EVERY_MS = 25;
-/** How often after a while. Milliseconds. */
+/** Interval of requests later on. Milliseconds. */
 const RETRY_LATER_EVERY_MS = 250;
-/** After how long it is requested less often. Milliseconds. */
+/** When the interval changes. Milliseconds. */
 const RETRY_OFTEN_MS = 2000;
 
-/** How a lock is requested. */
+/** Options of a lock request. */
 export interface LockRequest {
   /** `'shared'` with others that share it; default `'exclusive'`. */
   mode?: LockMode | undefined;
@@ -20,7 +20,7 @@ export interface LockRequest {
 }
 
 /**
- * Holds the lock `name` until the returned function is called or this page or worker is gone. Waits for it, or, with
+ * Holds the lock `name` until the returned function is called or this page or worker ends. Waits for it, or, with
  * `ifFree`, resolves with null when it is held elsewhere.
  *
  * @throws `signal.reason` when the signal aborts the wait
@@ -32,7 +32,7 @@ export function holdLock(
   options: LockRequest & { ifFree?: boolean | undefined } = {},
 ): Promise<Release | null> {
   const { ifFree, mode = 'exclusive', signal } = options;
-  // A key that is there counts as given, also with undefined in it.
+  // A present key counts as given even if its value is undefined.
   const request: LockOptions = ifFree ? { mode, ifAvailable: true } : signal ? { mode, signal } : { mode };
   return new Promise((resolve, reject) => {
     navigator.locks
@@ -45,8 +45,8 @@ export function holdLock(
 }
 
 /**
- * Holds the lock `name` exclusively, first come, first served; null when its turn does not come within `limit`
- * milliseconds. For locks that are never shared: see {@link holdAlone}.
+ * Holds the lock `name` exclusively, in the order of requests; null when it is not granted within `limit` milliseconds.
+ * For locks that are never shared: see {@link holdAlone}.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
@@ -70,9 +70,8 @@ export async function holdInTurn(name: string, limit: number, signal?: AbortSign
 
 /**
  * Holds the lock `name` exclusively once it is free; null when it is not within `limit` milliseconds, which may be
- * `Infinity`. It is requested again and again, and never queued: in Chromium an exclusive request that is aborted while
- * it is pending leaves the shared requests behind it hanging until the holder releases the lock, and while it is
- * pending no reader is let in.
+ * `Infinity`. It polls instead of queueing a request: while an exclusive request is pending, no reader is let in. In
+ * Chromium, aborting it leaves the shared requests behind it hanging until the holder releases the lock.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
@@ -89,7 +88,7 @@ export async function holdAlone(name: string, limit: number, signal?: AbortSigna
   }
 }
 
-/** Resolves after so many milliseconds, and at once when the signal aborts. */
+/** Resolves after `duration` milliseconds, or immediately when the signal aborts. */
 function pause(duration: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {

@@ -1,12 +1,9 @@
-/**
- * Owns how an error crosses between page and worker: what structured cloning would lose (class, code, details) is
- * rebuilt.
- */
+/** Sends errors between page and worker: rebuilds what structured cloning would lose (class, code, details). */
 import { isQcow2Error, Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from 'qcow2';
 
 /** An error as plain data. */
 export interface WireError {
-  /** Which constructor rebuilds it. */
+  /** Selects the constructor that rebuilds it. */
   readonly kind: 'qcow2' | 'type' | 'range' | 'dom' | 'other' | 'kept';
   readonly name: string;
   readonly message: string;
@@ -14,14 +11,14 @@ export interface WireError {
   readonly code?: Qcow2ErrorCode | undefined;
   readonly details?: Qcow2ErrorDetails | undefined;
   readonly cause?: WireError | undefined;
-  /** For `kept`: the key under which the page keeps the error that its own callback threw. */
+  /** For `kept`: the key under which the page stores the error that its own callback threw. */
   readonly key?: number | undefined;
 }
 
-/** Causes are followed no further than this, so that a cycle ends. */
+/** Limit on the chain of causes, so that a cycle ends. */
 const MAX_CAUSES = 4;
 
-/** Stands in the worker for an error of the page that only the page can give back, whatever its class. */
+/** Stands in the worker for an error that a callback of the page threw. The page replaces it by the original. */
 export class KeptError extends Error {
   override readonly name = 'KeptError';
   readonly key: number;
@@ -32,7 +29,7 @@ export class KeptError extends Error {
   }
 }
 
-/** Anything that was thrown, as plain data. */
+/** Converts a thrown value to plain data. */
 export function toWireError(thrown: unknown, depth = 0): WireError {
   if (!(thrown instanceof Error)) return { kind: 'other', name: 'Error', message: String(thrown) };
   const cause = thrown.cause !== undefined && depth < MAX_CAUSES ? toWireError(thrown.cause, depth + 1) : undefined;
@@ -45,11 +42,11 @@ export function toWireError(thrown: unknown, depth = 0): WireError {
   return { ...plain, kind: 'other' };
 }
 
-/** The error again, of the class it had. `kept` answers what the page kept under a key. */
+/** Rebuilds the error with its class. `kept` returns the page's error for a key. */
 export function fromWireError(wire: WireError, kept?: (key: number) => unknown): unknown {
   if (wire.kind === 'kept' && wire.key !== undefined && kept) return kept(wire.key);
   const error = rebuild(wire, wire.cause && { cause: fromWireError(wire.cause, kept) });
-  // The worker's stack says where it happened; the page's would only say where the answer arrived.
+  // The worker's stack shows where the error occurred. The page's would only show where the response arrived.
   if (wire.stack) Object.defineProperty(error, 'stack', { value: wire.stack, configurable: true, writable: true });
   return error;
 }

@@ -1,4 +1,4 @@
-/** Carries out the requests of the page: on the open images, and on the store. */
+/** Carries out the page's requests on the open images and on the store. */
 import { transfer } from 'comlink';
 import { type ImageInfo, isQcow2Error, type OpenOptions } from 'qcow2';
 import type {
@@ -37,7 +37,7 @@ import type { AbortableOptions } from './store/file-copy.js';
 import { ImageStore } from './store/image-store.js';
 import { blobImport, pulledImport } from './store/import-source.js';
 
-/** How long calls have to notice that they are aborted before their images are closed under them. Milliseconds. */
+/** How long aborted calls may take to end before their images are closed. Milliseconds. */
 const ABORT_TIMEOUT_MS = 1000;
 
 /** The worker's side of the protocol. */
@@ -53,7 +53,7 @@ export class Service implements WorkerSide {
   connect(lock: string, page: PageSide): Answer<void> {
     return outcomeOf(async () => {
       this.#page = new PageClient(page);
-      // Held until this worker is gone: that is all it says.
+      // Held until this worker ends, by which the page detects its death.
       await holdLock(lock);
     });
   }
@@ -153,10 +153,11 @@ export class Service implements WorkerSide {
     return outcomeOf(async () => {
       await this.#calls.abortAll(ABORT_TIMEOUT_MS);
       await this.#cursors.releaseAll();
-      // This ends what takes no signal, as writes do: a web server that they wait for may say nothing for minutes.
+      // This ends calls that take no signal, such as writes: a web server that they wait for may not respond for
+      // minutes.
       await this.#images.closeAll();
       await this.#calls.settled();
-      // Those that were opened meanwhile.
+      // Images that were opened meanwhile.
       await this.#images.closeAll();
       await this.#temporaryExports.removeAll();
     });
@@ -246,7 +247,7 @@ export class Service implements WorkerSide {
     return { ...running, mode, verify, cache, resolve };
   }
 
-  /** Runs a call that reports progress; its result leaves after its last report has arrived. */
+  /** Runs a call that reports progress. Its result is sent after its last report has been delivered. */
   #reporting<T>(call: number, reports: boolean, work: (options: AbortableOptions) => Promise<T>): Answer<T> {
     const progress = this.#reports(call, reports);
     return this.#calls.run(call, async (signal) => {
@@ -268,16 +269,16 @@ export class Service implements WorkerSide {
   }
 }
 
-/** Where images are kept: in OPFS, or, when that is wanted where the platform refuses it, in memory. */
+/** The folder for images: in OPFS, or, with the fallback and where the platform refuses OPFS, in memory. */
 async function folderFor(folder: PrivateFolder, fallback: 'memory' | null): Promise<Folder> {
   try {
-    // Without a fallback nothing depends on it, and storage is opened with the first image.
+    // Without a fallback storage is opened with the first image.
     if (fallback) await folder.open();
   } catch (error) {
     if (!isQcow2Error(error, 'unavailable')) throw error;
     return new MemoryFolder();
   }
-  // In the background: nothing waits for what earlier runs left.
+  // In the background: no call waits for the removal of stale temporary files.
   folder.swept();
   return new OpfsFolder(folder);
 }

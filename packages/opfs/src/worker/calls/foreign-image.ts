@@ -1,23 +1,21 @@
-/**
- * Opens an image that is in no store: the file that the page handed over, or one that the worker fetches.
- */
+/** Opens an image outside the store: a file that the page passed, or one that the worker fetches. */
 import { type ByteSource, httpSource, type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
 import type { WireFile } from '../../protocol/messages.js';
 import type { OpenImage } from '../store/held-image.js';
 
 /**
- * What the engine reads a file from that came from the page.
+ * The engine's source for a file that came from the page.
  *
- * @throws what `httpSource` throws for a file that is named by its address
+ * @throws what `httpSource` throws for a file given by URL
  */
 export async function sourceOf(file: WireFile, signal: AbortSignal | undefined): Promise<Openable> {
   return 'url' in file ? httpSource(file.url, { ...file.options, signal }) : file;
 }
 
-/** Opens the image; closing it closes its file. Throws what opening throws. */
+/** Opens the image. Closing it closes its file. Throws what opening throws. */
 export async function openForeign(file: WireFile, options: OpenOptions): Promise<OpenImage> {
   const source = await sourceOf(file, options.signal);
-  // The engine closes no source that its caller made.
+  // The engine does not close sources that its caller made.
   const closeSource = async (): Promise<void> => {
     if ('url' in file) await (source as ByteSource).close?.();
   };

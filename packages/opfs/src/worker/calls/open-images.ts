@@ -1,4 +1,4 @@
-/** Holds the images that are open in the worker, by the number of the call that opened each. */
+/** Keeps the images open in the worker, by the number of the call that opened each. */
 import { type ImageInfo, Qcow2Error, type Qcow2Image } from 'qcow2';
 import { revisionOf } from 'qcow2/internal';
 import type { Changed } from '../../protocol/messages.js';
@@ -6,9 +6,9 @@ import type { OpenImage } from '../store/held-image.js';
 
 interface Entry {
   readonly open: OpenImage;
-  /** The number of the image whose snapshot this one shows; null when it is none. */
+  /** For the view of a snapshot, the number of its image; otherwise null. */
   readonly viewed: number | null;
-  /** The revision of the state that the page has. */
+  /** The revision of the state last sent to the page. */
   sent: number;
 }
 
@@ -16,13 +16,13 @@ interface Entry {
 export class OpenImages {
   readonly #images = new Map<number, Entry>();
 
-  /** Keeps an image. Returns its state for the page. `viewed` is the number of the image that it is a snapshot of. */
+  /** Adds an image. Returns its state for the page. `viewed` is the number of the image that it is a snapshot of. */
   add(id: number, open: OpenImage, viewed: number | null = null): ImageInfo {
     this.#images.set(id, { open, viewed, sent: revisionOf(open.image) });
     return open.image.info;
   }
 
-  /** What crosses after a change of an image: its state when the page has another, and the length of the file. */
+  /** The message after a change of an image: its state if that changed, and the length of the file. */
   changed(id: number, image: Qcow2Image): Changed {
     const { info } = image;
     const revision = revisionOf(image);
@@ -40,9 +40,9 @@ export class OpenImages {
   }
 
   /**
-   * Removes an image, which is to be closed, and its snapshots, which end with it.
+   * Removes an image that is to be closed, and the views of its snapshots.
    *
-   * @returns the image, undefined when it is not there; and the numbers of what ends, its own and those of its
+   * @returns the image, undefined when it is not there; and the numbers of the removed images, its own and those of its
    *   snapshots
    */
   take(id: number): { open: OpenImage | undefined; ended: number[] } {
@@ -53,7 +53,7 @@ export class OpenImages {
     return { open, ended };
   }
 
-  /** Closes every image, whatever comes of it. */
+  /** Closes every image. Errors are ignored. */
   async closeAll(): Promise<void> {
     const entries = [...this.#images.values()];
     this.#images.clear();

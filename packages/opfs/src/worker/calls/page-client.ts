@@ -1,4 +1,4 @@
-/** The page as its worker calls it: for the files that an image names, chunks of a stream, and reports of progress. */
+/** Calls the page from its worker: for the files that an image names, chunks of a stream, and reports of progress. */
 import type { Openable, OpenOptions, Resolved } from 'qcow2';
 import type { Answer, PageSide, WireFile, WireResolved } from '../../protocol/messages.js';
 import { fromWireError, KeptError } from '../../protocol/wire-error.js';
@@ -6,7 +6,7 @@ import { sourceOf } from './foreign-image.js';
 import { ProgressReports } from './progress-reports.js';
 import { unlessAborted } from './unless-aborted.js';
 
-/** The page that called this worker. */
+/** The page that started this worker. */
 export class PageClient {
   readonly #page: PageSide;
 
@@ -14,14 +14,14 @@ export class PageClient {
     this.#page = page;
   }
 
-  /** The reports of a call; they go nowhere when they are not wanted. */
+  /** The reports of a call. They are discarded if the caller passed no callback. */
   reports(call: number, wanted: boolean): ProgressReports {
     return new ProgressReports(wanted ? async (progress) => this.#page.progress(call, progress) : null);
   }
 
-  /** Asks for the other files that an image names. */
+  /** A resolver that requests from the page the other files that an image names. */
   resolver(call: number, signal: AbortSignal): NonNullable<OpenOptions['resolve']> {
-    // The engine tells a chain that leads in a circle by the sources being the same.
+    // The engine detects a circular chain by identical sources.
     const fetched = new Map<string, Promise<Openable>>();
     const opened = (file: WireFile): Promise<Openable> => {
       if (!('url' in file)) return sourceOf(file, signal);
@@ -31,7 +31,7 @@ export class PageClient {
       return source;
     };
     return async (reference): Promise<Resolved> => {
-      // A resolver may be waiting for a person, who may have given up.
+      // A resolver may be waiting for the user, who may have aborted.
       const answer = await unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
       if (answer === undefined) return undefined;
       if ('format' in answer) return { source: await opened(answer.source), format: answer.format };
@@ -45,7 +45,7 @@ export class PageClient {
   }
 }
 
-/** The value of an outcome. What the page threw comes back to it as the very same error. */
+/** The value of an outcome. An error that the page threw goes back to it as the same object. */
 async function answered<T>(answer: Answer<T>): Promise<T> {
   const outcome = await answer;
   if ('value' in outcome) return outcome.value;

@@ -1,13 +1,13 @@
-/** Owns the pieces of a request: how the bytes that cross become reads and writes of an open image. */
+/** Turns the pieces of a request into reads and writes of an open image. */
 import type { Qcow2Image } from 'qcow2';
 import { roundedLength } from '../../protocol/buffer-pool.js';
 import type { WireBytes, WirePiece } from '../../protocol/messages.js';
 
 /**
- * Fills the pieces of a request. Those without shared memory of their own lie one after the other in the answer, which
- * is `spare` where there is one; null when there are none.
+ * Fills the pieces of a request. Those without shared memory follow each other in the returned buffer, which is `spare`
+ * if given; null when there are none.
  *
- * @throws what reading throws, once every piece is at rest
+ * @throws what reading throws, once every piece has settled
  */
 export async function readPieces(
   disk: Qcow2Image,
@@ -29,10 +29,10 @@ export async function readPieces(
 }
 
 /**
- * Writes the pieces of a request, the later over the earlier where they overlap. Those without bytes of their own lie
- * one after the other in `packed`.
+ * Writes the pieces of a request, later ones over earlier ones where they overlap. Those without bytes of their own
+ * follow each other in `packed`.
  *
- * @throws what the first that failed threw, once every piece is at rest
+ * @throws the error of the first that failed, once every piece has settled
  */
 export async function writePieces(
   disk: Qcow2Image,
@@ -49,7 +49,7 @@ export async function writePieces(
   await allAtRest(writes);
 }
 
-/** Waits for all, also when one has failed: shared memory is the caller's again with the answer. */
+/** Waits for all, also when one has failed: after the response the worker must not touch shared memory. */
 async function allAtRest(work: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((done) => done.status === 'rejected');
   if (failed) throw failed.reason;

@@ -1,20 +1,20 @@
-/** Owns the reports of progress that one call sends to the page. */
+/** Sends the progress reports of one call to the page. */
 import type { Progress } from 'qcow2';
 
-/** Sends reports, and knows when the page has them all. */
+/** Sends reports and tracks their delivery. */
 export class ProgressReports {
   readonly #send: ((progress: Progress) => Promise<boolean>) | null;
   #last: Promise<boolean> = Promise.resolve(true);
 
   /**
-   * @param send delivers a report, and says whether the callback took it: not when it threw, now or earlier. Null
-   *   when the caller asked for no reports
+   * @param send delivers a report and returns whether to go on: false once the callback has thrown. Null if the caller
+   *   passed no callback
    */
   constructor(send: ((progress: Progress) => Promise<boolean>) | null) {
     this.#send = send;
   }
 
-  /** The callback for the engine; undefined when nobody listens. */
+  /** The callback for the engine; undefined if the caller passed none. */
   get onProgress(): ((progress: Progress) => void) | undefined {
     const send = this.#send;
     if (!send) return undefined;
@@ -24,9 +24,9 @@ export class ProgressReports {
   }
 
   /**
-   * Resolves when the last report has been delivered. Whatever makes a result final waits for this first: a call either
-   * keeps its result, or rejects with what the callback threw and leaves nothing. An answer on its own way may
-   * otherwise overtake a report, too.
+   * Resolves when the last report has been delivered. Must be awaited before a result becomes final: a call either
+   * keeps its result, or rejects with the callback's error and leaves no file. Without it the response may also
+   * overtake a report.
    *
    * @throws `AbortError` when the callback threw: the page has the error itself
    */

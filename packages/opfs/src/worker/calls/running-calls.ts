@@ -1,13 +1,13 @@
-/** Owns the calls that run in the worker: how they are aborted, and how what they come to becomes an answer. */
+/** Tracks the calls running in the worker: aborts them and turns their results into responses. */
 import type { Outcome } from '../../protocol/messages.js';
 import { toWireError } from '../../protocol/wire-error.js';
 
-/** The calls of one worker, by the page's number. */
+/** The running calls of one worker, by the page's number. */
 export class RunningCalls {
   readonly #controllers = new Map<number, AbortController>();
   readonly #running = new Set<Promise<unknown>>();
 
-  /** Runs a call. The answer never rejects: what the work throws becomes data. */
+  /** Runs a call. The promise never rejects: errors become data. */
   run<T>(call: number, work: (signal: AbortSignal) => Promise<T>): Promise<Outcome<T>> {
     const controller = new AbortController();
     this.#controllers.set(call, controller);
@@ -19,14 +19,12 @@ export class RunningCalls {
     return answer;
   }
 
-  /** Aborts a call; nothing happens when it has ended. The page knows the real reason and throws it. */
+  /** Aborts a call. Does nothing when it has ended. The page has the real reason and throws it. */
   abort(call: number): void {
     this.#controllers.get(call)?.abort();
   }
 
-  /**
-   * Aborts every call. Resolves when each has cleaned up and answered, or after `limit` milliseconds when one has not.
-   */
+  /** Aborts every call. Resolves when each has cleaned up and responded, or after `limit` milliseconds. */
   async abortAll(limit: number): Promise<void> {
     for (const controller of this.#controllers.values()) controller.abort();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -43,7 +41,7 @@ export class RunningCalls {
   }
 }
 
-/** What the work comes to, as an answer. */
+/** The result or error of the work as an outcome. */
 export async function outcomeOf<T>(work: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return { value: await work() };

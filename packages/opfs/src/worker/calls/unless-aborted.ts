@@ -1,7 +1,7 @@
-/** Owns the waiting for something that does not know of the signal that ends it. */
+/** Makes a promise abortable if its work takes no signal. */
 import { onAbort } from 'qcow2/internal';
 
-/** What the promise comes to, or the signal's reason when that comes first. */
+/** Settles as the promise does, or rejects with the signal's reason if that comes first. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) reject(signal.reason);

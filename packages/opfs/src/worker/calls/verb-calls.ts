@@ -4,7 +4,7 @@ import { joinArguments } from '../../protocol/verb-arguments.js';
 import { type CalledVerb, type CursorVerb, rowOf, type Verb } from '../../protocol/verbs.js';
 import { bytePackets, itemPackets, type Packets } from '../cursors/cursor.js';
 
-/** Calls a verb, and resolves with its result. Throws what the verb throws. */
+/** Calls a verb and resolves with its result. Throws what the verb throws. */
 export async function callVerb(
   disk: Disk,
   verb: CalledVerb,
@@ -14,7 +14,7 @@ export async function callVerb(
   return result(disk, verb, args, options);
 }
 
-/** Calls a verb that returns items or bytes. Throws what the verb throws at once. */
+/** Calls a verb that returns items or bytes. Throws what the verb throws synchronously. */
 export function packetsOf(disk: Disk, verb: CursorVerb, args: readonly unknown[], options: OperationOptions): Packets {
   const row = rowOf(verb);
   const source = result(disk, verb, args, options);
@@ -22,7 +22,7 @@ export function packetsOf(disk: Disk, verb: CursorVerb, args: readonly unknown[]
   return bytePackets(source as ReadableStream<Uint8Array<ArrayBuffer>>);
 }
 
-/** The page has checked the types: its methods and the engine's are the same interface. */
+/** Types were checked on the page, whose methods and the engine's have the same interface. */
 function result(disk: Disk, verb: Verb, args: readonly unknown[], options: OperationOptions): unknown {
   const method = disk[verb] as (...given: unknown[]) => unknown;
   return method.apply(disk, joinArguments(rowOf(verb), { args, options }));

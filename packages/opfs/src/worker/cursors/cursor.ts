@@ -1,23 +1,23 @@
-/** The worker's end of a cursor: extents, ranges or guest bytes that the page fetches one packet at a time. */
+/** The worker's side of a cursor: extents, ranges or guest bytes that the page fetches one packet at a time. */
 import { Qcow2Error } from 'qcow2';
 import type { CursorPacket } from '../../protocol/messages.js';
 import type { ProgressReports } from '../calls/progress-reports.js';
 
-/** How many extents or ranges cross in one hop. */
+/** Most extents or ranges of one packet. */
 export const ITEMS_PER_PACKET = 4096;
-/** A packet with fewer items than fit is sent after this long, so that a map is drawn while it loads. Milliseconds. */
+/** A smaller packet is sent after this time, so that a map is drawn while it loads. Milliseconds. */
 const MAX_BATCH_MS = 50;
 
-/** Where a cursor's packets come from. */
+/** The source of a cursor's packets. */
 export interface Packets<Packet extends CursorPacket = CursorPacket> {
   next(): Promise<Packet | null>;
-  /** Frees what stands behind them. */
+  /** Releases the source. */
   end(): Promise<void>;
 }
 
-/** A cursor that is open. */
+/** An open cursor. */
 export class Cursor {
-  /** The image it reads; its own number when it reads one that nothing else uses. */
+  /** The number of the image it reads; its own number if it has opened that image itself. */
   readonly image: number;
   readonly #packets: Packets;
   readonly #reports: ProgressReports;
@@ -40,24 +40,23 @@ export class Cursor {
     return packet;
   }
 
-  /** The packets' source may notice late: it returns what the engine has found already. */
+  /** The source may notice an abort late: it returns what the engine has found already. */
   #requireLive(): void {
-    // Cut off, a stream says that it has ended: taken for the end of the disk, the rest would be missing without a
-    // word.
+    // A cancelled stream looks ended. Taken for the end of the disk, the rest would be silently missing.
     if (this.#released) throw new Qcow2Error('closed', 'The image was closed while it was being read.');
     this.#controller.signal.throwIfAborted();
   }
 
-  /** Stops what the cursor waits for. */
+  /** Aborts the pending read. */
   abort(): void {
     this.#controller.abort();
   }
 
-  /** Stops it, and frees what stands behind it. */
+  /** Aborts the cursor and releases its source. */
   async release(): Promise<void> {
     this.#released = true;
     this.#controller.abort();
-    // It was aborted just now: that it says so is no news.
+    // The abort above may make this reject.
     await this.#packets.end().catch(() => {});
   }
 }
@@ -87,7 +86,7 @@ export function itemPackets<Item>(
   };
 }
 
-/** The chunks of a stream, each in a buffer of its own that can be transferred. */
+/** The chunks of a stream, each in its own transferable buffer. */
 export function bytePackets(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Packets<Uint8Array<ArrayBuffer>> {
   const reader = stream.getReader();
   return {

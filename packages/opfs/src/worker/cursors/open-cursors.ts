@@ -1,11 +1,11 @@
-/** The cursors that are open in the worker, by the number of the call that opened each. */
+/** Keeps the cursors open in the worker, by the number of the call that opened each. */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 import type { CursorPacket } from '../../protocol/messages.js';
 import type { ProgressReports } from '../calls/progress-reports.js';
 import { Cursor, type Packets } from './cursor.js';
 
-/** The signal and the reports of a cursor, which last as long as it does. */
+/** Opens the packets of a cursor. The signal and the reports last as long as the cursor. */
 export type OpenPackets = (options: {
   signal: AbortSignal;
   onProgress: ProgressReports['onProgress'];
@@ -18,7 +18,7 @@ export class OpenCursors {
   /**
    * Opens a cursor.
    *
-   * @param image the image that it reads; its own number when it reads one that nothing else uses
+   * @param image the number of the image that it reads; its own number if it has opened that image itself
    * @param opening aborts when the page gives up before it is open
    * @throws whatever `packets` throws; the signal's reason
    */
@@ -51,25 +51,25 @@ export class OpenCursors {
     return cursor.next();
   }
 
-  /** Stops what a cursor waits for; nothing happens when it is gone. */
+  /** Aborts the pending read of a cursor. Does nothing if it is released. */
   abort(id: number): void {
     this.#cursors.get(id)?.abort();
   }
 
-  /** Frees a cursor; nothing happens when it is gone. */
+  /** Releases a cursor. Does nothing if it is released already. */
   async release(id: number): Promise<void> {
     const cursor = this.#cursors.get(id);
     this.#cursors.delete(id);
     await cursor?.release();
   }
 
-  /** Frees the cursors of those images. */
+  /** Releases the cursors of those images. */
   async releaseOf(images: readonly number[]): Promise<void> {
     const ids = [...this.#cursors].filter(([, cursor]) => images.includes(cursor.image)).map(([id]) => id);
     await Promise.all(ids.map((id) => this.release(id)));
   }
 
-  /** Frees every cursor. */
+  /** Releases every cursor. */
   async releaseAll(): Promise<void> {
     await Promise.all([...this.#cursors.keys()].map((id) => this.release(id)));
   }

@@ -1,26 +1,24 @@
-/** Owns the copy of a disk's bytes into a file: large windows, several in flight, holes skipped. */
+/** Copies a disk's bytes into a file: large reads, several in flight, holes skipped. */
 import type { Disk, Extent, OperationOptions, ReadOptions } from 'qcow2';
 import { progressOf, turns } from 'qcow2/internal';
 import { availableBytes } from '../storage/storage-error.js';
 import type { AbortableOptions } from '../store/file-copy.js';
 import { openSink, type RawSink } from './raw-sink.js';
 
-/**
- * The span of guest bytes that one read takes, at most: large beside the cost of a slice, small beside 64 MiB. Bytes.
- */
+/** Most guest bytes of one read: large beside the cost of reading a slice, small beside 64 MiB. Bytes. */
 const WINDOW = 2 * 1024 * 1024;
 /** Reads in flight; each has a buffer of WINDOW bytes. */
 const DEPTH = 4;
 
-/** How a disk is exported. */
+/** Options of an export. */
 export type ExportOptions = OperationOptions & Pick<AbortableOptions, 'reported'>;
 
-/** What of a disk it takes to copy it. */
+/** The part of a disk's interface that copying needs. */
 export interface ExportedDisk extends Pick<Disk, 'size' | 'map'> {
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
 }
 
-/** A span of guest bytes that is read whole, and the parts of it that are written; the rest are holes. */
+/** Guest bytes that are read in one go, and the parts of them that are written. The rest are holes. */
 interface Window {
   readonly start: number;
   end: number;
@@ -28,7 +26,7 @@ interface Window {
 }
 
 /**
- * Fills a file with a disk's bytes. On any failure nothing half-written is left in it.
+ * Fills a file with a disk's bytes. A failure leaves no partial file.
  *
  * @throws {@link Qcow2Error} `no-space`, `locked`, `unavailable`; else as {@link exportRaw}
  */
@@ -58,7 +56,7 @@ class Copy {
   readonly #sink: RawSink;
   readonly #signal: AbortSignal | undefined;
   readonly #report: (done: number) => void;
-  /** A disk may answer at once, and then keeps no message waiting. */
+  /** A synchronous disk would otherwise never yield to incoming messages. */
   readonly #turn: () => Promise<void> = turns();
   readonly #busy = new Set<Promise<void>>();
   readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
@@ -84,7 +82,7 @@ class Copy {
       }
       if (!this.#failure) this.#advance(size - covered);
     } finally {
-      // Nobody may still write when the caller lets go of the sink.
+      // All writes must have ended before the caller releases the sink.
       await Promise.all(this.#busy);
     }
     if (this.#failure) throw this.#failure.error;
@@ -116,14 +114,14 @@ class Copy {
     this.#advance(end - start);
   }
 
-  /** Counts guest bytes that are dealt with, written or skipped. */
+  /** Counts guest bytes that are written or skipped. */
   #advance(bytes: number): void {
     this.#done += bytes;
     this.#report(this.#done);
   }
 }
 
-/** The windows that cover everything that is not known to read as zeros, in order. */
+/** The windows that cover everything not known to read as zeros, in order. */
 async function* windowsOf(extents: AsyncIterable<Extent>): AsyncGenerator<Window, void, undefined> {
   let window: Window | null = null;
   for await (const extent of extents) {

@@ -1,15 +1,15 @@
-/** Owns the two ways of filling a file with raw bytes: a sync handle in OPFS, a writable stream elsewhere. */
+/** The two ways to fill a file with raw bytes: a sync handle in OPFS, a writable stream elsewhere. */
 import { FlushBound } from '../storage/flush-bound.js';
 import { ioError, knownStorageError, noSpace, storageError } from '../storage/storage-error.js';
 import { openSyncHandle, type SyncHandle } from '../storage/sync-handle.js';
 
-/** A file that is being filled. What is never written reads as zeros. */
+/** A file being filled. Bytes that are never written read as zeros. */
 export interface RawSink {
-  /** Writes bytes at an offset, in bytes. The buffer is free again when the answer resolves. */
+  /** Writes bytes at an offset, in bytes. The buffer can be reused when the promise resolves. */
   write(at: number, bytes: Uint8Array<ArrayBuffer>): void | Promise<void>;
-  /** Makes the file complete, and lets go of it. */
+  /** Completes the file and closes it. */
   finish(): void | Promise<void>;
-  /** Lets go of the file with nothing half-written in it. */
+  /** Closes the file, leaving no partial content. */
   abandon(): void | Promise<void>;
 }
 
@@ -44,9 +44,9 @@ export class SyncSink implements RawSink {
   readonly #bound: FlushBound = new FlushBound();
 
   /**
-   * Empties the file and makes it `size` bytes of zeros. A file for which there is no space keeps what it had.
+   * Empties the file and makes it `size` bytes of zeros. If there is no space for that, the file keeps its content.
    *
-   * @param available what the platform says that more can be stored, bytes; for the message alone
+   * @param available the free space that the platform reports, bytes; for the error message only
    */
   constructor(handle: SyncHandle, size: number, available: number | null) {
     this.#handle = handle;
@@ -66,7 +66,7 @@ export class SyncSink implements RawSink {
 
   write(at: number, bytes: Uint8Array): void {
     const count = this.#attempt(() => this.#handle.write(bytes, { at }));
-    // With the quota spent Firefox answers 0, and Chromium 4294967288.
+    // With the quota used up Firefox returns 0, and Chromium 4294967288.
     if (count !== bytes.length) throw noSpace(this.#size, this.#available);
     if (this.#bound.reachedBy(count)) this.#flush();
   }
@@ -82,7 +82,7 @@ export class SyncSink implements RawSink {
       this.#handle.truncate(0);
       this.#handle.flush();
     } catch {
-      // Why it is abandoned is worth more than what cannot be cleaned up.
+      // The original error matters more than a failed cleanup.
     } finally {
       this.#handle.close();
     }
@@ -93,7 +93,7 @@ export class SyncSink implements RawSink {
     this.#bound.reset();
   }
 
-  /** What a handle throws need not be a DOMException: Firefox has errors of its own. */
+  /** A handle's error may not be a DOMException: Firefox has errors of its own. */
   #attempt<T>(call: () => T): T {
     try {
       return call();
@@ -102,15 +102,18 @@ export class SyncSink implements RawSink {
     }
   }
 
-  /** Tries for the whole length first: the quota counts it, and growing is the one question that gets a true answer. */
+  /**
+   * Grows the file to its full length first. `estimate()` is approximate; `truncate()` is the only reliable quota
+   * check.
+   */
   #reserve(before: number): void {
     try {
       if (this.#size > before) this.#handle.truncate(this.#size);
     } catch (error) {
-      // Firefox throws something that is no DOMException; growing an open file can fail for nothing else.
+      // Firefox's error here is not a DOMException. Growing an open file fails only for lack of space.
       throw noSpace(this.#size, this.#available, error);
     }
-    // Off the record, `truncate` can do nothing without a word.
+    // Off the record (in private windows) `truncate` can silently do nothing.
     if (this.#size > before) this.#requireSize();
   }
 
@@ -119,7 +122,7 @@ export class SyncSink implements RawSink {
   }
 }
 
-/** Fills a file through a writable stream, which replaces the file when it is closed and not before. */
+/** Fills a file through a writable stream, which replaces the file only when it is closed. */
 export class WritableSink implements RawSink {
   readonly #writable: FileSystemWritableFileStream;
   readonly #size: number;
@@ -129,7 +132,7 @@ export class WritableSink implements RawSink {
     this.#size = size;
   }
 
-  /** Gives the new file its length, so that holes need not be written. */
+  /** Sets the length of the new file, so that holes need not be written. */
   async begin(): Promise<void> {
     await this.#guard(this.#writable.truncate(this.#size));
   }
@@ -143,7 +146,7 @@ export class WritableSink implements RawSink {
   }
 
   async abandon(): Promise<void> {
-    // A stream that has failed is abandoned already, and rejects with the same error again.
+    // A failed stream is aborted already, and rejects with the same error again.
     await this.#writable.abort().catch(() => {});
   }
 

@@ -1,4 +1,4 @@
-/** Temporary exports: files in OPFS with the bytes of an image, for downloads. */
+/** Manages temporary exports: files in OPFS with the bytes of an image, for downloads. */
 import type { PrivateFolder } from '../storage/private-folder.js';
 import { availableBytes, storageError } from '../storage/storage-error.js';
 import { TemporaryFile } from '../storage/temporary-file.js';
@@ -10,8 +10,8 @@ export class TemporaryExports {
   /**
    * Fills a new temporary file.
    *
-   * @param needed its length in bytes where that is known before, else 0
-   * @throws {@link Qcow2Error} `unavailable`, `no-space`; whatever `fill` throws. Nothing is left then.
+   * @param needed its length in bytes if known, else 0
+   * @throws {@link Qcow2Error} `unavailable`, `no-space`; whatever `fill` throws. No file is left then.
    */
   async create(
     id: number,
@@ -20,7 +20,7 @@ export class TemporaryExports {
     fill: (to: FileSystemFileHandle) => Promise<void>,
   ): Promise<File> {
     const directory = await folder.open();
-    // What can be swept makes room.
+    // Deleting stale temporary files frees space.
     await folder.swept();
     const available = await availableBytes();
     const temporary = await TemporaryFile.create(directory).catch((error) => {
@@ -37,7 +37,7 @@ export class TemporaryExports {
     }
   }
 
-  /** Deletes a temporary export; nothing happens when it is gone. */
+  /** Deletes a temporary export. Does nothing if it is deleted already. */
   async remove(id: number): Promise<void> {
     const temporary = this.#held.get(id);
     this.#held.delete(id);

@@ -1,13 +1,13 @@
-/** Owns a file as if it were a disk of its own: what copies a disk then copies an image's file as it is. */
+/** Presents a file as a disk, so that the code that copies a disk can copy an image's file unchanged. */
 import type { ByteSource, Extent, OperationOptions } from 'qcow2';
 import { progressOf } from 'qcow2/internal';
 import type { Packets } from '../cursors/cursor.js';
 import type { ExportedDisk } from '../export/raw-export.js';
 
-/** What a packet takes. Bytes. */
+/** Size of a packet. Bytes. */
 const PACKET_BYTES = 1024 * 1024;
 
-/** The bytes of a source as a disk that is all data. */
+/** The bytes of a source as a disk with a single data extent. */
 export function fileDisk(source: ByteSource): ExportedDisk {
   const { size } = source;
   return {
@@ -19,7 +19,7 @@ export function fileDisk(source: ByteSource): ExportedDisk {
   };
 }
 
-/** The bytes of a source in order, each packet in a buffer of its own that can be transferred. */
+/** The bytes of a source in order, each packet in its own transferable buffer. */
 export function filePackets(
   source: ByteSource,
   { signal, onProgress }: OperationOptions,

@@ -1,38 +1,33 @@
-/**
- * Owns the flushing of a file in a second worker: a flush blocks whoever calls it, and so would stop the writing
- * meanwhile.
- */
+/** Flushes a file in a second worker: a flush blocks its caller, which meanwhile could not write. */
 import { workerOfText } from '../../protocol/script-worker.js';
 import type { CreateHandle, SyncHandle } from './sync-handle.js';
 
-/** What is sent to that worker: the file, first, and then what is to be done with it. */
+/** A message to that worker: first the file, then commands. */
 type Request = FileSystemFileHandle | 'flush' | 'close';
-/** What it answers to the file, and to `'close'`. */
+/** Its response to the file and to `'close'`. */
 type Reply = 'opened' | 'failed' | 'closed';
 
-/**
- * How long an answer is waited for: the flushes that are asked for are of 8 MiB, and follow each other. Milliseconds.
- */
+/** Timeout for a response: the requested flushes are of 8 MiB each and follow each other. Milliseconds. */
 const TIMEOUT_MS = 30_000;
 
 /**
  * A worker that flushes a file while this one goes on writing to it. It only saves time: where it cannot be started, or
- * its flushes fail, the flush at the end finds everything still to be done, or the same error.
+ * its flushes fail, the final flush does all the work, or reports the same error.
  */
 export class Flusher {
   readonly #worker: Worker;
-  /** Whether it has the file; resolves in any case. */
+  /** Whether it has opened the file. Never rejects. */
   readonly #opened: Promise<boolean>;
   #closing: Promise<void> | null = null;
 
   private constructor(worker: Worker, file: FileSystemFileHandle) {
     this.#worker = worker;
-    // It would be reported to the page as an error that is not caught.
+    // It would be reported to the page as an uncaught error.
     worker.addEventListener('error', (event) => event.preventDefault());
     this.#opened = this.#ask(file).then((reply) => reply === 'opened');
   }
 
-  /** @param file every handle of it is an unlocked one; null where this worker cannot make others */
+  /** @param file every open handle of it must be an unlocked one. Returns null where this worker cannot start others */
   static start(file: FileSystemFileHandle): Flusher | null {
     try {
       return new Flusher(workerOfText(`(${serve})()`), file);
@@ -41,14 +36,12 @@ export class Flusher {
     }
   }
 
-  /** Begins to make durable what has been written so far. */
+  /** Starts flushing what has been written so far. */
   flush(): void {
     this.#send('flush');
   }
 
-  /**
-   * Resolves when nothing is flushed any more and the worker's handle is closed. A second call resolves with the first.
-   */
+  /** Resolves when flushing has ended and the worker's handle is closed. A second call returns the same promise. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -59,7 +52,7 @@ export class Flusher {
     this.#worker.terminate();
   }
 
-  /** Sends a request that is answered; null when the worker fails, or does not answer in time. */
+  /** Sends a request and waits for its response; null when the worker fails or does not respond in time. */
   #ask(request: Request): Promise<Reply | null> {
     return new Promise((resolve) => {
       const done = new AbortController();
@@ -82,8 +75,8 @@ export class Flusher {
 }
 
 /**
- * The whole script of that worker, which is sent as text: it starts at once, and no bundler has to find it. It may use
- * nothing from outside.
+ * The whole script of that worker, sent as text: it starts at once, and no bundler has to find it. It must not use
+ * anything defined outside.
  */
 function serve(): void {
   let opening: Promise<SyncHandle | null>;
@@ -94,7 +87,7 @@ function serve(): void {
       self.postMessage((await opening) === null ? 'failed' : 'opened');
       return;
     }
-    // Requests can come while it is still being opened.
+    // Requests can arrive while the handle is still being opened.
     const handle = await opening;
     if (data === 'flush') return handle?.flush();
     handle?.close();

@@ -1,22 +1,22 @@
-/** Owns the interface between a store's verbs and what holds its files: OPFS, or memory. */
+/** The interface between a store's verbs and the storage of its files: OPFS, or memory. */
 import type { BlockDevice, ByteSource } from 'qcow2';
 
-/** A file of a folder as it is now: it can be read until it is renamed or removed. */
+/** A snapshot of a file in a folder. It can be read until the file is renamed or removed. */
 export interface FolderFile {
   /** Bytes. */
   readonly size: number;
   /** Milliseconds since the epoch. */
   readonly lastModified: number;
-  /** For a short look. */
+  /** For reading little of it once. */
   readonly source: Blob | ByteSource;
-  /** For reading much of it, or long: the fastest that the platform has for a file that others may read meanwhile. */
+  /** For reading much of it, or for long: the platform's fastest access that allows other readers. */
   open(): Promise<ByteSource>;
 }
 
-/** A file of a folder that is being changed: nobody else has it until it is let go of. */
+/** A file of a folder, opened exclusively for changes. */
 export interface WritableFile {
   readonly device: BlockDevice;
-  /** Lets go of the device, without flushing it. */
+  /** Closes the device without flushing it. */
   close(): void;
 }
 
@@ -24,50 +24,50 @@ export interface WritableFile {
 export interface Draft {
   readonly device: BlockDevice;
   /**
-   * Begins to make durable what has been written so far, and answers at once: where the platform can, that goes on
-   * while more is written, and leaves the device's own flush less to do. It promises nothing by itself. The file must
-   * have its length already.
+   * Starts flushing what has been written so far, and returns immediately. Where the platform can, it flushes in
+   * parallel with further writes, and leaves less to the device's own flush. It guarantees nothing by itself. The file
+   * must have its final length already.
    */
   flushAhead(): void;
-  /** Lets go of the device, and does all that takes long for the file to get its name, which no other file has. */
+  /** Closes the device and prepares to give the file a name, which must be free. Does all the slow work. */
   readyAs(name: string): Promise<Move>;
-  /** Deletes it. */
+  /** Deletes the file. */
   discard(): Promise<void>;
 }
 
-/** A file that is about to get a name. Until then that name is no image's. */
+/** A file that is about to get a name. Until then no image has that name. */
 export interface Move {
   /** Gives the file its name. */
   finish(): Promise<void>;
-  /** Leaves the file as it was. */
+  /** Leaves the file unchanged. */
   cancel(): Promise<void>;
 }
 
 /**
- * The files of a store, by their normalised names (NFC). It takes care of no locks, and trusts names.
+ * The files of a store, by their normalised names (NFC). Does no locking and does not validate names; callers must.
  *
  * Every method rejects with {@link Qcow2Error} `unavailable` where the platform refuses the storage.
  */
 export interface Folder {
   readonly kind: 'opfs' | 'memory';
-  /** Tells its locks from those of other folders. */
+  /** Distinguishes its locks from those of other folders. */
   readonly scope: string;
   /** The names of all files but temporary ones, sorted. */
   names(): Promise<string[]>;
   /** A file by its name; null when there is none. */
   file(name: string): Promise<FolderFile | null>;
-  /** Whether anything has that name, also what is no image. */
+  /** Whether the name is in use, also by something that is not an image. */
   has(name: string): Promise<boolean>;
   /**
-   * A file by its name, to be changed; null when there is none.
+   * Opens a file for changes; null when there is none.
    *
-   * @throws {@link Qcow2Error} `locked` when somebody has it who took no lock
+   * @throws {@link Qcow2Error} `locked` when code that took no lock has it open
    */
   writable(name: string): Promise<WritableFile | null>;
   draft(): Promise<Draft>;
-  /** The name of the image that a file handle of the caller's is; null when it is none of this folder's. */
+  /** The name of the image that a caller's file handle refers to; null when it is not in this folder. */
   imageOf(handle: FileSystemFileHandle): Promise<string | null>;
-  /** Does all that takes long for a file that is there to get a name that no other file has. */
+  /** Prepares to give an existing file another name, which must be free. Does all the slow work. */
   readyToRename(from: string, to: string): Promise<Move>;
   /** Deletes a file. */
   remove(name: string): Promise<void>;

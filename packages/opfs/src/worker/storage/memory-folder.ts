@@ -1,4 +1,4 @@
-/** Owns a store's files in memory, for where the platform refuses its storage. They go with the worker. */
+/** Keeps a store's files in memory, for where the platform refuses storage. They are lost when the worker ends. */
 import { type BlockDevice, type ByteSource, bufferDevice } from 'qcow2';
 import type { Draft, Folder, FolderFile, Move, WritableFile } from './folder.js';
 import { noSpace } from './storage-error.js';
@@ -8,10 +8,10 @@ interface MemoryFile {
   lastModified: number;
 }
 
-/** The images of one worker's memory. */
+/** The images in one worker's memory. */
 export class MemoryFolder implements Folder {
   readonly kind = 'memory';
-  /** No two are the same folder, whatever its name. */
+  /** Every instance is a different folder, whatever its name. */
   readonly scope: string = `memory ${crypto.randomUUID()}`;
   readonly #files = new Map<string, MemoryFile>();
 
@@ -51,7 +51,7 @@ export class MemoryFolder implements Folder {
     return { device, flushAhead: () => {}, readyAs, discard };
   }
 
-  /** Handles are of files, and these are none. */
+  /** A file handle never refers to a file in memory. */
   async imageOf(): Promise<null> {
     return null;
   }
@@ -70,7 +70,7 @@ export class MemoryFolder implements Folder {
   }
 }
 
-/** A buffer that says in the store's words when the memory is spent. */
+/** A buffer that throws the store's error when memory runs out. */
 function memoryDevice(): BlockDevice {
   const device = bufferDevice();
   return {

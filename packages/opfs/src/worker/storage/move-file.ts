@@ -1,14 +1,14 @@
-/** Owns the renaming of OPFS files, also where the platform has no `move`. */
+/** Renames OPFS files, also where the platform has no `move`. */
 import { turns } from 'qcow2/internal';
 import type { Move } from './folder.js';
 import { OpfsDevice } from './opfs-device.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
 
-/** What is copied at once. Bytes. */
+/** Bytes copied in one step. */
 const CHUNK = 1024 * 1024;
 
 /**
- * Does all that takes long for a file of a folder to get another name, which no other file has. Where the platform
+ * Prepares to give a file of a folder another name, which must be free. Does all the slow work. Where the platform
  * cannot move files, that is a copy without its first chunk.
  *
  * @throws {@link Qcow2Error} `no-space` where the file has to be copied; `DOMException` as the platform does
@@ -30,7 +30,10 @@ export async function readyToMove(
   return copy;
 }
 
-/** A copy under the new name. Its first chunk goes last: what a crash leaves has no header, and is no image. */
+/**
+ * A copy under the new name. Its first chunk is written last: after a crash the copy has no header, and is not an
+ * image.
+ */
 class FileCopy implements Move {
   readonly #folder: FileSystemDirectoryHandle;
   readonly #file: FileSystemFileHandle;

@@ -1,4 +1,4 @@
-/** Owns the device over an OPFS file: synchronous, and with every count checked, since browsers fail without a word. */
+/** The device over an OPFS file: synchronous, and with every count checked, since browsers fail silently. */
 import { type BlockDevice, Qcow2Error, type Transfer } from 'qcow2';
 import { requireBuffers } from 'qcow2/internal';
 import { FlushBound } from './flush-bound.js';
@@ -11,7 +11,7 @@ export class OpfsDevice implements BlockDevice {
   readonly #bound: FlushBound = new FlushBound();
   #size: number;
 
-  /** @param handle nobody else's from now on */
+  /** @param handle used by this device only */
   constructor(handle: SyncHandle) {
     this.#handle = handle;
     this.#size = handle.getSize();
@@ -22,7 +22,7 @@ export class OpfsDevice implements BlockDevice {
   }
 
   /**
-   * @throws {@link Qcow2Error} `io` when the file gives fewer bytes than it has, `closed` after `close`; the signal's
+   * @throws {@link Qcow2Error} `io` when fewer bytes are read than the file has, `closed` after `close`; the signal's
    *   reason
    */
   read(transfers: readonly Transfer[], signal?: AbortSignal): void {
@@ -40,9 +40,9 @@ export class OpfsDevice implements BlockDevice {
   }
 
   /**
-   * Now and then it also flushes, so that no flush takes long.
+   * Also flushes from time to time, so that no flush takes long.
    *
-   * @throws {@link Qcow2Error} `no-space` when the quota is spent, `io`, `closed` after `close`
+   * @throws {@link Qcow2Error} `no-space` when the quota is used up, `io`, `closed` after `close`
    */
   write(transfers: readonly Transfer[]): void {
     const handle = this.#alive();
@@ -51,7 +51,7 @@ export class OpfsDevice implements BlockDevice {
       if (bytes.length === 0) continue;
       const end = at + bytes.length;
       const count = this.#attempt('write', end, () => handle.write(bytes, { at }));
-      // With the quota spent Firefox answers 0, and Chromium 4294967288.
+      // With the quota used up Firefox returns 0, and Chromium 4294967288.
       if (count !== bytes.length) {
         this.#size = handle.getSize();
         throw noSpace(end, null);
@@ -62,8 +62,8 @@ export class OpfsDevice implements BlockDevice {
   }
 
   /**
-   * @throws {@link Qcow2Error} `no-space` when the quota does not hold that length, `io`, `closed` after `close`;
-   *   RangeError for a length that is none
+   * @throws {@link Qcow2Error} `no-space` when the length exceeds the quota, `io`, `closed` after `close`; RangeError
+   *   for an invalid length
    */
   truncate(size: number): void {
     const handle = this.#alive();
@@ -72,12 +72,12 @@ export class OpfsDevice implements BlockDevice {
     try {
       handle.truncate(size);
     } catch (error) {
-      // Firefox throws something that is no DOMException; growing an open file can fail for nothing else.
+      // Firefox's error here is not a DOMException. Growing an open file fails only for lack of space.
       throw grows ? noSpace(size, null, error) : failure('truncate', size, String(error), error);
     }
     this.#size = handle.getSize();
     if (this.#size === size) return;
-    // Off the record, `truncate` can do nothing without a word.
+    // Off the record (in private windows) `truncate` can silently do nothing.
     throw grows ? noSpace(size, null) : failure('truncate', size, `it stayed ${this.#size} bytes long`);
   }
 
@@ -88,7 +88,7 @@ export class OpfsDevice implements BlockDevice {
     this.#bound.reset();
   }
 
-  /** Lets go of the file without flushing. A second call does nothing. */
+  /** Closes the file without flushing. A second call does nothing. */
   close(): void {
     this.#handle?.close();
     this.#handle = null;

@@ -1,4 +1,4 @@
-/** Owns a store's files in OPFS. */
+/** Keeps a store's files in OPFS. */
 import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { isImageName } from '../../protocol/image-name.js';
 import { Flusher } from './flusher.js';
@@ -10,7 +10,7 @@ import { storageError } from './storage-error.js';
 import { openSharedHandle, openSyncHandle, openUnlockedHandle, type SyncHandle } from './sync-handle.js';
 import { TemporaryFile } from './temporary-file.js';
 
-/** How long a file is waited for that somebody has open, and how often it is tried. Milliseconds. */
+/** Timeout and interval of attempts to open a file that is in use. Milliseconds. */
 const HANDLE_TIMEOUT_MS = 2000;
 const RETRY_EVERY = 50;
 
@@ -61,7 +61,7 @@ export class OpfsFolder implements Folder {
 
   async writable(name: string): Promise<WritableFile | null> {
     const directory = await this.#folder.open();
-    // What can be swept makes room.
+    // Deleting stale temporary files frees space.
     await this.#folder.swept();
     try {
       const device = new OpfsDevice(await patientHandle(await fileOf(directory, name)));
@@ -74,11 +74,11 @@ export class OpfsFolder implements Folder {
 
   async draft(): Promise<Draft> {
     const directory = await this.#folder.open();
-    // What can be swept makes room.
+    // Deleting stale temporary files frees space.
     await this.#folder.swept();
     const file = await guard(TemporaryFile.create(directory));
     try {
-      // The lock of its name keeps others away.
+      // The lock of its name excludes others.
       const unlocked = await openUnlockedHandle(file.handle);
       const device = new OpfsDevice(unlocked ?? (await requireHandle(file.handle)));
       return new OpfsDraft(file, device, unlocked !== null);
@@ -89,7 +89,7 @@ export class OpfsFolder implements Folder {
   }
 
   async imageOf(handle: FileSystemFileHandle): Promise<string | null> {
-    // A folder that is not there, or is refused, holds nothing.
+    // A folder that does not exist, or is refused, has no files.
     const path = await this.#folder.existing().then(
       (directory) => directory.resolve(handle),
       () => null,
@@ -111,10 +111,10 @@ export class OpfsFolder implements Folder {
 class OpfsDraft implements Draft {
   readonly device: OpfsDevice;
   readonly #file: TemporaryFile;
-  /** Undefined until it is needed, null where there cannot be one. */
+  /** Undefined until it is needed, null where none can be started. */
   #flusher: Flusher | null | undefined;
 
-  /** @param shared whether the device's handle lets there be others */
+  /** @param shared whether the device's handle allows other handles */
   constructor(file: TemporaryFile, device: OpfsDevice, shared: boolean) {
     this.#file = file;
     this.device = device;
@@ -143,14 +143,14 @@ class OpfsDraft implements Draft {
 }
 
 /**
- * The file that is known by a normalised name: the one of exactly that name, else one that something else put there
- * under another form of it, as names from macOS are decomposed. Throws as `getFileHandle` does.
+ * The file with a normalised name: the one of exactly that name, else one that other code created under another form of
+ * it, as names from macOS are decomposed. Throws as `getFileHandle` does.
  */
 async function fileOf(directory: FileSystemDirectoryHandle, name: string): Promise<FileSystemFileHandle> {
   try {
     return await directory.getFileHandle(name);
   } catch (error) {
-    // Most names have one form alone, and need no search.
+    // Most names have only one form, and need no search.
     if (!isMissing(error) || name.normalize('NFD') === name) throw error;
     for await (const [stored, handle] of directory.entries()) {
       if (handle.kind === 'file' && stored.normalize('NFC') === name) return handle as FileSystemFileHandle;
@@ -159,7 +159,7 @@ async function fileOf(directory: FileSystemDirectoryHandle, name: string): Promi
   }
 }
 
-/** Nothing of that name, or a folder, which is no file of ours. */
+/** There is nothing of that name, or it is a folder. */
 function isMissing(error: unknown): boolean {
   return error instanceof DOMException && ['NotFoundError', 'TypeMismatchError'].includes(error.name);
 }
@@ -170,7 +170,7 @@ async function requireHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
   return handle;
 }
 
-/** Waits a while for a file whose Web Lock is free already: the handle of a tab that crashed can outlive its locks. */
+/** Retries for a while, after its Web Lock was acquired: the handle of a crashed tab can outlive its locks. */
 async function patientHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
   const until = performance.now() + HANDLE_TIMEOUT_MS;
   for (;;) {
@@ -197,7 +197,10 @@ async function guard<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** A sync handle answers at once and fills a buffer that is kept; a File makes one wait, and leaves buffers behind. */
+/**
+ * A sync handle is synchronous and fills a reusable buffer; a File is asynchronous and allocates a buffer for every
+ * read.
+ */
 async function openForReading(handle: FileSystemFileHandle, file: File): Promise<ByteSource> {
   const shared = await openSharedHandle(handle);
   return shared ? new OpfsDevice(shared) : blobSource(file);

@@ -1,9 +1,9 @@
-/** Owns the folder of OPFS that a store keeps its files in: an origin may have other tenants. */
+/** Opens the OPFS folder of a store. Other code of the origin may use OPFS too. */
 import { Qcow2Error } from 'qcow2';
 import { storageUnavailable } from './storage-error.js';
 import { sweep } from './temporary-file.js';
 
-/** A folder in OPFS that is made when it is first needed. */
+/** A folder in OPFS that is created when it is first needed. */
 export class PrivateFolder {
   readonly name: string;
   #swept: Promise<void> | null = null;
@@ -13,7 +13,7 @@ export class PrivateFolder {
   }
 
   /**
-   * The folder, made when it is not there.
+   * The folder, created if it does not exist.
    *
    * @throws {@link Qcow2Error} `unavailable` where the platform refuses OPFS or does not have it
    */
@@ -27,16 +27,17 @@ export class PrivateFolder {
   }
 
   /**
-   * The folder, when it is there.
+   * The folder, if it exists.
    *
-   * @throws `DOMException` as the platform does, `NotFoundError` when it is not there; {@link Qcow2Error} `unavailable`
+   * @throws `DOMException` as the platform does, `NotFoundError` when it does not exist; {@link Qcow2Error}
+   *   `unavailable`
    */
   async existing(): Promise<FileSystemDirectoryHandle> {
-    // Whoever only opens files from elsewhere gets no folder.
+    // Must not create the folder for callers that only open files from elsewhere.
     return (await openRoot()).getDirectoryHandle(this.name);
   }
 
-  /** Deletes what earlier runs left, once. What cannot be swept keeps nobody from going on. */
+  /** Deletes the temporary files of earlier runs, once. Errors are ignored. */
   swept(): Promise<void> {
     this.#swept ??= this.#sweep().catch(() => {});
     return this.#swept;

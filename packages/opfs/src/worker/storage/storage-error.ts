@@ -1,9 +1,9 @@
-/** Owns what the platform's storage errors mean in this library's codes. */
+/** Converts the platform's storage errors to this library's codes. */
 import { Qcow2Error } from 'qcow2';
 
 /**
- * The error for storage that does not suffice: how many bytes are needed, and how many the platform says there are.
- * What it says is null when it would contradict the error: Chromium always says 10 GiB, whatever the quota is.
+ * The error for insufficient storage, with the bytes needed and the bytes that the platform reports as free. The latter
+ * are null if they would contradict the error: Chromium always reports 10 GiB, whatever the quota is.
  */
 export function noSpace(needed: number, reported: number | null, cause?: unknown): Qcow2Error {
   const available = reported !== null && reported < needed ? reported : null;
@@ -16,7 +16,7 @@ export function noSpace(needed: number, reported: number | null, cause?: unknown
   );
 }
 
-/** The error for a storage that the platform refuses altogether. */
+/** The error where the platform refuses storage altogether. */
 export function storageUnavailable(cause: unknown): Qcow2Error {
   return new Qcow2Error(
     'unavailable',
@@ -27,20 +27,20 @@ export function storageUnavailable(cause: unknown): Qcow2Error {
 }
 
 /**
- * A platform error by its name, in this library's codes: `io` when the name says no more. An abort, and what is no
- * error of the platform, are returned as they are.
+ * Converts a platform error by its name; `io` when the name is not specific. An abort, and errors not from the
+ * platform, are returned unchanged.
  */
 export function storageError(error: unknown, needed: number, available: number | null): unknown {
   if (!(error instanceof DOMException) || error.name === 'AbortError') return error;
   return knownStorageError(error, needed, available) ?? ioError(error);
 }
 
-/** The error for storage that failed in a way that has no code of its own. */
+/** The error for a storage failure that has no specific code. */
 export function ioError(cause: unknown): Qcow2Error {
   return new Qcow2Error('io', `The browser's storage failed: ${String(cause)}`, { what: 'file' }, { cause });
 }
 
-/** The error for those platform errors whose name says what is wrong; null for every other. */
+/** Converts platform errors whose name is specific; null for every other. */
 export function knownStorageError(error: unknown, needed: number, available: number | null): Qcow2Error | null {
   if (!(error instanceof DOMException)) return null;
   switch (error.name) {
@@ -62,8 +62,8 @@ export function knownStorageError(error: unknown, needed: number, available: num
 }
 
 /**
- * How many more bytes the platform says the origin may store; null where it does not say. A hint for messages, never a
- * reason to refuse: Chromium's answer is made up, and files of ten times that size fit.
+ * The bytes that the platform reports as free for the origin; null where it does not report them. For messages only,
+ * never a reason to refuse: Chromium's value is not real, and files of ten times that size fit.
  */
 export async function availableBytes(): Promise<number | null> {
   const estimate = await navigator.storage?.estimate?.().catch(() => undefined);

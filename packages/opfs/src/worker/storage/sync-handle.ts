@@ -1,12 +1,12 @@
-/** Owns the type of an OPFS sync access handle and how one is opened: the `dom` library does not know either. */
+/** Types and opens OPFS sync access handles, which TypeScript's `dom` library does not declare. */
 
-/** The method of a file handle that opens one; without a mode nobody else may have the file open. */
+/** The method of a file handle that opens one; without a mode the handle is exclusive. */
 export type CreateHandle = (options?: { mode: 'read-only' | 'readwrite-unsafe' }) => Promise<SyncHandle>;
 
 /** A FileSystemSyncAccessHandle: exclusive, synchronous, in dedicated workers only. Offsets and lengths are bytes. */
 export interface SyncHandle {
   read(into: Uint8Array, options: { at: number }): number;
-  /** Answers how many bytes were written; browsers differ in what they say when the quota is spent. */
+  /** Returns the number of bytes written. Browsers return different values when the quota is used up. */
   write(bytes: Uint8Array, options: { at: number }): number;
   truncate(size: number): void;
   getSize(): number;
@@ -15,7 +15,7 @@ export interface SyncHandle {
 }
 
 /**
- * The sync handle of a file, or null when the file does not lie in OPFS.
+ * The sync handle of a file, or null when the file is not in OPFS.
  *
  * @throws `DOMException` `NoModificationAllowedError` when the file is in use
  */
@@ -31,8 +31,8 @@ export async function openSyncHandle(file: FileSystemFileHandle): Promise<SyncHa
 }
 
 /**
- * A sync handle for reading alone, of which a file can have many at once; null where the platform has only handles that
- * exclude each other, as Firefox and Safari do, and where somebody has one of those.
+ * A sync handle for reading only, of which a file can have many at once. Null where the platform has only exclusive
+ * handles, as Firefox and Safari do, and where an exclusive one is open.
  */
 export async function openSharedHandle(file: FileSystemFileHandle): Promise<SyncHandle | null> {
   try {
@@ -44,8 +44,8 @@ export async function openSharedHandle(file: FileSystemFileHandle): Promise<Sync
 }
 
 /**
- * A sync handle for reading and writing that others of its kind may be open beside, in whose stead the caller keeps
- * others away; null where the platform has only handles that exclude each other.
+ * A sync handle for reading and writing that allows others of its kind: the caller must do the locking. Null where the
+ * platform has only exclusive handles.
  *
  * @throws `DOMException` `NoModificationAllowedError` when the file is in use in another way
  */
@@ -58,7 +58,7 @@ async function openInMode(
   mode: 'read-only' | 'readwrite-unsafe',
 ): Promise<SyncHandle | null> {
   const { createSyncAccessHandle } = file as { createSyncAccessHandle?: CreateHandle };
-  // A platform that knows no modes would ignore the wish, and shut everybody out.
+  // A platform without modes would ignore the option, and open an exclusive handle.
   const { FileSystemSyncAccessHandle: type } = globalThis as { FileSystemSyncAccessHandle?: { prototype: object } };
   if (!createSyncAccessHandle || !type || !('mode' in type.prototype)) return null;
   return createSyncAccessHandle.call(file, { mode });

@@ -1,6 +1,6 @@
 /**
- * Owns temporary OPFS files: each under a Web Lock of its name, so that what a crash leaves is told from what is in
- * use.
+ * Manages temporary OPFS files. Each has a Web Lock of its name, which distinguishes files in use from those left by a
+ * crash.
  */
 
 import { holdLock, type Release } from '../../protocol/web-lock.js';
@@ -9,7 +9,7 @@ import { readyToMove } from './move-file.js';
 
 const TEMPORARY_NAME = /^\.tmp-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** A new, empty file that goes unless it is given a name. */
+/** A new, empty file that is deleted unless it is given a name. */
 export class TemporaryFile {
   readonly handle: FileSystemFileHandle;
   readonly #folder: FileSystemDirectoryHandle;
@@ -24,7 +24,7 @@ export class TemporaryFile {
   /** @throws `DOMException` as the platform does */
   static async create(folder: FileSystemDirectoryHandle): Promise<TemporaryFile> {
     const name = `.tmp-${crypto.randomUUID()}`;
-    // Before the file exists, or another tab's sweep could take it.
+    // Before the file exists, or another tab could delete it as stale.
     const release = await holdLock(name);
     try {
       return new TemporaryFile(folder, await folder.getFileHandle(name, { create: true }), release);
@@ -35,7 +35,7 @@ export class TemporaryFile {
   }
 
   /**
-   * Does all that takes long for the file to get a name, which no other file has. With that it is temporary no more.
+   * Prepares to give the file a name, which must be free. Does all the slow work. The file is no longer temporary then.
    * Its handles must be closed.
    */
   async readyAs(name: string): Promise<Move> {
@@ -57,7 +57,7 @@ export class TemporaryFile {
   }
 }
 
-/** Deletes the temporary files whose maker is gone: their locks are free. */
+/** Deletes the temporary files whose locks are free: their page or worker has ended. */
 export async function sweep(folder: FileSystemDirectoryHandle): Promise<void> {
   const names: string[] = [];
   for await (const name of folder.keys()) if (TEMPORARY_NAME.test(name)) names.push(name);
@@ -72,7 +72,7 @@ export async function sweep(folder: FileSystemDirectoryHandle): Promise<void> {
   }
 }
 
-/** Deletes a file. One that is gone is well; one that a dying tab still holds is left to the next sweep. */
+/** Deletes a file. Ignores one that is gone. One that a dying tab still has open is deleted later. */
 async function removeFile(folder: FileSystemDirectoryHandle, name: string): Promise<void> {
   try {
     await folder.removeEntry(name);

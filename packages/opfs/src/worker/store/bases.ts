@@ -1,20 +1,19 @@
-/** Which image of a store is based on which. */
+/** Computes which image of a store is based on which. */
 
 /** For each image, the image of the same store that it is based on, or null. */
 export type Bases = ReadonlyMap<string, string | null>;
 
 /**
- * The images that are directly based on `name`, sorted. One whose chain leads in a circle cannot be read and needs no
- * base: otherwise the images of a circle would protect each other for ever.
+ * The images that are directly based on `name`, sorted. An image with a circular chain cannot be read and needs no
+ * base. If it counted, the images of a circle could never be removed.
  */
 export function overlaysOf(name: string, bases: Bases): string[] {
   return [...bases.keys()].filter((overlay) => bases.get(overlay) === name && !isInCircle(overlay, bases)).sort();
 }
 
 /**
- * Whether a file that names `base` as its own may not have the name `name`: its chain would lead back to it. `named`
- * gives, for an image, the name of its backing file, whether there is one of that name or not. Throws what `named`
- * throws.
+ * True if a file with the backing file `base` must not have the name `name`, because its chain would be circular.
+ * `named` returns the backing file's name of an image, whether that file exists or not. Throws what `named` throws.
  */
 export async function leadsTo(
   base: string | null,

@@ -1,16 +1,16 @@
-/** The files of a store that one open image works on: each under its lock, and the same file for the same name. */
+/** The files of a store that one open image uses: each under its lock, and one source for each name. */
 import type { BlockDevice, ByteSource, ImageReference, Openable, Resolved } from 'qcow2';
 import { storedFile } from '../../protocol/image-name.js';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Folder } from '../storage/folder.js';
 import type { ImageLocks, LockWait } from './image-locks.js';
 
-/** Files that are held until they are released together. */
+/** Files that stay locked until they are released together. */
 export class HeldFiles {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
   readonly #wait: LockWait;
-  /** The engine recognises a chain that leads in a circle by the sources being the same. */
+  /** The engine detects a circular chain by identical sources. */
   readonly #sources = new Map<string, Openable>();
   readonly #opened: ByteSource[] = [];
   readonly #releases: Release[] = [];
@@ -21,13 +21,13 @@ export class HeldFiles {
     this.#wait = wait;
   }
 
-  /** Says what stands for a name whose file is being made. */
+  /** Sets the source of a name whose file is being created. */
   set(name: string, source: Openable): void {
     this.#sources.set(name, source);
   }
 
   /**
-   * Holds a file, open; null when there is none.
+   * Locks and opens a file; null when there is none.
    *
    * @throws {@link Qcow2Error} `locked` while it is being changed, `unavailable`; the signal's reason
    */
@@ -36,7 +36,7 @@ export class HeldFiles {
     try {
       const file = await this.#folder.file(name);
       if (!file) {
-        // The name is free for a new image.
+        // The name stays free for a new image.
         release();
         return null;
       }
@@ -52,7 +52,7 @@ export class HeldFiles {
   }
 
   /**
-   * Holds a file alone, to change it; null when there is none.
+   * Locks a file exclusively and opens it for changes; null when there is none.
    *
    * @throws {@link Qcow2Error} `locked` when it is open, `unavailable`; the signal's reason
    */
@@ -69,7 +69,7 @@ export class HeldFiles {
     }
   }
 
-  /** As {@link holdWritable}, for a caller that has the lock, and keeps it until these files are released. */
+  /** As {@link holdWritable}, for a caller that holds the lock and keeps it until these files are released. */
   async openLocked(name: string): Promise<BlockDevice | null> {
     const file = await this.#folder.writable(name);
     if (!file) return null;
@@ -78,19 +78,19 @@ export class HeldFiles {
     return file.device;
   }
 
-  /** The image of this store that a backing file's name leads to, whatever folders the name goes through. */
+  /** The image of this store that a backing file's name refers to. Folders in the name are ignored. */
   async resolve({ kind, name, format }: ImageReference): Promise<Resolved> {
     const stored = kind === 'backing' ? storedFile(name) : null;
     if (stored === null) return undefined;
     const source = this.#sources.get(stored.name) ?? (await this.hold(stored.name));
-    // What the image says of the format comes before what the name says.
+    // A format given in the image takes precedence over one in the name.
     if (source === null) return undefined;
     return format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;
   }
 
   /** Releases every file. */
   release(): void {
-    // None of these has to be waited for: nothing was written.
+    // No need to await `close`: nothing was written.
     for (const source of this.#opened.splice(0)) source.close?.();
     for (const release of this.#releases.splice(0)) release();
   }

@@ -1,21 +1,20 @@
 /**
- * The locks of a store's images, over every tab and worker of the origin: readers share a lock, and a change holds it
- * alone.
+ * Locks a store's images across all tabs and workers of the origin: readers share a lock, a change has it exclusively.
  */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 import { holdAlone, holdInTurn, holdLock, type Release } from '../../protocol/web-lock.js';
 import { unlessAborted } from '../calls/unless-aborted.js';
 
-/** How long an image is waited for: a tab that crashed can hold its locks for a second or two. Milliseconds. */
+/** Timeout for an image's lock: a crashed tab can hold its locks for a second or two. Milliseconds. */
 const IMAGE_TIMEOUT_MS = 2000;
 /**
- * How long the folder's names are waited for. Of each other worker one change comes first, which looks at every image
- * of the store at the most: 0.8 s with 200 images. Milliseconds.
+ * Timeout for the lock of the folder's names. One change of each other worker comes first, which reads the header of
+ * every image of the store at most: 0.8 s with 200 images. Milliseconds.
  */
 const DIRECTORY_TIMEOUT_MS = 5000;
 
-/** How an image is waited for. */
+/** How a lock is waited for. */
 export interface LockWait {
   readonly signal?: AbortSignal | undefined;
   /** `'wait'` waits until the image is free; by default the wait ends with `locked` after two seconds. */
@@ -25,7 +24,7 @@ export interface LockWait {
 /** The locks of one folder's images. */
 export class ImageLocks {
   readonly #scope: string;
-  /** Resolves when this worker's changes of names so far have ended. */
+  /** Resolves when this worker's name changes so far have ended. */
   #changes: Promise<unknown> = Promise.resolve();
 
   /** @param scope differs from those of other folders of the origin */
@@ -34,7 +33,7 @@ export class ImageLocks {
   }
 
   /**
-   * Holds an image for reading.
+   * Locks an image for reading.
    *
    * @throws {@link Qcow2Error} `locked` when a change of it does not end; the signal's reason
    */
@@ -57,15 +56,15 @@ export class ImageLocks {
     }
   }
 
-  /** Holds an image for reading when it is not being changed now; else null. */
+  /** Locks an image for reading if it is not being changed now; else null. */
   tryRead(name: string): Promise<Release | null> {
     return holdLock(this.#nameOf(name), { mode: 'shared', ifFree: true });
   }
 
   /**
-   * Holds an image, or a name that is to become one, alone.
+   * Locks an image, or a name for a new one, exclusively.
    *
-   * @throws {@link Qcow2Error} `locked` when it is open and is not closed; the signal's reason
+   * @throws {@link Qcow2Error} `locked` when it stays open; the signal's reason
    */
   async change(name: string, { signal, lock }: LockWait = {}): Promise<Release> {
     const limit = lock === 'wait' ? Number.POSITIVE_INFINITY : IMAGE_TIMEOUT_MS;
@@ -75,8 +74,8 @@ export class ImageLocks {
   }
 
   /**
-   * Carries out one change of the names in the folder, alone. This worker's changes come in the order of the calls, and
-   * their time is not taken for that of another worker that does not end. `change` may take no lock.
+   * Runs one change of the folder's names exclusively. This worker's changes run in call order, and do not count
+   * towards the timeout, which is for other workers. `change` must not take a lock.
    *
    * @throws {@link Qcow2Error} `locked` when another worker's change does not end; the signal's reason; what `change`
    *   throws
@@ -84,7 +83,7 @@ export class ImageLocks {
   async changeNames<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
     const before = this.#changes;
     const changed = unlessAborted(before, signal).then(() => this.#changeAlone(signal, change));
-    // One that is aborted while it waits keeps the next one behind those before it.
+    // If a waiting change is aborted, the next one still waits for those before it.
     this.#changes = changed.then(
       () => {},
       () => before,

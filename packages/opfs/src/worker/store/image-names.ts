@@ -1,4 +1,4 @@
-/** The names of a store's images: given, changed and taken away, each in one step for every tab and worker. */
+/** Adds, changes and removes the names of a store's images, each in one atomic step for every tab and worker. */
 import { Qcow2Error } from 'qcow2';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Draft, Folder, Move } from '../storage/folder.js';
@@ -8,7 +8,7 @@ import { imageNotFound } from './image-not-found.js';
 import { storedBaseOf } from './stored-headers.js';
 import type { StoredImages } from './stored-images.js';
 
-/** The names in a folder. Every name is one that `imageName` gave. */
+/** The names in a folder. Every name must come from `imageName`. */
 export class ImageNames {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
@@ -21,7 +21,7 @@ export class ImageNames {
   }
 
   /**
-   * Holds a name that no image has.
+   * Locks a free name.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`; the signal's reason
    */
@@ -37,13 +37,13 @@ export class ImageNames {
     }
   }
 
-  /** Gives a file that is complete its name, when its chain does not lead in a circle. */
+  /** Gives a complete file its name, unless its chain would be circular. */
   async give(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
     const base = await storedBaseOf(draft.device);
     await this.#move(await draft.readyAs(name), signal, () => this.#requireNoCircle(base, name));
   }
 
-  /** Gives an image another name. */
+  /** Renames an image. */
   async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
     const requireMovable = async (): Promise<string | null> => {
       const bases = await this.#images.bases();
@@ -55,7 +55,7 @@ export class ImageNames {
     if (from === to) return;
     await this.#requireFree(to);
     await this.#requireNoCircle(base, to);
-    // In one order, or two that swap names would wait for each other.
+    // In a fixed order: two renames that swap names would otherwise deadlock.
     await this.#alone([from, to].sort(), signal, async () => {
       if (!(await this.#folder.has(from))) imageNotFound(from);
       await this.#requireFree(to);
@@ -65,7 +65,7 @@ export class ImageNames {
 
   /** Deletes an image. */
   async remove(name: string, signal: AbortSignal): Promise<void> {
-    // At first without waiting for a lock: an image that is a base is refused whether it is open or not.
+    // First without waiting for a lock: an image that is a base is refused whether it is open or not.
     requireUnused(name, await this.#images.bases());
     await this.#alone([name], signal, () =>
       this.#locks.changeNames(signal, async () => {
@@ -76,9 +76,9 @@ export class ImageNames {
   }
 
   /**
-   * Gives a file its name. `check`, the look for a circle, and the giving are one step under the lock of all names: of
-   * two images that name each other as their base, the second would otherwise be looked at before the first has its
-   * name. All that takes long has been done before.
+   * Gives a file its name. `check`, which looks for a circle, and the naming are one step under the lock of all names.
+   * Otherwise, of two images that name each other as their base, the second could be checked before the first has its
+   * name. All slow work has been done before.
    */
   async #move(move: Move, signal: AbortSignal, check: () => Promise<void>): Promise<void> {
     try {
@@ -93,7 +93,7 @@ export class ImageNames {
     }
   }
 
-  /** Does something to images that no other call, tab or worker has open. */
+  /** Runs `work` on images that no other call, tab or worker has open. */
   async #alone(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const releases = [];
     try {
@@ -104,7 +104,7 @@ export class ImageNames {
     }
   }
 
-  /** An image cannot have the name of a file that it is based on: its chain would lead in a circle. */
+  /** An image cannot have the name of a file that it is based on: its chain would be circular. */
   async #requireNoCircle(base: string | null, name: string): Promise<void> {
     if (!(await leadsTo(base, name, (image) => this.#images.baseOf(image)))) return;
     throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
@@ -116,7 +116,7 @@ export class ImageNames {
   }
 }
 
-/** An image must be there, and none be based on it. */
+/** Throws unless the image exists and no image is based on it. */
 function requireUnused(name: string, bases: Bases): void {
   if (!bases.has(name)) imageNotFound(name);
   const overlays = overlaysOf(name, bases);

@@ -1,4 +1,4 @@
-/** The error for a name that no image of a store has. */
+/** The error for a name without an image in the store. */
 import { Qcow2Error } from 'qcow2';
 
 /** @throws {@link Qcow2Error} `not-found` */

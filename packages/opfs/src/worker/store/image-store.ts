@@ -1,4 +1,4 @@
-/** The verbs of a store in the worker: images are created, imported and opened in its folder. */
+/** The verbs of a store in the worker: creates, imports and opens images in its folder. */
 import { type CreateOptions, type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Draft, Folder } from '../storage/folder.js';
@@ -12,7 +12,7 @@ import type { ImportSource } from './import-source.js';
 import { StoredExports } from './stored-exports.js';
 import { StoredImages } from './stored-images.js';
 
-/** The images of a folder. Every name is one that `imageName` gave. */
+/** The images of a folder. Every name must come from `imageName`. */
 export class ImageStore {
   readonly images: StoredImages;
   readonly names: ImageNames;
@@ -28,10 +28,10 @@ export class ImageStore {
     this.exports = new StoredExports(folder, this.#locks, (name, options) => this.open(name, options));
   }
 
-  /** Makes an empty image, and opens it for writing. Nothing is left when it fails. */
+  /** Creates an empty image and opens it for writing. A failure leaves no file. */
   async create(name: string, options: CreateOptions & AbortableOptions & OpenOptions): Promise<OpenImage> {
     const lock = await this.names.lockFree(name, options.signal);
-    // Its base is held until its name is given: from then on the base is known to be in use.
+    // Its base stays locked until the image has its name: from then on its header protects the base.
     const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
       await this.#fill(name, await this.#folder.draft(), options, async ({ device }) => {
@@ -49,10 +49,10 @@ export class ImageStore {
     }
   }
 
-  /** Takes an image over. Nothing is left when it fails. */
+  /** Imports an image. A failure leaves no file. */
   async import(name: string, source: ImportSource, options: AbortableOptions): Promise<void> {
     const { signal } = options;
-    // What is no image is refused at once, and what does not fit before it is copied.
+    // A file that is not an image is refused immediately, and one that does not fit before it is copied.
     const looked = source.whole ? requireImage(source.whole, signal) : null;
     // Awaiting it throws its error.
     looked?.catch(() => {});
@@ -70,8 +70,8 @@ export class ImageStore {
   }
 
   /**
-   * Opens an image and, where they are in the store, the images that it is based on. All are held until it is closed,
-   * the image itself alone when it is to be written.
+   * Opens an image and those of its bases that are in the store. All stay locked until it is closed. The image itself
+   * is locked exclusively if it is opened for writing.
    */
   async open(name: string, options: OpenOptions & LockWait = {}): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, options);
@@ -86,14 +86,14 @@ export class ImageStore {
 
   /** Fills a new file and gives it its name, under the lock of that name. */
   async #add(name: string, options: AbortableOptions, fill: (draft: Draft) => Promise<void>): Promise<void> {
-    // Side by side with the lock: each waits some milliseconds for the browser's main process.
+    // In parallel with the lock: each waits some milliseconds for the browser's main process.
     const draft = this.#folder.draft();
     draft.catch(() => {});
     let release: Release;
     try {
       release = await this.names.lockFree(name, options.signal);
     } catch (error) {
-      // What went wrong first is worth more.
+      // The original error matters more.
       await draft.then((made) => made.discard()).catch(() => {});
       throw error;
     }
@@ -104,7 +104,7 @@ export class ImageStore {
     }
   }
 
-  /** Opens for writing what has just been made, or deletes it again. */
+  /** Opens a new image for writing, or deletes it on failure. */
   async #openNew(name: string, { signal, cache, resolve }: OpenOptions): Promise<OpenImage> {
     const held = new HeldFiles(this.#folder, this.#locks, { signal });
     try {
@@ -117,7 +117,7 @@ export class ImageStore {
     }
   }
 
-  /** Fills a file and gives it its name. Nothing is left of it when that fails. */
+  /** Fills a file and gives it its name. A failure leaves no file. */
   async #fill(
     name: string,
     draft: Draft,
@@ -137,7 +137,7 @@ export class ImageStore {
   }
 }
 
-/** Opens an image, to see that it is one. */
+/** Opens an image to validate it. */
 async function requireImage(source: Openable, signal: AbortSignal): Promise<void> {
   await (await Qcow2Image.open(source, { signal })).close();
 }

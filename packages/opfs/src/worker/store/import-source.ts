@@ -1,6 +1,4 @@
-/**
- * Where the bytes of an import come from: a Blob that the worker reads itself, or chunks that the page hands over.
- */
+/** The sources of an import: a Blob that the worker reads itself, or chunks that the page sends. */
 import { bufferSource, isQcow2Error } from 'qcow2';
 import { blobFailure, changedBlob, readBackingName } from 'qcow2/internal';
 
@@ -8,22 +6,22 @@ type Chunk = Uint8Array<ArrayBuffer>;
 
 /** Bytes in order. */
 export interface ImportSource {
-  /** How many there are, bytes; null when that is not known. */
+  /** Their number; null when it is not known. Bytes. */
   readonly size: number | null;
-  /** The same bytes to be looked into before they are copied; null where they come but once. */
+  /** The same bytes as a Blob, to validate before copying; null where they can be read only once. */
   readonly whole: Blob | null;
-  /** The next bytes, to be used before the next call; null at the end. */
+  /** The next bytes, valid until the next call; null at the end. */
   next(): Promise<Chunk | null>;
-  /** Lets go of whatever gives them. */
+  /** Releases the source. */
   end(): Promise<void>;
 }
 
-/** How many chunks are read ahead, while the file is made that takes them. Chromium's have up to 2 MiB. */
+/** How many chunks are read ahead while the target file is created. Chromium's have up to 2 MiB. */
 const AHEAD = 6;
 
 /**
- * The bytes of a Blob, read some chunks ahead. Not by a reader that brings its own buffers: on the stream of a Blob
- * that one stalls for ever now and then in Chromium (docs/decisions/0004).
+ * The bytes of a Blob, read some chunks ahead. Not with a BYOB reader: on the stream of a Blob it occasionally stalls
+ * for ever in Chromium (docs/decisions/0004).
  */
 export function blobImport(blob: Blob): ImportSource {
   const reader = blob.stream().getReader();
@@ -55,8 +53,8 @@ export function blobImport(blob: Blob): ImportSource {
 }
 
 /**
- * The bytes of a stream that lies on the page, requested one chunk ahead once its first bytes are seen to be an
- * image's. What is no image is refused there: a stream comes but once, and may never end.
+ * The bytes of a stream on the page, requested one chunk ahead once the first bytes are recognised as an image. Other
+ * streams are refused there: a stream can be read only once, and may never end.
  */
 export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSignal): ImportSource {
   let ahead: Promise<Chunk | null> | null = null;
@@ -74,19 +72,18 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
       }
       return chunk;
     },
-    // The page ends its own stream.
+    // The page cancels its own stream.
     end: async () => {},
   };
 }
 
-/** How many bytes identify an image: its magic and its version. */
+/** The bytes that identify an image: its magic and its version. */
 const TELLING_BYTES = 8;
 
 /**
- * Looks into the first bytes of an image: null when that is done, else the bytes, of which there are too few yet.
+ * Validates the first bytes of an image: null when done, else the bytes so far, which are too few.
  *
- * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; what is wrong in a header that may not be whole yet is found
- *   at the end
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; errors in the rest of the header are found at the end
  */
 async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
   if (head.length < TELLING_BYTES) return head;
@@ -98,7 +95,7 @@ async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Prom
   return null;
 }
 
-/** The bytes so far, at most seven, and the next ones. */
+/** The bytes so far, at most seven, followed by the next ones. */
 function joined(head: Uint8Array, chunk: Chunk): Uint8Array {
   if (head.length === 0) return chunk;
   const both = new Uint8Array(head.length + chunk.length);

@@ -1,4 +1,4 @@
-/** The exports of a store's images: into files of the caller's, and as streams. */
+/** Exports a store's images: into files of the caller's, and as streams. */
 import type { ByteSource, OpenOptions } from 'qcow2';
 import { bytePackets, type Packets } from '../cursors/cursor.js';
 import { exportInto } from '../export/raw-export.js';
@@ -10,7 +10,7 @@ import type { OpenImage } from './held-image.js';
 import type { ImageLocks } from './image-locks.js';
 import { imageNotFound } from './image-not-found.js';
 
-/** Opens an image of the store to read it. */
+/** Opens an image of the store for reading. */
 type OpenStored = (name: string, options: OpenOptions) => Promise<OpenImage>;
 
 /** Exports the images of a folder. */
@@ -44,7 +44,7 @@ export class StoredExports {
     }
   }
 
-  /** The bytes of an image, to be fetched packet by packet. It is held until the packets end. */
+  /** The bytes of an image, fetched packet by packet. It stays locked until the packets end. */
   async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Packets> {
     if (format === 'raw') {
       const open = await this.#open(name, { signal: options.signal });
@@ -60,10 +60,7 @@ export class StoredExports {
     }
   }
 
-  /**
-   * An image of this folder is no place for an export: it would lose what it holds, perhaps the very bytes to be
-   * exported.
-   */
+  /** Refuses an image of this folder as the target: the export would overwrite it, perhaps while reading it. */
   async requireForeign(to: FileSystemFileHandle): Promise<void> {
     const name = await this.#folder.imageOf(to);
     if (name === null) return;

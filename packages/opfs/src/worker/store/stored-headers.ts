@@ -1,4 +1,4 @@
-/** The headers of a store's images: each is read once, and again only when its file has changed. */
+/** Caches the headers of a store's images: each is read once, and again only when its file has changed. */
 import { type ByteSource, blobSource, type ImageSummary, isQcow2Error } from 'qcow2';
 import { backingNameIn, imageSummary, readBackingName, readHeader } from 'qcow2/internal';
 import { storedFile } from '../../protocol/image-name.js';
@@ -8,14 +8,14 @@ import type { Folder, FolderFile } from '../storage/folder.js';
 /** How many headers are read in parallel, of 64 KiB each. */
 const PARALLEL = 16;
 /**
- * A file that was written this recently can be written again without another date, and is read again the next time:
- * file systems keep dates to 2 seconds at worst (FAT). Milliseconds.
+ * A file written this recently can be written again with the same date, so it is read again the next time: file systems
+ * store dates with a precision of 2 seconds at worst (FAT). Milliseconds.
  */
 const RECENT = 2000;
-/** How often a file is looked at anew that was changed while its header was read. */
+/** How often a header is read again because its file changed meanwhile. */
 const TRIES = 5;
 
-/** A file of the store, and what its header says. */
+/** A file of the store and its header. */
 export interface StoredHeader {
   readonly name: string;
   /** Bytes. */
@@ -23,11 +23,11 @@ export interface StoredHeader {
   /** Milliseconds since the epoch. */
   readonly lastModified: number;
   /**
-   * The name that this store has for its backing file, whether there is an image of that name or not; null when it has
-   * none, or when its header cannot be read.
+   * The normalised name of its backing file, whether that exists or not; null when it has none, or when its header
+   * cannot be read.
    */
   readonly base: string | null;
-  /** Undefined when the header is wrong, or cannot be read: then `error` says why. */
+  /** Undefined when the header is invalid or cannot be read; `error` contains the reason. */
   readonly info: ImageSummary | undefined;
   readonly error: StoredImageError | undefined;
 }
@@ -42,7 +42,7 @@ export class StoredHeaders {
     this.#folder = folder;
   }
 
-  /** Calls `visit` with the name of each image, sorted, several in parallel. What is null is left out. */
+  /** Calls `visit` with the name of each image, sorted, several in parallel. Null results are left out. */
   async each<T>(visit: (name: string) => Promise<T | null>): Promise<T[]> {
     const names = await this.#folder.names();
     const found: T[] = [];
@@ -63,7 +63,7 @@ export class StoredHeaders {
       const known = this.#known.get(name);
       if (known?.size === size && known.lastModified === lastModified) return known;
       const header = { name, size, lastModified, ...(await headerOf(file)) };
-      // A File is a file as it was: one that is being written has to be read again. Its writer holds its base, too.
+      // A File is a snapshot: one that is being written has to be read again. Its writer also locks its base.
       if (header.error?.code === 'changed' && tries < TRIES) continue;
       if (isLasting(header) && Date.now() - lastModified > RECENT) this.#known.set(name, header);
       else this.#known.delete(name);
@@ -73,8 +73,7 @@ export class StoredHeaders {
 }
 
 /**
- * The name that a store has for the backing file of an image; null when it has none, or cannot be read as an image at
- * all.
+ * The normalised name of the backing file of an image; null when it has none, or is not a valid image.
  *
  * @throws what reading the file throws
  */
@@ -87,7 +86,7 @@ export async function storedBaseOf(source: ByteSource): Promise<string | null> {
   }
 }
 
-/** Reads a header. An overlay whose tables are damaged has a base all the same. */
+/** Reads a header. The base is found even if the image's tables are damaged. */
 async function headerOf({ source }: FolderFile): Promise<Pick<StoredHeader, 'base' | 'info' | 'error'>> {
   const bytes = source instanceof Blob ? blobSource(source) : source;
   let base: string | null = null;
@@ -105,7 +104,7 @@ function storedNameOf(backingName: string | null): string | null {
   return backingName === null ? null : (storedFile(backingName)?.name ?? null);
 }
 
-/** Whether the next reading of the same bytes says the same. */
+/** True if reading the same bytes again gives the same result. */
 function isLasting({ error }: StoredHeader): boolean {
   return error === undefined || ['not-qcow2', 'unsupported', 'corrupt'].includes(error.code);
 }

@@ -1,4 +1,4 @@
-/** What is known of a store's images without opening one for the page: the list, and which is based on which. */
+/** Lists a store's images and their bases without opening one for the page. */
 import type { StoredImage, StoredImageError } from '../../protocol/stored-image.js';
 import type { Folder } from '../storage/folder.js';
 import { type Bases, overlaysOf } from './bases.js';
@@ -8,7 +8,7 @@ import { type StoredHeader, StoredHeaders } from './stored-headers.js';
 
 const LOCKED: StoredImageError = { code: 'locked', message: 'The image is being changed in this or another tab.' };
 
-/** Looks at the images of a folder. */
+/** Describes the images of a folder. */
 export class StoredImages {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
@@ -20,7 +20,7 @@ export class StoredImages {
     this.#headers = new StoredHeaders(folder);
   }
 
-  /** Every image, sorted by name: also those that are locked, and those whose header is wrong. */
+  /** Every image, sorted by name, including locked ones and those with an invalid header. */
   async list(): Promise<StoredImage[]> {
     const headers = await this.#headers.each((name) => this.#look(name));
     const bases = basesOf(headers);
@@ -28,7 +28,7 @@ export class StoredImages {
   }
 
   /**
-   * What the list says of one image.
+   * The list's entry of one image.
    *
    * @throws {@link Qcow2Error} `not-found`
    */
@@ -43,8 +43,8 @@ export class StoredImages {
   }
 
   /**
-   * Which image is based on which, by the headers alone. Also of images that are being changed: what their header says
-   * of it stays.
+   * Which image is based on which, read from the headers alone. Includes images that are being changed, whose base
+   * stays the same.
    */
   async bases(): Promise<Bases> {
     return basesOf(await this.#headers.each((name) => this.#headers.of(name)));
@@ -55,14 +55,14 @@ export class StoredImages {
     return (await this.#headers.of(name))?.base ?? null;
   }
 
-  /** The bytes that all images are long. */
+  /** Total length of all images, in bytes. */
   async usage(): Promise<number> {
     let usage = 0;
     for (const name of await this.#folder.names()) usage += (await this.#folder.file(name))?.size ?? 0;
     return usage;
   }
 
-  /** The header of an image, which says nothing but its base while the image is being changed. */
+  /** The header of an image; only its base while the image is being changed. */
   async #look(name: string): Promise<StoredHeader | null> {
     const release = await this.#locks.tryRead(name);
     try {
