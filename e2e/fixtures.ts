@@ -1,4 +1,6 @@
-/** Owns what every test of the page starts with: a browser with a profile on disk, a page, and images to drop on it. */
+/**
+ * Playwright fixtures for the tests of the page: a browser with a profile on disk, a page, and images to drop on it.
+ */
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,23 +20,23 @@ import { Images } from './images.js';
 import { type LabServer, startLab } from './lab.js';
 
 /**
- * Marks tests that run in Chromium alone: what they look at are the page's own words, markup and layout, which Firefox
- * would show again. What depends on the browser runs in both: storage, files, downloads, tabs, locks, the network,
- * workers, the keyboard and the pointer.
+ * Marks tests that run in Chromium only: those of the page's own words, markup and layout, which are the same in
+ * Firefox. Tests that depend on the browser run in both: storage, files, downloads, tabs, locks, the network, workers,
+ * the keyboard and the pointer.
  */
 export const ONE_BROWSER = { tag: '@one-browser' } as const;
 
-/** A browser whose storage is on disk: that of Playwright's ordinary contexts is held in memory, and small. */
+/** A browser whose storage is on disk: that of Playwright's ordinary contexts is in memory, and small. */
 export interface Profile {
   readonly kind: 'chromium' | 'firefox';
   readonly context: BrowserContext;
-  /** A tab of the page's site without the page: from here its storage is emptied, and the tabs of tests are opened. */
+  /** A tab of the page's site without the page. It clears the site's storage and opens the tabs of tests. */
   home(): Promise<Page>;
-  /** Where Firefox puts downloads, of which it tells nobody. */
+  /** Where Firefox puts downloads, which it does not report. */
   readonly downloads: string;
 }
 
-/** Starts a browser with a profile of its own in `folder`. `storage` is what Firefox lets a page store, bytes. */
+/** Starts a browser with its own profile in `folder`. `storage` is the quota of a page in Firefox, bytes. */
 export async function launchProfile(
   info: WorkerInfo,
   folder: string,
@@ -54,14 +56,14 @@ export async function launchProfile(
         'browser.download.folderList': 2,
         'browser.download.dir': downloads,
         'browser.download.useDownloadDir': true,
-        // 0 is dark, 1 light. Playwright's own way, colorScheme, does not reach a stock Firefox.
+        // 0 is dark, 1 light. Playwright's own way, colorScheme, does not work in a stock Firefox.
         'layout.css.prefers-color-scheme.content-override': wanted.dark ? 0 : 1,
         'browser.privatebrowsing.autostart': wanted.private === true,
-        // As by default. Playwright lets files load each other.
+        // Firefox's default. Playwright lets files load each other.
         'security.fileuri.strict_origin_policy': true,
-        // KiB for all origins together, of which each may have a fifth.
+        // KiB for all origins together; each may have a fifth.
         ...(wanted.storage && { 'dom.quotaManager.temporaryStorage.fixedLimit': (wanted.storage * 5) / 1024 }),
-        // Firefox's own way to answer its question about persistent storage in tests.
+        // Firefox's own preference to answer its prompt for persistent storage in tests.
         'dom.storageManager.prompt.testing': wanted.persist === true,
         'dom.storageManager.prompt.testing.allow': wanted.persist === true,
       },
@@ -71,7 +73,9 @@ export async function launchProfile(
   return { kind, context, downloads, home: () => (home ??= openHome(context)) };
 }
 
-/** An empty document of the page's site. It is as isolated as the page is, so that both may share a process. */
+/**
+ * An empty document of the page's site. It is cross-origin isolated like the page, so that both may share a process.
+ */
 async function openHome(context: BrowserContext): Promise<Page> {
   const home = await context.newPage();
   const headers = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
@@ -81,8 +85,8 @@ async function openHome(context: BrowserContext): Promise<Page> {
 }
 
 /**
- * Opens a tab without a document. A script of {@link Profile.home} opens it, so that both share a process: to start one
- * for each tab takes the browser longer than most tests do.
+ * Opens a tab without a document. A script of {@link Profile.home} opens it, so that both share a process: starting one
+ * for each tab takes the browser longer than most tests.
  */
 export async function openTab(profile: Profile): Promise<Page> {
   const home = await profile.home();
@@ -92,8 +96,8 @@ export async function openTab(profile: Profile): Promise<Page> {
 }
 
 /**
- * Starts a browser that refuses storage to pages: Firefox in a private window. Chromium gives OPFS to private windows
- * too, so there the worker finds it refused.
+ * Starts a browser that refuses storage to pages: Firefox in a private window. Chromium provides OPFS in private
+ * windows too, so there storage is made to fail in the worker.
  */
 async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile> {
   const profile = await launchProfile(info, folder, { private: true });
@@ -111,13 +115,13 @@ interface WorkerFixtures {
   readonly folder: string;
   readonly images: Images;
   readonly profile: Profile;
-  /** A second browser, in the dark theme: started when a test first asks for it. */
+  /** A second browser, in the dark theme: started when a test first requests it. */
   readonly darkProfile: Profile;
-  /** One more, which refuses storage to pages. */
+  /** A third browser, which refuses storage to pages. */
   readonly privateProfile: Profile;
   /**
-   * The page with the package alone. Here, since Playwright starts new workers, and so browsers, for a file with its
-   * own.
+   * The page with the package alone. It is here because Playwright starts new workers, and so browsers, for a file with
+   * its own worker fixtures.
    */
   readonly lab: LabServer;
 }
@@ -128,7 +132,7 @@ interface TestFixtures {
   readonly darkPage: Page;
 }
 
-/** Opens the page for one test, with no image in its storage; it fails the test when it lets an error escape. */
+/** Opens the page for one test, with no image in its storage. An uncaught error of the page fails the test. */
 async function visit(profile: Profile, use: (page: Page) => Promise<void>): Promise<void> {
   await clearOpfs(await profile.home());
   const page = await openTab(profile);
@@ -140,9 +144,7 @@ async function visit(profile: Profile, use: (page: Page) => Promise<void>): Prom
   expect(faults, 'errors that nobody caught on the page').toEqual([]);
 }
 
-/**
- * Playwright's `test`, with a page in a profile on disk, and images. A page that lets an error escape fails its test.
- */
+/** Playwright's `test`, with a page in a profile on disk, and images. An uncaught error of the page fails its test. */
 export const test = base.extend<TestFixtures, WorkerFixtures>({
   folder: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's dependencies from this pattern
@@ -199,7 +201,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
 export { expect } from '@playwright/test';
 
-/** Drops files on the page as a person does: they come over the window first, then they fall. */
+/** Drops files on the page as a user does: first dragged over the window, then dropped. */
 export async function drop(page: Page, ...paths: string[]): Promise<void> {
   const input = await page.evaluateHandle(() => {
     const element = document.createElement('input');
@@ -229,15 +231,15 @@ export async function choose(page: Page, button: string, ...paths: string[]): Pr
 }
 
 /**
- * Waits until the page shows the image or snapshot of that name: until then, an image that was open before has the
- * buttons.
+ * Waits until the page shows the image or snapshot of that name: until then, the buttons may belong to an image that
+ * was open before.
  */
 export async function titled(page: Page, name: string): Promise<void> {
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(name);
 }
 
 /**
- * Waits until a press is no more the second one of a double click, which the page keeps from a button that has changed.
+ * Waits until a press no longer counts as the second one of a double click, which the page blocks on a changed button.
  */
 export function afterDoubleClick(page: Page): Promise<void> {
   return page.waitForTimeout(600);
@@ -248,7 +250,7 @@ export async function mapLoaded(page: Page): Promise<void> {
   await expect(page.getByText(/A cell is .* of the disk\./)).toBeVisible({ timeout: 15_000 });
 }
 
-/** Leaves the page without a file picker, as Firefox and Safari are. */
+/** Removes the file picker from the page, as in Firefox and Safari. */
 export function withoutPicker(page: Page): Promise<void> {
   return page.evaluate(() => {
     Object.assign(window, { showSaveFilePicker: undefined });
@@ -270,7 +272,7 @@ export function opfsFiles(page: Page): Promise<string[]> {
   });
 }
 
-/** Empties the OPFS of the page's site, which a profile keeps from one test to the next. */
+/** Clears the OPFS of the page's site, which a profile keeps from one test to the next. */
 function clearOpfs(page: Page): Promise<void> {
   const clear = async (): Promise<void> => {
     const root = await navigator.storage.getDirectory();
@@ -278,11 +280,11 @@ function clearOpfs(page: Page): Promise<void> {
     for await (const name of root.keys()) names.push(name);
     for (const name of names) await root.removeEntry(name, { recursive: true });
   };
-  // A worker that has just been closed may have a file open for a moment yet.
+  // A worker that was just terminated may have a file open for a moment.
   return expect(() => page.evaluate(clear)).toPass();
 }
 
-/** From the next load of the page on, what {@link killWorkers} and {@link countWorkers} need to know. */
+/** Installs what {@link killWorkers} and {@link countWorkers} need, from the next load of the page on. */
 export async function watchWorkers(page: Page): Promise<void> {
   await page.addInitScript(() => {
     const workers: Worker[] = [];
@@ -297,14 +299,14 @@ export async function watchWorkers(page: Page): Promise<void> {
   });
 }
 
-/** Ends the page's workers as the system does when memory is short: without a word. */
+/** Terminates the page's workers without notice, as the system does when memory is short. */
 export function killWorkers(page: Page): Promise<void> {
   return page.evaluate(() => {
     for (const worker of (window as unknown as { workers: Worker[] }).workers) worker.terminate();
   });
 }
 
-/** How many workers the page has made. */
+/** The number of workers that the page has created. */
 export function countWorkers(page: Page): Promise<number> {
   return page.evaluate(() => (window as unknown as { workers: Worker[] }).workers.length);
 }
@@ -314,7 +316,7 @@ export function row(page: Page, name: string): Locator {
   return page.getByRole('listitem').filter({ has: page.getByRole('heading', { name, exact: true }) });
 }
 
-/** Holds the lock of a stored image, as somebody does who has it open, until the returned function is called. */
+/** Holds the lock of a stored image, as if it were open elsewhere, until the returned function is called. */
 export async function holdImage(page: Page, name: string, mode: LockMode): Promise<() => Promise<void>> {
   await page.evaluate(
     ([lock, mode]) => {
@@ -326,7 +328,7 @@ export async function holdImage(page: Page, name: string, mode: LockMode): Promi
   return () => page.evaluate(() => (window as unknown as { letGo: () => void }).letGo());
 }
 
-/** Makes an image with the page's dialog: its name and size, and whatever else is set in between. */
+/** Creates an image with the page's dialog: sets its name and size, and runs `more` for other fields. */
 export async function create(page: Page, name: string, size: string, more?: () => Promise<void>): Promise<void> {
   await page.getByRole('button', { name: 'Create an image' }).click();
   await page.getByLabel('Name', { exact: true }).fill(name);
@@ -336,7 +338,7 @@ export async function create(page: Page, name: string, size: string, more?: () =
   await expect(row(page, name)).toBeVisible();
 }
 
-/** Does what starts a download, and waits for its file: its path. */
+/** Runs what starts a download, waits for its file, and returns the path. */
 export async function download(
   profile: Profile,
   page: Page,
@@ -356,7 +358,7 @@ export async function download(
   return to;
 }
 
-/** Firefox writes beside the file and renames: it is there when it is not empty and nothing is partial. */
+/** Firefox writes to a file beside it and renames: it is complete when it is not empty and there is no partial file. */
 async function isComplete(folder: string, name: string): Promise<boolean> {
   const names = await readdir(folder);
   if (!names.includes(name) || names.some((entry) => entry.endsWith('.part'))) return false;

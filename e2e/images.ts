@@ -1,4 +1,4 @@
-/** Owns the images that the tests open: made with qemu-img and mkfs.ext4, once for each worker of the test runner. */
+/** Generates the images that the tests open, with qemu-img and mkfs.ext4, once for each worker of the test runner. */
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -8,16 +8,16 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Where mkfs.ext4 is on systems that keep it off an ordinary person's path. */
+/** Includes the folders of mkfs.ext4 on systems that keep it off an ordinary user's path. */
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 
-/** Runs one of the machine's tools; its output. */
+/** Runs one of the machine's tools; returns its output. */
 async function tool(name: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(name, args, { env: { ...process.env, PATH } });
   return stdout;
 }
 
-/** Runs qemu-img; its output. */
+/** Runs qemu-img; returns its output. */
 export function qemuImg(...args: string[]): Promise<string> {
   return tool('qemu-img', ...args);
 }
@@ -34,7 +34,7 @@ export async function sha256(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** A folder of images, each made when it is first asked for. */
+/** A folder of images, each generated on first use. */
 export class Images {
   readonly folder: string;
   readonly #made = new Map<string, Promise<string>>();
@@ -64,17 +64,17 @@ export class Images {
     });
   }
 
-  /** That disk as qcow2. */
+  /** The sparse disk as qcow2. */
   plain(): Promise<string> {
     return this.#converted('plain.qcow2');
   }
 
-  /** That disk as qcow2, compressed. */
+  /** The sparse disk as qcow2, compressed. */
   compressed(): Promise<string> {
     return this.#converted('compressed.qcow2', '-c');
   }
 
-  /** What `qemu-img convert -O raw` makes of an image: its SHA-256. */
+  /** The SHA-256 of the output of `qemu-img convert -O raw`. */
   async rawDigest(image: string): Promise<string> {
     const raw = await this.#make(`${image.split('/').pop()}.expected`, async (path) => {
       await qemuImg('convert', '-f', 'qcow2', '-O', 'raw', image, path);
@@ -82,7 +82,7 @@ export class Images {
     return sha256(raw);
   }
 
-  /** Three layers: a raw base, an overlay, and an overlay over that, which names it by a path. */
+  /** Three layers: a raw base, an overlay, and an overlay over that, whose backing file name is a path. */
   async chain(): Promise<{ base: string; middle: string; leaf: string }> {
     const base = await this.#make('base.raw', (path) => writeFile(path, Buffer.alloc(8 * 2 ** 20, 'base ')));
     const middle = await this.#make('middle.qcow2', async (path) => {
@@ -97,8 +97,8 @@ export class Images {
   }
 
   /**
-   * Two snapshots of a disk of 8 MiB, which then grew to 16 MiB and changed; one bitmap that records, and marks 3 MiB,
-   * and one that does not, of 128 KiB.
+   * Two snapshots of a disk of 8 MiB, which then grew to 16 MiB and changed; an enabled bitmap that marks 3 MiB, and a
+   * disabled one with a granularity of 128 KiB.
    */
   history(): Promise<string> {
     return this.#make('history.qcow2', async (path) => {
@@ -120,7 +120,7 @@ export class Images {
   encrypted(): Promise<string> {
     return this.#make('encrypted.qcow2', async (path) => {
       const secret = ['--object', 'secret,id=key,data=secret'];
-      // Faster hashes than sha512 can be too fast for QEMU to measure, and then it makes no image.
+      // QEMU refuses to create an image if a hash is too fast to measure, as faster ones than sha512 can be.
       const luks = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10,encrypt.hash-alg=sha512';
       await qemuImg('create', '-q', ...secret, '-f', 'qcow2', '-o', luks, path, '4M');
       const opened = `driver=qcow2,file.filename=${path},encrypt.key-secret=key`;
@@ -136,7 +136,7 @@ export class Images {
     });
   }
 
-  /** 100 GiB with data scattered over it: each L2 table has some, and no two extents can be merged. */
+  /** 100 GiB with scattered data: every L2 table has some, and no two extents can be merged. */
   scattered(): Promise<string> {
     return this.#make('scattered.qcow2', async (path) => {
       await qemuImg('create', '-q', '-f', 'qcow2', path, '100G');
@@ -159,7 +159,7 @@ export class Images {
     });
   }
 
-  /** A file of 4 TiB, nearly all of it a hole: no room for a copy anywhere. */
+  /** A file of 4 TiB, nearly all of it a hole: too large to copy anywhere. */
   endless(): Promise<string> {
     return this.#make('endless.qcow2', async (path) => {
       await qemuImg('create', '-q', '-f', 'qcow2', path, '1G');
@@ -167,7 +167,7 @@ export class Images {
     });
   }
 
-  /** 8 TiB of nothing: no room for its raw file anywhere. */
+  /** 8 TiB of unallocated clusters: too large to export as raw anywhere. */
   tooLarge(): Promise<string> {
     return this.#make('too-large.qcow2', async (path) => {
       await qemuImg('create', '-q', '-f', 'qcow2', path, '8T');
@@ -179,7 +179,7 @@ export class Images {
     return this.#make(name, (path) => writeFile(path, bytes));
   }
 
-  /** The first bytes of an image: a download that stopped early. */
+  /** The first bytes of an image, like a download that stopped early. */
   truncated(length: number): Promise<string> {
     return this.#make(`cut-at-${length}.qcow2`, async (path) => {
       const source = await open(await this.plain());

@@ -1,18 +1,18 @@
-/** Owns the killing of a tab, as the system does when memory is short. */
+/** Kills a tab, as the system does when memory is short. */
 import { expect, type Page, test } from '@playwright/test';
 import { launchProfile, type Profile } from './fixtures.js';
 import { processesOf } from './processes.js';
 
 /**
- * Kills the tab of a profile in `folder`; the browser to go on with. Under Playwright, Firefox ends with its
- * first dead tab, and is started again.
+ * Kills the tab of a profile in `folder`; returns the browser to continue with. Under Playwright, Firefox exits with
+ * its first dead tab, and is started again.
  */
 export async function killTab(profile: Profile, page: Page, folder: string): Promise<Profile> {
   const { kind, context } = profile;
   if (kind === 'chromium') {
     const session = await context.newCDPSession(page);
     const crashed = page.waitForEvent('crash');
-    // There is nobody left who could answer.
+    // The crashed tab sends no response.
     session.send('Page.crash').catch(() => {});
     await crashed;
     return profile;
@@ -25,7 +25,7 @@ export async function killTab(profile: Profile, page: Page, folder: string): Pro
   return launchProfile(test.info(), folder);
 }
 
-/** The processes with the pages of the Firefox whose profile is in `folder`. */
+/** The content processes of the Firefox whose profile is in `folder`. */
 async function contentProcesses(folder: string): Promise<number[]> {
   const processes = await processesOf(folder);
   return processes.filter(({ command }) => / tab$/.test(command)).map(({ pid }) => pid);

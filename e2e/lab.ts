@@ -1,4 +1,4 @@
-/** Owns the page with the package alone: built from e2e/lab and served, with room for files beside it. */
+/** Builds and serves the page with the package alone, from e2e/lab, with files beside it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,15 +16,15 @@ declare global {
 /** A web server with the page. */
 export interface LabServer {
   readonly address: string;
-  /** Serves a file beside the page; its address. */
+  /** Serves a file beside the page; returns its URL. */
   serve(name: string, bytes: Uint8Array): Promise<string>;
   close(): Promise<void>;
 }
 
-/** The path of {@link LabServer} whose response has the browser clear what this site stores. */
+/** The path of {@link LabServer} whose response makes the browser clear this site's data. */
 export const CLEARING_PATH = 'clear-site-data';
 
-/** Serves that path. A response that Playwright makes up would not do: the browser's network code reads the header. */
+/** Serves that path. A response mocked by Playwright would not work: the browser's network code reads the header. */
 const clearingAddress: Plugin = {
   name: 'clear-site-data',
   configurePreviewServer({ middlewares }) {
@@ -60,13 +60,13 @@ export async function startLab(folder: string): Promise<LabServer> {
   };
 }
 
-/** Goes to the page, and waits for what it offers. */
+/** Opens the page, and waits until its functions are available. */
 export async function gotoLab(page: Page, { address }: LabServer): Promise<void> {
   await page.goto(address);
   await page.waitForFunction(() => 'lab' in window);
 }
 
-/** The file of a stored image, written to `path`. */
+/** Writes the file of a stored image to `path`. */
 export async function takeFile(page: Page, name: string, path: string): Promise<void> {
   const text = await page.evaluate((wanted) => window.lab.file(wanted), name);
   await writeFile(path, Buffer.from(text, 'base64'));

@@ -1,4 +1,4 @@
-/** Owns the finding of a browser's processes: those of one profile, and nobody else's. */
+/** Finds the processes of a browser with a given profile. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
@@ -8,11 +8,14 @@ const run = promisify(execFile);
 export interface Process {
   readonly pid: number;
   readonly command: string;
-  /** Memory that it has now, bytes. */
+  /** Memory that it uses now, bytes. */
   readonly memory: number;
 }
 
-/** The processes of the browser whose profile is in `folder`: those that name it, and their descendants. */
+/**
+ * The processes of the browser whose profile is in `folder`: those with it on their command line, and their
+ * descendants.
+ */
 export async function processesOf(folder: string): Promise<Process[]> {
   const { stdout } = await run('ps', ['-ww', '-eo', 'pid=,ppid=,rss=,args=']);
   const all = [...stdout.matchAll(/^ *(\d+) +(\d+) +(\d+) (.*)$/gm)].map(([, pid, parent, kibibytes, command]) => ({

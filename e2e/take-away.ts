@@ -1,9 +1,9 @@
-/** Owns the taking away of a stored image as it is, for qemu-img to judge. */
+/** Downloads a stored image's file unchanged, for qemu-img to check. */
 import { expect, type Page } from '@playwright/test';
 import { download, type Profile, withoutPicker } from './fixtures.js';
 import { qemuImg } from './images.js';
 
-/** Takes a stored image away as it is: what qemu-img says of it. */
+/** Downloads a stored image's file unchanged and checks it with qemu-img; returns the output of `qemu-img info`. */
 export async function takeAway(profile: Profile, page: Page, name: string): Promise<Record<string, unknown>> {
   await withoutPicker(page);
   const button = page.getByRole('button', { name: `Download as qcow2: ${name}`, exact: true });

@@ -1,4 +1,4 @@
-/** Owns the start of the page. */
+/** Starts the page. */
 import './styles/tokens.css';
 import './styles/page.css';
 import './styles/welcome.css';
@@ -12,10 +12,10 @@ import { engine } from './engine/engine.js';
 import { guardDoublePresses } from './ui/double-press.js';
 
 guardDoublePresses(document);
-document.body.replaceChildren(); // what index.html says as long as no script runs
+document.body.replaceChildren(); // removes the content of index.html for pages without scripts
 if (isSecureContext) {
   render(<App />, document.body);
-  // The worker starts while the person reads. If it cannot, opening the first file tries again and says so.
+  // Starts the worker early. If that fails, opening the first file tries again and reports the error.
   engine().catch(() => undefined);
 } else {
   render(<InsecurePage />, document.body);

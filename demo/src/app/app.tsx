@@ -1,4 +1,4 @@
-/** Owns the frame of the page: its head, what is in the middle, where things are said aloud. */
+/** Renders the frame of the page: its head, the main content, and the live region for screen readers. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { CarriedList } from '../download/carried-list.js';
@@ -19,7 +19,7 @@ export function App(): JSX.Element {
   const notice = useRef<HTMLDivElement>(null);
   const wasOpen = useRef(false);
   useEffect(() => {
-    if (wasOpen.current && now === null) main.current?.focus(); // the image's buttons are gone, and with them the focus
+    if (wasOpen.current && now === null) main.current?.focus(); // the image's buttons are removed, and the focus with them
     wasOpen.current = now !== null;
   }, [now]);
   useEffect(() => {
@@ -37,7 +37,7 @@ export function App(): JSX.Element {
               problem={problem.value}
               onDismiss={() => {
                 problem.value = null;
-                main.current?.focus(); // its button is gone, and with it the focus
+                main.current?.focus(); // its button is removed, and the focus with it
               }}
             >
               {retry.value && (

@@ -1,4 +1,4 @@
-/** Owns the page of an open image. */
+/** Renders an open image. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { BitmapsCard } from '../bitmaps/bitmaps-card.js';
@@ -18,10 +18,7 @@ import { KeepCard } from '../store/keep-card.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { fileLabels } from '../ui/file-label.js';
 
-/**
- * Everything about an open image. Its heading takes the focus when another image opens; coming back from a snapshot
- * does not.
- */
+/** An open image. Its heading takes the focus when another image opens, but not on return from a snapshot. */
 export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element {
   const { info } = opened.image;
   const heading = useRef<HTMLHeadingElement>(null);
@@ -73,7 +70,7 @@ export function ImageView({ opened }: { readonly opened: Opened }): JSX.Element 
   );
 }
 
-/** Files that were dropped together with the image and do not belong to its chain. */
+/** Files that were dropped with the image and do not belong to its chain. */
 function UnusedFiles({ opened }: { readonly opened: Opened }): JSX.Element | null {
   if (opened.unused.length === 0) return null;
   const labels = fileLabels(opened.unused, [opened.file]);

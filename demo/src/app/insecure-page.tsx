@@ -1,8 +1,11 @@
-/** The page where it is no secure context: browsers give it neither OPFS nor Web Locks, and it opens no image. */
+/**
+ * The page where it is not a secure context: browsers then provide neither OPFS nor Web Locks, and no image can be
+ * opened.
+ */
 import type { JSX } from 'preact';
 import { PageHead } from './page-head.js';
 
-/** Says what the page needs, and how to get it. */
+/** Shows what the page needs, and how to get it. */
 export function InsecurePage(): JSX.Element {
   return (
     <>

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { Logo } from '../ui/logo.js';
 
-/** The mark, the name and the promise. */
+/** The logo, the name and the tagline. */
 export function PageHead(): JSX.Element {
   return (
     <header class="page-head">

@@ -1,4 +1,4 @@
-/** Owns the page of a snapshot's disk. */
+/** Renders the disk of a snapshot. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { DownloadCard } from '../download/download-card.js';
@@ -11,11 +11,11 @@ import { snapshotDate } from '../snapshots/snapshots-card.js';
 
 interface SnapshotViewProps {
   readonly view: Shown;
-  /** The image that the snapshot is of. */
+  /** The image that contains the snapshot. */
   readonly opened: Opened;
 }
 
-/** A disk as it was when a snapshot was taken. Its heading takes the focus. */
+/** The disk of a snapshot. Its heading takes the focus. */
 export function SnapshotView({ view, opened }: SnapshotViewProps): JSX.Element {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [view]);

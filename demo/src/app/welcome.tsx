@@ -1,11 +1,11 @@
-/** Owns the empty page: what this is, and the three ways in. */
+/** Renders the start page: an introduction, and the three ways to open an image. */
 import type { JSX } from 'preact';
 import { openFiles, openSample } from '../session/session.js';
 import { StoreSection } from '../store/store-section.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { AddressForm } from '../welcome/address-form.js';
 
-/** The empty page. */
+/** The start page. */
 export function Welcome(): JSX.Element {
   return (
     <div class="welcome">

@@ -1,21 +1,21 @@
-/** Owns the counting of what the open image's bitmaps mark, one after the other, when a person asks for it. */
+/** Counts the marked bytes of the open image's bitmaps, one after the other, on request. */
 import { type Signal, signal } from '@preact/signals';
 import type { BitmapInfo } from 'qcow2';
 import type { WorkerImage } from 'qcow2-opfs';
 import { noticeError } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 
-/** What the counting is doing. */
+/** The state of the counting. */
 export type CountState =
   | { readonly step: 'idle' | 'running' | 'finished' }
   | { readonly step: 'refused'; readonly problem: Problem };
 
-/** Whether what a bitmap marks can be trusted: one that was in use was not saved. */
+/** False for a bitmap that was in use and not saved: its marks are not reliable. */
 export function isTrusted({ flags }: BitmapInfo): boolean {
   return !flags.includes('in-use');
 }
 
-/** What is known of a bitmap, in words. */
+/** The properties of a bitmap, in words. */
 export function bitmapWords(bitmap: BitmapInfo): string {
   if (!isTrusted(bitmap)) return 'In use: not saved when the image was last written, not to be trusted';
   return bitmap.flags.includes('auto') ? 'Recording what is written' : 'Not recording';
@@ -23,21 +23,21 @@ export function bitmapWords(bitmap: BitmapInfo): string {
 
 /** The counting for one image. */
 export class BitmapCount {
-  /** What it is doing. */
+  /** The current state. */
   readonly state: Signal<CountState> = signal<CountState>({ step: 'idle' });
-  /** Bytes that each bitmap marks, as far as they are counted. */
+  /** Bytes that each bitmap marks, for those counted so far. */
   readonly marked: Signal<ReadonlyMap<BitmapInfo, number>> = signal<ReadonlyMap<BitmapInfo, number>>(new Map());
   readonly #image: WorkerImage;
   readonly #imageName: string;
   #abort: AbortController | null = null;
 
-  /** Of an open image from a file of that name. */
+  /** `imageName` is the name of the image's file. */
   constructor(image: WorkerImage, imageName: string) {
     this.#image = image;
     this.#imageName = imageName;
   }
 
-  /** Counts what is not counted yet, unless it does so already. Returns when it has ended, in whatever way. */
+  /** Counts the bitmaps not counted yet, unless it is running. Resolves when it has ended for any reason. */
   async run(): Promise<void> {
     if (this.state.value.step === 'running') return;
     const abort = new AbortController();

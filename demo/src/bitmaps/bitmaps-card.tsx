@@ -1,4 +1,4 @@
-/** Owns the section of the persistent dirty bitmaps. */
+/** Renders the section of the persistent dirty bitmaps. */
 import type { JSX } from 'preact';
 import type { BitmapInfo } from 'qcow2';
 import { formatShare, formatSize } from '../engine/size.js';
@@ -8,7 +8,7 @@ import { ProblemNotice } from '../ui/problem-notice.js';
 import { ScrollTable } from '../ui/scroll-table.js';
 import { type BitmapCount, bitmapWords, isTrusted } from './bitmap-count.js';
 
-/** The bitmaps of the image, and how much each marks once that is asked for. */
+/** The bitmaps of the image, and on request how much each marks. */
 export function BitmapsCard({ opened }: { readonly opened: Opened }): JSX.Element {
   const { image, count } = opened;
   if (image.bitmaps.length === 0) {

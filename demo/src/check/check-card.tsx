@@ -1,4 +1,4 @@
-/** Owns the section that checks the image: the button, the verdict, and a table of what was found. */
+/** Renders the section that checks the image: the button, the verdict, and a table of the findings. */
 import type { JSX } from 'preact';
 import type { CheckReport, Finding } from 'qcow2';
 import { formatCount, formatOffset } from '../engine/size.js';
@@ -9,7 +9,7 @@ import { ScrollTable } from '../ui/scroll-table.js';
 import { clusterWords, FINDING_WORDS, listedWords, MAX_LISTED, verdict } from './check-words.js';
 import type { ImageCheck } from './image-check.js';
 
-/** The check, in whichever state it is. */
+/** The check, in any state. */
 export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Element {
   const state = check.state.value;
   const running = state.step === 'running';
@@ -76,7 +76,7 @@ function FindingRow({ finding }: { readonly finding: Finding }): JSX.Element {
   );
 }
 
-/** For screen readers: the beginning and the end. */
+/** For screen readers: the start and the end. */
 function spoken({ state: { value } }: ImageCheck): string {
   if (value.step === 'running') return 'Checking the image.';
   if (value.step === 'cancelled') return 'The check was cancelled.';

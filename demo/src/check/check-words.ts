@@ -1,11 +1,11 @@
-/** Owns what is said in words about what a check has found. */
+/** Describes the findings of a check in words. */
 import type { CheckReport, Finding } from 'qcow2';
 import { formatCount, formatNumberOf, formatShare, formatSize } from '../engine/size.js';
 
-/** Findings that are listed; a damaged image can have thousands, and the first say what is wrong. */
+/** Most findings listed. A damaged image can have thousands, and the first ones show the cause. */
 export const MAX_LISTED = 100;
 
-/** What each kind of finding is called. */
+/** The label of each kind of finding. */
 export const FINDING_WORDS: Readonly<Record<Finding['kind'], string>> = {
   corruption: 'Corruption',
   leak: 'Leak',
@@ -13,7 +13,7 @@ export const FINDING_WORDS: Readonly<Record<Finding['kind'], string>> = {
   beyond: 'Remark',
 };
 
-/** What the check came to, a sentence for each kind of finding. */
+/** The result of a check, a sentence for each kind of finding. */
 export function verdict({ corruptions, leaks, checkErrors, beyond }: CheckReport): string[] {
   const sentences: string[] = [];
   if (corruptions > 0) {
@@ -29,7 +29,7 @@ export function verdict({ corruptions, leaks, checkErrors, beyond }: CheckReport
   return sentences;
 }
 
-/** How the disk's clusters lie in the file. */
+/** How the disk's clusters are stored in the file. */
 export function clusterWords(report: CheckReport): string {
   const { allocatedClusters, totalClusters, fragmentedClusters, compressedClusters, imageEndOffset } = report;
   const allocated = `${formatCount(allocatedClusters)} of ${formatNumberOf(totalClusters, 'cluster')} allocated`;
@@ -38,7 +38,7 @@ export function clusterWords(report: CheckReport): string {
   return `${allocated}, ${fragmented}, ${compressed}; the last one in use ends at ${formatSize(imageEndOffset)}.`;
 }
 
-/** Which of the findings are listed, when not all of them. */
+/** Which of the findings are listed; null if all are. */
 export function listedWords({ findings }: CheckReport): string | null {
   if (findings.length <= MAX_LISTED) return null;
   return `The first ${MAX_LISTED} of ${formatCount(findings.length)} findings.`;

@@ -1,4 +1,4 @@
-/** Owns the check of the open image: its progress, how it ended, and another run. */
+/** Runs the check of the open image, and tracks its progress and result. */
 import { type Signal, signal } from '@preact/signals';
 import type { CheckReport } from 'qcow2';
 import type { WorkerImage } from 'qcow2-opfs';
@@ -6,7 +6,7 @@ import { noticeError } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 
-/** What a check is doing; `done` and `total` are bytes of tables. */
+/** The state of a check; `done` and `total` are bytes of tables. */
 export type CheckState =
   | { readonly step: 'idle' }
   | { readonly step: 'running'; readonly done: number; readonly total: number }
@@ -14,23 +14,23 @@ export type CheckState =
   | { readonly step: 'cancelled' }
   | { readonly step: 'refused'; readonly problem: Problem };
 
-/** The check of one image; it can be run again when it has ended. */
+/** The check of one image. It can be run again when it has ended. */
 export class ImageCheck {
-  /** What it is doing. */
+  /** The current state. */
   readonly state: Signal<CheckState> = signal<CheckState>({ step: 'idle' });
-  /** How fast the running one goes. */
+  /** The speed of the running check. */
   pace: Pace = new Pace(0);
   readonly #image: WorkerImage;
   readonly #name: string;
   #abort: AbortController | null = null;
 
-  /** Of an image, which the page calls by that name. */
+  /** `name` is the image's name on the page. */
   constructor(image: WorkerImage, name: string) {
     this.#image = image;
     this.#name = name;
   }
 
-  /** Runs it. Returns when it has ended, in whatever way. */
+  /** Runs the check. Resolves when it has ended for any reason. */
   async run(): Promise<void> {
     if (this.state.value.step === 'running') return;
     const abort = new AbortController();

@@ -1,11 +1,11 @@
-/** Owns the list of downloads that go on though the page shows something else by now. */
+/** Lists the downloads that continue while the page shows something else. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { carried, dismissCarried } from './carried-downloads.js';
 import type { Download } from './download.js';
 import { DownloadProgress, downloadWords } from './download-progress.js';
 
-/** Every such download; nothing when there is none. */
+/** Every such download; null when there is none. */
 export function CarriedList(): JSX.Element {
   return (
     <div class="keeps">
@@ -21,15 +21,15 @@ function CarriedDownload({ download }: { readonly download: Download }): JSX.Ele
   const { step } = download.state.value;
   const cancel = (): void => {
     download.cancel();
-    section.current?.focus(); // the button becomes another one
+    section.current?.focus(); // the pressed button is replaced by another
   };
   const dismiss = (): void => {
-    // Its buttons go, and with them the focus.
+    // Its buttons are removed, and the focus with them.
     if (section.current?.contains(document.activeElement)) section.current.closest('main')?.focus();
     dismissCarried(download);
   };
   useEffect(() => {
-    // Its temporary file was freed, or its picker closed: nothing is left to be said of it.
+    // Its temporary file was deleted, or its picker closed: there is nothing left to show.
     if (step === 'idle') dismiss();
   }, [download, step]);
   const words = (

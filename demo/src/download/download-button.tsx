@@ -1,17 +1,17 @@
-/** Owns the small button that starts a download, in lists of what can be downloaded. */
+/** Renders the small button that starts a download, in lists. */
 import type { JSX, Ref } from 'preact';
 import type { Download } from './download.js';
 
 interface DownloadButtonProps {
-  /** What is downloaded. */
+  /** The name of the downloaded image. */
   readonly name: string;
   readonly download: Download;
-  /** A file is missing without which there is no download. */
+  /** True if a file is missing that the download needs. */
   readonly blocked?: boolean;
   readonly buttonRef?: Ref<HTMLButtonElement>;
 }
 
-/** Starts a download, and cancels the one that runs. */
+/** Starts a download, or cancels the running one. */
 export function DownloadButton({ name, download, blocked = false, buttonRef }: DownloadButtonProps): JSX.Element {
   const { step } = download.state.value;
   const running = step === 'running';

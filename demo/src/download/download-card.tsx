@@ -1,4 +1,4 @@
-/** Owns the download's controls: what the file will be, progress in numbers, cancel, and how it ended. */
+/** Renders the download section: the resulting file, progress in numbers, cancel, and the result. */
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { formatSize } from '../engine/size.js';
@@ -6,10 +6,10 @@ import type { DiskView } from '../session/disk-view.js';
 import { Card } from '../ui/card.js';
 import { DownloadProgress, downloadWords } from './download-progress.js';
 
-/** The section of the download, in whichever state it is. */
+/** The section of the download, in any state. */
 export function DownloadCard({ disk }: { readonly disk: DiskView }): JSX.Element {
   const { download, map, missing } = disk;
-  void map.version.value; // the amount of data is known better with every extent
+  void map.version.value; // the data size becomes more accurate with every extent
   const state = download.state.value;
   const { busy } = download;
   const encrypted = disk.image.info.encryption !== undefined;
@@ -47,7 +47,7 @@ export function DownloadCard({ disk }: { readonly disk: DiskView }): JSX.Element
   );
 }
 
-/** The final size, before anything starts: `2 GiB file; 300 MiB of it data.` */
+/** The final size, before the download starts: `2 GiB file; 300 MiB of it data.` */
 function sizeSentence({ download, map, missing }: DiskView): string {
   const whole = `${formatSize(download.total)} file`;
   if (map.state.value !== 'complete' || missing.length > 0) return `${whole}.`;

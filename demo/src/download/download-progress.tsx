@@ -1,4 +1,4 @@
-/** Owns how a download goes, and how it ended. */
+/** Renders the progress and the result of a download. */
 import type { JSX } from 'preact';
 import { formatDuration } from '../engine/pace.js';
 import { formatSize } from '../engine/size.js';
@@ -14,13 +14,13 @@ const DONE: Readonly<Record<Route, string>> = {
 
 interface DownloadProgressProps {
   readonly download: Download;
-  /** A button in it was pressed that is gone now, and with it the focus. */
+  /** Called when a button in it was pressed that is then removed, and the focus with it. */
   readonly onPressed: () => void;
-  /** Where it can be taken off the page once it was refused. */
+  /** Removes a refused download from the page, where that is possible. */
   readonly onDismiss?: () => void;
 }
 
-/** A download, in whichever state it is; nothing before it starts. */
+/** A download, in any state; null before it starts. */
 export function DownloadProgress({ download, onPressed, onDismiss }: DownloadProgressProps): JSX.Element | null {
   const state = download.state.value;
   switch (state.step) {
@@ -93,7 +93,7 @@ function FinishedDownload({ download, route, seconds, onFree }: FinishedDownload
   );
 }
 
-/** For screen readers: each quarter of the way, not each report. */
+/** For screen readers: one message for each quarter, not for each report. */
 export function downloadWords(download: Download): string {
   const state = download.state.value;
   switch (state.step) {

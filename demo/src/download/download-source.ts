@@ -1,18 +1,18 @@
-/** Owns what can be downloaded: the disk of an open image or of a snapshot in it, and a stored image in either form. */
+/** The sources of downloads: the disk of an open image or of a snapshot in it, and a stored image in either form. */
 import type { OperationOptions } from 'qcow2';
 import type { StoredImage, TemporaryExport, WorkerImage } from 'qcow2-opfs';
 import { withEngineOnce } from '../engine/engine.js';
 
-/** Something that a download writes into a file. */
+/** A source that a download writes into a file. */
 export interface DownloadSource {
-  /** The image, in words. */
+  /** The image's name on the page. */
   readonly imageName: string;
-  /** What the file will be called. */
+  /** The name of the resulting file. */
   readonly fileName: string;
   readonly format: 'raw' | 'qcow2';
   /** Length of the file, bytes. */
   readonly size: number;
-  /** Writes it into a file that a person chose. */
+  /** Writes it into a file that the user chose. */
   export(to: FileSystemFileHandle, options: OperationOptions): Promise<void>;
   /** Writes it into a temporary file. */
   temporaryExport(options: OperationOptions): Promise<TemporaryExport>;
@@ -20,7 +20,7 @@ export interface DownloadSource {
   stream(options: OperationOptions): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
 }
 
-/** The disk of an open image, from a file of that name. */
+/** The disk of an open image. `imageName` is the name of its file. */
 export function diskOf(image: WorkerImage, imageName: string): DownloadSource {
   return {
     imageName,
@@ -34,7 +34,7 @@ export function diskOf(image: WorkerImage, imageName: string): DownloadSource {
 }
 
 /**
- * The disk of a snapshot, `size` bytes, in an image from a file of that name; `open` is asked for it once it is needed.
+ * The disk of a snapshot, `size` bytes, in an image whose file has that name. `open` is called when the disk is needed.
  */
 export function snapshotOf(
   open: () => Promise<WorkerImage>,
@@ -53,10 +53,10 @@ export function snapshotOf(
   };
 }
 
-/** What file names cannot have in them on one system or another. */
+/** Characters that file names cannot contain on some system. */
 const UNFIT = /[\\/:*?"<>|\p{Cc}]/gu;
 
-/** A stored image: its disk, or its file as it is. */
+/** A stored image: its disk, or its file unchanged. */
 export function storedImage({ name, fileSize, info }: StoredImage, format: 'raw' | 'qcow2'): DownloadSource {
   return {
     imageName: name,

@@ -1,4 +1,4 @@
-/** Owns the download of an image, by the best way that the browser has. */
+/** Downloads an image by the best way that the browser has. */
 import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error, type Progress } from 'qcow2';
 import type { TemporaryExport } from 'qcow2-opfs';
@@ -10,10 +10,10 @@ import { formatExactSize, formatSize } from '../engine/size.js';
 import type { DownloadSource } from './download-source.js';
 import { savePicker } from './save-picker.js';
 
-/** Where the bytes go: into a file that a person picks, a temporary file of the browser's, or memory. */
+/** The target of the bytes: a file that the user picks, a temporary file in OPFS, or memory. */
 export type Route = 'picker' | 'temporary-file' | 'memory';
 
-/** What a download is doing. */
+/** The state of a download. */
 export type DownloadState =
   | { readonly step: 'idle' }
   | { readonly step: 'asking' }
@@ -25,41 +25,41 @@ export type DownloadState =
 /** The largest disk that is collected in memory where there is no other way, bytes. */
 export const MAX_IN_MEMORY: number = 512 * 1024 * 1024;
 
-/** The object URL of a Blob is kept this long for the browser to begin its download, milliseconds. */
+/** The object URL of a Blob is revoked after this time, in which the browser starts its download. Milliseconds. */
 const URL_LIFETIME = 60_000;
 
-/** The download of one image; a second one can be started when the first has ended. */
+/** The download of one image. It can be started again when it has ended. */
 export class Download {
-  /** What it is doing. */
+  /** The current state. */
   readonly state: Signal<DownloadState> = signal<DownloadState>({ step: 'idle' });
-  /** What the file will be called. */
+  /** The name of the resulting file. */
   readonly fileName: string;
   readonly format: 'raw' | 'qcow2';
-  /** How fast the running one goes. */
+  /** The speed of the running download. */
   pace: Pace = new Pace(0);
   readonly #source: DownloadSource;
   #abort: AbortController | null = null;
   #startedAt = 0;
 
-  /** Of what the source gives. */
+  /** Downloads what `source` provides. */
   constructor(source: DownloadSource) {
     this.#source = source;
     this.fileName = source.fileName;
     this.format = source.format;
   }
 
-  /** Length of the file that is made, bytes. */
+  /** Length of the resulting file, bytes. */
   get total(): number {
     return this.#source.size;
   }
 
-  /** Whether it is under way: it runs, or asks where to save. */
+  /** True while it runs or shows the file picker. */
   get busy(): boolean {
     const { step } = this.state.value;
     return step === 'asking' || step === 'running';
   }
 
-  /** Starts. Called from a click, which the file picker demands. Returns when it has ended, in whatever way. */
+  /** Starts. Must be called from a click, as the file picker requires. Resolves when it has ended for any reason. */
   async start(): Promise<void> {
     if (this.busy) return;
     const abort = new AbortController();
@@ -78,17 +78,17 @@ export class Download {
     }
   }
 
-  /** Stops what runs; nothing half-written is left. */
+  /** Stops the download. No partial file is left. */
   cancel(): void {
     this.#abort?.abort();
   }
 
-  /** Deletes the temporary file that a finished download came from. */
+  /** Deletes the temporary file of a finished download. */
   async freeSpace(): Promise<void> {
     await removeTemporaryFile(this);
   }
 
-  /** Sets the state before it waits for anything: until then another press would start a second one. */
+  /** Sets the state before it awaits anything: otherwise another press could start a second download. */
   async #save(abort: AbortSignal): Promise<{ route: Route; seconds: number } | null> {
     const pick = savePicker();
     if (pick) {
@@ -113,7 +113,7 @@ export class Download {
     }
   }
 
-  /** By a temporary file; false where the browser offers none. */
+  /** Downloads through a temporary file; false where the browser has none. */
   async #tryTemporaryFile(abort: AbortSignal): Promise<boolean> {
     const options = this.#begin('temporary-file', abort);
     await Promise.all([...temporaryFiles.keys()].map(removeTemporaryFile));
@@ -159,15 +159,15 @@ export class Download {
 }
 
 /**
- * The temporary files of downloads that have ended. The browser does not say when it has read one, so it stays until a
- * person frees it, the next download begins, or the page is left: what is left then is swept by the next visit.
+ * The temporary files of ended downloads. Browsers do not report when they have read one. So it stays until the user
+ * deletes it, the next download begins, or the page is left: the next visit deletes the rest.
  */
 const temporaryFiles = new Map<Download, TemporaryExport>();
 
 async function removeTemporaryFile(download: Download): Promise<void> {
   const temporary = temporaryFiles.get(download);
   temporaryFiles.delete(download);
-  // Before it waits: by then the download may have been started again, and have ended.
+  // Must come before the await: the download may be started again, and end, meanwhile.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
   await temporary?.remove().catch(noticeError);
 }
@@ -177,7 +177,7 @@ const FILE_TYPES = {
   qcow2: { description: 'QEMU disk image', accept: { 'application/octet-stream': ['.qcow2'] } },
 };
 
-/** Asks where to save; null when the person closes the picker. */
+/** Asks the user where to save; null when the picker is closed. */
 async function pickFile(
   pick: NonNullable<ReturnType<typeof savePicker>>,
   suggestedName: string,
@@ -194,16 +194,16 @@ async function pickFile(
   }
 }
 
-/** The picker has made the file before anything is written: without content it is litter. */
+/** The picker creates the file before anything is written. An empty one must not be left. */
 async function removeIfEmpty(handle: FileSystemFileHandle & { remove?: () => Promise<void> }): Promise<void> {
   try {
     if ((await handle.getFile()).size === 0) await handle.remove?.();
   } catch {
-    // The export's own error says more than that its empty file could not be removed.
+    // The export's own error matters more than a failed removal of the empty file.
   }
 }
 
-/** Gives the browser a file to download. */
+/** Starts the browser's download of a file. */
 function handOver(blob: Blob, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
@@ -214,7 +214,7 @@ function handOver(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), URL_LIFETIME);
 }
 
-/** The only way left is memory, and the disk is too large for it. */
+/** Only memory is left as a target, and the disk is too large for it. */
 class TooLargeForMemory extends Error {
   readonly size: number;
 

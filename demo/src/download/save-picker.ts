@@ -1,6 +1,6 @@
-/** Owns the part of the file picker's interface that the page uses: TypeScript's DOM library does not have it. */
+/** Types the part of the file picker that the page uses, which TypeScript's DOM library does not declare. */
 
-/** What `showSaveFilePicker` takes. */
+/** Options of `showSaveFilePicker`. */
 interface SavePickerOptions {
   suggestedName?: string;
   types?: { description: string; accept: Record<string, string[]> }[];

@@ -1,9 +1,9 @@
-/** Owns the addresses of images on web servers: as a person types them, and as images name others beside them. */
+/** Parses URLs of images on web servers: typed by the user, or derived from the names in an image. */
 
-/** An address that can be fetched, or why it cannot, in a sentence. */
+/** A URL that can be fetched, or a sentence that explains why it cannot. */
 export type TypedAddress = { readonly url: URL } | { readonly refusal: string };
 
-/** Reads what a person typed. Where the scheme is left out, https is meant. */
+/** Parses what the user typed. The default scheme is https. */
 export function parseAddress(text: string): TypedAddress {
   const typed = text.trim();
   if (typed === '') return { refusal: 'Type the address of an image.' };
@@ -16,25 +16,25 @@ export function parseAddress(text: string): TypedAddress {
   return { url };
 }
 
-/** What the file at an address is called. */
+/** The file name in a URL. */
 export function fileNameAt(url: URL): string {
   const last = url.pathname.split('/').findLast((part) => part !== '');
   return last === undefined ? url.host : decoded(last);
 }
 
 /**
- * The address of a file that the image at `url` names, by a path or an address of its own; null when it is not on the
- * same server, or is the image itself.
+ * The URL of a file that the image at `url` names by a path or a URL; null when it is on another server, or is the
+ * image itself.
  */
 export function siblingOf(name: string, url: URL): URL | null {
-  // A byte that is no UTF-8 stands in the name as half of a surrogate pair, which no address can have.
+  // Invalid UTF-8 appears in the name as a lone surrogate, which no URL can contain.
   if (/\p{Cs}/u.test(name)) return null;
   const isAddress = /^[a-z][a-z\d+.-]*:/i.test(name);
   const sibling = isAddress ? parseUrl(name) : parseUrl(name.split('/').map(encodeURIComponent).join('/'), url);
   return sibling !== null && sibling.origin === url.origin && sibling.href !== url.href ? sibling : null;
 }
 
-/** The address that a link to this page carries behind `#url=`; '' when it carries none. */
+/** The URL in a link to this page, after `#url=`; '' when there is none. */
 export function linkedAddress(hash: string): string {
   return new URLSearchParams(hash.replace(/^#/, '')).get('url') ?? '';
 }
@@ -43,7 +43,7 @@ function isHttp({ protocol }: URL): boolean {
   return protocol === 'https:' || protocol === 'http:';
 }
 
-/** An address, read; null for what is none. `URL.parse` is younger than the browsers that the page is for. */
+/** Parses a URL; null if it is invalid. `URL.parse` is newer than the supported browsers. */
 export function parseUrl(text: string, base?: URL): URL | null {
   try {
     return new URL(text, base);

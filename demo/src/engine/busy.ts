@@ -1,10 +1,10 @@
-/** Owns the question that the browser asks before it leaves the page while work runs that leaving would end. */
+/** Makes the browser ask before it leaves the page while work runs that leaving would end. */
 
 let running = 0;
 
-/** Holds the person back from leaving until the work has ended, in whatever way. */
+/** Makes the browser ask until the work has ended for any reason. */
 export async function whileBusy<T>(work: Promise<T>): Promise<T> {
-  // Only then: a page that listens is not kept for the way back.
+  // Only while needed: a page with this listener is not kept in the back/forward cache.
   if (running === 0) window.addEventListener('beforeunload', ask);
   running += 1;
   try {
@@ -17,5 +17,5 @@ export async function whileBusy<T>(work: Promise<T>): Promise<T> {
 
 function ask(event: BeforeUnloadEvent): void {
   event.preventDefault();
-  event.returnValue = true; // browsers before 2023 ask only for this
+  event.returnValue = true; // browsers before 2023 support only this
 }

@@ -1,12 +1,12 @@
-/** Owns the page's one store: started when the first file is opened, and started anew after its worker has died. */
+/** Manages the page's only store: opened on first use, and reopened after its worker has died. */
 import { isQcow2Error } from 'qcow2';
 import { openStore, type Store } from 'qcow2-opfs';
 
 let current: Promise<Store> | null = null;
 
 /**
- * The store with the worker that reads images and keeps them, in memory where the browser refuses its storage. The page
- * never runs the engine itself.
+ * The store, whose worker reads and stores images, in memory where the browser refuses storage. The page itself never
+ * runs the engine.
  */
 export function engine(): Promise<Store> {
   if (current === null) {
@@ -17,9 +17,7 @@ export function engine(): Promise<Store> {
   return current;
 }
 
-/**
- * Does some work with the store; once more with a new one when the worker turns out to have died before or meanwhile.
- */
+/** Runs `work` with the store. Runs it once more with a new store if the worker has died before or meanwhile. */
 export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise<T> {
   try {
     return await withEngineOnce(work);
@@ -29,9 +27,7 @@ export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise
   }
 }
 
-/**
- * Does some work that must not be done twice: when the worker dies meanwhile, the person decides whether to try again.
- */
+/** Runs work that must not be repeated automatically: if the worker dies meanwhile, the user decides about a retry. */
 export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Promise<T> {
   const store = engine();
   try {
@@ -42,14 +38,11 @@ export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Pro
   }
 }
 
-/**
- * Looks at an error of an image that is open: after one that says that its worker is gone, the next file gets a new
- * one.
- */
+/** Checks an error of an open image: if it reports a dead worker, the next file gets a new one. */
 export function noticeError(error: unknown): void {
   const suspect = current;
   if (suspect === null || !isGone(error)) return;
-  // The image may be of a worker that was replaced since.
+  // The image may belong to a worker that has been replaced since.
   suspect
     .then((store) => store.list())
     .catch((reason: unknown) => {
@@ -65,6 +58,6 @@ function drop(dead: Promise<Store>): void {
   if (current === dead) current = null;
   dead.then(
     (store) => store.close(),
-    () => undefined, // it never started, so there is nothing to close
+    () => undefined, // it did not start, so there is nothing to close
   );
 }

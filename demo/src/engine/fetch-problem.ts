@@ -1,8 +1,8 @@
-/** Owns what a person is told when a web server does not give an image as it should. */
+/** Explains to the user what failed when an image was fetched from a web server. */
 import type { Qcow2Error } from 'qcow2';
 import { fileNameAt, parseUrl } from './address.js';
 
-/** What is said of it, beside the engine's own sentence. */
+/** The explanation, beside the engine's own message. */
 export interface FetchWords {
   readonly title: string;
   readonly advice: string;
@@ -10,7 +10,7 @@ export interface FetchWords {
 
 const COPY = 'Download the image, and drop the copy here.';
 
-/** Says what went wrong with a request; null for an error that is not about one. */
+/** Explains a failed request; null for an error of another kind. */
 export function fetchWords({ code, details }: Qcow2Error): FetchWords | null {
   const { url, status } = details;
   if (typeof url !== 'string') return null;

@@ -1,20 +1,20 @@
-/** Owns how fast a running operation goes, and how long it will still take. */
+/** Measures the speed of a running operation and estimates its remaining time. */
 
-/** How quickly an older measurement loses its weight, in milliseconds. */
+/** Half-life of a measurement's weight, milliseconds. */
 const HALF_LIFE = 2000;
 
-/** A smoothed speed, from how many bytes were done at which times. */
+/** A smoothed speed, computed from bytes done and times. */
 export class Pace {
   #at: number;
   #done = 0;
   #speed: number | null = null;
 
-  /** Begins to measure at `now`, in milliseconds. */
+  /** Starts measuring at `now`, in milliseconds. */
   constructor(now: number) {
     this.#at = now;
   }
 
-  /** Notes that `done` bytes were done at `now`, in milliseconds. */
+  /** Records that `done` bytes were done at `now`, in milliseconds. */
   update(done: number, now: number): void {
     const elapsed = now - this.#at;
     if (elapsed <= 0) return;
@@ -25,19 +25,19 @@ export class Pace {
     this.#done = done;
   }
 
-  /** Bytes a second; null until there was a measurement. */
+  /** Bytes per second; null before the first measurement. */
   get speed(): number | null {
     return this.#speed;
   }
 
-  /** Seconds until `total` bytes are done; null while nobody can say. */
+  /** Seconds until `total` bytes are done; null while that is unknown. */
   secondsLeft(total: number): number | null {
     if (this.#speed === null || this.#speed <= 0) return null;
     return Math.max(0, total - this.#done) / this.#speed;
   }
 }
 
-/** A time span in words, at the precision that a person waiting cares for: `12 seconds`, `1 hour 5 minutes`. */
+/** A duration in words, at a useful precision: `12 seconds`, `1 hour 5 minutes`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 1) return 'less than a second';
   const whole = Math.ceil(seconds);

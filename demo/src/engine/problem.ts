@@ -1,22 +1,22 @@
-/** Owns what a person is told when something fails: what it is, why, what to do, and the details folded below. */
+/** Explains errors to the user: what failed, why, what to do, and folded details. */
 import { isQcow2Error, type Qcow2Error, type Qcow2ErrorCode } from 'qcow2';
 import { fetchWords } from './fetch-problem.js';
 import { formatCount, formatOffset } from './size.js';
 
-/** An error, said for a person. */
+/** An error, explained for the user. */
 export interface Problem {
   readonly title: string;
-  /** The cause in a sentence, where the title does not say it. */
+  /** The cause in a sentence, if the title does not contain it. */
   readonly reason: string | null;
   readonly advice: string;
-  /** Name and value, for whoever has to find the cause. */
+  /** Names and values, for finding the cause. */
   readonly details: readonly (readonly [string, string])[];
 }
 
 const CONVERT = 'This page opens qcow2 images. qemu-img convert -O qcow2 makes one from most other disk formats.';
 const AGAIN = 'Drop the file again to start afresh.';
 
-/** What can be done about it, by code; what is missing here is said by {@link AGAIN}. */
+/** What can be done about it, by code; the default is {@link AGAIN}. */
 const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
   unsupported: 'The image may be sound: this page cannot read it. qemu-img info tells more about it.',
   corrupt:
@@ -32,7 +32,7 @@ const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
   io: 'If the file was moved, changed or unplugged since, drop it again.',
 };
 
-/** Says what went wrong with a file of that name. */
+/** Explains an error about a file of that name. */
 export function describe(error: unknown, name: string): Problem {
   if (isQcow2Error(error, 'not-qcow2')) return describeForeign(error, name);
   if (isQcow2Error(error)) {
@@ -52,7 +52,7 @@ export function describe(error: unknown, name: string): Problem {
   };
 }
 
-/** A name that an image cannot have, as the store says it: a field for it is not everywhere. */
+/** An invalid name, with the store's message: not every name is typed into a field with its own message. */
 function describeName({ message }: RangeError): Problem {
   return {
     title: message,
@@ -62,7 +62,7 @@ function describeName({ message }: RangeError): Problem {
   };
 }
 
-/** A file of another kind: the engine knows many by their first bytes. */
+/** A file of another kind: the engine recognises many by their first bytes. */
 function describeForeign(error: Qcow2Error, name: string): Problem {
   const { found } = error.details;
   const details = detailsOf(error);
@@ -116,12 +116,12 @@ function titleOf(error: Qcow2Error, name: string): string {
   }
 }
 
-/** Whether an image is held because others are based on it. */
+/** True if an image is locked because others are based on it. */
 function isBase(error: Qcow2Error): boolean {
   return error.code === 'locked' && error.details.overlays !== undefined;
 }
 
-/** Whether the error is in a file further down the chain: the engine then says in which layer. */
+/** True if the error is in a lower layer of the chain: the details then contain the layer. */
 function isInChain(error: Qcow2Error): boolean {
   return typeof error.details.layer === 'number' && error.details.layer > 0;
 }

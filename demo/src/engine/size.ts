@@ -1,4 +1,4 @@
-/** Owns how amounts of bytes and shares of a whole are written for a person. */
+/** Formats amounts of bytes and shares of a whole for the user. */
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 const GROUPED = new Intl.NumberFormat('en-US');
@@ -32,17 +32,17 @@ function rounded(value: number, unit: number): number {
   return value >= 10 ? Math.round(value * 10) / 10 : Math.round(value * 100) / 100;
 }
 
-/** Both ways, where the exact figure matters: `1.5 GiB (1,610,612,736 bytes)`. */
+/** Both forms, where the exact figure matters: `1.5 GiB (1,610,612,736 bytes)`. */
 export function formatExactSize(bytes: number): string {
   return bytes < 1024 ? formatSize(bytes) : `${formatSize(bytes)} (${formatCount(bytes)} bytes)`;
 }
 
-/** An offset as format documents write it: `0x50000`. */
+/** An offset as in format documentation: `0x50000`. */
 export function formatOffset(bytes: number): string {
   return `0x${bytes.toString(16)}`;
 }
 
-/** A share of a whole that never rounds something to nothing, nor nearly all to all: `37%`, `<0.1%`, `>99.9%`. */
+/** A share of a whole. Never rounds a small part to nothing, or a large part to all: `37%`, `<0.1%`, `>99.9%`. */
 export function formatShare(part: number, whole: number): string {
   if (part <= 0 || whole <= 0) return '0%';
   if (part >= whole) return '100%';

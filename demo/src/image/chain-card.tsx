@@ -1,4 +1,4 @@
-/** Owns the section of the backing chain. */
+/** Renders the section of the backing chain. */
 import type { JSX } from 'preact';
 import type { LayerInfo } from 'qcow2';
 import { formatSize } from '../engine/size.js';
@@ -6,7 +6,7 @@ import type { Opened } from '../session/session.js';
 import { Card } from '../ui/card.js';
 import { shortName } from './chain.js';
 
-/** The files of the chain, the opened one first, and which of them are not here. */
+/** The files of the chain, the opened one first, with the missing ones marked. */
 export function ChainCard({ opened }: { readonly opened: Opened }): JSX.Element {
   const { chain } = opened.image.info;
   return (

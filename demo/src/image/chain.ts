@@ -1,32 +1,32 @@
-/** Owns how several files become one chain: which of them is opened, and which answers to which name. */
+/** Arranges several files as one chain: finds the image to open, and the file for each name. */
 import { type ImageInfo, type ImageReference, isQcow2Error } from 'qcow2';
 import { baseName, namedFile } from 'qcow2-opfs';
 
-/** A file that was dropped, and the names of the files it needs; null when it is not a qcow2 image. */
+/** A dropped file, and the names of the files it needs; null when it is not a qcow2 image. */
 export interface Member {
   readonly file: File;
   readonly needs: readonly string[] | null;
 }
 
-/** What to open, and what of the rest no image of the chain names. */
+/** The image to open, and the files that no image of the chain names. */
 export interface Arrangement {
   readonly leaf: File;
   readonly unused: readonly File[];
 }
 
-/** The files that an image names itself, backing file first. */
+/** The files that an image itself names, backing file first. */
 export function namesIn(info: ImageInfo): string[] {
   return [info.backingFile, info.dataFile].filter((name) => name !== undefined);
 }
 
-/** The files that the chain of an image names, as far as it is here. */
+/** The files that the images of a chain name, as far as the chain is open. */
 export function namedInChain(info: ImageInfo): string[] {
   return info.chain.flatMap(({ name, dataFile }) => [name, dataFile?.name]).filter((name) => name !== undefined);
 }
 
 /**
- * What the page calls a file that an image names: its own name, or the name as it stands where that describes more than
- * a file.
+ * The page's label for a file that an image names: its own name, or the whole name where that describes more than a
+ * file.
  */
 export function shortName(name: string): string {
   try {
@@ -37,12 +37,12 @@ export function shortName(name: string): string {
   }
 }
 
-/** Whether a file is the one that an image names: by the last component, whichever way its accents are encoded. */
+/** True if a file has the name's last component, in any Unicode form. */
 export function answersTo(file: File, name: string): boolean {
   return file.name.normalize('NFC') === shortName(name).normalize('NFC');
 }
 
-/** Chooses the image that no other one names; of several such, the first. Files that nobody names are `unused`. */
+/** Chooses the image that no other one names; of several such, the first. Files that no image names are `unused`. */
 export function arrange(members: readonly Member[]): Arrangement {
   const isNamed = (file: File): boolean =>
     members.some((other) => other.file !== file && other.needs?.some((name) => answersTo(file, name)));
@@ -61,7 +61,7 @@ export function arrange(members: readonly Member[]): Arrangement {
   return { leaf: leaf.file, unused: members.map((member) => member.file).filter((file) => !used.has(file)) };
 }
 
-/** A file that the chain needs and that is not here. */
+/** A file that the chain needs and that is not available. */
 export interface Missing {
   readonly kind: 'backing' | 'data';
   /** As written in the image; undefined where the image needs a file without naming it. */
@@ -70,7 +70,7 @@ export interface Missing {
   readonly neededBy: string;
 }
 
-/** What the chain of an open image still lacks. */
+/** The files that the chain of an open image still needs. */
 export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
   const missing: Missing[] = [];
   let above = leafName;
@@ -83,15 +83,15 @@ export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
   return missing;
 }
 
-/** A file for a reference, with its format where the reference's name says one. */
+/** A file for a reference, with its format where the reference's name contains one. */
 type HandedOver = File | { source: File; format: 'raw' | 'qcow2' };
 
-/** The files at hand, by the names they answer to. */
+/** The available files, by the names they match. */
 export class FileSet {
   readonly files: readonly File[];
   readonly #chosen: ReadonlyMap<string, File>;
 
-  /** `chosen` are files that a person gave for a name, whatever the files themselves are called. */
+  /** `chosen` are files that the user chose for a name, whatever their own names are. */
   constructor(files: readonly File[], chosen: ReadonlyMap<string, File> = new Map()) {
     this.files = files;
     this.#chosen = chosen;
@@ -102,24 +102,20 @@ export class FileSet {
     return new FileSet([...this.files, ...files], this.#chosen);
   }
 
-  /** This set, with a file for a name as an image writes it. */
+  /** This set, with a file for a name as written in an image. */
   choosing(name: string, file: File): FileSet {
     return new FileSet([...this.files, file], new Map([...this.#chosen, [name, file]]));
   }
 
-  /**
-   * The file of that name, as an image of the chain that begins with `leaf` writes it; the leaf never answers to
-   * itself.
-   */
+  /** The file for a name in an image of the chain that begins with `leaf`. Never the leaf itself. */
   find(name: string, leaf: { readonly name: string }): File | undefined {
     return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name));
   }
 
   /**
-   * What is handed over for a reference of the chain that begins with `leaf`.
+   * Resolves a reference of the chain that begins with `leaf`.
    *
-   * @throws Qcow2Error `unsupported` for a description with an option that is not honoured, also when a file was chosen
-   *   for it
+   * @throws Qcow2Error `unsupported` for a description with an unsupported option, also when a file was chosen for it
    */
   resolve(
     { name, format }: Pick<ImageReference, 'name' | 'format'>,
@@ -127,7 +123,7 @@ export class FileSet {
   ): HandedOver | undefined {
     const described = namedFile(name).format;
     const source = this.find(name, leaf);
-    // What the image says of the format comes before what the name says.
+    // A format given in the image takes precedence over one in the name.
     return source && format === undefined && described !== undefined ? { source, format: described } : source;
   }
 }

@@ -1,4 +1,4 @@
-/** Owns the sections that say what the header says: format, tables, features, extensions. */
+/** Renders the sections about the header: format, tables, features, extensions. */
 import type { JSX } from 'preact';
 import type { ImageInfo } from 'qcow2';
 import { formatCount, formatExactSize, formatNumberOf, formatOffset, formatSize } from '../engine/size.js';
@@ -8,7 +8,7 @@ import { type Fact, Facts } from '../ui/facts.js';
 const yesNo = (value: boolean): string => (value ? 'Yes' : 'No');
 const offset = (value: number): JSX.Element => <span class="code">{formatOffset(value)}</span>;
 
-/** What kind of qcow2 image it is. */
+/** The format of the image. */
 export function FormatCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   const facts: Fact[] = [
     ['Version', `${info.version} (compat ${info.compat})`],
@@ -33,7 +33,7 @@ export function FormatCard({ info }: { readonly info: ImageInfo }): JSX.Element 
   );
 }
 
-/** Where the header says that the tables are. */
+/** Where the tables are, according to the header. */
 export function HeaderCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   const { header } = info;
   const facts: Fact[] = [
@@ -75,7 +75,7 @@ export function FeaturesCard({ info }: { readonly info: ImageInfo }): JSX.Elemen
   );
 }
 
-/** The header extensions, known or not. */
+/** The header extensions, known or unknown. */
 export function ExtensionsCard({ info }: { readonly info: ImageInfo }): JSX.Element {
   return (
     <Card title="Header extensions">

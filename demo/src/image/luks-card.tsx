@@ -1,11 +1,11 @@
-/** Owns the section that says what the LUKS header of an encrypted image says. */
+/** Renders the section about the LUKS header of an encrypted image. */
 import type { JSX } from 'preact';
 import type { ImageInfo } from 'qcow2';
 import { formatCount, formatNumberOf } from '../engine/size.js';
 import { Card } from '../ui/card.js';
 import { type Fact, Facts } from '../ui/facts.js';
 
-/** Cipher and key slots; nothing for an image that is not encrypted by LUKS. */
+/** Cipher and key slots; null for an image that is not encrypted by LUKS. */
 export function LuksCard({ info }: { readonly info: ImageInfo }): JSX.Element | null {
   const { encryption, luks } = info;
   if (encryption !== 'luks') return null;

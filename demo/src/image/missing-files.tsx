@@ -1,4 +1,4 @@
-/** Owns the request for the files that the open chain names and that are not here. */
+/** Renders the request for missing files of the open chain. */
 import type { JSX } from 'preact';
 import { supply } from '../session/session.js';
 import { ChooseButton } from '../ui/choose-button.js';
@@ -11,7 +11,7 @@ interface MissingFilesProps {
   readonly leaf: Origin;
 }
 
-/** Asks for each missing file by name; nothing when the chain is complete. */
+/** Asks for each missing file by name; null when the chain is complete. */
 export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element | null {
   if (missing.length === 0) return null;
   return (

@@ -1,4 +1,4 @@
-/** Owns where an open image came from, and how it is opened from there, with the files that it names. */
+/** The origin of an open image: a file, this browser or a web server. Opens it with the files that it names. */
 import { type ImageReference, isQcow2Error } from 'qcow2';
 import type { Store, StoreOpenOptions, WorkerImage } from 'qcow2-opfs';
 import { fileNameAt, siblingOf } from '../engine/address.js';
@@ -8,7 +8,7 @@ import type { FileSet } from './chain.js';
 export class StoredFile {
   readonly name: string;
 
-  /** Of that name. */
+  /** `name` is the image's name in the store. */
   constructor(name: string) {
     this.name = name;
   }
@@ -19,19 +19,19 @@ export class RemoteFile {
   readonly name: string;
   readonly url: URL;
 
-  /** At an http or https address. */
+  /** `url` is an http or https URL. */
   constructor(url: URL) {
     this.url = url;
     this.name = fileNameAt(url);
   }
 }
 
-/** A file of the person's, one that lives in this browser, or one on a web server. */
+/** A file of the user's, an image in this browser, or one on a web server. */
 export type Origin = File | StoredFile | RemoteFile;
 
 /**
- * Opens an image with the files at hand. What an image on a web server names is looked for on the same server, too;
- * what is not to be had there is missing, as a file is that nobody dropped.
+ * Opens an image with the available files. Files that an image on a web server names are also searched on that server.
+ * Those that cannot be fetched count as missing, like files that were not dropped.
  *
  * @throws what the store throws
  */
@@ -58,13 +58,13 @@ async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal
     } catch (error) {
       const last = asked.at(-1);
       if (signal.aborted || last === undefined || !isFetchFailure(error)) throw error;
-      unreachable.add(last); // and once more without it: the header and the map are shown all the same
+      unreachable.add(last); // retry without it: the header and the map can still be shown
     }
   }
 }
 
 /**
- * Where a named file is on the image's server; null when it is elsewhere, or the file that names it came from
+ * The URL of a named file on the image's server; null when it is elsewhere, or the file that names it came from
  * elsewhere.
  */
 function addressOf({ name, parent }: ImageReference, leaf: RemoteFile, files: FileSet): URL | null {
@@ -74,7 +74,7 @@ function addressOf({ name, parent }: ImageReference, leaf: RemoteFile, files: Fi
   return above && siblingOf(name, above);
 }
 
-/** A stranger's address gets no cookies of the person's. */
+/** Sends no cookies: the URL may come from a link. */
 function remote(url: URL): { url: URL; credentials: 'omit' } {
   return { url, credentials: 'omit' };
 }

@@ -1,9 +1,9 @@
-/** Owns the row of figures at the head of a disk. */
+/** Renders the row of figures at the head of a disk. */
 import type { JSX } from 'preact';
 import { formatCount, formatNumberOf, formatShare, formatSize } from '../engine/size.js';
 import type { DiskView } from '../session/disk-view.js';
 
-/** The four figures that people look for first. */
+/** The four most important figures. */
 export function Tiles({ disk }: { readonly disk: DiskView }): JSX.Element {
   const { info } = disk.image;
   const { allocation, state, version } = disk.map;

@@ -1,21 +1,21 @@
-/** Owns the allocation map's memory: a bounded number of cells, each with how many of its bytes are of which kind. */
+/** Stores the allocation map in a bounded number of cells, each with its bytes of each kind. */
 import type { Extent } from 'qcow2';
 import { KINDS, type Kind, kindOf } from './kind.js';
 
-/** At most this many cells, whatever the size of the disk. */
+/** The most cells, for a disk of any size. */
 export const MAX_CELLS = 1024;
 
 /** Bytes by kind. */
 export type Shares = Readonly<Record<Kind, number>>;
 
 /**
- * Adds extents up into cells of equal size. Memory does not grow with the number of extents, and what has not arrived
- * yet is told apart from what holds nothing.
+ * Adds extents up into cells of equal size. Memory does not grow with the number of extents. Cells not loaded yet are
+ * distinguished from empty ones.
  */
 export class Allocation {
   /** Virtual size, bytes. */
   readonly size: number;
-  /** Guest bytes that a cell stands for, a whole number of clusters; the last cell may stand for fewer. */
+  /** Guest bytes of a cell, a whole number of clusters; the last cell may have fewer. */
   readonly cellSize: number;
   readonly cellCount: number;
   readonly #cells: Float64Array;
@@ -54,7 +54,7 @@ export class Allocation {
     return this.#mapped;
   }
 
-  /** Bytes, of those mapped, that are stored somewhere in the chain, as they are or compressed. */
+  /** Bytes, of those mapped, that are stored in the chain, compressed or not. */
   get stored(): number {
     return this.#stored;
   }
@@ -75,7 +75,7 @@ export class Allocation {
     return { start, end: Math.min(this.size, start + this.cellSize) };
   }
 
-  /** The cell that holds a guest offset. */
+  /** The cell that contains a guest offset. */
   cellOf(offset: number): number {
     return Math.min(this.cellCount - 1, Math.floor(offset / this.cellSize));
   }

@@ -1,39 +1,39 @@
-/** Owns the table of extents page by page: remembers where each page starts, and fetches the one that is shown. */
+/** Pages the table of extents: stores where each page starts, and fetches the page that is shown. */
 import type { Disk, Extent } from 'qcow2';
 
-/** Rows on a page. */
+/** Rows of a page. */
 export const ROWS = 10;
 
-/** An index over all extents that keeps one number for every {@link ROWS} of them, not the extents. */
+/** An index over all extents that stores one number for every {@link ROWS} of them, not the extents. */
 export class ExtentPages {
   readonly #disk: Disk;
   readonly #starts: number[] = [];
   #count = 0;
   #end = 0;
 
-  /** For the extents of a disk, which `add` is told one by one. */
+  /** For the extents of a disk, which are passed to `add` one by one. */
   constructor(disk: Disk) {
     this.#disk = disk;
   }
 
-  /** Notes an extent. Extents arrive in order, without gaps. */
+  /** Adds an extent to the index. Extents arrive in order, without gaps. */
   add(extent: Extent): void {
     if (this.#count % ROWS === 0) this.#starts.push(extent.start);
     this.#count += 1;
     this.#end = extent.start + extent.length;
   }
 
-  /** How many extents were noted. */
+  /** Number of extents added. */
   get count(): number {
     return this.#count;
   }
 
-  /** How many pages the extents noted so far fill, the last perhaps not wholly. */
+  /** Number of pages of the extents added so far. The last may be incomplete. */
   get pageCount(): number {
     return this.#starts.length;
   }
 
-  /** The page whose extents hold a guest offset. */
+  /** The page whose extents contain a guest offset. */
   pageOf(offset: number): number {
     let low = 0;
     let high = this.#starts.length - 1;
@@ -45,7 +45,7 @@ export class ExtentPages {
     return low;
   }
 
-  /** Asks the image for the extents of a page. */
+  /** Fetches the extents of a page from the image. */
   async page(index: number, signal: AbortSignal): Promise<Extent[]> {
     const start = this.#starts[index];
     if (start === undefined) return [];

@@ -1,4 +1,4 @@
-/** Owns the table of extents, one page at a time. */
+/** Renders the table of extents, one page at a time. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -10,13 +10,13 @@ import type { MapLoad } from './map-load.js';
 
 interface ExtentTableProps {
   readonly map: MapLoad;
-  /** A page could not be read. */
+  /** Called when a page could not be read. */
   readonly onError: (error: unknown) => void;
-  /** What a layer of the chain is called, by its depth. */
+  /** The label of a layer of the chain, by its depth. */
   readonly layerName: (depth: number) => string;
 }
 
-/** The page of extents that `map.page` says, with a pager. */
+/** Page `map.page` of the extents, with a pager. */
 export function ExtentTable({ map, onError, layerName }: ExtentTableProps): JSX.Element {
   const { pages, page, version } = map;
   void version.value;

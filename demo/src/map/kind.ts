@@ -1,4 +1,4 @@
-/** Owns the kinds of guest bytes that the allocation map tells apart, and what each is called. */
+/** The kinds of guest bytes that the allocation map distinguishes, and their labels. */
 import type { Extent } from 'qcow2';
 
 /** In the order in which they are drawn, from the bottom of a cell, and listed. */
@@ -7,7 +7,7 @@ export const KINDS = ['data', 'compressed', 'backing', 'zero', 'unallocated', 'u
 /** One of {@link KINDS}. */
 export type Kind = (typeof KINDS)[number];
 
-/** What a kind is called, in the legend and in sentences, and what that means. */
+/** The label of a kind, in the legend and in sentences, and its meaning. */
 export const KIND_WORDS: Readonly<Record<Kind, { readonly label: string; readonly meaning: string }>> = {
   data: { label: 'Data', meaning: 'stored in this image as it is' },
   compressed: { label: 'Compressed', meaning: 'stored in this image, compressed' },

@@ -1,4 +1,6 @@
-/** Owns the canvas of the allocation map: painting it to the width there is, and choosing cells by pointer and keys. */
+/**
+ * Renders the canvas of the allocation map: paints it to the available width, and selects cells by pointer and keys.
+ */
 import { useSignal } from '@preact/signals';
 import type { JSX, TargetedKeyboardEvent, TargetedMouseEvent, TargetedPointerEvent } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
@@ -11,11 +13,11 @@ import { readPalette, themeVersion } from './palette.js';
 
 interface MapCanvasProps {
   readonly map: MapLoad;
-  /** A person asks for the extents of a cell. */
+  /** Called when the user requests the extents of a cell. */
   readonly onPick: (cell: number) => void;
 }
 
-/** The map as a slider over its cells: arrow keys and pointer choose one, and what it holds is said below. */
+/** The map as a slider over its cells: arrow keys and pointer select one, and its contents are described below. */
 export function MapCanvas({ map, onPick }: MapCanvasProps): JSX.Element {
   const { allocation, cell, version } = map;
   const frame = useRef<HTMLDivElement>(null);
@@ -99,10 +101,10 @@ export function MapCanvas({ map, onPick }: MapCanvasProps): JSX.Element {
   );
 }
 
-/** What is under the mark, in words. */
+/** The contents of the selected cell, in words. */
 function MapReadout({ map, touched }: { map: MapLoad; touched: boolean }): JSX.Element {
   const { allocation, cell, version } = map;
-  void version.value; // the cell may fill while it is looked at
+  void version.value; // the cell may fill while it is selected
   return (
     <p class="readout">
       <output aria-live="polite">

@@ -1,4 +1,4 @@
-/** Owns the section of the allocation map: summary, map, legend, table. */
+/** Renders the section of the allocation map: summary, map, legend, table. */
 import type { JSX } from 'preact';
 import { describe } from '../engine/problem.js';
 import { formatShare, formatSize } from '../engine/size.js';
@@ -12,7 +12,7 @@ import { MapCanvas } from './map-canvas.js';
 import { MapLegend } from './map-legend.js';
 import { mapSummary } from './map-words.js';
 
-/** The allocation map of an image, with everything that says it in words. */
+/** The allocation map of an image, with its descriptions in words. */
 export function MapCard({ disk }: { readonly disk: DiskView }): JSX.Element {
   const { map, image, name: diskName } = disk;
   const layerName = (depth: number): string => {
@@ -44,7 +44,7 @@ export function MapCard({ disk }: { readonly disk: DiskView }): JSX.Element {
   );
 }
 
-/** The map for those who do not look at it; while it loads, how far it is. */
+/** The map in words, for users who cannot see it; while it loads, the progress. */
 function MapSummary({ disk }: { readonly disk: DiskView }): JSX.Element {
   const { allocation, state, version } = disk.map;
   void version.value;

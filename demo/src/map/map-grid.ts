@@ -1,6 +1,6 @@
-/** Owns the geometry of the allocation map: where each cell is drawn, and which one lies under a point or a key. */
+/** Computes the geometry of the allocation map: the position of each cell, and the cell at a point or for a key. */
 
-/** Room for the offset at the start of each row, CSS pixels; at least, the grid ends at the right edge. */
+/** Minimum width for the offset at the start of each row, CSS pixels. The grid is aligned to the right edge. */
 const GUTTER = 72;
 
 /** Cells in rows, in CSS pixels. */
@@ -8,19 +8,17 @@ export interface MapGrid {
   readonly cellCount: number;
   readonly columns: number;
   readonly rows: number;
-  /** From one cell's left edge to the next one's; the same down. */
+  /** Distance between the left edges of neighbouring cells; the same vertically. */
   readonly pitch: number;
-  /** Between two cells. */
+  /** Space between two cells. */
   readonly gap: number;
-  /** Left of the first column: the row labels' room, or nothing where it is narrow. */
+  /** Space left of the first column, for the row labels; 0 where the page is narrow. */
   readonly left: number;
   readonly width: number;
   readonly height: number;
 }
 
-/**
- * Lays `cellCount` cells out in the given width: a row is a power of two of them, so that it stands for a round size.
- */
+/** Lays `cellCount` cells out in the given width. A row has a power of two of them, so that it covers a round size. */
 export function layOut(cellCount: number, available: number): MapGrid {
   const wide = available >= 640;
   const columns = wide ? 64 : 32;
@@ -48,10 +46,10 @@ export function cellAt(grid: MapGrid, x: number, y: number): number | null {
   return cell < grid.cellCount ? cell : null;
 }
 
-/** Rows that PageUp and PageDown cross. */
+/** Rows that PageUp and PageDown move by. */
 const PAGE_ROWS = 4;
 
-/** Where a key leads from a cell; null for a key that leads nowhere. */
+/** The cell that a key moves to; null for a key that does not move. */
 export function moveBy(grid: MapGrid, cell: number, key: string): number | null {
   const last = grid.cellCount - 1;
   const steps: Readonly<Record<string, number>> = {
@@ -66,7 +64,7 @@ export function moveBy(grid: MapGrid, cell: number, key: string): number | null 
   };
   const target = steps[key];
   if (target === undefined) return null;
-  // A step off the top or the bottom stays where it is; a page or a side step stops at the end.
+  // A step off the top or the bottom does not move; a page or a side step stops at the end.
   if ((key === 'ArrowDown' && target > last) || (key === 'ArrowUp' && target < 0)) return cell;
   return Math.min(last, Math.max(0, target));
 }

@@ -1,4 +1,4 @@
-/** Owns the legend of the map: each kind's colour and pattern, and how much of the disk it is. */
+/** Renders the legend of the map: the colour and pattern of each kind, and its share of the disk. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { formatShare, formatSize } from '../engine/size.js';

@@ -1,16 +1,13 @@
-/**
- * Owns the loading of an image's allocation map: extents stream in, cells and pages fill, and the page repaints as they
- * do.
- */
+/** Loads an image's allocation map: adds streamed extents to cells and pages, and triggers repaints. */
 import { type Signal, signal } from '@preact/signals';
 import type { Disk } from 'qcow2';
 import { Allocation } from './allocation.js';
 import { ExtentPages } from './extent-pages.js';
 
-/** How far loading is. */
+/** The state of the loading. */
 export type MapState = 'loading' | 'complete' | { readonly failed: unknown };
 
-/** Between two repaints while the map loads, milliseconds. */
+/** Interval of repaints while the map loads, milliseconds. */
 const REPAINT = 50;
 
 /** The map of one image, while it loads and after. */
@@ -19,22 +16,22 @@ export class MapLoad {
   readonly allocation: Allocation;
   /** The extents, by page. */
   readonly pages: ExtentPages;
-  /** How far loading is. */
+  /** The state of the loading. */
   readonly state: Signal<MapState> = signal<MapState>('loading');
-  /** Rises whenever there is more to paint; the cells themselves are not signals, there are too many. */
+  /** Increases whenever there is more to paint. The cells themselves are not signals, since there are too many. */
   readonly version: Signal<number> = signal(0);
-  /** The cell that pointer or keys have chosen. */
+  /** The cell selected by pointer or keys. */
   readonly cell: Signal<number> = signal(0);
   /** The page of the extent table that is shown. */
   readonly page: Signal<number> = signal(0);
 
-  /** For a disk whose map is still to be read, by `run`. */
+  /** For a disk whose map is read by `run`. */
   constructor(disk: Disk) {
     this.allocation = new Allocation(disk.size, disk.info.subclusterSize);
     this.pages = new ExtentPages(disk);
   }
 
-  /** Reads the whole map. Returns when it is complete, failed (which `state` then says), or aborted. */
+  /** Reads the whole map. Resolves when it is complete, failed (`state` then contains the error), or aborted. */
   async run(disk: Disk, abort: AbortSignal): Promise<void> {
     let painted = performance.now();
     try {

@@ -1,4 +1,4 @@
-/** Owns the painting of the allocation map: colour and pattern of each kind, the cells, the mark on the chosen one. */
+/** Paints the allocation map: the colour and pattern of each kind, the cells, the mark on the selected one. */
 
 import { formatSize } from '../engine/size.js';
 import type { Allocation } from './allocation.js';
@@ -8,14 +8,14 @@ import type { Palette } from './palette.js';
 
 /** Side of a pattern's tile, CSS pixels. */
 const TILE = 6;
-/** A kind that is there at all is drawn at least this high, CSS pixels. */
+/** Minimum height of a kind that is present in a cell, CSS pixels. */
 const LEAST = 2;
-/** Every so many rows one is labelled with its offset. */
+/** Interval of the rows that are labelled with their offset. */
 const LABEL_ROWS = 2;
 
 type Fills = Readonly<Record<Kind, string | CanvasPattern>>;
 
-/** Makes the canvas as sharp as the screen, and returns its context in CSS pixels. */
+/** Scales the canvas to the screen's resolution, and returns its context in CSS pixels. */
 export function prepareCanvas(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
@@ -28,7 +28,7 @@ export function prepareCanvas(canvas: HTMLCanvasElement, width: number, height: 
   return context;
 }
 
-/** Paints every cell, and marks the chosen one. */
+/** Paints every cell, and marks the selected one. */
 export function paintMap(
   context: CanvasRenderingContext2D,
   grid: MapGrid,
@@ -43,7 +43,7 @@ export function paintMap(
   if (chosen !== null) paintMark(context, grid, palette, chosen);
 }
 
-/** Paints one kind over a whole rectangle: the legend's swatch. */
+/** Fills a square with one kind: the legend's swatch. */
 export function paintSwatch(context: CanvasRenderingContext2D, palette: Palette, kind: Kind, side: number): void {
   context.clearRect(0, 0, side, side);
   context.fillStyle = makeFills(context, palette)[kind];
@@ -112,7 +112,7 @@ function paintMark(context: CanvasRenderingContext2D, grid: MapGrid, palette: Pa
 }
 
 /**
- * What each kind is filled with: a colour, and for all but plain data a pattern, for those who cannot tell the colours.
+ * The fill of each kind: a colour, and for all but plain data a pattern, for users who cannot distinguish the colours.
  */
 function makeFills(context: CanvasRenderingContext2D, palette: Palette): Fills {
   const tile = (kind: Kind, draw: (ink: CanvasRenderingContext2D) => void): string | CanvasPattern =>
@@ -155,7 +155,7 @@ function makePattern(
   ink.lineWidth = 1.2;
   draw(ink);
   const pattern = context.createPattern(ink.canvas, 'repeat');
-  // The tile has the screen's pixels and the context counts CSS pixels.
+  // The tile is in screen pixels; the context is in CSS pixels.
   pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
   return pattern;
 }

@@ -1,16 +1,16 @@
-/** Owns what is said about the allocation map in words: of a cell, and of the whole. */
+/** Describes the allocation map in words: one cell, and the whole. */
 
 import { formatShare, formatSize } from '../engine/size.js';
 import type { Allocation } from './allocation.js';
 import { KIND_WORDS, KINDS, type Kind } from './kind.js';
 
-/** Where a cell lies: `1.5 MiB to 1.56 MiB`. */
+/** The position of a cell: `1.5 MiB to 1.56 MiB`. */
 export function cellPlace(allocation: Allocation, cell: number): string {
   const { start, end } = allocation.bounds(cell);
   return `${formatSize(start)} to ${formatSize(end)}`;
 }
 
-/** What a cell holds: `Data`, or `Data 60%, Unallocated 40%`. */
+/** The contents of a cell: `Data`, or `Data 60%, Unallocated 40%`. */
 export function cellContents(allocation: Allocation, cell: number): string {
   const { start, end } = allocation.bounds(cell);
   const held = KINDS.filter((kind) => allocation.share(cell, kind) > 0);
@@ -34,7 +34,7 @@ const SENTENCES: Readonly<Record<Kind, (share: string, size: string) => string>>
   unknown: (share, size) => `${share} is in a file that is not here (${size}).`,
 };
 
-/** The whole map as a few sentences, each a kind that occurs. */
+/** The whole map in a few sentences, one for each kind that occurs. */
 export function mapSummary(allocation: Allocation): string[] {
   return KINDS.filter((kind) => allocation.total(kind) > 0).map((kind) => {
     const bytes = allocation.total(kind);

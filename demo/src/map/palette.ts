@@ -1,25 +1,26 @@
 /**
- * Owns the colours of the map: read from the page's tokens, so that both themes and forced colours reach the canvas.
+ * Reads the colours of the map from the page's CSS custom properties, so that both themes and forced colours apply to
+ * the canvas.
  */
 import { type Signal, signal } from '@preact/signals';
 import { KINDS, type Kind } from './kind.js';
 
-/** What the map is painted with; CSS colours. */
+/** The CSS colours that the map is painted with. */
 export interface Palette {
   readonly fill: Readonly<Record<Kind, string>>;
   /** The pattern over the fill. */
   readonly ink: Readonly<Record<Kind, string>>;
   /** The edge of a cell. */
   readonly line: string;
-  /** The mark of the chosen cell. */
+  /** The mark of the selected cell. */
   readonly mark: string;
-  /** What separates that mark from the cells. */
+  /** The space between that mark and the cells. */
   readonly surface: string;
   readonly text: string;
   readonly font: string;
 }
 
-/** Rises when the theme changes, so that what is painted from it is painted again. */
+/** Increases when the theme changes, which triggers a repaint. */
 export const themeVersion: Signal<number> = signal(0);
 
 for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)']) {
@@ -28,7 +29,7 @@ for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)'])
   });
 }
 
-/** The tokens as they hold for an element now. */
+/** The current values of the custom properties for an element. */
 export function readPalette(element: Element): Palette {
   const style = getComputedStyle(element);
   const token = (name: string): string => style.getPropertyValue(name).trim();

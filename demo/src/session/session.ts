@@ -1,4 +1,4 @@
-/** Owns what is open on the page: the image, the files of its chain, its map, and what went wrong last. */
+/** The state of the page: the open image, the files of its chain, its map, and the last problem. */
 import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error } from 'qcow2';
 import type { Store } from 'qcow2-opfs';
@@ -26,9 +26,9 @@ import { SnapshotDisk } from '../snapshots/snapshot-disk.js';
 import { deflateInBrowser, makeSample, SAMPLE_NAME } from '../welcome/sample-image.js';
 import type { DiskView } from './disk-view.js';
 
-/** An image that is open. */
+/** An open image. */
 export interface Opened extends DiskView {
-  /** What was opened. */
+  /** Where it was opened from. */
   readonly file: Origin;
   readonly files: FileSet;
   /** Files that were dropped with it and that its chain does not name. */
@@ -38,33 +38,31 @@ export interface Opened extends DiskView {
   readonly check: ImageCheck;
 }
 
-/** The disk of a snapshot that is shown in place of the image's own. */
+/** The disk of a snapshot that is shown instead of the image's own. */
 export interface SnapshotView extends DiskView {
   readonly snapshot: SnapshotDisk;
 }
 
-/** The image that is open; null on the empty page. */
+/** The open image; null on the start page. */
 export const opened: Signal<Opened | null> = signal<Opened | null>(null);
-/** The snapshot of it that is shown; null where it is the image itself. */
+/** The snapshot of it that is shown; null while the image itself is shown. */
 export const shown: Signal<SnapshotView | null> = signal<SnapshotView | null>(null);
-/** The snapshot that was shown last, from which a person came back to the image; null when it was not from one. */
+/** The snapshot from which the user returned to the image; null if the image is not shown after a snapshot. */
 export const leftSnapshot: Signal<SnapshotDisk | null> = signal<SnapshotDisk | null>(null);
 /** The name of the file that is being opened; null when none is. */
 export const opening: Signal<string | null> = signal<string | null>(null);
-/** What went wrong last, until it is dismissed or something opens. */
+/** The last problem, until it is dismissed or something opens. */
 export const problem: Signal<Problem | null> = signal<Problem | null>(null);
-/** Does once more what {@link problem} is about; null where that would change nothing. */
+/** Retries what {@link problem} is about; null where a retry cannot help. */
 export const retry: Signal<(() => Promise<void>) | null> = signal<(() => Promise<void>) | null>(null);
-/** What has just happened, for screen readers. */
+/** The last event, for screen readers. */
 export const announcement: Signal<string> = signal('');
 
 let running: AbortController | null = null;
-/** The snapshot that was asked for last; null once something else was. */
+/** The snapshot that was requested last; null once something else was. */
 let asked: SnapshotDisk | null = null;
 
-/**
- * Opens files that a person dropped or chose: for the chain that is open where it waits for them, else as a new one.
- */
+/** Opens files that the user dropped or chose: for the open chain if it misses them, else as a new one. */
 export async function openFiles(files: readonly File[]): Promise<void> {
   const now = opened.value;
   const first = files[0];
@@ -86,12 +84,12 @@ export async function openFiles(files: readonly File[]): Promise<void> {
   });
 }
 
-/** Opens one of the files at hand instead. */
+/** Opens one of the available files instead. */
 export function openAs(leaf: Origin, files: FileSet): Promise<void> {
   return run(leaf.name, (store, signal) => open(store, leaf, files, [], signal));
 }
 
-/** Opens the sample image, which has to be made at first. */
+/** Opens the sample image, which is generated first. */
 export function openSample(): Promise<void> {
   return run(SAMPLE_NAME, async (store, signal) => {
     const file = new File([await makeSample(deflateInBrowser)], SAMPLE_NAME);
@@ -100,30 +98,30 @@ export function openSample(): Promise<void> {
   });
 }
 
-/** Opens an image that lives in this browser. */
+/** Opens an image in this browser. */
 export function openStored(name: string): Promise<void> {
   return openAs(new StoredFile(name), new FileSet([]));
 }
 
-/** Opens an image on a web server. Returns when it is open, refused, or cancelled. */
+/** Opens an image on a web server. Resolves when it is open, refused, or cancelled. */
 export function openAddress(url: URL): Promise<void> {
   return openAs(new RemoteFile(url), new FileSet([]));
 }
 
-/** Stops the opening that is under way. */
+/** Cancels the current opening. */
 export function cancelOpening(): void {
   running?.abort();
 }
 
-/** Hands over a file for what the open chain misses, whatever the file is called. */
+/** Supplies a file for one that the open chain misses, whatever its own name is. */
 export async function supply(missing: Missing, file: File): Promise<void> {
   const now = opened.value;
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
 }
 
 /**
- * Shows the disk of a snapshot in place of the image's own. Returns when it is there, or refused; or when something
- * else is to be shown.
+ * Shows the disk of a snapshot instead of the image's own. Resolves when it is shown or refused, or when something else
+ * is to be shown.
  */
 export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
   asked = snapshot;
@@ -150,14 +148,14 @@ export function leaveSnapshot(): void {
   shown.value = null;
 }
 
-/** Shows what went wrong with the file of that name. */
+/** Shows a problem with the file of that name. */
 export function report(error: unknown, name: string): void {
   noticeError(error);
   problem.value = describe(error, name);
   retry.value = null;
 }
 
-/** Says that a folder was dropped where files are taken. */
+/** Reports that a folder was dropped, which is not supported. */
 export function refuseFolder(name: string): void {
   retry.value = null;
   problem.value = {
@@ -168,7 +166,7 @@ export function refuseFolder(name: string): void {
   };
 }
 
-/** Closes the image and shows the empty page. */
+/** Closes the image and shows the start page. */
 export function closeImage(): void {
   running?.abort();
   opening.value = null;
@@ -197,10 +195,10 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
     announcement.value = `${next.file.name} is open.`;
     void loadMap(next);
   } catch (error) {
-    // By now it may be known which of the files is the image.
+    // By now the image may be known among the files.
     if (abort.signal.aborted) return;
     report(error, opening.value ?? name);
-    // A file of another kind stays one.
+    // A retry does not help with a file of another kind.
     if (!isQcow2Error(error, 'not-qcow2')) retry.value = () => run(name, work);
   } finally {
     if (running === abort) opening.value = null;
@@ -208,7 +206,8 @@ async function run(name: string, work: (store: Store, signal: AbortSignal) => Pr
 }
 
 /**
- * Loads the map behind the page's back, and says so once it is complete: not at each step, which would drown the rest.
+ * Loads the map in the background, and announces only its completion: an announcement for each step would drown the
+ * rest.
  */
 async function loadMap({ image, map, abort }: DiskView): Promise<void> {
   await map.run(image, abort.signal);
@@ -231,7 +230,7 @@ function replace(next: Opened | null): void {
   });
 }
 
-/** Which other files each one needs; null for those that are no qcow2 images, such as a raw base. */
+/** Which other files each one needs; null for those that are not qcow2 images, such as a raw base. */
 async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<Member[]> {
   return Promise.all(
     files.map(async (file) => {
@@ -241,7 +240,7 @@ async function examine(store: Store, files: readonly File[], signal: AbortSignal
         await image.close();
         return { file, needs };
       } catch (error) {
-        // A file that is broken is reported when the chain that needs it is opened.
+        // A damaged file is reported when the chain that needs it is opened.
         if (isQcow2Error(error, 'not-qcow2', 'unsupported', 'corrupt')) return { file, needs: null };
         throw error;
       }

@@ -1,32 +1,32 @@
-/** Owns the snapshots of the open image: each one's disk, opened when it is first needed, and its download. */
+/** The snapshots of the open image: opens the disk of each when it is first needed, and downloads it. */
 import type { SnapshotInfo } from 'qcow2';
 import type { WorkerImage } from 'qcow2-opfs';
 import { Download } from '../download/download.js';
 import { snapshotOf } from '../download/download-source.js';
 import { noticeError } from '../engine/engine.js';
 
-/** A snapshot of the open image. Its disk stays open, once it is, until `close`. */
+/** A snapshot of the open image. Its disk, once open, stays open until `close`. */
 export class SnapshotDisk {
-  /** What the page calls it. */
+  /** Its label on the page. */
   readonly name: string;
   readonly info: SnapshotInfo;
-  /** Size of its disk, bytes: that of the image where an old snapshot does not say. */
+  /** Size of its disk, bytes: that of the image where an old snapshot does not contain one. */
   readonly size: number;
   readonly download: Download;
   readonly #image: WorkerImage;
   #disk: Promise<WorkerImage> | null = null;
 
-  /** Of an open image from a file of that name. */
+  /** `imageName` is the name of the open image's file. */
   constructor(info: SnapshotInfo, image: WorkerImage, imageName: string) {
     this.info = info;
     this.name = info.name || `Snapshot ${info.id}`;
     const size = info.diskSize ?? image.size;
-    this.size = size - (size % 512); // whole sectors, as the engine has it
+    this.size = size - (size % 512); // whole sectors, as in the engine
     this.#image = image;
     this.download = new Download(snapshotOf(() => this.open(), this.size, this.name, imageName));
   }
 
-  /** Its disk. Throws what opening it throws, and tries anew the next time. */
+  /** Opens its disk once. Throws what opening it throws, and tries again the next time. */
   open(): Promise<WorkerImage> {
     const opening = this.#disk ?? this.#image.openSnapshot(this.info.id);
     this.#disk = opening;
@@ -35,7 +35,7 @@ export class SnapshotDisk {
     });
     return opening;
   }
-  /** Stops its download and lets go of its disk. */
+  /** Stops its download and closes its disk. */
   close(): void {
     this.download.cancel();
     this.#disk?.then((disk) => disk.close()).catch(noticeError);

@@ -1,4 +1,4 @@
-/** Owns the section of the internal snapshots. */
+/** Renders the section of the internal snapshots. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { DownloadButton } from '../download/download-button.js';
@@ -17,7 +17,7 @@ export function snapshotDate({ info }: SnapshotDisk): string {
   return DATES.format(info.dateSec * 1000);
 }
 
-/** The snapshots inside the image; each one's disk can be opened, and downloaded as raw. */
+/** The snapshots inside the image. The disk of each can be opened, and downloaded as raw. */
 export function SnapshotsCard({ opened }: { readonly opened: Opened }): JSX.Element {
   const { snapshots } = opened;
   if (snapshots.length === 0) {
@@ -91,7 +91,7 @@ function SnapshotRow({ snapshot, opened }: SnapshotRowProps): JSX.Element {
   );
 }
 
-/** How the download of a snapshot's disk goes; nothing before it starts. */
+/** The progress of a snapshot's download; nothing before it starts. */
 function SnapshotProgress({ snapshot }: { readonly snapshot: SnapshotDisk }): JSX.Element {
   const section = useRef<HTMLDivElement>(null);
   return (

@@ -1,4 +1,4 @@
-/** Owns the fields of a new image that few people need, folded until they do. */
+/** Renders the rarely used fields of a new image, folded at first. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -22,7 +22,7 @@ interface CreateAdvancedProps {
   readonly set: (change: Partial<CreateForm>) => void;
 }
 
-/** The other options, each with what it means. Opens by itself when one of them is refused. */
+/** The other options, each with its meaning. Unfolds when one of them is refused. */
 export function CreateAdvanced({ form, refusals, existing, set }: CreateAdvancedProps): JSX.Element {
   const { refcountBits, lazyRefcounts, compressionType, extendedL2, preallocation } = refusals;
   const refused = [refcountBits, lazyRefcounts, compressionType, extendedL2, preallocation].some(Boolean);

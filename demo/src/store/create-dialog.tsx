@@ -1,4 +1,4 @@
-/** Owns the dialog that makes a new image. */
+/** Renders the dialog that creates an image. */
 import { type Signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
@@ -21,7 +21,7 @@ import {
 } from './create-form.js';
 import { createImage } from './store-contents.js';
 
-/** From 512 bytes to 2 MiB, as the format has it. */
+/** From 512 bytes to 2 MiB, as the format specifies. */
 const CLUSTER_SIZES = Array.from({ length: 13 }, (_, step) => 512 * 2 ** step);
 const VERSIONS = [
   [3, '3, read by QEMU since 2012'],
@@ -30,11 +30,11 @@ const VERSIONS = [
 
 interface CreateDialogProps {
   readonly images: readonly StoredImage[];
-  /** It is over: with the name of the new image, or null when there is none. */
+  /** Called when the dialog closes: with the name of the new image, or null if none was created. */
   readonly onClose: (created: string | null) => void;
 }
 
-/** The form for a new image, what is refused of it, and how far the making is. */
+/** The form for a new image, its refused fields, and the progress of the creation. */
 export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Element {
   const existing = images.map(({ name, info }): Existing => ({ name, virtualSize: info?.virtualSize ?? null }));
   const form = useSignal<CreateForm>({ ...DEFAULT_FORM, name: freeName(existing) });
@@ -44,7 +44,7 @@ export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Elemen
   const set = (change: Partial<CreateForm>): void => {
     form.value = { ...form.value, ...change };
     const read = readForm(form.value, existing);
-    // What was refused is said until it is put right; what is not finished yet is not refused.
+    // A refusal is shown until it is corrected. An unfinished input is not refused.
     const still = 'refusals' in read ? read.refusals : {};
     refusals.value = Object.fromEntries(Object.entries(still).filter(([field]) => field in refusals.value));
   };
@@ -119,13 +119,13 @@ function BasicFields({ form, refusals, set }: FieldsProps): JSX.Element {
   );
 }
 
-/** The making of an image, from the form to its end. */
+/** The creation of an image, from the form to its end. */
 interface Making {
   readonly progress: Signal<Progress | null>;
   readonly busy: Signal<boolean>;
   readonly problem: Signal<Problem | null>;
   start(request: CreateRequest): Promise<void>;
-  /** Stops it where it runs, and closes the dialog. */
+  /** Aborts it if it runs, and closes the dialog. */
   close(): void;
 }
 
@@ -160,7 +160,7 @@ function useMaking(onClose: (created: string | null) => void): Making {
   return { progress, busy, problem, start, close };
 }
 
-/** The engine refuses what no image can be, such as a disk too large for its clusters, in words of its own. */
+/** The engine's own message for what it refuses, such as a disk too large for its clusters. */
 function describeCreation(error: unknown, name: string): Problem {
   if (!(error instanceof TypeError || error instanceof RangeError)) return describe(error, name);
   const advice = 'Change that and create it again.';

@@ -1,9 +1,9 @@
-/** Owns the form for a new image: what is in it at first, and what it asks for, or why it cannot be. */
+/** The form for a new image: its defaults, and its validation into a request. */
 import type { CreateOptions } from 'qcow2';
 import { formatSize } from '../engine/size.js';
 import { parseSize } from '../ui/size-input.js';
 
-/** What the form holds, as it stands in its fields. */
+/** The values of the form's fields. */
 export interface CreateForm {
   readonly name: string;
   /** As typed: `10G`. Empty for the size of the base. */
@@ -20,7 +20,7 @@ export interface CreateForm {
   readonly backingFile: string;
 }
 
-/** What the form holds at first: QEMU's own defaults. */
+/** The default values: QEMU's own defaults. */
 export const DEFAULT_FORM: CreateForm = {
   name: 'disk.qcow2',
   size: '10G',
@@ -34,17 +34,17 @@ export const DEFAULT_FORM: CreateForm = {
   backingFile: '',
 };
 
-/** An image that is there already: its name, and how large its disk is where that is known. */
+/** An existing image: its name, and the size of its disk if known. */
 export interface Existing {
   readonly name: string;
   /** Bytes; null when the image cannot be opened. */
   readonly virtualSize: number | null;
 }
 
-/** Why a field cannot stand as it is. */
+/** Why each invalid field is refused. */
 export type Refusals = { readonly [Field in keyof CreateForm]?: string | undefined };
 
-/** What the form asks for. */
+/** What the form requests. */
 export interface CreateRequest {
   readonly name: string;
   readonly options: CreateOptions;
@@ -52,10 +52,10 @@ export interface CreateRequest {
 
 /** Subclusters are a 32nd of a cluster, and at least a sector. */
 const MIN_EXTENDED = 16384;
-/** What a name may take in the store, bytes of UTF-8. */
+/** Maximum length of a name in the store, bytes of UTF-8. */
 const MAX_NAME_BYTES = 200;
 
-/** Reads the form: a request, or a sentence for each field that cannot stand. `existing` are the stored images. */
+/** Validates the form: returns a request, or a sentence for each invalid field. `existing` are the stored images. */
 export function readForm(
   form: CreateForm,
   existing: readonly Existing[],
@@ -110,7 +110,7 @@ function sizeOf({ size, backingFile }: CreateForm, existing: readonly Existing[]
   return bytes ? { bytes } : { refusal: `The size of ${backingFile} is not known: say how large the disk is to be.` };
 }
 
-/** What excludes what, as QEMU has it. */
+/** Options that exclude each other, as in QEMU. */
 function featureRefusals(form: CreateForm): Refusals {
   const needs3 = form.version === 2 ? 'Version 2 does not have that: choose version 3.' : undefined;
   const ahead = form.preallocation === 'metadata' && form.backingFile !== '' && !form.extendedL2;

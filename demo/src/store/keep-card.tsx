@@ -1,4 +1,4 @@
-/** Owns the section that takes the open image over into this browser. */
+/** Renders the section that copies the open image into this browser. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId, useRef } from 'preact/hooks';
@@ -14,8 +14,8 @@ import { storeContents, storePlace } from './store-contents.js';
 import { isTwin } from './stored-twin.js';
 
 /**
- * Asks for a name and copies the image, and the qcow2 images that it is based on; nothing for what is no file of the
- * person's.
+ * Asks for a name and copies the image, and the qcow2 images that it is based on; null if the image is not a file of
+ * the user's.
  */
 export function KeepCard({ opened }: { readonly opened: Opened }): JSX.Element | null {
   const { file } = opened;
@@ -37,7 +37,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   const checking = useSignal(false);
   const isBusy = (): boolean =>
     checking.value || keeps.value.some((keep) => keep.file === file && keep.state.value.step === 'running');
-  /** Why the image cannot be put over a base of the same name that is here already; null when it can. */
+  /** Why the image cannot be used with an existing base of the same name; null when it can. */
   const baseRefusal = async ([base, name]: readonly [File, string]): Promise<string | null> => {
     comparing.value = name;
     try {
@@ -102,9 +102,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   );
 }
 
-/**
- * The files that the image is based on, as far as they are at hand: those that can be kept, and the names of the rest.
- */
+/** The available files that the image is based on: those that can be kept, and the names of the rest. */
 function chainOf({ image: { info }, files, file }: Opened): { bases: [File, string][]; left: string[] } {
   const bases: [File, string][] = [];
   const left: string[] = [];

@@ -1,4 +1,4 @@
-/** Owns the list of files that are being taken over into this browser, and of how the last ones ended. */
+/** Lists the files that are being copied into this browser, and the results of the last ones. */
 import type { JSX, TargetedEvent } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { formatDuration } from '../engine/pace.js';
@@ -8,7 +8,7 @@ import { ProgressFigures } from '../ui/progress-figures.js';
 import { dismissKeep, type Keep, type KeepState, keeps } from './keep.js';
 import { storePlace } from './store-contents.js';
 
-/** Everything that is being taken over; nothing when nothing is. */
+/** Every copy; null when there is none. */
 export function KeepList(): JSX.Element {
   return (
     <div class="keeps">
@@ -21,7 +21,7 @@ export function KeepList(): JSX.Element {
 
 function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
   const section = useRef<HTMLElement>(null);
-  // It is above what was pressed, on small screens far above.
+  // It is above the pressed button, on small screens far above.
   useEffect(() => section.current?.scrollIntoView({ block: 'nearest' }), []);
   return (
     <section ref={section} class="keep" aria-label={`Keeping ${keep.name}`} tabIndex={-1}>
@@ -35,7 +35,7 @@ function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
 
 interface KeepProps {
   readonly keep: Keep;
-  /** A button was pressed that is gone now, and with it the focus. */
+  /** Called when a button was pressed that is then removed, and the focus with it. */
   readonly onPressed: () => void;
 }
 
@@ -120,7 +120,7 @@ function Dismiss({ keep }: { readonly keep: Keep }): JSX.Element {
   );
 }
 
-/** For screen readers: each quarter of the way, not each report. */
+/** For screen readers: one message for each quarter, not for each report. */
 function spoken(keep: Keep, state: KeepState): string {
   switch (state.step) {
     case 'running': {

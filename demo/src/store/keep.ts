@@ -1,4 +1,4 @@
-/** Owns the taking over of files into this browser: each one's progress, how it ended, and another try. */
+/** Copies files into this browser's store: tracks progress and results, and retries. */
 import { type Signal, signal } from '@preact/signals';
 import { whileBusy } from '../engine/busy.js';
 import { withEngineOnce } from '../engine/engine.js';
@@ -6,7 +6,7 @@ import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 import { storeChanged } from './store-contents.js';
 
-/** What the taking over of a file is doing. */
+/** The state of a copy. */
 export type KeepState =
   | { readonly step: 'running'; readonly done: number; readonly total: number }
   | { readonly step: 'finished'; readonly seconds: number }
@@ -15,25 +15,25 @@ export type KeepState =
 
 /** A file that is copied into the store. */
 export class Keep {
-  /** What the image will be called. */
+  /** The name of the resulting image. */
   readonly name: string;
-  /** What is copied. */
+  /** The file that is copied. */
   readonly file: File;
-  /** What it is doing. */
+  /** The current state. */
   readonly state: Signal<KeepState>;
-  /** How fast it goes. */
+  /** The speed of the copy. */
   pace: Pace = new Pace(0);
   #abort = new AbortController();
   #running = false;
 
-  /** Of a file, under a name. */
+  /** Copies `file` to the name `name`. */
   constructor(file: File, name: string) {
     this.file = file;
     this.name = name;
     this.state = signal<KeepState>({ step: 'running', done: 0, total: file.size });
   }
 
-  /** Runs it, for the first time or once more, unless it runs. Whether the image is kept by this run. */
+  /** Starts or restarts the copy, unless it is running. Returns whether this run has stored the image. */
   async run(): Promise<boolean> {
     if (this.#running) return false;
     this.#running = true;
@@ -62,19 +62,16 @@ export class Keep {
     return kept;
   }
 
-  /** Stops it; nothing half-written is left. */
+  /** Stops it. No partial image is left. */
   cancel(): void {
     this.#abort.abort();
   }
 }
 
-/** What is being taken over, and what ended and was not dismissed yet; the oldest first. */
+/** Running copies, and ended ones that are not dismissed yet; the oldest first. */
 export const keeps: Signal<readonly Keep[]> = signal<readonly Keep[]>([]);
 
-/**
- * Takes files over, each under a name. A name that is tried again takes the place of its last try. Whether all are
- * kept.
- */
+/** Copies files, each to a name. A retried name replaces its last try. Returns whether all are stored. */
 export async function keepFiles(files: readonly (readonly [file: File, name: string])[]): Promise<boolean> {
   const added = files.map(([file, name]) => new Keep(file, name));
   const again = new Set(added.map(({ name }) => name));
@@ -84,7 +81,7 @@ export async function keepFiles(files: readonly (readonly [file: File, name: str
   return kept.every(Boolean);
 }
 
-/** Takes one that has ended off the page. */
+/** Removes an ended copy from the page. */
 export function dismissKeep(keep: Keep): void {
   keeps.value = keeps.value.filter((other) => other !== keep);
 }

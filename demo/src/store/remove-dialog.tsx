@@ -1,4 +1,4 @@
-/** Owns the question before an image is deleted. */
+/** Renders the confirmation before an image is deleted. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { StoredImage } from 'qcow2-opfs';
@@ -10,13 +10,13 @@ import { removeImage } from './store-contents.js';
 
 interface RemoveDialogProps {
   readonly image: StoredImage;
-  /** It is over, and the image is deleted or is not. */
+  /** Called when the dialog closes, with whether the image was deleted. */
   readonly onClose: (removed: boolean) => void;
-  /** Takes the focus when the button that asked is gone with the image. */
+  /** Takes the focus if the button that opened the dialog was removed with the image. */
   readonly orElse: () => void;
 }
 
-/** Asks, deletes, and says why when that fails. */
+/** Asks, deletes, and shows why if that fails. */
 export function RemoveDialog({ image: { name, fileSize, info }, onClose, orElse }: RemoveDialogProps): JSX.Element {
   const problem = useSignal<Problem | null>(null);
   const busy = useSignal(false);

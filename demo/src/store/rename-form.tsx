@@ -1,4 +1,4 @@
-/** Owns the renaming of an image in its place in the list. */
+/** Renders the form that renames an image in the list. */
 import { type Signal, useSignal } from '@preact/signals';
 import type { JSX, RefObject } from 'preact';
 import { useId, useLayoutEffect, useRef } from 'preact/hooks';
@@ -9,13 +9,13 @@ import { nameRefusal } from './create-form.js';
 interface RenameFormProps {
   readonly name: string;
   readonly images: readonly { readonly name: string }[];
-  /** Does it; what it rejects with is shown. Afterwards this form is gone. */
+  /** Renames the image. An error it rejects with is shown. Afterwards this form is removed. */
   readonly onRename: (name: string) => Promise<void>;
-  /** The old name stays. */
+  /** Called when the name is not changed. */
   readonly onClose: () => void;
 }
 
-/** A field with the name, and why a name cannot be. */
+/** A field with the name, and the reason if it is refused. */
 export function RenameForm(props: RenameFormProps): JSX.Element {
   const { name, onClose } = props;
   const id = useId();
@@ -23,7 +23,7 @@ export function RenameForm(props: RenameFormProps): JSX.Element {
   const refusal = useSignal<string | null>(null);
   useLayoutEffect(() => input.current?.select(), []);
   const { busy, save } = useRename(props, input, refusal);
-  /** A rename that goes on is over only when the store has said so. */
+  /** A running rename cannot be cancelled: the form waits for the store's result. */
   const close = (): void => {
     if (!busy.value) onClose();
   };
@@ -62,7 +62,7 @@ export function RenameForm(props: RenameFormProps): JSX.Element {
   );
 }
 
-/** What saving does: checks the name, renames, says what is wrong. `busy` while it renames. */
+/** Saves: checks the name, renames, shows errors. `busy` while it renames. */
 function useRename(
   { name, images, onRename, onClose }: RenameFormProps,
   input: RefObject<HTMLInputElement | null>,

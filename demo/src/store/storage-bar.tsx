@@ -1,4 +1,4 @@
-/** Owns what is said of the storage: how much is used, how much there is, and whether it stays. */
+/** Renders the storage status: used space, quota, and whether it is persistent. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { StoreEstimate } from 'qcow2-opfs';
@@ -30,7 +30,7 @@ function MemoryBanner({ usage }: { readonly usage: number }): JSX.Element {
   );
 }
 
-/** What the browser says it allows is a hint: Chromium always names 10 GiB more than is used. */
+/** The quota that the browser reports is approximate: Chromium always reports 10 GiB more than is used. */
 function Gauge({ estimate: { usage, quota } }: { readonly estimate: StoreEstimate }): JSX.Element {
   const words = `${formatSize(usage)} used, and room for at least ${formatSize(Math.max(0, quota - usage))} more`;
   return (
@@ -43,7 +43,7 @@ function Gauge({ estimate: { usage, quota } }: { readonly estimate: StoreEstimat
   );
 }
 
-/** Whether the browser may clear the images by itself; asks it not to, from a click. */
+/** Whether the browser may evict the images; a button requests persistent storage. */
 function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Element {
   const answer = useSignal<'declined' | 'failed' | null>(null);
   const asking = useSignal(false);

@@ -1,6 +1,4 @@
-/**
- * Owns what the page knows of the images that live in this browser: which there are, how much room, whether they stay.
- */
+/** The contents of this browser's store: the images, the space used, and whether storage is persistent. */
 import { type Signal, signal } from '@preact/signals';
 import type { CreateOptions } from 'qcow2';
 import type { Persistence, StoredImage, StoreEstimate } from 'qcow2-opfs';
@@ -8,17 +6,17 @@ import { whileBusy } from '../engine/busy.js';
 import { noticeError, withEngine, withEngineOnce } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 
-/** The images in this browser, and the storage that they are in. */
+/** The images in this browser, and their storage. */
 export interface StoreContents {
   readonly images: readonly StoredImage[];
   readonly persistence: Persistence;
-  /** Null where the browser does not say. */
+  /** Null where the browser does not report it. */
   readonly estimate: StoreEstimate | null;
 }
 
-/** What was found last; null until then. */
+/** The last listing; null before the first. */
 export const storeContents: Signal<StoreContents | null> = signal<StoreContents | null>(null);
-/** Why it could not be looked at, until it can. */
+/** Why the store could not be listed; null when it could. */
 export const storeProblem: Signal<Problem | null> = signal<Problem | null>(null);
 
 /** Where the images are, in words. */
@@ -26,12 +24,12 @@ export function storePlace(): string {
   return storeContents.value?.persistence === 'memory' ? 'memory until you leave this page' : 'this browser';
 }
 
-/** Tells the page's other tabs that something changed. */
+/** Notifies the page's other tabs of changes. */
 const channel = new BroadcastChannel('qcow2-demo store');
 channel.addEventListener('message', () => void refreshStore());
 let latest = 0;
 
-/** Looks again. Never rejects: what goes wrong is {@link storeProblem}. */
+/** Lists the store again. Never rejects: errors go to {@link storeProblem}. */
 export async function refreshStore(): Promise<void> {
   latest += 1;
   const mine = latest;
@@ -50,14 +48,14 @@ export async function refreshStore(): Promise<void> {
   }
 }
 
-/** Looks again, and has the other tabs look too. */
+/** Lists the store again, and makes the other tabs do so too. */
 export async function storeChanged(): Promise<void> {
   channel.postMessage('changed');
   await refreshStore();
 }
 
 /**
- * Makes an empty image.
+ * Creates an empty image.
  *
  * @throws what the store throws
  */
@@ -72,7 +70,7 @@ export async function createImage(name: string, options: CreateOptions): Promise
 }
 
 /**
- * Gives an image another name.
+ * Renames an image.
  *
  * @throws what the store throws
  */
@@ -91,7 +89,7 @@ export async function removeImage(name: string): Promise<void> {
   await storeChanged();
 }
 
-/** Asks the browser not to clear the images by itself; from a click. Whether it agrees. */
+/** Requests persistent storage, from a click. Returns whether it is granted. */
 export async function persistStore(): Promise<boolean> {
   const granted = await withEngine((store) => store.persist());
   await storeChanged();

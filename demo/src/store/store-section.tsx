@@ -1,4 +1,4 @@
-/** Owns the section of the images that live in this browser: the list, the storage, and the ways to add to it. */
+/** Renders the section of the images in this browser: the list, the storage, and the ways to add images. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
@@ -58,7 +58,7 @@ export function StoreSection(): JSX.Element {
 
 interface StoredImageListProps {
   readonly contents: StoreContents;
-  /** An image was deleted, and what had the focus with it. */
+  /** Called when an image was deleted, and the focused element with it. */
   readonly onGone: () => void;
 }
 

@@ -1,4 +1,4 @@
-/** Owns one image of the list: what it is, and what can be done with it. */
+/** Renders one image of the list, with its actions. */
 import { useSignal } from '@preact/signals';
 import { Fragment, type JSX, type RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
@@ -15,7 +15,7 @@ import { renameImage } from './store-contents.js';
 
 const DATES = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 
-/** The image whose renaming is over: its button takes the focus once it is there. */
+/** The image whose renaming has ended: its button takes the focus once it is rendered. */
 let renamed: string | null = null;
 
 interface StoredImageRowProps {
@@ -123,7 +123,7 @@ function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Both ways to take the image away. */
+/** The two downloads of an image. */
 function RowDownloads({ image }: { readonly image: StoredImage }): JSX.Element {
   const downloads = (['raw', 'qcow2'] as const).map((format) => storedDownload(image, format));
   const buttons = useRef(new Map<Download, HTMLButtonElement>());

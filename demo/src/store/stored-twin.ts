@@ -1,7 +1,4 @@
-/**
- * Owns the question whether a stored image is a file that is at hand: an overlay of the one must not be put over
- * another.
- */
+/** Compares a stored image with an available file: an overlay of one must not be used with the other. */
 import type { StoredImage } from 'qcow2-opfs';
 import { withEngineOnce } from '../engine/engine.js';
 

@@ -1,4 +1,4 @@
-/** Owns the frame of a section: a heading and what is under it. */
+/** Renders the frame of a section: a heading and its content. */
 import type { ComponentChildren, JSX } from 'preact';
 import { useId } from 'preact/hooks';
 

@@ -1,8 +1,8 @@
-/** Owns the button that lets a person choose files instead of dropping them. */
+/** Renders the button that opens the file picker, as an alternative to dropping files. */
 import type { ComponentChildren, JSX, TargetedEvent } from 'preact';
 import { useRef } from 'preact/hooks';
 
-/** What the button takes. */
+/** Properties of the button. */
 interface ChooseButtonProps {
   readonly onFiles: (files: File[]) => void;
   readonly multiple?: boolean;
@@ -10,12 +10,12 @@ interface ChooseButtonProps {
   readonly children: ComponentChildren;
 }
 
-/** A button that opens the file picker and hands over what was chosen, at least one file. */
+/** A button that opens the file picker and passes the chosen files, at least one, to `onFiles`. */
 export function ChooseButton({ onFiles, multiple = true, kind = 'plain', children }: ChooseButtonProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const take = (event: TargetedEvent<HTMLInputElement>): void => {
     const files = [...(event.currentTarget.files ?? [])];
-    event.currentTarget.value = ''; // or choosing the same file again would not be a change
+    event.currentTarget.value = ''; // otherwise choosing the same file again would not be a change
     if (files.length > 0) onFiles(files);
   };
   return (

@@ -1,4 +1,4 @@
-/** Owns dropping: the whole window takes files, and shows that it does. */
+/** Makes the whole window accept dropped files, and shows that it does. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -7,11 +7,11 @@ const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includ
 
 interface DropTargetProps {
   readonly onFiles: (files: File[]) => void;
-  /** Told the name of a folder when no file was dropped. */
+  /** Called with the name of a folder when no file was dropped. */
   readonly onFolder: (name: string) => void;
 }
 
-/** What was dropped, by kind: a folder comes as a file that cannot be read. */
+/** Sorts what was dropped by kind: a folder arrives as a file that cannot be read. */
 function sort(data: DataTransfer): { files: File[]; folders: File[] } {
   const files: File[] = [];
   const folders: File[] = [];
@@ -22,7 +22,7 @@ function sort(data: DataTransfer): { files: File[]; folders: File[] } {
   return { files, folders };
 }
 
-/** Takes what is dropped anywhere on the window; shows nothing until files are dragged over it. */
+/** Accepts files dropped anywhere on the window. Renders nothing until files are dragged over it. */
 export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element | null {
   const over = useSignal(false);
   useEffect(() => {
@@ -40,7 +40,7 @@ export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element 
       over.value = true;
     });
     listen('dragleave', (event) => {
-      // Between two elements of the page there is a related one; at the window's edge there is none.
+      // Between two elements of the page there is a related target; at the window's edge there is none.
       if (event.relatedTarget === null) over.value = false;
     });
     listen('drop', (event) => {

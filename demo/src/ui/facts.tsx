@@ -1,7 +1,7 @@
-/** Owns a list of names and values. */
+/** Renders a list of names and values. */
 import type { ComponentChildren, JSX } from 'preact';
 
-/** A name, and what is shown for it. */
+/** A name and its value. */
 export type Fact = readonly [name: string, value: ComponentChildren];
 
 /** Names beside their values, as a description list. */

@@ -1,11 +1,11 @@
-/** Owns what files are called where several may have one name, as those of two folders do. */
+/** Makes unique labels for files that may have the same name, such as files of two folders. */
 import { formatSize } from '../engine/size.js';
 
 const DATES = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
 /**
- * What each file is called: by its name, and, where another of them or of `others` has the same name, by what it has
- * besides. No two are called the same.
+ * The label of each file: its name, and, if another of them or of `others` has the same name, what distinguishes it. No
+ * two labels are equal.
  */
 export function fileLabels(files: readonly File[], others: readonly { readonly name: string }[]): string[] {
   const all = [...files, ...others];

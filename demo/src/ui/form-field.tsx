@@ -1,10 +1,10 @@
-/** Owns one field of a form: its label, what it means, and why its value cannot be. */
+/** Renders one field of a form: its label, its meaning, and why its value is refused. */
 import type { JSX, TargetedEvent } from 'preact';
 import { useId } from 'preact/hooks';
 
 interface FieldProps {
   readonly label: string;
-  /** What it means, in a line. */
+  /** Its meaning, in a line. */
   readonly hint: string;
   readonly refusal: string | undefined;
 }

@@ -1,9 +1,9 @@
-/** Owns the page's mark: a disk as a few cells of its map. */
+/** Renders the page's logo: a disk as a few cells of its map. */
 import type { JSX } from 'preact';
 
 const CELLS = [1, 1, 0, 1, 0, 0, 1, 1, 1];
 
-/** The mark, decorative: the name stands beside it. */
+/** The logo. It is decorative, since the name is beside it. */
 export function Logo(): JSX.Element {
   return (
     <svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">

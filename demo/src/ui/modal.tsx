@@ -1,19 +1,20 @@
-/** Owns the frame of a dialog that stands over the page. */
+/** Renders the frame of a modal dialog. */
 import type { ComponentChildren, JSX } from 'preact';
 import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 interface ModalProps {
   readonly title: string;
   readonly class?: string;
-  /** The person wants it gone: by the Escape key, or because the form in it asks. */
+  /** Called when the user closes it with the Escape key, or the form in it does. */
   readonly onClose: () => void;
-  /** Takes the focus afterwards where what had it before is gone. */
+  /** Takes the focus afterwards if the element that had it before was removed. */
   readonly orElse?: () => void;
   readonly children: ComponentChildren;
 }
 
 /**
- * A dialog, open as long as it is rendered. The browser keeps the focus in it; afterwards it goes back where it was.
+ * A dialog, open as long as it is rendered. The browser keeps the focus in it. Afterwards the focus returns to where it
+ * was.
  */
 export function Modal({ title, class: extra = '', onClose, orElse, children }: ModalProps): JSX.Element {
   const id = useId();
@@ -21,7 +22,7 @@ export function Modal({ title, class: extra = '', onClose, orElse, children }: M
   useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
-    // As long as the dialog is there, nothing else takes the focus.
+    // Nothing else can take the focus while the dialog is rendered.
     return () => setTimeout(() => (before?.isConnected ? (before as HTMLElement).focus() : orElse?.()));
   }, []);
   return (
@@ -30,10 +31,10 @@ export function Modal({ title, class: extra = '', onClose, orElse, children }: M
       class={`modal ${extra}`}
       aria-labelledby={id}
       onCancel={(event) => {
-        event.preventDefault(); // it goes when it is no longer rendered
+        event.preventDefault(); // it closes when it is no longer rendered
         onClose();
       }}
-      // At the second press of Escape in a row browsers close it all the same.
+      // Browsers close it at the second press of Escape in a row, whatever the handler does.
       onClose={() => dialog.current?.isConnected && dialog.current.showModal()}
     >
       <h2 id={id}>{title}</h2>

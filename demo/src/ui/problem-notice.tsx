@@ -1,4 +1,4 @@
-/** Owns how a problem is shown: what it is, why and what to do, the details folded. */
+/** Renders a problem: what failed, why, what to do, and folded details. */
 import type { ComponentChildren, JSX } from 'preact';
 import type { Problem } from '../engine/problem.js';
 import { Facts } from './facts.js';
@@ -6,11 +6,11 @@ import { Facts } from './facts.js';
 interface ProblemNoticeProps {
   readonly problem: Problem;
   readonly onDismiss?: () => void;
-  /** Buttons of what can be done about it. */
+  /** Buttons for what can be done about it. */
   readonly children?: ComponentChildren;
 }
 
-/** A problem, announced at once to screen readers. */
+/** A problem, announced immediately to screen readers. */
 export function ProblemNotice({ problem, onDismiss, children }: ProblemNoticeProps): JSX.Element {
   return (
     <div class="notice alert" role="alert">

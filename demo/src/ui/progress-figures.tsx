@@ -1,10 +1,10 @@
-/** Owns how running work is shown: a bar, how much is done, how fast, how long still. */
+/** Renders the progress of running work: a bar, the amount done, the speed, the remaining time. */
 import type { JSX } from 'preact';
 import { formatDuration, type Pace } from '../engine/pace.js';
 import { formatShare, formatSize } from '../engine/size.js';
 
 interface ProgressFiguresProps {
-  /** What the bar is of, for screen readers. */
+  /** The bar's label for screen readers. */
   readonly label: string;
   /** Bytes. */
   readonly done: number;

@@ -1,18 +1,18 @@
-/** Owns the frame of a table that scrolls sideways within the page where it is too wide for it. */
+/** Renders a table that scrolls sideways within the page where it is too wide for it. */
 import type { ComponentChildren, JSX } from 'preact';
 
-/** The heading of a column; of one that holds figures, at its right. */
+/** The heading of a column. `number` aligns a column of figures to the right. */
 export type Column = string | { readonly name: string; readonly number: true };
 
 interface ScrollTableProps {
-  /** What screen readers call it. */
+  /** Its accessible name. */
   readonly label: string;
   readonly columns: readonly Column[];
   /** Its rows. */
   readonly children: ComponentChildren;
 }
 
-/** A table of that name, with headings. */
+/** A table with an accessible name and headings. */
 export function ScrollTable({ label, columns, children }: ScrollTableProps): JSX.Element {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by keyboard

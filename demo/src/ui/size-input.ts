@@ -1,16 +1,16 @@
-/** Owns how a size that a person typed is understood: bytes, or a number with a unit of qemu-img's. */
+/** Parses a size that the user typed: bytes, or a number with one of qemu-img's units. */
 import { formatCount } from '../engine/size.js';
 
-/** What was typed, understood or refused in words. */
+/** The parsed size, or why it is refused in words. */
 export type SizeInput = { readonly bytes: number } | { readonly refusal: string };
 
-/** A number, perhaps with a fraction, and a unit. */
+/** A number, possibly with a fraction, and a unit. */
 const WRITTEN = /^([0-9]+(?:[.,][0-9]+)*)\s*([a-z]*)$/i;
 /** qemu-img's suffixes; each is 1024 of the one before. */
 const SUFFIXES = 'KMGTPE';
 const EXAMPLES = 'Write a number and a unit, such as 10G or 512M, or a number of bytes.';
 
-/** Understands `10G`, `512 MiB`, `1.5g`, `65536` and `1,048,576`: units are powers of 1024, as qemu-img takes them. */
+/** Parses `10G`, `512 MiB`, `1.5g`, `65536` and `1,048,576`: units are powers of 1024, as in qemu-img. */
 export function parseSize(text: string): SizeInput {
   const typed = text.trim();
   if (typed === '') return { refusal: 'Say how large the disk is to be: 10G, for example.' };
@@ -29,13 +29,15 @@ export function parseSize(text: string): SizeInput {
   return { bytes };
 }
 
-/** A number; commas only between groups of three digits, where they cannot be meant as a fraction's point. */
+/**
+ * Parses a number. Commas are accepted only between groups of three digits, where they cannot be decimal separators.
+ */
 function numberOf(digits: string): number | null {
   const plain = /^[0-9]{1,3}(,[0-9]{3})+$/.test(digits) ? digits.replaceAll(',', '') : digits;
   return /^[0-9]+(\.[0-9]+)?$/.test(plain) ? Number(plain) : null;
 }
 
-/** How many bytes a unit is; null for one that is not known. */
+/** The number of bytes of a unit; null if it is unknown. */
 function factorOf(unit: string): number | null {
   if (/^(|b|bytes?)$/i.test(unit)) return 1;
   const [, letter] = /^([kmgtpe])(?:ib)?$/i.exec(unit) ?? [];

@@ -1,23 +1,21 @@
-/** Owns the field that opens an image by its address on a web server. */
+/** Renders the field that opens an image by its URL on a web server. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId, useRef } from 'preact/hooks';
 import { linkedAddress, parseAddress } from '../engine/address.js';
 import { cancelOpening, openAddress } from '../session/session.js';
 
-/**
- * Asks for an address and opens it. A link to the page can fill it in; nothing is fetched before the button is pressed.
- */
+/** Asks for a URL and opens it. A link to the page can fill it in; nothing is fetched before the button is pressed. */
 export function AddressForm(): JSX.Element {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const refusal = useSignal<string | null>(null);
-  /** The opening that was asked for last, and the text it was asked for with; null when it has ended. */
+  /** The last requested opening, and the text it was requested with; null when it has ended. */
   const fetching = useSignal<{ readonly text: string } | null>(null);
   const linked = linkedAddress(location.hash);
   const submit = async (): Promise<void> => {
     const text = input.current?.value ?? '';
-    // Enter after another address was typed asks for that one; it opens in place of the first.
+    // Enter after another URL was typed requests that one; it replaces the first.
     const retyped = document.activeElement === input.current && text !== fetching.value?.text;
     if (fetching.value && !retyped) {
       cancelOpening();

@@ -1,7 +1,4 @@
-/**
- * Owns what the sample image has on its disk: a small FAT16 file system, laid out so that the map has something to
- * show.
- */
+/** Generates the sample image's disk: a small FAT16 file system whose layout gives the map something to show. */
 
 const SECTOR = 512;
 const SECTORS_PER_CLUSTER = 4;
@@ -9,20 +6,20 @@ const RESERVED_SECTORS = 1;
 const FATS = 2;
 const ROOT_ENTRIES = 512;
 const DIRECTORY_ENTRY = 32;
-/** Two bytes for each cluster; the first two entries stand for none. */
+/** Two bytes for each cluster; the first two entries are reserved. */
 const FAT_ENTRY = 2;
 const END_OF_CHAIN = 0xffff;
-/** 22 November 2026, the way FAT packs a date: years since 1980, month, day. */
+/** 22 November 2026, as FAT encodes a date: years since 1980, month, day. */
 const DATE = ((2026 - 1980) << 9) | (11 << 5) | 22;
 
-/** The bytes of a disk, kept only where something was written. */
+/** The bytes of a disk, stored only where something was written. */
 export class SparseDisk {
   /** Bytes. */
   readonly size: number;
   readonly #blockSize: number;
   readonly #blocks = new Map<number, Uint8Array<ArrayBuffer>>();
 
-  /** `blockSize` is the grain of what is kept, bytes. */
+  /** `blockSize` is the unit of storage, bytes. */
   constructor(size: number, blockSize: number) {
     this.size = size;
     this.#blockSize = blockSize;
@@ -45,13 +42,13 @@ export class SparseDisk {
     }
   }
 
-  /** The blocks that were written, by their index; copies, so that later writes do not change them. */
+  /** The written blocks, by their index; copies, so that later writes do not change them. */
   blocks(): Map<number, Uint8Array<ArrayBuffer>> {
     return new Map([...this.#blocks].map(([index, block]) => [index, block.slice()]));
   }
 }
 
-/** A file system without folders that can be added to. */
+/** A file system without folders, to which files can be added. */
 export class FatDisk {
   readonly disk: SparseDisk;
   readonly #fat: Uint8Array<ArrayBuffer>;
@@ -59,7 +56,7 @@ export class FatDisk {
   readonly #dataAt: number;
   #entries = 0;
 
-  /** Formats a disk. FAT16 holds for sizes from about 16 MiB to 128 MiB with this cluster size. */
+  /** Formats a disk. FAT16 works for sizes from about 16 MiB to 128 MiB with this cluster size. */
   constructor(disk: SparseDisk, label: string) {
     this.disk = disk;
     const clusters = Math.floor(disk.size / (SECTOR * SECTORS_PER_CLUSTER));
@@ -74,7 +71,7 @@ export class FatDisk {
     this.#writeFats();
   }
 
-  /** Adds a file whose bytes begin at the first free cluster from `near`, a guest offset in bytes, on. */
+  /** Adds a file whose bytes begin at the first free cluster from `near`, a guest offset in bytes. */
   add(name: string, bytes: Uint8Array, near: number): void {
     const clusterSize = SECTOR * SECTORS_PER_CLUSTER;
     const first = 2 + Math.max(0, Math.ceil((near - this.#dataAt) / clusterSize));
@@ -114,7 +111,7 @@ export class FatDisk {
 function bootSector(sectors: number, fatSectors: number, label: string): Uint8Array {
   const bytes = new Uint8Array(SECTOR);
   const view = new DataView(bytes.buffer);
-  bytes.set([0xeb, 0x3c, 0x90]); // a jump over the parameters, as every boot sector begins
+  bytes.set([0xeb, 0x3c, 0x90]); // a jump over the parameters, with which every boot sector begins
   bytes.set(ascii('QCOW2TS '), 3);
   view.setUint16(11, SECTOR, true);
   view.setUint8(13, SECTORS_PER_CLUSTER);
@@ -135,7 +132,7 @@ function bootSector(sectors: number, fatSectors: number, label: string): Uint8Ar
   return bytes;
 }
 
-/** A text's bytes; the names of FAT are ASCII. */
+/** The bytes of a text; names in FAT are ASCII. */
 export function ascii(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }

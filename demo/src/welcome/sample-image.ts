@@ -1,8 +1,10 @@
-/** Owns the sample image: a disk with a history, so that the page has one of everything to show. */
+/**
+ * Generates the sample image: a disk with a history, so that the page has an example of every kind of cluster to show.
+ */
 import { ascii, FatDisk, SparseDisk } from './sample-disk.js';
 import { CLUSTER, type Content, type GuestClusters, layOutImage } from './sample-layout.js';
 
-/** What the sample is called when it is opened. */
+/** The sample's name when it is opened. */
 export const SAMPLE_NAME = 'sample.qcow2';
 /** Virtual size, bytes. */
 export const SAMPLE_SIZE: number = 64 * 1024 * 1024;
@@ -23,7 +25,7 @@ the disk without LOG.TXT and shares every cluster that did not change since.
 Take it away as raw, and mount it.
 `;
 
-/** Where the files of random bytes lie, in clusters, and how many each takes. */
+/** The positions and lengths of the files of random bytes, in clusters. */
 const NOISES = [
   { at: 40, clusters: 9 },
   { at: 130, clusters: 22 },
@@ -40,7 +42,7 @@ const TRIMMED = [
   { at: 780, clusters: 64 },
 ];
 
-/** Makes the sample image, bytes of a whole qcow2 file. */
+/** Generates the sample image: the bytes of a whole qcow2 file. */
 export async function makeSample(deflate: Deflate): Promise<Uint8Array<ArrayBuffer>> {
   const fat = new FatDisk(new SparseDisk(SAMPLE_SIZE, CLUSTER), 'SAMPLE');
   fat.add('README.TXT', ascii(README), 0);
@@ -61,7 +63,10 @@ export async function makeSample(deflate: Deflate): Promise<Uint8Array<ArrayBuff
   return layOutImage(SAMPLE_SIZE, active, { name: 'before the log', dateSec: SNAPSHOT_DATE, clusters: snapshot });
 }
 
-/** What the disk now holds in a cluster: the snapshot's own one where nothing changed, a compressed one for the log. */
+/**
+ * The disk's current content of a cluster: the snapshot's own object where nothing changed, a compressed one for the
+ * log.
+ */
 async function contentOf(
   index: number,
   bytes: Uint8Array<ArrayBuffer>,
@@ -74,13 +79,13 @@ async function contentOf(
   return { kind: 'deflated', stream: await deflate(bytes) };
 }
 
-/** A loop: `every` with a function for each of some millions of bytes keeps the page waiting. */
+/** A loop: `every` with a function call for each of some millions of bytes blocks the page. */
 function isEqual(bytes: Uint8Array, others: Uint8Array): boolean {
   for (let at = 0; at < bytes.length; at++) if (bytes[at] !== others[at]) return false;
   return true;
 }
 
-/** Bytes that do not compress, the same in every run: a xorshift generator. */
+/** Incompressible bytes, the same in every run: a xorshift generator. */
 function noise(length: number, seed: number): Uint8Array {
   const words = new Uint32Array(Math.ceil(length / 4));
   let state = seed * 0x9e3779b1;
@@ -103,7 +108,7 @@ function logText(length: number): string {
   return lines.join('').slice(0, length);
 }
 
-/** The browser's own compressor. */
+/** Compresses with the browser's own compressor. */
 export async function deflateInBrowser(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate-raw'));
   return new Uint8Array(await new Response(stream).arrayBuffer());

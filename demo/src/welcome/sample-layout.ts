@@ -1,4 +1,4 @@
-/** Owns the laying out of a qcow2 file, version 3, from guest clusters: host clusters, references to them, tables. */
+/** Lays out a qcow2 file, version 3, from guest clusters: host clusters, references to them, tables. */
 
 /** Bytes of a cluster, of guest and file alike: QEMU's default. */
 export const CLUSTER = 65536;
@@ -7,19 +7,20 @@ const HEADER_LENGTH = 112;
 const COPIED = 0x8000_0000;
 const COMPRESSED = 0x4000_0000;
 /**
- * Where the sector count begins in the upper half of a compressed entry: 62 - (cluster_bits - 8) bits are the offset.
+ * The bit in the upper half of a compressed entry where the sector count begins: 62 - (cluster_bits - 8) bits are the
+ * offset.
  */
 const SECTORS_SHIFT = 62 - (CLUSTER_BITS - 8) - 32;
 /** One table is enough: it maps 8192 clusters, 512 MiB. */
 const L2_ENTRIES = CLUSTER / 8;
 
-/** What one guest cluster holds. The same object in the disk and in its snapshot is one cluster, shared. */
+/** The content of one guest cluster. The same object in the disk and in its snapshot becomes one shared cluster. */
 export type Content =
   | { readonly kind: 'plain'; readonly bytes: Uint8Array }
   | { readonly kind: 'deflated'; readonly stream: Uint8Array }
   | { readonly kind: 'zero' };
 
-/** Guest clusters by their index; those that are absent are unallocated. */
+/** Guest clusters by their index; absent ones are unallocated. */
 export type GuestClusters = ReadonlyMap<number, Content>;
 
 /** A snapshot to lay out beside the disk. */
@@ -69,20 +70,20 @@ export function layOutImage(size: number, active: GuestClusters, snapshot: Snaps
   return file;
 }
 
-/** The file while it grows: what lies where, and how often each of its clusters is referred to. */
+/** The file while it grows: allocates space, and counts the references to each of its clusters. */
 class HostFile {
   readonly #pieces: { at: number; bytes: Uint8Array }[] = [];
   readonly #references: number[] = [];
   #end = 0;
 
-  /** Whole clusters at the end of the file; returns their offset. */
+  /** Allocates whole clusters at the end of the file; returns their offset. */
   take(length: number): number {
     const at = Math.ceil(this.#end / CLUSTER) * CLUSTER;
     this.#end = at + length;
     return at;
   }
 
-  /** Bytes that follow the last ones directly, as compressed clusters may; returns their offset. */
+  /** Appends bytes directly after the last ones, as compressed clusters may be; returns their offset. */
   append(bytes: Uint8Array): number {
     const at = this.#end;
     this.#end += bytes.length;
@@ -120,7 +121,7 @@ class HostFile {
 }
 
 /**
- * Gives every content its place in the file once, however many guest clusters hold it: plain ones first, then streams.
+ * Places every content in the file once, however many guest clusters share it: plain ones first, then compressed ones.
  */
 function placeContents(host: HostFile, all: readonly GuestClusters[]): Map<Content, Place> {
   const contents = new Set(all.flatMap((clusters) => [...clusters.values()]));
@@ -150,7 +151,7 @@ function writeL2(
     const entry = table + index * 8;
     const place = places.get(content);
     if (place === undefined) {
-      setUint64(view, entry, 1); // the zero flag, and no cluster
+      setUint64(view, entry, 1); // the zero flag, without a cluster
     } else if (content.kind === 'plain') {
       setUint64(view, entry, place.at, isOwned(place.at) ? COPIED : 0);
     } else {
@@ -170,7 +171,7 @@ function writeSnapshot(file: Uint8Array, at: number, l1: number, size: number, p
   view.setUint16(at + 12, id.length);
   view.setUint16(at + 14, name.length);
   view.setUint32(at + 16, plan.dateSec);
-  view.setUint32(at + 36, 24); // extra data: size of the machine state, of the disk, and no instruction count
+  view.setUint32(at + 36, 24); // extra data: size of the machine state, of the disk, without an instruction count
   setUint64(view, at + 48, size);
   view.setBigInt64(at + 56, -1n);
   file.set(id, at + 64);
@@ -192,7 +193,7 @@ function writeHeader(view: DataView, at: { size: number; l1: number; refcountTab
   view.setUint32(100, HEADER_LENGTH);
 }
 
-/** A big-endian u64 from a number below 2^53 and flags for its upper half. */
+/** Writes a big-endian u64 from a number below 2^53 and flags for its upper half. */
 function setUint64(view: DataView, at: number, value: number, upper = 0): void {
   view.setUint32(at, (Math.floor(value / 2 ** 32) | upper) >>> 0);
   view.setUint32(at + 4, value >>> 0);
