@@ -19,7 +19,7 @@ export function App(): JSX.Element {
   const notice = useRef<HTMLDivElement>(null);
   const wasOpen = useRef(false);
   useEffect(() => {
-    if (wasOpen.current && now === null) main.current?.focus(); // the image's buttons are removed, and the focus with them
+    if (wasOpen.current && now === null) main.current?.focus(); // the removed buttons had the focus
     wasOpen.current = now !== null;
   }, [now]);
   useEffect(() => {

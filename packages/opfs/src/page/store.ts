@@ -53,9 +53,9 @@ export interface Store extends AsyncDisposable {
    */
   stat(name: string): Promise<StoredImage>;
   /**
-   * Creates an empty image and opens it for writing, as {@link open} does. The backing file is the image of this store
-   * with that name, or what `resolve` returns: a File, a URL, or `{ url }` of a web server. It need not exist. No file
-   * is left when the call fails or aborts.
+   * Creates an empty image and opens it for writing, as {@link open} does. A backing file is given by the name of an
+   * image of this store, or is what `resolve` returns: a File, a URL, or `{ url }` of a web server. It need not exist.
+   * No file is left when the call fails or aborts.
    *
    * @throws {@link Qcow2Error} `exists`, `locked`, `no-space`, `corrupt` when the chain of backing files would be
    *   circular; RangeError for an invalid value, and when an image that makes such a circle took its name meanwhile;

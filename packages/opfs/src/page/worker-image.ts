@@ -60,7 +60,7 @@ export class WorkerImage implements Disk {
     return this.info.virtualSize;
   }
 
-  /** The image's state without its tables; as of `open` and the last settled change of this handle. */
+  /** Information that needs no tables to be read; as of `open` and the last settled change of this handle. */
   get info(): ImageInfo {
     return this.#channel.info;
   }
