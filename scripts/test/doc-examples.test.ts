@@ -78,7 +78,9 @@ declare global {
 `,
 };
 
-/** Not `tsconfig.json`: Vite would see it come, and transform everything anew under the tests that run beside this one. */
+/**
+ * Not `tsconfig.json`: Vite would see it come, and transform everything anew under the tests that run beside this one.
+ */
 const PROJECT = 'examples.json';
 
 /** Writes a project in which each example is a module, named after its location. */
