@@ -6,7 +6,7 @@ import { run, runTool } from './run.js';
 
 /**
  * @typedef {object} Need
- * @property {string} name what the person knows it by
+ * @property {string} name as shown to the user
  * @property {string} debian the package of Debian that brings it
  * @property {string} advice where else to get it
  * @property {() => boolean | Promise<boolean>} isThere

@@ -74,7 +74,7 @@ function readLocal(source, file, name) {
 /**
  * @param {Source} source
  * @param {string} file
- * @param {number} start of the statement, before which its doc comment stands
+ * @param {number} start of the statement, after its doc comment
  * @param {DeclarationNode} node
  * @returns {Declaration[]}
  */

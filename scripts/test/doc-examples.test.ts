@@ -78,6 +78,11 @@ declare global {
 `,
 };
 
+/**
+ * Not `tsconfig.json`: Vite would see it come, and transform everything anew under the tests that run beside this one.
+ */
+const PROJECT = 'examples.json';
+
 /** Writes a project in which each example is a module, named after its location. */
 function writeProject(name: keyof typeof NAMES, examples: readonly DocExample[]): string {
   // Inside the repository, where the packages are found by their names.
@@ -95,7 +100,7 @@ function writeProject(name: keyof typeof NAMES, examples: readonly DocExample[])
     include: ['.'],
     references: ['core', 'core/node', 'opfs'].map((path) => ({ path: join(base, 'packages', path) })),
   };
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  writeFileSync(join(folder, PROJECT), JSON.stringify(config));
   writeFileSync(join(folder, 'names.ts'), NAMES[name]);
   for (const { file, line, code } of examples) {
     writeFileSync(join(folder, `${file.replace(/\W/g, '-')}-${line}.ts`), `${code}export {};\n`);
@@ -107,7 +112,9 @@ function writeProject(name: keyof typeof NAMES, examples: readonly DocExample[])
 function compile(folder: string): string {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   try {
-    return execFileSync(process.execPath, [compiler, '-b', folder, '--pretty', 'false'], { encoding: 'utf8' });
+    return execFileSync(process.execPath, [compiler, '-b', join(folder, PROJECT), '--pretty', 'false'], {
+      encoding: 'utf8',
+    });
   } catch (error) {
     return (error as { stdout: string }).stdout;
   }

@@ -1,4 +1,4 @@
-/** Measures: contenders take turns in one run, and medians are compared. */
+/** Runs contenders in turns and measures them; provides the offsets of their reads and writes. */
 import { spawnSync } from 'node:child_process';
 
 /**

@@ -1,6 +1,6 @@
 /** Defines the library's error class, its closed set of codes, and its type guard. */
 
-/** Every code that a {@link Qcow2Error} can carry; the set is closed. */
+/** Every code of a {@link Qcow2Error}; the set is closed. */
 export type Qcow2ErrorCode =
   /** The file is not a qcow2 image. The message names its format when that is recognised. */
   | 'not-qcow2'

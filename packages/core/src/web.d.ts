@@ -1,6 +1,6 @@
 /**
  * Declares the few web types that core may use. Without the `dom` and `webworker` libraries, `navigator`, `self` and
- * the rest stay undefined. Each declaration contains only what core calls.
+ * the rest stay undeclared. Each declaration contains only what core calls.
  */
 
 interface AbortSignal {

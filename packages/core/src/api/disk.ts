@@ -243,7 +243,7 @@ export interface Disk extends AsyncDisposable {
   /**
    * Flushes, then releases the image and every file that opening it opened, even when it rejects. A second call waits
    * for the first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
-   * all requests that still need such a file reject with `closed`; if the source cannot abort a read, when that read
+   * all requests that still need such a file reject with `closed`; a read that its source cannot abort rejects when it
    * ends.
    *
    * @throws the error of the first failed write or flush, unless `flush` has already rejected with it: what was written

@@ -20,7 +20,7 @@ export interface ImageReference {
   readonly format?: string | undefined;
   /** True if the file will be written to. */
   readonly writable: boolean;
-  /** The reference to the file that contains this one; absent when the opened image contains it. */
+  /** The reference to the file in which this reference is; absent when it is in the opened image. */
   readonly parent?: ImageReference | undefined;
   /** 1 for a file named in the opened image, 2 for one named in such a file, and so on. */
   readonly depth: number;

@@ -23,7 +23,7 @@ export interface Extent {
   /** Stored as a compressed cluster. */
   compressed: boolean;
   /**
-   * Offset of the bytes in the file of layer `depth`; absent for ranges that are compressed, encrypted or not stored.
+   * Offset of the bytes in the file that contains them; absent for ranges that are compressed, encrypted or not stored.
    */
   offset?: number;
 }
