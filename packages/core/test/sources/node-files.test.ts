@@ -21,16 +21,22 @@ if (isLinux)
       for (const process of running.splice(0)) process.kill('SIGKILL');
     });
 
-    /** Starts a tool that waits with the image open, once it has locked it; the result ends it. */
+    /**
+     * Starts a tool that waits with the image open, until it has locked it; the result ends it. QEMU's own lock, when it
+     * is asked for the tool's, can make the tool end at its start, which is then started again.
+     */
     async function hold(file: string, tool: string, ...args: string[]): Promise<() => Promise<void>> {
-      const holder = spawn(tool, args, { cwd: folder.path, stdio: ['pipe', 'ignore', 'ignore'] });
-      running.push(holder);
-      const ended = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
-      await expect.poll(() => isLocked(file), { timeout: 20_000 }).toBe(true);
-      return () => {
-        holder.kill('SIGKILL');
-        return ended;
-      };
+      for (;;) {
+        const holder = spawn(tool, args, { cwd: folder.path, stdio: ['pipe', 'ignore', 'ignore'] });
+        running.push(holder);
+        const ended = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
+        await expect.poll(() => holder.exitCode !== null || isLocked(file), { timeout: 20_000 }).toBe(true);
+        if (holder.exitCode !== null) continue;
+        return () => {
+          holder.kill('SIGKILL');
+          return ended;
+        };
+      }
     }
 
     /** Whether QEMU itself finds the file locked. */
