@@ -6,7 +6,7 @@ const CLEAN: CheckReport = {
   corruptions: 0,
   leaks: 0,
   checkErrors: 0,
-  beyond: 0,
+  extra: 0,
   imageEndOffset: 5 * 65_536,
   totalClusters: 1024,
   allocatedClusters: 4,
@@ -18,7 +18,7 @@ const CLEAN: CheckReport = {
 describe('words about a check', () => {
   it('say that an image is clean, also with remarks', () => {
     expect(verdict(CLEAN)).toEqual(['The image is clean: every cluster is counted as often as it is used.']);
-    expect(verdict({ ...CLEAN, beyond: 2 })[1]).toContain('2 remarks');
+    expect(verdict({ ...CLEAN, extra: 2 })[1]).toContain('2 remarks');
   });
 
   it('say what was found, a sentence for each kind, and then never that it is clean', () => {

@@ -10,11 +10,11 @@ export const FINDING_WORDS: Readonly<Record<Finding['kind'], string>> = {
   corruption: 'Corruption',
   leak: 'Leak',
   'check-error': 'Not checked',
-  beyond: 'Remark',
+  extra: 'Remark',
 };
 
 /** The result of a check, a sentence for each kind of finding. */
-export function verdict({ corruptions, leaks, checkErrors, beyond }: CheckReport): string[] {
+export function verdict({ corruptions, leaks, checkErrors, extra }: CheckReport): string[] {
   const sentences: string[] = [];
   if (corruptions > 0) {
     const count = formatNumberOf(corruptions, 'corruption');
@@ -25,7 +25,7 @@ export function verdict({ corruptions, leaks, checkErrors, beyond }: CheckReport
   if (corruptions + leaks + checkErrors === 0) {
     sentences.push('The image is clean: every cluster is counted as often as it is used.');
   }
-  if (beyond > 0) sentences.push(`${formatNumberOf(beyond, 'remark')} on what qemu-img check does not look at.`);
+  if (extra > 0) sentences.push(`${formatNumberOf(extra, 'remark')} on what qemu-img check does not look at.`);
   return sentences;
 }
 

@@ -7,7 +7,7 @@ export { onAbort } from './engine/async/on-abort.js';
 export { progressOf } from './engine/async/progress.js';
 export { releaseBuffer } from './engine/async/release-buffer.js';
 export { fixedView, isBytes, lengthOf, put, requireBuffers, requireIntact } from './engine/async/request-buffers.js';
-export { turns } from './engine/async/yield-to-event-loop.js';
+export { yieldToEventLoop } from './engine/async/yield-to-event-loop.js';
 export { readHeader } from './engine/layer/metadata.js';
 export { boundsOf } from './engine/mapping/guest-range.js';
 export { reasonOf } from './errors.js';

@@ -25,7 +25,7 @@ async function contents(image: WorkerImage): Promise<Uint8Array<ArrayBuffer>> {
 
 /** Counts every reference of an image: nothing is wrong with it. */
 async function expectClean(image: WorkerImage): Promise<void> {
-  expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, beyond: 0 });
+  expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 0 });
 }
 
 describe('what is written', () => {

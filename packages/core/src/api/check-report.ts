@@ -48,7 +48,7 @@ export type Fault =
 /** A fault of an image and its location. Structured-cloneable. */
 export interface Finding {
   /** The count of the report that includes it. */
-  readonly kind: 'corruption' | 'leak' | 'check-error' | 'beyond';
+  readonly kind: 'corruption' | 'leak' | 'check-error' | 'extra';
   readonly fault: Fault;
   /** The structure, in the specification's words: `'L2 table 7, entry 3'`, `'cluster'`. */
   readonly what: string;
@@ -67,7 +67,7 @@ export interface CheckReport {
   /** Number of structures that could not be checked. */
   readonly checkErrors: number;
   /** Number of faults that QEMU does not report. */
-  readonly beyond: number;
+  readonly extra: number;
   /** End of the last cluster in use, bytes. */
   readonly imageEndOffset: number;
   /** Clusters of the guest's disk. */

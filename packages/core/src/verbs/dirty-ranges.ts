@@ -4,7 +4,7 @@ import type { Transfer } from '../api/device.js';
 import type { OperationOptions } from '../api/options.js';
 import type { Range } from '../api/range.js';
 import { progressOf } from '../engine/async/progress.js';
-import { turns } from '../engine/async/yield-to-event-loop.js';
+import { yieldToEventLoop } from '../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
@@ -36,15 +36,15 @@ export async function* dirtyBatches(
   options?: OperationOptions,
 ): AsyncGenerator<Range[], void, undefined> {
   const signal = options?.signal;
-  const { gate } = layer;
+  const { lock } = layer;
   // While the image is written its bits change on the medium, and a change may remove the bitmap. So all bits are read
   // first.
-  const bits = await (gate === null
+  const bits = await (lock === null
     ? Bits.open(layer, name, signal)
-    : gate.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
+    : lock.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
   const { bitmap } = bits;
   const progress = progressOf(options, 'dirty', layer.size);
-  const turn = turns();
+  const turn = yieldToEventLoop();
   const ranges = new RangeList(2 ** bitmap.granularityBits, layer.size);
   for (let index = 0; index < bits.count; ) {
     await turn();
@@ -89,7 +89,7 @@ class Bits {
   /** Reads all bits, 512 MiB at the most; later changes do not show. */
   async readAll(signal: AbortSignal | undefined): Promise<this> {
     const all: EntryBits[] = [];
-    const turn = turns();
+    const turn = yieldToEventLoop();
     while (all.length < this.count) {
       await turn();
       signal?.throwIfAborted();

@@ -3,7 +3,7 @@
 import type { OperationOptions } from '../api/options.js';
 import type { Extent } from '../api/range.js';
 import { progressOf } from '../engine/async/progress.js';
-import { turns } from '../engine/async/yield-to-event-loop.js';
+import { yieldToEventLoop } from '../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
 import { isBase } from '../engine/layer/layer.js';
 import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
@@ -30,7 +30,7 @@ export async function* mapBatches(
   const progress = progressOf(options, 'map', end - start);
   // The last extent is kept back, since the next batch may continue it.
   let held: Extent[] = [];
-  const run = { signal: options?.signal, turn: turns() };
+  const run = { signal: options?.signal, turn: yieldToEventLoop() };
   for await (const batch of layerBatches(layer, start, end, run)) {
     alive();
     for (const extent of batch) appendExtent(held, extent);
@@ -80,7 +80,7 @@ async function nextTables(
 ): Promise<Mapped> {
   const look = () => loadTables(layer, at, end, signal);
   // While a request changes the tables, they may refer to data that are not written yet, or already freed.
-  return layer.gate === null ? look() : layer.gate.reading(look, signal);
+  return layer.lock === null ? look() : layer.lock.reading(look, signal);
 }
 
 /** Consecutive L2 tables, null for unallocated ones, and the guest offset up to which they map. */

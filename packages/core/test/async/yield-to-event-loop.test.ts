@@ -1,6 +1,6 @@
 /** Yielding: work whose waits are all over at once lets timers and messages in, and only every so often. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { turns, turnsWhenDue } from '../../src/engine/async/yield-to-event-loop.js';
+import { yieldToEventLoop, yieldWhenDue } from '../../src/engine/async/yield-to-event-loop.js';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -13,10 +13,10 @@ function clock(): { now: number } {
   return time;
 }
 
-describe('turnsWhenDue', () => {
+describe('yieldWhenDue', () => {
   it('has nothing to wait for until 20 ms have passed', () => {
     const time = clock();
-    const turn = turnsWhenDue();
+    const turn = yieldWhenDue();
     expect(turn()).toBeUndefined();
     time.now += 19;
     expect(turn()).toBeUndefined();
@@ -26,7 +26,7 @@ describe('turnsWhenDue', () => {
 
   it('counts from the end of the last wait', async () => {
     const time = clock();
-    const turn = turnsWhenDue();
+    const turn = yieldWhenDue();
     time.now += 20;
     const waiting = turn();
     time.now += 500;
@@ -39,9 +39,9 @@ describe('turnsWhenDue', () => {
   });
 });
 
-describe('turns', () => {
+describe('yieldToEventLoop', () => {
   it('lets a timer fire in a loop that never waits for anything else', async () => {
-    const turn = turns();
+    const turn = yieldToEventLoop();
     let fired = false;
     setTimeout(() => {
       fired = true;
@@ -53,7 +53,7 @@ describe('turns', () => {
 
   it('takes no task while it is not time', async () => {
     clock();
-    const turn = turns();
+    const turn = yieldToEventLoop();
     let fired = false;
     setImmediate(() => {
       fired = true;

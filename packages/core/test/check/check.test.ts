@@ -16,7 +16,7 @@ test('needs neither the backing file nor the data file', async () => {
   const device = bufferDevice();
   await Qcow2Image.create(device, { size: 2 ** 20, dataFile: 'nowhere', preallocation: 'metadata', resolve });
   const external = await Qcow2Image.open(device);
-  expect(await external.check()).toMatchObject({ corruptions: 0, leaks: 0, beyond: 0, allocatedClusters: 16 });
+  expect(await external.check()).toMatchObject({ corruptions: 0, leaks: 0, extra: 0, allocatedClusters: 16 });
 });
 
 test('says of a cluster in the data file that it is not where the guest has it', async () => {
@@ -28,7 +28,7 @@ test('says of a cluster in the data file that it is not where the guest has it',
   const table = Number(view.getBigUint64(Number(view.getBigUint64(40))) & 0x00ff_ffff_ffff_fe00n);
   view.setBigUint64(table + 8, view.getBigUint64(table + 16));
   const report = await (await Qcow2Image.open(bytes)).check();
-  expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, beyond: 1 });
+  expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 1 });
   expect(report.findings).toMatchObject([{ fault: 'data-file-offset', at: table + 8 }]);
 });
 

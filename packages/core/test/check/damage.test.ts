@@ -27,7 +27,7 @@ async function judged(bytes: Uint8Array): Promise<CheckReport> {
     ['corruption', report.corruptions],
     ['leak', report.leaks],
     ['check-error', report.checkErrors],
-    ['beyond', report.beyond],
+    ['extra', report.extra],
   ] as const) {
     expect(countOf(report, kind), kind).toBe(figure);
   }

@@ -19,6 +19,6 @@ describe.each(loadGolden())('$name', (golden) => {
     await using image = await Qcow2Image.open(new Uint8Array(readFileSync(golden.file)));
     const report = await image.check();
     expect(asQemuChecks(report)).toEqual(expected);
-    expect(report.beyond).toBe(0);
+    expect(report.extra).toBe(0);
   });
 });

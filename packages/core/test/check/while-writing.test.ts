@@ -9,7 +9,7 @@ import { SlowDevice } from '../support/slow-device.js';
 
 const MIB = 1024 * 1024;
 const SIZE = 8 * MIB;
-const SOUND = { corruptions: 0, leaks: 0, checkErrors: 0, beyond: 0 };
+const SOUND = { corruptions: 0, leaks: 0, checkErrors: 0, extra: 0 };
 
 const KINDS: readonly [string, Omit<CreateOptions, 'size'>][] = [
   ['4 KiB clusters', { clusterSize: 4096 }],

@@ -62,9 +62,9 @@ async function closesClean(kind: DiskKind): Promise<void> {
   await walk.crashed(walk.complete(), async ([image]) => {
     const bytes = new Uint8Array(image!.size);
     await image!.read([{ at: 0, bytes }]);
-    const { report, host } = await checkSource(bufferSource(bytes));
-    expect(report).toMatchObject({ corruptions: 0, leaks, checkErrors: 0, beyond: 0 });
-    expect(host.header.incompatibleFeatures).not.toContain(0);
+    const { report, context } = await checkSource(bufferSource(bytes));
+    expect(report).toMatchObject({ corruptions: 0, leaks, checkErrors: 0, extra: 0 });
+    expect(context.header.incompatibleFeatures).not.toContain(0);
   });
 }
 

@@ -10,7 +10,7 @@ const COMPRESSED = 1n << 62n;
 /** The numbers of those clusters. Compressed clusters are not among them: several streams may share one. */
 export async function* writtenInPlace(
   source: ByteSource,
-  { header, geometry }: Checked['host'],
+  { header, geometry }: Checked['context'],
 ): AsyncGenerator<number> {
   const { clusterSize, extendedL2, externalData } = geometry;
   const entrySize = extendedL2 ? 16 : 8;

@@ -39,8 +39,8 @@ export async function judge(left: Case): Promise<string | null> {
 }
 
 async function judgeReferences({ sources, snapshot }: Case): Promise<string | null> {
-  const { report, host } = await checkSource(sources[0]!);
-  const dirty = host.header.incompatibleFeatures.includes(0);
+  const { report, context } = await checkSource(sources[0]!);
+  const dirty = context.header.incompatibleFeatures.includes(0);
   const wrong = report.findings.filter((finding) => !isHarmless(finding, dirty));
   if (wrong.length > 0) {
     return wrong
@@ -51,8 +51,8 @@ async function judgeReferences({ sources, snapshot }: Case): Promise<string | nu
   if (!dirty) return null;
   // Once it is repaired the counts are what the references are: nothing that is written in place may have two.
   const most = snapshot === null ? 1 : 2;
-  for await (const cluster of writtenInPlace(sources[0]!, host)) {
-    const count = host.references.get(cluster);
+  for await (const cluster of writtenInPlace(sources[0]!, context)) {
+    const count = context.references.get(cluster);
     if (count > most) return `cluster ${cluster} is referenced ${count} times`;
   }
   return null;

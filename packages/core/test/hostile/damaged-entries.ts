@@ -162,8 +162,8 @@ export function flipped(bytes: Uint8Array, { target, bit }: Damage): Uint8Array 
 export async function faultsOf(bytes: Uint8Array): Promise<readonly string[]> {
   try {
     await using image = await Qcow2Image.open(bytes);
-    const { corruptions, checkErrors, beyond, findings } = await image.check();
-    if (corruptions + checkErrors + beyond === 0) return [];
+    const { corruptions, checkErrors, extra, findings } = await image.check();
+    if (corruptions + checkErrors + extra === 0) return [];
     return [...new Set(findings.filter(({ kind }) => kind !== 'leak').map(({ fault }) => fault))];
   } catch (error) {
     if (isQcow2Error(error)) return [error.code];

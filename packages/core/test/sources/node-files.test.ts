@@ -22,8 +22,8 @@ if (isLinux)
     });
 
     /**
-     * Starts a tool that waits with the image open, until it has locked it; the result ends it. QEMU's own lock, when it
-     * is asked for the tool's, can make the tool end at its start, which is then started again.
+     * Starts a tool that waits with the image open, until it has locked it; the result ends it. QEMU's own lock, when
+     * it is asked for the tool's, can make the tool end at its start, which is then started again.
      */
     async function hold(file: string, tool: string, ...args: string[]): Promise<() => Promise<void>> {
       for (;;) {

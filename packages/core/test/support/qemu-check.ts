@@ -36,7 +36,7 @@ export function qemuChecks(
 }
 
 /** Our report, the figures of QEMU's alone. */
-export function asQemuChecks({ beyond: _, findings: __, ...figures }: CheckReport): QemuFigures {
+export function asQemuChecks({ extra: _, findings: __, ...figures }: CheckReport): QemuFigures {
   return figures;
 }
 

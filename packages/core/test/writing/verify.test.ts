@@ -59,7 +59,7 @@ describe('an image that is opened for writing', () => {
         const refcount = refcountBlocks[0]! + (at / CLUSTER) * 2;
         put(bytes, refcount, 2, get(bytes, refcount, 2) + 1n);
       }
-      expect(await (await Qcow2Image.open(bytes)).check()).toMatchObject({ corruptions: 0, checkErrors: 0, beyond: 1 });
+      expect(await (await Qcow2Image.open(bytes)).check()).toMatchObject({ corruptions: 0, checkErrors: 0, extra: 1 });
       const opening = Qcow2Image.open(bufferDevice(bytes), { mode: 'readwrite' });
       await expect(opening).rejects.toMatchObject({ code: 'corrupt', details: { fault: 'overlap' } });
     },

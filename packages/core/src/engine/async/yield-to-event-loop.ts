@@ -8,13 +8,13 @@ const LONGEST = 20;
  * cached tables need no I/O. Without this no timer and no message, and so no abort, would be processed until the loop
  * ends. A hostile image can refer to one table a million times.
  */
-export function turns(): () => Promise<void> {
-  const turn = turnsWhenDue();
+export function yieldToEventLoop(): () => Promise<void> {
+  const turn = yieldWhenDue();
   return async () => turn();
 }
 
-/** As {@link turns}, but the function returns a promise only when it is time to yield. */
-export function turnsWhenDue(): () => Promise<void> | undefined {
+/** As {@link yieldToEventLoop}, but the function returns a promise only when it is time to yield. */
+export function yieldWhenDue(): () => Promise<void> | undefined {
   let since = Date.now();
   return () => {
     if (Date.now() - since < LONGEST) return;

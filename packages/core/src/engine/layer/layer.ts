@@ -77,7 +77,7 @@ export interface Qcow2Layer {
    */
   backing: Backing | null;
   /** The lock between readers and the writer; null for an image that is not written. */
-  readonly gate: RwLock | null;
+  readonly lock: RwLock | null;
   /** True if the data file is a raw disk by itself, and read without the tables. */
   readonly rawData: boolean;
 }

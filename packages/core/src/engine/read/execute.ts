@@ -19,10 +19,10 @@ import { readCompressed } from './decompress.js';
  * @throws {@link Qcow2Error} `corrupt`, `unsupported`, `reference-refused`, and what the sources throw.
  */
 export function readGuest(layer: Qcow2Layer, transfers: readonly Transfer[], signal?: AbortSignal): Done {
-  const { gate } = layer;
-  if (gate === null) return readLayer(layer, transfers, signal);
-  const still = gate.busy ? fixed(transfers) : transfers;
-  return gate.reading(() => readLayer(layer, still, signal), signal);
+  const { lock } = layer;
+  if (lock === null) return readLayer(layer, transfers, signal);
+  const still = lock.busy ? fixed(transfers) : transfers;
+  return lock.reading(() => readLayer(layer, still, signal), signal);
 }
 
 /** As {@link readGuest}, when the layer has no lock or the caller has it. */

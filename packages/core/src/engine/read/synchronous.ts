@@ -43,7 +43,7 @@ export function change(
 
 /** The error that names what a read would have to wait for; null when it need not wait. */
 function readWaits(layer: Qcow2Layer): Qcow2Error | null {
-  return layer.gate?.busy ? mustWait(null) : readsWait(layer);
+  return layer.lock?.busy ? mustWait(null) : readsWait(layer);
 }
 
 /** The error that names the first asynchronous file of a chain; null when there is none. */

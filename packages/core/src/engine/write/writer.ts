@@ -7,7 +7,7 @@ import { onAbort } from '../async/on-abort.js';
 import { requireIntact, whileIntact } from '../async/request-buffers.js';
 import type { RwLock } from '../async/rw-lock.js';
 import { run, type Steps } from '../async/steps.js';
-import { turnsWhenDue } from '../async/yield-to-event-loop.js';
+import { yieldWhenDue } from '../async/yield-to-event-loop.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
 import { mustWait } from '../layer/wait-tracker.js';
 import { readsWait } from '../read/synchronous.js';
@@ -235,7 +235,7 @@ export class Writer {
    * yields to the event loop, so that messages are not delayed.
    */
   *#zero(start: number, end: number, unmap: boolean): Steps {
-    const turn = turnsWhenDue();
+    const turn = yieldWhenDue();
     for (const rest = { at: start, tracked: false }; rest.at < end; ) {
       yield this.#alone(() => this.#zeros.next(rest, end, unmap));
       if (rest.at < end) yield turn();

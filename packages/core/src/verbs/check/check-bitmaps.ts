@@ -6,31 +6,34 @@ import { decodeBitmapTableEntry } from '../../format/bitmap-table.js';
 import { type Bitmap, decodeBitmaps } from '../../format/bitmaps.js';
 import { viewOf } from '../../format/bytes.js';
 import type { HeaderExtension } from '../../format/extensions.js';
-import type { Host } from './check-context.js';
+import type { CheckContext } from './check-context.js';
 
 /** Bytes of a bitmap's table that are checked in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** Counts the references of the bitmaps. There are none when the autoclear bit of the bitmaps is clear. */
 export async function referBitmaps(
-  host: Host,
+  context: CheckContext,
   extensions: readonly HeaderExtension[],
   turn: () => Promise<void>,
 ): Promise<void> {
-  for (const [index, bitmap] of (await readDirectory(host, extensions)).entries()) {
-    await referBitmap(host, bitmap, index, turn);
+  for (const [index, bitmap] of (await readDirectory(context, extensions)).entries()) {
+    await referBitmap(context, bitmap, index, turn);
   }
 }
 
-async function readDirectory(host: Host, extensions: readonly HeaderExtension[]): Promise<readonly Bitmap[]> {
-  const { header, geometry, fileSize, findings } = host;
+async function readDirectory(
+  context: CheckContext,
+  extensions: readonly HeaderExtension[],
+): Promise<readonly Bitmap[]> {
+  const { header, geometry, fileSize, findings } = context;
   try {
     const directory = bitmapDirectory(header, extensions, geometry, fileSize);
     if (directory === null) return [];
     const { count, directoryOffset, directorySize } = directory;
     const place = { what: 'bitmap directory', at: directoryOffset };
-    host.referMetadata(directoryOffset, directorySize, () => place);
-    return decodeBitmaps(await host.read(directoryOffset, directorySize), count, directoryOffset);
+    context.referMetadata(directoryOffset, directorySize, () => place);
+    return decodeBitmaps(await context.read(directoryOffset, directorySize), count, directoryOffset);
   } catch (error) {
     if (!isQcow2Error(error, 'corrupt', 'unsupported')) throw error;
     const place = { what: error.details.what ?? 'bitmap directory', at: error.details.at ?? 0 };
@@ -40,24 +43,24 @@ async function readDirectory(host: Host, extensions: readonly HeaderExtension[])
 }
 
 async function referBitmap(
-  host: Host,
+  context: CheckContext,
   { tableOffset, tableSize }: Bitmap,
   number: number,
   turn: () => Promise<void>,
 ): Promise<void> {
-  const { geometry, fileSize, findings, signal } = host;
+  const { geometry, fileSize, findings, signal } = context;
   const what = `table of bitmap ${number}`;
-  host.referMetadata(tableOffset, tableSize * 8, () => ({ what, at: tableOffset }));
+  context.referMetadata(tableOffset, tableSize * 8, () => ({ what, at: tableOffset }));
   const end = Math.min(tableOffset + tableSize * 8, fileSize);
   for (let start = tableOffset; start + 8 <= end; start += BATCH_BYTES) {
     signal?.throwIfAborted();
-    const table = viewOf(await host.read(start, Math.min(BATCH_BYTES, end - start)));
+    const table = viewOf(await context.read(start, Math.min(BATCH_BYTES, end - start)));
     for (let at = 0; at + 8 <= table.byteLength; at += 8) {
       const place = () => ({ what: `${what}, entry ${(start + at - tableOffset) / 8}`, at: start + at });
       const entry = decodeBitmapTableEntry(table, at / 8, geometry.clusterSize);
       if (typeof entry === 'string') continue;
       if ('fault' in entry) findings.add('corruption', 'bitmap', place(), () => `It ${entry.fault}.`);
-      else host.referMetadata(entry.offset, geometry.clusterSize, place);
+      else context.referMetadata(entry.offset, geometry.clusterSize, place);
     }
     await turn();
   }

@@ -10,7 +10,7 @@ import type { Header } from '../../format/header.js';
 import type { Findings, Place } from './findings.js';
 
 /** The clusters of the file, and how often each is referenced. */
-export class Host {
+export class CheckContext {
   /** Clusters of the file; the last may be short. */
   readonly clusters: number;
   /** One more than the file has: an unaligned reference may reach into it. */

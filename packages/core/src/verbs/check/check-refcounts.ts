@@ -5,7 +5,7 @@ import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/al
 import { hex, viewOf } from '../../format/bytes.js';
 import { getRefcountTableEntry } from '../../format/raw-entries.js';
 import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
-import type { Host } from './check-context.js';
+import type { CheckContext } from './check-context.js';
 
 /** Bytes of refcount blocks that are loaded in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -16,24 +16,24 @@ const MAX_OFFSET = 2 ** 63;
 /** The refcounts of every cluster of the file. */
 export class RefcountsOnDisk {
   readonly counts: ClusterCounts;
-  readonly #host: Host;
+  readonly #context: CheckContext;
   readonly #table: DataView;
   readonly #perBlock: number;
   /** Blocks with an unaligned or impossible offset: their refcounts are unknown. */
   readonly #unreadable = new Set<number>();
 
-  private constructor(host: Host, table: DataView) {
-    this.#host = host;
+  private constructor(context: CheckContext, table: DataView) {
+    this.#context = context;
     this.#table = table;
-    this.#perBlock = refcountsPerBlock(host.geometry.clusterSize, host.header.refcountOrder);
-    this.counts = new ClusterCounts(host.clusters + 1);
+    this.#perBlock = refcountsPerBlock(context.geometry.clusterSize, context.header.refcountOrder);
+    this.counts = new ClusterCounts(context.clusters + 1);
   }
 
   /** Reads the refcounts of the file. */
-  static async read(host: Host, turn: () => Promise<void>): Promise<RefcountsOnDisk> {
-    const { refcountTableOffset, refcountTableClusters } = host.header;
-    const table = await host.read(refcountTableOffset, refcountTableClusters * host.geometry.clusterSize);
-    const refcounts = new RefcountsOnDisk(host, viewOf(table.subarray(0, table.length - (table.length % 8))));
+  static async read(context: CheckContext, turn: () => Promise<void>): Promise<RefcountsOnDisk> {
+    const { refcountTableOffset, refcountTableClusters } = context.header;
+    const table = await context.read(refcountTableOffset, refcountTableClusters * context.geometry.clusterSize);
+    const refcounts = new RefcountsOnDisk(context, viewOf(table.subarray(0, table.length - (table.length % 8))));
     await refcounts.#readBlocks(turn);
     return refcounts;
   }
@@ -54,15 +54,15 @@ export class RefcountsOnDisk {
     const index = Math.floor(cluster / this.#perBlock);
     const offset = this.#blockOffset(index);
     if (offset === 0) return 0;
-    if (offset % this.#host.geometry.clusterSize !== 0 || offset >= MAX_OFFSET) return null;
-    const block = new Uint8Array(this.#host.geometry.clusterSize);
-    block.set(await this.#host.read(offset, block.length));
-    return Number(getRefcount(viewOf(block), this.#host.header.refcountOrder, cluster % this.#perBlock));
+    if (offset % this.#context.geometry.clusterSize !== 0 || offset >= MAX_OFFSET) return null;
+    const block = new Uint8Array(this.#context.geometry.clusterSize);
+    block.set(await this.#context.read(offset, block.length));
+    return Number(getRefcount(viewOf(block), this.#context.header.refcountOrder, cluster % this.#perBlock));
   }
 
   /** Checks the entries of the table, and counts them as references. */
   checkTable(): void {
-    const { findings, geometry, references, clusters, header } = this.#host;
+    const { findings, geometry, references, clusters, header } = this.#context;
     for (let index = 0; index * 8 < this.#table.byteLength; index++) {
       const { offset, reserved } = this.#entry(index);
       if (offset === 0 && !reserved) continue;
@@ -75,7 +75,7 @@ export class RefcountsOnDisk {
       } else if (offset / geometry.clusterSize >= end) {
         findings.add('corruption', 'past-end', place(), () => `It points to ${hex(offset)}, past the end of the file.`);
       } else {
-        this.#host.referMetadata(offset, geometry.clusterSize, place);
+        this.#context.referMetadata(offset, geometry.clusterSize, place);
         const count = references.get(offset / geometry.clusterSize);
         if (count === 1) continue;
         const block = { what: `refcount block ${index}`, at: offset };
@@ -95,13 +95,13 @@ export class RefcountsOnDisk {
 
   /** Only the blocks that count clusters of the file: a hostile table refers to far more. */
   async #readBlocks(turn: () => Promise<void>): Promise<void> {
-    const { clusterSize } = this.#host.geometry;
+    const { clusterSize } = this.#context.geometry;
     const blocks = Math.ceil(this.counts.clusters / this.#perBlock);
     const batch: { index: number; offset: number }[] = [];
     for (let index = 0; index < blocks; index++) {
       const offset = this.#blockOffset(index);
       if (offset % clusterSize !== 0 || offset >= MAX_OFFSET) this.#unreadable.add(index);
-      else if (offset !== 0 && offset < this.#host.fileSize) batch.push({ index, offset });
+      else if (offset !== 0 && offset < this.#context.fileSize) batch.push({ index, offset });
       if (batch.length * clusterSize >= BATCH_BYTES) {
         await this.#readBatch(batch.splice(0));
         await turn();
@@ -111,7 +111,7 @@ export class RefcountsOnDisk {
   }
 
   async #readBatch(batch: readonly { index: number; offset: number }[]): Promise<void> {
-    const { source, geometry, signal } = this.#host;
+    const { source, geometry, signal } = this.#context;
     const bytes = new Uint8Array(batch.length * geometry.clusterSize);
     const transfers = batch.map(({ offset }, number): Transfer => {
       const at = number * geometry.clusterSize;
@@ -127,7 +127,7 @@ export class RefcountsOnDisk {
 
   #take(index: number, block: DataView): void {
     const { counts } = this;
-    const order = this.#host.header.refcountOrder;
+    const order = this.#context.header.refcountOrder;
     const first = index * this.#perBlock;
     const used = Math.min(this.#perBlock, counts.clusters - first);
     for (let entry = 0; entry < used; ) {

@@ -13,7 +13,7 @@ import {
   rawOffset,
   rawZero,
 } from '../../format/raw-entries.js';
-import type { Host } from './check-context.js';
+import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './findings.js';
 
@@ -53,7 +53,7 @@ interface LateEntry {
 /** Walks L1 tables and the L2 tables that they refer to. */
 export class TableWalk {
   readonly allocation: Allocation = { allocated: 0, fragmented: 0, compressed: 0 };
-  readonly #host: Host;
+  readonly #context: CheckContext;
   readonly #refcounts: RefcountsOnDisk;
   readonly #turn: () => Promise<void>;
   #late: LateEntry[] = [];
@@ -66,19 +66,19 @@ export class TableWalk {
   #reachable = true;
   #buffer = new Uint8Array(0);
 
-  constructor(host: Host, refcounts: RefcountsOnDisk, turn: () => Promise<void>) {
-    this.#host = host;
+  constructor(context: CheckContext, refcounts: RefcountsOnDisk, turn: () => Promise<void>) {
+    this.#context = context;
     this.#refcounts = refcounts;
     this.#turn = turn;
   }
 
   /** Walks one L1 table and everything below it; `progress` takes how many of its entries are done. */
   async walk(table: L1Place, progress: (entries: number) => void): Promise<void> {
-    const host = this.#host;
+    const context = this.#context;
     if (table.entries === 0) return;
-    host.referMetadata(table.at, table.entries * 8, () => ({ what: `L1 table${table.of}`, at: table.at }));
-    const l1 = viewOf(await host.read(table.at, table.entries * 8));
-    const most = Math.max(1, BATCH_BYTES / host.geometry.clusterSize);
+    context.referMetadata(table.at, table.entries * 8, () => ({ what: `L1 table${table.of}`, at: table.at }));
+    const l1 = viewOf(await context.read(table.at, table.entries * 8));
+    const most = Math.max(1, BATCH_BYTES / context.geometry.clusterSize);
     let batch: { index: number; offset: number }[] = [];
     const seen = new Set<number>();
     for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
@@ -100,33 +100,33 @@ export class TableWalk {
   #tellApart({ of, at }: L1Place, index: number, offset: number, seen: Set<number>): void {
     if (seen.has(offset)) {
       const place = { what: `L1 entry ${index}${of}`, at: at + index * 8 };
-      this.#host.findings.add('beyond', 'overlap', place, () => `It leads to ${hex(offset)}, as another entry does.`);
+      this.#context.findings.add('extra', 'overlap', place, () => `It leads to ${hex(offset)}, as another entry does.`);
     }
     seen.add(offset);
   }
 
   /** Checks an L1 entry; returns the offset of its table, or null when it has none. */
   #l1Entry(table: L1Place, l1: DataView, index: number): number | null {
-    const host = this.#host;
+    const context = this.#context;
     const high = l1.getUint32(index * 8);
     const low = l1.getUint32(index * 8 + 4);
     if (high === 0 && low === 0) return null;
     const offset = rawOffset(high, low);
     const place = () => ({ what: `L1 entry ${index}${table.of}`, at: table.at + index * 8 });
     if (l1Reserved(high, low)) {
-      host.findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
+      context.findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
     }
-    host.referTable(offset, place);
-    if (offset % host.geometry.clusterSize !== 0) {
-      host.findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
+    context.referTable(offset, place);
+    if (offset % context.geometry.clusterSize !== 0) {
+      context.findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
     }
     if (table.active && offset !== 0) this.#checkCopied(offset, rawCopied(high), place);
     // Past the end of the file there are zeros, and so no entries.
-    return offset < host.fileSize ? offset : null;
+    return offset < context.fileSize ? offset : null;
   }
 
   async #readTables(l1: L1Place, batch: readonly { index: number; offset: number }[]): Promise<void> {
-    const { source, geometry, signal } = this.#host;
+    const { source, geometry, signal } = this.#context;
     const { clusterSize } = geometry;
     signal?.throwIfAborted();
     if (this.#buffer.length < batch.length * clusterSize) this.#buffer = new Uint8Array(batch.length * clusterSize);
@@ -142,7 +142,7 @@ export class TableWalk {
   }
 
   #l2Table(l1: L1Place, index: number, tableAt: number, table: DataView): void {
-    const { extendedL2, externalData, l2EntrySize } = this.#host.geometry;
+    const { extendedL2, externalData, l2EntrySize } = this.#context.geometry;
     let at = 0;
     // Made once for each table, not for each entry: it is called only for a finding.
     const place = () => ({ what: `L2 table ${index}${l1.of}, entry ${at / l2EntrySize}`, at: tableAt + at });
@@ -163,7 +163,7 @@ export class TableWalk {
    * place of the first other entry, or the table's end.
    */
   #plainEntries(table: DataView, from: number, active: boolean): number {
-    const { geometry, references, clusters, most } = this.#host;
+    const { geometry, references, clusters, most } = this.#context;
     const { clusterBits, clusterSize } = geometry;
     const { counts } = this.#refcounts;
     const full = Math.min(most, LARGE_COUNT - 1);
@@ -207,7 +207,7 @@ export class TableWalk {
   }
 
   #standard(table: DataView, at: number, active: boolean, l1Index: number, place: () => Place): void {
-    const { geometry, findings, references, fileSize, most } = this.#host;
+    const { geometry, findings, references, fileSize, most } = this.#context;
     const { clusterSize, extendedL2, externalData } = geometry;
     const high = table.getUint32(at);
     const low = table.getUint32(at + 4);
@@ -216,7 +216,7 @@ export class TableWalk {
     }
     const zero = !extendedL2 && rawZero(low);
     if (zero && geometry.version === 2) {
-      findings.add('beyond', 'zero-flag', place(), () => 'It has the zero flag, which version 2 does not know.');
+      findings.add('extra', 'zero-flag', place(), () => 'It has the zero flag, which version 2 does not know.');
     }
     const offset = rawOffset(high, low);
     const copied = rawCopied(high);
@@ -237,7 +237,7 @@ export class TableWalk {
     }
     if (externalData) this.#external(l1Index, at, offset, place);
     else if (offset >= fileSize || !aligned || !references.add(cluster, most)) {
-      this.#host.refer(offset, clusterSize, place);
+      this.#context.refer(offset, clusterSize, place);
     }
   }
 
@@ -248,11 +248,11 @@ export class TableWalk {
     const message = allocated
       ? 'It has subclusters that are both allocated and zero.'
       : 'It allocates subclusters without a cluster.';
-    this.#host.findings.add('corruption', 'subclusters', place(), () => message);
+    this.#context.findings.add('corruption', 'subclusters', place(), () => message);
   }
 
   #compressed(table: DataView, at: number, active: boolean, place: () => Place): void {
-    const { geometry, findings } = this.#host;
+    const { geometry, findings } = this.#context;
     if (rawCopied(table.getUint32(at))) {
       findings.add('corruption', 'copied-compressed', place(), () => 'It is compressed and has COPIED set.');
     }
@@ -266,7 +266,7 @@ export class TableWalk {
       return;
     }
     const entry = getL2Entry(geometry, table, at / geometry.l2EntrySize);
-    if (entry.kind === 'compressed') this.#host.refer(entry.host, entry.length, place);
+    if (entry.kind === 'compressed') this.#context.refer(entry.host, entry.length, place);
     if (!active) return;
     this.allocation.allocated++;
     this.allocation.compressed++;
@@ -274,23 +274,23 @@ export class TableWalk {
   }
 
   #external(l1Index: number, at: number, offset: number, place: () => Place): void {
-    const { bytesPerL2, l2EntrySize, clusterSize } = this.#host.geometry;
+    const { bytesPerL2, l2EntrySize, clusterSize } = this.#context.geometry;
     const guest = l1Index * bytesPerL2 + (at / l2EntrySize) * clusterSize;
     if (offset === guest) return;
-    this.#host.findings.add('beyond', 'data-file-offset', place(), () => {
+    this.#context.findings.add('extra', 'data-file-offset', place(), () => {
       return `It points to ${hex(offset)} of the data file; the guest cluster is at ${hex(guest)}.`;
     });
   }
 
   /** A cluster of an external data file has no refcount, and is never shared. */
   #checkDataCopied(offset: number, copied: boolean, place: () => Place): void {
-    if (!this.#host.geometry.externalData) this.#checkCopied(offset, copied, place);
+    if (!this.#context.geometry.externalData) this.#checkCopied(offset, copied, place);
     else if (!copied) this.#copied(1, copied, place());
   }
 
   #checkCopied(offset: number, copied: boolean, place: () => Place): void {
-    const cluster = Math.floor(offset / this.#host.geometry.clusterSize);
-    if (offset >= this.#host.fileSize) {
+    const cluster = Math.floor(offset / this.#context.geometry.clusterSize);
+    if (offset >= this.#context.fileSize) {
       this.#late.push({ cluster, copied, place: place() });
       return;
     }
@@ -308,7 +308,7 @@ export class TableWalk {
 
   #copied(refcount: number, copied: boolean, place: Place): void {
     const fault = copied ? 'copied-set' : 'copied-missing';
-    this.#host.findings.add('corruption', fault, place, () => {
+    this.#context.findings.add('corruption', fault, place, () => {
       return `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
     });
   }

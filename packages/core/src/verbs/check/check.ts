@@ -7,7 +7,7 @@
 import type { CheckOptions, CheckReport } from '../../api/check-report.js';
 import type { ByteSource } from '../../api/device.js';
 import { progressOf } from '../../engine/async/progress.js';
-import { turns } from '../../engine/async/yield-to-event-loop.js';
+import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { readHeader } from '../../engine/layer/metadata.js';
 import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
@@ -21,7 +21,7 @@ import { MAX_L1_BYTES } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import { validateTables } from '../../format/validate.js';
 import { referBitmaps } from './check-bitmaps.js';
-import { Host } from './check-context.js';
+import { CheckContext } from './check-context.js';
 import { RefcountsOnDisk } from './check-refcounts.js';
 import { TableWalk } from './check-tables.js';
 import { compareRefcounts } from './compare-refcounts.js';
@@ -35,7 +35,7 @@ const V3_EXTRA_BYTES = 16;
 /** The report of a check, and the counts that it was made from, for operations that continue with them. */
 export interface Checked {
   readonly report: CheckReport;
-  readonly host: Host;
+  readonly context: CheckContext;
 }
 
 /**
@@ -74,74 +74,74 @@ export async function checkSource(
     externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
   });
   validateTables(header, geometry, source.size);
-  const host = new Host(source, header, geometry, source.size, findings, signal);
+  const context = new CheckContext(source, header, geometry, source.size, findings, signal);
   const totalClusters = Math.ceil(diskSizeOf(header) / geometry.clusterSize);
   const figures = { totalClusters, allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0 };
-  if (host.clusters > MAX_CLUSTERS) {
-    const message = () => `The file has ${host.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
+  if (context.clusters > MAX_CLUSTERS) {
+    const message = () => `The file has ${context.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
     findings.add('check-error', 'too-large', { what: 'file', at: 0 }, message);
-    return { host, report: report(findings, { ...figures, imageEndOffset: 0 }) };
+    return { context, report: report(findings, { ...figures, imageEndOffset: 0 }) };
   }
-  const turn = turns();
-  const refcounts = await RefcountsOnDisk.read(host, turn);
-  const walk = new TableWalk(host, refcounts, turn);
-  await countReferences(host, walk, refcounts, extensions, options, turn);
-  const imageEndOffset = await compareRefcounts(host, refcounts, turn);
+  const turn = yieldToEventLoop();
+  const refcounts = await RefcountsOnDisk.read(context, turn);
+  const walk = new TableWalk(context, refcounts, turn);
+  await countReferences(context, walk, refcounts, extensions, options, turn);
+  const imageEndOffset = await compareRefcounts(context, refcounts, turn);
   const { allocated, fragmented, compressed } = walk.allocation;
   Object.assign(figures, {
     allocatedClusters: allocated,
     fragmentedClusters: fragmented,
     compressedClusters: compressed,
   });
-  return { host, report: report(findings, { ...figures, imageEndOffset }) };
+  return { context, report: report(findings, { ...figures, imageEndOffset }) };
 }
 
 function report(
-  { corruptions, leaks, checkErrors, beyond, list }: Findings,
-  figures: Omit<CheckReport, 'corruptions' | 'leaks' | 'checkErrors' | 'beyond' | 'findings'>,
+  { corruptions, leaks, checkErrors, extra, list }: Findings,
+  figures: Omit<CheckReport, 'corruptions' | 'leaks' | 'checkErrors' | 'extra' | 'findings'>,
 ): CheckReport {
-  return { corruptions, leaks, checkErrors, beyond, ...figures, findings: list };
+  return { corruptions, leaks, checkErrors, extra, ...figures, findings: list };
 }
 
 /** Counts every reference, in QEMU's order: when a count overflows, the order decides which reference is reported. */
 async function countReferences(
-  host: Host,
+  context: CheckContext,
   walk: TableWalk,
   refcounts: RefcountsOnDisk,
   extensions: readonly HeaderExtension[],
   options: CheckOptions,
   turn: () => Promise<void>,
 ): Promise<void> {
-  const { header, geometry } = host;
+  const { header, geometry } = context;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters } = header;
-  const { snapshots, length } = await readSnapshots(host);
+  const { snapshots, length } = await readSnapshots(context);
   const tables = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
   const progress = progressOf(options, 'check', tables * geometry.bytesPerL2);
   let before = 0;
   const walked = (entries: number) => progress((before + entries) * geometry.bytesPerL2);
 
-  host.referMetadata(0, geometry.clusterSize, () => ({ what: 'header', at: 0 }));
+  context.referMetadata(0, geometry.clusterSize, () => ({ what: 'header', at: 0 }));
   await walk.walk({ of: '', active: true, at: l1TableOffset, entries: l1Size }, walked);
   before += l1Size;
   for (const [index, snapshot] of snapshots.entries()) {
-    if (isSnapshotSane(host, snapshot, index)) {
+    if (isSnapshotSane(context, snapshot, index)) {
       const { l1TableOffset: at, l1Size: entries } = snapshot;
       await walk.walk({ of: ` of snapshot ${index}`, active: false, at, entries }, walked);
     }
     before += snapshot.l1Size;
   }
   const table = { what: 'snapshot table', at: header.snapshotsOffset };
-  host.referMetadata(header.snapshotsOffset, length, () => table);
+  context.referMetadata(header.snapshotsOffset, length, () => table);
   const refcountTable = { what: 'refcount table', at: refcountTableOffset };
-  host.referMetadata(refcountTableOffset, refcountTableClusters * geometry.clusterSize, () => refcountTable);
-  referEncryption(host, extensions);
-  await referBitmaps(host, extensions, turn);
+  context.referMetadata(refcountTableOffset, refcountTableClusters * geometry.clusterSize, () => refcountTable);
+  referEncryption(context, extensions);
+  await referBitmaps(context, extensions, turn);
   refcounts.checkTable();
 }
 
 /** The snapshots, and the length of their table; none when it cannot be read, which is a finding. */
-async function readSnapshots(host: Host): Promise<{ snapshots: readonly Snapshot[]; length: number }> {
-  const { source, header, findings, geometry, signal } = host;
+async function readSnapshots(context: CheckContext): Promise<{ snapshots: readonly Snapshot[]; length: number }> {
+  const { source, header, findings, geometry, signal } = context;
   try {
     const { snapshots, length } = await readSnapshotTable(source, header, signal);
     if (geometry.externalData && snapshots.length > 0) {
@@ -158,7 +158,7 @@ async function readSnapshots(host: Host): Promise<{ snapshots: readonly Snapshot
   }
 }
 
-function isSnapshotSane({ findings, header, geometry }: Host, snapshot: Snapshot, index: number): boolean {
+function isSnapshotSane({ findings, header, geometry }: CheckContext, snapshot: Snapshot, index: number): boolean {
   const place = { what: `snapshot ${index}`, at: header.snapshotsOffset };
   if (header.version === 3 && snapshot.extra.length < V3_EXTRA_BYTES) {
     const message = () => `It has ${snapshot.extra.length} bytes of extra data; version 3 needs ${V3_EXTRA_BYTES}.`;
@@ -177,10 +177,10 @@ function isSnapshotSane({ findings, header, geometry }: Host, snapshot: Snapshot
   return true;
 }
 
-function referEncryption(host: Host, extensions: readonly HeaderExtension[]): void {
+function referEncryption(context: CheckContext, extensions: readonly HeaderExtension[]): void {
   const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
   if (pointer === undefined || pointer.data.length < 16) return;
   const view = viewOf(pointer.data);
   const place = { what: 'full disk encryption header pointer', at: pointer.offset };
-  host.referMetadata(getUint64(view, 0), getUint64(view, 8), () => place);
+  context.referMetadata(getUint64(view, 0), getUint64(view, 8), () => place);
 }

@@ -1,6 +1,6 @@
 /** Compares the counted references with the refcounts of the image. */
 import { nextPage } from '../../engine/allocation/cluster-counts.js';
-import type { Host } from './check-context.js';
+import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 
 /** A run of clusters with the same refcount and the same number of references, which differ. */
@@ -13,19 +13,19 @@ interface Run {
 
 /** Compares every cluster of the file; returns the end of the last one in use, in bytes. */
 export async function compareRefcounts(
-  host: Host,
+  context: CheckContext,
   refcounts: RefcountsOnDisk,
   turn: () => Promise<void>,
 ): Promise<number> {
-  const { references, clusters, geometry } = host;
-  const comparison = new Comparison(host, refcounts);
+  const { references, clusters, geometry } = context;
+  const comparison = new Comparison(context, refcounts);
   const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
   for (let first = 0; first < end; first = nextPage(first)) {
     const last = Math.min(nextPage(first), end);
     if (!refcounts.readable) comparison.each(first, last);
     else if (references.any(first) || refcounts.counts.any(first)) comparison.page(first, last);
     await turn();
-    host.signal?.throwIfAborted();
+    context.signal?.throwIfAborted();
   }
   comparison.finish();
   return (comparison.highest + 1) * geometry.clusterSize;
@@ -38,13 +38,13 @@ class Comparison {
   #run: Run | null = null;
 
   constructor(
-    private readonly host: Host,
+    private readonly context: CheckContext,
     private readonly refcounts: RefcountsOnDisk,
   ) {}
 
   /** The clusters of one page, nearly all of which have one reference and a refcount of 1, or neither. */
   page(first: number, last: number): void {
-    const references = this.host.references.page(first);
+    const references = this.context.references.page(first);
     const refcounts = this.refcounts.counts.page(first);
     let highest = -1;
     for (let at = 0; at < last - first; at++) {
@@ -58,22 +58,22 @@ class Comparison {
 
   /** Clusters one by one, with any counts. */
   each(first: number, last: number): void {
-    const { references } = this.host;
+    const { references } = this.context;
     for (let cluster = first; cluster < last; cluster++) {
       const counted = references.get(cluster);
       const refcount = this.refcounts.get(cluster);
-      if (refcount === null) unreadable(this.host, cluster);
+      if (refcount === null) unreadable(this.context, cluster);
       else {
         if (counted > 0 || refcount > 0) this.highest = cluster;
         if (counted !== refcount) this.#differ(cluster, refcount, counted);
-        else if (counted > 1) shared(this.host, cluster);
+        else if (counted > 1) shared(this.context, cluster);
       }
     }
   }
 
   /** Reports the last run. */
   finish(): void {
-    if (this.#run !== null) tell(this.host, this.#run);
+    if (this.#run !== null) tell(this.context, this.#run);
     this.#run = null;
   }
 
@@ -89,21 +89,21 @@ class Comparison {
   }
 }
 
-function tell({ findings, geometry }: Host, { first, refcount, references, clusters }: Run): void {
+function tell({ findings, geometry }: CheckContext, { first, refcount, references, clusters }: Run): void {
   const low = refcount < references;
   const place = { what: clusters === 1 ? 'cluster' : `${clusters} clusters`, at: first * geometry.clusterSize };
   const message = () => `The refcount is ${refcount}, and there are ${references} references.`;
   findings.add(low ? 'corruption' : 'leak', low ? 'refcount-low' : 'refcount-high', place, message, clusters);
 }
 
-function unreadable({ findings, geometry }: Host, cluster: number): void {
+function unreadable({ findings, geometry }: CheckContext, cluster: number): void {
   const place = { what: 'cluster', at: cluster * geometry.clusterSize };
   findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block has an invalid offset.');
 }
 
 /** Several references are valid for clusters that snapshots share, and never for metadata. */
-function shared(host: Host, cluster: number): void {
-  if (!host.sharesMetadata(cluster)) return;
-  const place = { what: 'cluster', at: cluster * host.geometry.clusterSize };
-  host.findings.add('beyond', 'overlap', place, () => 'It holds metadata and is used for something else as well.');
+function shared(context: CheckContext, cluster: number): void {
+  if (!context.sharesMetadata(cluster)) return;
+  const place = { what: 'cluster', at: cluster * context.geometry.clusterSize };
+  context.findings.add('extra', 'overlap', place, () => 'It holds metadata and is used for something else as well.');
 }

@@ -16,7 +16,7 @@ export class Findings {
   corruptions = 0;
   leaks = 0;
   checkErrors = 0;
-  beyond = 0;
+  extra = 0;
   readonly list: Finding[] = [];
 
   /** Adds a finding; `message` is called only when the finding goes into the list. */
@@ -24,7 +24,7 @@ export class Findings {
     if (kind === 'corruption') this.corruptions += count;
     else if (kind === 'leak') this.leaks += count;
     else if (kind === 'check-error') this.checkErrors += count;
-    else this.beyond += count;
+    else this.extra += count;
     if (this.list.length < MOST) this.list.push({ kind, fault, what, at, count, message: message() });
   }
 }

@@ -93,14 +93,14 @@ class Opener implements LayerOpener {
   readonly files: FilePart[];
   readonly options: OpenOptions;
   /** Of the image itself, when it is opened for writing; the files behind it are only read. */
-  readonly #gate: RwLock | null;
+  readonly #lock: RwLock | null;
   readonly #budgets: CacheBudgets;
 
-  constructor(options: OpenOptions, budgets: CacheBudgets, image: Openable, gate: RwLock | null) {
+  constructor(options: OpenOptions, budgets: CacheBudgets, image: Openable, lock: RwLock | null) {
     this.options = options;
     this.#budgets = budgets;
     this.files = [{ openable: image, reference: null }];
-    this.#gate = gate;
+    this.#lock = lock;
   }
 
   /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
@@ -118,14 +118,14 @@ class Opener implements LayerOpener {
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;
-    const gate = parent === undefined ? this.#gate : null;
+    const lock = parent === undefined ? this.#lock : null;
     const names: NamingFile = {
       header,
       extensions,
       bytes,
       parent,
       depth,
-      writable: gate !== null,
+      writable: lock !== null,
     };
     const { dataReference, data, backingReference, backing } = namesOthers(header)
       ? await (await import('./open-references.js')).openReferences(this, names, source)
@@ -157,7 +157,7 @@ class Opener implements LayerOpener {
       luks: encryption?.luks,
       backingReference,
       backing,
-      gate,
+      lock,
       rawData: header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
     };
   }

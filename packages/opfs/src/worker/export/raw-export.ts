@@ -1,6 +1,6 @@
 /** Copies a disk's bytes into a file: large reads, several in flight, holes skipped. */
 import type { Disk, Extent, OperationOptions, ReadOptions } from 'qcow2';
-import { progressOf, turns } from 'qcow2/internal';
+import { progressOf, yieldToEventLoop } from 'qcow2/internal';
 import { availableBytes } from '../storage/storage-error.js';
 import type { AbortableOptions } from '../store/file-copy.js';
 import { openSink, type RawSink } from './raw-sink.js';
@@ -57,7 +57,7 @@ class Copy {
   readonly #signal: AbortSignal | undefined;
   readonly #report: (done: number) => void;
   /** A synchronous disk would otherwise never yield to incoming messages. */
-  readonly #turn: () => Promise<void> = turns();
+  readonly #turn: () => Promise<void> = yieldToEventLoop();
   readonly #busy = new Set<Promise<void>>();
   readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
   #failure: { readonly error: unknown } | null = null;

@@ -1,5 +1,5 @@
 /** Renames OPFS files, also where the platform has no `move`. */
-import { turns } from 'qcow2/internal';
+import { yieldToEventLoop } from 'qcow2/internal';
 import type { Move } from './folder.js';
 import { OpfsDevice } from './opfs-device.js';
 import { openSyncHandle, type SyncHandle } from './sync-handle.js';
@@ -69,7 +69,7 @@ class FileCopy implements Move {
 
   async copyRest(): Promise<void> {
     const { size } = this.#from;
-    const turn = turns();
+    const turn = yieldToEventLoop();
     this.#to.truncate(size);
     for (let at = Math.floor(size / CHUNK) * CHUNK; at > 0; at -= CHUNK) {
       await turn();

@@ -1,6 +1,6 @@
 /** Copies imported bytes into a new file. */
 import type { OperationOptions } from 'qcow2';
-import { progressOf, releaseBuffer, turns } from 'qcow2/internal';
+import { progressOf, releaseBuffer, yieldToEventLoop } from 'qcow2/internal';
 import { unlessAborted } from '../calls/unless-aborted.js';
 import type { Draft } from '../storage/folder.js';
 import type { ImportSource } from './import-source.js';
@@ -23,7 +23,7 @@ const LONG = 32 * 1024 * 1024;
 /** Writes the whole source, from the start of the file. Throws what either throws; the signal's reason. */
 export async function copyInto(draft: Draft, source: ImportSource, options: AbortableOptions): Promise<void> {
   const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
-  const turn = turns();
+  const turn = yieldToEventLoop();
   // From the start, since the flusher takes time to start. Not if the file grows meanwhile, as with a stream: while a
   // file has two handles Chromium counts its growth twice, and never corrects that, not even when the file is deleted.
   let flushAt = source.size !== null && source.size >= LONG ? 0 : Number.POSITIVE_INFINITY;
