@@ -24,13 +24,17 @@ test.each(DOCUMENTS)('%s links to files that exist', (document) => {
 });
 
 describe('source files that a document names', () => {
+  const CORE = /`((?:format|engine|verbs|codecs|sources|api)\/[\w/-]+\.ts)`/g;
+  const OPFS = /`((?:page|protocol|worker)\/[\w/-]+\.ts)`/g;
+
   test.each([
-    ['docs/format.md', 'packages/core/src'],
-    ['docs/durability.md', 'packages/core/src'],
-    ['ARCHITECTURE.md', 'packages/core/src'],
-  ])('of %s exist', (document, folder) => {
-    const named = [...text(document).matchAll(/`((?:format|engine|verbs|codecs|sources|api)\/[\w/-]+\.ts)`/g)];
-    const paths = named.map(([, path]) => path ?? '');
+    ['docs/format.md', 'packages/core/src', CORE],
+    ['docs/durability.md', 'packages/core/src', CORE],
+    ['ARCHITECTURE.md', 'packages/core/src', CORE],
+    ['ARCHITECTURE.md', 'packages/opfs/src', OPFS],
+    ['ARCHITECTURE.md', '.', /`((?:demo|packages)\/[\w/.-]+\.(?:tsx?|css))`/g],
+  ])('of %s exist in %s', (document, folder, names) => {
+    const paths = [...text(document).matchAll(names)].map(([, path]) => path ?? '');
     expect(paths).not.toEqual([]);
     expect(paths.filter((path) => !existsSync(join(root, folder, path)))).toEqual([]);
   });
