@@ -6,7 +6,7 @@ import * as inline from 'qcow2-opfs/inline';
 
 /** Options are passed through without asking whether they are there. */
 export async function passThrough(file: File, signal: AbortSignal | undefined, range?: Range): Promise<Disk> {
-  const resolve: OpenOptions['resolve'] = async (reference: ImageReference) => (reference.depth > 1 ? null : file);
+  const resolve: OpenOptions['resolve'] = async (reference: ImageReference) => (reference.depth > 1 ? undefined : file);
   const image = await Qcow2Image.open(file, { signal, resolve, cache: { l2Bytes: undefined }, mode: undefined });
   for await (const { offset } of image.map(range, { signal })) if (offset === undefined) break;
   return image;
