@@ -18,12 +18,10 @@ import { imageInfo } from './verbs/info.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
 import type { Writing } from './verbs/open/open-for-writing.js';
 import { readableOf } from './verbs/readable.js';
+import { REVISION } from './verbs/revision.js';
 
 /** The result of a read that did not have to wait. */
 const DONE: Promise<void> = Promise.resolve();
-
-/** For `qcow2/internal`: a number that rises when `info` of the image changes, but for `fileSize`. */
-export let revisionOf: (image: Qcow2Image) => number;
 
 /** An open qcow2 image. */
 export class Qcow2Image implements Disk {
@@ -36,7 +34,10 @@ export class Qcow2Image implements Disk {
   #closing: Promise<void> | null = null;
 
   static {
-    revisionOf = (image) => image.#opened.write?.writer.revision ?? 0;
+    const get = function (this: Qcow2Image): number {
+      return this.#opened.write?.writer.revision ?? 0;
+    };
+    Object.defineProperty(Qcow2Image.prototype, REVISION, { get });
     // Not a method: where the symbol is missing, the method would be named "undefined".
     if (Symbol.asyncDispose !== undefined) {
       const value = function (this: Qcow2Image) {
