@@ -27,7 +27,7 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
 export async function sourceOf(openable: Openable, signal: AbortSignal | undefined): Promise<ByteSource> {
   if (isBytes(openable)) return bufferSource(openable);
   if (tagOf(openable) === '[object ArrayBuffer]') return bufferSource(new Uint8Array(openable as ArrayBuffer));
-  if (isUrl(openable)) return (await import('./http.js')).httpSource(openable, { signal });
+  if (isUrl(openable)) return (await import('./url.js')).urlSource(openable, signal);
   if (isBlob(openable)) return blobSource(openable);
   if (isByteSource(openable)) return openable;
   throw new TypeError('An image is opened from a Blob or File, a URL, an ArrayBuffer, a Uint8Array or a ByteSource.');
