@@ -11,7 +11,7 @@ const CLUSTER = 4096;
 const SIZE = 16 * CLUSTER;
 
 /** Extra data: the machine state's size, the disk's size. */
-function extra(diskSize: number): Uint8Array {
+function extra(diskSize: number | bigint): Uint8Array {
   const bytes = new Uint8Array(16);
   put(bytes, 8, 8, diskSize);
   return bytes;
@@ -76,6 +76,15 @@ describe('a view', () => {
     const into = new Uint8Array(CLUSTER).fill(9);
     await view.read(view.size - CLUSTER, into);
     expect(into.every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('is refused where its size is no exact number, however large its clusters', async () => {
+    for (const size of [2n ** 53n, 2n ** 55n + 1n]) {
+      const snapshots = [{ id: '1', name: 'huge', extra: extra(size) }];
+      const image = await Qcow2Image.open(buildImage({ clusterBits: 21, size: 2 ** 22, snapshots }).bytes);
+      const what = 'L1 table of snapshot "huge"';
+      await expect(image.openSnapshot('huge')).rejects.toMatchObject({ code: 'unsupported', details: { what } });
+    }
   });
 
   it('has the size of the disk when the snapshot does not say', async () => {

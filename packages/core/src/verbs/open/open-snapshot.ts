@@ -66,5 +66,6 @@ function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): n
   if (l1EntriesFor(geometry, said) > MAX_L1_BYTES / L1_ENTRY_BYTES) {
     refuse('corrupt', `cannot map the ${said} bytes of its disk`);
   }
+  if (!Number.isSafeInteger(said)) refuse('unsupported', 'maps a disk of 2^53 bytes or more');
   return said - (said % 512);
 }
