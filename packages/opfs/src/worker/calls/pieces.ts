@@ -1,5 +1,5 @@
 /** Turns the pieces of a request into reads and writes of an open image. */
-import type { Qcow2Image } from 'qcow2';
+import type { Qcow2Image, Transfer } from 'qcow2';
 import { roundedLength } from '../../protocol/buffer-pool.js';
 import type { WireBytes, WirePiece } from '../../protocol/messages.js';
 
@@ -18,13 +18,13 @@ export async function readPieces(
   const length = pieces.reduce((sum, piece) => sum + (piece.shared ? 0 : piece.length), 0);
   const buffer = length > 0 ? (spare ?? new ArrayBuffer(roundedLength(length))) : null;
   let at = 0;
-  const reads = pieces.map((piece) => {
-    if (piece.shared) return disk.read(piece.at, piece.shared, { signal });
+  const transfers = pieces.map((piece): Transfer => {
+    if (piece.shared) return { at: piece.at, bytes: piece.shared };
     const into = buffer ? new Uint8Array(buffer, at, piece.length) : new Uint8Array(0);
     at += piece.length;
-    return disk.read(piece.at, into, { signal });
+    return { at: piece.at, bytes: into };
   });
-  await allAtRest(reads);
+  await disk.readBatch(transfers, { signal });
   return buffer;
 }
 
@@ -40,17 +40,11 @@ export async function writePieces(
   packed: ArrayBuffer | null,
 ): Promise<void> {
   let from = 0;
-  const writes = pieces.map(({ at, length, bytes }) => {
-    if (bytes) return disk.write(at, bytes);
+  const transfers = pieces.map(({ at, length, bytes }): Transfer => {
+    if (bytes) return { at, bytes };
     const own = new Uint8Array(packed ?? new ArrayBuffer(0), from, length);
     from += length;
-    return disk.write(at, own);
+    return { at, bytes: own };
   });
-  await allAtRest(writes);
-}
-
-/** Waits for all, also when one has failed: after the response the worker must not touch shared memory. */
-async function allAtRest(work: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((done) => done.status === 'rejected');
-  if (failed) throw failed.reason;
+  await disk.writeBatch(transfers);
 }
