@@ -11,7 +11,7 @@
 import type { Geometry, HostOffset } from './geometry.js';
 
 const WORD = 0x1_0000_0000;
-/** In the high word: the refcount is exactly one. This and the next four are used only in this folder. */
+/** In the high word: the refcount is exactly one. This and the next constants are used only in this folder. */
 export const COPIED = 0x8000_0000;
 /** In the high word: a compressed cluster descriptor. */
 export const COMPRESSED = 0x4000_0000;
@@ -21,7 +21,22 @@ export const OFFSET_HIGH = 0x00ff_ffff;
 export const OFFSET_LOW = 0xffff_fe00;
 /** In the low word: reads as zeros. */
 export const ZERO = 1;
+/** Bits that must be zero, in L1 entries and in standard L2 entries. */
+export const L1_RESERVED_HIGH = 0x7f00_0000;
+export const L1_RESERVED_LOW = 0x0000_01ff;
+export const L2_RESERVED_HIGH = 0x3f00_0000;
+export const L2_RESERVED_LOW = 0x0000_01fe;
 const SECTOR = 512;
+
+/**
+ * Masks of the high word of an L2 entry, for loops over millions of them. `flags` are the bits that neither an
+ * unallocated nor a plain data cluster has; `copied` and `offset` are the other bits.
+ */
+export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; readonly offset: number } = {
+  flags: L2_RESERVED_HIGH | COMPRESSED,
+  copied: COPIED,
+  offset: OFFSET_HIGH,
+};
 
 /**
  * One L1 entry: the offset of an L2 table, null when there is none, and whether its refcount is exactly one (COPIED).
@@ -64,6 +79,11 @@ export function getL1Entry(l1: DataView, index: number): L1Entry {
   return { offset: offset === 0 ? null : (offset as HostOffset), owned: (l1.getUint32(index * 8) & COPIED) !== 0 };
 }
 
+/** True if all bits of the 8-byte entry at the byte `at` of a table are zero. */
+export function isEmptyEntry(table: DataView, at: number): boolean {
+  return table.getUint32(at) === 0 && table.getUint32(at + 4) === 0;
+}
+
 /** Writes entry `index` of an L1 table. */
 export function setL1Entry(l1: DataView, index: number, entry: L1Entry): void {
   setWords(l1, index * 8, entry.offset ?? 0, entry.owned ? COPIED : 0, 0);
@@ -74,11 +94,9 @@ export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Map
   const at = index * geometry.l2EntrySize;
   const high = l2.getUint32(at);
   const low = l2.getUint32(at + 4);
-  if ((high & COMPRESSED) !== 0) return compressedAt(geometry, high, low);
-  const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
+  if ((high & COMPRESSED) !== 0) return compressedAt(geometry, l2, index);
   const owned = (high & COPIED) !== 0;
-  // Offset 0 is a valid offset only in an external data file, where COPIED marks it as allocated.
-  const host = offset !== 0 || (geometry.externalData && owned) ? (offset as HostOffset) : null;
+  const host = standardOffset(geometry, l2, index) as HostOffset | null;
   if (geometry.extendedL2) {
     return { kind: 'subclusters', host, owned, zero: l2.getUint32(at + 8), allocated: l2.getUint32(at + 12) };
   }
@@ -87,6 +105,29 @@ export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Map
 }
 
 const UNALLOCATED: Mapping = { kind: 'unallocated' };
+
+/**
+ * The host offset in entry `index` of an L2 table, whose cluster is not compressed; null when it has none. Allocates
+ * nothing, for hot loops.
+ */
+export function standardOffset(
+  { l2EntrySize, extendedL2, externalData }: Geometry,
+  l2: DataView,
+  index: number,
+): number | null {
+  const high = l2.getUint32(index * l2EntrySize);
+  const low = l2.getUint32(index * l2EntrySize + 4);
+  const offset = (high & OFFSET_HIGH) * WORD + ((low & OFFSET_LOW) >>> 0);
+  if (offset !== 0) return offset;
+  // Offset 0 is a valid offset only in an external data file, where COPIED without the zero flag marks it as allocated.
+  const zero = !extendedL2 && (low & ZERO) !== 0;
+  return externalData && (high & COPIED) !== 0 && !zero ? 0 : null;
+}
+
+/** True if entry `index` of an L2 table maps a compressed cluster. */
+export function isCompressed({ l2EntrySize }: Geometry, l2: DataView, index: number): boolean {
+  return (l2.getUint32(index * l2EntrySize) & COMPRESSED) !== 0;
+}
 
 /** Writes entry `index` of an L2 table: the inverse of {@link getL2Entry}. */
 export function setL2Entry(geometry: Geometry, l2: DataView, index: number, mapping: Mapping): void {
@@ -129,12 +170,9 @@ export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): v
  * consecutive host clusters if it has any. COPIED is ignored. Only for standard entries that are not compressed.
  */
 export function countContiguous(geometry: Geometry, l2: DataView, index: number, limit: number): number {
-  const first = l2.getUint32(index * 8);
-  let high = first & ~COPIED;
+  let high = l2.getUint32(index * 8) & ~COPIED;
   let low = l2.getUint32(index * 8 + 4);
-  const atZero = geometry.externalData && (first & COPIED) !== 0;
-  const hasHost = (high & OFFSET_HIGH) !== 0 || (low & OFFSET_LOW) !== 0 || atZero;
-  const step = hasHost ? geometry.clusterSize : 0;
+  const step = standardOffset(geometry, l2, index) === null ? 0 : geometry.clusterSize;
   let count = 1;
   while (count < limit) {
     low += step;
@@ -154,11 +192,16 @@ function offsetBits(geometry: Geometry): number {
   return 62 - (geometry.clusterBits - 8);
 }
 
-function compressedAt(geometry: Geometry, high: number, low: number): Mapping {
-  const highBits = offsetBits(geometry) - 32;
-  const descriptor = high & (COMPRESSED - 1);
-  const host = (descriptor & (2 ** highBits - 1)) * WORD + low;
-  const sectors = descriptor >>> highBits;
+/** The host offset in entry `index` of an L2 table, whose cluster is compressed. From 2^53 on it is inexact. */
+export function compressedOffset(geometry: Geometry, l2: DataView, index: number): number {
+  const at = index * geometry.l2EntrySize;
+  const mask = 2 ** (offsetBits(geometry) - 32) - 1;
+  return (l2.getUint32(at) & (COMPRESSED - 1) & mask) * WORD + l2.getUint32(at + 4);
+}
+
+function compressedAt(geometry: Geometry, l2: DataView, index: number): Mapping {
+  const host = compressedOffset(geometry, l2, index);
+  const sectors = (l2.getUint32(index * geometry.l2EntrySize) & (COMPRESSED - 1)) >>> (offsetBits(geometry) - 32);
   return { kind: 'compressed', host: host as HostOffset, length: SECTOR * (sectors + 1) - (host % SECTOR) };
 }
 

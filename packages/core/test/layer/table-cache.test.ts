@@ -91,7 +91,7 @@ describe('acquiring', () => {
     const cache = new TableCache(coarse, source, l1, 0, newCounters());
     const details = { what: 'L2 table 0', at: placeOf(0) };
     expect(() => cache.acquire(one(0))).toThrow(expect.objectContaining({ code: 'corrupt', details }));
-    expect(() => cache.acquire(one(0))).toThrow(/no multiple of the cluster size/);
+    expect(() => cache.acquire(one(0))).toThrow(/not a multiple of the cluster size/);
     expect(source.calls).toEqual([]);
   });
 

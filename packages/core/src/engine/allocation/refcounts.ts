@@ -7,9 +7,9 @@
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
+import { describeFault, faultNames, refcountTableFaults } from '../../format/entry-faults.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
-import { getRefcountTableEntry } from '../../format/raw-entries.js';
-import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { getRefcount, getRefcountTableEntry, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
@@ -72,10 +72,11 @@ export class Refcounts {
    */
   blockOffset(index: number): number {
     if (index >= this.#table.byteLength / 8) return 0;
-    const { offset: at, reserved } = getRefcountTableEntry(this.#table, index);
-    if (!reserved && at % this.clusterSize === 0) return at;
-    const how = reserved ? 'has bits set that must be zero' : `points to ${hex(at)}, no multiple of the cluster size`;
-    throw new Qcow2Error('corrupt', `Refcount table entry ${index} ${how}.`, { what: `refcount block ${index}`, at });
+    const { offset: at } = getRefcountTableEntry(this.#table, index);
+    const faults = refcountTableFaults(this.clusterSize, this.#table, index);
+    if (faults === 0) return at;
+    const message = `Refcount table entry ${index} ${describeFault(faultNames(faults)[0]!, at)}.`;
+    throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
   }
 
   /** True if a block is in memory. */

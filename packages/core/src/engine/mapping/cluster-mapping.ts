@@ -1,8 +1,7 @@
 /** Decodes an L2 entry that is about to be changed: its cluster as subclusters. Throws at every contradiction. */
 import { getL2Entry } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
-import { l2Fault } from '../../format/raw-entries.js';
-import { damaged, placeOf, refuseCompressed, refuseSubclusters, refuseZero } from './runs.js';
+import { refuseFaults } from './runs.js';
 
 /**
  * A guest cluster before its change. A standard cluster counts as one subcluster. Bit n of a mask stands for subcluster
@@ -29,6 +28,9 @@ export interface Freed {
   readonly shared?: boolean;
 }
 
+/** A write refuses an entry with any fault. */
+const EVERY_FAULT = -1;
+
 /** The mask of all subclusters of a cluster. */
 export function allSubclusters({ extendedL2 }: Geometry): number {
   return extendedL2 ? 0xffff_ffff : 1;
@@ -46,23 +48,18 @@ export function subclusterMask(first: number, last: number): number {
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
 export function clusterMapping(geometry: Geometry, table: DataView, index: number, at: number): ClusterMapping {
-  const fault = l2Fault(geometry, table, index);
-  if (fault !== null) throw damaged(geometry, table, at, fault);
+  refuseFaults(geometry, table, index, at, EVERY_FAULT);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'unallocated':
       return { host: null, owned: false, allocated: 0, zero: 0, stored: 0 };
     case 'compressed':
-      refuseCompressed(geometry, table, mapping.host, at);
       return { host: mapping.host, owned: false, allocated: 0, zero: 0, stored: mapping.length };
     case 'subclusters':
-      refuseSubclusters(geometry, table, mapping, at);
-      return { ...mapping, host: placeOf(geometry, table, mapping.host, at, 0), stored: 0 };
+      return { ...mapping, stored: 0 };
     default: {
-      const zero = mapping.kind === 'zero';
-      if (zero) refuseZero(geometry, table, at);
-      const host = placeOf(geometry, table, mapping.host, at, 0);
-      return { host, owned: mapping.owned, allocated: zero ? 0 : 1, zero: zero ? 1 : 0, stored: 0 };
+      const zero = mapping.kind === 'zero' ? 1 : 0;
+      return { host: mapping.host, owned: mapping.owned, allocated: 1 - zero, zero, stored: 0 };
     }
   }
 }

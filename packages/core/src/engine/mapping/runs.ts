@@ -2,6 +2,7 @@
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../../format/entries.js';
+import { describeFault, faultNames, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { tablePlace } from './table-places.js';
 
@@ -33,20 +34,19 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
   const index = Math.floor(within / clusterSize);
   const skip = within - index * clusterSize;
   const limit = Math.ceil((skip + most) / clusterSize);
+  refuseFaults(geometry, table, index, at - skip, UNREADABLE);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'compressed': {
-      refuseCompressed(geometry, table, mapping.host, at);
       const length = Math.min(most, clusterSize - skip);
       return { kind: 'compressed', length, host: mapping.host, stored: mapping.length };
     }
     case 'subclusters':
       return subclusterRun(geometry, table, index, mapping, at, most);
     default: {
-      if (mapping.kind === 'zero') refuseZero(geometry, table, at);
       const count = countContiguous(geometry, table, index, limit);
       const length = Math.min(most, count * clusterSize - skip);
-      const host = mapping.kind === 'unallocated' ? null : placeOf(geometry, table, mapping.host, at, skip);
+      const host = mapping.kind === 'unallocated' ? null : hostAt(mapping.host, skip);
       return { kind: mapping.kind, length, host, stored: 0 };
     }
   }
@@ -56,14 +56,9 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
  * The kind of one subcluster, and the number of consecutive subclusters of that kind from `first` to the cluster's end.
  */
 function subclusterKind(
-  geometry: Geometry,
-  table: DataView,
-  mapping: Mapping & { kind: 'subclusters' },
+  { allocated, zero }: Mapping & { kind: 'subclusters' },
   first: number,
-  at: number,
 ): { kind: 'unallocated' | 'zero' | 'data'; count: number } {
-  refuseSubclusters(geometry, table, mapping, at);
-  const { allocated, zero } = mapping;
   const isData = (allocated >>> first) & 1;
   const isZero = (zero >>> first) & 1;
   let count = 1;
@@ -77,6 +72,11 @@ function subclusterKind(
   return { kind: isData ? 'data' : isZero ? 'zero' : 'unallocated', count };
 }
 
+/** The host offset of the byte `skip` bytes into a cluster. */
+function hostAt(host: HostOffset | null, skip: number): HostOffset | null {
+  return host === null ? null : ((host + skip) as HostOffset);
+}
+
 function subclusterRun(
   geometry: Geometry,
   table: DataView,
@@ -88,8 +88,8 @@ function subclusterRun(
   const { clusterSize, subclusterSize } = geometry;
   const skip = at % clusterSize;
   const first = Math.floor(skip / subclusterSize);
-  const { kind, count } = subclusterKind(geometry, table, mapping, first, at);
-  const host = placeOf(geometry, table, mapping.host, at, skip);
+  const { kind, count } = subclusterKind(mapping, first);
+  const host = hostAt(mapping.host, skip);
   let end = first + count;
   let length = end * subclusterSize - skip;
   // Extends the run into the next clusters, while they begin with the same kind and are contiguous in the file.
@@ -97,7 +97,8 @@ function subclusterRun(
     const following = getL2Entry(geometry, table, next);
     if (following.kind !== 'subclusters') break;
     if (following.host !== (host === null ? null : host + length)) break;
-    const run = subclusterKind(geometry, table, following, 0, at + length);
+    refuseFaults(geometry, table, next, at + length, UNREADABLE);
+    const run = subclusterKind(following, 0);
     if (run.kind !== kind) break;
     end = run.count;
     length += run.count * subclusterSize;
@@ -105,45 +106,17 @@ function subclusterRun(
   return { kind, length: Math.min(most, length), host, stored: 0 };
 }
 
-/** Throws if the two subcluster bitmaps contradict each other, or a subcluster is allocated without a host cluster. */
-export function refuseSubclusters(
-  geometry: Geometry,
-  table: DataView,
-  { allocated, zero, host }: Mapping & { kind: 'subclusters' },
-  at: number,
-): void {
-  const refuse = (finding: string) => damaged(geometry, table, at, finding);
-  if ((allocated & zero) !== 0) throw refuse('has subclusters that are both allocated and zero');
-  if (host === null && allocated !== 0) throw refuse('has allocated subclusters and no cluster to hold them');
-}
-
-/** The host offset of the byte `skip` bytes into a cluster. Throws if the cluster's host offset is invalid. */
-export function placeOf(
-  geometry: Geometry,
-  table: DataView,
-  host: HostOffset | null,
-  at: number,
-  skip: number,
-): HostOffset | null {
-  if (host === null) return null;
-  const refuse = (finding: string) => damaged(geometry, table, at, finding);
-  if (host % geometry.clusterSize !== 0) throw refuse(`points to ${hex(host)}, no multiple of the cluster size`);
-  if (geometry.externalData && host !== at - skip) {
-    throw refuse(`points to ${hex(host)} in the external data file, where it must equal the guest offset`);
-  }
-  return (host + skip) as HostOffset;
-}
-
-/** Throws if the image cannot have zero clusters. */
-export function refuseZero(geometry: Geometry, table: DataView, at: number): void {
-  if (geometry.version === 2) throw damaged(geometry, table, at, 'has the zero flag, which version 2 does not know');
-}
-
-/** Throws if the image cannot have a compressed cluster at this offset. */
-export function refuseCompressed(geometry: Geometry, table: DataView, host: HostOffset, at: number): void {
-  if (geometry.externalData)
-    throw damaged(geometry, table, at, 'is compressed, in an image with an external data file');
-  if (!Number.isSafeInteger(host)) throw damaged(geometry, table, at, 'is compressed, at an offset past 2^53 - 1');
+/**
+ * Throws if an L2 entry has one of the faults of the mask `refused`; `guest` is the guest offset of its cluster.
+ *
+ * @throws {@link Qcow2Error} `corrupt`.
+ */
+export function refuseFaults(geometry: Geometry, table: DataView, index: number, guest: number, refused: number): void {
+  const faults = l2Faults(geometry, table, index, guest) & refused;
+  if (faults === 0) return;
+  const mapping = getL2Entry(geometry, table, index);
+  const host = mapping.kind === 'unallocated' ? 0 : (mapping.host ?? 0);
+  throw damaged(geometry, table, guest, describeFault(faultNames(faults)[0]!, host));
 }
 
 /**

@@ -3,9 +3,16 @@
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { copyL2Table, getL1Entry, setL1Entry } from '../../format/entries.js';
+import {
+  copyL2Table,
+  getL1Entry,
+  isCompressed,
+  l2TableOffset,
+  setL1Entry,
+  standardOffset,
+} from '../../format/entries.js';
+import { describeFault, faultNames, l1Faults } from '../../format/entry-faults.js';
 import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
-import { l1Fault, rawCompressed, rawOffset } from '../../format/raw-entries.js';
 import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
 import type { Steps } from '../async/steps.js';
@@ -68,7 +75,7 @@ export class WriteSteps {
     const { l1 } = this.#state;
     if (table === null || table === undefined) return null;
     const { offset: tableAt, owned } = getL1Entry(l1, l1Index);
-    if (!owned || l1Fault(l1, l1Index) !== null || !this.#vetted.has(tableAt!)) return null;
+    if (!owned || l1Faults(geometry, l1, l1Index) !== 0 || !this.#vetted.has(tableAt!)) return null;
     const place = placeInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
     // What would reach metadata, or past the end of the file, is refused on the long way.
     const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
@@ -219,19 +226,19 @@ export class WriteSteps {
     if (this.#vetted.has(at)) return;
     this.#vetted.add(at);
     if (geometry.externalData) return;
-    for (let entry = 0; entry < table.byteLength; entry += geometry.l2EntrySize) {
-      const high = table.getUint32(entry);
-      if (rawCompressed(high)) continue;
-      const host = rawOffset(high, table.getUint32(entry + 4));
-      if (host >= this.#sizeAtOpen) metadata.add('cluster past the end', host, geometry.clusterSize);
+    for (let index = 0; index < geometry.l2Entries; index++) {
+      if (isCompressed(geometry, table, index)) continue;
+      const host = standardOffset(geometry, table, index);
+      if (host !== null && host >= this.#sizeAtOpen) metadata.add('cluster past the end', host, geometry.clusterSize);
     }
   }
 
   #refuseFault(index: number): void {
-    const { l1, l1At } = this.#state;
-    const fault = l1Fault(l1, index);
-    if (fault === null) return;
-    throw new Qcow2Error('corrupt', `L1 entry ${index} ${fault}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
+    const { l1, l1At, geometry } = this.#state;
+    const faults = l1Faults(geometry, l1, index);
+    if (faults === 0) return;
+    const how = describeFault(faultNames(faults)[0]!, l2TableOffset(l1, index));
+    throw new Qcow2Error('corrupt', `L1 entry ${index} ${how}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
   }
 
   /** The tables of these L1 entries, null where there is none. */

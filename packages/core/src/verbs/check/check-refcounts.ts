@@ -3,8 +3,7 @@
 import type { Transfer } from '../../api/device.js';
 import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getRefcountTableEntry } from '../../format/raw-entries.js';
-import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
+import { getRefcount, getRefcountTableEntry, refcountsPerBlock } from '../../format/refcounts.js';
 import type { CheckContext } from './check-context.js';
 
 /** Bytes of refcount blocks that are loaded in one batch. */

@@ -1,24 +1,37 @@
 /** Walks over L1 and L2 tables for a check: counts every reference, and checks every entry. */
 
+import type { Fault, Finding } from '../../api/check-report.js';
 import type { Transfer } from '../../api/device.js';
 import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getL2Entry } from '../../format/entries.js';
-import {
-  l1Reserved,
-  l2Reserved,
-  PLAIN_HIGH,
-  rawCompressed,
-  rawCopied,
-  rawOffset,
-  rawZero,
-} from '../../format/raw-entries.js';
+import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping, PLAIN_HIGH } from '../../format/entries.js';
+import { describeFault, type EntryFault, faultNames, l1Faults, l2Faults } from '../../format/entry-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './findings.js';
 
 /** Bytes of L2 tables that are loaded in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
+
+/**
+ * How a check reports the faults of entries. What makes an entry lead past the end of the file is reported as that, as
+ * QEMU does.
+ */
+const REPORTED: Readonly<Record<EntryFault, { readonly kind: Finding['kind']; readonly fault: Fault } | null>> = {
+  'reserved-bits': { kind: 'corruption', fault: 'reserved-bits' },
+  unaligned: { kind: 'corruption', fault: 'unaligned' },
+  'copied-compressed': { kind: 'corruption', fault: 'copied-compressed' },
+  'compressed-bitmap': { kind: 'corruption', fault: 'subclusters' },
+  'compressed-data-file': { kind: 'corruption', fault: 'external-data' },
+  'compressed-offset': null,
+  'zero-flag': { kind: 'extra', fault: 'zero-flag' },
+  'subclusters-both': { kind: 'corruption', fault: 'subclusters' },
+  'subclusters-nowhere': { kind: 'corruption', fault: 'subclusters' },
+  'data-file-offset': { kind: 'extra', fault: 'data-file-offset' },
+};
+
+/** The faults with which a compressed cluster is not counted, as in QEMU. */
+const UNCOUNTED: readonly EntryFault[] = ['compressed-bitmap', 'compressed-data-file'];
 
 /** No page of counts. */
 const NO_COUNTS: Uint16Array = new Uint16Array(0);
@@ -108,19 +121,12 @@ export class TableWalk {
   /** Checks an L1 entry; returns the offset of its table, or null when it has none. */
   #l1Entry(table: L1Place, l1: DataView, index: number): number | null {
     const context = this.#context;
-    const high = l1.getUint32(index * 8);
-    const low = l1.getUint32(index * 8 + 4);
-    if (high === 0 && low === 0) return null;
-    const offset = rawOffset(high, low);
+    if (isEmptyEntry(l1, index * 8)) return null;
+    const offset = l2TableOffset(l1, index);
     const place = () => ({ what: `L1 entry ${index}${table.of}`, at: table.at + index * 8 });
-    if (l1Reserved(high, low)) {
-      context.findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
-    }
+    this.#report(l1Faults(context.geometry, l1, index), offset, place);
     context.referTable(offset, place);
-    if (offset % context.geometry.clusterSize !== 0) {
-      context.findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
-    }
-    if (table.active && offset !== 0) this.#checkCopied(offset, rawCopied(high), place);
+    if (table.active && offset !== 0) this.#checkCopied(offset, getL1Entry(l1, index).owned, place);
     // Past the end of the file there are zeros, and so no entries.
     return offset < context.fileSize ? offset : null;
   }
@@ -152,9 +158,7 @@ export class TableWalk {
     for (; at < table.byteLength; at += l2EntrySize) {
       if (plain) at = this.#plainEntries(table, at, l1.active);
       if (at === table.byteLength) return;
-      const high = table.getUint32(at);
-      if (rawCompressed(high)) this.#compressed(table, at, l1.active, place);
-      else this.#standard(table, at, l1.active, index, place);
+      this.#entry(table, at, l1.active, index, place);
     }
   }
 
@@ -206,80 +210,54 @@ export class TableWalk {
     return at;
   }
 
-  #standard(table: DataView, at: number, active: boolean, l1Index: number, place: () => Place): void {
-    const { geometry, findings, references, fileSize, most } = this.#context;
-    const { clusterSize, extendedL2, externalData } = geometry;
-    const high = table.getUint32(at);
-    const low = table.getUint32(at + 4);
-    if (l2Reserved(high, low)) {
-      findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
+  #entry(table: DataView, at: number, active: boolean, l1Index: number, place: () => Place): void {
+    const { geometry } = this.#context;
+    const index = at / geometry.l2EntrySize;
+    const faults = l2Faults(geometry, table, index, l1Index * geometry.bytesPerL2 + index * geometry.clusterSize);
+    const mapping = getL2Entry(geometry, table, index);
+    const host = mapping.kind === 'unallocated' ? null : mapping.host;
+    if (faults !== 0) this.#report(faults, host ?? 0, place);
+    if (mapping.kind === 'compressed') this.#compressed(mapping, faults, active, place);
+    else if (mapping.kind !== 'unallocated' && host !== null) this.#cluster(host, mapping.owned, active, place);
+  }
+
+  #report(faults: number, offset: number, place: () => Place): void {
+    for (const name of faultNames(faults)) {
+      const reported = REPORTED[name];
+      if (reported === null) continue;
+      const { kind, fault } = reported;
+      this.#context.findings.add(kind, fault, place(), () => `It ${describeFault(name, offset)}.`);
     }
-    const zero = !extendedL2 && rawZero(low);
-    if (zero && geometry.version === 2) {
-      findings.add('extra', 'zero-flag', place(), () => 'It has the zero flag, which version 2 does not know.');
-    }
-    const offset = rawOffset(high, low);
-    const copied = rawCopied(high);
-    // Offset 0 is valid only in an external data file, where the COPIED flag marks it.
-    const allocated = offset !== 0 || (externalData && copied && !zero);
-    if (extendedL2) this.#subclusters(table, at, allocated, place);
-    if (!allocated) return;
-    const cluster = offset / clusterSize;
+  }
+
+  #cluster(host: number, owned: boolean, active: boolean, place: () => Place): void {
+    const { geometry, references, fileSize, most } = this.#context;
+    const { clusterSize, externalData } = geometry;
+    const cluster = host / clusterSize;
     if (active) {
-      if (this.#reachable) this.#checkDataCopied(offset, copied, place);
+      if (this.#reachable) this.#checkDataCopied(host, owned, place);
       this.allocation.allocated++;
       if (this.#next !== 0 && cluster !== this.#next) this.allocation.fragmented++;
       this.#next = cluster + 1;
     }
-    const aligned = Number.isInteger(cluster);
-    if (!aligned) {
-      findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
-    }
-    if (externalData) this.#external(l1Index, at, offset, place);
-    else if (offset >= fileSize || !aligned || !references.add(cluster, most)) {
-      this.#context.refer(offset, clusterSize, place);
+    if (externalData) return;
+    if (host >= fileSize || !Number.isInteger(cluster) || !references.add(cluster, most)) {
+      this.#context.refer(host, clusterSize, place);
     }
   }
 
-  #subclusters(table: DataView, at: number, allocated: boolean, place: () => Place): void {
-    const zeros = table.getUint32(at + 8);
-    const data = table.getUint32(at + 12);
-    if (allocated ? (zeros & data) === 0 : data === 0) return;
-    const message = allocated
-      ? 'It has subclusters that are both allocated and zero.'
-      : 'It allocates subclusters without a cluster.';
-    this.#context.findings.add('corruption', 'subclusters', place(), () => message);
-  }
-
-  #compressed(table: DataView, at: number, active: boolean, place: () => Place): void {
-    const { geometry, findings } = this.#context;
-    if (rawCopied(table.getUint32(at))) {
-      findings.add('corruption', 'copied-compressed', place(), () => 'It is compressed and has COPIED set.');
-    }
-    if (geometry.externalData) {
-      const message = () => 'It is compressed, in an image with an external data file.';
-      findings.add('corruption', 'external-data', place(), message);
-      return;
-    }
-    if (geometry.extendedL2 && (table.getUint32(at + 8) | table.getUint32(at + 12)) !== 0) {
-      findings.add('corruption', 'subclusters', place(), () => 'It is compressed and has a subcluster bitmap.');
-      return;
-    }
-    const entry = getL2Entry(geometry, table, at / geometry.l2EntrySize);
-    if (entry.kind === 'compressed') this.#context.refer(entry.host, entry.length, place);
+  #compressed(
+    { host, length }: Mapping & { kind: 'compressed' },
+    faults: number,
+    active: boolean,
+    place: () => Place,
+  ): void {
+    if (faultNames(faults).some((name) => UNCOUNTED.includes(name))) return;
+    this.#context.refer(host, length, place);
     if (!active) return;
     this.allocation.allocated++;
     this.allocation.compressed++;
     this.allocation.fragmented++;
-  }
-
-  #external(l1Index: number, at: number, offset: number, place: () => Place): void {
-    const { bytesPerL2, l2EntrySize, clusterSize } = this.#context.geometry;
-    const guest = l1Index * bytesPerL2 + (at / l2EntrySize) * clusterSize;
-    if (offset === guest) return;
-    this.#context.findings.add('extra', 'data-file-offset', place(), () => {
-      return `It points to ${hex(offset)} of the data file; the guest cluster is at ${hex(guest)}.`;
-    });
   }
 
   /** A cluster of an external data file has no refcount, and is never shared. */
