@@ -237,7 +237,7 @@ export class Qcow2Image implements Disk {
 
   async flush(): Promise<void> {
     this.#requireOpen();
-    this.#opened.write?.writer.aliveToFlush();
+    this.#opened.write?.writer.requireSoundToFlush();
     await this.#opened.write?.writer.flush();
   }
 
@@ -278,7 +278,7 @@ export class Qcow2Image implements Disk {
     this.#requireOpen();
     const writer = this.#opened.write?.writer;
     if (writer === undefined) return;
-    writer.aliveToFlush();
+    writer.requireSoundToFlush();
     this.#synchronous().change(this.#opened, writer, () => writer.flush());
   }
 
@@ -328,7 +328,7 @@ export class Qcow2Image implements Disk {
 
   #alive(): void {
     this.#requireOpen();
-    this.#opened.write?.writer.alive();
+    this.#opened.write?.writer.requireSound();
   }
 
   #requireOpen(): void {

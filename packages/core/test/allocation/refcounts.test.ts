@@ -19,7 +19,7 @@ const PER_BLOCK = (CLUSTER * 8) / 16;
 function fullTable(bytes: number): { refcounts: Refcounts; metadata: MetadataMap } {
   const table = new DataView(new ArrayBuffer(bytes));
   for (let index = 0; index < bytes / 8; index++) table.setUint32(index * 8 + 4, CLUSTER);
-  const metadata = new MetadataMap(CLUSTER);
+  const metadata = new MetadataMap(CLUSTER, () => {});
   const place = { at: 2 * CLUSTER, clusters: bytes / CLUSTER };
   return { refcounts: new Refcounts(CLUSTER, ORDER, table, place, metadata), metadata };
 }

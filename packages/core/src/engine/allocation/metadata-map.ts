@@ -26,14 +26,15 @@ export type MetadataKind =
  */
 export class MetadataMap {
   readonly #clusterSize: number;
+  readonly #onRefusal: (error: Qcow2Error) => void;
   readonly #clusters = new Map<number, MetadataKind>();
   /** Clusters that more than one structure refers to: none of them may be written in place. */
   readonly #claimedTwice = new Set<number>();
-  /** The inconsistency of the image after which no write is allowed; null when none was found. */
-  damage: Qcow2Error | null = null;
 
-  constructor(clusterSize: number) {
+  /** `onRefusal` gets the error of every refusal: the image is inconsistent, and nothing may be written to it. */
+  constructor(clusterSize: number, onRefusal: (error: Qcow2Error) => void) {
     this.#clusterSize = clusterSize;
+    this.#onRefusal = onRefusal;
   }
 
   /** Enters `length` bytes from the host offset `at` on. */
@@ -68,10 +69,11 @@ export class MetadataMap {
     } else for (const cluster of this.#clusters.keys()) if (cluster >= first && cluster < end) yield cluster;
   }
 
-  /** Throws because the image is inconsistent, and stores the error: the image must be marked corrupt. */
+  /** Throws because the image is inconsistent, and reports the error: the image must be marked corrupt. */
   refuse(what: string, at: number, message: string): never {
-    this.damage = new Qcow2Error('corrupt', message, { what, at });
-    throw this.damage;
+    const error = new Qcow2Error('corrupt', message, { what, at });
+    this.#onRefusal(error);
+    throw error;
   }
 
   /** Throws because a cluster that is in use has refcount 0. */

@@ -38,10 +38,7 @@ export interface Qcow2Layer {
   readonly depth: number;
   /** Virtual size, bytes. */
   readonly size: number;
-  /**
-   * As it was when the image was opened, except for the bitmaps: writing may remove them. `Writer.current` has the
-   * other changes.
-   */
+  /** As on the medium. `WrittenHeader` replaces it when writing changes a field. */
   header: Header;
   extensions: readonly HeaderExtension[];
   /** The image's feature name table; empty when this library knows all of its features. */

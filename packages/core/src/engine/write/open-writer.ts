@@ -18,10 +18,12 @@ import type { Qcow2Layer } from '../layer/layer.js';
 import { WatchedBacking } from '../read/watched-backing.js';
 import type { OpenedBitmaps } from './bitmaps/open-bitmaps.js';
 import { DirtyTables } from './dirty-tables.js';
+import { Lifecycle } from './lifecycle.js';
 import { TrackedDevice } from './tracked-device.js';
 import type { WriteState } from './write-state.js';
 import type { WriteBudgets } from './write-steps.js';
 import { Writer } from './writer.js';
+import { WrittenHeader } from './written-header.js';
 
 /** What the writer of an image is made of. */
 export interface WriterParts {
@@ -59,7 +61,8 @@ export async function openWriter(
     ],
     signal,
   );
-  const metadata = new MetadataMap(geometry.clusterSize);
+  const lifecycle = new Lifecycle();
+  const metadata = new MetadataMap(geometry.clusterSize, (error) => lifecycle.foundInconsistent(error));
   const refcounts = new Refcounts(
     geometry.clusterSize,
     header.refcountOrder,
@@ -69,13 +72,13 @@ export async function openWriter(
   );
   enterMetadata(layer, refcounts, metadata);
   const { tracked, untracked } = await bitmapsOf(layer, metadata, signal);
-  const written = new TrackedDevice(device, layer.counters);
+  const written = new TrackedDevice(device, layer.counters, lifecycle);
   const state: WriteState = {
     geometry,
     device: written,
-    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters) : written,
-    revision: 0,
-    header: viewOf(sector),
+    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters, lifecycle) : written,
+    lifecycle,
+    header: new WrittenHeader(layer, viewOf(sector)),
     l1: layer.tables.l1,
     l1At: header.l1TableOffset,
     dirtyL1: new DirtyRanges(),

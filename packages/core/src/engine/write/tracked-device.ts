@@ -5,23 +5,24 @@ import { isQcow2Error, Qcow2Error, reasonOf } from '../../errors.js';
 import { adopted } from '../async/done.js';
 import { requireBuffers } from '../async/request-buffers.js';
 import type { Counters } from '../layer/counting-source.js';
+import type { Lifecycle } from './lifecycle.js';
 
 /** A device that is written to, with its counters. */
 export class TrackedDevice {
   /** Something was written since the last flush. */
   unflushed = false;
-  /** The error of the first failed write or flush. After it, the contents of the medium are unknown. */
-  failure: unknown = null;
   /** True once a call has returned a promise. */
   waited = false;
   /** True once the device was flushed. */
   #flushed = false;
   readonly #device: BlockDevice;
   readonly #counters: Counters;
+  readonly #lifecycle: Lifecycle;
 
-  constructor(device: BlockDevice, counters: Counters) {
+  constructor(device: BlockDevice, counters: Counters, lifecycle: Lifecycle) {
     this.#device = device;
     this.#counters = counters;
+    this.#lifecycle = lifecycle;
   }
 
   /** Length in bytes. */
@@ -90,10 +91,10 @@ export class TrackedDevice {
     }
   }
 
-  /** Stores the first error. A device may throw anything; a caller that writes to an image gets a `Qcow2Error`. */
+  /** Reports the failure. A device may throw anything; a caller that writes to an image gets a `Qcow2Error`. */
   #fail(reason: unknown): never {
     const error = isQcow2Error(reason) ? reason : ioError(reason);
-    this.failure ??= error;
+    this.#lifecycle.deviceFailed(error);
     throw error;
   }
 }

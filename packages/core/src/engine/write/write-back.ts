@@ -25,13 +25,7 @@
 
 import type { Transfer } from '../../api/device.js';
 import { AUTOCLEAR, INCOMPATIBLE } from '../../format/header.js';
-import {
-  clearUnknownAutoclear,
-  HEADER_SECTOR_BYTES,
-  setAutoclear,
-  setIncompatible,
-  setRefcountTable,
-} from '../../format/header-fields.js';
+import { clearUnknownAutoclear, setAutoclear, setIncompatible, setRefcountTable } from '../../format/header-fields.js';
 import type { Steps } from '../async/steps.js';
 import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
 import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
@@ -42,13 +36,14 @@ import type { WriteState } from './write-state.js';
 
 function* mark(state: WriteState): Steps {
   if (state.geometry.version === 2) return;
-  const before = state.header.buffer.slice(0) as ArrayBuffer;
-  clearUnknownAutoclear(state.header);
-  if (state.untracked !== null) setAutoclear(state.header, AUTOCLEAR.bitmaps, false);
-  if (state.lazy) setIncompatible(state.header, INCOMPATIBLE.dirty, true);
   const transfers = flagTransfers(state, true);
   refuseOverlaps(state, 'bitmap directory', transfers);
-  if (!sameBytes(before, state.header)) transfers.push(headerSector(state));
+  const header = state.header.change((sector) => {
+    clearUnknownAutoclear(sector);
+    if (state.untracked !== null) setAutoclear(sector, AUTOCLEAR.bitmaps, false);
+    if (state.lazy) setIncompatible(sector, INCOMPATIBLE.dirty, true);
+  });
+  if (header !== null) transfers.push(header);
   yield state.device.write(transfers);
   yield flushes.marked(state);
   if (state.untracked !== null) yield* dropBitmaps(state, state.untracked);
@@ -61,16 +56,12 @@ function* mark(state: WriteState): Steps {
  */
 function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
   const { device, header, space } = state;
-  const transfers: Transfer[] = [];
-  for (const { at, bytes } of untracked.extensionTransfers()) {
-    const inSector = Math.max(0, Math.min(bytes.length, HEADER_SECTOR_BYTES - at));
-    if (inSector > 0) new Uint8Array(header.buffer, header.byteOffset).set(bytes.subarray(0, inSector), at);
-    transfers.push({ at, bytes });
-  }
+  const transfers = untracked.extensionTransfers();
+  for (const transfer of transfers) header.include(transfer);
   yield device.write(transfers);
   yield flushes.bitmapsDropped(state);
   untracked.dropped();
-  state.revision++;
+  header.bitmapsChanged();
   for (const run of untracked.clusters) space.retire(run);
   state.untracked = null;
 }
@@ -183,8 +174,9 @@ function* reserve(state: WriteState, { counting, bitmaps }: WriteBackContent): S
 function linkTransfers(state: WriteState): Transfer[] {
   const { refcounts } = state;
   if (refcounts.moved) {
-    setRefcountTable(state.header, refcounts.place.at, refcounts.place.clusters);
-    return [headerSector(state)];
+    const { at, clusters } = refcounts.place;
+    const header = state.header.change((sector) => setRefcountTable(sector, at, clusters));
+    return header === null ? [] : [header];
   }
   const transfers: Transfer[] = [];
   addDirty(transfers, refcounts.table, refcounts.place.at, refcounts.dirtyTable);
@@ -244,10 +236,8 @@ function* trim(state: WriteState, { closing }: WriteBackContent): Steps {
   const { device, header } = state;
   yield flushes.released(state);
   const transfers = flagTransfers(state, false);
-  if (state.lazy) {
-    setIncompatible(header, INCOMPATIBLE.dirty, false);
-    transfers.push(headerSector(state));
-  }
+  const clean = state.lazy ? header.change((sector) => setIncompatible(sector, INCOMPATIBLE.dirty, false)) : null;
+  if (clean !== null) transfers.push(clean);
   yield device.write(transfers);
   yield flushes.trimmed(state);
 }
@@ -255,20 +245,15 @@ function* trim(state: WriteState, { closing }: WriteBackContent): Steps {
 /** Marks an image corrupt whose tables lead to each other's places: nobody shall write to it before it is repaired. */
 export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
   if (version === 2) return;
-  setIncompatible(state.header, INCOMPATIBLE.corrupt, true);
-  yield state.device.write([headerSector(state)]);
+  const header = state.header.change((sector) => setIncompatible(sector, INCOMPATIBLE.corrupt, true));
+  if (header === null) return;
+  yield state.device.write([header]);
   yield flushes.corruptMarked(state);
-}
-
-/** The header, which has changed. */
-function headerSector(state: WriteState): Transfer {
-  state.revision++;
-  return { at: 0, bytes: bytesOf(state.header) };
 }
 
 function flagTransfers(state: WriteState, inUse: boolean): Transfer[] {
   if (state.bitmaps === null) return [];
-  state.revision++;
+  state.header.bitmapsChanged();
   return state.bitmaps.flagTransfers(inUse);
 }
 
@@ -282,9 +267,4 @@ function refuseOverlaps(
 
 function bytesOf(view: DataView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function sameBytes(before: ArrayBuffer, after: DataView): boolean {
-  const bytes = new Uint8Array(before);
-  return bytes.every((byte, index) => byte === after.getUint8(index));
 }

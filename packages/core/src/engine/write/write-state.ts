@@ -8,7 +8,9 @@ import type { Steps } from '../async/steps.js';
 import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
 import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
 import type { DirtyTables } from './dirty-tables.js';
+import type { Lifecycle } from './lifecycle.js';
 import type { TrackedDevice } from './tracked-device.js';
+import type { WrittenHeader } from './written-header.js';
 
 /** The state of an image's writer. */
 export interface WriteState {
@@ -19,10 +21,8 @@ export interface WriteState {
    * The file that contains the guest clusters: the image file, or an external data file. Null when that was not opened.
    */
   readonly data: TrackedDevice | null;
-  /** Incremented by every change of the header, and of the flags of the bitmaps. */
-  revision: number;
-  /** Sector 0, as the next write-back will write it. */
-  readonly header: DataView;
+  readonly lifecycle: Lifecycle;
+  readonly header: WrittenHeader;
   /** The active L1 table, and its host offset in bytes. */
   readonly l1: DataView;
   readonly l1At: number;

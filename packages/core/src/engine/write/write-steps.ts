@@ -47,8 +47,6 @@ export class WriteSteps {
   readonly #sizeAtOpen: number;
   /** Offsets of the L2 tables that were looked through before this session changed them. */
   readonly #vetted = new Set<number>();
-  /** The first change has been announced in the header. */
-  marked = false;
 
   constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets, giveUp: AbortSignal | undefined) {
     this.#layer = layer;
@@ -68,7 +66,8 @@ export class WriteSteps {
     const { geometry, tables, unreadable } = this.#layer;
     const { clusterSize, bytesPerL2, externalData } = geometry;
     const within = offset % clusterSize;
-    if (!this.marked || this.#state.bitmaps !== null || externalData || unreadable !== null) return null;
+    if (!this.#state.lifecycle.changed || this.#state.bitmaps !== null || externalData || unreadable !== null)
+      return null;
     if (within + length > clusterSize) return null;
     const l1Index = l1IndexOf(geometry, offset);
     const table = tables.peek(l1Index);
@@ -168,7 +167,7 @@ export class WriteSteps {
    * `bytes` lose their memory meanwhile, no entry has changed, and the clusters are free again.
    */
   *#place(target: TrackedDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
-    const { space, metadata } = this.#state;
+    const { space, metadata, lifecycle } = this.#state;
     const { length } = bytes;
     try {
       const copied = copies.length > 0 ? readLayer(this.#layer, copies) : undefined;
@@ -180,7 +179,7 @@ export class WriteSteps {
       }
       yield target.write(transfers);
     } catch (error) {
-      if (target.failure === null && metadata.damage === null) for (const host of taken) space.giveBack(host);
+      if (!lifecycle.failed) for (const host of taken) space.giveBack(host);
       throw error;
     }
   }
@@ -267,9 +266,10 @@ export class WriteSteps {
 
   /** Announces the first change in the header. */
   *mark(): Steps {
-    if (this.marked) return;
+    const { lifecycle } = this.#state;
+    if (lifecycle.changed) return;
     yield* stages.mark(this.#state);
-    this.marked = true;
+    lifecycle.announced();
   }
 
   /** Marks bytes that are about to change in the bitmaps, which are in use from then on. */

@@ -2,7 +2,6 @@
 
 import type { Done } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
-import { withCurrentFields } from '../../format/header-fields.js';
 import { onAbort } from '../async/on-abort.js';
 import { requireIntact, whileIntact } from '../async/request-buffers.js';
 import type { RwLock } from '../async/rw-lock.js';
@@ -34,8 +33,6 @@ export class Writer {
   readonly #inParts = new Set<Promise<void>>();
   /** Aborts operations that read the medium in {@link atRest}. */
   readonly #resting = new Set<AbortController>();
-  /** True once a flush has rejected because of the failure. Then closing does not throw it again. */
-  #reported = false;
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets, bases: WatchedBacking | null) {
     this.#layer = layer;
@@ -70,18 +67,13 @@ export class Writer {
 
   /** Incremented whenever {@link current} changes. */
   get revision(): number {
-    return this.#state.revision;
+    return this.#state.header.revision;
   }
 
-  /** The image as it is on the medium now: its header changes, and its bitmaps are in use from the first change on. */
+  /** The image as it is on the medium now: its bitmaps are in use from the first change on. */
   get current(): Qcow2Layer {
-    const layer = this.#layer;
-    const { header, bitmaps } = this.#state;
-    return {
-      ...layer,
-      header: withCurrentFields(layer.header, header),
-      bitmaps: bitmaps?.onMedium ?? layer.bitmaps,
-    };
+    const { bitmaps } = this.#state;
+    return { ...this.#layer, bitmaps: bitmaps?.onMedium ?? this.#layer.bitmaps };
   }
 
   /**
@@ -89,17 +81,8 @@ export class Writer {
    *
    * @throws {@link Qcow2Error} `failed`.
    */
-  alive(): void {
-    const cause = this.#failure;
-    if (cause === null) return;
-    const message = 'A write failed before. What was flushed is safe; open the image again to go on.';
-    throw new Qcow2Error('failed', message, {}, { cause });
-  }
-
-  /** The failure after which every request is refused: of a device, or an inconsistency of the image. */
-  get #failure(): unknown {
-    const { device, data, metadata } = this.#state;
-    return device.failure ?? data?.failure ?? metadata.damage;
+  requireSound(): void {
+    this.#state.lifecycle.requireSound();
   }
 
   /** Writes guest bytes. They may be lost until the next flush, but the metadata on the medium stay consistent. */
@@ -107,7 +90,7 @@ export class Writer {
     const { length } = bytes;
     const done = this.#lock.writing(() => {
       requireIntact(bytes, length);
-      const place = this.#failure === null ? this.#writes.placeOf(offset, length) : null;
+      const place = this.#state.lifecycle.failed ? null : this.#writes.placeOf(offset, length);
       if (place !== null) {
         // The view may have grown with its buffer during the wait.
         const own = bytes.length === length ? bytes : bytes.subarray(0, length);
@@ -133,10 +116,10 @@ export class Writer {
     return this.zero(offset, length, true);
   }
 
-  /** As {@link alive}, for a flush: after it the failure counts as reported. */
-  aliveToFlush(): void {
-    this.#reported ||= this.#failure !== null;
-    this.alive();
+  /** As {@link requireSound}, for a flush: after it the failure counts as reported. */
+  requireSoundToFlush(): void {
+    this.#state.lifecycle.reportToFlush();
+    this.requireSound();
   }
 
   /**
@@ -169,7 +152,7 @@ export class Writer {
   /** Returns when every change is on the medium, so that a crash cannot lose it. */
   flush(): Done {
     const failed = (error: unknown): never => {
-      this.#reported ||= this.#failure !== null;
+      this.#state.lifecycle.reportToFlush();
       throw error;
     };
     try {
@@ -205,9 +188,9 @@ export class Writer {
     if (this.#inParts.size > 0) return Promise.allSettled(this.#inParts).then(() => this.#finish());
     // Earlier requests may still change something, so these are checked under the lock.
     return this.#lock.writing(() => {
-      const failure = this.#failure;
-      if (failure !== null && !this.#reported) throw failure;
-      if (failure === null && this.#writes.marked) return run(this.#guarded(() => writeBack(this.#state, 'close')));
+      const { lifecycle } = this.#state;
+      lifecycle.throwUnreported();
+      if (!lifecycle.failed && lifecycle.changed) return run(this.#guarded(() => writeBack(this.#state, 'close')));
     });
   }
 
@@ -220,12 +203,12 @@ export class Writer {
   }
 
   *#guarded(work: () => Steps): Steps {
-    this.alive();
+    this.requireSound();
     try {
       yield* work();
       yield* this.#writes.keepBudgets();
     } catch (error) {
-      if (this.#state.metadata.damage !== null) yield* markCorrupt(this.#state, this.#layer.geometry.version);
+      if (this.#state.lifecycle.inconsistent) yield* markCorrupt(this.#state, this.#layer.geometry.version);
       throw error;
     }
   }

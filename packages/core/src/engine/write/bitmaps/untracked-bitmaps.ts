@@ -3,7 +3,6 @@
 import type { Transfer } from '../../../api/device.js';
 import { dropExtensions } from '../../../format/encode-extensions.js';
 import { EXTENSION } from '../../../format/extensions.js';
-import { AUTOCLEAR } from '../../../format/header.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
 import type { Freed } from '../../mapping/cluster-mapping.js';
 
@@ -28,11 +27,6 @@ export class UntrackedBitmaps {
   /** Removes the bitmaps from the layer in memory, once the header on the medium no longer refers to them. */
   dropped(): void {
     const layer = this.#layer;
-    const { header } = layer;
-    layer.header = {
-      ...header,
-      autoclearFeatures: header.autoclearFeatures.filter((bit) => bit !== AUTOCLEAR.bitmaps),
-    };
     layer.extensions = layer.extensions.filter(({ type }) => type !== EXTENSION.bitmaps);
     layer.bitmaps = [];
   }
