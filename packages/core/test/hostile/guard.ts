@@ -1,6 +1,8 @@
 /** Owns the watch over the engine while it handles a hostile file: how much it reads, and how much memory it takes. */
 import { vi } from 'vitest';
 import type { BlockDevice, Transfer } from '../../src/api/device.js';
+// Loaded before the constructors are replaced: fflate keeps those that it finds, for all later tests of the process.
+import '../../src/codecs/deflate.js';
 
 /** More than anything the engine needs for small files: a few of the largest clusters. For large ones, their length. */
 const ALLOCATION_LIMIT = 16 * 1024 * 1024;
