@@ -36,6 +36,8 @@ const V3_EXTRA_BYTES = 16;
 export interface Checked {
   readonly report: CheckReport;
   readonly context: CheckContext;
+  /** The refcounts on the medium; null when the file has more clusters than can be counted. */
+  readonly refcounts: RefcountsOnDisk | null;
 }
 
 /**
@@ -80,7 +82,7 @@ export async function checkSource(
   if (context.clusters > MAX_CLUSTERS) {
     const message = () => `The file has ${context.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
     findings.add('check-error', 'too-large', { what: 'file', at: 0 }, message);
-    return { context, report: report(findings, { ...figures, imageEndOffset: 0 }) };
+    return { context, refcounts: null, report: report(findings, { ...figures, imageEndOffset: 0 }) };
   }
   const turn = yieldToEventLoop();
   const refcounts = await RefcountsOnDisk.read(context, turn);
@@ -93,7 +95,7 @@ export async function checkSource(
     fragmentedClusters: fragmented,
     compressedClusters: compressed,
   });
-  return { context, report: report(findings, { ...figures, imageEndOffset }) };
+  return { context, refcounts, report: report(findings, { ...figures, imageEndOffset }) };
 }
 
 function report(
