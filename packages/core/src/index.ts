@@ -18,6 +18,15 @@ export type {
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type { CreateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
 export type { Extent, Range } from './api/range.js';
+export type {
+  CopiedRange,
+  DroppedStructure,
+  LostRange,
+  Repair,
+  RepairAction,
+  RepairOptions,
+  RepairReport,
+} from './api/repair-report.js';
 export {
   isQcow2Error,
   Qcow2Error,

@@ -129,6 +129,18 @@ export function isCompressed({ l2EntrySize }: Geometry, l2: DataView, index: num
   return (l2.getUint32(index * l2EntrySize) & COMPRESSED) !== 0;
 }
 
+/** True if COPIED is set in entry `index` of an L2 table. */
+export function isOwned({ l2EntrySize }: Geometry, l2: DataView, index: number): boolean {
+  return (l2.getUint32(index * l2EntrySize) & COPIED) !== 0;
+}
+
+/** Sets or clears COPIED in entry `index` of an L2 table. */
+export function setOwned({ l2EntrySize }: Geometry, l2: DataView, index: number, owned: boolean): void {
+  const at = index * l2EntrySize;
+  const high = l2.getUint32(at);
+  l2.setUint32(at, (owned ? high | COPIED : high & ~COPIED) >>> 0);
+}
+
 /** Writes entry `index` of an L2 table: the inverse of {@link getL2Entry}. */
 export function setL2Entry(geometry: Geometry, l2: DataView, index: number, mapping: Mapping): void {
   const at = index * geometry.l2EntrySize;

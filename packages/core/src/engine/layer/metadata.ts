@@ -43,12 +43,12 @@ export interface Tables {
 }
 
 /**
- * Reads the header and its extensions.
+ * Reads the first cluster, as much of it as the file has.
  *
- * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the source throws.
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` for another version, and what the source throws.
  */
-export async function readHeader(source: ByteSource, signal: AbortSignal | undefined): Promise<FirstCluster> {
-  let bytes = await readBytes(source, 0, Math.min(HEAD_BYTES, source.size), signal);
+export async function readFirstCluster(source: ByteSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const bytes = await readBytes(source, 0, Math.min(HEAD_BYTES, source.size), signal);
   if (!isQcow2(bytes)) {
     const { notQcow2 } = await import('./not-qcow2.js');
     throw await notQcow2(source, bytes, signal);
@@ -62,13 +62,25 @@ export async function readHeader(source: ByteSource, signal: AbortSignal | undef
   }
   const clusterBits = bytes.length < 24 ? 0 : viewOf(bytes).getUint32(20);
   const firstCluster = Math.min(source.size, 2 ** Math.min(clusterBits, MAX_CLUSTER_BITS));
-  if (clusterBits >= MIN_CLUSTER_BITS && firstCluster > bytes.length) {
-    bytes = await readBytes(source, 0, firstCluster, signal);
-  }
+  const isLonger = clusterBits >= MIN_CLUSTER_BITS && firstCluster > bytes.length;
+  return isLonger ? readBytes(source, 0, firstCluster, signal) : bytes;
+}
+
+/** The end of the area of header extensions: the backing file's name, or the end of the first cluster. */
+export function extensionsEnd({ backingFileOffset, clusterBits }: Header): number {
+  return backingFileOffset === 0 ? 2 ** clusterBits : backingFileOffset;
+}
+
+/**
+ * Reads the header and its extensions.
+ *
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the source throws.
+ */
+export async function readHeader(source: ByteSource, signal: AbortSignal | undefined): Promise<FirstCluster> {
+  const bytes = await readFirstCluster(source, signal);
   const header = decodeHeader(bytes);
   validateLayout(header);
-  const end = header.backingFileOffset === 0 ? 2 ** header.clusterBits : header.backingFileOffset;
-  const extensions = decodeExtensions(bytes, header.headerLength, end);
+  const extensions = decodeExtensions(bytes, header.headerLength, extensionsEnd(header));
   const featureNames = await featureNamesOf(header, extensions);
   validateFeatures(header, featureNames);
   return { header, extensions, featureNames, bytes };
