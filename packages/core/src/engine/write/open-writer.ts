@@ -73,7 +73,7 @@ export async function openWriter(
   const state: WriteState = {
     geometry,
     device: written,
-    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters) : written,
+    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters, layer.dataReference) : written,
     revision: 0,
     header: viewOf(sector),
     l1: layer.tables.l1,

@@ -5,6 +5,7 @@ import { isQcow2Error, Qcow2Error, reasonOf } from '../../errors.js';
 import { adopted } from '../async/done.js';
 import { requireBuffers } from '../async/request-buffers.js';
 import type { Counters } from '../layer/counting-source.js';
+import { type DataFileName, withinDataFile } from '../read/data-file.js';
 
 /** A device that is written to, with its counters. */
 export class TrackedDevice {
@@ -18,10 +19,13 @@ export class TrackedDevice {
   #flushed = false;
   readonly #device: BlockDevice;
   readonly #counters: Counters;
+  readonly #dataFile: DataFileName | null;
 
-  constructor(device: BlockDevice, counters: Counters) {
+  /** `dataFile` names the device in its errors; null for the image's own file. */
+  constructor(device: BlockDevice, counters: Counters, dataFile: DataFileName | null = null) {
     this.#device = device;
     this.#counters = counters;
+    this.#dataFile = dataFile;
   }
 
   /** Length in bytes. */
@@ -92,7 +96,8 @@ export class TrackedDevice {
 
   /** Stores the first error. A device may throw anything; a caller that writes to an image gets a `Qcow2Error`. */
   #fail(reason: unknown): never {
-    const error = isQcow2Error(reason) ? reason : ioError(reason);
+    const own = isQcow2Error(reason) ? reason : ioError(reason);
+    const error = this.#dataFile === null ? own : withinDataFile(own, this.#dataFile);
     this.failure ??= error;
     throw error;
   }
