@@ -9,7 +9,7 @@ export { releaseBuffer } from './engine/async/release-buffer.js';
 export { fixedView, isBytes, lengthOf, put, requireBuffers, requireIntact } from './engine/async/request-buffers.js';
 export { yieldToEventLoop } from './engine/async/yield-to-event-loop.js';
 export { readHeader } from './engine/layer/metadata.js';
-export { boundsOf } from './engine/mapping/guest-range.js';
+export { boundsOf, requireInside } from './engine/mapping/guest-range.js';
 export { reasonOf } from './errors.js';
 export { blobFailure, changedBlob } from './sources/blob-failure.js';
 export { BatchIterator } from './verbs/batch-iterator.js';
