@@ -11,7 +11,7 @@ export { yieldToEventLoop } from './engine/async/yield-to-event-loop.js';
 export { readHeader } from './engine/layer/metadata.js';
 export { boundsOf, requireInside } from './engine/mapping/guest-range.js';
 export { reasonOf } from './errors.js';
-export { blobFailure, changedBlob } from './sources/blob-failure.js';
+export { blobFailure, changedBlob, requireEmpty } from './sources/blob-failure.js';
 export { BatchIterator } from './verbs/batch-iterator.js';
 export { imageSummary } from './verbs/image-summary.js';
 export { backingNameIn, readBackingName } from './verbs/named-files.js';
