@@ -25,7 +25,10 @@ function sort(data: DataTransfer): { files: File[]; folders: File[] } {
 /** True while a dialog is open: opening a file would remove it, and what was typed into it. */
 const isBlocked = (): boolean => document.querySelector('dialog[open]') !== null;
 
-/** Accepts files dropped anywhere on the window. Renders nothing until files are dragged over it. Refuses them while a dialog is open. */
+/**
+ * Accepts files dropped anywhere on the window, unless a dialog is open. Renders nothing until files are dragged over
+ * it.
+ */
 export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element | null {
   const over = useSignal(false);
   useEffect(() => {
