@@ -1,7 +1,7 @@
 /** Files that are no qcow2 images, or broken ones: a sentence that a person understands, and a page that goes on. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
+import { drag, drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 
 const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: string; code: string }[] = [
   {
@@ -55,6 +55,14 @@ test('a folder is told from a file', async ({ page, profile, images }) => {
     await drop(page, await images.file('images', ''));
   }
   await expect(page.getByRole('alert').getByText('images is a folder.')).toBeVisible();
+});
+
+test('a file that was deleted since it was chosen is not called empty', async ({ page, images }) => {
+  const path = await images.file('gone.qcow2', await readFile(await images.plain()));
+  const letGo = await drag(page, path);
+  await rm(path);
+  await letGo();
+  await expect(page.getByRole('alert')).toContainText('The file was changed, moved or deleted since it was chosen.');
 });
 
 test('an image that is cut off within its header is refused', ONE_BROWSER, async ({ page, images }) => {

@@ -1,5 +1,5 @@
 /** Images that are copied into the browser: every byte, numbers while it runs, nothing left when it ends early. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import {
@@ -119,6 +119,22 @@ test(
     expect(await opfsFiles(page)).toEqual([]);
   },
 );
+
+test('a file that cannot be kept by its own name is offered another one', ONE_BROWSER, async ({ page, images }) => {
+  const image = await readFile(await images.plain());
+  await choose(page, 'Copy files in', await images.file('a.qcow2', image));
+  await expect(row(page, 'a.qcow2')).toBeVisible();
+  await choose(page, 'Copy files in', await images.file('a.qcow2', image), await images.file('.b.qcow2', image));
+  const taken = page.getByRole('region', { name: 'Keeping a.qcow2' });
+  await expect(taken.getByRole('alert')).toContainText('There is an image of the name a.qcow2 already.');
+  await taken.getByRole('button', { name: 'Keep it as a-2.qcow2' }).click();
+  await expect(row(page, 'a-2.qcow2')).toBeVisible();
+  await expect(taken).toHaveCount(0);
+  await expect(page.getByRole('region', { name: 'Keeping a-2.qcow2' })).toContainText('is now in this browser');
+  await page.getByRole('button', { name: 'Keep it as b.qcow2' }).click();
+  await expect(row(page, 'b.qcow2')).toBeVisible();
+  expect(await opfsFiles(page)).toEqual(['a-2.qcow2', 'a.qcow2', 'b.qcow2']);
+});
 
 test('a name that is taken is refused beside the field; another one is not', ONE_BROWSER, async ({ page, images }) => {
   await create(page, 'plain.qcow2', '1M');

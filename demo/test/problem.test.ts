@@ -48,6 +48,18 @@ group('problems', () => {
     expect(describe(new Qcow2Error('io', 'Failed to fetch.', details), 'a').advice).toContain('a slip in the address');
   });
 
+  it('give lengths in words', () => {
+    const none = new Qcow2Error('no-space', '1610612736 bytes are needed.', { needed: 1_610_612_736, available: 2048 });
+    const full = describe(none, 'a.qcow2');
+    expect(full.reason).toBe('1.5 GiB (1,610,612,736 bytes) are needed, and 2 KiB are free for this page.');
+    expect(full.details).toContainEqual(['needed', '1.5 GiB (1,610,612,736 bytes)']);
+    expect(full.details).toContainEqual(['available', '2 KiB (2,048 bytes)']);
+    expect(describe(new Qcow2Error('no-space', 'The disk is full.'), 'a').reason).toBe('The disk is full.');
+    const short = describe(new Qcow2Error('corrupt', 'Cut short.', { at: 0, fileSize: 65_536, magic: 65_536 }), 'a');
+    expect(short.details).toContainEqual(['fileSize', '64 KiB (65,536 bytes)']);
+    expect(short.details).toContainEqual(['magic', '65,536 (0x10000)']);
+  });
+
   it('own up to a fault of the page', () => {
     const problem = describe(new TypeError('x is not a function'), 'a.qcow2');
     expect(problem.advice).toContain('a fault of this page');

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { formatDuration } from '../engine/pace.js';
 import { formatSize } from '../engine/size.js';
+import { retryDownload } from '../session/session.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ProgressFigures } from '../ui/progress-figures.js';
 import type { Download, Route } from './download.js';
@@ -37,7 +38,7 @@ export function DownloadProgress({ download, onPressed, onDismiss }: DownloadPro
             type="button"
             class="button plain small"
             onClick={() => {
-              void download.start();
+              void retryDownload(download);
               onPressed();
             }}
           >

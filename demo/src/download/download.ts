@@ -7,6 +7,7 @@ import { noticeError } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 import { formatExactSize, formatSize } from '../engine/size.js';
+import { refreshStore } from '../store/store-contents.js';
 import type { DownloadSource } from './download-source.js';
 import { savePicker } from './save-picker.js';
 
@@ -20,7 +21,8 @@ export type DownloadState =
   | { readonly step: 'running'; readonly route: Route; readonly done: number; readonly total: number }
   | { readonly step: 'finished'; readonly route: Route; readonly seconds: number }
   | { readonly step: 'cancelled' }
-  | { readonly step: 'refused'; readonly problem: Problem };
+  /** `lost`: the worker in which the image was open is dead. */
+  | { readonly step: 'refused'; readonly problem: Problem; readonly lost: boolean };
 
 /** The largest disk that is collected in memory where there is no other way, bytes. */
 export const MAX_IN_MEMORY: number = 512 * 1024 * 1024;
@@ -64,9 +66,11 @@ export class Download {
     if (this.busy) return;
     const abort = new AbortController();
     this.#abort = abort;
+    const before = this.state.value;
     try {
       const route = await whileBusy(this.#save(abort.signal));
-      if (route === null) this.state.value = { step: 'idle' };
+      // The picker was closed: what was refused before can still be tried again.
+      if (route === null) this.state.value = before.step === 'refused' ? before : { step: 'idle' };
       else this.state.value = { step: 'finished', ...route };
     } catch (error) {
       if (abort.signal.aborted) {
@@ -74,7 +78,8 @@ export class Download {
         return;
       }
       noticeError(error);
-      this.state.value = { step: 'refused', problem: describeDownload(error, this.#source.imageName) };
+      const problem = describeDownload(error, this.#source.imageName);
+      this.state.value = { step: 'refused', problem, lost: isQcow2Error(error, 'failed') };
     }
   }
 
@@ -121,6 +126,7 @@ export class Download {
       const temporary = await this.#source.temporaryExport(options);
       temporaryFiles.set(this, temporary);
       handOver(temporary.file, this.fileName);
+      void refreshStore();
       return true;
     } catch (error) {
       if (isQcow2Error(error, 'unavailable')) return false;
@@ -169,7 +175,9 @@ async function removeTemporaryFile(download: Download): Promise<void> {
   temporaryFiles.delete(download);
   // Must come before the await: the download may be started again, and end, meanwhile.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
-  await temporary?.remove().catch(noticeError);
+  if (temporary === undefined) return;
+  await temporary.remove().catch(noticeError);
+  void refreshStore();
 }
 
 const FILE_TYPES = {

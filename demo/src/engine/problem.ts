@@ -1,7 +1,7 @@
 /** Explains errors to the user: what failed, why, what to do, and folded details. */
 import { isQcow2Error, type Qcow2Error, type Qcow2ErrorCode } from 'qcow2';
 import { fetchWords } from './fetch-problem.js';
-import { formatCount, formatOffset } from './size.js';
+import { formatCount, formatExactSize, formatOffset, formatSize } from './size.js';
 
 /** An error, explained for the user. */
 export interface Problem {
@@ -40,7 +40,7 @@ export function describe(error: unknown, name: string): Problem {
     if (words) return { ...words, reason: error.message, details: detailsOf(error) };
     const title = titleOf(error, name);
     const advice = isBase(error) ? 'Delete those first.' : (ADVICE[error.code] ?? AGAIN);
-    return { title, reason: error.message, advice, details: detailsOf(error) };
+    return { title, reason: spaceWords(error) ?? error.message, advice, details: detailsOf(error) };
   }
   if (error instanceof RangeError && error.message.startsWith('An image cannot be named')) return describeName(error);
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -116,6 +116,13 @@ function titleOf(error: Qcow2Error, name: string): string {
   }
 }
 
+/** How much space is needed and how much is free; null where the error does not contain both. */
+function spaceWords(error: Qcow2Error): string | null {
+  const { needed, available } = error.details;
+  if (typeof needed !== 'number' || typeof available !== 'number' || needed === 0) return null;
+  return `${formatExactSize(needed)} are needed, and ${formatSize(available)} are free for this page.`;
+}
+
 /** True if an image is locked because others are based on it. */
 function isBase(error: Qcow2Error): boolean {
   return error.code === 'locked' && error.details.overlays !== undefined;
@@ -126,6 +133,9 @@ function isInChain(error: Qcow2Error): boolean {
   return typeof error.details.layer === 'number' && error.details.layer > 0;
 }
 
+/** The details that are lengths in bytes. */
+const LENGTHS: readonly string[] = ['needed', 'available', 'size', 'fileSize', 'length'];
+
 function detailsOf(error: Qcow2Error): (readonly [string, string])[] {
   const rows: (readonly [string, string])[] = [
     ['Message', error.message],
@@ -135,12 +145,13 @@ function detailsOf(error: Qcow2Error): (readonly [string, string])[] {
     if (value === undefined || value === null) continue;
     if (key === 'what') rows.push(['Structure', String(value)]);
     else if (key === 'at' && typeof value === 'number') rows.push(['Offset', formatOffset(value)]);
+    else if (LENGTHS.includes(key) && typeof value === 'number') rows.push([key, formatExactSize(value)]);
     else rows.push([key, typeof value === 'number' ? formatFigure(value) : String(value)]);
   }
   return rows;
 }
 
-/** A figure in both notations: some are lengths, some are bit patterns. */
+/** A figure in both notations: some are counts, some are bit patterns. */
 function formatFigure(value: number): string {
   return value < 10 ? String(value) : `${formatCount(value)} (${formatOffset(value)})`;
 }

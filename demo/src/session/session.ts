@@ -140,6 +140,37 @@ export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<
   }
 }
 
+/**
+ * Starts a refused download again. If the worker in which the image was open is dead, opens the image again first, and
+ * downloads the same disk of it.
+ */
+export async function retryDownload(download: Download): Promise<void> {
+  const { state, fileName } = download;
+  const now = opened.value;
+  const lost = state.value.step === 'refused' && state.value.lost;
+  if (!lost || now === null || !downloadsOf(now).includes(download)) return download.start();
+  const next = await reopen(now);
+  await (next &&
+    downloadsOf(next)
+      .find((other) => other.fileName === fileName)
+      ?.start());
+}
+
+/** Opens an image again and shows the same disk of it; null if it does not open. */
+async function reopen(of: Opened): Promise<Opened | null> {
+  const id = shown.value?.snapshot.info.id;
+  await openAs(of.file, of.files);
+  const next = opened.value;
+  if (next === null || next === of) return null;
+  const snapshot = next.snapshots.find(({ info }) => info.id === id);
+  if (snapshot) await showSnapshot(next, snapshot);
+  return next;
+}
+
+function downloadsOf({ download, snapshots }: Opened): Download[] {
+  return [download, ...snapshots.map((snapshot) => snapshot.download)];
+}
+
 /** Shows the image again. */
 export function leaveSnapshot(): void {
   asked = null;
@@ -152,7 +183,9 @@ export function leaveSnapshot(): void {
 export function report(error: unknown, name: string): void {
   noticeError(error);
   problem.value = describe(error, name);
-  retry.value = null;
+  const now = opened.value;
+  // The open image is of no more use when its worker is dead.
+  retry.value = now !== null && isQcow2Error(error, 'failed') ? async () => void (await reopen(now)) : null;
 }
 
 /** Reports that a folder was dropped, which is not supported. */
@@ -224,7 +257,7 @@ function replace(next: Opened | null): void {
   old.abort.abort();
   old.check.cancel();
   old.count.cancel();
-  carryOn([old.download, ...old.snapshots.map(({ download }) => download)], () => {
+  carryOn(downloadsOf(old), () => {
     for (const snapshot of old.snapshots) snapshot.close();
     old.image.close().catch(noticeError);
   });

@@ -19,6 +19,7 @@ import {
   type Refusals,
   readForm,
 } from './create-form.js';
+import { freeName } from './free-name.js';
 import { createImage } from './store-contents.js';
 
 /** From 512 bytes to 2 MiB, as the format specifies. */
@@ -37,7 +38,7 @@ interface CreateDialogProps {
 /** The form for a new image, its refused fields, and the progress of the creation. */
 export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Element {
   const existing = images.map(({ name, info }): Existing => ({ name, virtualSize: info?.virtualSize ?? null }));
-  const form = useSignal<CreateForm>({ ...DEFAULT_FORM, name: freeName(existing) });
+  const form = useSignal<CreateForm>({ ...DEFAULT_FORM, name: freeName(DEFAULT_FORM.name, existing) });
   const refusals = useSignal<Refusals>({});
   const making = useMaking(onClose);
   const element = useRef<HTMLFormElement>(null);
@@ -183,14 +184,4 @@ function CreateActions({ making }: { readonly making: Making }): JSX.Element {
       </div>
     </>
   );
-}
-
-/** A name that no image has yet: `disk.qcow2`, `disk-2.qcow2`. */
-function freeName(existing: readonly Existing[]): string {
-  const taken = new Set(existing.map(({ name }) => name));
-  if (!taken.has(DEFAULT_FORM.name)) return DEFAULT_FORM.name;
-  for (let number = 2; ; number++) {
-    const name = `disk-${number}.qcow2`;
-    if (!taken.has(name)) return name;
-  }
 }

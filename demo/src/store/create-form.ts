@@ -53,7 +53,7 @@ export interface CreateRequest {
 /** Subclusters are a 32nd of a cluster, and at least a sector. */
 const MIN_EXTENDED = 16384;
 /** Maximum length of a name in the store, bytes of UTF-8. */
-const MAX_NAME_BYTES = 200;
+export const MAX_NAME_BYTES: number = 200;
 
 /** Validates the form: returns a request, or a sentence for each invalid field. `existing` are the stored images. */
 export function readForm(

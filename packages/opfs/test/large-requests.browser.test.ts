@@ -131,19 +131,34 @@ test('close ends a large read with `closed`', async () => {
 });
 
 test('a failure in the middle of a large write is typed, and what lay before it was written', async () => {
-  const image = await store.create('disk', { size: 64 * MIB });
-  const bytes = new Uint8Array(65 * MIB).fill(5);
-  expect(
-    await codeOf(
-      image.writeBatch([
-        { at: 0, bytes: bytes.subarray(0, 40 * MIB) },
-        { at: 64 * MIB, bytes },
-      ]),
-    ),
-  ).toBe('out-of-range');
-  const into = new Uint8Array(40 * MIB);
+  const image = await store.create('disk', { size: 64 * MIB, backingFile: 'missing', backingFormat: 'qcow2' });
+  // The rest of its last cluster must be copied from the backing file.
+  const bytes = new Uint8Array(40 * MIB + 10).fill(5);
+  expect(await codeOf(image.write(0, bytes))).toBe('reference-refused');
+  const into = new Uint8Array(32 * MIB);
   await image.read(0, into);
-  expect(firstDifference(into.subarray(0, 32 * MIB), new Uint8Array(32 * MIB).fill(5))).toBe(-1);
+  expect(firstDifference(into, new Uint8Array(32 * MIB).fill(5))).toBe(-1);
+});
+
+test('a large request that ends past the disk is refused before any of it is sent', async () => {
+  const image = await store.create('disk', { size: 64 * MIB });
+  const bytes = new Uint8Array(40 * MIB).fill(5);
+  const details = { what: 'request', at: 25 * MIB, length: 40 * MIB, size: 64 * MIB };
+  const batch = [
+    { at: 0, bytes },
+    { at: 25 * MIB, bytes },
+  ];
+  await expect(image.write(25 * MIB, bytes, { transfer: true })).rejects.toMatchObject({
+    code: 'out-of-range',
+    details,
+  });
+  expect(bytes.length).toBe(40 * MIB);
+  await expect(image.writeBatch(batch)).rejects.toMatchObject({ code: 'out-of-range', details });
+  await expect(image.readBatch(batch)).rejects.toMatchObject({ code: 'out-of-range', details });
+  expect(firstDifference(bytes, new Uint8Array(40 * MIB).fill(5))).toBe(-1);
+  await expect(image.write(0.5, bytes)).rejects.toThrow(RangeError);
+  expect(Math.max(...carried)).toBe(0);
+  expect(await image.seekData(0)).toBe(undefined);
 });
 
 test('a buffer that is transferred under a large write is a TypeError', async () => {

@@ -243,8 +243,9 @@ export interface Disk extends AsyncDisposable {
   /**
    * Flushes, then releases the image and every file that opening it opened, even when it rejects. A second call waits
    * for the first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
-   * all requests that still need such a file reject with `closed`; a read that its source cannot abort rejects when it
-   * ends.
+   * all requests that still need such a file reject with `closed`. A read whose source ignores the signal and its own
+   * `close` rejects only when that source ends it, since its buffer may be filled until then: it may stay pending for
+   * ever, after `close` has resolved.
    *
    * @throws the error of the first failed write or flush, unless `flush` has already rejected with it: what was written
    *   since the last flush may be lost. Otherwise as {@link flush}

@@ -48,7 +48,8 @@ export interface HttpSourceOptions extends CacheOptions {
 /**
  * Opens a file on a web server by its URL, with one request, `Range: bytes=0-65535`. The server must support ranges; on
  * another origin than the page's it must send `Access-Control-Allow-Origin` and `Access-Control-Expose-Headers:
- * Content-Range, ETag`. Closing the image does not close the source: close it afterwards.
+ * Content-Range, ETag`. Closing the image does not close the source: close it afterwards. It does not read ahead: small
+ * reads in sequence cost a request for each block, which `blockSize` makes larger.
  *
  * @throws {@link Qcow2Error} `unsupported` when the server does not support ranges or CORS hides them, `not-found`,
  *   `io` with the status in `details`, or without one when there is no response; TypeError for a URL that is not http

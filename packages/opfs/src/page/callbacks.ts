@@ -4,7 +4,7 @@
  */
 import { transfer } from 'comlink';
 import type { ImageReference, OperationOptions, Progress } from 'qcow2';
-import { isBytes, reasonOf } from 'qcow2/internal';
+import { isBytes, reasonOf, requireEmpty } from 'qcow2/internal';
 import type { Answer, PageSide, WireFile, WireResolved } from '../protocol/messages.js';
 import { isRemoteFile, type StoreResolved, wireRemoteFile } from '../protocol/remote-file.js';
 import { isArrayBuffer, isBlob } from '../protocol/shape.js';
@@ -58,7 +58,7 @@ export class Callbacks implements PageSide {
   async resolve(call: number, reference: ImageReference): Answer<WireResolved> {
     try {
       const resolver = this.#calls.get(call)?.resolve;
-      return { value: resolver ? crossable(await resolver(reference), reference) : undefined };
+      return { value: resolver ? await crossable(await resolver(reference), reference) : undefined };
     } catch (error) {
       return { error: this.#keep(call, error) };
     }
@@ -93,13 +93,16 @@ export class Callbacks implements PageSide {
   }
 }
 
-/** Converts what a resolver returned for `postMessage`. Throws TypeError for a value that cannot be cloned. */
-function crossable(resolved: StoreResolved, reference: ImageReference): WireResolved {
+/**
+ * Converts what a resolver returned for `postMessage`. Throws TypeError for a value that cannot be cloned, and
+ * {@link Qcow2Error} `changed` for a deleted file.
+ */
+async function crossable(resolved: StoreResolved, reference: ImageReference): Promise<WireResolved> {
   // JavaScript callers may also refuse with null, as in the engine.
   if (resolved === undefined || resolved === null) return undefined;
-  const file = crossableFile(resolved);
+  const file = await crossableFile(resolved);
   if (file !== null) return file;
-  const source = typeof resolved === 'object' && 'format' in resolved ? crossableFile(resolved.source) : null;
+  const source = typeof resolved === 'object' && 'format' in resolved ? await crossableFile(resolved.source) : null;
   if (source !== null) return { source, format: (resolved as { format: 'raw' | 'qcow2' }).format };
   throw new TypeError(
     `resolve() returned for ${JSON.stringify(reference.name)} something that cannot cross to the worker: return a Blob, ` +
@@ -109,7 +112,8 @@ function crossable(resolved: StoreResolved, reference: ImageReference): WireReso
   );
 }
 
-function crossableFile(value: unknown): WireFile | null {
+async function crossableFile(value: unknown): Promise<WireFile | null> {
+  if (isBlob(value) && value.size === 0) await requireEmpty(value);
   if (isBlob(value) || isArrayBuffer(value) || isBytes(value)) return value;
   return isRemoteFile(value) ? wireRemoteFile(value) : null;
 }

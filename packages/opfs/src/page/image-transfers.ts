@@ -3,7 +3,7 @@
  */
 import { transfer } from 'comlink';
 import { Qcow2Error, type Transfer } from 'qcow2';
-import { fixedView, lengthOf, onAbort, put, requireIntact } from 'qcow2/internal';
+import { fixedView, lengthOf, onAbort, put, requireInside, requireIntact } from 'qcow2/internal';
 import type { Answer, Written } from '../protocol/messages.js';
 import type { RemoteWorker } from './connection.js';
 import type { ImageChannel } from './image-channel.js';
@@ -43,7 +43,9 @@ export class ImageTransfers {
 
   /** Fills every buffer with guest bytes from its offset. Throws as `WorkerImage.read` does. */
   async read(transfers: readonly Transfer[], signal: AbortSignal | undefined): Promise<void> {
-    const targets = checked(transfers).map((piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }));
+    const targets = this.#checked(transfers).map(
+      (piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }),
+    );
     const messages = planMessages(targets.map(({ length }) => length));
     const run = { signal, prompt: targets.every(({ carried }) => carried) };
     const { order } = this.#channel;
@@ -57,7 +59,7 @@ export class ImageTransfers {
   /** Writes all bytes to their offsets, in order. Throws as `WorkerImage.write` does. */
   write(transfers: readonly Transfer[], options: WriteOptions): Promise<void> {
     const { order, place } = this.#channel;
-    const given = checked(transfers);
+    const given = this.#checked(transfers);
     const pieces = options.transfer ? takenOver(given) : given;
     const messages = planMessages(pieces.map(({ length }) => length));
     if (messages.length === 1) {
@@ -75,6 +77,21 @@ export class ImageTransfers {
       return this.#writeMessage(outgoing(part, {}, place.pool));
     });
     return order.alone(() => order.sendAll(sends, false));
+  }
+
+  /**
+   * The transfers of a batch with their lengths. Refuses what the worker would refuse, before any part is sent.
+   *
+   * @throws as `lengthOf` and `requireInside` do.
+   */
+  #checked(transfers: readonly Transfer[]): OutgoingPiece[] {
+    const { virtualSize } = this.#channel.info;
+    const pieces = transfers.map(({ at, bytes }, index) => {
+      const length = lengthOf(bytes, nameOf(transfers, index));
+      return { at, bytes: fixedView(bytes), length };
+    });
+    for (const { at, length } of pieces) requireInside(at, length, virtualSize);
+    return pieces;
   }
 
   async #writeMessage({ pieces, packed, moved }: OutgoingBytes): Promise<void> {
@@ -148,14 +165,6 @@ export class ImageTransfers {
     promise.catch(() => {});
     return { promise, end };
   }
-}
-
-/** The transfers of a batch with their lengths. Throws TypeError as `lengthOf` does. */
-function checked(transfers: readonly Transfer[]): OutgoingPiece[] {
-  return transfers.map(({ at, bytes }, index) => {
-    const length = lengthOf(bytes, nameOf(transfers, index));
-    return { at, bytes: fixedView(bytes), length };
-  });
 }
 
 /** The name of a buffer of a batch in error messages. */

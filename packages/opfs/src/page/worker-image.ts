@@ -113,9 +113,10 @@ export class WorkerImage implements Disk {
    * fails, those before it have been written, the one after it may have been, and no other has.
    *
    * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is used
-   *   up, `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure:
-   *   flushed bytes are there when the image is opened again; RangeError for an invalid offset; TypeError if it is not
-   *   a Uint8Array, if its memory was detached or shrunk, and, with `transfer`, if its memory cannot be transferred
+   *   up, `out-of-range` before any part is sent, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed`
+   *   after an earlier failure: flushed bytes are there when the image is opened again; RangeError for an invalid
+   *   offset; TypeError if it is not a Uint8Array, if its memory was detached or shrunk, and, with `transfer`, if its
+   *   memory cannot be transferred
    *
    * @example
    * ```ts

@@ -1,5 +1,6 @@
 /** Implements the store that openStore returns: each verb is sent to its worker. */
 import type { ImageInfo, OperationOptions } from 'qcow2';
+import { requireEmpty } from 'qcow2/internal';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
 import type { Answer, WireOpenOptions } from '../protocol/messages.js';
@@ -85,7 +86,10 @@ export class WorkerStore implements Store {
   }
 
   async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
-    if (isBlob(from)) return this.#import(name, from, options);
+    if (isBlob(from)) {
+      if (from.size === 0) await requireEmpty(from);
+      return this.#import(name, from, options);
+    }
     if (!isOf(from, 'ReadableStream')) throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
     // Must come before any check that throws, so that the stream is cancelled with that reason.
     const stream = streamPull(from);
@@ -129,6 +133,7 @@ export class WorkerStore implements Store {
     if (options.mode === 'readwrite') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
+    if (isBlob(file) && file.size === 0) await requireEmpty(file);
     const wireFile = isBlob(file) ? file : wireRemoteFile(file);
     return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire), false);
   }

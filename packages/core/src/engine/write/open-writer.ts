@@ -76,7 +76,9 @@ export async function openWriter(
   const state: WriteState = {
     geometry,
     device: written,
-    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters, lifecycle) : written,
+    data: geometry.externalData
+      ? data && new TrackedDevice(data, layer.counters, lifecycle, layer.dataReference)
+      : written,
     lifecycle,
     header: new WrittenHeader(layer, viewOf(sector)),
     l1: layer.tables.l1,

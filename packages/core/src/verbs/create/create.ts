@@ -4,6 +4,7 @@ import type { BlockDevice, Transfer } from '../../api/device.js';
 import type { ImageReference, Resolved } from '../../api/openable.js';
 import type { CreateOptions, OpenOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
+import { withinDataFile } from '../../engine/read/data-file.js';
 import { Qcow2Error } from '../../errors.js';
 import {
   type ClusterRun,
@@ -102,7 +103,7 @@ async function writeImage(
     }
     const backingFile = await backingFileOf(layout.plan, options, files);
     options.signal?.throwIfAborted();
-    await emptyDisk(dataFile, layout.plan.size);
+    if (dataFile !== null) await emptyDisk(dataFile, layout.plan);
     await device.truncate(0);
     await device.truncate(fileSizeOf(layout));
     await writeTables(device, layout, options);
@@ -222,8 +223,12 @@ async function backingFileOf(
 }
 
 /** Makes the data file a disk of zeros, as long as the guest's. */
-async function emptyDisk(file: BlockDevice | null, size: number): Promise<void> {
-  await file?.truncate(0);
-  await file?.truncate(size);
-  await file?.flush();
+async function emptyDisk(file: BlockDevice, { dataFile: name = '', size }: ImagePlan): Promise<void> {
+  try {
+    await file.truncate(0);
+    await file.truncate(size);
+    await file.flush();
+  } catch (error) {
+    throw withinDataFile(error, { name, depth: 1 });
+  }
 }

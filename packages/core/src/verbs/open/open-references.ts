@@ -3,6 +3,7 @@
  * become.
  */
 
+import type { ByteSource } from '../../api/device.js';
 import type { ImageReference, Openable } from '../../api/openable.js';
 import type { OpenOptions } from '../../api/options.js';
 import type { CountingSource } from '../../engine/layer/counting-source.js';
@@ -10,6 +11,7 @@ import type { Backing, Qcow2Layer } from '../../engine/layer/layer.js';
 import { probeFormat } from '../../engine/layer/probe.js';
 import type { FilePlace } from '../../engine/layer/wait-tracker.js';
 import { BackingFile, withinBacking } from '../../engine/read/backing-file.js';
+import { DataFileSource } from '../../engine/read/data-file.js';
 import { Qcow2Error } from '../../errors.js';
 import type { HeaderExtension } from '../../format/extensions.js';
 import type { Header } from '../../format/header.js';
@@ -24,7 +26,12 @@ export interface LayerOpener {
   dataFile: Openable | null;
   /** The image and every file that was handed over so far. */
   readonly files: FilePart[];
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): Promise<CountingSource>;
+  own(
+    openable: Openable,
+    keptByCaller: boolean,
+    place: FilePlace,
+    decorate?: (source: ByteSource) => ByteSource,
+  ): Promise<CountingSource>;
   openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer>;
 }
 
@@ -97,7 +104,9 @@ async function resolved(opener: LayerOpener, reference: ImageReference): Promise
   const answer = await askFor(reference, opener.options, files);
   if (answer === null) return null;
   const place: FilePlace = { what: `${reference.kind} file`, depth: reference.depth };
-  const source = await opener.own(answer.openable, isHandedOver(files, answer.openable), place);
+  const decorate =
+    reference.kind === 'data' ? (source: ByteSource) => new DataFileSource(source, reference) : undefined;
+  const source = await opener.own(answer.openable, isHandedOver(files, answer.openable), place, decorate);
   refuseSecondPart(files, answer.openable, reference);
   opener.files.push({ openable: answer.openable, reference });
   return { ...answer, source };

@@ -103,11 +103,18 @@ class Opener implements LayerOpener {
     this.#lock = lock;
   }
 
-  /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  async own(openable: Openable, keptByCaller: boolean, place: FilePlace): Promise<CountingSource> {
+  /**
+   * The source of what was handed in, decorated and counted; closed with the image unless the caller keeps it.
+   */
+  async own(
+    openable: Openable,
+    keptByCaller: boolean,
+    place: FilePlace,
+    decorate = (source: ByteSource): ByteSource => source,
+  ): Promise<CountingSource> {
     const source = await sourceOf(openable, this.options.signal);
     if (!keptByCaller) this.owned.push(source);
-    return new CountingSource(source, this.counters, place, this.waitTracker);
+    return new CountingSource(decorate(source), this.counters, place, this.waitTracker);
   }
 
   /** Opens one qcow2 file, then what it names. */
