@@ -33,7 +33,7 @@ export async function expectWhatWasLeft(before: Uint8Array, after: Uint8Array, r
   expect(now, 'the repaired image opens').not.toBeNull();
   if (old === null) return;
   expect(now!.length).toBe(old.length);
-  const size = now![0]!.length;
+  const size = now![0]?.length ?? 1;
   const lost = report.lost.filter(({ snapshot }) => snapshot === undefined);
   const isLost = (index: number) => {
     return lost.some(({ start, length }) => start < (index + 1) * size && start + length > index * size);
