@@ -275,10 +275,15 @@ describe('an image that is written', () => {
   it('is written on meanwhile: nothing waits for the digest', async () => {
     const image = await Qcow2Image.create(bufferDevice(), { size: 2 ** 40 });
     let ended = false;
-    const digest = image.digest('SHA-256').finally(() => {
+    let onProgress = () => {};
+    const started = new Promise<void>((resolve) => {
+      onProgress = resolve;
+    });
+    const digest = image.digest('SHA-256', { onProgress }).finally(() => {
       ended = true;
     });
     digest.catch(() => {});
+    await started;
     for (let at = 0; at < 20; at++) {
       await image.write(at * MIB, noiseOf(at, CLUSTER));
       await image.flush();
