@@ -120,6 +120,7 @@ test('a reader is small, and its first chunk holds no codec', async ({ page }) =
   const isCodec = (id: string) => /\/codecs\/|\/fflate\//.test(id);
   expect(first.flatMap((chunk) => chunk.moduleIds.filter(isCodec))).toEqual([]);
   expect(loaded.flatMap((chunk) => chunk.moduleIds.filter(isCodec))).not.toEqual([]);
+  expect(loaded.flatMap((chunk) => chunk.moduleIds.filter((id) => /\/hashes\//.test(id)))).toEqual([]);
   expect(weigh(loaded)).toBeLessThanOrEqual(LIMIT_BYTES);
 });
 

@@ -4,6 +4,7 @@
 export type { CheckOptions, CheckReport, Fault, Finding } from './api/check-report.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';
 export type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
+export type { DigestOptions, Hash, HashAlgorithm } from './api/hash.js';
 export type {
   BitmapInfo,
   ExtensionInfo,

@@ -1,11 +1,13 @@
 /** Every code block of the READMEs is a file of docs/examples, which is run here or in a browser. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { eachStoredPart } from '../../../docs/examples/core/allocated.js';
 import { openChain } from '../../../docs/examples/core/backing.js';
 import { checkImage } from '../../../docs/examples/core/check.js';
+import { sha256 } from '../../../docs/examples/core/digest.js';
 import { openOrExplain } from '../../../docs/examples/core/errors.js';
 import { bootSector } from '../../../docs/examples/core/http.js';
 import { describeImage } from '../../../docs/examples/core/inspect.js';
@@ -94,6 +96,14 @@ describe('the examples of qcow2', () => {
       [65_536, 65_536],
       [3 * 65_536, 65_536],
     ]);
+  });
+
+  it('hash a disk', async () => {
+    const path = join(folder, 'hashed.qcow2');
+    writeFileSync(path, sparse);
+    const guest = new Uint8Array(4 * 2 ** 20);
+    for (const at of [1, 3]) guest.set(cell.bytes, at * 65_536);
+    expect(await sha256(path)).toBe(createHash('sha256').update(guest).digest('hex'));
   });
 
   it('create a disk in a file, and change it', async () => {

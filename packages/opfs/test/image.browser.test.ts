@@ -1,5 +1,5 @@
 /** WorkerImage through the real worker: reads, extents, seeks, streams, aborts, and what happens after closing. */
-import { type Extent, isQcow2Error, Qcow2Error, Qcow2Image } from 'qcow2';
+import { type Extent, isQcow2Error, type Progress, Qcow2Error, Qcow2Image } from 'qcow2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
 import {
@@ -11,7 +11,7 @@ import {
   scatteredImage,
   type TestImage,
 } from './support/images.js';
-import { firstDifference } from './support/opfs.js';
+import { clearStorage, firstDifference } from './support/opfs.js';
 import { errorOf } from './support/outcomes.js';
 
 let store: Store;
@@ -267,6 +267,52 @@ describe('check', () => {
     const checking = image.check({ signal: controller.signal });
     controller.abort('enough');
     expect(await errorOf(checking)).toBe('enough');
+    await image.close();
+  });
+});
+
+describe('digest', () => {
+  test('hashes in the worker, and reports on the way', async () => {
+    const image = await store.openFile(mixed.file);
+    for (const algorithm of ['SHA-1', 'SHA-256'] as const) {
+      const reports: Progress[] = [];
+      const hash = await image.digest(algorithm, { onProgress: (progress) => reports.push(progress) });
+      expect(hash).toEqual(new Uint8Array(await crypto.subtle.digest(algorithm, mixed.guest)));
+      expect(reports.at(-1)).toEqual({ phase: 'digest', done: image.size, total: image.size });
+    }
+    await image.close();
+  });
+
+  test('of a disk that is written: what was written is hashed', async () => {
+    await clearStorage();
+    const image = await store.create('hashed', { size: 2 ** 20 });
+    const guest = new Uint8Array(2 ** 20);
+    guest.set(mixed.guest.subarray(0, 100_000), 12_345);
+    await image.write(12_345, mixed.guest.slice(0, 100_000));
+    expect(await image.digest('SHA-256')).toEqual(new Uint8Array(await crypto.subtle.digest('SHA-256', guest)));
+    await image.close();
+    await clearStorage();
+  });
+
+  test('ends with the reason of an abort, also among zeros without end, and the image goes on', async () => {
+    const image = await store.openFile(emptyImage(2 ** 40));
+    const reason = { mine: true };
+    expect(await errorOf(image.digest('SHA-256', { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    const controller = new AbortController();
+    const onProgress = () => controller.abort(reason);
+    expect(await errorOf(image.digest('SHA-256', { signal: controller.signal, onProgress }))).toBe(reason);
+    expect(await image.read(0, 1)).toEqual(new Uint8Array(1));
+    await image.close();
+  });
+
+  test('refuses another algorithm, and a function in its options, which cannot cross', async () => {
+    const image = await store.openFile(mixed.file);
+    expect(await errorOf(image.digest('MD5' as 'SHA-1'))).toBeInstanceOf(TypeError);
+    const createHash = () => ({ update: () => {}, digest: () => new Uint8Array(0) });
+    // @ts-expect-error: the option is the engine's alone
+    const refusal = await errorOf(image.digest('SHA-256', { createHash }));
+    expect(refusal).toBeInstanceOf(TypeError);
+    expect((refusal as TypeError).message).toContain('"createHash"');
     await image.close();
   });
 });

@@ -104,6 +104,7 @@ test('only declared arguments cross, without signal and callback', () => {
   });
   expect(splitArguments(row, [1])).toEqual({ args: [1, undefined, {}], options: {} });
   expect(splitArguments({ ...row, options: false }, [1, 2, onProgress])).toEqual({ args: [1, 2], options: {} });
+  expect(() => splitArguments(row, [1, 2, { signal, use: onProgress }])).toThrow(/^The option "use" is a function/);
 });
 
 /** What the compiler says of rows that do not fit: a comment that expects no error is one itself. */

@@ -1,6 +1,7 @@
 /** The interface that `Qcow2Image` and, across a worker, `WorkerImage` share. */
 import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
+import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
 import type { OperationOptions } from './options.js';
 import type { Extent, Range } from './range.js';
@@ -144,6 +145,25 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   check(options?: CheckOptions): Promise<CheckReport>;
+
+  /**
+   * Returns the hash of all guest bytes: that of the raw disk, as `sha256sum` prints it of the file that `qemu-img
+   * convert -O raw` writes. What is unallocated or reads as zeros is hashed without being read. `onProgress` counts the
+   * guest bytes that have been hashed.
+   *
+   * It holds no lock between its reads. Bytes that are written meanwhile are hashed either as they were or as they are
+   * then; for the hash of one state, write nothing until it resolves.
+   *
+   * @throws as {@link read}; TypeError for another algorithm; {@link Qcow2Error} `closed` also when the image is closed
+   *   meanwhile; the signal's reason when it aborts, which is tested before each read and each MiB that is hashed
+   *
+   * @example
+   * ```ts
+   * const hash = await image.digest('SHA-256', { signal });
+   * console.log(Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+   * ```
+   */
+  digest(algorithm: HashAlgorithm, options?: OperationOptions): Promise<Uint8Array<ArrayBuffer>>;
 
   /**
    * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,

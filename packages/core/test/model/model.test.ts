@@ -4,8 +4,10 @@
  *
  * QCOW2_MODEL_RUNS says how many runs each kind gets; fast-check prints the seed and the path of a failure.
  */
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { nodeHash } from '../../node/index.js';
 import { type BlockDevice, bufferDevice, type Extent, Qcow2Image } from '../../src/index.js';
 import { judgeBitmaps } from '../crash/judge-bitmaps.js';
 import { expectSame } from '../support/expect-same.js';
@@ -156,8 +158,10 @@ class Run {
     await this.open();
   }
 
-  /** Closes, and lets QEMU judge. */
+  /** Hashes the disk, closes, and lets QEMU judge. */
   async judge(): Promise<void> {
+    const digest = await this.#open.digest('SHA-1', { createHash: nodeHash });
+    expectSame(digest, new Uint8Array(createHash('sha1').update(this.disk).digest()));
     await this.#open.close();
     if (this.#data !== null) folder.put('data.raw', this.#data.bytes());
     folder.put('image.qcow2', this.#image.bytes());

@@ -37,7 +37,7 @@ const MIXED: ImagePlan = {
   ]),
 };
 
-function mixedBytes(): Uint8Array {
+function mixedBytes(): Uint8Array<ArrayBuffer> {
   const guest = new Uint8Array(MIXED.size!);
   guest.set(noiseOf(1, CLUSTER), 0);
   guest.set(softNoiseOf(4, CLUSTER), 4 * CLUSTER);
@@ -204,6 +204,15 @@ export function engineSuite(
       await reader.read();
       await reader.cancel();
       await image.close();
+    });
+
+    it('hashes the guest', async () => {
+      const image = await open(MIXED);
+      const guest = mixedBytes();
+      for (const algorithm of ['SHA-1', 'SHA-256'] as const) {
+        const expected = new Uint8Array(await crypto.subtle.digest(algorithm, guest));
+        expect(await image.digest(algorithm), algorithm).toEqual(expected);
+      }
     });
 
     it('reports progress that rises to the end', async () => {

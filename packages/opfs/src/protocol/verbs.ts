@@ -110,6 +110,7 @@ export const VERBS: VerbTable = {
   stats: { kind: 'value', arguments: 0, options: false },
   seekData: { kind: 'value', arguments: 1, options: false },
   seekHole: { kind: 'value', arguments: 1, options: false },
+  digest: { kind: 'value', arguments: 1, options: true },
   check: { kind: 'value', arguments: 0, options: true },
   writeZeroes: { kind: 'change', arguments: 3, options: false },
   discard: { kind: 'change', arguments: 2, options: false },
