@@ -7,9 +7,10 @@
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
-import { describeFault, faultNames, refcountTableFaults } from '../../format/entry-faults.js';
+import { describeFault } from '../../format/entry-faults.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
-import { getRefcount, getRefcountTableEntry, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
+import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
@@ -75,7 +76,7 @@ export class Refcounts {
     const { offset: at } = getRefcountTableEntry(this.#table, index);
     const faults = refcountTableFaults(this.clusterSize, this.#table, index);
     if (faults === 0) return at;
-    const message = `Refcount table entry ${index} ${describeFault(faultNames(faults)[0]!, at)}.`;
+    const message = `Refcount table entry ${index} ${describeFault(faults, at)}.`;
     throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
   }
 

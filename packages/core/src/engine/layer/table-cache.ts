@@ -4,7 +4,7 @@ import type { ByteSource, Done, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
-import { describeFault, faultNames, l1Faults, UNREADABLE_L1 } from '../../format/entry-faults.js';
+import { describeFault, UNALIGNED } from '../../format/entry-faults.js';
 import type { Geometry } from '../../format/geometry.js';
 import { after, settled } from '../async/done.js';
 import { setTablePlace } from '../mapping/table-places.js';
@@ -183,9 +183,9 @@ export class TableCache {
   #check(l1Index: number): number {
     const offset = l2TableOffset(this.#l1, l1Index);
     const details = { what: `L2 table ${l1Index}`, at: offset };
-    const faults = l1Faults(this.#geometry, this.#l1, l1Index) & UNREADABLE_L1;
-    if (faults !== 0) {
-      const message = `L1 entry ${l1Index} ${describeFault(faultNames(faults)[0]!, offset)}.`;
+    // Reserved bits do not change where the table is.
+    if (offset % this.#geometry.clusterSize !== 0) {
+      const message = `L1 entry ${l1Index} ${describeFault(UNALIGNED, offset)}.`;
       throw new Qcow2Error('corrupt', message, details);
     }
     if (offset >= this.#source.size) {

@@ -2,7 +2,7 @@
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../../format/entries.js';
-import { describeFault, faultNames, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
+import { describeFault, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { tablePlace } from './table-places.js';
 
@@ -116,7 +116,7 @@ export function refuseFaults(geometry: Geometry, table: DataView, index: number,
   if (faults === 0) return;
   const mapping = getL2Entry(geometry, table, index);
   const host = mapping.kind === 'unallocated' ? 0 : (mapping.host ?? 0);
-  throw damaged(geometry, table, guest, describeFault(faultNames(faults)[0]!, host));
+  throw damaged(geometry, table, guest, describeFault(faults, host));
 }
 
 /**

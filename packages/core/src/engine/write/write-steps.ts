@@ -11,7 +11,7 @@ import {
   setL1Entry,
   standardOffset,
 } from '../../format/entries.js';
-import { describeFault, faultNames, l1Faults } from '../../format/entry-faults.js';
+import { describeFault, l1Faults } from '../../format/entry-faults.js';
 import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
 import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
@@ -236,7 +236,7 @@ export class WriteSteps {
     const { l1, l1At, geometry } = this.#state;
     const faults = l1Faults(geometry, l1, index);
     if (faults === 0) return;
-    const how = describeFault(faultNames(faults)[0]!, l2TableOffset(l1, index));
+    const how = describeFault(faults, l2TableOffset(l1, index));
     throw new Qcow2Error('corrupt', `L1 entry ${index} ${how}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
   }
 

@@ -2,9 +2,10 @@
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { getUint64, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
-import { l1Faults, UNREADABLE_L1 } from '../../format/entry-faults.js';
+import { l1Faults, UNALIGNED } from '../../format/entry-faults.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
-import { getRefcountTableEntry, refcountsPerBlock } from '../../format/refcounts.js';
+import { getRefcountTableEntry } from '../../format/refcount-table.js';
+import { refcountsPerBlock } from '../../format/refcounts.js';
 import type { Checked } from '../check/check.js';
 import { type RepairedDisk, readL1 } from './disks.js';
 import type { RepairContext } from './repair-context.js';
@@ -77,7 +78,7 @@ export async function metadataRoles(
     const l1 = await readL1(context, disk);
     for (let index = 0; index < l1.byteLength / 8; index++) {
       const at = l2TableOffset(l1, index);
-      if (at !== 0 && (l1Faults(geometry, l1, index) & UNREADABLE_L1) === 0) roles.addTable(at);
+      if (at !== 0 && (l1Faults(geometry, l1, index) & UNALIGNED) === 0) roles.addTable(at);
     }
   }
   return roles;

@@ -5,12 +5,14 @@ import { addDirty } from '../../engine/write/dirty-tables.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { getL1Entry, getL2Entry, isEmptyEntry, type Mapping, setL1Entry, setL2Entry } from '../../format/entries.js';
 import {
+  COMPRESSED_DATA_FILE,
+  COMPRESSED_OFFSET,
+  DATA_FILE_OFFSET,
   describeFault,
-  type EntryFault,
-  faultNames,
   l1Faults,
   l2Faults,
-  UNREADABLE_L1,
+  SUBCLUSTERS_NOWHERE,
+  UNALIGNED,
 } from '../../format/entry-faults.js';
 import type { Geometry } from '../../format/geometry.js';
 import { AUTOCLEAR } from '../../format/header.js';
@@ -26,7 +28,7 @@ interface LostPart {
 }
 
 /** Faults for which an entry is removed. The others can be corrected. */
-const REMOVED: readonly EntryFault[] = ['unaligned', 'compressed-data-file', 'compressed-offset', 'data-file-offset'];
+const REMOVED = UNALIGNED | COMPRESSED_DATA_FILE | COMPRESSED_OFFSET | DATA_FILE_OFFSET;
 
 /**
  * Repairs every L2 table that a valid L1 entry leads to, each once.
@@ -44,7 +46,7 @@ export async function repairL2Tables(
   const lostIn = new Map<number, readonly LostPart[]>();
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
-    const isValid = (index: number) => (l1Faults(geometry, l1, index) & UNREADABLE_L1) === 0;
+    const isValid = (index: number) => (l1Faults(geometry, l1, index) & UNALIGNED) === 0;
     for (let index = 0; index < l1.byteLength / 8; index++) {
       const { offset } = getL1Entry(l1, index);
       if (offset !== null && repaired.has(offset)) loseParts(context, disk, index, lostIn.get(offset) ?? []);
@@ -105,7 +107,7 @@ export async function repairL1Tables(
 }
 
 function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSize: number): string | null {
-  if ((faults & UNREADABLE_L1) !== 0) return describeFault('unaligned', offset);
+  if ((faults & UNALIGNED) !== 0) return describeFault(UNALIGNED, offset);
   if (offset >= fileSize) return `points to ${hex(offset)}, past the end of the file`;
   return roles.isTable(offset) ? null : `points to ${hex(offset)}, which is other metadata`;
 }
@@ -179,8 +181,7 @@ function removalReason(
   roles: MetadataRoles,
 ): string | null {
   const host = mapping.kind === 'unallocated' ? null : mapping.host;
-  const fault = faults === 0 ? undefined : faultNames(faults).find((name) => REMOVED.includes(name));
-  if (fault !== undefined) return describeFault(fault, host ?? 0);
+  if ((faults & REMOVED) !== 0) return describeFault(faults & REMOVED, host ?? 0);
   if (host === null || geometry.externalData) return null;
   const length = mapping.kind === 'compressed' ? mapping.length : geometry.clusterSize;
   if (host + length - fileSize >= geometry.clusterSize) return `points to ${hex(host)}, past the end of the file`;
@@ -224,7 +225,7 @@ function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
   for (let subcluster = 0; subcluster < 32; subcluster++) {
     if (((mask >>> subcluster) & 1) === 0) continue;
     const start = subcluster * subclusterSize;
-    parts.push({ start, length: subclusterSize, reason: describeFault('subclusters-nowhere', 0) });
+    parts.push({ start, length: subclusterSize, reason: describeFault(SUBCLUSTERS_NOWHERE, 0) });
   }
   return parts;
 }
