@@ -6,9 +6,9 @@
  * The last two exist only when metadata is preallocated; the data only without an external data file.
  */
 import { viewOf } from './bytes.js';
+import { setL1Entry, setL2Entry } from './encode-entries.js';
 import { encodeExtensions, encodeFeatureNames } from './encode-extensions.js';
 import { encodeHeader } from './encode-header.js';
-import { setL1Entry, setL2Entry } from './entries.js';
 import { EXTENSION, KNOWN_FEATURES } from './extensions.js';
 import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE, V2_HEADER_LENGTH } from './header.js';

@@ -4,16 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../src/format/bitmaps.js';
 import { decodeBitmapsExtension, encodeBitmapsExtension } from '../../src/format/bitmaps-extension.js';
 import { viewOf } from '../../src/format/bytes.js';
+import { setL1Entry, setL2Entry } from '../../src/format/encode-entries.js';
 import { encodeExtensions, encodeFeatureNames } from '../../src/format/encode-extensions.js';
 import { encodeHeader } from '../../src/format/encode-header.js';
-import {
-  countContiguous,
-  getL1Entry,
-  getL2Entry,
-  type Mapping,
-  setL1Entry,
-  setL2Entry,
-} from '../../src/format/entries.js';
+import { countContiguous, getL1Entry, getL2Entry, type Mapping } from '../../src/format/entries.js';
 import { decodeExtensions } from '../../src/format/extensions.js';
 import { decodeFeatureNames } from '../../src/format/feature-names.js';
 import { geometryOf, type HostOffset } from '../../src/format/geometry.js';

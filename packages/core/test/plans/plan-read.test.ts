@@ -1,7 +1,8 @@
 /** Plans as data: what a read of given tables comes to, without a device. */
 import { describe, expect, it } from 'vitest';
 import { emptyPlan, planRead, type ReadPlan } from '../../src/engine/mapping/plan-read.js';
-import { type Mapping, setL2Entry } from '../../src/format/entries.js';
+import { setL2Entry } from '../../src/format/encode-entries.js';
+import type { Mapping } from '../../src/format/entries.js';
 import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
 
 const CLUSTER = 65_536;

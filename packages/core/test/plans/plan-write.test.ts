@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { clustersNeeded, planWrite } from '../../src/engine/mapping/plan-write.js';
 import { planZero } from '../../src/engine/mapping/plan-zero.js';
-import { type Mapping, setL2Entry } from '../../src/format/entries.js';
+import { setL2Entry } from '../../src/format/encode-entries.js';
+import type { Mapping } from '../../src/format/entries.js';
 import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
 
 const CLUSTER = 65_536;

@@ -3,14 +3,8 @@
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import {
-  copyL2Table,
-  getL1Entry,
-  isCompressed,
-  l2TableOffset,
-  setL1Entry,
-  standardOffset,
-} from '../../format/entries.js';
+import { copyL2Table, setL1Entry } from '../../format/encode-entries.js';
+import { getL1Entry, isCompressed, l2TableOffset, standardOffset } from '../../format/entries.js';
 import { describeFault, l1Faults } from '../../format/entry-faults.js';
 import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
 import { settled } from '../async/done.js';

@@ -3,7 +3,8 @@ import type { Transfer } from '../../api/device.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getL1Entry, getL2Entry, isEmptyEntry, type Mapping, setL1Entry, setL2Entry } from '../../format/entries.js';
+import { setL1Entry, setL2Entry } from '../../format/encode-entries.js';
+import { getL1Entry, getL2Entry, isEmptyEntry, type Mapping } from '../../format/entries.js';
 import {
   COMPRESSED_DATA_FILE,
   COMPRESSED_OFFSET,

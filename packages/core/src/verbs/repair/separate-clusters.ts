@@ -6,6 +6,7 @@ import type { Transfer } from '../../api/device.js';
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
+import { setL1Entry, setL2Entry, setOwned } from '../../format/encode-entries.js';
 import {
   getL1Entry,
   getL2Entry,
@@ -13,9 +14,6 @@ import {
   isOwned,
   l2TableOffset,
   type Mapping,
-  setL1Entry,
-  setL2Entry,
-  setOwned,
   standardOffset,
 } from '../../format/entries.js';
 import type { HostOffset } from '../../format/geometry.js';
