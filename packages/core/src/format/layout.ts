@@ -128,11 +128,11 @@ export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
   if (plan.dataFile !== undefined) extensions.push({ type: EXTENSION.dataFile, data: encodeName(plan.dataFile) });
   const headerLength = plan.version === 2 ? V2_HEADER_LENGTH : V3_WRITTEN_LENGTH;
   const names = { type: EXTENSION.featureNames, data: encodeFeatureNames(KNOWN_FEATURES) };
-  const room = geometry.clusterSize - headerLength - name.length;
+  const available = geometry.clusterSize - headerLength - name.length;
   // The feature name table is optional. It is left out where clusters are too small for it.
   const full = encodeExtensions([...extensions, names]);
-  const area = plan.version === 3 && full.length <= room ? full : encodeExtensions(extensions);
-  if (area.length > room)
+  const area = plan.version === 3 && full.length <= available ? full : encodeExtensions(extensions);
+  if (area.length > available)
     throw new RangeError('The names do not fit the first cluster; shorten them or use larger ones.');
   const cluster = new Uint8Array(geometry.clusterSize);
   cluster.set(

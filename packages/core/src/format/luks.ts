@@ -103,16 +103,16 @@ function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algo
     return decodeName(field);
   };
   const cipher = nameAt('cipher-name', 8);
-  const said = nameAt('cipher-mode', 40);
+  const mode = nameAt('cipher-mode', 40);
   const hashAlg = nameAt('hash-spec', 72);
   const unknown = (what: string, at: number, name: string) => fail('unsupported', what, at, `names "${name}"`);
-  const dash = said.indexOf('-');
-  if (dash < 0) fail('corrupt', 'cipher-mode', 40, `names no IV generator: "${said}"`);
-  const cipherMode = said.slice(0, dash);
-  const [ivgenAlg = '', ...hashes] = said.slice(dash + 1).split(':');
+  const dash = mode.indexOf('-');
+  if (dash < 0) fail('corrupt', 'cipher-mode', 40, `names no IV generator: "${mode}"`);
+  const cipherMode = mode.slice(0, dash);
+  const [ivgenAlg = '', ...hashes] = mode.slice(dash + 1).split(':');
   const ivgenHashAlg = hashes.length === 0 ? null : hashes.join(':');
   const known = MODES.includes(cipherMode) && IV_GENERATORS.includes(ivgenAlg);
-  if (!known || (ivgenHashAlg !== null && !HASHES.has(ivgenHashAlg))) unknown('cipher-mode', 40, said);
+  if (!known || (ivgenHashAlg !== null && !HASHES.has(ivgenHashAlg))) unknown('cipher-mode', 40, mode);
   if (!HASHES.has(hashAlg)) unknown('hash-spec', 72, hashAlg);
   // XTS uses two keys, each half of the stored length.
   const keyLength = cipherMode === 'xts' ? Math.floor(keyBytes / 2) : keyBytes;
@@ -124,9 +124,9 @@ function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algo
   const algorithms = { cipherAlg: `${cipher}-${keyLength * 8}`, cipherMode, ivgenAlg, hashAlg };
   // A hash given for a generator that needs none is ignored, as in QEMU and dm-crypt.
   if (ivgenAlg !== 'essiv') return algorithms;
-  if (ivgenHashAlg === null) return fail('corrupt', 'cipher-mode', 40, `names no hash for its IV generator: "${said}"`);
+  if (ivgenHashAlg === null) return fail('corrupt', 'cipher-mode', 40, `names no hash for its IV generator: "${mode}"`);
   // The digest is the key of ESSIV's cipher.
-  if (!lengths.includes(HASHES.get(ivgenHashAlg)!)) unknown('cipher-mode', 40, said);
+  if (!lengths.includes(HASHES.get(ivgenHashAlg)!)) unknown('cipher-mode', 40, mode);
   return { ...algorithms, ivgenHashAlg };
 }
 

@@ -36,7 +36,7 @@ export interface Snapshot {
 export function decodeSnapshots(
   bytes: Uint8Array,
   count: number,
-  place: number,
+  tableOffset: number,
 ): { snapshots: Snapshot[]; length: number } | null {
   const view = viewOf(bytes);
   const snapshots: Snapshot[] = [];
@@ -48,7 +48,7 @@ export function decodeSnapshots(
     const extraLength = view.getUint32(at + 36);
     if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES) {
       const message = `Snapshot ${index} carries ${extraLength} bytes of extra data; 1024 is the most.`;
-      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: place + at });
+      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: tableOffset + at });
     }
     const extra = at + SNAPSHOT_HEADER_BYTES;
     const id = extra + extraLength;

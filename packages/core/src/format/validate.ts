@@ -40,9 +40,9 @@ export function validateLayout(header: Header): void {
   if (backingFileOffset > clusterSize) {
     fail('corrupt', 'backing_file_offset', 8, `is ${hex(backingFileOffset)}, outside the first cluster`);
   }
-  const most = Math.min(MAX_BACKING_NAME_BYTES, clusterSize - backingFileOffset);
-  if (backingFileSize > most) {
-    fail('corrupt', 'backing_file_size', 16, `is ${backingFileSize}; ${most} is the most that is possible here`);
+  const max = Math.min(MAX_BACKING_NAME_BYTES, clusterSize - backingFileOffset);
+  if (backingFileSize > max) {
+    fail('corrupt', 'backing_file_size', 16, `is ${backingFileSize}; ${max} is the most that is possible here`);
   }
 }
 
@@ -56,8 +56,15 @@ export function validateFeatures(header: Header, names: readonly FeatureName[]):
   const { incompatibleFeatures, autoclearFeatures, compressionType, clusterBits } = header;
   const unknown = incompatibleFeatures.filter((bit) => !isKnownFeature(0, bit));
   if (unknown.length > 0) {
-    const said = unknown.map((bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`);
-    fail('unsupported', 'incompatible_features', 72, `ask for what this library does not have: ${said.join(', ')}`);
+    const unknownNames = unknown.map(
+      (bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`,
+    );
+    fail(
+      'unsupported',
+      'incompatible_features',
+      72,
+      `ask for what this library does not have: ${unknownNames.join(', ')}`,
+    );
   }
   if (compressionType > COMPRESSION_TYPE.zstd) {
     fail('unsupported', 'compression_type', 104, `is ${compressionType}; 0 (deflate) and 1 (zstd) are known`);

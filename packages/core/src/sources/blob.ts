@@ -132,9 +132,9 @@ class BlobSource implements ByteSource {
   /** Fetches a block. If the last fetch ended here, fetches twice as many blocks as it did. */
   #fetch(first: number): void {
     const wanted = first === this.#fetchEnd ? Math.min(READ_AHEAD, this.#fetched * 2) : 1;
-    const most = Math.ceil(this.size / BLOCK) - first;
+    const remaining = Math.ceil(this.size / BLOCK) - first;
     let count = 1;
-    while (count < Math.min(wanted, most) && !this.#blocks.has(first + count)) count++;
+    while (count < Math.min(wanted, remaining) && !this.#blocks.has(first + count)) count++;
     this.#fetchEnd = first + count;
     this.#fetched = count;
     const start = first * BLOCK;

@@ -72,10 +72,10 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
     credentials,
     // Called without a receiver: the platform's fetch refuses another `this`.
     fetch: options.fetch ?? ((address: string, init: RequestInit) => fetch(address, init)),
-    retries: count('retries', options.retries ?? 3, 0),
-    retryDelay: count('retryDelay', options.retryDelay ?? 200, 0),
-    concurrency: count('concurrency', options.concurrency ?? CONCURRENCY, 1),
-    timeout: Math.min(count('timeout', options.timeout ?? TIMEOUT, 1), LONGEST_TIMEOUT),
+    retries: requireWholeNumber('retries', options.retries ?? 3, 0),
+    retryDelay: requireWholeNumber('retryDelay', options.retryDelay ?? 200, 0),
+    concurrency: requireWholeNumber('concurrency', options.concurrency ?? CONCURRENCY, 1),
+    timeout: Math.min(requireWholeNumber('timeout', options.timeout ?? TIMEOUT, 1), LONGEST_TIMEOUT),
   };
   const { source, head } = await openRanges(resource, Math.max(HEAD_BYTES, blockSize), signal);
   return withCache(withCoalescing(source), { blockSize, cacheBytes }, head);
@@ -107,7 +107,7 @@ function ownHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<
   return headers;
 }
 
-function count(name: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}.`);
+function requireWholeNumber(name: string, value: number, min: number): number {
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw new RangeError(`${name} must be a whole number of at least ${min}, not ${value}.`);
 }

@@ -41,8 +41,8 @@ describe('the refcount table', () => {
     expect(given[0]).toBe(2);
     expect(refcounts.table.byteLength).toBeGreaterThanOrEqual(1.5 * MIB);
     // Behind what was counted: blocks for the new table and for themselves, then the table.
-    expect(refcounts.place.at).toBeGreaterThan(entries * PER_BLOCK * CLUSTER);
-    const last = refcounts.place.at / CLUSTER + refcounts.place.clusters;
+    expect(refcounts.location.at).toBeGreaterThan(entries * PER_BLOCK * CLUSTER);
+    const last = refcounts.location.at / CLUSTER + refcounts.location.clusters;
     expect(refcounts.nextFree(last - 1, Number.POSITIVE_INFINITY)).toBe(last);
   });
 
@@ -50,15 +50,15 @@ describe('the refcount table', () => {
     const { refcounts } = fullTable(6 * MIB);
     refcounts.add((6 * MIB) / 8);
     expect(refcounts.table.byteLength).toBe(8 * MIB);
-    expect(refcounts.place.clusters).toBe((8 * MIB) / CLUSTER);
+    expect(refcounts.location.clusters).toBe((8 * MIB) / CLUSTER);
   });
 
   it('does not grow past them: there is no space, and nothing has changed', () => {
     const { refcounts } = fullTable(8 * MIB);
-    const { table, place } = refcounts;
+    const { table, location } = refcounts;
     expect(() => refcounts.add(MIB)).toThrow(expect.objectContaining({ code: 'no-space' }));
     expect(refcounts.table).toBe(table);
-    expect(refcounts.place).toBe(place);
+    expect(refcounts.location).toBe(location);
     expect(refcounts.moved).toBe(false);
     expect(refcounts.unlinked.size).toBe(0);
   });
@@ -73,7 +73,7 @@ describe('the search for free clusters', () => {
     frees: Map<number, number[]>,
   ): Map<number, number> {
     const loads = new Map<number, number>();
-    for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
+    for (let missing = space.reserve(clusters); missing !== null; missing = space.continueSearch()) {
       refcounts.evict(4, (index) => space.needs(index));
       for (const index of missing) {
         loads.set(index, (loads.get(index) ?? 0) + 1);

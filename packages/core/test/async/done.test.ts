@@ -1,6 +1,6 @@
 /** Work that is done at once or promised: joined, awaited, and left by a caller that aborts. */
 import { describe, expect, it } from 'vitest';
-import { adopted, after, all, isPromise, settled } from '../../src/engine/async/done.js';
+import { after, all, asPromise, isPromise, settled } from '../../src/engine/async/done.js';
 import { run, type Steps } from '../../src/engine/async/steps.js';
 import { deferred } from '../support/deferred.js';
 
@@ -81,16 +81,16 @@ describe('after', () => {
   });
 });
 
-describe('adopted', () => {
+describe('asPromise', () => {
   it('makes a promise of this realm of whatever has then, and nothing of the rest', async () => {
     // biome-ignore lint/suspicious/noThenProperty: it is what libraries return
     const thenable = { then: (resolve: () => void) => resolve() } as never;
-    expect(adopted(thenable)).toBeInstanceOf(Promise);
-    await adopted(thenable);
+    expect(asPromise(thenable)).toBeInstanceOf(Promise);
+    await asPromise(thenable);
     // biome-ignore lint/suspicious/noThenProperty: it is no function
     for (const value of [undefined, null, 0, 'text', {}, { then: 1 }]) {
       expect(isPromise(value)).toBe(false);
-      expect(adopted(value as never)).toBeUndefined();
+      expect(asPromise(value as never)).toBeUndefined();
     }
   });
 });

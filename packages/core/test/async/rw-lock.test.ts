@@ -162,7 +162,7 @@ describe('leaving the readers', () => {
     const readers = ['a', 'b'].map((name) => hold(lock, 'reading', name, log));
     const writer = hold(lock, 'writing', 'writer', log);
     const reason = new Error('the image was closed');
-    lock.leaveReaders(reason);
+    lock.abandonReaders(reason);
     await settle();
     expect(log).toEqual(['a', 'b', 'writer']);
     for (const { end } of readers) end();
@@ -181,7 +181,7 @@ describe('leaving the readers', () => {
     const lock = new RwLock();
     const error = new Error('the source failed');
     const reading = lock.reading(() => settle().then(() => Promise.reject(error)));
-    lock.leaveReaders(new Error('the image was closed'));
+    lock.abandonReaders(new Error('the image was closed'));
     await expect(reading).rejects.toBe(error);
     expect(lock.idle).toBe(true);
   });

@@ -26,7 +26,7 @@ describe('a load', () => {
       () => undefined,
       () => closed++,
     );
-    expect(load.over).toBe(true);
+    expect(load.ended).toBe(true);
     await load.wait(undefined);
     expect(closed).toBe(0);
   });
@@ -42,10 +42,10 @@ describe('a load', () => {
   it('ends for each of its callers, and is closed once', async () => {
     const { load, end, seen } = started();
     const callers = [load.wait(undefined), load.wait(new AbortController().signal), load.wait(undefined)];
-    expect(load.over).toBe(false);
+    expect(load.ended).toBe(false);
     end.resolve();
     await Promise.all(callers);
-    expect(load.over).toBe(true);
+    expect(load.ended).toBe(true);
     expect(seen).toMatchObject({ closed: 1, signal: { aborted: false } });
   });
 
@@ -63,7 +63,7 @@ describe('a load', () => {
     const { load, end } = started();
     end.reject(new Error('no'));
     await settle();
-    expect(load.over).toBe(true);
+    expect(load.ended).toBe(true);
   });
 });
 

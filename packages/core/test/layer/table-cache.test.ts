@@ -200,7 +200,7 @@ describe('the budget', () => {
     const { cache, source } = made({ budget: 6 * CLUSTER });
     const l1 = new DataView(new ArrayBuffer(16));
     put(new Uint8Array(l1.buffer), 8, 8, placeOf(7));
-    const other = cache.over(l1);
+    const other = cache.forL1Table(l1);
     expect(other.l1Size).toBe(2);
     expect(first(load(other, 1))).toBe(7);
     expect(cache.peek(7)).toBeUndefined();

@@ -27,7 +27,7 @@ function plan(
 ) {
   let next = 100;
   const allocator = { allocate: () => host(next++, geometry.clusterSize) };
-  const context = { geometry, allocator, base, end, take: (bytes: number) => new Uint8Array(bytes).fill(0xee) };
+  const context = { geometry, allocator, base, end, takeBuffer: (bytes: number) => new Uint8Array(bytes).fill(0xee) };
   const held = { first: 0, tables: [tableOf(geometry, entries)] };
   const needed = clustersNeeded(geometry, held, offset, length, end);
   const made = planWrite(context, held, offset, new Uint8Array(length).fill(1));

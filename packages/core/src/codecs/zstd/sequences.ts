@@ -59,7 +59,7 @@ const MATCH_LENGTHS = code(
 const MAX_OFFSET_CODE = 22;
 const OFFSETS = {
   accuracy: 8,
-  most: 31,
+  max: 31,
   predefined: fseTable([...times(6, 1), 2, 2, 2, ...times(15, 1), ...times(5, -1)], 5),
 };
 
@@ -114,22 +114,22 @@ function readTables(
   if (from >= to || (bytes[from]! & 3) !== 0) bad('the modes of its sequences are damaged');
   const modes = bytes[from]!;
   let end = from + 1;
-  const read = (shift: number, most: number, accuracy: number, predefined: FseTable, last?: FseTable): FseTable => {
+  const read = (shift: number, max: number, accuracy: number, predefined: FseTable, last?: FseTable): FseTable => {
     const mode = (modes >> shift) & 3;
     if (mode === 0) return predefined;
     if (mode === 3) return last ?? bad('its sequences use a table that is not there');
     if (mode === 1) {
-      if (end >= to || bytes[end]! > most) bad('the tables of its sequences are damaged');
+      if (end >= to || bytes[end]! > max) bad('the tables of its sequences are damaged');
       return fseOfOne(bytes[end++]!);
     }
-    const described = readFse(bytes, end, to, most, accuracy);
+    const described = readFse(bytes, end, to, max, accuracy);
     end = described.end;
     return described.table;
   };
   const lengths = (shift: number, of: Code, last?: FseTable) =>
     read(shift, of.bits.length - 1, of.accuracy, of.predefined, last);
   const literalLengths = lengths(6, LITERAL_LENGTHS, before?.literalLengths);
-  const offsets = read(4, OFFSETS.most, OFFSETS.accuracy, OFFSETS.predefined, before?.offsets);
+  const offsets = read(4, OFFSETS.max, OFFSETS.accuracy, OFFSETS.predefined, before?.offsets);
   const matchLengths = lengths(2, MATCH_LENGTHS, before?.matchLengths);
   return { tables: { literalLengths, offsets, matchLengths }, end };
 }

@@ -1,4 +1,4 @@
-/** Owns the reading of what an image says of itself: the header's cluster, and the tables that opening needs. */
+/** Reads the metadata that opening an image needs: the header's cluster, and the tables. */
 
 import type { ByteSource, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';

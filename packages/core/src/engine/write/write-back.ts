@@ -145,7 +145,7 @@ function* grow(state: WriteState, { counting }: WriteBackContent): Steps {
     transfers.push({ at, bytes: bytesOf(view) });
   }
   if (refcounts.moved) {
-    const { at } = refcounts.place;
+    const { at } = refcounts.location;
     metadata.refuseOverlap('refcount table', at, refcounts.table.byteLength);
     transfers.push({ at, bytes: bytesOf(refcounts.table) });
   }
@@ -183,11 +183,11 @@ function* reserve(state: WriteState, { counting, bitmaps }: WriteBackContent): S
 function linkTransfers(state: WriteState): Transfer[] {
   const { refcounts } = state;
   if (refcounts.moved) {
-    setRefcountTable(state.header, refcounts.place.at, refcounts.place.clusters);
+    setRefcountTable(state.header, refcounts.location.at, refcounts.location.clusters);
     return [headerSector(state)];
   }
   const transfers: Transfer[] = [];
-  addDirty(transfers, refcounts.table, refcounts.place.at, refcounts.dirtyTable);
+  addDirty(transfers, refcounts.table, refcounts.location.at, refcounts.dirtyTable);
   refuseOverlaps(state, 'refcount table', transfers);
   return transfers;
 }

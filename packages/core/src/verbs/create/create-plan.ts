@@ -22,19 +22,19 @@ export function planOf(options: CreateOptions): ImagePlan {
     backingFormat,
   } = options;
   if (version !== 2 && version !== 3) throw new RangeError(`The version must be 2 or 3, not ${version}.`);
-  oneOf('compressionType', compressionType, ['zlib', 'zstd']);
-  oneOf('preallocation', preallocation, ['off', 'metadata']);
+  requireOneOf('compressionType', compressionType, ['zlib', 'zstd']);
+  requireOneOf('preallocation', preallocation, ['off', 'metadata']);
   const dataFileRaw = options.dataFileRaw ?? false;
   const plan: ImagePlan = {
     size: sizeOf(options.size),
     version,
-    clusterBits: powerOfTwo(
+    clusterBits: requirePowerOfTwo(
       'clusterSize',
       options.clusterSize ?? DEFAULT_CLUSTER_SIZE,
       MIN_CLUSTER_BITS,
       MAX_CLUSTER_BITS,
     ),
-    refcountOrder: powerOfTwo('refcountBits', options.refcountBits ?? 16, 0, 6),
+    refcountOrder: requirePowerOfTwo('refcountBits', options.refcountBits ?? 16, 0, 6),
     lazyRefcounts: options.lazyRefcounts ?? false,
     zstd: compressionType === 'zstd',
     extendedL2: options.extendedL2 ?? false,
@@ -90,13 +90,13 @@ function sizeOf(size: number): number {
 }
 
 /** The exponent of a power of two within bounds. */
-function powerOfTwo(what: string, value: number, least: number, most: number): number {
+function requirePowerOfTwo(what: string, value: number, min: number, max: number): number {
   const exponent = Math.log2(value);
-  if (Number.isInteger(exponent) && exponent >= least && exponent <= most) return exponent;
-  throw new RangeError(`${what} must be a power of two from ${2 ** least} to ${2 ** most}, not ${value}.`);
+  if (Number.isInteger(exponent) && exponent >= min && exponent <= max) return exponent;
+  throw new RangeError(`${what} must be a power of two from ${2 ** min} to ${2 ** max}, not ${value}.`);
 }
 
-function oneOf(what: string, value: string, known: readonly string[]): void {
+function requireOneOf(what: string, value: string, known: readonly string[]): void {
   if (!known.includes(value)) throw new RangeError(`${what} must be one of ${known.join(', ')}, not ${value}.`);
 }
 

@@ -25,7 +25,7 @@ import { buildImage } from './support/image-builder.js';
 
 const SIZE = 1024 * 1024;
 
-const folder = mkdtempSync(join(tmpdir(), 'qcow2-file-parts-'));
+const folder = mkdtempSync(join(tmpdir(), 'qcow2-chain-files-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let files = 0;
 const newPath = () => join(folder, `${files++}`);
