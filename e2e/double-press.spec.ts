@@ -20,10 +20,10 @@ import {
 import { sha256 } from './images.js';
 
 /** From now on, how many files the page has handed to the browser. */
-async function countHandedOver(page: Page): Promise<() => Promise<number>> {
+async function countDownloads(page: Page): Promise<() => Promise<number>> {
   await page.evaluate(() => {
     const native = URL.createObjectURL;
-    Object.assign(window, { handedOver: 0 });
+    Object.assign(window, { downloads: 0 });
     URL.createObjectURL = (blob) => {
       (window as unknown as { handedOver: number }).handedOver += 1;
       return native.call(URL, blob);
@@ -73,7 +73,7 @@ function pressTimes(page: Page): Promise<number[]> {
 
 test('a double click starts one download, and leaves one temporary file', async ({ page, profile, images }) => {
   const image = await images.plain();
-  const handedOver = await countHandedOver(page);
+  const handedOver = await countDownloads(page);
   await withoutPicker(page);
   await drop(page, image);
   await mapLoaded(page);

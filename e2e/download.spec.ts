@@ -107,14 +107,14 @@ test('a download goes on while another image is opened, and when that is closed'
   await start(page);
   await drop(page, await images.plain());
   await titled(page, 'plain.qcow2');
-  const carried = page.getByRole('region', { name: 'Download of compressed.raw' });
-  await expect(carried).toContainText('Choose where to save the file.');
+  const background = page.getByRole('region', { name: 'Download of compressed.raw' });
+  await expect(background).toContainText('Choose where to save the file.');
   await page.getByRole('button', { name: 'Close' }).click();
   await letPick();
-  await expect(carried.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+  await expect(background.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
   expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
-  await carried.getByRole('button', { name: 'Dismiss' }).click();
-  await expect(carried).toHaveCount(0);
+  await background.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(background).toHaveCount(0);
   await expect(page.getByRole('main')).toBeFocused();
 });
 
@@ -134,15 +134,15 @@ test('a download that goes on and fails can be tried again, and taken off the pa
   await start(page);
   await drop(page, await images.compressed());
   await titled(page, 'compressed.qcow2');
-  const carried = page.getByRole('region', { name: 'Download of plain.raw' });
+  const background = page.getByRole('region', { name: 'Download of plain.raw' });
   await letFail();
-  await expect(carried.getByRole('alert')).toContainText('plain.qcow2');
+  await expect(background.getByRole('alert')).toContainText('plain.qcow2');
   await withPicker(page);
-  await carried.getByRole('button', { name: 'Try again' }).click();
-  await expect(carried.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+  await background.getByRole('button', { name: 'Try again' }).click();
+  await expect(background.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
   expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
-  await carried.getByRole('button', { name: 'Dismiss' }).click();
-  await expect(carried).toHaveCount(0);
+  await background.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(background).toHaveCount(0);
 
   await failPicker();
   await start(page);
@@ -161,10 +161,10 @@ test('a download that goes on can be cancelled, and leaves nothing', async ({ pa
   await expect(page.getByRole('progressbar')).toBeVisible();
   await drop(page, await images.plain());
   await titled(page, 'plain.qcow2');
-  const carried = page.getByRole('region', { name: 'Download of large.raw' });
-  await expect(carried.getByRole('progressbar')).toBeVisible();
-  await carried.getByRole('button', { name: 'Cancel' }).click();
-  await expect(carried).toContainText('Cancelled. Nothing half-written was left.');
+  const background = page.getByRole('region', { name: 'Download of large.raw' });
+  await expect(background.getByRole('progressbar')).toBeVisible();
+  await background.getByRole('button', { name: 'Cancel' }).click();
+  await expect(background).toContainText('Cancelled. Nothing half-written was left.');
   expect(await pickedDigest(page)).toBeNull();
 });
 

@@ -3,7 +3,7 @@ import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error, type Progress } from 'qcow2';
 import type { TemporaryExport } from 'qcow2-opfs';
 import { whileBusy } from '../engine/busy.js';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 import { formatExactSize, formatSize } from '../engine/size.js';
@@ -73,7 +73,7 @@ export class Download {
         this.state.value = { step: 'cancelled' };
         return;
       }
-      noticeError(error);
+      checkWorker(error);
       this.state.value = { step: 'refused', problem: describeDownload(error, this.#source.imageName) };
     }
   }
@@ -120,7 +120,7 @@ export class Download {
     try {
       const temporary = await this.#source.temporaryExport(options);
       temporaryFiles.set(this, temporary);
-      handOver(temporary.file, this.fileName);
+      startBrowserDownload(temporary.file, this.fileName);
       return true;
     } catch (error) {
       if (isQcow2Error(error, 'unavailable')) return false;
@@ -139,7 +139,7 @@ export class Download {
       done += next.value.length;
       onProgress({ phase: 'read', done, total: this.total });
     }
-    handOver(new Blob(chunks), this.fileName);
+    startBrowserDownload(new Blob(chunks), this.fileName);
   }
 
   #begin(route: Route, abort: AbortSignal): { signal: AbortSignal; onProgress: (progress: Progress) => void } {
@@ -169,7 +169,7 @@ async function removeTemporaryFile(download: Download): Promise<void> {
   temporaryFiles.delete(download);
   // Must come before the await: the download may be started again, and end, meanwhile.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
-  await temporary?.remove().catch(noticeError);
+  await temporary?.remove().catch(checkWorker);
 }
 
 const FILE_TYPES = {
@@ -204,7 +204,7 @@ async function removeIfEmpty(handle: FileSystemFileHandle & { remove?: () => Pro
 }
 
 /** Starts the browser's download of a file. */
-function handOver(blob: Blob, name: string): void {
+function startBrowserDownload(blob: Blob, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
   link.download = name;

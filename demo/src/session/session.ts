@@ -4,16 +4,16 @@ import { isQcow2Error } from 'qcow2';
 import type { Store } from 'qcow2-opfs';
 import { BitmapCount } from '../bitmaps/bitmap-count.js';
 import { ImageCheck } from '../check/image-check.js';
-import { carryOn } from '../download/carried-downloads.js';
+import { continueInBackground } from '../download/background-downloads.js';
 import { Download } from '../download/download.js';
 import { diskOf } from '../download/download-source.js';
-import { noticeError, withEngine } from '../engine/engine.js';
+import { checkWorker, withEngine } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 import {
-  answersTo,
   arrange,
+  type DroppedFile,
   FileSet,
-  type Member,
+  hasName,
   type Missing,
   missingFrom,
   namedInChain,
@@ -60,18 +60,22 @@ export const announcement: Signal<string> = signal('');
 
 let running: AbortController | null = null;
 /** The snapshot that was requested last; null once something else was. */
-let asked: SnapshotDisk | null = null;
+let requestedSnapshot: SnapshotDisk | null = null;
 
 /** Opens files that the user dropped or chose: for the open chain if it misses them, else as a new one. */
 export async function openFiles(files: readonly File[]): Promise<void> {
   const now = opened.value;
   const first = files[0];
   if (first === undefined) return;
-  if (now && now.missing.length > 0 && now.missing.some((missing) => files.some((file) => isFor(file, missing)))) {
+  if (
+    now &&
+    now.missing.length > 0 &&
+    now.missing.some((missing) => files.some((file) => isMissingFile(file, missing)))
+  ) {
     await run(now.file.name, async (store, signal) => {
       const next = await open(store, now.file, now.files.with(files), [], signal);
       const names = namedInChain(next.image.info);
-      return { ...next, unused: files.filter((file) => !names.some((name) => answersTo(file, name))) };
+      return { ...next, unused: files.filter((file) => !names.some((name) => hasName(file, name))) };
     });
     return;
   }
@@ -124,8 +128,8 @@ export async function supply(missing: Missing, file: File): Promise<void> {
  * is to be shown.
  */
 export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
-  asked = snapshot;
-  const superseded = (): boolean => opened.value !== of || asked !== snapshot;
+  requestedSnapshot = snapshot;
+  const superseded = (): boolean => opened.value !== of || requestedSnapshot !== snapshot;
   try {
     const image = await snapshot.open();
     if (superseded() || shown.value?.snapshot === snapshot) return;
@@ -142,7 +146,7 @@ export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<
 
 /** Shows the image again. */
 export function leaveSnapshot(): void {
-  asked = null;
+  requestedSnapshot = null;
   leftSnapshot.value = shown.value?.snapshot ?? null;
   shown.value?.abort.abort();
   shown.value = null;
@@ -150,7 +154,7 @@ export function leaveSnapshot(): void {
 
 /** Shows a problem with the file of that name. */
 export function report(error: unknown, name: string): void {
-  noticeError(error);
+  checkWorker(error);
   problem.value = describe(error, name);
   retry.value = null;
 }
@@ -174,15 +178,15 @@ export function closeImage(): void {
   replace(null);
 }
 
-function isFor(file: File, missing: Missing): boolean {
-  return missing.name !== undefined && answersTo(file, missing.name);
+function isMissingFile(file: File, missing: Missing): boolean {
+  return missing.name !== undefined && hasName(file, missing.name);
 }
 
 async function run(name: string, work: (store: Store, signal: AbortSignal) => Promise<Opened>): Promise<void> {
   running?.abort();
   const abort = new AbortController();
   running = abort;
-  asked = null;
+  requestedSnapshot = null;
   opening.value = name;
   try {
     const next = await withEngine((store) => work(store, abort.signal));
@@ -224,14 +228,14 @@ function replace(next: Opened | null): void {
   old.abort.abort();
   old.check.cancel();
   old.count.cancel();
-  carryOn([old.download, ...old.snapshots.map(({ download }) => download)], () => {
+  continueInBackground([old.download, ...old.snapshots.map(({ download }) => download)], () => {
     for (const snapshot of old.snapshots) snapshot.close();
-    old.image.close().catch(noticeError);
+    old.image.close().catch(checkWorker);
   });
 }
 
 /** Which other files each one needs; null for those that are not qcow2 images, such as a raw base. */
-async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<Member[]> {
+async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<DroppedFile[]> {
   return Promise.all(
     files.map(async (file) => {
       try {

@@ -10,8 +10,8 @@ import type { Opened } from '../session/session.js';
 import { Card } from '../ui/card.js';
 import { nameRefusal } from './create-form.js';
 import { keepFiles, keeps } from './keep.js';
+import { hasSameBytes } from './same-bytes.js';
 import { storeContents, storePlace } from './store-contents.js';
-import { isTwin } from './stored-twin.js';
 
 /**
  * Asks for a name and copies the image, and the qcow2 images that it is based on; null if the image is not a file of
@@ -41,7 +41,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   const baseRefusal = async ([base, name]: readonly [File, string]): Promise<string | null> => {
     comparing.value = name;
     try {
-      if (await isTwin(storedAs(name)!, base, opened.abort.signal)) return null;
+      if (await hasSameBytes(storedAs(name)!, base, opened.abort.signal)) return null;
       return `Another ${name} is in ${storePlace()} already, and this image is not based on that one. Rename that one first.`;
     } catch (error) {
       if (opened.abort.signal.aborted) return '';

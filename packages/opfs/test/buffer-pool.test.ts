@@ -20,12 +20,12 @@ test('takes the smallest spare that fits, once', () => {
   const pool = new BufferPool(MIB);
   const [small, middle, large] = [new ArrayBuffer(64), new ArrayBuffer(128), new ArrayBuffer(256)];
   for (const buffer of [large, small, middle]) pool.give(buffer);
-  expect(pool.held).toBe(448);
+  expect(pool.bytes).toBe(448);
   expect(pool.take(100)).toBe(middle);
   expect(pool.take(100)).toBe(large);
   expect(pool.take(100)).toBeUndefined();
   expect(pool.take(64)).toBe(small);
-  expect(pool.held).toBe(0);
+  expect(pool.bytes).toBe(0);
 });
 
 test('drops the oldest spares beyond its limit, and what is larger than that', () => {
@@ -34,10 +34,10 @@ test('drops the oldest spares beyond its limit, and what is larger than that', (
   const second = new ArrayBuffer(90);
   const third = new ArrayBuffer(80);
   for (const buffer of [first, second, third]) pool.give(buffer);
-  expect(pool.held).toBe(170);
+  expect(pool.bytes).toBe(170);
   expect(pool.take(95)).toBeUndefined();
   pool.give(new ArrayBuffer(201));
-  expect(pool.held).toBe(170);
+  expect(pool.bytes).toBe(170);
 });
 
 test('takes no detached buffer back', () => {

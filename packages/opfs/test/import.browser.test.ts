@@ -8,7 +8,7 @@ import { openStore, type Store } from '../src/index.js';
 import { CLUSTER, emptyImage, longFile, mixedImage, noise, overlayImage, repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, packageFiles, targetFile } from './support/opfs.js';
 import { chunked, codeOf, drain, errorOf, stalling } from './support/outcomes.js';
-import { killableWorker, tellingWorker, workerWithoutWorkers } from './support/workers.js';
+import { flushReportingWorker, killableWorker, workerWithoutWorkers } from './support/workers.js';
 
 let store: Store;
 beforeEach(async () => {
@@ -240,7 +240,7 @@ describe('flushing ahead', () => {
     const told: string[] = [];
     const channel = new BroadcastChannel('flushes');
     channel.onmessage = ({ data }: MessageEvent<string>) => told.push(data);
-    const telling = await openStore({ worker: tellingWorker });
+    const telling = await openStore({ worker: flushReportingWorker });
     await telling.import('short', await longFile(20));
     await expect.poll(() => told).toEqual(['flushed']);
     await telling.import('disk', await longFile(40));
@@ -251,8 +251,8 @@ describe('flushing ahead', () => {
     await expect.poll(() => count('flushed')).toBeGreaterThanOrEqual(2);
     const several = !navigator.userAgent.includes('Firefox');
     expect([count('opened'), count('closed')]).toEqual(several ? [1, 1] : [0, 0]);
-    if (several) expect(count('asked')).toBeGreaterThanOrEqual(4);
-    else expect(count('asked')).toBe(0);
+    if (several) expect(count('requested')).toBeGreaterThanOrEqual(4);
+    else expect(count('requested')).toBe(0);
     channel.close();
     await telling.close();
   });

@@ -3,7 +3,7 @@
  */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/inline.js';
-import { startAnyway, workerOfText } from '../src/protocol/script-worker.js';
+import { startFromAnyOrigin, workerOfText } from '../src/protocol/script-worker.js';
 import { workerScript } from '../src/worker-script.js';
 import { longFile, mixedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
@@ -31,7 +31,7 @@ describe('qcow2-opfs/inline', () => {
     const told: string[] = [];
     const channel = new BroadcastChannel('flushes');
     channel.onmessage = ({ data }: MessageEvent<string>) => told.push(data);
-    const telling = await (await fetch(new URL('./support/tell-flushes.ts', import.meta.url))).text();
+    const telling = await (await fetch(new URL('./support/report-flushes.ts', import.meta.url))).text();
     const store = await openStore({ worker: () => workerOfText(`${telling}\n${workerScript}`) });
     await store.import('disk', await longFile(40));
     await expect.poll(() => told).toContain('flushed');
@@ -49,7 +49,7 @@ describe('qcow2-opfs/inline', () => {
   });
 });
 
-describe('startAnyway', () => {
+describe('startFromAnyOrigin', () => {
   const address = URL.createObjectURL(new Blob(['postMessage(self.name)'], { type: 'text/javascript' }));
   const { Worker: Native } = globalThis;
   const nameOf = (worker: Worker): Promise<string> =>
@@ -62,7 +62,7 @@ describe('startAnyway', () => {
 
   test('starts one worker, with the options that it was to have', async () => {
     let calls = 0;
-    const worker = startAnyway(() => {
+    const worker = startFromAnyOrigin(() => {
       calls++;
       return new Worker(address, { name: 'given' });
     });
@@ -72,13 +72,13 @@ describe('startAnyway', () => {
   });
 
   test('takes the worker of another constructor', async () => {
-    expect(await nameOf(startAnyway(() => new Native(address, { name: 'other' })))).toBe('other');
+    expect(await nameOf(startFromAnyOrigin(() => new Native(address, { name: 'other' })))).toBe('other');
   });
 
   test('throws what making the worker throws, and leaves the constructor as it was', () => {
     const refused = new Error('no worker here');
     expect(() =>
-      startAnyway(() => {
+      startFromAnyOrigin(() => {
         throw refused;
       }),
     ).toThrow(refused);
@@ -109,8 +109,8 @@ describe('startAnyway', () => {
     const told = new Promise((resolve) => addEventListener('message', ({ data }) => resolve(data), { once: true }));
     frame.srcdoc = `<meta http-equiv="Content-Security-Policy" content="worker-src ${location.origin}">
       <script type="module">
-        import { startAnyway } from '${module}';
-        const worker = startAnyway(() => new Worker('${script}', { type: 'module', name: 'in a frame' }));
+        import { startFromAnyOrigin } from '${module}';
+        const worker = startFromAnyOrigin(() => new Worker('${script}', { type: 'module', name: 'in a frame' }));
         worker.onmessage = ({ data }) => parent.postMessage(data, '*');
         worker.onerror = () => parent.postMessage('refused', '*');
       </script>`;

@@ -10,15 +10,15 @@ import { killableWorker } from './support/workers.js';
 
 const MIB = 2 ** 20;
 /** The most that one message may carry. */
-const MOST = 32 * MIB;
+const MAX_MESSAGE_BYTES = 32 * MIB;
 
 let store: Store;
 /** The bytes of the buffers that each message took along, to the worker and from it. */
-let carried: number[];
+let transferred: number[];
 
 beforeEach(async () => {
   await clearStorage();
-  carried = [];
+  transferred = [];
   const { create } = killableWorker();
   store = await openStore({
     worker: () => {
@@ -26,12 +26,12 @@ beforeEach(async () => {
       const post = worker.postMessage.bind(worker);
       worker.postMessage = (message: unknown, transfer?: unknown) => {
         const list = (transfer ?? []) as ArrayBuffer[];
-        carried.push(list.reduce((sum, { byteLength }) => sum + (byteLength ?? 0), 0));
+        transferred.push(list.reduce((sum, { byteLength }) => sum + (byteLength ?? 0), 0));
         post(message, list);
       };
       worker.addEventListener('message', ({ data }) => {
         const value = (data as { value?: { value?: unknown } }).value?.value;
-        if (value instanceof ArrayBuffer) carried.push(value.byteLength);
+        if (value instanceof ArrayBuffer) transferred.push(value.byteLength);
       });
       return worker;
     },
@@ -56,7 +56,7 @@ test('a large read comes in parts, and every byte is right', async () => {
     const part = into.subarray(at, at + CLUSTER);
     expect(firstDifference(part, cluster.subarray(0, part.length))).toBe(-1);
   }
-  expect(Math.max(...carried)).toBeLessThanOrEqual(MOST);
+  expect(Math.max(...transferred)).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
 });
 
 test('a batch of large and small buffers comes in parts, each byte in its buffer', async () => {
@@ -73,7 +73,7 @@ test('a batch of large and small buffers comes in parts, each byte in its buffer
       expect(firstDifference(part, cluster.subarray(0, part.length))).toBe(-1);
     }
   }
-  expect(Math.max(...carried)).toBeLessThanOrEqual(MOST);
+  expect(Math.max(...transferred)).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
 });
 
 test('a large write goes in parts, and keeps its place among the calls beside it', async () => {
@@ -90,7 +90,7 @@ test('a large write goes in parts, and keeps its place among the calls beside it
   })();
   await closing;
   expect([...into]).toEqual([...new Array(10).fill(2), ...new Array(10).fill(1)]);
-  expect(Math.max(...carried)).toBeLessThanOrEqual(MOST);
+  expect(Math.max(...transferred)).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
   const again = await store.open('disk');
   const all = new Uint8Array(80 * MIB);
   await again.read(0, all);

@@ -27,7 +27,7 @@ describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
     ];
     const reading = image.readBatch(batch);
     const expecting = expect(reading).rejects.toThrow(/Buffer 1/);
-    losable.take();
+    losable.detach();
     await expecting;
     await expect(reading).rejects.toBeInstanceOf(TypeError);
     for (const { at, bytes } of [batch[0]!, batch[2]!]) {
@@ -38,7 +38,7 @@ describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
   test('before a read or a write: a TypeError, and nothing is done', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     const losable = make(5000);
-    losable.take();
+    losable.detach();
     if (losable.bytes.length > 0) return; // A view that follows its buffer is a shorter one.
     for (const transfer of [false, true]) {
       await expect(image.write(0, losable.bytes, { transfer })).rejects.toThrow(TypeError);

@@ -9,7 +9,7 @@ import { WorkerStore } from '../src/page/worker-store.js';
 import { repeatedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
-import { blockingWorker, killableWorker, slowWorker, workerApart } from './support/workers.js';
+import { blockingWorker, killableWorker, slowWorker, workerWithOtherLocks } from './support/workers.js';
 
 beforeEach(clearUp);
 afterAll(clearUp);
@@ -92,7 +92,7 @@ describe('a worker on a slow medium is not given up', () => {
 
 describe('a worker that shares no locks with its page', () => {
   test('is not taken for dead', async () => {
-    const store = await openStore({ worker: workerApart().create });
+    const store = await openStore({ worker: workerWithOtherLocks().create });
     const image = await store.create('disk', { size: 2 ** 20 });
     await new Promise((resolve) => setTimeout(resolve, 200));
     await image.close();
@@ -101,7 +101,7 @@ describe('a worker that shares no locks with its page', () => {
   });
 
   test('is found dead when a call waits for it', async () => {
-    const { create, kill } = workerApart();
+    const { create, kill } = workerWithOtherLocks();
     const store = await storeOver(create, 100);
     kill();
     expect(await codeOf(store.list())).toBe('failed');

@@ -5,7 +5,7 @@ import { openStore, type Store } from '../src/index.js';
 import { mixedImage, overlayImage } from './support/images.js';
 import { bytesOf, clearStorage, leaveFile, packageFiles } from './support/opfs.js';
 import { codeOf, errorOf } from './support/outcomes.js';
-import { lookingWorker } from './support/workers.js';
+import { readCountingWorker } from './support/workers.js';
 
 /** Files older than this are remembered, in milliseconds. */
 const RECENT = 2000;
@@ -14,7 +14,7 @@ const HEADER = 65_536;
 let store: Store;
 beforeEach(async () => {
   await clearStorage();
-  store = await openStore({ worker: lookingWorker });
+  store = await openStore({ worker: readCountingWorker });
 });
 afterEach(() => store.close());
 afterAll(clearStorage);
@@ -22,7 +22,7 @@ afterAll(clearStorage);
 /** What the worker has asked of its files since the last time. */
 function looks(): Promise<{ getFile: number; read: number; bytes: number }> {
   return new Promise((resolve) => {
-    const channel = new BroadcastChannel('looks');
+    const channel = new BroadcastChannel('reads');
     channel.onmessage = ({ data }) => {
       channel.close();
       resolve(data);

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import type { Resolved } from '../../src/api/openable.js';
 import { isQcow2Error, Qcow2Image } from '../../src/index.js';
 import { put } from '../support/big-endian.js';
-import { errorOf } from './ask.js';
 import { overlayImage, plainImage } from './bases.js';
+import { errorOf } from './operation.js';
 
 /** QEMU sets no limit and overflows its stack; this library follows 16 files. */
 const MOST = 16;

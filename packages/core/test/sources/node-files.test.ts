@@ -41,11 +41,11 @@ if (isLinux)
 
     /** Whether QEMU itself finds the file locked. */
     function isLocked(file: string): boolean {
-      return /Failed to get .*lock/.test(folder.ask('check', '-f', 'qcow2', file).error) || isLockedForWriting(file);
+      return /Failed to get .*lock/.test(folder.tryImg('check', '-f', 'qcow2', file).error) || isLockedForWriting(file);
     }
 
     function isLockedForWriting(file: string): boolean {
-      return /Failed to get .*lock/.test(folder.ask('bitmap', '--add', file, 'x').error);
+      return /Failed to get .*lock/.test(folder.tryImg('bitmap', '--add', file, 'x').error);
     }
 
     test.each<[string, (file: string) => [string, ...string[]]]>([

@@ -15,7 +15,7 @@ const small = bytes.slice(0, 300);
 export function httpServersSuite(): void {
   describe('httpSource on servers that send fewer bytes than were asked for', () => {
     it('asks for the rest, at opening and at reading', async () => {
-      const { file, source } = await open({ etag: '"1"', most: 30_000 });
+      const { file, source } = await open({ etag: '"1"', maxBytes: 30_000 });
       expect(await file.ranges()).toEqual(['0-65535', '30000-65535', '60000-65535']);
       expectSame(await readAt(source, 0, 65_536), expected(0, 65_536));
       expect(await file.ranges()).toHaveLength(3);
@@ -24,7 +24,7 @@ export function httpServersSuite(): void {
     });
 
     it('asks for the rest of a file that is shorter than its first range', async () => {
-      const file = await host(small, { most: 100 });
+      const file = await host(small, { maxBytes: 100 });
       const source = await httpSource(file.url, quick);
       expect(source.size).toBe(300);
       expectSame(await readAt(source, 0, 400), expected(0, 300, 400));
@@ -32,13 +32,13 @@ export function httpServersSuite(): void {
     });
 
     it('asks for the rest however many parts that takes, as long as each brings some', async () => {
-      const { source } = await open({ etag: '"1"', most: 2000 });
+      const { source } = await open({ etag: '"1"', maxBytes: 2000 });
       // More than 500 parts in one request of the source.
       expectSame(await readAt(source, 65_536, MIB), expected(65_536, MIB));
     });
 
     it('gives up when the parts are too many', async () => {
-      const file = await host(bytes, { most: 1 });
+      const file = await host(bytes, { maxBytes: 1 });
       await expect(httpSource(file.url, quick)).rejects.toMatchObject({
         name: 'Qcow2Error',
         code: 'io',
@@ -49,7 +49,7 @@ export function httpServersSuite(): void {
 
     it('notices a change between two parts', async () => {
       const { file, source } = await open({ etag: '"1"' });
-      await file.plan({ etag: '"2"', most: 40_000 });
+      await file.plan({ etag: '"2"', maxBytes: 40_000 });
       await expect(readAt(source, 700_000, 100)).rejects.toMatchObject({ code: 'changed' });
     });
   });
@@ -57,10 +57,10 @@ export function httpServersSuite(): void {
   describe('httpSource on files that are shorter than the first range', () => {
     it.each<[string, FilePlan, string[]]>([
       ['the part that is there', {}, ['0-65535']],
-      ['the whole file', { past: 'whole' }, ['0-65535']],
+      ['the whole file', { pastEnd: 'whole' }, ['0-65535']],
       ['the whole file, since it does no ranges', { ranges: false }, ['0-65535']],
-      ['status 416 and the size', { past: '416' }, ['0-65535', '0-299']],
-      ['status 416 without the size', { past: '416 without size' }, ['0-65535', '0-0', '1-299']],
+      ['status 416 and the size', { pastEnd: '416' }, ['0-65535', '0-299']],
+      ['status 416 without the size', { pastEnd: '416 without size' }, ['0-65535', '0-0', '1-299']],
     ])('takes %s', async (_, plan, ranges) => {
       const file = await host(small, { etag: '"1"', ...plan });
       const source = await httpSource(file.url, { ...quick, cacheBytes: 0, blockSize: 4096 });
@@ -84,7 +84,7 @@ export function httpServersSuite(): void {
     });
 
     it.each(['416', '416 without size'] as const)('finds an empty file behind status %s', async (past) => {
-      const file = await host(new Uint8Array(0), { past });
+      const file = await host(new Uint8Array(0), { pastEnd: past });
       expect((await httpSource(file.url, quick)).size).toBe(0);
     });
   });
@@ -102,7 +102,7 @@ export function httpServersSuite(): void {
       ['etag', 'ETag'],
       ['last-modified', 'Last-Modified'],
     ] as const)('says that the %s changes with every answer, and asks no more', async (unsteady, name) => {
-      const { file, source } = await open({ unsteady });
+      const { file, source } = await open({ changingValidator: unsteady });
       const said = {
         name: 'Qcow2Error',
         code: 'unsupported',

@@ -59,7 +59,7 @@ function sourcesCases(): void {
             { at: AT + 2 * length, bytes: last },
           ];
           const reading = outcomeOf(() => source.read(batch));
-          losable.take();
+          losable.detach();
           await expectLost(async () => {
             const error = await reading;
             if (error !== undefined) throw error;
@@ -74,7 +74,7 @@ function sourcesCases(): void {
   it.each(WAYS_TO_LOSE.slice(0, 3))('of %s, before the request: nothing is started', async (_, make) => {
     for (const source of [...(await sources()), bufferSource(content), bufferDevice(content)]) {
       const losable = make(8 * KIB);
-      losable.take();
+      losable.detach();
       const other = new Uint8Array(8 * KIB).fill(0xee);
       const batch = [
         { at: 0, bytes: other },
@@ -101,7 +101,7 @@ function sourcesCases(): void {
     for (const [, make] of WAYS_TO_LOSE) {
       const losable = make(8 * KIB);
       const source = bufferSource(losable.bytes);
-      losable.take();
+      losable.detach();
       const read = () => source.read([{ at: 0, bytes: new Uint8Array(10) }]);
       expect(await outcomeOf(read)).toMatchObject({ name: 'Qcow2Error', code: 'changed' });
     }
@@ -139,7 +139,7 @@ function imageCases(): void {
       ] as const) {
         const losable = make(length);
         const reading = outcomeOf(() => image.read(offset, losable.bytes));
-        losable.take();
+        losable.detach();
         await expectLost(async () => {
           const error = await reading;
           if (error !== undefined) throw error;
@@ -159,7 +159,7 @@ function imageCases(): void {
         const losable = make(length);
         let left = calls;
         const device = new SlowDevice(memory, () => {
-          if (left-- === 0) losable.take();
+          if (left-- === 0) losable.detach();
           return 2;
         });
         // The first calls are those of opening.
@@ -186,7 +186,7 @@ function imageCases(): void {
   it.each(WAYS_TO_LOSE.slice(0, 3))('of %s, before a read or a write: a TypeError', async (_, make) => {
     const image = await Qcow2Image.create(bufferDevice(), { size: MIB });
     const losable = make(PAGE);
-    losable.take();
+    losable.detach();
     await expect(image.write(0, losable.bytes)).rejects.toThrow(TypeError);
     await expect(image.read(0, losable.bytes)).rejects.toThrow(TypeError);
     expect(() => image.writeSync(0, losable.bytes)).toThrow(TypeError);
@@ -202,7 +202,7 @@ function imageCases(): void {
     const losable = make(1000);
     const second = image.write(0, losable.bytes);
     const expecting = expect(second).rejects.toThrow(TypeError);
-    losable.take();
+    losable.detach();
     await first;
     await expecting;
     const into = new Uint8Array(PAGE);
@@ -220,7 +220,7 @@ function imageCases(): void {
     const writing = writer.write(losable.bytes);
     writer.closed.catch(() => {});
     const expecting = expect(writing).rejects.toThrow(TypeError);
-    losable.take();
+    losable.detach();
     await expecting;
     await image.close();
   });

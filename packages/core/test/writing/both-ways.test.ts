@@ -101,7 +101,7 @@ describe.each(OPTIONS)('%s', (options) => {
 /** An image with a data file has no snapshots: QEMU says so. */
 function expectRefused(options: string): void {
   folder.img('create', '-q', '-f', 'qcow2', '-o', options, 'image.qcow2', String(SIZE));
-  expect(folder.ask('snapshot', '-c', 'one', 'image.qcow2').status).not.toBe(0);
+  expect(folder.tryImg('snapshot', '-c', 'one', 'image.qcow2').status).not.toBe(0);
 }
 
 describe('an image of 512-byte clusters that grows', () => {

@@ -34,9 +34,9 @@ describe('an image with lazy refcounts whose refcount table moves', () => {
     const crashed = device.bytes();
     expectSame(refcountTable(crashed), before);
     folder.put('crashed.qcow2', crashed);
-    const repair = folder.ask('check', '-q', '-r', 'all', '-f', 'qcow2', 'crashed.qcow2');
+    const repair = folder.tryImg('check', '-q', '-r', 'all', '-f', 'qcow2', 'crashed.qcow2');
     expect(repair, repair.out + repair.error).toMatchObject({ status: 0 });
-    const clean = folder.ask('check', '-f', 'qcow2', 'crashed.qcow2');
+    const clean = folder.tryImg('check', '-f', 'qcow2', 'crashed.qcow2');
     expect(clean, clean.out + clean.error).toMatchObject({ status: 0 });
     expectSame(folder.raw('crashed.qcow2').subarray(0, disk.length), disk);
     await image.close();

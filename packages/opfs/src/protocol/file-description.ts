@@ -15,7 +15,7 @@ export interface FileDescription {
 /** Drivers that read one file unchanged. */
 const FILE_DRIVERS: readonly unknown[] = ['file', 'http', 'https', 'ftp', 'ftps'];
 /** Options that do not change the bytes read. */
-const HARMLESS =
+const IGNORED_OPTIONS =
   /^(?:node-name|(?:auto-)?read-only|discard(?:-no-unref)?|detect-zeroes|force-share|locking|aio(?:-max-batch)?|drop-cache|x-check-cache-dropped|cache(?:-size|-clean-interval|\..*)?|(?:l2|refcount)-cache-.*|lazy-refcounts|pass-discard-.*|overlap-check(?:\..*)?|readahead|timeout|sslverify)$/;
 
 /**
@@ -42,7 +42,9 @@ export function fileDescription(name: string): FileDescription | null {
     const isName = own === 'filename' || own === 'url';
     if (isName && typeof value === 'string' && path === null) path = { option, value };
     else if (
-      own === 'driver' ? !isHonoured(option, value) : !(own === 'offset' && value === 0) && !HARMLESS.test(own)
+      own === 'driver'
+        ? !isSupportedDriver(option, value)
+        : !(own === 'offset' && value === 0) && !IGNORED_OPTIONS.test(own)
     ) {
       refuse(option);
     }
@@ -61,7 +63,7 @@ export function fileDescription(name: string): FileDescription | null {
  * True if the driver is supported here. The top layer may be raw or qcow2; below it only drivers that read one file
  * unchanged.
  */
-function isHonoured(option: string, driver: unknown): boolean {
+function isSupportedDriver(option: string, driver: unknown): boolean {
   return driver === 'raw' || (driver === 'qcow2' && option === 'driver') || FILE_DRIVERS.includes(driver);
 }
 

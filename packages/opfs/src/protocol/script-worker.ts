@@ -60,7 +60,7 @@ export function workerOfText(text: string, options?: WorkerOptions): Worker {
  * @param create does nothing but `new Worker`
  * @throws what `create` throws, and as {@link workerOfText}
  */
-export function startAnyway(create: () => Worker): Worker {
+export function startFromAnyOrigin(create: () => Worker): Worker {
   requireWorkers();
   const made = recordScript(create);
   if (!('address' in made)) return made;

@@ -65,7 +65,7 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
     async next() {
       const chunk = await (ahead ?? pull());
       ahead = null;
-      if (chunk && head) head = await lookInto(joined(head, chunk), signal);
+      if (chunk && head) head = await identifyHead(joined(head, chunk), signal);
       if (chunk && !head) {
         ahead = pull();
         ahead.catch(() => {});
@@ -78,15 +78,15 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
 }
 
 /** The bytes that identify an image: its magic and its version. */
-const TELLING_BYTES = 8;
+const IDENTIFY_BYTES = 8;
 
 /**
  * Validates the first bytes of an image: null when done, else the bytes so far, which are too few.
  *
  * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; errors in the rest of the header are found at the end
  */
-async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
-  if (head.length < TELLING_BYTES) return head;
+async function identifyHead(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
+  if (head.length < IDENTIFY_BYTES) return head;
   try {
     await readBackingName(bufferSource(head), signal);
   } catch (error) {
