@@ -77,8 +77,8 @@ test('what a server does not allow is said, and what is no address is refused', 
   await expect(page.getByText('An address begins with https:// or http://')).toBeVisible();
   await expect(page.getByLabel('or open an address')).toBeFocused();
   const cases: [name: string, plan: FilePlan, title: string, reason: RegExp][] = [
-    ['whole.qcow2', { ranges: false }, 'does not let it be read in pieces.', /does not do ranges/],
-    ['hidden.qcow2', { cors: 'hidden' }, 'does not let it be read in pieces.', /Access-Control-Expose-Headers/],
+    ['whole.qcow2', { ranges: false }, 'does not support range requests.', /does not support range requests/],
+    ['hidden.qcow2', { cors: 'hidden' }, 'does not support range requests.', /Access-Control-Expose-Headers/],
     ['closed.qcow2', { cors: 'none' }, 'closed.qcow2 could not be fetched.', /Access-Control-Allow-Origin/],
     ['private.qcow2', { faults: [{ kind: 'status', status: 403 }] }, 'could not be fetched.', /status 403/],
     ['gone.qcow2', { faults: [{ kind: 'status', status: 404 }] }, 'There is no gone.qcow2', /no such file/],

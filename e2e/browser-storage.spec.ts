@@ -54,7 +54,7 @@ test('where storage is refused, as in a private window, the file is made in memo
   await drop(page, image);
   const file = await download(profile, page, 'compressed.raw', () => start(page));
   expect(await sha256(file)).toBe(await images.rawDigest(image));
-  await expect(page.getByText('compressed.raw (64 MiB) was handed to the browser')).toBeVisible();
+  await expect(page.getByText('compressed.raw (64 MiB) was passed to the browser')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Free the space' })).toHaveCount(0);
 
   await drop(page, await images.large());

@@ -46,6 +46,6 @@ test('a check can be cancelled', async ({ page, images }) => {
     while (button.textContent !== 'Cancel the check') await new Promise(requestAnimationFrame);
     button.click();
   });
-  await expect(card.getByText('Cancelled. Nothing is known of the rest.')).toBeVisible();
+  await expect(card.getByText('Cancelled. The rest was not checked.')).toBeVisible();
   await expect(card.getByRole('button', { name: 'Check the image' })).toBeFocused();
 });

@@ -101,7 +101,7 @@ test('a double click on what then cancels does not cancel', async ({ page, image
   await titled(page, 'large.qcow2');
   await doubleClick(page, page.getByRole('button', { name: 'Download as raw' }));
   const cancel = page.getByRole('button', { name: 'Cancel download' });
-  const finished = page.getByText('was handed to the browser').first();
+  const finished = page.getByText('was passed to the browser').first();
   await expect(page.getByText(/^[1-9]\d*%: /).or(finished)).toBeVisible();
   await expect(page.getByText('Nothing half-written was left.')).toHaveCount(0);
   // A single press still cancels, once the double click is over.
@@ -153,10 +153,10 @@ test('a double click on a download of the list starts it, and one on its cancell
   const start = page.getByRole('button', { name: 'Download as raw: plain.qcow2' });
   await doubleClick(page, start);
   const cancel = page.getByRole('button', { name: 'Cancel raw: plain.qcow2' });
-  await expect(cancel.or(page.getByText('was handed to the browser').first())).toBeVisible();
+  await expect(cancel.or(page.getByText('was passed to the browser').first())).toBeVisible();
   await afterDoubleClick(page);
   if (await cancel.isVisible()) await doubleClick(page, cancel);
-  await expect(page.getByText(/Cancelled\. Nothing half-written|was handed to the browser/).first()).toBeVisible();
+  await expect(page.getByText(/Cancelled\. Nothing half-written|was passed to the browser/).first()).toBeVisible();
   await expect(start).toBeVisible();
 });
 
@@ -288,6 +288,6 @@ test('the browser is asked once to keep the images', async ({ page }) => {
   });
   const ask = page.getByRole('button', { name: 'Ask it to keep them' });
   await doubleClick(page, ask);
-  await expect(page.getByText('It declined to promise more')).toBeVisible();
+  await expect(page.getByText('It declined: it decides by')).toBeVisible();
   expect(await page.evaluate(() => (window as unknown as { asked: number }).asked)).toBe(1);
 });

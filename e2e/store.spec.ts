@@ -22,7 +22,7 @@ test('every option arrives in the image', ONE_BROWSER, async ({ page, profile })
     await page.getByText('Advanced').click();
     await page.getByLabel('Refcount bits').selectOption('8');
     await page.getByLabel('Compression').selectOption('Zstandard (zstd)');
-    await page.getByLabel('Laid out ahead').selectOption('Tables (metadata)');
+    await page.getByLabel('Preallocation').selectOption('Tables (metadata)');
     await page.getByLabel('Subclusters').check();
     await page.getByLabel('Lazy refcounts').check();
   });

@@ -65,7 +65,7 @@ function silentModules(repository, folder) {
       const first = parseSource(inFull, path).comments.find(({ type }) => type === 'Block');
       return !first?.value.startsWith('*') || first.start > 200; // a reference directive may precede it
     })
-    .map((path) => `${folder}/${path}: does not open with a doc comment that says what it owns`);
+    .map((path) => `${folder}/${path}: does not open with a doc comment that says what it does`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

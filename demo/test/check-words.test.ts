@@ -17,7 +17,7 @@ const CLEAN: CheckReport = {
 
 describe('words about a check', () => {
   it('say that an image is clean, also with remarks', () => {
-    expect(verdict(CLEAN)).toEqual(['The image is clean: every cluster is counted as often as it is used.']);
+    expect(verdict(CLEAN)).toEqual(['The image is clean: every refcount is correct.']);
     expect(verdict({ ...CLEAN, extra: 2 })[1]).toContain('2 remarks');
   });
 

@@ -3,7 +3,7 @@ import { expect, describe as group, it } from 'vitest';
 import { describe } from '../src/engine/problem.js';
 
 function foreign(found: string | undefined): Qcow2Error {
-  return new Qcow2Error('not-qcow2', 'This is no qcow2 image.', { what: 'magic', at: 0, found });
+  return new Qcow2Error('not-qcow2', 'This is not a qcow2 image.', { what: 'magic', at: 0, found });
 }
 
 group('problems', () => {
@@ -37,15 +37,15 @@ group('problems', () => {
   });
 
   it('say of a web server what it does, and name the file that was asked for', () => {
-    const details = { what: 'HTTP answer', at: 0, url: 'https://example.org/disks/base.raw' };
+    const details = { what: 'HTTP response', at: 0, url: 'https://example.org/disks/base.raw' };
     const whole = describe(new Qcow2Error('unsupported', 'It would send the whole file.', details), 'leaf.qcow2');
-    expect(whole.title).toBe('The server of base.raw does not let it be read in pieces.');
+    expect(whole.title).toBe('The server of base.raw does not support range requests.');
     expect(whole.reason).toBe('It would send the whole file.');
     const refused = describe(new Qcow2Error('io', 'Status 403.', { ...details, status: 403 }), 'leaf.qcow2');
     expect(refused.advice).toContain('no password and no cookies');
     const down = describe(new Qcow2Error('io', 'Status 503.', { ...details, status: 503 }), 'leaf.qcow2');
     expect(down.advice).toContain('try again later');
-    expect(describe(new Qcow2Error('io', 'Failed to fetch.', details), 'a').advice).toContain('a slip in the address');
+    expect(describe(new Qcow2Error('io', 'Failed to fetch.', details), 'a').advice).toContain('Check the address');
   });
 
   it('own up to a fault of the page', () => {

@@ -79,12 +79,12 @@ export class Image implements Disk {
   ]);
 });
 
-test('a module that does not say what it owns', () => {
+test('a module without an opening doc comment', () => {
   const problems = check({
     'index.ts': '/// <reference lib="es2023" />\n/** Owns nothing. */\nexport * from \'./a.js\';\n',
     'a.ts': '// Owns a.\n/* really */\n/** A. */\nexport const a: number = 1;\n',
   });
-  expect(problems).toEqual(['p/src/a.ts: does not open with a doc comment that says what it owns']);
+  expect(problems).toEqual(['p/src/a.ts: does not open with a doc comment that says what it does']);
 });
 
 test('a package without exports, since then nothing was checked', () => {

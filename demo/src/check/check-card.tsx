@@ -26,7 +26,7 @@ export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Elemen
       {running && (
         <ProgressFigures label="Checking the image" done={state.done} total={state.total} pace={check.pace} />
       )}
-      {state.step === 'cancelled' && <p>Cancelled. Nothing is known of the rest.</p>}
+      {state.step === 'cancelled' && <p>Cancelled. The rest was not checked.</p>}
       {state.step === 'refused' && <ProblemNotice problem={state.problem} />}
       {state.step === 'finished' && <Report report={state.report} />}
       <p class="visually-hidden" role="status">

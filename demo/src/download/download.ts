@@ -229,7 +229,9 @@ function describeDownload(error: unknown, name: string): Problem {
     return {
       title: `${formatSize(error.size)} is too much for this window.`,
       reason: null,
-      advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
+      advice:
+        'This browser offers the page no storage, as in a private window. In memory the page makes files of up to ' +
+        `${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
       details: [['Message', error.message]],
     };
   }

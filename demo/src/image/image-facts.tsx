@@ -23,7 +23,7 @@ export function FormatCard({ info }: { readonly info: ImageInfo }): JSX.Element 
     ['Marked corrupt', yesNo(info.corrupt)],
   ];
   if (info.backingFile !== undefined) {
-    facts.push(['Backing file', `${info.backingFile} (${info.backingFormat ?? 'format not said'})`]);
+    facts.push(['Backing file', `${info.backingFile} (${info.backingFormat ?? 'format not specified'})`]);
   }
   if (info.dataFile !== undefined) facts.push(['Data file', `${info.dataFile}${info.dataFileRaw ? ' (raw)' : ''}`]);
   return (

@@ -30,7 +30,7 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
         );
       })}
       <p class="soft">
-        {leaf instanceof RemoteFile && `Only what lies on ${leaf.url.host} as the image says is fetched by itself. `}
+        {leaf instanceof RemoteFile && `Only files on ${leaf.url.host} are fetched automatically. `}
         Until then, the header and the map of what is here are below; the rest of the map is unknown.
       </p>
     </div>

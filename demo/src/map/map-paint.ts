@@ -23,7 +23,7 @@ export function prepareCanvas(canvas: HTMLCanvasElement, width: number, height: 
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   const context = canvas.getContext('2d');
-  if (context === null) throw new Error('This browser gives no more canvases.');
+  if (context === null) throw new Error('This browser has no more canvas contexts.');
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 }

@@ -119,7 +119,7 @@ function featureRefusals(form: CreateForm): Refusals {
     lazyRefcounts: form.lazyRefcounts ? needs3 : undefined,
     compressionType: form.compressionType === 'zstd' ? needs3 : undefined,
     extendedL2: form.extendedL2 ? (needs3 ?? subclusterRefusal(form.clusterSize)) : undefined,
-    preallocation: ahead ? 'An overlay can have its tables laid out ahead only with subclusters.' : undefined,
+    preallocation: ahead ? 'An overlay can be preallocated only with subclusters.' : undefined,
   };
 }
 

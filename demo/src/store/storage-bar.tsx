@@ -66,8 +66,8 @@ function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Elem
           ? 'Only you can clear these images: the browser keeps them.'
           : 'The browser may clear these images when it runs short of space.'}
         {result.value === 'declined' &&
-          ' It declined to promise more: it goes by how often a page is used, so bookmark it and ask again.'}
-        {result.value === 'failed' && ' It could not be asked: try again.'}
+          ' It declined: it decides by how often a page is used, so bookmark it and try again.'}
+        {result.value === 'failed' && ' The request failed: try again.'}
       </p>
       {!persistent && (
         <button type="button" class="button plain small" onClick={requestPersistence} aria-disabled={requesting.value}>

@@ -35,7 +35,7 @@ describe('a worker that is blocked', () => {
     const image = await store.create('disk', { size: 2 ** 20 }).catch((error: unknown) => error);
     expect(image).toMatchObject({
       code: 'failed',
-      message: expect.stringMatching(/does not answer .* reload the page/),
+      message: expect.stringMatching(/no longer responds.* reload the page/),
     });
     expect(await Promise.all([store.list(), store.create('other', { size: 512 })].map(codeOf))).toEqual([
       'failed',

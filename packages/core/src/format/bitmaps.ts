@@ -68,7 +68,7 @@ export function decodeBitmaps(bytes: Uint8Array, count: number, directoryOffset:
     at = alignUp(end, 8);
   }
   if (bitmaps.length !== count) {
-    throw new Qcow2Error('corrupt', `The bitmap directory holds ${bitmaps.length} bitmaps and should hold ${count}.`, {
+    throw new Qcow2Error('corrupt', `The bitmap directory contains ${bitmaps.length} bitmaps instead of ${count}.`, {
       what: 'bitmap directory',
       at: directoryOffset,
     });

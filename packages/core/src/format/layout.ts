@@ -117,11 +117,11 @@ export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
   const format = encodeName(plan.backingFormat ?? '');
   if (name.length > MAX_BACKING_NAME_BYTES) {
     throw new RangeError(
-      `The backing file's name is ${name.length} bytes long; ${MAX_BACKING_NAME_BYTES} is the most.`,
+      `The backing file's name is ${name.length} bytes long; the maximum is ${MAX_BACKING_NAME_BYTES}.`,
     );
   }
   if (format.length > MAX_BACKING_FORMAT_BYTES) {
-    throw new RangeError(`The backing format's name is ${format.length} bytes long; 15 is the most.`);
+    throw new RangeError(`The backing format's name is ${format.length} bytes long; the maximum is 15.`);
   }
   const extensions: { type: number; data: Uint8Array }[] = [];
   if (format.length > 0) extensions.push({ type: EXTENSION.backingFormat, data: format });

@@ -82,7 +82,7 @@ export function decodeLuks(bytes: Uint8Array, offset: number, length: number): L
   const view = viewOf(bytes);
   if (!MAGIC.every((byte, index) => bytes[index] === byte)) fail('corrupt', 'magic', 0, 'is not that of LUKS');
   const version = view.getUint16(6);
-  if (version !== 1) fail('unsupported', 'version', 6, `is ${version}; 1 is known`);
+  if (version !== 1) fail('unsupported', 'version', 6, `is ${version}; only 1 is supported`);
   const keyBytes = view.getUint32(108);
   const masterKeyIters = view.getUint32(164);
   if (masterKeyIters === 0) fail('corrupt', 'mk-digest-iter', 164, 'is 0');
@@ -99,7 +99,7 @@ type Algorithms = Pick<LuksInfo, 'cipherAlg' | 'cipherMode' | 'ivgenAlg' | 'ivge
 function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algorithms {
   const nameAt = (what: string, at: number): string => {
     const field = bytes.subarray(at, at + 32);
-    if (!field.includes(0)) fail('corrupt', what, at, 'does not end');
+    if (!field.includes(0)) fail('corrupt', what, at, 'has no terminating NUL');
     return decodeName(field);
   };
   const cipher = nameAt('cipher-name', 8);
@@ -147,9 +147,9 @@ function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail):
     if (active && iters === 0) refuse('iterations', 4, 'is 0');
     if (stripes !== STRIPES) refuse('stripes', 44, `is ${stripes}; it must be ${STRIPES}`);
     if (keyOffset < KEY_AREA_AT) refuse('key-material-offset', 40, 'lies within the header');
-    if (keyOffset + material > end) refuse('key-material-offset', 40, 'leads past the end of the keys');
+    if (keyOffset + material > end) refuse('key-material-offset', 40, 'points past the end of the key material');
     const beside = slots.findIndex((other) => Math.abs(other.keyOffset - keyOffset) < material);
-    if (beside >= 0) refuse('key-material-offset', 40, `leads into the key of slot ${beside}`);
+    if (beside >= 0) refuse('key-material-offset', 40, `overlaps the key material of slot ${beside}`);
     slots.push(active ? { active, iters, stripes, keyOffset } : { active, keyOffset });
   }
   return slots;

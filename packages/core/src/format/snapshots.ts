@@ -47,7 +47,7 @@ export function decodeSnapshots(
     const nameLength = view.getUint16(at + 14);
     const extraLength = view.getUint32(at + 36);
     if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES) {
-      const message = `Snapshot ${index} carries ${extraLength} bytes of extra data; 1024 is the most.`;
+      const message = `Snapshot ${index} has ${extraLength} bytes of extra data; the maximum is 1024.`;
       throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: tableOffset + at });
     }
     const extra = at + SNAPSHOT_HEADER_BYTES;

@@ -284,10 +284,10 @@ async function fetchFailure(
   link.release();
   signal.throwIfAborted();
   const why = reachable
-    ? 'The server can be reached, and lets the page read from it. Browsers refuse a range that is sent encoded (Content-Encoding: gzip): ' +
-      'then the server must send it as it is.'
-    : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read from it: then it ' +
-      'must answer with Access-Control-Allow-Origin.';
+    ? 'The server can be reached, and allows the page to read from it. Browsers refuse a range with a Content-Encoding ' +
+      'such as gzip: then the server must send it unencoded.'
+    : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read ' +
+      'from it: then it must send Access-Control-Allow-Origin.';
   const details = { what: 'HTTP request', at: start, url: name };
   return new Qcow2Error('io', `${name} could not be fetched: ${reasonOf(cause)}. ${why}`, details, { cause });
 }
@@ -332,12 +332,13 @@ async function receive(
 }
 
 function tooManyParts({ name, start }: RequestedRange): Qcow2Error {
-  const message = `The server of ${name} sends a range in more than ${MAX_SMALL_RESPONSES} parts of fewer than ${SMALL_RESPONSE} bytes.`;
-  return new Qcow2Error('io', message, { what: 'HTTP answer', at: start, url: name });
+  const parts = `${MAX_SMALL_RESPONSES} parts of fewer than ${SMALL_RESPONSE} bytes`;
+  const message = `The server of ${name} sends a range in more than ${parts}.`;
+  return new Qcow2Error('io', message, { what: 'HTTP response', at: start, url: name });
 }
 
 function timedOut({ timeout }: HttpResource, { name, start }: RequestedRange): Qcow2Error {
-  const message = `The server of ${name} said nothing for ${timeout / 1000} seconds.`;
+  const message = `The server of ${name} sent nothing for ${timeout / 1000} seconds.`;
   return new Qcow2Error('io', message, { what: 'HTTP request', at: start, url: name, timeout });
 }
 
@@ -348,8 +349,8 @@ function incomplete(
   length: number,
   cause: unknown,
 ): Qcow2Error {
-  const message = `The answer of the server of ${name} ended after ${at} of ${length} bytes.`;
-  return new Qcow2Error('io', message, { what: 'HTTP answer', at: start, status, url: name }, { cause });
+  const message = `The response of the server of ${name} ended after ${at} of ${length} bytes.`;
+  return new Qcow2Error('io', message, { what: 'HTTP response', at: start, status, url: name }, { cause });
 }
 
 function cancelBody({ body }: Response): void {

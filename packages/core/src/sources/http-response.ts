@@ -67,12 +67,12 @@ export function validateResponse(
     throw failure('unsupported', response, requested, problem);
   }
   const { start, end, size } = contentRange(response, requested);
-  if (size === null) throw failure('unsupported', response, requested, 'does not say how long the file is');
+  if (size === null) throw failure('unsupported', response, requested, 'does not send the length of the file');
   if (known !== null && size !== known.size)
-    throw changed(response, requested, `${known.size} bytes long, and now ${size}`);
+    throw changed(response, requested, `${known.size} bytes long, and is now ${size}`);
   if (start !== requested.start || end <= start || end > Math.min(requested.end, size)) {
-    const ranges = `bytes ${requested.start}-${requested.end - 1} and sent ${start}-${end - 1}`;
-    throw failure('io', response, requested, `was asked for ${ranges}`);
+    const bytes = `bytes ${start}-${end - 1} for a request of ${requested.start}-${requested.end - 1}`;
+    throw failure('io', response, requested, `sent ${bytes}`);
   }
   return { ...tags, size, length: end - start, isWhole: false };
 }
@@ -90,7 +90,7 @@ export function rangesNotSupported(response: Response, requested: RequestedRange
     'unsupported',
     response,
     requested,
-    'does not do ranges: it would send the whole file. Download it, and open the copy',
+    'does not support range requests: it would send the whole file. Download it, and open the copy',
   );
 }
 
@@ -98,8 +98,9 @@ export function rangesNotSupported(response: Response, requested: RequestedRange
 export function changingValidator(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
   const { by, was, now, ...details } = first.details;
   const message =
-    `The server of ${details.url} gives every answer another ${by} (${was}, ${now}, ${second.details.now}), so that it cannot be told ` +
-    'whether the file stays the same. It must send the same one as long as the file is the same, or none.';
+    `The server of ${details.url} sends a different ${by} with every response (${was}, ${now}, ` +
+    `${second.details.now}), so a change of the file cannot be detected. It must send the same one while the file is ` +
+    'unchanged, or none.';
   return new Qcow2Error('unsupported', message, { ...details, unsteady: true });
 }
 
@@ -111,7 +112,7 @@ export function failure(
   problem: string,
   details: Qcow2ErrorDetails = {},
 ): Qcow2Error {
-  const common = { what: 'HTTP answer', at: start, status, url: name };
+  const common = { what: 'HTTP response', at: start, status, url: name };
   return new Qcow2Error(code, `The server of ${name} ${problem}.`, { ...common, ...details });
 }
 
@@ -125,7 +126,7 @@ function requireUnchanged(response: Response, requested: RequestedRange, known: 
   const [was, now] = [known[by], tags[by]];
   if (was === null || now === null || opaqueTag(was) === opaqueTag(now)) return;
   const validator = { by: by === 'etag' ? 'ETag' : 'Last-Modified', was, now };
-  throw changed(response, requested, `${was}, and now ${now}`, validator);
+  throw changed(response, requested, `${was}, and is now ${now}`, validator);
 }
 
 /** Strips the weak prefix: weak and strong ETags with the same opaque tag are the same file (RFC 9110, 8.8.3.2). */
@@ -139,7 +140,7 @@ function changed(
   finding: string,
   details: Qcow2ErrorDetails = {},
 ): Qcow2Error {
-  const problem = `has another file there than at first: it was ${finding}. Open it again`;
+  const problem = `has another file now: it was ${finding}. Open it again`;
   return failure('changed', response, requested, problem, details);
 }
 
@@ -158,7 +159,7 @@ function validateUnsatisfiable(
     return { size, etag: null, lastModified: null, length: 0, isWhole: false };
   }
   if (known !== null && size !== null && size !== known.size) {
-    throw changed(response, requested, `${known.size} bytes long, and now ${size}`);
+    throw changed(response, requested, `${known.size} bytes long, and is now ${size}`);
   }
   throw failure('io', response, requested, `has no bytes ${requested.start}-${requested.end - 1} (status 416)`);
 }
@@ -167,16 +168,16 @@ function contentRange(response: Response, requested: RequestedRange): ContentRan
   const value = response.headers.get('Content-Range');
   if (value === null) {
     const problem =
-      'sent a part of the file, but does not let its Content-Range be read: on another origin than the page it must answer ' +
-      'with "Access-Control-Expose-Headers: Content-Range, ETag"';
+      'sent a part of the file, but the page may not read its Content-Range: on another origin than the page it must ' +
+      'send "Access-Control-Expose-Headers: Content-Range, ETag"';
     throw failure('unsupported', response, requested, problem);
   }
   const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(value);
   if (match === null)
-    throw failure('io', response, requested, `sent a Content-Range that says nothing: ${JSON.stringify(value)}`);
+    throw failure('io', response, requested, `sent an invalid Content-Range: ${JSON.stringify(value)}`);
   const size = match[3] === '*' ? null : Number(match[3]);
   if (size !== null && !Number.isSafeInteger(size)) {
-    throw failure('unsupported', response, requested, `has a file of ${match[3]} bytes, and 2^53-1 is the most`);
+    throw failure('unsupported', response, requested, `has a file of ${match[3]} bytes; the maximum is 2^53 - 1`);
   }
   return { start: Number(match[1]), end: Number(match[2]) + 1, size };
 }
@@ -187,9 +188,9 @@ function statusFailure(response: Response, requested: RequestedRange): Qcow2Erro
   if (status === 404 || status === 410)
     return failure('not-found', response, requested, `has no such file (status ${status})`);
   if (status === 401 || status === 403) {
-    return failure('io', response, requested, `refuses to give the file to this reader (status ${status})`);
+    return failure('io', response, requested, `denies access to the file (status ${status})`);
   }
-  const error = failure('io', response, requested, `answered with status ${status}`);
+  const error = failure('io', response, requested, `returned status ${status}`);
   const isTransient = status === 408 || status === 429 || status >= 500;
   return isTransient ? new TransientError(error, retryAfter(headers.get('Retry-After'))) : error;
 }

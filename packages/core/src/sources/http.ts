@@ -92,10 +92,12 @@ function addressOf(url: string | URL): { url: string; name: string } {
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
     const instead = parsed.protocol === 'blob:' ? ' Open the Blob itself: it is read in place, without requests.' : '';
-    throw new TypeError(`An image is fetched from an http or https address, not from ${parsed.protocol}${instead}`);
+    throw new TypeError(`An image is fetched from an http or https URL, not from ${parsed.protocol}${instead}`);
   }
   if (parsed.username !== '' || parsed.password !== '') {
-    throw new TypeError('The address holds a name or a password, which fetch refuses: send an Authorization header.');
+    throw new TypeError(
+      'The URL contains a user name or a password, which fetch refuses: send an Authorization header.',
+    );
   }
   return { url: parsed.href, name: parsed.origin + parsed.pathname };
 }

@@ -28,7 +28,7 @@ export function lockForWriting(device: BlockDevice, what: string): () => void {
   const writers = typeof identity === 'string' ? writersByName : writersByObject;
   const writer = writers.get(identity)?.deref();
   if (writer !== undefined && identityOf(writer) === identity) {
-    const message = `The ${what} is open for writing in this process already, as a file of another image. Close that first.`;
+    const message = `The ${what} is open for writing in this process already, by another image. Close that first.`;
     throw new Qcow2Error('locked', message, { what });
   }
   const reference = new WeakRef(device);

@@ -135,7 +135,7 @@ function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   if (at % geometry.clusterSize !== 0)
     refuse('corrupt', `has its table at ${hex(at)}, no multiple of the cluster size`);
   if (tableSize * geometry.clusterSize > MAX_BITMAP_DATA_BYTES) {
-    refuse('unsupported', `has a table of ${tableSize} entries; 512 MiB of bits are the most`);
+    refuse('unsupported', `has a table of ${tableSize} entries; the maximum is 512 MiB of bits`);
   }
   const needed = Math.ceil(size / bytesPerEntry(layer, bitmap));
   if (tableSize < needed) refuse('corrupt', `has a table of ${tableSize} entries; the disk needs ${needed}`);

@@ -63,6 +63,6 @@ describe('deflate', () => {
     expect(inflating).toThrow(expect.objectContaining({ code: 'corrupt' }));
     // Whoever goes on behind the first piece comes to what is no deflate stream, and says so instead.
     bomb.fill(0xff, 128 * KIB);
-    expect(inflating).toThrow(/holds more than one cluster/);
+    expect(inflating).toThrow(/contains more than one cluster/);
   });
 });

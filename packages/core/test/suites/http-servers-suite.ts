@@ -106,7 +106,7 @@ export function httpServersSuite(): void {
       const said = {
         name: 'Qcow2Error',
         code: 'unsupported',
-        message: expect.stringContaining(`gives every answer another ${name}`),
+        message: expect.stringContaining(`sends a different ${name} with every response`),
       };
       await expect(readAt(source, 700_000, 100)).rejects.toMatchObject(said);
       expect(await file.ranges()).toHaveLength(3);

@@ -102,10 +102,10 @@ function toWireResolved(resolved: StoreResolved, reference: ImageReference): Wir
   const source = typeof resolved === 'object' && 'format' in resolved ? toWireFile(resolved.source) : null;
   if (source !== null) return { source, format: (resolved as { format: 'raw' | 'qcow2' }).format };
   throw new TypeError(
-    `resolve() returned for ${JSON.stringify(reference.name)} something that cannot cross to the worker: return a Blob, ` +
-      'a File, an ArrayBuffer, a Uint8Array, a URL or { url } of a web server, { source, format } around one of them, or ' +
-      'undefined to refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of ' +
-      'your own.',
+    `resolve() returned for ${JSON.stringify(reference.name)} a value that cannot be sent to the worker: return a ` +
+      'Blob, a File, an ArrayBuffer, a Uint8Array, a URL or { url } of a web server, { source, format } with one of ' +
+      'them, or undefined to refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a ' +
+      'worker of your own.',
   );
 }
 

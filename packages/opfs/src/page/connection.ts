@@ -175,7 +175,7 @@ export class Connection {
       );
     };
     const onTimeout = (): void => {
-      const message = `The worker did not answer within ${timeout / 1000} seconds. Try to open the store again.`;
+      const message = `The worker did not respond within ${timeout / 1000} seconds. Try to open the store again.`;
       this.#end(new Qcow2Error('failed', message));
     };
     this.#worker.addEventListener('error', onError);
@@ -197,8 +197,8 @@ export class Connection {
     const message =
       how === 'ended'
         ? 'The worker ended unexpectedly. Open the store again to go on.'
-        : 'The worker does not answer any more, as happens when the data of this site are cleared. Open the store again, or ' +
-          'reload the page, to go on.';
+        : 'The worker no longer responds, as happens when the data of this site are cleared. Open the store again, ' +
+          'or reload the page, to go on.';
     this.#end(new Qcow2Error('failed', message));
     this.#worker.terminate();
     this.#onGone();

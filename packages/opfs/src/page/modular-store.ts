@@ -8,8 +8,8 @@ const MODULAR: WorkerStart = {
   // Bundlers recognise this expression only when it is written in one piece.
   create: () => startFromAnyOrigin(() => new Worker(new URL('../worker.js', import.meta.url), { type: 'module' })),
   advice:
-    "Import openStore from 'qcow2-opfs/inline' where the bundler or the server does not give out the worker's script, " +
-    'or make the worker with the option `worker`.',
+    "Import openStore from 'qcow2-opfs/inline' where the bundler or the server does not serve the worker's script, " +
+    'or create the worker with the option `worker`.',
 };
 
 /**

@@ -56,7 +56,7 @@ function moveBuffer(buffer: ArrayBuffer): ArrayBuffer {
   try {
     return structuredClone(buffer, { transfer: [buffer] });
   } catch (cause) {
-    throw new TypeError('A buffer cannot be handed over: its memory cannot be detached. Write it without `transfer`.', {
+    throw new TypeError('A buffer cannot be transferred: its memory cannot be detached. Write it without `transfer`.', {
       cause,
     });
   }

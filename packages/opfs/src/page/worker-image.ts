@@ -220,5 +220,5 @@ export class WorkerImage implements Disk {
 }
 
 function requireRaw(format: unknown): void {
-  if (format !== 'raw') throw new TypeError(`The only format so far is 'raw', not ${JSON.stringify(format)}.`);
+  if (format !== 'raw') throw new TypeError(`The only supported format is 'raw', not ${JSON.stringify(format)}.`);
 }

@@ -27,8 +27,8 @@ export function fileDescription(name: string): FileDescription | null {
   const options = name.startsWith('json:') ? parse(name.slice('json:'.length)) : null;
   if (options === null) return null;
   const refuse = (option: string): never => {
-    const value = JSON.stringify(options.get(option));
-    const message = `The description ${JSON.stringify(name)} has the option ${JSON.stringify(option)} (${value}), which is not honoured here.`;
+    const setting = `${JSON.stringify(option)} (${JSON.stringify(options.get(option))})`;
+    const message = `The description ${JSON.stringify(name)} has the option ${setting}, which is not supported.`;
     throw new Qcow2Error('unsupported', `${message} Without it other bytes would be read.`, {
       what: 'file',
       name,

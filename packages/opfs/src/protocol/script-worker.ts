@@ -27,9 +27,7 @@ let policy: Policy | undefined;
 /** @throws TypeError where workers cannot start others, as in Chromium's SharedWorker */
 function requireWorkers(): void {
   if (globalThis.Worker) return;
-  throw new TypeError(
-    'There is no constructor Worker here: in this kind of worker the browser has no nested dedicated workers.',
-  );
+  throw new TypeError('There is no Worker constructor here: this kind of worker cannot start dedicated workers.');
 }
 
 /**

@@ -57,7 +57,7 @@ export function readFse(
 ): { table: FseTable; end: number } {
   if (from >= to) bad('an entropy table is missing');
   const accuracy = (bytes[from]! & 15) + 5;
-  if (accuracy > mostAccurate) bad('an entropy table is too accurate');
+  if (accuracy > mostAccurate) bad('the accuracy of an entropy table is too high');
   const counts = new Int16Array(max + 1);
   let at = from * 8 + 4;
   let left = 1 << accuracy;

@@ -82,14 +82,14 @@ export function runSequences(
   let { at } = place;
   let taken = 0;
   if (count === 0) {
-    if (start !== to) bad('a block goes on behind its end');
+    if (start !== to) bad('a block continues past its end');
   } else {
     const { tables, end } = readTables(bytes, start, to, state.tables);
     state.tables = tables;
     [at, taken] = copy(tables, state.recent, bytes, end, to, count, literals, output, place);
   }
   const rest = literals.length - taken;
-  if (rest > place.limit - at) bad('a block gives more than it may');
+  if (rest > place.limit - at) bad('a block has too much content');
   output.set(literals.subarray(taken), at);
   return at + rest;
 }
@@ -117,7 +117,7 @@ function readTables(
   const read = (shift: number, max: number, accuracy: number, predefined: FseTable, last?: FseTable): FseTable => {
     const mode = (modes >> shift) & 3;
     if (mode === 0) return predefined;
-    if (mode === 3) return last ?? bad('its sequences use a table that is not there');
+    if (mode === 3) return last ?? bad('its sequences use a missing table');
     if (mode === 1) {
       if (end >= to || bytes[end]! > max) bad('the tables of its sequences are damaged');
       return fseOfOne(bytes[end++]!);
@@ -167,7 +167,7 @@ function copy(
     }
     if (stream.left < 0) bad('its sequences are cut short');
     if (literalLength > literals.length - taken) bad('its sequences need more literals than there are');
-    if (literalLength + matchLength > limit - at) bad('a block gives more than it may');
+    if (literalLength + matchLength > limit - at) bad('a block has too much content');
     for (let i = 0; i < literalLength; i++) output[at + i] = literals[taken + i]!;
     taken += literalLength;
     at += literalLength;

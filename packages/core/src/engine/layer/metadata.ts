@@ -55,7 +55,7 @@ export async function readHeader(source: ByteSource, signal: AbortSignal | undef
   }
   const version = viewOf(bytes).getUint32(4);
   if (version > 3) {
-    throw new Qcow2Error('unsupported', `This is qcow2 of version ${version}; 2 and 3 are known.`, {
+    throw new Qcow2Error('unsupported', `The qcow2 version is ${version}; 2 and 3 are supported.`, {
       what: 'version',
       at: 4,
     });

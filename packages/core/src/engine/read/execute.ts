@@ -131,7 +131,7 @@ function readUnallocated(layer: Qcow2Layer, transfers: readonly Transfer[], sign
 
 function fileNotProvided({ kind, name, depth }: ImageReference): Qcow2Error {
   const what = `${kind} file`;
-  return new Qcow2Error('reference-refused', `The read needs the ${what} "${name}", which was not handed over.`, {
+  return new Qcow2Error('reference-refused', `The read needs the ${what} "${name}", which was not provided.`, {
     what,
     name,
     depth,

@@ -81,7 +81,7 @@ export async function createImage<T>(
 /** Throws if a device or data file is not empty, unless `overwrite` is set. */
 function requireEmpty(what: 'device' | 'data file', { size }: BlockDevice, { overwrite }: CreateImageOptions): void {
   if (overwrite || size === 0) return;
-  throw new Qcow2Error('exists', `The ${what} holds ${size} bytes. Pass overwrite: true to replace them.`, {
+  throw new Qcow2Error('exists', `The ${what} contains ${size} bytes. Pass overwrite: true to replace them.`, {
     what,
     size,
   });
@@ -209,7 +209,7 @@ async function dataFileOf(
   if (name === undefined) return null;
   const file = await resolveFile({ kind: 'data', name, format: 'raw', writable: true, depth: 1 }, options, files);
   if (file === null) {
-    const message = `The data file "${name}" was not handed over: resolve must return a device for it.`;
+    const message = `The data file "${name}" was not provided: resolve must return a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
   if (isBlockDevice(file.openable)) return file.openable;

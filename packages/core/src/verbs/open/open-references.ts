@@ -131,7 +131,7 @@ async function openBacking(opener: LayerOpener, reference: ImageReference): Prom
     if (format === 'qcow2') {
       return new BackingFile(await opener.openLayer(source, reference), reference);
     }
-    throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
+    throw new Qcow2Error('unsupported', `Its format is "${format}"; only raw and qcow2 are supported.`, details);
   } catch (error) {
     throw withinBacking(error, reference, opener.options.signal);
   }

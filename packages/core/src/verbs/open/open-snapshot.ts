@@ -55,7 +55,7 @@ function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): n
     throw new Qcow2Error(code, `The L1 table of ${what} ${finding}.`, { what: `L1 table of ${what}`, at });
   };
   if (l1Size > MAX_L1_BYTES / L1_ENTRY_BYTES) {
-    refuse('unsupported', `has ${l1Size} entries; QEMU and this library take 4,194,304 at the most`);
+    refuse('unsupported', `has ${l1Size} entries; the maximum of QEMU and this library is 4,194,304`);
   }
   if (at % geometry.clusterSize !== 0) refuse('corrupt', `is at ${hex(at)}, no multiple of the cluster size`);
   if (l1Size > 0 && at + l1Size * L1_ENTRY_BYTES > source.size) {

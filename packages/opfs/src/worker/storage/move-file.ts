@@ -104,6 +104,6 @@ class FileCopy implements Move {
 
 async function requireSyncHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
   const handle = await openSyncHandle(file);
-  if (!handle) throw new DOMException('The file does not lie in OPFS.', 'InvalidStateError');
+  if (!handle) throw new DOMException('The file is not in OPFS.', 'InvalidStateError');
   return handle;
 }
