@@ -87,7 +87,8 @@ export function ExtensionsCard({ info }: { readonly info: ImageInfo }): JSX.Elem
             <li key={extension.offset}>
               <strong>{extension.name ?? 'Unknown extension'}</strong>{' '}
               <span class="soft">
-                <span class="code">{formatOffset(extension.type)}</span>, {formatNumberOf(extension.length, 'byte')} at{' '}
+                <span class="code">{formatOffset(extension.type)}</span>
+                {`, ${formatNumberOf(extension.length, 'byte')} at `}
                 <span class="code">{formatOffset(extension.offset)}</span>
               </span>
             </li>

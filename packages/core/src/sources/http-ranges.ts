@@ -284,8 +284,8 @@ async function fetchFailure(
   link.release();
   signal.throwIfAborted();
   const why = reachable
-    ? 'The server can be reached, and allows the page to read from it. Browsers refuse a range with a Content-Encoding ' +
-      'such as gzip: then the server must send it unencoded.'
+    ? 'The server can be reached, and allows the page to read from it. Browsers refuse a range with a ' +
+      'Content-Encoding such as gzip: then the server must send it unencoded.'
     : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read ' +
       'from it: then it must send Access-Control-Allow-Origin.';
   const details = { what: 'HTTP request', at: start, url: name };

@@ -12,8 +12,24 @@ export interface NamedFile {
 /** URLs with a path that ends in a file's name. */
 const URL_PREFIX = /^(?:https?|ftps?|ssh|nfs):\/\/[^/?#]*/i;
 /** QEMU's other protocols: what follows is not a path, but a host, an export, a device or a folder. */
-const PROTOCOL =
-  /^(?:nbds?|fat|rbd|iscsi|iser|gluster|sheepdog|nvme|null|blkdebug|blkverify|vxhs|virtio-blk|host_(?:device|cdrom))\b[^/:]*:/i;
+const PROTOCOLS = [
+  'nbds?',
+  'fat',
+  'rbd',
+  'iscsi',
+  'iser',
+  'gluster',
+  'sheepdog',
+  'nvme',
+  'null',
+  'blkdebug',
+  'blkverify',
+  'vxhs',
+  'virtio-blk',
+  'host_device',
+  'host_cdrom',
+];
+const PROTOCOL_PREFIX = new RegExp(String.raw`^(?:${PROTOCOLS.join('|')})\b[^/:]*:`, 'i');
 
 /**
  * Parses the name of a backing or data file as images contain it: a path of either kind, `file:` and a path, a URL, or
@@ -48,7 +64,7 @@ export function baseName(name: string): string {
 
 function lastPart(name: string): string {
   if (URL_PREFIX.test(name)) return lastOfUrl(name);
-  if (PROTOCOL.test(name)) return name;
+  if (PROTOCOL_PREFIX.test(name)) return name;
   return lastOfPath(name.replace(/^file:/, ''));
 }
 

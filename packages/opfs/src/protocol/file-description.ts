@@ -15,8 +15,27 @@ export interface FileDescription {
 /** Drivers that read one file unchanged. */
 const FILE_DRIVERS: readonly unknown[] = ['file', 'http', 'https', 'ftp', 'ftps'];
 /** Options that do not change the bytes read. */
-const IGNORED_OPTIONS =
-  /^(?:node-name|(?:auto-)?read-only|discard(?:-no-unref)?|detect-zeroes|force-share|locking|aio(?:-max-batch)?|drop-cache|x-check-cache-dropped|cache(?:-size|-clean-interval|\..*)?|(?:l2|refcount)-cache-.*|lazy-refcounts|pass-discard-.*|overlap-check(?:\..*)?|readahead|timeout|sslverify)$/;
+const IGNORED_OPTIONS = new RegExp(
+  `^(?:${[
+    'node-name',
+    '(?:auto-)?read-only',
+    'discard(?:-no-unref)?',
+    'detect-zeroes',
+    'force-share',
+    'locking',
+    'aio(?:-max-batch)?',
+    'drop-cache',
+    'x-check-cache-dropped',
+    String.raw`cache(?:-size|-clean-interval|\..*)?`,
+    '(?:l2|refcount)-cache-.*',
+    'lazy-refcounts',
+    'pass-discard-.*',
+    String.raw`overlap-check(?:\..*)?`,
+    'readahead',
+    'timeout',
+    'sslverify',
+  ].join('|')})$`,
+);
 
 /**
  * Parses a description; null if the name is not one.
