@@ -5,7 +5,7 @@ import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 import { qemuImg } from './images.js';
 
 test(
-  'a sound image is clean, and of a damaged one the findings are listed with their places',
+  'an intact image is reported as clean, and the findings of a damaged one are listed with their offsets',
   ONE_BROWSER,
   async ({ page, images }) => {
     await drop(page, await images.plain());

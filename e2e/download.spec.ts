@@ -42,7 +42,7 @@ function pickedDigest(page: Page): Promise<string | null> {
 const start = (page: Page): Promise<void> => page.getByRole('button', { name: 'Download as raw' }).click();
 
 for (const kind of ['plain', 'compressed'] as const) {
-  test(`${kind}, into a file that the picker gave`, async ({ page, images }) => {
+  test(`${kind}, into a file from the picker`, async ({ page, images }) => {
     const image = await images[kind]();
     await withPicker(page);
     await drop(page, image);
@@ -53,7 +53,7 @@ for (const kind of ['plain', 'compressed'] as const) {
     expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
   });
 
-  test(`${kind}, by a temporary file`, async ({ page, profile, images }) => {
+  test(`${kind}, through a temporary file`, async ({ page, profile, images }) => {
     const image = await images[kind]();
     await withoutPicker(page);
     await drop(page, image);
@@ -74,7 +74,7 @@ test('a chain is flattened', async ({ page, profile, images }) => {
   expect(await sha256(file)).toBe(await images.rawDigest(leaf));
 });
 
-test('a download shows numbers while it runs, and leaves nothing when it is cancelled', async ({ page, images }) => {
+test('a download shows its progress, and leaves no file when it is cancelled', async ({ page, images }) => {
   await withPicker(page);
   await drop(page, await images.large());
   await mapLoaded(page);
@@ -98,7 +98,7 @@ async function holdPicker(page: Page): Promise<() => Promise<void>> {
   return () => page.evaluate(() => (window as unknown as { letPick: () => void }).letPick());
 }
 
-test('a download goes on while another image is opened, and when that is closed', async ({ page, images }) => {
+test('a download continues while another image is opened, and when that is closed', async ({ page, images }) => {
   const image = await images.compressed();
   await withPicker(page);
   const letPick = await holdPicker(page);
@@ -118,7 +118,7 @@ test('a download goes on while another image is opened, and when that is closed'
   await expect(page.getByRole('main')).toBeFocused();
 });
 
-test('a download that goes on and fails can be tried again, and taken off the page', async ({ page, images }) => {
+test('a background download that fails can be retried, and dismissed', async ({ page, images }) => {
   const image = await images.plain();
   const failPicker = (): Promise<void> =>
     page.evaluate(() => {
@@ -153,7 +153,7 @@ test('a download that goes on and fails can be tried again, and taken off the pa
   await expect(closed).toHaveCount(0);
 });
 
-test('a download that goes on can be cancelled, and leaves nothing', async ({ page, images }) => {
+test('a background download can be cancelled, and leaves no file', async ({ page, images }) => {
   await withPicker(page);
   await drop(page, await images.large());
   await titled(page, 'large.qcow2');
@@ -181,7 +181,7 @@ test('closing the picker is not an error', async ({ page, images }) => {
   await expect(page.getByRole('alert')).toHaveCount(0);
 });
 
-test('a disk for which there is no room is refused with the reason, before anything is written', async ({
+test('a disk that exceeds the quota is refused with the reason, before anything is written', async ({
   page,
   images,
 }) => {

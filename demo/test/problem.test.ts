@@ -7,7 +7,7 @@ function foreign(found: string | undefined): Qcow2Error {
 }
 
 group('problems', () => {
-  it('say what a foreign file is, and what to do with it', () => {
+  it('name the format of a file of another kind, and give advice', () => {
     const vmdk = describe(foreign('a VMware disk (VMDK)'), 'a.vmdk');
     expect(vmdk.title).toBe('a.vmdk is not a qcow2 image: it is a VMware disk (VMDK).');
     expect(vmdk.advice).toContain('qemu-img convert');
@@ -18,7 +18,7 @@ group('problems', () => {
     expect(describe(foreign(undefined), 'a').title).toBe('a is not a qcow2 image.');
   });
 
-  it('give the cause of damage, and its place among the details', () => {
+  it('give the cause of damage, and its offset in the details', () => {
     const error = new Qcow2Error('corrupt', 'L2 table 7 lies past the end of the file.', {
       what: 'L2 table 7',
       at: 0x50000,
@@ -31,12 +31,12 @@ group('problems', () => {
     expect(problem.details).toContainEqual(['Offset', '0x50000']);
   });
 
-  it('do not blame the image for a file further down its chain', () => {
+  it('name the file of the chain that has the error, not the image', () => {
     const error = new Qcow2Error('corrupt', 'Backing file "base": broken.', { layer: 1 });
     expect(describe(error, 'leaf.qcow2').title).toBe('A file that leaf.qcow2 is based on cannot be used.');
   });
 
-  it('say of a web server what it does, and name the file that was asked for', () => {
+  it('describe the error of a web server, and name the requested file', () => {
     const details = { what: 'HTTP response', at: 0, url: 'https://example.org/disks/base.raw' };
     const whole = describe(new Qcow2Error('unsupported', 'It would send the whole file.', details), 'leaf.qcow2');
     expect(whole.title).toBe('The server of base.raw does not support range requests.');
@@ -48,20 +48,20 @@ group('problems', () => {
     expect(describe(new Qcow2Error('io', 'Failed to fetch.', details), 'a').advice).toContain('Check the address');
   });
 
-  it('own up to a fault of the page', () => {
+  it('describe an unexpected error as a fault of the page', () => {
     const problem = describe(new TypeError('x is not a function'), 'a.qcow2');
     expect(problem.advice).toContain('a fault of this page');
     expect(problem.details).toEqual([['Message', 'TypeError: x is not a function']]);
   });
 
-  it('say that a name cannot be', () => {
+  it('describe an invalid name', () => {
     const named = describe(new RangeError('An image cannot be named "a": it is based on an image of that name.'), 'a');
     expect(named.title).toContain('it is based on an image of that name');
     expect(named.advice).toContain('another name');
     expect(describe(new RangeError('Invalid array length'), 'a').advice).toContain('a fault of this page');
   });
 
-  it('say who holds an image, and what is in the way', () => {
+  it('describe why an image is locked', () => {
     const open = describe(new Qcow2Error('locked', '"a" is open in this or another tab.', { name: 'a' }), 'a');
     expect(open.title).toBe('a is in use here, or open in another tab.');
     expect(open.advice).toContain('Close it there');

@@ -29,7 +29,8 @@ test('a documented package has no findings, also through every kind of re-export
   const problems = check({
     'index.ts': "/** Owns nothing. */\nexport * from './a.js';\nexport { B as C, type D } from './deep/b.js';\n",
     'a.ts':
-      '/** Owns a. */\nimport "./deep/b.js";\n/** A. */\nexport const a: number = 1;\n/** F. */\nexport function f(): void {}\n',
+      '/** Owns a. */\nimport "./deep/b.js";\n' +
+      '/** A. */\nexport const a: number = 1;\n/** F. */\nexport function f(): void {}\n',
     'deep/b.ts':
       '/** Owns b. */\n/** B. */\nclass B {}\n/** D. */\ninterface D { plain: string }\nexport { B, type D };\n',
   });

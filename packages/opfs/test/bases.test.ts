@@ -14,7 +14,7 @@ test('overlays are those directly above, sorted', () => {
   expect(overlaysOf('z', bases)).toEqual([]);
 });
 
-test('what leads in a circle is based on nobody', () => {
+test('an image with a circular chain is not an overlay', () => {
   const bases = new Map([
     ['a', 'b'],
     ['b', 'a'],

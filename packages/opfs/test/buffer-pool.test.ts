@@ -12,11 +12,11 @@ test.each([
   [MIB - 1, MIB],
   [MIB + 1, 2 * MIB],
   [5 * MIB, 5 * MIB],
-])('a buffer for %d bytes is made %d long', (length, rounded) => {
+])('a buffer for %d bytes has a length of %d', (length, rounded) => {
   expect(roundedLength(length)).toBe(rounded);
 });
 
-test('takes the smallest spare that fits, once', () => {
+test('returns the smallest spare buffer that fits, once', () => {
   const pool = new BufferPool(MIB);
   const [small, middle, large] = [new ArrayBuffer(64), new ArrayBuffer(128), new ArrayBuffer(256)];
   for (const buffer of [large, small, middle]) pool.give(buffer);
@@ -28,7 +28,7 @@ test('takes the smallest spare that fits, once', () => {
   expect(pool.bytes).toBe(0);
 });
 
-test('drops the oldest spares beyond its limit, and what is larger than that', () => {
+test('drops the oldest spare buffers beyond its limit, and a buffer larger than that', () => {
   const pool = new BufferPool(200);
   const first = new ArrayBuffer(100);
   const second = new ArrayBuffer(90);
@@ -40,7 +40,7 @@ test('drops the oldest spares beyond its limit, and what is larger than that', (
   expect(pool.bytes).toBe(170);
 });
 
-test('takes no detached buffer back', () => {
+test('does not accept a detached buffer', () => {
   const pool = new BufferPool();
   const gone = new ArrayBuffer(100);
   structuredClone(gone, { transfer: [gone] });

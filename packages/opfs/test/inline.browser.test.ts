@@ -14,7 +14,7 @@ beforeEach(clearStorage);
 afterAll(clearStorage);
 
 describe('qcow2-opfs/inline', () => {
-  test('keeps and reads images in a worker that has no script of its own', async () => {
+  test('stores and reads images in a worker without a script file', async () => {
     const store = await openStore();
     const { file } = await mixedImage();
     await store.import('disk', file);
@@ -42,7 +42,7 @@ describe('qcow2-opfs/inline', () => {
     await store.close();
   });
 
-  test('says of a worker of the caller’s own what its script must be', async () => {
+  test('names the script that a worker of the caller’s own must have', async () => {
     const worker = (): Worker => new Worker(new URL('/no-such-worker.js', location.href), { type: 'module' });
     const error = await errorOf(openStore({ worker }));
     expect(error).toMatchObject({ code: 'failed', message: expect.stringContaining('qcow2-opfs/worker') });
@@ -60,7 +60,7 @@ describe('startFromAnyOrigin', () => {
       };
     });
 
-  test('starts one worker, with the options that it was to have', async () => {
+  test('starts one worker, with the given options', async () => {
     let calls = 0;
     const worker = startFromAnyOrigin(() => {
       calls++;
@@ -71,11 +71,11 @@ describe('startFromAnyOrigin', () => {
     expect(calls).toBe(1);
   });
 
-  test('takes the worker of another constructor', async () => {
+  test('accepts the worker of another constructor', async () => {
     expect(await nameOf(startFromAnyOrigin(() => new Native(address, { name: 'other' })))).toBe('other');
   });
 
-  test('throws what making the worker throws, and leaves the constructor as it was', () => {
+  test('throws what creating the worker throws, and restores the constructor', () => {
     const refused = new Error('no worker here');
     expect(() =>
       startFromAnyOrigin(() => {
@@ -87,7 +87,7 @@ describe('startFromAnyOrigin', () => {
 
   // Firefox has workers in a SharedWorker.
   if (!navigator.userAgent.includes('Firefox')) {
-    test('says where there are no workers, as in a SharedWorker of Chromium, and makes none up', async () => {
+    test('throws where there are no workers, as in a SharedWorker of Chromium', async () => {
       const shared = new SharedWorker(new URL('./support/starting-shared-worker.ts', import.meta.url), {
         type: 'module',
       });
@@ -101,7 +101,7 @@ describe('startFromAnyOrigin', () => {
     });
   }
 
-  test('starts a script of its own origin by its address in a frame of srcdoc, where blob: is refused', async () => {
+  test('starts a script of its own origin by its URL in a frame of srcdoc, where blob: is refused', async () => {
     const [module, script] = ['../src/protocol/script-worker.ts', './support/hello-worker.ts'].map(
       (path) => new URL(path, import.meta.url).href,
     );

@@ -16,7 +16,7 @@ afterEach(() => store.close());
 afterAll(clearStorage);
 
 describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
-  test('under a batch: a TypeError that names it, and the others are filled, each with its own bytes', async () => {
+  test('during a batch: a TypeError that names it, and the others are filled, each with its own bytes', async () => {
     const { file, guest } = await mixedImage();
     const image = await store.openFile(file);
     const losable = make(5000);
@@ -62,7 +62,7 @@ describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
   });
 });
 
-describe('what an iframe made', () => {
+describe('objects of an iframe', () => {
   let frame: HTMLIFrameElement;
   /** The realm's own classes. */
   let realm: typeof globalThis;
@@ -79,7 +79,7 @@ describe('what an iframe made', () => {
     return bytes;
   }
 
-  test('a File, a URL, buffers and signals are taken', async () => {
+  test('a File, a URL, buffers and signals are accepted', async () => {
     const { file, guest } = await mixedImage();
     const foreign = new realm.File([file], 'foreign.qcow2');
     expect(foreign).not.toBeInstanceOf(File);
@@ -95,7 +95,7 @@ describe('what an iframe made', () => {
     await image.close();
   });
 
-  test('a Blob and a stream are imported, and bytes are written, copied, handed over and shared', async () => {
+  test('a Blob and a stream are imported, and bytes are written: copied, transferred and shared', async () => {
     const { file, guest } = await mixedImage();
     await store.import('blob', new realm.Blob([file]));
     const bytes = new realm.Uint8Array(await file.arrayBuffer());
@@ -136,7 +136,7 @@ describe('what an iframe made', () => {
     }
   });
 
-  test('a resolver may answer with its promise, and a file of its realm', async () => {
+  test('a resolver may return its promise, and a file of its realm', async () => {
     const { file, guest } = await mixedImage();
     await store.import('base', file);
     const { overlayImage } = await import('./support/images.js');

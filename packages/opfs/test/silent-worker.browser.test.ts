@@ -53,7 +53,7 @@ describe('a worker that is blocked', () => {
   });
 });
 
-test('a worker that works for long without a pause for itself is not given up', async () => {
+test('a worker that is busy for long is not treated as dead', async () => {
   const { create } = killableWorker();
   // Six of these pings pass while the image is read.
   const store = await storeOver(create, 500);
@@ -67,10 +67,10 @@ test('a worker that works for long without a pause for itself is not given up', 
   await store.close();
 });
 
-describe('a worker on a slow medium is not given up', () => {
+describe('a worker on a slow medium is not treated as dead', () => {
   const LENGTH = 192 * 2 ** 20;
   const memories: [string, () => Uint8Array, boolean][] = [
-    ['bytes that are handed over', () => new Uint8Array(LENGTH), true],
+    ['bytes that are transferred', () => new Uint8Array(LENGTH), true],
     ['bytes that are shared', () => new Uint8Array(new SharedArrayBuffer(LENGTH)), false],
     ['bytes that are copied', () => new Uint8Array(LENGTH), false],
   ];
@@ -91,7 +91,7 @@ describe('a worker on a slow medium is not given up', () => {
 });
 
 describe('a worker that shares no locks with its page', () => {
-  test('is not taken for dead', async () => {
+  test('is not treated as dead', async () => {
     const store = await openStore({ worker: workerWithOtherLocks().create });
     const image = await store.create('disk', { size: 2 ** 20 });
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -100,7 +100,7 @@ describe('a worker that shares no locks with its page', () => {
     await store.close();
   });
 
-  test('is found dead when a call waits for it', async () => {
+  test('is detected as dead when a call waits for it', async () => {
     const { create, kill } = workerWithOtherLocks();
     const store = await storeOver(create, 100);
     kill();

@@ -20,7 +20,7 @@ function started() {
 }
 
 describe('a load', () => {
-  it('that is done at once is over, and is not announced as closed', async () => {
+  it('that is synchronous has ended, and does not call closed', async () => {
     let closed = 0;
     const load = new SharedLoad(
       () => undefined,
@@ -31,7 +31,7 @@ describe('a load', () => {
     expect(closed).toBe(0);
   });
 
-  it('that throws at once throws to its maker', () => {
+  it('that throws synchronously throws from the constructor', () => {
     const error = new Error('no');
     const start = () => {
       throw error;

@@ -69,13 +69,13 @@ async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> 
   return device.bytes();
 }
 
-describe('bitmaps that cannot be kept', () => {
+describe('bitmaps that cannot be updated', () => {
   const spoil: Record<string, (image: Spoilt) => void> = {
     'unknown flags': (image) => image.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 })),
-    'extra data that nobody may pass over': (image) =>
+    'extra data that must be understood': (image) =>
       image.put((bitmap) => ({ ...bitmap, extra: new Uint8Array(12).fill(9) })),
   };
-  it.each(Object.entries(spoil))('go without a leak: %s', async (_, change) => {
+  it.each(Object.entries(spoil))('are removed without a leak: %s', async (_, change) => {
     const spoilt = image();
     change(spoilt);
     qemu.write(await writeOnce(spoilt.bytes));
@@ -93,7 +93,7 @@ describe('bitmaps that cannot be kept', () => {
       image.put((bitmap) => ({ ...bitmap, tableOffset: Number(image.view.getBigUint64(40)) })),
     'one table for both': (image) => image.put((bitmap) => ({ ...bitmap, tableOffset: image.bitmaps[0]!.tableOffset })),
     'an entry with reserved bits': (image) => image.view.setUint8(image.bitmaps[1]!.tableOffset, 1),
-    'bits where the guest has its own, and an entry that is none': (image) => {
+    'bits in a cluster of guest data, and an invalid entry': (image) => {
       const l2 = Number(image.view.getBigUint64(Number(image.view.getBigUint64(40))) & 0xff_ffff_ffff_fe00n);
       const data = Number(image.view.getBigUint64(l2) & 0xff_ffff_ffff_fe00n);
       setUint64(image.view, image.bitmaps[0]!.tableOffset, data);
@@ -106,7 +106,7 @@ describe('bitmaps that cannot be kept', () => {
     'a table that is the directory': (image) =>
       image.put((bitmap) => ({ ...bitmap, tableOffset: image.extension.directoryOffset })),
   };
-  it.each(Object.entries(damage))('harm nothing when they go: %s', async (_, change) => {
+  it.each(Object.entries(damage))('are removed without damage: %s', async (_, change) => {
     const spoilt = image();
     change(spoilt);
     qemu.write(await writeOnce(spoilt.bytes, false));
@@ -121,59 +121,63 @@ describe('bitmaps that cannot be kept', () => {
     ['in the middle of the list', 'cluster_size=4k', true],
     ['in the middle of the list, in the second sector', 'cluster_size=4k,backing_fmt=raw,backing_file=base.raw', true],
     ['in the second sector', 'cluster_size=4k,backing_fmt=raw,backing_file=base.raw', false],
-  ])('can be opened at every moment while they go: %s', { timeout: 60_000 }, async (_, options, more) => {
-    qemu.folder.put('base.raw', new Uint8Array(64 * MIB));
-    const spoilt = image(options);
-    spoilt.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
-    if (more) {
-      // Over the end of the list, which QEMU pads with zeros: one of a type that nobody knows.
-      const name = Number(spoilt.view.getBigUint64(8));
-      const text = spoilt.bytes.slice(name, name + spoilt.view.getUint32(16));
-      spoilt.view.setUint32(spoilt.extensionAt + 24, 0x12345678);
-      spoilt.view.setUint32(spoilt.extensionAt + 28, 5);
-      spoilt.bytes.fill(7, spoilt.extensionAt + 32, spoilt.extensionAt + 40);
-      spoilt.bytes.fill(0, spoilt.extensionAt + 40, spoilt.extensionAt + 48);
-      if (name !== 0) {
-        setUint64(spoilt.view, 8, spoilt.extensionAt + 48);
-        spoilt.bytes.set(text, spoilt.extensionAt + 48);
+  ])(
+    'leave an image that can be opened at every moment of the removal: %s',
+    { timeout: 60_000 },
+    async (_, options, more) => {
+      qemu.folder.put('base.raw', new Uint8Array(64 * MIB));
+      const spoilt = image(options);
+      spoilt.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
+      if (more) {
+        // Over the end of the list, which QEMU pads with zeros: one of a type that nobody knows.
+        const name = Number(spoilt.view.getBigUint64(8));
+        const text = spoilt.bytes.slice(name, name + spoilt.view.getUint32(16));
+        spoilt.view.setUint32(spoilt.extensionAt + 24, 0x12345678);
+        spoilt.view.setUint32(spoilt.extensionAt + 28, 5);
+        spoilt.bytes.fill(7, spoilt.extensionAt + 32, spoilt.extensionAt + 40);
+        spoilt.bytes.fill(0, spoilt.extensionAt + 40, spoilt.extensionAt + 48);
+        if (name !== 0) {
+          setUint64(spoilt.view, 8, spoilt.extensionAt + 48);
+          spoilt.bytes.set(text, spoilt.extensionAt + 48);
+        }
       }
-    }
-    const log = new DeviceLog();
-    const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
-    const writing = await Qcow2Image.open(log.add(spoilt.bytes), { mode: 'readwrite', resolve });
-    await writing.write(MIB, new Uint8Array(512).fill(1));
-    await writing.close();
-    const epochs = epochsOf(log);
-    expect(epochs[0]!.map(({ at, bytes }) => [at, bytes.length])).toEqual([[0, 512]]);
-    for (let flushes = 1; flushes < epochs.length; flushes++) {
-      const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
-      for (let subset = 0; subset < Math.min(16, 2 ** sectors); subset++) {
-        const left = crashed(spoilt.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
-        const opened = await Qcow2Image.open(left, { resolve });
-        expect((await opened.check()).corruptions).toBe(0);
-        expect(opened.bitmaps).toEqual([]);
-        if (!qemuJudges(subset)) continue;
-        qemu.write(left);
-        expect(qemu.check().corruptions).toBe(0);
-        expect(qemu.bitmaps()).toEqual([]);
+      const log = new DeviceLog();
+      const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
+      const writing = await Qcow2Image.open(log.add(spoilt.bytes), { mode: 'readwrite', resolve });
+      await writing.write(MIB, new Uint8Array(512).fill(1));
+      await writing.close();
+      const epochs = epochsOf(log);
+      expect(epochs[0]!.map(({ at, bytes }) => [at, bytes.length])).toEqual([[0, 512]]);
+      for (let flushes = 1; flushes < epochs.length; flushes++) {
+        const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
+        for (let subset = 0; subset < Math.min(16, 2 ** sectors); subset++) {
+          const left = crashed(spoilt.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
+          const opened = await Qcow2Image.open(left, { resolve });
+          expect((await opened.check()).corruptions).toBe(0);
+          expect(opened.bitmaps).toEqual([]);
+          if (!qemuJudges(subset)) continue;
+          qemu.write(left);
+          expect(qemu.check().corruptions).toBe(0);
+          expect(qemu.bitmaps()).toEqual([]);
+        }
       }
-    }
-    qemu.write(crashed(spoilt.bytes, epochs, epochs.length, () => true));
-    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
-    const { info } = await Qcow2Image.open(qemu.read(), { resolve });
-    expect(info.extensions.some(({ type }) => type === 0x12345678)).toBe(more);
-    expect(info.backingFile).toBe(options.includes('base') ? 'base.raw' : undefined);
-  });
+      qemu.write(crashed(spoilt.bytes, epochs, epochs.length, () => true));
+      expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+      const { info } = await Qcow2Image.open(qemu.read(), { resolve });
+      expect(info.extensions.some(({ type }) => type === 0x12345678)).toBe(more);
+      expect(info.backingFile).toBe(options.includes('base') ? 'base.raw' : undefined);
+    },
+  );
 
-  it('keep an extension whose type and length may be torn apart', () => {
+  it('stay in an extension whose type and length may be torn apart', () => {
     const at = (offset: number) => ({ type: BITMAPS, offset, data: new Uint8Array(24) });
     expect(dropExtensions([at(516)], BITMAPS)).toEqual([]);
     expect(dropExtensions([at(512)], BITMAPS).map(({ at }) => at)).toEqual([504]);
   });
 });
 
-describe('bitmaps that nobody vouches for', () => {
-  it('stay out of the way', async () => {
+describe('bitmaps without the autoclear bit', () => {
+  it('are ignored', async () => {
     const { bytes, view } = image();
     view.setUint32(92, view.getUint32(92) & ~1);
     const device = bufferDevice(bytes);
@@ -190,8 +194,8 @@ describe('bitmaps that nobody vouches for', () => {
   });
 });
 
-describe('extra data that may be passed over', () => {
-  it('stays with its bitmap, which follows', async () => {
+describe('extra data that may be ignored', () => {
+  it('is kept with its bitmap, which is tracked', async () => {
     const spoilt = image();
     const extra = Uint8Array.of(1, 2, 3, 4, 5);
     spoilt.put((bitmap) => ({ ...bitmap, extra, flags: bitmap.flags | 4 }));

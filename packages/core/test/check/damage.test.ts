@@ -87,7 +87,7 @@ function clearBits(image: BuiltImage, at: number, bits: bigint): void {
 const damages: readonly Damage[] = [
   { name: 'none', faults: [], harm() {} },
   {
-    name: 'a cluster whose entry is gone leaks',
+    name: 'a leaked cluster without an entry',
     faults: ['refcount-high'],
     harm: (image) => put(image.bytes, image.entryAt(1), 8, 0),
   },

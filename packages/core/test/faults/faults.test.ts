@@ -167,7 +167,7 @@ const PLACES = STARTS.flatMap((start) => [
 describe.each(PLACES)('$name', ({ start, inData }) => {
   const lazy = start.name.includes('lazy');
 
-  it.each(['write', 'flush'] as const)('fails for good at the nth %s, and loses nothing', async (call) => {
+  it.each(['write', 'flush'] as const)('fails permanently at the nth %s, and loses no flushed data', async (call) => {
     const disks = disksOf(start.disk);
     for (let nth = 0; ; nth++) {
       const bench = new Bench(start, inData);
@@ -197,7 +197,7 @@ describe.each(PLACES)('$name', ({ start, inData }) => {
     }
   });
 
-  it('goes on after the nth read failed, and nothing has changed', async () => {
+  it('continues after the nth read failed, and nothing has changed', async () => {
     const disks = disksOf(start.disk);
     for (let nth = 0; ; nth++) {
       const bench = new Bench(start, inData);
@@ -250,7 +250,7 @@ describe('requests under way when the device fails', () => {
     await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'closed' });
   });
 
-  it('fail at close, which rejects with the reason and lets go all the same', async () => {
+  it('fail at close, which rejects with the reason and still releases the files', async () => {
     const bench = new Bench(STARTS[0]!, false);
     const image = await bench.open();
     await image.write(0, noiseOf(1, 5000));
@@ -275,7 +275,7 @@ describe('closing an image after a failure', () => {
   }
 
   it.each([false, true])(
-    'rejects with what failed, each time, and closes what it opened (promised: %s)',
+    'rejects with the error, each time, and closes the files that it opened (promised: %s)',
     async (promised) => {
       const { image } = await failing(promised);
       await expect(image.close()).rejects.toBe(noSpace);
@@ -294,7 +294,7 @@ describe('closing an image after a failure', () => {
     await image.close();
   });
 
-  it('resolves when the flush itself is what failed', async () => {
+  it('resolves if the flush itself failed', async () => {
     const bench = new Bench(STARTS[0]!, false);
     const image = await bench.open();
     await image.write(0, noiseOf(1, 5000));
@@ -303,7 +303,7 @@ describe('closing an image after a failure', () => {
     await image.close();
   });
 
-  it('is not quieted by other calls that were refused, nor by a stream that was cut', async () => {
+  it('still rejects after other calls were refused, or a stream was cancelled', async () => {
     const { image } = await failing(false);
     await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
     await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'failed' });
@@ -313,7 +313,7 @@ describe('closing an image after a failure', () => {
     for (const failed of [image, streamed]) await expect(failed.close()).rejects.toBe(noSpace);
   });
 
-  it('tells of the failed write, not of a file that cannot be closed', async () => {
+  it('rejects with the error of the write, not with that of a failed close', async () => {
     const start = STARTS.find(({ base }) => base !== null)!;
     const device = new FaultyDevice(bufferDevice(start.image));
     const base = { size: SIZE, read: () => {}, close: () => Promise.reject(new Error('never closed')) };

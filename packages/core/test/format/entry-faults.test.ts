@@ -163,7 +163,7 @@ describe('a refcount table entry', () => {
   });
 });
 
-test('every fault is described by a predicate of its own', () => {
+test('every fault has a description of its own', () => {
   const names = faultNames(-1);
   const texts = names.map((name) => describeFault(name, 0x200));
   expect(new Set(texts).size).toBe(names.length);

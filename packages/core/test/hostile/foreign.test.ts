@@ -28,7 +28,7 @@ const foreign: readonly [string, () => Uint8Array, RegExp][] = [
   ['a VMDK descriptor', () => file(600, [0, '# Disk DescriptorFile\nversion=1\n']), /VMDK/],
   ['VDI', () => made('vdi'), /VDI/],
   ['dynamic VHD', () => made('vpc'), /VHD/],
-  ['fixed VHD, known by its end', () => made('vpc', 'subformat=fixed'), /VHD/],
+  ['fixed VHD, recognised by its last sector', () => made('vpc', 'subformat=fixed'), /VHD/],
   ['VHDX', () => made('vhdx'), /VHDX/],
   ['ISO 9660', () => file(40_000, [32_769, 'CD001']), /ISO/],
   ['a raw disk with a boot sector', () => file(4096, [510, [0x55, 0xaa]]), /raw disk/],
@@ -39,7 +39,7 @@ const foreign: readonly [string, () => Uint8Array, RegExp][] = [
   ['text', () => new TextEncoder().encode('Dear disk,\n\nplease open.\n'), /text/],
   ['zeros', () => file(4096), /zeros|raw/],
   ['three bytes', () => file(3, [0, [1, 2, 3]]), /not a qcow2/],
-  ['half of the magic', () => file(2, [0, 'QF']), /text|no qcow2/],
+  ['half of the magic', () => file(2, [0, 'QF']), /text|not a qcow2/],
 ];
 
 test.each(foreign)('%s', async (_, make, words) => {

@@ -144,7 +144,7 @@ export const extensionRules: readonly BrokenRule[] = [
   ),
   changed('a bitmaps extension of 24 bytes', rich, [marks - 4, 4, 23], opening('corrupt', 'bitmaps extension', marks)),
   changed('a reserved field of zeros', rich, [marks + 4, 4, 1], opening('corrupt', 'bitmaps extension', marks)),
-  changed('a bitmap at least', rich, [marks, 4, 0], opening('corrupt', 'nb_bitmaps', marks)),
+  changed('at least one bitmap', rich, [marks, 4, 0], opening('corrupt', 'nb_bitmaps', marks)),
   changed('65,535 bitmaps', rich, [marks, 4, 65_536], opening('unsupported', 'nb_bitmaps', marks)),
   changed(
     'a directory of 1024 bytes for each of them',
@@ -164,7 +164,7 @@ export const extensionRules: readonly BrokenRule[] = [
     [marks + 16, 8, directory + 8],
     opening('corrupt', 'bitmap_directory_offset', marks + 16),
   ),
-  changed('as many bitmaps as it says', rich, [marks, 4, 2], opening('corrupt', 'bitmap directory', directory)),
+  changed('as many bitmaps as nb_bitmaps', rich, [marks, 4, 2], opening('corrupt', 'bitmap directory', directory)),
   changed('whole entries of the directory', rich, [marks + 8, 8, 40], opening('corrupt', 'bitmap 1', directory + 32)),
   changed('an entry within the directory', rich, [directory + 20, 4, 64], opening('corrupt', 'bitmap 0', directory)),
   changed('a bitmap of type 1', rich, [directory + 16, 1, 2], opening('corrupt', 'bitmap 0', directory)),

@@ -9,12 +9,12 @@ const cluster = (value: number): Uint8Array => Uint8Array.of(value);
 const kept = (cache: ClusterCache, hosts: readonly number[]): number[] => hosts.filter((host) => cache.get(host));
 
 describe.each([
-  ['two at least, however large they are', 2 * MIB, 2],
+  ['at least two, whatever their size', 2 * MIB, 2],
   ['as many as fit 2 MiB', 256 * 1024, 8],
 ])('a cache of %s', (_, clusterSize, most) => {
   const hosts = Array.from({ length: most + 2 }, (_, index) => index * clusterSize);
 
-  it('has what was put in, until there is more', () => {
+  it('keeps clusters up to its budget', () => {
     const cache = new ClusterCache(clusterSize);
     expect(cache.get(0)).toBeUndefined();
     const clusters = hosts.map((_, index) => cluster(index));
@@ -28,7 +28,7 @@ describe.each([
     expect(kept(cache, hosts)).toEqual(hosts.slice(2));
   });
 
-  it('keeps what was read last', () => {
+  it('evicts the least recently read cluster', () => {
     const cache = new ClusterCache(clusterSize);
     for (const host of hosts.slice(0, most)) cache.set(host, cluster(1));
     cache.get(hosts[0]!);
@@ -36,7 +36,7 @@ describe.each([
     expect(kept(cache, hosts.slice(0, 2))).toEqual([hosts[0]]);
   });
 
-  it('drops nothing for a cluster that is there already, and counts it as used', () => {
+  it('evicts nothing for a cluster that is cached already, and counts it as used', () => {
     const cache = new ClusterCache(clusterSize);
     for (const host of hosts.slice(0, most)) cache.set(host, cluster(1));
     const again = cluster(2);

@@ -44,7 +44,7 @@ const inMemory = (cache: TableCache): number[] =>
   Array.from({ length: TABLES }, (_, index) => index).filter((index) => cache.peek(index) instanceof DataView);
 
 describe('acquiring', () => {
-  it('nothing, and entries that name no table, reads nothing', () => {
+  it('nothing, and entries without a table, reads nothing', () => {
     const { cache, source } = made();
     expect(cache.acquire([])).toEqual({ tables: [], loading: undefined });
     expect(cache.acquire(one(EMPTY))).toEqual({ tables: [[null]], loading: undefined });
@@ -85,7 +85,7 @@ describe('acquiring', () => {
     expect(source.calls[1]!.map(({ at }) => at)).toEqual([offsetOf(0), offsetOf(2)]);
   });
 
-  it('refuses an entry that leads between two clusters', () => {
+  it('refuses an entry that points into a cluster', () => {
     const { source, l1 } = made();
     const coarse = geometryOf({ version: 3, clusterBits: 10, extendedL2: false, externalData: false });
     const cache = new TableCache(coarse, source, l1, 0, newCounters());
@@ -95,7 +95,7 @@ describe('acquiring', () => {
     expect(source.calls).toEqual([]);
   });
 
-  it('refuses an entry that leads to the end of the file, before anything is loaded', () => {
+  it('refuses an entry that points to the end of the file, before anything is loaded', () => {
     const { cache, source, l1 } = made();
     put(new Uint8Array(l1.buffer), 8, 8, source.size);
     const details = { what: 'L2 table 1', at: source.size };
@@ -137,7 +137,7 @@ describe('a load in flight', () => {
     expect(first(cache.peek(1))).toBe(1);
   });
 
-  it('of which the only request aborts keeps its table all the same', async () => {
+  it('whose only request aborts still caches its table', async () => {
     const { cache, source } = made({ asynchronous: true });
     const gate = deferred();
     source.gate = gate.promise;
@@ -148,7 +148,7 @@ describe('a load in flight', () => {
     expect(first(cache.peek(1))).toBe(1);
   });
 
-  it('that fails fails every request, and the next one loads anew', async () => {
+  it('that fails fails every request, and the next one loads again', async () => {
     const { cache, source, counters } = made({ asynchronous: true });
     const gate = deferred();
     source.gate = gate.promise;
@@ -165,7 +165,7 @@ describe('a load in flight', () => {
     expect(first(again.tables[0]![0])).toBe(1);
   });
 
-  it('that throws at once leaves nothing behind', () => {
+  it('that throws synchronously leaves no state', () => {
     const { cache, source } = made();
     source.failure = new Error('no');
     expect(() => cache.acquire(one(1))).toThrow('no');
@@ -176,8 +176,8 @@ describe('a load in flight', () => {
 
 describe('the budget', () => {
   it.each([
-    ['four at least', 0, 4],
-    ['as many as it says', 10 * CLUSTER, 10],
+    ['at least four', 0, 4],
+    ['as many as its budget', 10 * CLUSTER, 10],
   ])('bounds the tables: %s', (_, budget, most) => {
     const { cache } = made({ budget });
     for (let index = 0; index < TABLES; index++) if (index !== EMPTY) load(cache, index);
@@ -185,7 +185,7 @@ describe('the budget', () => {
     expect(inMemory(cache)).toContain(TABLES - 1);
   });
 
-  it('drops the table that was used longest ago', () => {
+  it('evicts the least recently used table', () => {
     const { cache } = made({ budget: 4 * CLUSTER });
     for (const index of [0, 1, 2, 4]) load(cache, index);
     cache.peek(0);
@@ -216,7 +216,7 @@ describe('a pinned table', () => {
     return table;
   };
 
-  it('is there without being loaded, is never dropped, and counts in the budget', () => {
+  it('is not loaded, is never evicted, and counts in the budget', () => {
     const { cache, source } = made({ budget: 10 * CLUSTER });
     const tables = [0, 1].map((index) => {
       const table = view();
@@ -229,7 +229,7 @@ describe('a pinned table', () => {
     expect(inMemory(cache).length).toBeLessThanOrEqual(10);
   });
 
-  it('takes the place of the one that was loaded', () => {
+  it('replaces the one that was loaded', () => {
     const { cache } = made();
     load(cache, 1);
     const changed = view();
@@ -238,7 +238,7 @@ describe('a pinned table', () => {
     expect(load(cache, 1)).toBe(changed);
   });
 
-  it('may be dropped once it is unpinned', () => {
+  it('may be evicted once it is unpinned', () => {
     const { cache, source } = made({ budget: 4 * CLUSTER });
     const table = view();
     cache.pin(offsetOf(0), table);
@@ -250,7 +250,7 @@ describe('a pinned table', () => {
     expect(source.calls.at(-1)).toEqual([{ at: offsetOf(0), length: CLUSTER }]);
   });
 
-  it('that was never pinned is unpinned without a trace', () => {
+  it('that was never pinned can be unpinned', () => {
     const { cache } = made();
     cache.unpin(offsetOf(0));
     expect(cache.peek(0)).toBeUndefined();

@@ -34,7 +34,7 @@ function told({ transfers, compressed, zeros, unallocated }: ReadPlan) {
 }
 
 describe('planRead', () => {
-  it('makes one transfer of 16 neighbouring clusters', () => {
+  it('makes one transfer of 16 adjacent clusters', () => {
     const entries = Object.fromEntries(Array.from({ length: 16 }, (_, index) => [index, data(100 + index)]));
     const result = told(plan(plain, [tableOf(plain, entries)], 0, 16 * CLUSTER));
     expect(result).toEqual({
@@ -60,7 +60,7 @@ describe('planRead', () => {
     expect(result.transfers).toEqual([{ at: 20 * CLUSTER, from: 0, length: 3 * CLUSTER }]);
   });
 
-  it('tells zeros, holes, data and compressed clusters apart', () => {
+  it('distinguishes zeros, holes, data and compressed clusters', () => {
     const table = tableOf(plain, {
       0: { kind: 'zero', host: null, owned: false },
       1: { kind: 'zero', host: host(5), owned: false },
@@ -78,19 +78,19 @@ describe('planRead', () => {
     });
   });
 
-  it('takes the middle of a compressed cluster', () => {
+  it('reads the middle of a compressed cluster', () => {
     const table = tableOf(plain, { 0: { kind: 'compressed', host: 512 as HostOffset, length: 512 } });
     expect(told(plan(plain, [table], 4096, 100)).compressed).toEqual([{ host: 512, stored: 512, skip: 4096, from: 0 }]);
   });
 
-  it('has one hole where there is no table', () => {
+  it('plans one hole where there is no table', () => {
     const length = 3 * CLUSTER;
     expect(told(plan(plain, [null], 8 * CLUSTER, length)).unallocated).toEqual([
       { offset: 8 * CLUSTER, from: 0, length },
     ]);
   });
 
-  it('reads subclusters, and merges over the border of clusters that lie together', () => {
+  it('reads subclusters, and merges across the border of adjacent clusters', () => {
     const sub = extended.subclusterSize;
     const subclusters = (cluster: number, allocated: number, zero: number): Mapping => {
       return { kind: 'subclusters', host: host(cluster), owned: false, allocated, zero };
@@ -110,7 +110,7 @@ describe('planRead', () => {
 
   it.each([
     ['a subcluster that is allocated and zero', { allocated: 1, zero: 1 }, host(3)],
-    ['a subcluster that is allocated nowhere', { allocated: 2, zero: 0 }, null],
+    ['an allocated subcluster without a cluster', { allocated: 2, zero: 0 }, null],
   ])('refuses %s', (_, words, place) => {
     const table = tableOf(extended, { 0: { kind: 'subclusters', host: place, owned: false, ...words } });
     expect(() => plan(extended, [table], 0, 10)).toThrow(expect.objectContaining({ code: 'corrupt' }));

@@ -85,7 +85,7 @@ function sourcesCases(): void {
     }
   });
 
-  it('a buffer that grows gets what was asked for, and no more', async () => {
+  it('a buffer that grows is filled up to its length at the call', async () => {
     for (const source of await sources()) {
       const buffer = resizable(8 * KIB, 16 * KIB);
       const bytes = new Uint8Array(buffer);
@@ -97,7 +97,7 @@ function sourcesCases(): void {
     }
   });
 
-  it('a source over memory that is taken away reads neither zeros nor nothing', async () => {
+  it('a source over detached memory rejects', async () => {
     for (const [, make] of WAYS_TO_LOSE) {
       const losable = make(8 * KIB);
       const source = bufferSource(losable.bytes);
@@ -130,7 +130,7 @@ async function images(): Promise<Qcow2Image[]> {
 }
 
 function imageCases(): void {
-  it.each(WAYS_TO_LOSE)('of %s, under a read of an image, its tables cold or not', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, during a read of an image, with cached tables or not', async (_, make) => {
     for (const image of await images()) {
       for (const [offset, length] of [
         [0, 2 * PAGE],
@@ -150,7 +150,7 @@ function imageCases(): void {
   });
 
   it.each(WAYS_TO_LOSE)(
-    'of %s, under a write: a TypeError, at whichever call of the device, and the image goes on',
+    'of %s, during a write: a TypeError, at any call of the device, and the image stays usable',
     async (_, make) => {
       const length = 5 * MIB + 1000;
       for (const calls of [0, 1, 2, 3, 5, 8]) {
@@ -196,7 +196,7 @@ function imageCases(): void {
     await image.close();
   });
 
-  it.each(WAYS_TO_LOSE)('of %s, while the write waits for its turn', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, while the write waits for the lock', async (_, make) => {
     const image = await Qcow2Image.create(new SlowDevice(bufferDevice(), () => 3), { size: MIB });
     const first = image.write(0, noiseOf(1, PAGE));
     const losable = make(1000);
@@ -211,7 +211,7 @@ function imageCases(): void {
     await image.close();
   });
 
-  it.each(WAYS_TO_LOSE)('of %s, under a chunk of a writable stream', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, during a chunk of a writable stream', async (_, make) => {
     const image = await Qcow2Image.create(new SlowDevice(bufferDevice(), () => 2), { size: 16 * MIB });
     const writer = image.writable().getWriter();
     const losable = make(7 * MIB);
@@ -228,7 +228,7 @@ function imageCases(): void {
 
 /** Runs the suite in the current runtime. */
 export function lostBuffersSuite(): void {
-  describe('memory that is taken away under a request', () => {
+  describe('memory that is detached or shrunk during a request', () => {
     sourcesCases();
     imageCases();
   });

@@ -20,7 +20,7 @@ function refcountTable(image: Uint8Array): Uint8Array {
 }
 
 describe('an image with lazy refcounts whose refcount table moves', () => {
-  it('keeps the table that its header leads to, and QEMU repairs it after a power cut', async () => {
+  it('keeps the table that its header points to, and QEMU repairs it after a power cut', async () => {
     // 64 refcounts a block and 64 blocks a table of one cluster: it moves when the file passes 2 MiB.
     const device = bufferDevice();
     const options = { size: 8 * MIB, clusterSize: CLUSTER, refcountBits: 64, lazyRefcounts: true };
