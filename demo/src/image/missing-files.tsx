@@ -1,6 +1,6 @@
 /** Renders the request for missing files of the open chain. */
 import type { JSX } from 'preact';
-import { supply } from '../session/session.js';
+import { provideFile } from '../session/session.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { type Missing, shortName } from './chain.js';
 import { type Origin, RemoteFile } from './origin.js';
@@ -23,7 +23,7 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
             <p>
               {sentenceFor(file, leaf.name)} <strong>Drop it here too, or choose it.</strong>
             </p>
-            <ChooseButton multiple={false} onFiles={([chosen]) => chosen && supply(file, chosen)}>
+            <ChooseButton multiple={false} onFiles={([chosen]) => chosen && provideFile(file, chosen)}>
               Choose {name ?? 'its data file'}
             </ChooseButton>
           </div>

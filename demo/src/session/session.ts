@@ -80,7 +80,7 @@ export async function openFiles(files: readonly File[]): Promise<void> {
     return;
   }
   await run(first.name, async (store, signal) => {
-    const members = files.length === 1 ? [{ file: first, needs: [] }] : await examine(store, files, signal);
+    const members = files.length === 1 ? [{ file: first, needs: [] }] : await readDroppedFiles(store, files, signal);
     signal.throwIfAborted();
     const { leaf, unused } = arrange(members);
     opening.value = leaf.name;
@@ -118,7 +118,7 @@ export function cancelOpening(): void {
 }
 
 /** Supplies a file for one that the open chain misses, whatever its own name is. */
-export async function supply(missing: Missing, file: File): Promise<void> {
+export async function provideFile(missing: Missing, file: File): Promise<void> {
   const now = opened.value;
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
 }
@@ -235,7 +235,7 @@ function replace(next: Opened | null): void {
 }
 
 /** Which other files each one needs; null for those that are not qcow2 images, such as a raw base. */
-async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<DroppedFile[]> {
+async function readDroppedFiles(store: Store, files: readonly File[], signal: AbortSignal): Promise<DroppedFile[]> {
   return Promise.all(
     files.map(async (file) => {
       try {

@@ -62,7 +62,7 @@ export function readForm(
 ): { readonly request: CreateRequest } | { readonly refusals: Refusals } {
   const name = form.name.trim();
   const size = sizeOf(form, existing);
-  const refusals: Refusals = withoutNothing({
+  const refusals: Refusals = withoutUndefined({
     name: nameRefusal(name, existing),
     size: 'refusal' in size ? size.refusal : undefined,
     ...featureRefusals(form),
@@ -127,6 +127,6 @@ function subclusterRefusal(clusterSize: number): string | undefined {
   return clusterSize < MIN_EXTENDED ? `Subclusters need clusters of at least ${formatSize(MIN_EXTENDED)}.` : undefined;
 }
 
-function withoutNothing(refusals: Refusals): Refusals {
+function withoutUndefined(refusals: Refusals): Refusals {
   return Object.fromEntries(Object.entries(refusals).filter(([, words]) => words !== undefined));
 }

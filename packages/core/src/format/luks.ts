@@ -148,8 +148,8 @@ function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail):
     if (stripes !== STRIPES) refuse('stripes', 44, `is ${stripes}; it must be ${STRIPES}`);
     if (keyOffset < KEY_AREA_AT) refuse('key-material-offset', 40, 'lies within the header');
     if (keyOffset + material > end) refuse('key-material-offset', 40, 'points past the end of the key material');
-    const beside = slots.findIndex((other) => Math.abs(other.keyOffset - keyOffset) < material);
-    if (beside >= 0) refuse('key-material-offset', 40, `overlaps the key material of slot ${beside}`);
+    const overlapped = slots.findIndex((other) => Math.abs(other.keyOffset - keyOffset) < material);
+    if (overlapped >= 0) refuse('key-material-offset', 40, `overlaps the key material of slot ${overlapped}`);
     slots.push(active ? { active, iters, stripes, keyOffset } : { active, keyOffset });
   }
   return slots;

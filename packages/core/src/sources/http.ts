@@ -10,11 +10,11 @@ import { withCoalescing } from './with-coalescing.js';
 /** Minimum length of the first request, bytes: the header and, with the default cluster size, all of its cluster. */
 const HEAD_BYTES = 64 * 1024;
 /** Default idle timeout, ms: long enough for slow servers and for the browser's request queue. */
-const TIMEOUT = 60_000;
+const DEFAULT_TIMEOUT = 60_000;
 /** Maximum delay of a timer, ms. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+const MAX_TIMEOUT = 2 ** 31 - 1;
 /** Browsers' connection limit per server with HTTP/1.1. */
-const CONCURRENCY = 6;
+const DEFAULT_CONCURRENCY = 6;
 
 /** Options of fetching a file. */
 export interface HttpSourceOptions extends CacheOptions {
@@ -74,8 +74,8 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
     fetch: options.fetch ?? ((address: string, init: RequestInit) => fetch(address, init)),
     retries: requireWholeNumber('retries', options.retries ?? 3, 0),
     retryDelay: requireWholeNumber('retryDelay', options.retryDelay ?? 200, 0),
-    concurrency: requireWholeNumber('concurrency', options.concurrency ?? CONCURRENCY, 1),
-    timeout: Math.min(requireWholeNumber('timeout', options.timeout ?? TIMEOUT, 1), LONGEST_TIMEOUT),
+    concurrency: requireWholeNumber('concurrency', options.concurrency ?? DEFAULT_CONCURRENCY, 1),
+    timeout: Math.min(requireWholeNumber('timeout', options.timeout ?? DEFAULT_TIMEOUT, 1), MAX_TIMEOUT),
   };
   const { source, head } = await openRanges(resource, Math.max(HEAD_BYTES, blockSize), signal);
   return withCache(withCoalescing(source), { blockSize, cacheBytes }, head);

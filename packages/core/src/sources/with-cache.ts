@@ -18,11 +18,11 @@ import { SharedLoad } from '../engine/async/shared-load.js';
 import { Qcow2Error } from '../errors.js';
 
 /** Default block size: the default cluster size. */
-const BLOCK = 64 * 1024;
+const DEFAULT_BLOCK = 64 * 1024;
 /** Default budget: 256 blocks of the default size. */
-const BUDGET = 16 * 1024 * 1024;
+const DEFAULT_BUDGET = 16 * 1024 * 1024;
 /** From this size on a batch bypasses the cache, bytes: it would evict everything else, and need the memory twice. */
-const DIRECT = 1024 * 1024;
+const DIRECT_READ = 1024 * 1024;
 
 /** Options of a cache. */
 export interface CacheOptions {
@@ -46,7 +46,7 @@ export interface CacheOptions {
  * ```
  */
 export function withCache(source: ByteSource, options: CacheOptions = {}, seed?: Uint8Array): ByteSource {
-  const { blockSize = BLOCK, cacheBytes = BUDGET } = options;
+  const { blockSize = DEFAULT_BLOCK, cacheBytes = DEFAULT_BUDGET } = options;
   if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > 4 * 1024 * 1024) {
     throw new RangeError(`blockSize must be a power of two from 4096 to 4194304, not ${blockSize}.`);
   }
@@ -78,7 +78,7 @@ class CachedSource implements ByteSource {
     this.#source = source;
     this.#blockSize = blockSize;
     this.#blocks = new Lru(Math.floor(budget / blockSize));
-    this.#direct = Math.min(DIRECT, Math.max(budget / 4, blockSize));
+    this.#direct = Math.min(DIRECT_READ, Math.max(budget / 4, blockSize));
   }
 
   get size(): number {

@@ -6,9 +6,9 @@ import type { ByteSource, Done, Transfer } from '../api/device.js';
 import { fixedTransfers, hasBytes, put, requireAllIntact } from '../engine/async/request-buffers.js';
 
 /** Default gap: at 10 MB/s these bytes take 7 ms, less than a request. */
-const GAP = 64 * 1024;
+const DEFAULT_GAP = 64 * 1024;
 /** Default maximum: a larger request has no higher throughput, and a retry costs more. */
-const LONGEST = 4 * 1024 * 1024;
+const DEFAULT_LONGEST = 4 * 1024 * 1024;
 /** Maximum memory of a batch in addition to the caller's buffers, bytes. */
 const MAX_EXTRA_BYTES = 32 * 1024 * 1024;
 
@@ -44,7 +44,7 @@ export interface JoinedTransfer {
  * ```
  */
 export function withCoalescing(source: ByteSource, options: CoalescingOptions = {}): ByteSource {
-  const { gap = GAP, longest = LONGEST } = options;
+  const { gap = DEFAULT_GAP, longest = DEFAULT_LONGEST } = options;
   if (!Number.isSafeInteger(gap) || gap < 0) throw new RangeError(`gap must be a number of bytes, not ${gap}.`);
   if (!Number.isSafeInteger(longest) || longest < 1) {
     throw new RangeError(`longest must be a number of bytes, not ${longest}.`);

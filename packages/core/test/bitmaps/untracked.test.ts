@@ -23,7 +23,7 @@ const BITMAPS = 0x23852875;
 const qemu = new QemuImage('untracked-bitmaps');
 
 /** The parts of a bitmap image that are spoilt here. */
-class Spoilt {
+class ChangedImage {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly extension: BitmapsExtension;
@@ -52,11 +52,11 @@ class Spoilt {
 }
 
 /** An image whose bitmap `b` has bits in clusters, and another that does not follow. */
-function image(options = 'cluster_size=4k'): Spoilt {
+function image(options = 'cluster_size=4k'): ChangedImage {
   qemu.create(options, 64 * MIB, { a: 512, b: 65_536 });
   qemu.io('write 0 64k', 'write 40M 64k');
   qemu.disableBitmap('a');
-  return new Spoilt(qemu.read());
+  return new ChangedImage(qemu.read());
 }
 
 async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> {
@@ -70,22 +70,22 @@ async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> 
 }
 
 describe('bitmaps that cannot be updated', () => {
-  const spoil: Record<string, (image: Spoilt) => void> = {
+  const spoil: Record<string, (image: ChangedImage) => void> = {
     'unknown flags': (image) => image.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 })),
     'extra data that must be understood': (image) =>
       image.put((bitmap) => ({ ...bitmap, extra: new Uint8Array(12).fill(9) })),
   };
   it.each(Object.entries(spoil))('are removed without a leak: %s', async (_, change) => {
-    const spoilt = image();
-    change(spoilt);
-    qemu.write(await writeOnce(spoilt.bytes));
+    const changed = image();
+    change(changed);
+    qemu.write(await writeOnce(changed.bytes));
     expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
     expect(qemu.bitmaps()).toEqual([]);
     qemu.addBitmap('new');
     expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
   });
 
-  const damage: Record<string, (image: Spoilt) => void> = {
+  const damage: Record<string, (image: ChangedImage) => void> = {
     'a table that is too short': (image) => image.put((bitmap) => ({ ...bitmap, tableSize: bitmap.tableSize - 1 })),
     'no table': (image) => image.put((bitmap) => ({ ...bitmap, tableSize: 0, tableOffset: 0 })),
     'a table outside the file': (image) => image.put((bitmap) => ({ ...bitmap, tableOffset: 2 ** 40 })),
@@ -107,9 +107,9 @@ describe('bitmaps that cannot be updated', () => {
       image.put((bitmap) => ({ ...bitmap, tableOffset: image.extension.directoryOffset })),
   };
   it.each(Object.entries(damage))('are removed without damage: %s', async (_, change) => {
-    const spoilt = image();
-    change(spoilt);
-    qemu.write(await writeOnce(spoilt.bytes, false));
+    const changed = image();
+    change(changed);
+    qemu.write(await writeOnce(changed.bytes, false));
     expect(qemu.check().corruptions).toBe(0);
     expect(qemu.bitmaps()).toEqual([]);
     qemu.repairLeaks();
@@ -126,24 +126,24 @@ describe('bitmaps that cannot be updated', () => {
     { timeout: 60_000 },
     async (_, options, more) => {
       qemu.folder.put('base.raw', new Uint8Array(64 * MIB));
-      const spoilt = image(options);
-      spoilt.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
+      const changed = image(options);
+      changed.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
       if (more) {
         // Over the end of the list, which QEMU pads with zeros: one of a type that nobody knows.
-        const name = Number(spoilt.view.getBigUint64(8));
-        const text = spoilt.bytes.slice(name, name + spoilt.view.getUint32(16));
-        spoilt.view.setUint32(spoilt.extensionAt + 24, 0x12345678);
-        spoilt.view.setUint32(spoilt.extensionAt + 28, 5);
-        spoilt.bytes.fill(7, spoilt.extensionAt + 32, spoilt.extensionAt + 40);
-        spoilt.bytes.fill(0, spoilt.extensionAt + 40, spoilt.extensionAt + 48);
+        const name = Number(changed.view.getBigUint64(8));
+        const text = changed.bytes.slice(name, name + changed.view.getUint32(16));
+        changed.view.setUint32(changed.extensionAt + 24, 0x12345678);
+        changed.view.setUint32(changed.extensionAt + 28, 5);
+        changed.bytes.fill(7, changed.extensionAt + 32, changed.extensionAt + 40);
+        changed.bytes.fill(0, changed.extensionAt + 40, changed.extensionAt + 48);
         if (name !== 0) {
-          setUint64(spoilt.view, 8, spoilt.extensionAt + 48);
-          spoilt.bytes.set(text, spoilt.extensionAt + 48);
+          setUint64(changed.view, 8, changed.extensionAt + 48);
+          changed.bytes.set(text, changed.extensionAt + 48);
         }
       }
       const log = new DeviceLog();
       const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
-      const writing = await Qcow2Image.open(log.add(spoilt.bytes), { mode: 'readwrite', resolve });
+      const writing = await Qcow2Image.open(log.add(changed.bytes), { mode: 'readwrite', resolve });
       await writing.write(MIB, new Uint8Array(512).fill(1));
       await writing.close();
       const epochs = epochsOf(log);
@@ -151,7 +151,7 @@ describe('bitmaps that cannot be updated', () => {
       for (let flushes = 1; flushes < epochs.length; flushes++) {
         const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
         for (let subset = 0; subset < Math.min(16, 2 ** sectors); subset++) {
-          const left = crashed(spoilt.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
+          const left = crashed(changed.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
           const opened = await Qcow2Image.open(left, { resolve });
           expect((await opened.check()).corruptions).toBe(0);
           expect(opened.bitmaps).toEqual([]);
@@ -161,7 +161,7 @@ describe('bitmaps that cannot be updated', () => {
           expect(qemu.bitmaps()).toEqual([]);
         }
       }
-      qemu.write(crashed(spoilt.bytes, epochs, epochs.length, () => true));
+      qemu.write(crashed(changed.bytes, epochs, epochs.length, () => true));
       expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
       const { info } = await Qcow2Image.open(qemu.read(), { resolve });
       expect(info.extensions.some(({ type }) => type === 0x12345678)).toBe(more);
@@ -185,7 +185,7 @@ describe('bitmaps without the autoclear bit', () => {
     await writing.write(0, new Uint8Array(8 * MIB).fill(3));
     await writing.close();
     const after = device.bytes();
-    const { extensionAt } = new Spoilt(after);
+    const { extensionAt } = new ChangedImage(after);
     expect([...after.subarray(0, extensionAt + 24)]).toEqual([...bytes.subarray(0, extensionAt + 24)]);
     qemu.write(after);
     expect(qemu.check().corruptions).toBe(0);
@@ -196,14 +196,14 @@ describe('bitmaps without the autoclear bit', () => {
 
 describe('extra data that may be ignored', () => {
   it('is kept with its bitmap, which is tracked', async () => {
-    const spoilt = image();
+    const changed = image();
     const extra = Uint8Array.of(1, 2, 3, 4, 5);
-    spoilt.put((bitmap) => ({ ...bitmap, extra, flags: bitmap.flags | 4 }));
-    const device = bufferDevice(spoilt.bytes);
+    changed.put((bitmap) => ({ ...bitmap, extra, flags: bitmap.flags | 4 }));
+    const device = bufferDevice(changed.bytes);
     const writing = await Qcow2Image.open(device, { mode: 'readwrite' });
     await writing.write(20 * MIB, new Uint8Array(512).fill(1));
     await writing.close();
-    const after = new Spoilt(device.bytes());
+    const after = new ChangedImage(device.bytes());
     expect(after.bitmaps.map(({ extra, flags }) => [[...extra], flags])).toEqual([
       [[...extra], 4],
       [[...extra], 6],

@@ -24,7 +24,7 @@ import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../src/forma
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const uint64 = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const bits = fc.uniqueArray(fc.integer({ min: 0, max: 63 })).map((set) => set.sort((a, b) => a - b));
-const bytes = (most: number) => fc.uint8Array({ maxLength: most });
+const bytes = (max: number) => fc.uint8Array({ maxLength: max });
 
 const commonFields = {
   backingFileOffset: uint64,
@@ -221,10 +221,10 @@ describe('refcounts', () => {
   it.each([0, 1, 2, 3, 4, 5, 6])(
     'of order %i are unchanged by encoding and decoding, and do not change adjacent ones',
     (order) => {
-      const most = 2n ** BigInt(2 ** order) - 1n;
+      const max = 2n ** BigInt(2 ** order) - 1n;
       const count = refcountsPerBlock(512, order);
       const writes = fc.array(
-        fc.record({ index: fc.integer({ min: 0, max: count - 1 }), value: fc.bigInt({ min: 0n, max: most }) }),
+        fc.record({ index: fc.integer({ min: 0, max: count - 1 }), value: fc.bigInt({ min: 0n, max }) }),
         { maxLength: 50 },
       );
       fc.assert(
@@ -241,7 +241,7 @@ describe('refcounts', () => {
         }),
         { numRuns: 20 },
       );
-      expect(() => setRefcount(new DataView(new ArrayBuffer(512)), order, 0, most + 1n)).toThrow(RangeError);
+      expect(() => setRefcount(new DataView(new ArrayBuffer(512)), order, 0, max + 1n)).toThrow(RangeError);
     },
   );
 });

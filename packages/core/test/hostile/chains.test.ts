@@ -7,7 +7,7 @@ import { overlayImage, plainImage } from './bases.js';
 import { errorOf } from './operation.js';
 
 /** QEMU sets no limit and overflows its stack; this library follows 16 files. */
-const MOST = 16;
+const MAX_FILES = 16;
 
 test.each<[string, (bytes: Uint8Array) => Resolved]>([
   ['with a format', (source) => ({ source: source as Uint8Array<ArrayBuffer>, format: 'qcow2' })],
@@ -23,28 +23,28 @@ test.each<[string, (bytes: Uint8Array) => Resolved]>([
 
 test.each([2, 3, 7])('a circular chain of %i files is refused', async (length) => {
   const files = Array.from({ length }, () => overlayImage().bytes);
-  let asked = 0;
-  const resolve = async () => ({ source: files[++asked % length]!, format: 'qcow2' as const });
+  let resolved = 0;
+  const resolve = async () => ({ source: files[++resolved % length]!, format: 'qcow2' as const });
   const error = await errorOf(files[0]!, 'open', resolve);
   expect(error).toMatchObject({ code: 'corrupt', details: { what: 'backing file', at: 8, depth: length } });
-  expect(asked).toBe(length);
+  expect(resolved).toBe(length);
 });
 
 test('an endless chain of different files is followed up to the limit', async () => {
-  let asked = 0;
+  let resolved = 0;
   const resolve = async () => {
-    asked++;
+    resolved++;
     return { source: overlayImage().bytes, format: 'qcow2' as const };
   };
   const error = await errorOf(overlayImage().bytes, 'open', resolve);
-  expect(error).toMatchObject({ code: 'unsupported', details: { what: 'backing file', depth: MOST } });
-  expect(asked).toBe(MOST);
+  expect(error).toMatchObject({ code: 'unsupported', details: { what: 'backing file', depth: MAX_FILES } });
+  expect(resolved).toBe(MAX_FILES);
 });
 
 test('a chain of the maximum length is read', async () => {
-  let asked = 0;
+  let resolved = 0;
   const resolve = async () => {
-    const isLast = ++asked === MOST - 1;
+    const isLast = ++resolved === MAX_FILES - 1;
     return isLast
       ? { source: new Uint8Array(16 * 4096).fill(0x42), format: 'raw' as const }
       : { source: overlayImage().bytes, format: 'qcow2' as const };

@@ -17,7 +17,7 @@ import { applyTo, compatible, placed, type Request, type Step, steps } from './o
 
 const RUNS = Number(process.env.QCOW2_MODEL_RUNS ?? 1);
 /** How long a kind may take, and the search for a smaller failure with it; milliseconds. */
-const LONGEST = Math.max(15_000, RUNS * 3_000);
+const TIME_LIMIT_MS = Math.max(15_000, RUNS * 3_000);
 
 const folder = new QemuFolder('model');
 
@@ -207,8 +207,8 @@ describe('random requests', () => {
         for (const step of steps) await run.step(step);
         await run.judge();
       });
-      await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: LONGEST });
+      await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: TIME_LIMIT_MS });
     },
-    LONGEST + 60_000,
+    TIME_LIMIT_MS + 60_000,
   );
 });

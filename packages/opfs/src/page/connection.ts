@@ -45,8 +45,8 @@ export class Connection {
   readonly #pending = new Set<(error: unknown) => void>();
   readonly #watch: WorkerWatch;
   /** Resolves when the worker is detected as dead. */
-  readonly #gone: Promise<void>;
-  #onGone = (): void => {};
+  readonly #died: Promise<void>;
+  #resolveDied = (): void => {};
   /** The error that every further call rejects with; null while the worker lives. */
   #ended: Qcow2Error | null = null;
   #closing: Promise<void> | null = null;
@@ -56,8 +56,8 @@ export class Connection {
     this.#worker = worker;
     this.#remote = wrap<WorkerSide>(worker);
     this.#callbacks = new Callbacks((call) => this.#abort(call));
-    this.#gone = new Promise((resolve) => {
-      this.#onGone = resolve;
+    this.#died = new Promise((resolve) => {
+      this.#resolveDied = resolve;
     });
     const waiting = (): boolean => this.#pending.size > 0 || this.#closing !== null;
     const ping = (): void => void this.#remote.ping().catch(() => {});
@@ -201,7 +201,7 @@ export class Connection {
           'or reload the page, to go on.';
     this.#end(new Qcow2Error('failed', message));
     this.#worker.terminate();
-    this.#onGone();
+    this.#resolveDied();
   }
 
   #abort(call: number): void {
@@ -221,7 +221,7 @@ export class Connection {
       const stopped = this.#remote.shutdown().catch(() => {});
       this.#watch.expectResponse();
       this.#end(new Qcow2Error('closed', 'The store was closed.'));
-      await Promise.race([stopped, this.#gone]);
+      await Promise.race([stopped, this.#died]);
     }
     this.#watch.end();
     this.#worker.terminate();

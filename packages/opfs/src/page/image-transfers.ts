@@ -43,7 +43,7 @@ export class ImageTransfers {
 
   /** Fills every buffer with guest bytes from its offset. Throws as `WorkerImage.read` does. */
   async read(transfers: readonly Transfer[], signal: AbortSignal | undefined): Promise<void> {
-    const targets = checked(transfers).map(
+    const targets = fixedPieces(transfers).map(
       (piece): ReadTarget => ({ ...piece, isCopied: !isSharedMemory(piece.bytes) }),
     );
     const messages = planMessages(targets.map(({ length }) => length));
@@ -59,7 +59,7 @@ export class ImageTransfers {
   /** Writes all bytes to their offsets, in order. Throws as `WorkerImage.write` does. */
   write(transfers: readonly Transfer[], options: WriteOptions): Promise<void> {
     const { order, target } = this.#channel;
-    const given = checked(transfers);
+    const given = fixedPieces(transfers);
     const pieces = options.transfer ? detachPieces(given) : given;
     const messages = planMessages(pieces.map(({ length }) => length));
     if (messages.length === 1) {
@@ -153,7 +153,7 @@ export class ImageTransfers {
 }
 
 /** The transfers of a batch with their lengths. Throws TypeError as `lengthOf` does. */
-function checked(transfers: readonly Transfer[]): OutgoingPiece[] {
+function fixedPieces(transfers: readonly Transfer[]): OutgoingPiece[] {
   return transfers.map(({ at, bytes }, index) => {
     const length = lengthOf(bytes, nameOf(transfers, index));
     return { at, bytes: fixedView(bytes), length };

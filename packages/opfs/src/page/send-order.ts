@@ -63,7 +63,7 @@ export class SendOrder {
   }
 
   /**
-   * Resolves when every request so far has been sent, or when no message was answered for `limit` milliseconds.
+   * Resolves when every request so far has been sent, or when no response arrived for `limit` milliseconds.
    * Requests not sent by then reject with `closed`.
    */
   async end(limit: number | null): Promise<void> {

@@ -20,7 +20,7 @@ interface TrustedTypes {
 const POLICY = 'qcow2-opfs';
 
 /** Returns the URL unchanged: for platforms without Trusted Types, and for pages that do not allow the policy. */
-const UNTRUSTED: Policy = { createScriptURL: (address) => address };
+const IDENTITY_POLICY: Policy = { createScriptURL: (address) => address };
 
 let policy: Policy | undefined;
 
@@ -99,17 +99,17 @@ function startTrusted(address: string, options: WorkerOptions | undefined): Work
   try {
     return new Worker(policy.createScriptURL(address), options);
   } catch (cause) {
-    if (policy !== UNTRUSTED || !trustedTypes() || !(cause instanceof TypeError)) throw cause;
+    if (policy !== IDENTITY_POLICY || !trustedTypes() || !(cause instanceof TypeError)) throw cause;
     throw new TypeError(`${cause.message} The page's policy must have \`trusted-types ${POLICY}\`.`, { cause });
   }
 }
 
 function makePolicy(): Policy {
   try {
-    return trustedTypes()?.createPolicy(POLICY, { createScriptURL: (address) => address }) ?? UNTRUSTED;
+    return trustedTypes()?.createPolicy(POLICY, { createScriptURL: (address) => address }) ?? IDENTITY_POLICY;
   } catch {
     // A page that does not allow it may have a default policy, or not enforce Trusted Types.
-    return UNTRUSTED;
+    return IDENTITY_POLICY;
   }
 }
 

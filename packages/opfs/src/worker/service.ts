@@ -296,7 +296,7 @@ async function folderFor(folder: PrivateFolder, fallback: 'memory' | null): Prom
     return new MemoryFolder();
   }
   // In the background: no call waits for the removal of stale temporary files.
-  folder.swept();
+  folder.sweepOnce();
   return new OpfsFolder(folder);
 }
 

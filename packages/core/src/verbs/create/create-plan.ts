@@ -26,7 +26,7 @@ export function planOf(options: CreateOptions): ImagePlan {
   requireOneOf('preallocation', preallocation, ['off', 'metadata']);
   const dataFileRaw = options.dataFileRaw ?? false;
   const plan: ImagePlan = {
-    size: sizeOf(options.size),
+    size: requireSize(options.size),
     version,
     clusterBits: requirePowerOfTwo(
       'clusterSize',
@@ -40,9 +40,9 @@ export function planOf(options: CreateOptions): ImagePlan {
     extendedL2: options.extendedL2 ?? false,
     // A raw data file can be read without the metadata, which must map it all the same: all of them are allocated.
     preallocated: preallocation === 'metadata' || dataFileRaw,
-    backingFile: name('backingFile', backingFile),
-    backingFormat: name('backingFormat', backingFormat),
-    dataFile: name('dataFile', dataFile),
+    backingFile: requireName('backingFile', backingFile),
+    backingFormat: requireName('backingFormat', backingFormat),
+    dataFile: requireName('dataFile', dataFile),
     dataFileRaw,
   };
   refuseExclusions(plan);
@@ -80,7 +80,7 @@ function needsVersion3(what: string): never {
   throw new TypeError(`${what} needs version 3.`);
 }
 
-function sizeOf(size: number): number {
+function requireSize(size: number): number {
   if (!Number.isSafeInteger(size) || size < 0) {
     throw new RangeError(`The size must be a whole number of bytes from 0 on, not ${size}.`);
   }
@@ -101,14 +101,14 @@ function requireOneOf(what: string, value: string, known: readonly string[]): vo
 }
 
 /** NUL, where a name ends, and lone surrogates, which UTF-8 does not have. */
-const UNFIT = /[\0\p{Cs}]/u;
+const FORBIDDEN_CHARACTERS = /[\0\p{Cs}]/u;
 
 /**
  * A name that an image can store. Throws for an empty one and for unfit characters: it would be read back as another.
  */
-function name(what: string, value: string | undefined): string | undefined {
+function requireName(what: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '' || UNFIT.test(value)) {
+  if (typeof value !== 'string' || value === '' || FORBIDDEN_CHARACTERS.test(value)) {
     throw new RangeError(`${what} must be a name of at least one character, without NUL and lone surrogates.`);
   }
   return value;

@@ -7,7 +7,7 @@ import { openSink, type RawSink } from './raw-sink.js';
 
 /** Most guest bytes of one read: large beside the cost of reading a slice, small beside 64 MiB. Bytes. */
 const MAX_READ_BYTES = 2 * 1024 * 1024;
-/** Reads in flight; each has a buffer of WINDOW bytes. */
+/** Reads in flight; each has a buffer of MAX_READ_BYTES. */
 const MAX_PENDING = 4;
 
 /** Options of an export. */
@@ -90,7 +90,7 @@ class RawCopy {
     this.#report(size);
   }
 
-  /** Starts a window as soon as fewer than DEPTH are in flight. */
+  /** Starts a read as soon as fewer than MAX_PENDING are in flight. */
   async #start(read: ExportRead): Promise<void> {
     await this.#yieldIfDue();
     while (this.#pending.size >= MAX_PENDING) await Promise.race(this.#pending);
@@ -121,7 +121,7 @@ class RawCopy {
   }
 }
 
-/** The windows that cover everything not known to read as zeros, in order. */
+/** The reads that cover everything not known to read as zeros, in order. */
 async function* readsOf(extents: AsyncIterable<Extent>): AsyncGenerator<ExportRead, void, undefined> {
   let read: ExportRead | null = null;
   for await (const extent of extents) {

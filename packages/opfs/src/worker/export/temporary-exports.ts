@@ -21,7 +21,7 @@ export class TemporaryExports {
   ): Promise<File> {
     const directory = await folder.open();
     // Deleting stale temporary files frees space.
-    await folder.swept();
+    await folder.sweepOnce();
     const available = await availableBytes();
     const temporary = await TemporaryFile.create(directory).catch((error) => {
       throw storageError(error, needed, available);

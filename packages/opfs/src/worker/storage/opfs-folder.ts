@@ -62,7 +62,7 @@ export class OpfsFolder implements Folder {
   async writable(name: string): Promise<WritableFile | null> {
     const directory = await this.#folder.open();
     // Deleting stale temporary files frees space.
-    await this.#folder.swept();
+    await this.#folder.sweepOnce();
     try {
       const device = new OpfsDevice(await handleWithRetries(await fileOf(directory, name)));
       return { device, close: () => device.close() };
@@ -75,7 +75,7 @@ export class OpfsFolder implements Folder {
   async draft(): Promise<Draft> {
     const directory = await this.#folder.open();
     // Deleting stale temporary files frees space.
-    await this.#folder.swept();
+    await this.#folder.sweepOnce();
     const file = await guard(TemporaryFile.create(directory));
     try {
       // The lock of its name excludes others.

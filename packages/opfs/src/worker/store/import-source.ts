@@ -17,7 +17,7 @@ export interface ImportSource {
 }
 
 /** How many chunks are read ahead while the target file is created. Chromium's have up to 2 MiB. */
-const AHEAD = 6;
+const READ_AHEAD = 6;
 
 /**
  * The bytes of a Blob, read some chunks ahead. Not with a BYOB reader: on the stream of a Blob it occasionally stalls
@@ -32,7 +32,7 @@ export function blobImport(blob: Blob): ImportSource {
     next.catch(() => {});
     return next;
   };
-  const ahead = Array.from({ length: AHEAD }, read);
+  const ahead = Array.from({ length: READ_AHEAD }, read);
   return {
     size: blob.size,
     whole: blob,
@@ -65,7 +65,7 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
     async next() {
       const chunk = await (ahead ?? pull());
       ahead = null;
-      if (chunk && head) head = await identifyHead(joined(head, chunk), signal);
+      if (chunk && head) head = await identifyHead(concatenated(head, chunk), signal);
       if (chunk && !head) {
         ahead = pull();
         ahead.catch(() => {});
@@ -96,7 +96,7 @@ async function identifyHead(head: Uint8Array, signal: AbortSignal | undefined): 
 }
 
 /** The bytes so far, at most seven, followed by the next ones. */
-function joined(head: Uint8Array, chunk: Chunk): Uint8Array {
+function concatenated(head: Uint8Array, chunk: Chunk): Uint8Array {
   if (head.length === 0) return chunk;
   const both = new Uint8Array(head.length + chunk.length);
   both.set(head);
