@@ -19,17 +19,17 @@ import {
 } from './fixtures.js';
 import { sha256 } from './images.js';
 
-/** From now on, how many files the page has handed to the browser. */
+/** From now on, how many downloads the page has started. */
 async function countDownloads(page: Page): Promise<() => Promise<number>> {
   await page.evaluate(() => {
     const native = URL.createObjectURL;
     Object.assign(window, { downloads: 0 });
     URL.createObjectURL = (blob) => {
-      (window as unknown as { handedOver: number }).handedOver += 1;
+      (window as unknown as { downloads: number }).downloads += 1;
       return native.call(URL, blob);
     };
   });
-  return () => page.evaluate(() => (window as unknown as { handedOver: number }).handedOver);
+  return () => page.evaluate(() => (window as unknown as { downloads: number }).downloads);
 }
 
 /** Presses buttons one after the other in one task, so that nothing is answered or drawn in between. */
@@ -73,7 +73,7 @@ function pressTimes(page: Page): Promise<number[]> {
 
 test('a double click starts one download, and leaves one temporary file', async ({ page, profile, images }) => {
   const image = await images.plain();
-  const handedOver = await countDownloads(page);
+  const downloads = await countDownloads(page);
   await withoutPicker(page);
   await drop(page, image);
   await mapLoaded(page);
@@ -83,13 +83,13 @@ test('a double click starts one download, and leaves one temporary file', async 
     const file = await download(profile, page, 'plain.raw', () => doubleClick(page, button));
     expect(await sha256(file)).toBe(await images.rawDigest(image));
     await expect(button).toHaveAttribute('aria-disabled', 'false');
-    expect(await handedOver()).toBe(times);
+    expect(await downloads()).toBe(times);
     expect(await opfsFiles(page)).toHaveLength(1);
   }
   await pressAtOnce(button, button, button);
-  await expect.poll(handedOver).toBe(4);
+  await expect.poll(downloads).toBe(4);
   await expect(button).toHaveAttribute('aria-disabled', 'false');
-  expect(await handedOver()).toBe(4);
+  expect(await downloads()).toBe(4);
   expect(await opfsFiles(page)).toHaveLength(1);
   await doubleClick(page, page.getByRole('button', { name: 'Free the space' }));
   await expect.poll(() => opfsFiles(page)).toEqual([]);

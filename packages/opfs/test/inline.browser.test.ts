@@ -97,7 +97,7 @@ describe('startFromAnyOrigin', () => {
       shared.port.close();
       expect(data.after).toBe(data.before);
       if (data.before) expect(data.message).toBeNull();
-      else expect(data.message).toContain('nested dedicated workers');
+      else expect(data.message).toContain('cannot start dedicated workers');
     });
   }
 
