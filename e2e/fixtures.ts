@@ -104,7 +104,8 @@ async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile>
   if (profile.kind === 'chromium') {
     await profile.context.route(/worker.*\.js$/, async (route) => {
       const response = await route.fetch();
-      const refuse = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('refused', 'SecurityError'));`;
+      const refused = "new DOMException('refused', 'SecurityError')";
+      const refuse = `navigator.storage.getDirectory = () => Promise.reject(${refused});`;
       await route.fulfill({ response, body: `${refuse}\n${await response.text()}` });
     });
   }

@@ -16,7 +16,7 @@ import {
 } from './fixtures.js';
 import { takeAway } from './take-away.js';
 
-test('an image is created, is there after a reload, and is what was asked for', async ({ page, profile }) => {
+test('an image is created, exists after a reload, and has the requested properties', async ({ page, profile }) => {
   await create(page, 'disk.qcow2', '10G');
   await page.reload();
   await expect(row(page, 'disk.qcow2')).toContainText('Disk of 10 GiB, file of 256 KiB, version 3');
@@ -27,13 +27,13 @@ test('an image is created, is there after a reload, and is what was asked for', 
   });
 });
 
-test('every option arrives in the image', ONE_BROWSER, async ({ page, profile }) => {
+test('every option is applied to the image', ONE_BROWSER, async ({ page, profile }) => {
   await create(page, 'odd.qcow2', '67,108,865', async () => {
     await page.getByLabel('Cluster size').selectOption('128 KiB');
     await page.getByText('Advanced').click();
     await page.getByLabel('Refcount bits').selectOption('8');
     await page.getByLabel('Compression').selectOption('Zstandard (zstd)');
-    await page.getByLabel('Laid out ahead').selectOption('Tables (metadata)');
+    await page.getByLabel('Preallocation').selectOption('Tables (metadata)');
     await page.getByLabel('Subclusters').check();
     await page.getByLabel('Lazy refcounts').check();
   });
@@ -55,7 +55,7 @@ test('every option arrives in the image', ONE_BROWSER, async ({ page, profile })
   });
 });
 
-test('what cannot be is refused beside its field, in words, and can be put right', ONE_BROWSER, async ({ page }) => {
+test('invalid input is refused beside its field, and can be corrected', ONE_BROWSER, async ({ page }) => {
   await page.getByRole('button', { name: 'Create an image' }).click();
   const dialog = page.getByRole('dialog', { name: 'Create an image' });
   const submit = dialog.getByRole('button', { name: 'Create', exact: true });
@@ -172,7 +172,7 @@ test('a stored image is inspected like any other', ONE_BROWSER, async ({ page })
   await expect(row(page, 'disk.qcow2')).toBeVisible();
 });
 
-test('a broken image stays on the list with its reason, and can be deleted', ONE_BROWSER, async ({ page }) => {
+test('a damaged image stays on the list with the reason, and can be deleted', ONE_BROWSER, async ({ page }) => {
   await page.evaluate(async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });

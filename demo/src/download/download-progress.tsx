@@ -9,8 +9,8 @@ import type { Download, Route } from './download.js';
 
 const DONE: Readonly<Record<Route, string>> = {
   picker: 'is saved',
-  'temporary-file': 'was handed to the browser, which puts it with your downloads',
-  memory: 'was handed to the browser, which puts it with your downloads',
+  'temporary-file': 'was passed to the browser, which puts it with your downloads',
+  memory: 'was passed to the browser, which puts it with your downloads',
 };
 
 interface DownloadProgressProps {
@@ -100,7 +100,7 @@ export function downloadWords(download: Download): string {
   switch (state.step) {
     case 'running': {
       const quarter = Math.floor((state.done / Math.max(1, state.total)) * 4) * 25;
-      return quarter === 0 ? `Making ${download.fileName}.` : `${quarter}% of ${download.fileName} is made.`;
+      return quarter === 0 ? `Making ${download.fileName}.` : `${quarter}% of ${download.fileName} is done.`;
     }
     case 'finished':
       return `${download.fileName} ${DONE[state.route]}.`;

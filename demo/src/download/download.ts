@@ -3,7 +3,7 @@ import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error, type Progress } from 'qcow2';
 import type { TemporaryExport } from 'qcow2-opfs';
 import { whileBusy } from '../engine/busy.js';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 import { formatExactSize, formatSize } from '../engine/size.js';
@@ -77,7 +77,7 @@ export class Download {
         this.state.value = { step: 'cancelled' };
         return;
       }
-      noticeError(error);
+      checkWorker(error);
       const problem = describeDownload(error, this.#source.imageName);
       this.state.value = { step: 'refused', problem, lost: isQcow2Error(error, 'failed') };
     }
@@ -125,7 +125,7 @@ export class Download {
     try {
       const temporary = await this.#source.temporaryExport(options);
       temporaryFiles.set(this, temporary);
-      handOver(temporary.file, this.fileName);
+      startBrowserDownload(temporary.file, this.fileName);
       void refreshStore();
       return true;
     } catch (error) {
@@ -145,7 +145,7 @@ export class Download {
       done += next.value.length;
       onProgress({ phase: 'read', done, total: this.total });
     }
-    handOver(new Blob(chunks), this.fileName);
+    startBrowserDownload(new Blob(chunks), this.fileName);
   }
 
   #begin(route: Route, abort: AbortSignal): { signal: AbortSignal; onProgress: (progress: Progress) => void } {
@@ -176,7 +176,7 @@ async function removeTemporaryFile(download: Download): Promise<void> {
   // Must come before the await: the download may be started again, and end, meanwhile.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
   if (temporary === undefined) return;
-  await temporary.remove().catch(noticeError);
+  await temporary.remove().catch(checkWorker);
   void refreshStore();
 }
 
@@ -212,7 +212,7 @@ async function removeIfEmpty(handle: FileSystemFileHandle & { remove?: () => Pro
 }
 
 /** Starts the browser's download of a file. */
-function handOver(blob: Blob, name: string): void {
+function startBrowserDownload(blob: Blob, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
   link.download = name;
@@ -237,7 +237,9 @@ function describeDownload(error: unknown, name: string): Problem {
     return {
       title: `${formatSize(error.size)} is too much for this window.`,
       reason: null,
-      advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
+      advice:
+        'This browser offers the page no storage, as in a private window. In memory the page makes files of up to ' +
+        `${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
       details: [['Message', error.message]],
     };
   }

@@ -18,9 +18,9 @@ const AGAIN = 'Drop the file again to start afresh.';
 
 /** What can be done about it, by code; the default is {@link AGAIN}. */
 const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
-  unsupported: 'The image may be sound: this page cannot read it. qemu-img info tells more about it.',
+  unsupported: 'The image may be intact: this page cannot read it. qemu-img info shows more about it.',
   corrupt:
-    'Try another copy: a download that stopped early is a common cause. qemu-img check says what else is damaged.',
+    'Try another copy: a download that stopped early is a common cause. qemu-img check reports what else is damaged.',
   'reference-refused': 'Drop the file that the image names here too, or choose it.',
   'no-space': 'Free some space, or save to another disk.',
   unavailable: 'The browser refuses storage to this page, as private windows do. Try a normal window.',
@@ -67,7 +67,12 @@ function describeForeign(error: Qcow2Error, name: string): Problem {
   const { found } = error.details;
   const details = detailsOf(error);
   if (isInChain(error)) {
-    return { title: `${name} names a file that is not what it says.`, reason: error.message, advice: CONVERT, details };
+    return {
+      title: `${name} references a file of another format than it states.`,
+      reason: error.message,
+      advice: CONVERT,
+      details,
+    };
   }
   if (typeof found !== 'string') {
     return { title: `${name} is not a qcow2 image.`, reason: null, advice: CONVERT, details };

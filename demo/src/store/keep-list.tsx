@@ -28,7 +28,7 @@ function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
     <section ref={section} class="keep" aria-label={`Keeping ${keep.name}`} tabIndex={-1}>
       <KeepWords keep={keep} onPressed={() => section.current?.focus()} />
       <p class="visually-hidden" role="status">
-        {spoken(keep, keep.state.value)}
+        {announcementOf(keep, keep.state.value)}
       </p>
     </section>
   );
@@ -137,7 +137,7 @@ function Dismiss({ keep }: { readonly keep: Keep }): JSX.Element {
 }
 
 /** For screen readers: one message for each quarter, not for each report. */
-function spoken(keep: Keep, state: KeepState): string {
+function announcementOf(keep: Keep, state: KeepState): string {
   switch (state.step) {
     case 'running': {
       const quarter = Math.floor((state.done / Math.max(1, state.total)) * 4) * 25;

@@ -9,7 +9,7 @@ import type { Openable } from './api/openable.js';
 import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
-import { mustWait } from './engine/layer/wait-tracker.js';
+import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
 import { readGuest } from './engine/read/execute.js';
 import { Qcow2Error } from './errors.js';
@@ -333,7 +333,7 @@ export class Qcow2Image implements Disk {
   /** Executes synchronous requests. */
   #synchronous(): Synchronous {
     const { synchronous } = this.#opened;
-    if (synchronous === null) throw mustWait({ what: 'image', depth: 0 });
+    if (synchronous === null) throw notSynchronous({ what: 'image', depth: 0 });
     return synchronous;
   }
 

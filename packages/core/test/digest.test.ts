@@ -177,7 +177,7 @@ describe('progress', () => {
 });
 
 describe('the end', () => {
-  it('comes with an abort, with the very reason: before the start, and between the reads of a busy source', async () => {
+  it('rejects with the reason of an abort, before the start and between the reads of a busy source', async () => {
     const source = busySource(imageOf(8 * MIB, every(1, 128)).bytes);
     const image = await Qcow2Image.open(source);
     const reason = { enough: true };
@@ -233,7 +233,7 @@ describe('the end', () => {
     }
   });
 
-  it('comes once when the read ahead fails after the digest: no rejection is left unhandled, which fails a run', async () => {
+  it('rejects once when the read ahead fails after the digest, and leaves no rejection unhandled', async () => {
     const memory = new RecordingSource(imageOf(4 * MIB, every(1, 64)).bytes);
     let reads = Number.NEGATIVE_INFINITY;
     const source: ByteSource = {

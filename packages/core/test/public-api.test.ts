@@ -23,7 +23,7 @@ describe('qcow2', () => {
     ]);
   });
 
-  it('exports from qcow2/node these', () => {
+  it('exports these values from qcow2/node', () => {
     expect(Object.keys(node).sort()).toEqual(['fileDevice', 'fileSource', 'nodeHash']);
   });
 

@@ -48,7 +48,7 @@ describe.each(READMES)('$readme', ({ readme, folder, commands }) => {
     expect(shown.map(({ code }) => code).sort()).toEqual(names.map((name) => exampleOf(`${folder}/${name}`)).sort());
   });
 
-  it('has a reader type commands that there are', () => {
+  it('contains only commands that exist', () => {
     const typed = blocks.filter(({ language }) => language === 'sh').flatMap(({ code }) => code.trim().split('\n'));
     expect(typed.map((line) => line.replace(/\s*#.*/, ''))).toEqual(commands);
   });
@@ -169,7 +169,7 @@ describe('the examples of qcow2', () => {
     expect(new Set(asked).size).toBe(asked.length); // each block once
   });
 
-  it('say what is wrong with a file', async () => {
+  it('describe what is wrong with a file', async () => {
     expect(await openOrExplain(new Blob([sparse]))).toBeInstanceOf(Qcow2Image);
     expect(await openOrExplain(new Blob(['no image']))).toMatch(/a text file/);
     const cut = sparse.slice(0, 100);
@@ -177,7 +177,7 @@ describe('the examples of qcow2', () => {
     await expect(openOrExplain('disk.qcow2' as unknown as Blob)).rejects.toThrow(TypeError);
   });
 
-  it('read a boot sector from a web server, through its backing file there', async () => {
+  it('read a boot sector from a web server, through a backing file on that server', async () => {
     const base = await host(buildImage({ size: 65_536, clusters: new Map([[0, cell]]) }).bytes);
     const overlay = async (backingName: string) => host(buildImage({ size: 65_536, backingName }).bytes);
     const near = await overlay(new URL(base.url).pathname.split('/').at(-1)!);

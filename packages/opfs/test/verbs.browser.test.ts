@@ -25,7 +25,7 @@ async function newImage(name: string): Promise<WorkerImage & AddedVerbs> {
   return (await store.create(name, { size: 2 ** 20, lazyRefcounts: true })) as WorkerImage & AddedVerbs;
 }
 
-test('an added verb crosses with its arguments, result, progress and state', async () => {
+test('an added verb works with its arguments, result, progress and state', async () => {
   await using image = await newImage('stamped');
   expect(image.info.dirty).toBe(false);
   const reports: Progress[] = [];
@@ -43,13 +43,13 @@ test('an added verb crosses with its arguments, result, progress and state', asy
   expect(image.info).toBe(info);
 });
 
-test('its error keeps class, code and details, and its other options cross', async () => {
+test('its error keeps class, code and details, and its other options are sent', async () => {
   await using image = await newImage('failed');
   const error = await image.stamp(new Uint8Array(1), { fail: true }).catch((thrown: unknown) => thrown);
   expect(isStampError(error)).toBe(true);
 });
 
-test('it is aborted with the very reason, also by a callback that throws', async () => {
+test('it is aborted with the same reason object, also by a callback that throws', async () => {
   await using image = await newImage('endured');
   const controller = new AbortController();
   const reason = { enough: true };
@@ -63,7 +63,7 @@ test('it is aborted with the very reason, also by a callback that throws', async
   await expect(image.endure({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
-test('its items cross in packets, in order, and can be left early', async () => {
+test('its items are sent in packets, in order, and can be left early', async () => {
   await using image = await newImage('counted');
   const ranges: Range[] = [];
   const reports: number[] = [];
@@ -94,7 +94,7 @@ test('it is refused after close, and counts as unflushed until a flush when its 
   }
 });
 
-test('only declared arguments cross, without signal and callback', () => {
+test('only declared arguments are sent, without signal and callback', () => {
   const signal = AbortSignal.abort();
   const onProgress = (): void => {};
   const row = { kind: 'value', arguments: 2, options: true } as const;

@@ -28,12 +28,12 @@ export interface Bitmap {
  *
  * @throws {@link Qcow2Error} `corrupt` when it does not, or when an entry violates the specification.
  */
-export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): Bitmap[] {
+export function decodeBitmaps(bytes: Uint8Array, count: number, directoryOffset: number): Bitmap[] {
   const damaged = (how: string): Qcow2Error => {
     const what = `bitmap ${bitmaps.length}`;
     return new Qcow2Error('corrupt', `Bitmap ${bitmaps.length} of the bitmap directory ${how}.`, {
       what,
-      at: place + at,
+      at: directoryOffset + at,
     });
   };
   const view = viewOf(bytes);
@@ -68,9 +68,9 @@ export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): 
     at = alignUp(end, 8);
   }
   if (bitmaps.length !== count) {
-    throw new Qcow2Error('corrupt', `The bitmap directory holds ${bitmaps.length} bitmaps and should hold ${count}.`, {
+    throw new Qcow2Error('corrupt', `The bitmap directory contains ${bitmaps.length} bitmaps instead of ${count}.`, {
       what: 'bitmap directory',
-      at: place,
+      at: directoryOffset,
     });
   }
   return bitmaps;

@@ -36,7 +36,7 @@ export interface Snapshot {
 export function decodeSnapshots(
   bytes: Uint8Array,
   count: number,
-  place: number,
+  tableOffset: number,
 ): { snapshots: Snapshot[]; length: number } | null {
   const view = viewOf(bytes);
   const snapshots: Snapshot[] = [];
@@ -47,8 +47,8 @@ export function decodeSnapshots(
     const nameLength = view.getUint16(at + 14);
     const extraLength = view.getUint32(at + 36);
     if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES) {
-      const message = `Snapshot ${index} carries ${extraLength} bytes of extra data; 1024 is the most.`;
-      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: place + at });
+      const message = `Snapshot ${index} has ${extraLength} bytes of extra data; the maximum is 1024.`;
+      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: tableOffset + at });
     }
     const extra = at + SNAPSHOT_HEADER_BYTES;
     const id = extra + extraLength;

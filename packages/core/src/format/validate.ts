@@ -30,9 +30,9 @@ const ENTRY_BYTES = 8;
  */
 export function validateLayout(header: Header): void {
   const { clusterBits, headerLength, backingFileOffset, backingFileSize } = header;
-  if (clusterBits < MIN_CLUSTER_BITS) fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; the least is 9`);
+  if (clusterBits < MIN_CLUSTER_BITS) fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; the minimum is 9`);
   if (clusterBits > MAX_CLUSTER_BITS) {
-    fail('unsupported', 'cluster_bits', 20, `is ${clusterBits}; 21, which is 2 MiB, is the most`);
+    fail('unsupported', 'cluster_bits', 20, `is ${clusterBits}; the maximum is 21, which is 2 MiB`);
   }
   const clusterSize = 2 ** clusterBits;
   if (headerLength > clusterSize) fail('corrupt', 'header_length', 100, `is ${headerLength}, more than a cluster`);
@@ -40,9 +40,9 @@ export function validateLayout(header: Header): void {
   if (backingFileOffset > clusterSize) {
     fail('corrupt', 'backing_file_offset', 8, `is ${hex(backingFileOffset)}, outside the first cluster`);
   }
-  const most = Math.min(MAX_BACKING_NAME_BYTES, clusterSize - backingFileOffset);
-  if (backingFileSize > most) {
-    fail('corrupt', 'backing_file_size', 16, `is ${backingFileSize}; ${most} is the most that is possible here`);
+  const max = Math.min(MAX_BACKING_NAME_BYTES, clusterSize - backingFileOffset);
+  if (backingFileSize > max) {
+    fail('corrupt', 'backing_file_size', 16, `is ${backingFileSize}; the maximum here is ${max}`);
   }
 }
 
@@ -56,11 +56,18 @@ export function validateFeatures(header: Header, names: readonly FeatureName[]):
   const { incompatibleFeatures, autoclearFeatures, compressionType, clusterBits } = header;
   const unknown = incompatibleFeatures.filter((bit) => !isKnownFeature(0, bit));
   if (unknown.length > 0) {
-    const said = unknown.map((bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`);
-    fail('unsupported', 'incompatible_features', 72, `ask for what this library does not have: ${said.join(', ')}`);
+    const unknownNames = unknown.map(
+      (bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`,
+    );
+    fail(
+      'unsupported',
+      'incompatible_features',
+      72,
+      `require features that this library does not support: ${unknownNames.join(', ')}`,
+    );
   }
   if (compressionType > COMPRESSION_TYPE.zstd) {
-    fail('unsupported', 'compression_type', 104, `is ${compressionType}; 0 (deflate) and 1 (zstd) are known`);
+    fail('unsupported', 'compression_type', 104, `is ${compressionType}; 0 (deflate) and 1 (zstd) are supported`);
   }
   const flagged = incompatibleFeatures.includes(INCOMPATIBLE.compressionType);
   if (flagged !== (compressionType !== COMPRESSION_TYPE.zlib)) {
@@ -70,7 +77,7 @@ export function validateFeatures(header: Header, names: readonly FeatureName[]):
     fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; extended L2 entries need at least 14`);
   }
   if (autoclearFeatures.includes(AUTOCLEAR.rawDataFile) && !incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) {
-    fail('corrupt', 'autoclear_features', 88, 'say "raw external data" for an image without an external data file');
+    fail('corrupt', 'autoclear_features', 88, 'set "raw external data" in an image without an external data file');
   }
 }
 
@@ -82,12 +89,12 @@ export function validateFeatures(header: Header, names: readonly FeatureName[]):
 export function validateTables(header: Header, geometry: Geometry, fileSize: number): void {
   const { size, cryptMethod, refcountOrder, l1Size, l1TableOffset, snapshotCount } = header;
   if (!Number.isSafeInteger(size)) fail('unsupported', 'size', 24, 'is 2^53 bytes or more');
-  if (cryptMethod > CRYPT_METHOD.luks) fail('unsupported', 'crypt_method', 32, `is ${cryptMethod}, which is not known`);
+  if (cryptMethod > CRYPT_METHOD.luks) fail('unsupported', 'crypt_method', 32, `is ${cryptMethod}, which is unknown`);
   if (refcountOrder > MAX_REFCOUNT_ORDER) {
-    fail('corrupt', 'refcount_order', 96, `is ${refcountOrder}; 6, which is 64 bits, is the most`);
+    fail('corrupt', 'refcount_order', 96, `is ${refcountOrder}; the maximum is 6, which is 64 bits`);
   }
   if (l1Size > MAX_L1_BYTES / ENTRY_BYTES) {
-    fail('unsupported', 'l1_size', 36, `is ${l1Size} entries; QEMU and this library take 4,194,304 at the most`);
+    fail('unsupported', 'l1_size', 36, `is ${l1Size} entries; the maximum of QEMU and this library is 4,194,304`);
   }
   aligned('l1_table_offset', 40, l1TableOffset, geometry);
   if (l1Size < l1EntriesFor(geometry, size)) {
@@ -106,10 +113,11 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
   const { refcountTableOffset, refcountTableClusters, snapshotsOffset } = header;
   if (refcountTableClusters === 0) fail('corrupt', 'refcount_table_clusters', 56, 'is 0: there is no refcount table');
   if (refcountTableClusters > MAX_REFCOUNT_TABLE_BYTES / geometry.clusterSize) {
-    fail('unsupported', 'refcount_table_clusters', 56, `is ${refcountTableClusters}; 8 MiB is the most`);
+    fail('unsupported', 'refcount_table_clusters', 56, `is ${refcountTableClusters}; the maximum is 8 MiB`);
   }
   aligned('refcount_table_offset', 48, refcountTableOffset, geometry);
-  if (snapshotCount > MAX_SNAPSHOTS) fail('unsupported', 'nb_snapshots', 60, `is ${snapshotCount}; 65,536 is the most`);
+  if (snapshotCount > MAX_SNAPSHOTS)
+    fail('unsupported', 'nb_snapshots', 60, `is ${snapshotCount}; the maximum is 65,536`);
   aligned('snapshots_offset', 64, snapshotsOffset, geometry);
 }
 
@@ -120,7 +128,7 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
  */
 export function validateBackingFormat(extension: HeaderExtension | undefined): void {
   if (extension === undefined || extension.data.length <= MAX_BACKING_FORMAT_BYTES) return;
-  fail('corrupt', 'backing format name', extension.offset, `is ${extension.data.length} bytes long; 15 is the most`);
+  fail('corrupt', 'backing format name', extension.offset, `is ${extension.data.length} bytes long; the maximum is 15`);
 }
 
 /**
@@ -129,7 +137,7 @@ export function validateBackingFormat(extension: HeaderExtension | undefined): v
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */
 export function aligned(what: string, at: number, offset: number, { clusterSize }: Geometry): void {
-  if (offset >= MAX_HOST_OFFSET) fail('corrupt', what, at, 'is 2^56 or more, where no image can reach');
+  if (offset >= MAX_HOST_OFFSET) fail('corrupt', what, at, 'is 2^56 or more, past the largest host offset');
   if (!Number.isSafeInteger(offset)) fail('unsupported', what, at, 'is 2^53 or more');
   if (offset % clusterSize !== 0) fail('corrupt', what, at, `is ${hex(offset)}, no multiple of the cluster size`);
 }

@@ -8,7 +8,7 @@ import { readGuest } from '../engine/read/execute.js';
 /** Bytes of one read when the consumer passes no buffer. */
 const CHUNK_BYTES = 1024 * 1024;
 /** Concurrent reads of an asynchronous source: a Blob serves several in the time of one. */
-const AHEAD = 4;
+const READ_AHEAD = 4;
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
@@ -25,7 +25,7 @@ export class GuestReader {
   #delivered: number;
   readonly #ahead: Promise<Chunk>[] = [];
   /** True once a read was asynchronous: from then on chunks are read ahead. */
-  #waits = false;
+  #isAsynchronous = false;
 
   constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
     this.#layer = layer;
@@ -41,7 +41,7 @@ export class GuestReader {
   /** Serves a byte stream: fills the consumer's own buffer, or enqueues a chunk that was read ahead. */
   async pullBytes(controller: ReadableByteStreamController): Promise<void> {
     const request = controller.byobRequest!;
-    if (this.#left > 0 && this.#waits) {
+    if (this.#left > 0 && this.#isAsynchronous) {
       controller.enqueue(await this.#chunk());
     } else if (this.#left > 0) {
       const { buffer, byteOffset, byteLength } = request.view!;
@@ -72,7 +72,7 @@ export class GuestReader {
     const done = readGuest(this.#layer, [{ at: this.#next, bytes: into }], this.#options?.signal);
     this.#next += into.length;
     if (done !== undefined) {
-      this.#waits = true;
+      this.#isAsynchronous = true;
       await done;
     }
     this.#deliver(into.length);
@@ -81,7 +81,8 @@ export class GuestReader {
   /** The next chunk. Starts the reads of the chunks after it. */
   async #chunk(): Promise<Chunk> {
     this.#check();
-    while (this.#next < this.#end && this.#ahead.length < (this.#waits ? AHEAD : 1)) this.#ahead.push(this.#read());
+    while (this.#next < this.#end && this.#ahead.length < (this.#isAsynchronous ? READ_AHEAD : 1))
+      this.#ahead.push(this.#read());
     const chunk = await this.#ahead.shift()!;
     this.#check();
     this.#deliver(chunk.length);
@@ -101,7 +102,7 @@ export class GuestReader {
   async #readInto(offset: number, into: Chunk): Promise<Chunk> {
     const done = readGuest(this.#layer, [{ at: offset, bytes: into }], this.#options?.signal);
     if (done !== undefined) {
-      this.#waits = true;
+      this.#isAsynchronous = true;
       await done;
     }
     return into;

@@ -29,23 +29,23 @@ export async function* mapBatches(
 ): AsyncGenerator<Extent[], void, undefined> {
   const progress = progressOf(options, 'map', end - start);
   // The last extent is kept back, since the next batch may continue it.
-  let held: Extent[] = [];
-  const run = { signal: options?.signal, turn: yieldToEventLoop() };
+  let pending: Extent[] = [];
+  const run = { signal: options?.signal, yieldIfDue: yieldToEventLoop() };
   for await (const batch of layerBatches(layer, start, end, run)) {
     alive();
-    for (const extent of batch) appendExtent(held, extent);
-    const last = held.pop();
-    if (held.length > 0) yield held;
-    held = last === undefined ? [] : [last];
+    for (const extent of batch) appendExtent(pending, extent);
+    const last = pending.pop();
+    if (pending.length > 0) yield pending;
+    pending = last === undefined ? [] : [last];
     if (last !== undefined) progress(last.start + last.length - start);
   }
-  if (held.length > 0) yield held;
+  if (pending.length > 0) yield pending;
 }
 
 /** What all layers of one map share: its signal, and its yields to the event loop. */
 interface MapRun {
   readonly signal: AbortSignal | undefined;
-  readonly turn: () => Promise<void>;
+  readonly yieldIfDue: () => Promise<void>;
 }
 
 async function* layerBatches(
@@ -61,11 +61,11 @@ async function* layerBatches(
   }
   const traits = { depth: layer.depth, encrypted: layer.unreadable !== null };
   for (let at = start; at < end; ) {
-    await run.turn();
+    await run.yieldIfDue();
     run.signal?.throwIfAborted();
     const { tables, until } = await nextTables(layer, at, end, run.signal);
     const extents = layerExtents(layer.geometry, traits, tables, at, until);
-    if (isBase(layer)) yield extents.map(zeroWhereNobodyHoldsIt);
+    if (isBase(layer)) yield extents.map(unallocatedAsZero);
     else yield* throughBacking(layer, extents, run);
     at = until;
   }
@@ -78,9 +78,9 @@ async function nextTables(
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<Mapped> {
-  const look = () => loadTables(layer, at, end, signal);
+  const load = () => loadTables(layer, at, end, signal);
   // While a request changes the tables, they may refer to data that are not written yet, or already freed.
-  return layer.lock === null ? look() : layer.lock.reading(look, signal);
+  return layer.lock === null ? load() : layer.lock.reading(load, signal);
 }
 
 /** Consecutive L2 tables, null for unallocated ones, and the guest offset up to which they map. */
@@ -96,12 +96,12 @@ async function loadTables(
   signal: AbortSignal | undefined,
 ): Promise<Mapped> {
   const { bytesPerL2, clusterSize } = layer.geometry;
-  const most = Math.max(1, BATCH_BYTES / clusterSize);
+  const maxTables = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
   const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
   let last = first;
-  for (let held = layer.tables.has(first) ? 1 : 0; last < limit && held < most; last++) {
-    if (layer.tables.has(last + 1)) held++;
+  for (let count = layer.tables.has(first) ? 1 : 0; last < limit && count < maxTables; last++) {
+    if (layer.tables.has(last + 1)) count++;
   }
   const { tables, loading } = layer.tables.acquire([{ first, last }], signal);
   await loading;
@@ -137,7 +137,7 @@ async function* throughBacking(
       batch = [];
     }
     // Past the end of a shorter backing file the disk reads as zeros.
-    if (inside < extent.length) batch.push(zeroWhereNobodyHoldsIt(tailOf(extent, inside)));
+    if (inside < extent.length) batch.push(unallocatedAsZero(tailOf(extent, inside)));
   }
   if (batch.length > 0) yield batch;
 }
@@ -146,7 +146,7 @@ function rawExtent(depth: number, start: number, length: number): Extent {
   return { start, length, depth, present: true, zero: false, data: true, compressed: false, offset: start };
 }
 
-function zeroWhereNobodyHoldsIt(extent: Extent): Extent {
+function unallocatedAsZero(extent: Extent): Extent {
   if (!extent.data) extent.zero = true;
   return extent;
 }

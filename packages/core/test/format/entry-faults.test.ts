@@ -172,7 +172,7 @@ describe('a refcount table entry', () => {
   });
 });
 
-test('every fault is described by a predicate of its own', () => {
+test('every fault has a description of its own', () => {
   const texts = faultsIn(-1).map((fault) => describeFault(fault, 0x200));
   expect(new Set(texts).size).toBe(NAMES.length);
   for (const text of texts) expect(text).toMatch(/^(has|is|points) /);

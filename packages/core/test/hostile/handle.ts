@@ -47,13 +47,13 @@ export async function handle(
 ): Promise<Outcome> {
   const source = new GuardedSource(file, size);
   const started = performance.now();
-  const outcome = await withAllocationsWatched(() => askEverything(source, resolve), file.length);
+  const outcome = await withAllocationsWatched(() => callEverything(source, resolve), file.length);
   expect(source.violations).toEqual([]);
   expect(performance.now() - started).toBeLessThan(TIME_LIMIT_MS);
   return outcome;
 }
 
-async function askEverything(source: GuardedSource, resolve: OpenOptions['resolve']): Promise<Outcome> {
+async function callEverything(source: GuardedSource, resolve: OpenOptions['resolve']): Promise<Outcome> {
   const messages: string[] = [];
   let image: Qcow2Image;
   try {

@@ -12,7 +12,7 @@ import type {
 } from 'qcow2';
 import { boundsOf, writableOf } from 'qcow2/internal';
 import { makeDisposable } from './disposable.js';
-import { ImageChannel, type ImagePlace } from './image-channel.js';
+import { ImageChannel, type ImageTarget } from './image-channel.js';
 import { ImageTransfers } from './image-transfers.js';
 import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
@@ -50,8 +50,8 @@ export class WorkerImage implements Disk {
   }
 
   /** @internal Images are made by the store. */
-  constructor(place: ImagePlace, info: ImageInfo) {
-    this.#channel = new ImageChannel(place, info);
+  constructor(target: ImageTarget, info: ImageInfo) {
+    this.#channel = new ImageChannel(target, info);
     this.#transfers = new ImageTransfers(this.#channel);
   }
 
@@ -158,10 +158,10 @@ export class WorkerImage implements Disk {
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
   async openSnapshot(idOrName: string): Promise<WorkerImage> {
-    const { place } = this.#channel;
-    const id = place.connection.reserve();
-    const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, place.id, idOrName), {}, id);
-    return new WorkerImage({ ...place, id }, info);
+    const { target } = this.#channel;
+    const id = target.connection.reserve();
+    const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, target.id, idOrName), {}, id);
+    return new WorkerImage({ ...target, id }, info);
   }
 
   /**
@@ -181,7 +181,7 @@ export class WorkerImage implements Disk {
     const { format, to, signal, onProgress } = options;
     requireRaw(format);
     if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
-    const { id } = this.#channel.place;
+    const { id } = this.#channel.target;
     const reports = onProgress !== undefined;
     await this.#channel.call((worker, call) => worker.export(call, id, to, reports), { signal, onProgress });
   }
@@ -196,7 +196,7 @@ export class WorkerImage implements Disk {
   async temporaryExport(options: TemporaryExportOptions): Promise<TemporaryExport> {
     const { format, signal, onProgress } = options;
     requireRaw(format);
-    const { connection, id: image } = this.#channel.place;
+    const { connection, id: image } = this.#channel.target;
     const id = connection.reserve();
     const reports = onProgress !== undefined;
     const file = await this.#channel.call(
@@ -221,5 +221,5 @@ export class WorkerImage implements Disk {
 }
 
 function requireRaw(format: unknown): void {
-  if (format !== 'raw') throw new TypeError(`The only format so far is 'raw', not ${JSON.stringify(format)}.`);
+  if (format !== 'raw') throw new TypeError(`The only supported format is 'raw', not ${JSON.stringify(format)}.`);
 }

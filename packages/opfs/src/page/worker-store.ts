@@ -3,7 +3,7 @@ import type { ImageInfo, OperationOptions } from 'qcow2';
 import { requireEmpty } from 'qcow2/internal';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
-import type { Answer, WireOpenOptions } from '../protocol/messages.js';
+import type { PromisedOutcome, WireOpenOptions } from '../protocol/messages.js';
 import {
   type FileOpenOptions,
   isRemoteFile,
@@ -173,7 +173,7 @@ export class WorkerStore implements Store {
     const stored = imageName(name);
     requireFormat(format);
     const id = this.#connection.reserve();
-    const send = (worker: RemoteWorker): Answer<File> =>
+    const send = (worker: RemoteWorker): PromisedOutcome<File> =>
       worker.temporaryExportStored(id, stored, format, onProgress !== undefined);
     return temporaryExportOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
   }
@@ -204,7 +204,7 @@ export class WorkerStore implements Store {
 
   async #open(
     options: FileOpenOptions,
-    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageInfo>,
+    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => PromisedOutcome<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const { mode, verify, cache, resolve, signal, onProgress } = options;
@@ -221,7 +221,7 @@ export class WorkerStore implements Store {
    */
   async #opening(
     callbacks: CallOptions,
-    send: (worker: RemoteWorker, id: number) => Answer<ImageInfo>,
+    send: (worker: RemoteWorker, id: number) => PromisedOutcome<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const id = this.#connection.reserve();

@@ -1,4 +1,4 @@
-/** Owns the reading of what an image says of itself: the header's cluster, and the tables that opening needs. */
+/** Reads the metadata that opening an image needs: the header's cluster, and the tables. */
 
 import type { ByteSource, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -55,7 +55,7 @@ export async function readFirstCluster(source: ByteSource, signal: AbortSignal |
   }
   const version = viewOf(bytes).getUint32(4);
   if (version > 3) {
-    throw new Qcow2Error('unsupported', `This is qcow2 of version ${version}; 2 and 3 are known.`, {
+    throw new Qcow2Error('unsupported', `The qcow2 version is ${version}; 2 and 3 are supported.`, {
       what: 'version',
       at: 4,
     });

@@ -76,7 +76,7 @@ export function isWritableInPlace({ host, owned, stored }: ClusterMapping): bool
 }
 
 /** The host clusters that a write of `length` bytes from the guest offset `offset` on overwrites in place. */
-export function writtenInPlace(
+export function clustersWrittenInPlace(
   geometry: Geometry,
   { first, tables }: { readonly first: number; readonly tables: readonly DataView[] },
   offset: number,
@@ -99,7 +99,7 @@ export function writtenInPlace(
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
-export function placeInCluster(
+export function hostOffsetInCluster(
   geometry: Geometry,
   table: DataView,
   index: number,

@@ -3,7 +3,7 @@
 import type { ByteSource, Done, Transfer } from '../../api/device.js';
 import type { ImageReference } from '../../api/openable.js';
 import { isQcow2Error, Qcow2Error } from '../../errors.js';
-import { adopted } from '../async/done.js';
+import { asPromise } from '../async/done.js';
 
 /** The name of a data file, and its depth in the chain. */
 export type DataFileName = Pick<ImageReference, 'name' | 'depth'>;
@@ -27,7 +27,7 @@ export class DataFileSource implements ByteSource {
       throw withinDataFile(error, this.#file, signal);
     };
     try {
-      return adopted(this.#source.read(transfers, signal))?.catch(fail);
+      return asPromise(this.#source.read(transfers, signal))?.catch(fail);
     } catch (error) {
       return fail(error);
     }

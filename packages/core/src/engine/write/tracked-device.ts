@@ -2,7 +2,7 @@
 
 import type { BlockDevice, Done, Transfer } from '../../api/device.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../../errors.js';
-import { adopted } from '../async/done.js';
+import { asPromise } from '../async/done.js';
 import { requireBuffers } from '../async/request-buffers.js';
 import type { Counters } from '../layer/counting-source.js';
 import { type DataFileName, withinDataFile } from '../read/data-file.js';
@@ -83,7 +83,7 @@ export class TrackedDevice {
   /** `intact` throws if a buffer was detached during the call. That is no failure of the device. */
   #noting(call: () => Done, intact: () => void = () => {}): Done {
     try {
-      const done = adopted(call());
+      const done = asPromise(call());
       if (done === undefined) return;
       this.waited = true;
       return done.then(intact, (error: unknown) => {

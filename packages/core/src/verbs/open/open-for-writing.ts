@@ -8,7 +8,7 @@ import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { openWriter } from '../../engine/write/open-writer.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { isBlockDevice } from '../../sources/openable.js';
-import { holdForWriting } from '../../sources/written-files.js';
+import { lockForWriting } from '../../sources/written-files.js';
 import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
 import type { CacheBudgets } from './cache-budgets.js';
@@ -28,7 +28,7 @@ export class WriteOpening {
   /** The lock for the requests of the image. */
   readonly lock: RwLock = new RwLock();
   readonly #device: BlockDevice;
-  readonly #holds: (() => void)[];
+  readonly #releases: (() => void)[];
 
   /**
    * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process
@@ -36,7 +36,7 @@ export class WriteOpening {
    */
   constructor(image: Openable) {
     this.#device = deviceOf(image, 'image');
-    this.#holds = [holdForWriting(this.#device, 'image')];
+    this.#releases = [lockForWriting(this.#device, 'image')];
   }
 
   /**
@@ -54,7 +54,7 @@ export class WriteOpening {
   ): Promise<Writing> {
     const { signal, onProgress, verify = true } = options;
     const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
-    if (data !== null) this.#holds.push(holdForWriting(data, 'data file'));
+    if (data !== null) this.#releases.push(lockForWriting(data, 'data file'));
     const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
     if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
     const changes = new Changes(writer, () => layer.size);
@@ -63,7 +63,7 @@ export class WriteOpening {
 
   /** Releases the files. */
   release(): void {
-    for (const release of this.#holds.splice(0)) release();
+    for (const release of this.#releases.splice(0)) release();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Corrects the header, so that an image can be opened and checked whose header fields and active L1 table are valid. */
+/** Corrects the header, so that an image can be opened and checked if its fields and active L1 table are valid. */
 import { extensionsEnd, readFirstCluster } from '../../engine/layer/metadata.js';
 import { isQcow2Error } from '../../errors.js';
 import { alignUp, viewOf } from '../../format/bytes.js';

@@ -30,8 +30,8 @@ export class OpenCursors {
     open: OpenPackets,
   ): Promise<void> {
     const controller = new AbortController();
-    const ignore = onAbort(opening, () => controller.abort());
-    const packets = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(ignore);
+    const removeListener = onAbort(opening, () => controller.abort());
+    const packets = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(removeListener);
     const cursor = new Cursor(image, packets, progress, controller);
     if (opening.aborted) {
       await cursor.release();

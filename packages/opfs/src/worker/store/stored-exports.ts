@@ -5,10 +5,10 @@ import { exportInto } from '../export/raw-export.js';
 import { fileDisk, filePackets } from '../storage/file-disk.js';
 import type { Folder } from '../storage/folder.js';
 import type { AbortableOptions } from './file-copy.js';
-import { HeldFiles } from './held-files.js';
-import type { OpenImage } from './held-image.js';
 import type { ImageLocks } from './image-locks.js';
 import { imageNotFound } from './image-not-found.js';
+import { LockedFiles } from './locked-files.js';
+import type { OpenImage } from './open-image.js';
 
 /** Opens an image of the store for reading. */
 type OpenStored = (name: string, options: OpenOptions) => Promise<OpenImage>;
@@ -48,14 +48,14 @@ export class StoredExports {
   async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Packets> {
     if (format === 'raw') {
       const open = await this.#open(name, { signal: options.signal });
-      return endingWith(bytePackets(open.image.readable(undefined, options)), () => open.close());
+      return withCleanup(bytePackets(open.image.readable(undefined, options)), () => open.close());
     }
-    const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
-      const file = (await held.hold(name)) ?? imageNotFound(name);
-      return endingWith(filePackets(file, options), () => held.release());
+      const file = (await lockedFiles.openShared(name)) ?? imageNotFound(name);
+      return withCleanup(filePackets(file, options), () => lockedFiles.release());
     } catch (error) {
-      held.release();
+      lockedFiles.release();
       throw error;
     }
   }
@@ -68,16 +68,16 @@ export class StoredExports {
   }
 
   async #withFile(name: string, signal: AbortSignal, work: (file: ByteSource) => Promise<void>): Promise<void> {
-    const held = new HeldFiles(this.#folder, this.#locks, { signal });
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, { signal });
     try {
-      await work((await held.hold(name)) ?? imageNotFound(name));
+      await work((await lockedFiles.openShared(name)) ?? imageNotFound(name));
     } finally {
-      held.release();
+      lockedFiles.release();
     }
   }
 }
 
-function endingWith(packets: Packets, then: () => void | Promise<void>): Packets {
+function withCleanup(packets: Packets, then: () => void | Promise<void>): Packets {
   return {
     next: () => packets.next(),
     async end() {

@@ -25,7 +25,7 @@ import { buildImage } from './support/image-builder.js';
 
 const SIZE = 1024 * 1024;
 
-const folder = mkdtempSync(join(tmpdir(), 'qcow2-file-parts-'));
+const folder = mkdtempSync(join(tmpdir(), 'qcow2-chain-files-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let files = 0;
 const newPath = () => join(folder, `${files++}`);
@@ -51,7 +51,7 @@ const decorated: [string, (device: BlockDevice) => Openable][] = [
 ];
 
 describe('an image that names itself', () => {
-  test('as its data file is refused, and stays as it was', async () => {
+  test('as its data file is refused, and is unchanged', async () => {
     const bytes = await imageBytes({ dataFile: 'disk.raw' });
     const device = bufferDevice(bytes);
     const opening = Qcow2Image.open(device, { mode: 'readwrite', resolve: async () => device });
@@ -78,7 +78,7 @@ describe('an image that names itself', () => {
     await expect(opening).rejects.toThrow(collision('image', 'backing file'));
   });
 
-  test('in a buffer or a Blob is refused, however it is handed over', async () => {
+  test('in a buffer or a Blob is refused, in whatever form it is provided', async () => {
     const bytes = await imageBytes({ backingFile: 'base.qcow2' });
     const blob = new Blob([bytes]);
     await expect(Qcow2Image.open(blob, { resolve: async () => blobSource(blob) })).rejects.toThrow(
@@ -90,7 +90,7 @@ describe('an image that names itself', () => {
   });
 });
 
-describe('a file with two parts in a chain', () => {
+describe('a file with two roles in a chain', () => {
   test('is refused as the data file and the backing file of one image', async () => {
     const extensions = [{ type: 0x44415441, data: new TextEncoder().encode('disk.raw') }];
     const device = bufferDevice(
@@ -112,7 +112,7 @@ describe('a file with two parts in a chain', () => {
     ).rejects.toThrow(collision('backing file', 'backing file'));
   });
 
-  test('is closed when it was opened anew, and left alone when it is the caller’s', async () => {
+  test('is closed if it was opened for the chain, and not if it is the caller’s', async () => {
     const device = bufferDevice(await imageBytes({ backingFile: 'base.qcow2' }));
     let closed = 0;
     const again = {
@@ -136,7 +136,7 @@ describe('files of Node’s file system', () => {
     ['path', (path) => path],
     ['symbolic link', (path) => link(symlinkSync, path)],
     ['hard link', (path) => link(linkSync, path)],
-  ])('are one file by another %s', async (_, other) => {
+  ])('are the same file by another %s', async (_, other) => {
     const path = newPath();
     const device = fileDevice(path, { create: true });
     await device.write([{ at: 0, bytes: await imageBytes({ dataFile: 'disk.raw' }) }]);
@@ -149,7 +149,7 @@ describe('files of Node’s file system', () => {
     device.close?.();
   });
 
-  test('are two by content alone', async () => {
+  test('are not the same file by equal content', async () => {
     const bytes = await imageBytes({ backingFile: 'base.qcow2' });
     const base = buildImage({ size: SIZE }).bytes;
     for (const path of [newPath(), newPath()]) {
@@ -191,7 +191,7 @@ describe('create', () => {
     expect(device.size).toBe(0);
   });
 
-  test('asks once for each file that the image names', async () => {
+  test('calls resolve once for each file that the image names', async () => {
     const asked: string[] = [];
     const resolve = async ({ kind, name }: { kind: string; name: string }): Promise<Resolved> => {
       asked.push(`${kind} ${name}`);
@@ -265,7 +265,7 @@ describe('two writers of one file', () => {
     refused.close?.();
   });
 
-  test('are allowed when the first was dropped with its device', { timeout: 60_000 }, async () => {
+  test('are allowed when the first was garbage-collected with its device', { timeout: 60_000 }, async () => {
     const path = newPath();
     const drop = async () => {
       await Qcow2Image.create(fileDevice(path, { create: true }), { size: SIZE });
@@ -299,7 +299,7 @@ describe('two writers of one file', () => {
     expect(both[1]).toMatchObject({ reason: { code: 'locked' } });
   });
 
-  test('are refused when the one is another image’s data file', async () => {
+  test('are refused when one is another image’s data file', async () => {
     const data = bufferDevice();
     const options = { size: SIZE, dataFile: 'disk.raw', resolve: async () => data };
     const first = await Qcow2Image.create(bufferDevice(), options);
@@ -313,7 +313,7 @@ describe('two writers of one file', () => {
     await first.close();
   });
 
-  test('are no two when the first opening failed', async () => {
+  test('do not conflict when the first opening failed', async () => {
     const device = bufferDevice(new Uint8Array(100));
     await expect(Qcow2Image.open(device, { mode: 'readwrite' })).rejects.toMatchObject({ code: 'not-qcow2' });
     const aborted = AbortSignal.abort(new Error('enough'));

@@ -6,7 +6,7 @@ import type { Folder } from '../storage/folder.js';
 import type { ImageLocks, LockWait } from './image-locks.js';
 
 /** Files that stay locked until they are released together. */
-export class HeldFiles {
+export class LockedFiles {
   readonly #folder: Folder;
   readonly #locks: ImageLocks;
   readonly #wait: LockWait;
@@ -31,7 +31,7 @@ export class HeldFiles {
    *
    * @throws {@link Qcow2Error} `locked` while it is being changed, `unavailable`; the signal's reason
    */
-  async hold(name: string): Promise<ByteSource | null> {
+  async openShared(name: string): Promise<ByteSource | null> {
     const release = await this.#locks.read(name, this.#wait);
     try {
       const file = await this.#folder.file(name);
@@ -56,7 +56,7 @@ export class HeldFiles {
    *
    * @throws {@link Qcow2Error} `locked` when it is open, `unavailable`; the signal's reason
    */
-  async holdWritable(name: string): Promise<BlockDevice | null> {
+  async openExclusive(name: string): Promise<BlockDevice | null> {
     const release = await this.#locks.change(name, this.#wait);
     try {
       const device = await this.openLocked(name);
@@ -69,7 +69,7 @@ export class HeldFiles {
     }
   }
 
-  /** As {@link holdWritable}, for a caller that holds the lock and keeps it until these files are released. */
+  /** As {@link openExclusive}, for a caller that holds the lock and keeps it until these files are released. */
   async openLocked(name: string): Promise<BlockDevice | null> {
     const file = await this.#folder.writable(name);
     if (!file) return null;
@@ -82,7 +82,7 @@ export class HeldFiles {
   async resolve({ kind, name, format }: ImageReference): Promise<Resolved> {
     const stored = kind === 'backing' ? storedFile(name) : null;
     if (stored === null) return undefined;
-    const source = this.#sources.get(stored.name) ?? (await this.hold(stored.name));
+    const source = this.#sources.get(stored.name) ?? (await this.openShared(stored.name));
     // A format given in the image takes precedence over one in the name.
     if (source === null) return undefined;
     return format === undefined && stored.format !== undefined ? { source, format: stored.format } : source;

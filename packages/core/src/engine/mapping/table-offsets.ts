@@ -3,14 +3,14 @@
  * through the tables' views: a property on them would change their shape and slow reads down.
  */
 
-const places = new WeakMap<DataView, number>();
+const offsets = new WeakMap<DataView, number>();
 
 /** Stores the host offset `at` of the table, in bytes. */
-export function setTablePlace(table: DataView, at: number): void {
-  places.set(table, at);
+export function setTableOffset(table: DataView, at: number): void {
+  offsets.set(table, at);
 }
 
 /** The host offset of the table; 0 for one that was not stored yet. */
-export function tablePlace(table: DataView): number {
-  return places.get(table) ?? 0;
+export function tableOffset(table: DataView): number {
+  return offsets.get(table) ?? 0;
 }

@@ -1,22 +1,22 @@
 /** Lists the downloads that continue while the page shows something else. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { carried, dismissCarried } from './carried-downloads.js';
+import { backgroundDownloads, dismissDownload } from './background-downloads.js';
 import type { Download } from './download.js';
 import { DownloadProgress, downloadWords } from './download-progress.js';
 
 /** Every such download; null when there is none. */
-export function CarriedList(): JSX.Element {
+export function BackgroundDownloads(): JSX.Element {
   return (
     <div class="keeps">
-      {carried.value.map((download) => (
-        <CarriedDownload download={download} key={download} />
+      {backgroundDownloads.value.map((download) => (
+        <BackgroundDownload download={download} key={download} />
       ))}
     </div>
   );
 }
 
-function CarriedDownload({ download }: { readonly download: Download }): JSX.Element {
+function BackgroundDownload({ download }: { readonly download: Download }): JSX.Element {
   const section = useRef<HTMLElement>(null);
   const { step } = download.state.value;
   const cancel = (): void => {
@@ -26,7 +26,7 @@ function CarriedDownload({ download }: { readonly download: Download }): JSX.Ele
   const dismiss = (): void => {
     // Its buttons are removed, and the focus with them.
     if (section.current?.contains(document.activeElement)) section.current.closest('main')?.focus();
-    dismissCarried(download);
+    dismissDownload(download);
   };
   useEffect(() => {
     // Its temporary file was deleted, or its picker closed: there is nothing left to show.
@@ -48,7 +48,7 @@ function CarriedDownload({ download }: { readonly download: Download }): JSX.Ele
         words
       ) : (
         <div class="notice row">
-          <div class="carried">{words}</div>
+          <div class="background-download">{words}</div>
           {step !== 'asking' && (
             <button
               type="button"

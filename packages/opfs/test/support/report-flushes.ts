@@ -1,4 +1,4 @@
-/** Tells everybody of the flushes in the worker that imports it, and of what other workers that it starts answer. */
+/** Reports the flushes of the worker that imports it, and the messages of the workers that it starts. */
 const channel = new BroadcastChannel('flushes');
 const { prototype } = (globalThis as unknown as { FileSystemSyncAccessHandle: { prototype: { flush: () => void } } })
   .FileSystemSyncAccessHandle;
@@ -16,7 +16,7 @@ globalThis.Worker = class extends Native {
   }
 
   override postMessage(message: unknown): void {
-    channel.postMessage(message === 'flush' ? 'asked' : 'other');
+    channel.postMessage(message === 'flush' ? 'requested' : 'other');
     super.postMessage(message);
   }
 };

@@ -8,23 +8,23 @@ import { identityOf } from './identity.js';
 import { closeUnopened } from './openable.js';
 
 /** Offset of the header field that requires the file, bytes: backing_file_offset, or the data file's feature bit. */
-const NAMED_AT = { backing: 8, data: 72 } as const;
+const REQUIRED_BY_FIELD_AT = { backing: 8, data: 72 } as const;
 
 /** A file of a chain: the image that is opened or created, or a file referenced in the chain. */
-export interface FilePart {
+export interface ChainFile {
   readonly openable: Openable;
   /** Null for the image itself. */
   readonly reference: ImageReference | null;
 }
 
 /** A file that the caller provided, and its format if the caller or the image gives one. */
-export interface HandedFile {
+export interface ProvidedFile {
   readonly openable: Openable;
   readonly format: string | undefined;
 }
 
 /** True if this object is one of the files already. Then it is not closed here. */
-export function isHandedOver(files: readonly FilePart[], openable: Openable): boolean {
+export function includesFile(files: readonly ChainFile[], openable: Openable): boolean {
   return files.some((file) => file.openable === openable);
 }
 
@@ -34,35 +34,35 @@ export function isHandedOver(files: readonly FilePart[], openable: Openable): bo
  *
  * @throws what `resolve` throws; the signal's reason when it aborts.
  */
-export async function askFor(
+export async function resolveReference(
   reference: ImageReference,
   { resolve, signal }: Pick<OpenOptions, 'resolve' | 'signal'>,
-  files: readonly FilePart[],
-): Promise<HandedFile | null> {
+  files: readonly ChainFile[],
+): Promise<ProvidedFile | null> {
   if (resolve === undefined) return null;
-  const asking = (async () => handedOver(await resolve(reference), reference))();
+  const resolving = (async () => providedFile(await resolve(reference), reference))();
   try {
-    await settled(asking, signal);
+    await settled(resolving, signal);
     signal?.throwIfAborted();
   } catch (error) {
     // Nothing else closes a file that is returned after the abort.
     const closeLate = async () => {
-      const late = await asking;
-      if (late !== null && !isHandedOver(files, late.openable)) await closeUnopened(late.openable);
+      const lateFile = await resolving;
+      if (lateFile !== null && !includesFile(files, lateFile.openable)) await closeUnopened(lateFile.openable);
     };
     closeLate().catch(() => {});
     throw error;
   }
-  return asking;
+  return resolving;
 }
 
 /** Normalises the result of `resolve`; null when it refused. */
-function handedOver(answer: Resolved | null, { format }: ImageReference): HandedFile | null {
-  if (answer === null || answer === undefined) return null;
-  if (typeof answer === 'object' && 'source' in answer && 'format' in answer) {
-    return { openable: answer.source, format: answer.format ?? format };
+function providedFile(resolved: Resolved | null, { format }: ImageReference): ProvidedFile | null {
+  if (resolved === null || resolved === undefined) return null;
+  if (typeof resolved === 'object' && 'source' in resolved && 'format' in resolved) {
+    return { openable: resolved.source, format: resolved.format ?? format };
   }
-  return { openable: answer, format };
+  return { openable: resolved, format };
 }
 
 /**
@@ -71,17 +71,17 @@ function handedOver(answer: Resolved | null, { format }: ImageReference): Handed
  *
  * @throws {@link Qcow2Error} `corrupt`; `roles` of its details are the two roles.
  */
-export function refuseSecondPart(files: readonly FilePart[], openable: Openable, reference: ImageReference): void {
+export function refuseSecondRole(files: readonly ChainFile[], openable: Openable, reference: ImageReference): void {
   const identity = identityOf(openable);
   const first = files.find((file) => identityOf(file.openable) === identity);
   if (first === undefined) return;
   const { kind, name, depth } = reference;
   const roles = [first.reference, reference].map((each) => (each === null ? 'image' : `${each.kind} file`));
-  const details: Qcow2ErrorDetails = { what: `${kind} file`, at: NAMED_AT[kind], name, depth, roles };
-  const other = first.reference === null ? 'the image' : partName(first.reference);
-  throw new Qcow2Error('corrupt', `The ${partName(reference)} and ${other} are one and the same file.`, details);
+  const details: Qcow2ErrorDetails = { what: `${kind} file`, at: REQUIRED_BY_FIELD_AT[kind], name, depth, roles };
+  const other = first.reference === null ? 'the image' : roleName(first.reference);
+  throw new Qcow2Error('corrupt', `The ${roleName(reference)} and ${other} are one and the same file.`, details);
 }
 
-function partName({ kind, name }: ImageReference): string {
+function roleName({ kind, name }: ImageReference): string {
   return `${kind} file "${name}"`;
 }

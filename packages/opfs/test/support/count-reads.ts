@@ -1,9 +1,6 @@
-/**
- * Counts what the worker that imports it asks of its files, and tells the counts on the BroadcastChannel `looks` when
- * asked.
- */
+/** Counts the reads of files in the worker that imports it, and reports them on the BroadcastChannel `reads`. */
 const counts = { getFile: 0, read: 0, bytes: 0 };
-const channel = new BroadcastChannel('looks');
+const channel = new BroadcastChannel('reads');
 channel.onmessage = () => {
   channel.postMessage({ ...counts });
   Object.assign(counts, { getFile: 0, read: 0, bytes: 0 });
