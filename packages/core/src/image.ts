@@ -100,8 +100,8 @@ export class Qcow2Image implements Disk {
     device: BlockDevice,
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
-    const { createImage } = await import('./verbs/create/create.js');
-    return createImage(device, options, (opening) => Qcow2Image.open(device, opening));
+    const verb = await import('./verbs/create/create.js');
+    return verb.createImage(device, options, (opening) => Qcow2Image.open(device, opening));
   }
 
   get size(): number {
@@ -170,8 +170,8 @@ export class Qcow2Image implements Disk {
     return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = boundsOf(range, this.size);
-      const { mapBatches } = await import('./verbs/map.js');
-      return mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
+      const verb = await import('./verbs/map.js');
+      return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
 
@@ -186,15 +186,15 @@ export class Qcow2Image implements Disk {
   async #seek(offset: number, zero: boolean): Promise<number | undefined> {
     this.#alive();
     requireInside(offset, 0, this.size);
-    const { seek } = await import('./verbs/seek.js');
-    return seek(this.#opened.layer, offset, zero, () => this.#alive());
+    const verb = await import('./verbs/seek.js');
+    return verb.seek(this.#opened.layer, offset, zero, () => this.#alive());
   }
 
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
-    const { checkImage } = await import('./verbs/check/check.js');
+    const verb = await import('./verbs/check/check.js');
     this.#alive();
-    return checkImage((this.#viewed ?? this).#opened, options);
+    return verb.checkImage((this.#viewed ?? this).#opened, options);
   }
 
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -209,14 +209,14 @@ export class Qcow2Image implements Disk {
    */
   async digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>> {
     this.#alive();
-    const { digestDisk } = await import('./verbs/digest.js');
-    return digestDisk(this.#opened.layer, algorithm, () => this.#alive(), options);
+    const verb = await import('./verbs/digest.js');
+    return verb.digestDisk(this.#opened.layer, algorithm, () => this.#alive(), options);
   }
 
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
-    const { snapshotLayer } = await import('./verbs/open/open-snapshot.js');
-    const layer = await snapshotLayer(this.#opened.layer, idOrName);
+    const verb = await import('./verbs/open/open-snapshot.js');
+    const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
     return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
   }
@@ -225,8 +225,8 @@ export class Qcow2Image implements Disk {
     return new BatchIterator(async () => {
       this.#alive();
       await this.#opened.write?.writer.storeBitmaps();
-      const { dirtyBatches } = await import('./verbs/dirty-ranges.js');
-      return dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
+      const verb = await import('./verbs/dirty-ranges.js');
+      return verb.dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
     });
   }
 

@@ -9,6 +9,11 @@ export function setL1Entry(l1: DataView, index: number, entry: L1Entry): void {
   setWords(l1, index * 8, entry.offset ?? 0, entry.owned ? COPIED : 0, 0);
 }
 
+/** True if COPIED is set in entry `index` of an L2 table. */
+export function isOwned({ l2EntrySize }: Geometry, l2: DataView, index: number): boolean {
+  return (l2.getUint32(index * l2EntrySize) & COPIED) !== 0;
+}
+
 /** Sets or clears COPIED in entry `index` of an L2 table. */
 export function setOwned({ l2EntrySize }: Geometry, l2: DataView, index: number, owned: boolean): void {
   const at = index * l2EntrySize;

@@ -30,16 +30,6 @@ export const L2_RESERVED_LOW = 0x0000_01fe;
 export const SECTOR = 512;
 
 /**
- * Masks of the high word of an L2 entry, for loops over millions of them. `flags` are the bits that neither an
- * unallocated nor a plain data cluster has; `copied` and `offset` are the other bits.
- */
-export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; readonly offset: number } = {
-  flags: L2_RESERVED_HIGH | COMPRESSED,
-  copied: COPIED,
-  offset: OFFSET_HIGH,
-};
-
-/**
  * One L1 entry: the offset of an L2 table, null when there is none, and whether its refcount is exactly one (COPIED).
  */
 export interface L1Entry {
@@ -80,11 +70,6 @@ export function getL1Entry(l1: DataView, index: number): L1Entry {
   return { offset: offset === 0 ? null : (offset as HostOffset), owned: (l1.getUint32(index * 8) & COPIED) !== 0 };
 }
 
-/** True if all bits of the 8-byte entry at the byte `at` of a table are zero. */
-export function isEmptyEntry(table: DataView, at: number): boolean {
-  return table.getUint32(at) === 0 && table.getUint32(at + 4) === 0;
-}
-
 /** Decodes entry `index` of an L2 table. */
 export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Mapping {
   const at = index * geometry.l2EntrySize;
@@ -123,11 +108,6 @@ export function standardOffset(
 /** True if entry `index` of an L2 table maps a compressed cluster. */
 export function isCompressed({ l2EntrySize }: Geometry, l2: DataView, index: number): boolean {
   return (l2.getUint32(index * l2EntrySize) & COMPRESSED) !== 0;
-}
-
-/** True if COPIED is set in entry `index` of an L2 table. */
-export function isOwned({ l2EntrySize }: Geometry, l2: DataView, index: number): boolean {
-  return (l2.getUint32(index * l2EntrySize) & COPIED) !== 0;
 }
 
 /**

@@ -8,11 +8,8 @@ import {
   COMPRESSED,
   COPIED,
   compressedOffset,
-  L1_RESERVED_HIGH,
-  L1_RESERVED_LOW,
   L2_RESERVED_HIGH,
   L2_RESERVED_LOW,
-  l2TableOffset,
   standardOffset,
   ZERO,
 } from './entries.js';
@@ -66,12 +63,6 @@ export const UNREADABLE: number =
   UNALIGNED |
   DATA_FILE_OFFSET;
 
-/** Returns the faults of entry `index` of an L1 table as a mask, 0 for a valid one. */
-export function l1Faults({ clusterSize }: Geometry, l1: DataView, index: number): number {
-  const reserved = (l1.getUint32(index * 8) & L1_RESERVED_HIGH) | (l1.getUint32(index * 8 + 4) & L1_RESERVED_LOW);
-  return (reserved === 0 ? 0 : RESERVED_BITS) | alignment(l2TableOffset(l1, index), clusterSize);
-}
-
 /**
  * Returns the faults of entry `index` of an L2 table as a mask, 0 for a valid one; `guest` is the guest offset of its
  * cluster. Allocates nothing: every read calls it.
@@ -105,21 +96,12 @@ function compressedFaults(geometry: Geometry, l2: DataView, index: number, high:
   return copied | bitmap | offset;
 }
 
-/** Returns the bits of an offset that is not a multiple of the cluster size, and of reserved bits. */
-export function offsetFaults(offset: number, clusterSize: number, reserved: boolean): number {
-  return (reserved ? RESERVED_BITS : 0) | alignment(offset, clusterSize);
-}
-
-function alignment(offset: number, clusterSize: number): number {
+/** Returns {@link UNALIGNED} for an offset that is not a multiple of the cluster size, else 0. */
+export function alignment(offset: number, clusterSize: number): number {
   return offset % clusterSize === 0 ? 0 : UNALIGNED;
 }
 
 /** Describes the first fault of a mask, as a predicate; `offset` is the one that the entry contains. */
 export function describeFault(faults: number, offset: number): string {
   return TEXTS[31 - Math.clz32(faults & -faults)]!.replace('%', hex(offset));
-}
-
-/** Returns the bits of a mask of faults, in the order in which they are reported. */
-export function faultsIn(faults: number): number[] {
-  return TEXTS.map((_, index) => 1 << index).filter((fault) => (faults & fault) !== 0);
 }

@@ -1,5 +1,5 @@
 /** Decodes entries of the refcount table (spec: "Host cluster management"). */
-import { offsetFaults } from './entry-faults.js';
+import { offsetFaults } from './table-faults.js';
 
 /** The bits of an entry of the refcount table, low word, that must be zero. */
 const RESERVED_LOW = 0x1ff;

@@ -160,8 +160,8 @@ class BlobSource implements ByteSource {
   /** Reads bytes in chunks, without caching. Its module is loaded with the first large read. */
   #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
     return this.#guarded(start, end, async () => {
-      const { readSlice } = await import('./blob-slice.js');
-      return readSlice(this.#blob, start, end, deliver);
+      const slice = await import('./blob-slice.js');
+      return slice.readSlice(this.#blob, start, end, deliver);
     });
   }
 

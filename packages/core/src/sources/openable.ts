@@ -29,7 +29,10 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
 export async function sourceOf(openable: Openable, signal: AbortSignal | undefined): Promise<ByteSource> {
   if (isBytes(openable)) return bufferSource(openable);
   if (tagOf(openable) === '[object ArrayBuffer]') return bufferSource(new Uint8Array(openable as ArrayBuffer));
-  if (isUrl(openable)) return (await import('./url.js')).urlSource(openable, signal);
+  if (isUrl(openable)) {
+    const url = await import('./url.js');
+    return url.urlSource(openable, signal);
+  }
   if (isBlob(openable)) {
     if (openable.size === 0) await requireEmpty(openable);
     return blobSource(openable);

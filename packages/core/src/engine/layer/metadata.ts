@@ -50,8 +50,8 @@ export interface Tables {
 export async function readFirstCluster(source: ByteSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const bytes = await readBytes(source, 0, Math.min(HEAD_BYTES, source.size), signal);
   if (!isQcow2(bytes)) {
-    const { notQcow2 } = await import('./not-qcow2.js');
-    throw await notQcow2(source, bytes, signal);
+    const failure = await import('./not-qcow2.js');
+    throw await failure.notQcow2(source, bytes, signal);
   }
   const version = viewOf(bytes).getUint32(4);
   if (version > 3) {
@@ -93,7 +93,9 @@ async function featureNamesOf(
   const table = findExtension(extensions, EXTENSION.featureNames);
   const fields = [incompatibleFeatures, compatibleFeatures, autoclearFeatures];
   const areKnown = fields.every((bits, kind) => bits.every((bit) => isKnownFeature(kind, bit)));
-  return table === undefined || areKnown ? [] : (await import('./optional-tables.js')).decodeFeatureNames(table.data);
+  if (table === undefined || areKnown) return [];
+  const tables = await import('./optional-tables.js');
+  return tables.decodeFeatureNames(table.data);
 }
 
 /**
@@ -159,6 +161,6 @@ async function snapshotsOf(
   signal: AbortSignal | undefined,
 ): Promise<readonly Snapshot[]> {
   if (header.snapshotCount === 0) return [];
-  const { continueSnapshotTable } = await import('./optional-tables.js');
-  return (await continueSnapshotTable(source, header, bytes, signal)).snapshots;
+  const tables = await import('./optional-tables.js');
+  return (await tables.continueSnapshotTable(source, header, bytes, signal)).snapshots;
 }

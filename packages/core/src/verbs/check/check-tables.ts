@@ -4,15 +4,13 @@ import type { Fault, Finding } from '../../api/check-report.js';
 import type { Transfer } from '../../api/device.js';
 import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping, PLAIN_HIGH } from '../../format/entries.js';
+import { getL1Entry, getL2Entry, l2TableOffset, type Mapping } from '../../format/entries.js';
 import {
   COMPRESSED_BITMAP,
   COMPRESSED_DATA_FILE,
   COPIED_COMPRESSED,
   DATA_FILE_OFFSET,
   describeFault,
-  faultsIn,
-  l1Faults,
   l2Faults,
   RESERVED_BITS,
   SUBCLUSTERS_BOTH,
@@ -20,6 +18,8 @@ import {
   UNALIGNED,
   ZERO_FLAG,
 } from '../../format/entry-faults.js';
+import { isEmptyEntry, PLAIN_HIGH } from '../../format/plain-entries.js';
+import { faultsIn, l1Faults } from '../../format/table-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './findings.js';

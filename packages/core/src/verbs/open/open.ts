@@ -54,7 +54,8 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
     throw new TypeError(`The mode must be 'read' or 'readwrite', not ${JSON.stringify(mode)}.`);
   }
   const budgets = cacheBudgets(options);
-  const writing = mode === 'readwrite' ? new (await import('./open-for-writing.js')).WriteOpening(openable) : null;
+  const opening = mode === 'readwrite' ? await import('./open-for-writing.js') : null;
+  const writing = opening && new opening.WriteOpening(openable);
   const opener = new Opener(options, budgets, openable, writing?.lock ?? null);
   try {
     signal?.throwIfAborted();
@@ -132,13 +133,13 @@ class Opener implements LayerOpener {
       depth,
       writable: lock !== null,
     };
-    const { dataReference, data, backingReference, backing } = referencesFiles(header)
-      ? await (await import('./open-references.js')).openReferences(this, file, source)
+    const references = referencesFiles(header) ? await import('./open-references.js') : null;
+    const { dataReference, data, backingReference, backing } = references
+      ? await references.openReferences(this, file, source)
       : { dataReference: null, data: source, backingReference: null, backing: null };
     const encrypted = header.cryptMethod !== CRYPT_METHOD.none;
-    const encryption = encrypted
-      ? await (await import('../../engine/layer/encryption.js')).readEncryption(source, header, extensions, signal)
-      : null;
+    const reader = encrypted ? await import('../../engine/layer/encryption.js') : null;
+    const encryption = (await reader?.readEncryption(source, header, extensions, signal)) ?? null;
     return {
       kind: 'qcow2',
       depth,
@@ -176,9 +177,9 @@ function referencesFiles({ incompatibleFeatures, backingFileOffset }: Header): b
 /** Loads the codec at open, so that no read has to wait for it. */
 async function codecFor(header: Header): Promise<Codec> {
   if (header.compressionType === COMPRESSION_TYPE.zstd) {
-    const { zstdCodec } = await import('../../codecs/zstd.js');
-    return zstdCodec();
+    const zstd = await import('../../codecs/zstd.js');
+    return zstd.zstdCodec();
   }
-  const { deflateCodec } = await import('../../codecs/deflate.js');
-  return deflateCodec();
+  const deflate = await import('../../codecs/deflate.js');
+  return deflate.deflateCodec();
 }

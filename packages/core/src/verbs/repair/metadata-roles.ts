@@ -2,10 +2,11 @@
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { getUint64, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
-import { l1Faults, UNALIGNED } from '../../format/entry-faults.js';
+import { UNALIGNED } from '../../format/entry-faults.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import { getRefcountTableEntry } from '../../format/refcount-table.js';
 import { refcountsPerBlock } from '../../format/refcounts.js';
+import { l1Faults } from '../../format/table-faults.js';
 import type { Checked } from '../check/check.js';
 import { type RepairedDisk, readL1 } from './disks.js';
 import type { RepairContext } from './repair-context.js';

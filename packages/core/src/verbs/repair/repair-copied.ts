@@ -2,8 +2,8 @@
 import type { Transfer } from '../../api/device.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
-import { setL1Entry, setOwned } from '../../format/encode-entries.js';
-import { getL1Entry, isCompressed, isOwned, standardOffset } from '../../format/entries.js';
+import { isOwned, setL1Entry, setOwned } from '../../format/encode-entries.js';
+import { getL1Entry, isCompressed, standardOffset } from '../../format/entries.js';
 import type { Checked } from '../check/check.js';
 import { type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { RepairContext } from './repair-context.js';

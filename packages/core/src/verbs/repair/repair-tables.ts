@@ -4,19 +4,20 @@ import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { setL1Entry, setL2Entry } from '../../format/encode-entries.js';
-import { getL1Entry, getL2Entry, isEmptyEntry, type Mapping } from '../../format/entries.js';
+import { getL1Entry, getL2Entry, type Mapping } from '../../format/entries.js';
 import {
   COMPRESSED_DATA_FILE,
   COMPRESSED_OFFSET,
   DATA_FILE_OFFSET,
   describeFault,
-  l1Faults,
   l2Faults,
   SUBCLUSTERS_NOWHERE,
   UNALIGNED,
 } from '../../format/entry-faults.js';
 import type { Geometry } from '../../format/geometry.js';
 import { AUTOCLEAR } from '../../format/header.js';
+import { isEmptyEntry } from '../../format/plain-entries.js';
+import { l1Faults } from '../../format/table-faults.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { MetadataRoles } from './metadata-roles.js';
 import { hasBacking, type RepairContext } from './repair-context.js';

@@ -6,12 +6,11 @@ import type { Transfer } from '../../api/device.js';
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
-import { setL1Entry, setL2Entry, setOwned } from '../../format/encode-entries.js';
+import { isOwned, setL1Entry, setL2Entry, setOwned } from '../../format/encode-entries.js';
 import {
   getL1Entry,
   getL2Entry,
   isCompressed,
-  isOwned,
   l2TableOffset,
   type Mapping,
   standardOffset,
