@@ -8,6 +8,7 @@ import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info
 import type { Openable } from './api/openable.js';
 import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
+import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
@@ -17,7 +18,7 @@ import { BatchIterator } from './verbs/batch-iterator.js';
 import type { Changes } from './verbs/changes.js';
 import { imageInfo } from './verbs/info.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
-import type { Writing } from './verbs/open/open-for-writing.js';
+import type { Writing } from './verbs/open/opening.js';
 import { readableOf } from './verbs/readable.js';
 import { REVISION } from './verbs/revision.js';
 
@@ -28,7 +29,7 @@ const DONE: Promise<void> = Promise.resolve();
 export class Qcow2Image implements Disk {
   /** Closes the image, for `await using`. Defined only where the platform has the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
-  readonly #opened: OpenedImage;
+  #opened: OpenedImage;
   /** The image whose snapshot this is; null for other images. */
   readonly #viewed: Qcow2Image | null;
   #info: ImageInfo | null = null;
@@ -36,7 +37,8 @@ export class Qcow2Image implements Disk {
 
   static {
     const get = function (this: Qcow2Image): number {
-      return this.#opened.write?.writer.revision ?? 0;
+      const { write, repair } = this.#opened;
+      return (write?.writer ?? repair)?.revision ?? 0;
     };
     Object.defineProperty(Qcow2Image.prototype, REVISION, { get });
     // Not a method: where the symbol is missing, the method would be named "undefined".
@@ -197,6 +199,16 @@ export class Qcow2Image implements Disk {
     return verb.checkImage((this.#viewed ?? this).#opened, options);
   }
 
+  async repair(options: RepairOptions): Promise<RepairReport> {
+    this.#alive();
+    const { repair, layer } = this.#opened;
+    if (repair === null) throw otherMode('repair');
+    const repaired = await repair.repair(layer, options);
+    this.#opened = { ...this.#opened, layer: repaired.layer };
+    this.#info = null;
+    return repaired.report;
+  }
+
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive();
     const { start, end } = boundsOf(range, this.size);
@@ -218,7 +230,7 @@ export class Qcow2Image implements Disk {
     const verb = await import('./verbs/open/open-snapshot.js');
     const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
-    return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
+    return new Qcow2Image({ ...this.#opened, layer, write: null, repair: null, owned: [] }, this);
   }
 
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
@@ -309,10 +321,11 @@ export class Qcow2Image implements Disk {
     await this.#release();
   }
 
-  #release(): Promise<void> {
-    const { write, owned } = this.#opened;
+  async #release(): Promise<void> {
+    const { write, repair, owned } = this.#opened;
     write?.release();
-    return closeAll(owned);
+    await repair?.release();
+    await closeAll(owned);
   }
 
   #change(change: (changes: Changes) => Done): Promise<void> {
@@ -327,7 +340,7 @@ export class Qcow2Image implements Disk {
     this.#alive();
     const { write } = this.#opened;
     if (write !== null) return write;
-    throw new Qcow2Error('read-only', "The image was opened for reading. Open it with mode 'readwrite' to change it.");
+    throw otherMode('readwrite');
   }
 
   /** Executes synchronous requests. */
@@ -346,4 +359,8 @@ export class Qcow2Image implements Disk {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     if (this.#viewed !== null) this.#viewed.#alive();
   }
+}
+
+function otherMode(mode: string): Qcow2Error {
+  return new Qcow2Error('read-only', `The image was opened in another mode. Open it with mode '${mode}' to change it.`);
 }

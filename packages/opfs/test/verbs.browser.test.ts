@@ -110,22 +110,22 @@ test('only declared arguments are sent, without signal and callback', () => {
 /** What the compiler says of rows that do not fit: a comment that expects no error is one itself. */
 export function typesOfRows(): unknown[] {
   interface Grown extends Disk {
-    repair(options: { fix: 'all' } & OperationOptions): Promise<number>;
+    mend(options: { fix: 'all' } & OperationOptions): Promise<number>;
     trim(length: number): Promise<void>;
   }
   const trim = { kind: 'change', arguments: 1, options: false } as const;
-  const repair = { kind: 'change', arguments: 0, options: true } as const;
-  const whole: VerbTable<Grown> = { ...VERBS, repair, trim };
+  const mend = { kind: 'change', arguments: 0, options: true } as const;
+  const whole: VerbTable<Grown> = { ...VERBS, mend, trim };
   // @ts-expect-error: a verb without a row
-  const missing: VerbTable<Grown> = { ...VERBS, repair };
+  const missing: VerbTable<Grown> = { ...VERBS, mend };
   // @ts-expect-error: a row without a verb
-  const unknown: VerbTable<Grown> = { ...VERBS, repair, trim, fly: trim };
+  const unknown: VerbTable<Grown> = { ...VERBS, mend, trim, fly: trim };
   // @ts-expect-error: another number of arguments
-  const miscounted: VerbTable<Grown> = { ...VERBS, repair, trim: { ...trim, arguments: 2 } };
+  const miscounted: VerbTable<Grown> = { ...VERBS, mend, trim: { ...trim, arguments: 2 } };
   // @ts-expect-error: its options have a signal
-  const deaf: VerbTable<Grown> = { ...VERBS, trim, repair: { ...repair, options: false, arguments: 1 } };
+  const deaf: VerbTable<Grown> = { ...VERBS, trim, repair: { ...mend, options: false, arguments: 1 } };
   // @ts-expect-error: it returns no items
-  const iterated: VerbTable<Grown> = { ...VERBS, repair, trim: { ...trim, kind: 'items', packing: VERBS.map.packing } };
+  const iterated: VerbTable<Grown> = { ...VERBS, mend, trim: { ...trim, kind: 'items', packing: VERBS.map.packing } };
   // @ts-expect-error: its items are extents
   const mispacked: VerbTable = { ...VERBS, map: { ...VERBS.map, packing: VERBS.dirtyRanges.packing } };
   return [whole, missing, unknown, miscounted, deaf, iterated, mispacked];

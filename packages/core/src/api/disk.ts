@@ -5,6 +5,7 @@ import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
 import type { OperationOptions } from './options.js';
 import type { Extent, Range } from './range.js';
+import type { RepairOptions, RepairReport } from './repair-report.js';
 
 /** Options of a read. */
 export interface ReadOptions {
@@ -164,6 +165,26 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   digest(algorithm: HashAlgorithm, options?: OperationOptions): Promise<Uint8Array<ArrayBuffer>>;
+
+  /**
+   * Repairs an image that was opened with mode `'repair'`. `fix: 'leaks'` frees unused clusters; `'all'` repairs
+   * everything that can be repaired, and the report says range by range what is lost and what was copied. Guest data
+   * that can be read before read the same afterwards. Until the repair is complete the image is marked corrupt (version
+   * 3): after an abort or a crash, a second repair completes it. Snapshots opened before keep their view. Writes need
+   * the image to be opened again with mode `'readwrite'`.
+   *
+   * @throws {@link Qcow2Error} `read-only` in another mode, `needs-repair` when `'leaks'` is not enough, and the errors
+   *   of the device; TypeError for another `fix`; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const damaged = await Qcow2Image.open(device, { mode: 'repair' });
+   * const { after, lost } = await damaged.repair({ fix: 'all' });
+   * console.log(after.corruptions, lost);
+   * await damaged.close();
+   * ```
+   */
+  repair(options: RepairOptions): Promise<RepairReport>;
 
   /**
    * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,

@@ -15,33 +15,36 @@ import {
 } from './entries.js';
 import type { Geometry } from './geometry.js';
 
-/** Bits are set that must be zero. This and the next constants are the bits of a mask of faults. */
-export const RESERVED_BITS = 1;
-/** A compressed cluster has COPIED set. */
-export const COPIED_COMPRESSED = 2;
-/** A compressed cluster, in an image with an external data file. */
-export const COMPRESSED_DATA_FILE = 4;
-/** A compressed cluster has a subcluster bitmap. */
-export const COMPRESSED_BITMAP = 8;
+/** A compressed cluster, in an image with an external data file. This and the next constants are bits of a mask. */
+export const COMPRESSED_DATA_FILE = 1;
 /** A compressed cluster is at an offset past 2^53 - 1. */
-export const COMPRESSED_OFFSET = 16;
+export const COMPRESSED_OFFSET = 2;
 /** The zero flag, in version 2. */
-export const ZERO_FLAG = 32;
+export const ZERO_FLAG = 4;
 /** Subclusters are both allocated and zero. */
-export const SUBCLUSTERS_BOTH = 64;
+export const SUBCLUSTERS_BOTH = 8;
 /** Subclusters are allocated, and there is no host cluster. */
-export const SUBCLUSTERS_NOWHERE = 128;
+export const SUBCLUSTERS_NOWHERE = 16;
 /** The offset is not a multiple of the cluster size. */
-export const UNALIGNED = 256;
+export const UNALIGNED = 32;
 /** A cluster is not at its guest offset in the external data file. */
-export const DATA_FILE_OFFSET = 512;
+export const DATA_FILE_OFFSET = 64;
+/**
+ * Bits are set that must be zero. For this fault and the next two a read does not refuse an entry: they do not hide
+ * where the bytes are, and QEMU reads such clusters, too. A write refuses every fault.
+ */
+export const RESERVED_BITS = 128;
+/** A compressed cluster has COPIED set. */
+export const COPIED_COMPRESSED = 256;
+/** A compressed cluster has a subcluster bitmap. */
+export const COMPRESSED_BITMAP = 512;
 
-/** The faults as predicates, in the order of the bits; `%` is the offset that the entry contains. */
-const TEXTS = [
-  'has bits set that must be zero',
-  'is compressed and has COPIED set',
+/** The faults for which a read refuses an L2 entry: it does not say where the bytes are. */
+export const UNREADABLE: number = RESERVED_BITS - 1;
+
+/** The faults for which a read refuses an entry, as predicates; `%` is the offset that the entry contains. */
+const TEXTS: readonly string[] = [
   'is compressed, in an image with an external data file',
-  'is compressed and has a subcluster bitmap',
   'is compressed, at an offset past 2^53 - 1',
   'has the zero flag, which version 2 does not have',
   'has subclusters that are both allocated and zero',
@@ -49,19 +52,6 @@ const TEXTS = [
   'points to %, which is not a multiple of the cluster size',
   'points to % in the external data file, where it must equal the guest offset',
 ];
-
-/**
- * The faults for which a read refuses an L2 entry: it does not say where the bytes are. The others do not change that,
- * and QEMU reads such clusters, too. A write refuses every fault.
- */
-export const UNREADABLE: number =
-  COMPRESSED_DATA_FILE |
-  COMPRESSED_OFFSET |
-  ZERO_FLAG |
-  SUBCLUSTERS_BOTH |
-  SUBCLUSTERS_NOWHERE |
-  UNALIGNED |
-  DATA_FILE_OFFSET;
 
 /**
  * Returns the faults of entry `index` of an L2 table as a mask, 0 for a valid one; `guest` is the guest offset of its
@@ -101,7 +91,10 @@ export function alignment(offset: number, clusterSize: number): number {
   return offset % clusterSize === 0 ? 0 : UNALIGNED;
 }
 
-/** Describes the first fault of a mask, as a predicate; `offset` is the one that the entry contains. */
-export function describeFault(faults: number, offset: number): string {
-  return TEXTS[31 - Math.clz32(faults & -faults)]!.replace('%', hex(offset));
+/**
+ * Describes the first fault of a mask, as a predicate; `offset` is the one that the entry contains. Faults for which
+ * only a write refuses an entry are described by `describeAnyFault`.
+ */
+export function describeFault(faults: number, offset: number, texts: readonly string[] = TEXTS): string {
+  return texts[31 - Math.clz32(faults & -faults)]!.replace('%', hex(offset));
 }

@@ -1,6 +1,9 @@
-/** What can be wrong with entries of L1 and refcount tables, in the masks of `entry-faults.ts`. */
+/**
+ * What can be wrong with entries of L1 and refcount tables, in the masks of `entry-faults.ts`, and the faults for which
+ * only a write refuses an entry.
+ */
 import { L1_RESERVED_HIGH, L1_RESERVED_LOW, l2TableOffset } from './entries.js';
-import { alignment, RESERVED_BITS } from './entry-faults.js';
+import { alignment, describeFault, RESERVED_BITS, UNREADABLE } from './entry-faults.js';
 import type { Geometry } from './geometry.js';
 
 /** Returns the faults of entry `index` of an L1 table as a mask, 0 for a valid one. */
@@ -17,4 +20,17 @@ export function offsetFaults(offset: number, clusterSize: number, reserved: bool
 /** Returns the bits of a mask of faults, in the order in which they are reported. */
 export function faultsIn(faults: number): number[] {
   return Array.from({ length: 32 - Math.clz32(faults) }, (_, index) => 1 << index).filter((fault) => faults & fault);
+}
+
+/** The faults for which only a write refuses an entry, in the order of their bits. */
+const WRITE_TEXTS = [
+  'has bits set that must be zero',
+  'is compressed and has COPIED set',
+  'is compressed and has a subcluster bitmap',
+];
+
+/** As `describeFault`, for any fault. */
+export function describeAnyFault(faults: number, offset: number): string {
+  const inRead = faults & UNREADABLE;
+  return inRead !== 0 ? describeFault(inRead, offset) : describeFault(faults / RESERVED_BITS, offset, WRITE_TEXTS);
 }

@@ -130,7 +130,7 @@ export class WorkerStore implements Store {
     if (!isBlob(file) && !isRemoteFile(file)) {
       throw new TypeError('openFile() opens a File or another Blob, or a URL or { url } of a web server.');
     }
-    if (options.mode === 'readwrite') {
+    if (options.mode === 'readwrite' || options.mode === 'repair') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
     if (isBlob(file) && file.size === 0) await requireEmpty(file);
@@ -207,8 +207,15 @@ export class WorkerStore implements Store {
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => PromisedOutcome<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
-    const { mode, verify, cache, resolve, signal, onProgress } = options;
-    const wire = { mode, verify, cache, resolves: resolve !== undefined, reports: onProgress !== undefined };
+    const { mode, verify, repairDirty, cache, resolve, signal, onProgress } = options;
+    const wire = {
+      mode,
+      verify,
+      repairDirty,
+      cache,
+      resolves: resolve !== undefined,
+      reports: onProgress !== undefined,
+    };
     const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
     if (!signal?.aborted) return image;
     await image.close();

@@ -34,6 +34,7 @@ export interface Written extends Changed {
 export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
   readonly verify?: OpenOptions['verify'];
+  readonly repairDirty?: OpenOptions['repairDirty'];
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: boolean;

@@ -257,11 +257,11 @@ export class Service implements WorkerSide {
 
   #openOptions(
     call: number,
-    { mode, verify, cache, resolves }: WireOpenOptions,
+    { mode, verify, repairDirty, cache, resolves }: WireOpenOptions,
     running: AbortableOptions,
   ): OpenOptions {
     const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
-    return { ...running, mode, verify, cache, resolve };
+    return { ...running, mode, verify, repairDirty, cache, resolve };
   }
 
   /** Runs a call that reports progress. Its result is sent after its last report has been delivered. */

@@ -5,12 +5,13 @@
  * A refcount in memory does not fall before its cluster leaves the allocator's quarantine. So it is never less than the
  * references in the tables on the medium, and may be written at any time before the roots stage.
  */
+
 import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
-import { describeFault } from '../../format/entry-faults.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
 import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { describeAnyFault } from '../../format/table-faults.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
@@ -82,7 +83,7 @@ export class Refcounts {
     const { offset: at } = getRefcountTableEntry(this.#table, index);
     const faults = refcountTableFaults(this.clusterSize, this.#table, index);
     if (faults === 0) return at;
-    const message = `Refcount table entry ${index} ${describeFault(faults, at)}.`;
+    const message = `Refcount table entry ${index} ${describeAnyFault(faults, at)}.`;
     throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
   }
 

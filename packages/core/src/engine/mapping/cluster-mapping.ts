@@ -1,6 +1,7 @@
 /** Decodes an L2 entry that is about to be changed: its cluster as subclusters. Throws at every contradiction. */
 import { getL2Entry } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
+import { describeAnyFault } from '../../format/table-faults.js';
 import { refuseFaults } from './runs.js';
 
 /**
@@ -48,7 +49,7 @@ export function subclusterMask(first: number, last: number): number {
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
 export function clusterMapping(geometry: Geometry, table: DataView, index: number, at: number): ClusterMapping {
-  refuseFaults(geometry, table, index, at, EVERY_FAULT);
+  refuseFaults(geometry, table, index, at, EVERY_FAULT, describeAnyFault);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'unallocated':

@@ -34,7 +34,7 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
   const index = Math.floor(within / clusterSize);
   const skip = within - index * clusterSize;
   const limit = Math.ceil((skip + max) / clusterSize);
-  refuseFaults(geometry, table, index, at - skip, UNREADABLE);
+  refuseFaults(geometry, table, index, at - skip);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'compressed': {
@@ -97,7 +97,7 @@ function subclusterRun(
     const following = getL2Entry(geometry, table, next);
     if (following.kind !== 'subclusters') break;
     if (following.host !== (host === null ? null : host + length)) break;
-    refuseFaults(geometry, table, next, at + length, UNREADABLE);
+    refuseFaults(geometry, table, next, at + length);
     const run = subclusterKind(following, 0);
     if (run.kind !== kind) break;
     end = run.count;
@@ -107,16 +107,24 @@ function subclusterRun(
 }
 
 /**
- * Throws if an L2 entry has one of the faults of the mask `refused`; `guest` is the guest offset of its cluster.
+ * Throws if an L2 entry has one of the faults of the mask `refused`, which `describe` describes; `guest` is the guest
+ * offset of its cluster.
  *
  * @throws {@link Qcow2Error} `corrupt`.
  */
-export function refuseFaults(geometry: Geometry, table: DataView, index: number, guest: number, refused: number): void {
+export function refuseFaults(
+  geometry: Geometry,
+  table: DataView,
+  index: number,
+  guest: number,
+  refused: number = UNREADABLE,
+  describe: (faults: number, offset: number) => string = describeFault,
+): void {
   const faults = l2Faults(geometry, table, index, guest) & refused;
   if (faults === 0) return;
   const mapping = getL2Entry(geometry, table, index);
   const host = mapping.kind === 'unallocated' ? 0 : (mapping.host ?? 0);
-  throw damaged(geometry, table, guest, describeFault(faults, host));
+  throw damaged(geometry, table, guest, describe(faults, host));
 }
 
 /**

@@ -5,9 +5,8 @@ import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { copyL2Table, setL1Entry } from '../../format/encode-entries.js';
 import { getL1Entry, isCompressed, l2TableOffset, standardOffset } from '../../format/entries.js';
-import { describeFault } from '../../format/entry-faults.js';
 import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
-import { l1Faults } from '../../format/table-faults.js';
+import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
 import type { Steps } from '../async/steps.js';
@@ -231,7 +230,7 @@ export class WriteSteps {
     const { l1, l1At, geometry } = this.#state;
     const faults = l1Faults(geometry, l1, index);
     if (faults === 0) return;
-    const how = describeFault(faults, l2TableOffset(l1, index));
+    const how = describeAnyFault(faults, l2TableOffset(l1, index));
     throw new Qcow2Error('corrupt', `L1 entry ${index} ${how}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
   }
 

@@ -10,7 +10,6 @@ import {
   COMPRESSED_DATA_FILE,
   COPIED_COMPRESSED,
   DATA_FILE_OFFSET,
-  describeFault,
   l2Faults,
   RESERVED_BITS,
   SUBCLUSTERS_BOTH,
@@ -19,7 +18,7 @@ import {
   ZERO_FLAG,
 } from '../../format/entry-faults.js';
 import { isEmptyEntry, PLAIN_HIGH } from '../../format/plain-entries.js';
-import { faultsIn, l1Faults } from '../../format/table-faults.js';
+import { describeAnyFault, faultsIn, l1Faults } from '../../format/table-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './findings.js';
@@ -239,7 +238,7 @@ export class TableWalk {
       const reported = REPORTED.get(bit);
       if (reported === undefined) continue;
       const { kind, fault } = reported;
-      this.#context.findings.add(kind, fault, place(), () => `It ${describeFault(bit, offset)}.`);
+      this.#context.findings.add(kind, fault, place(), () => `It ${describeAnyFault(bit, offset)}.`);
     }
   }
 

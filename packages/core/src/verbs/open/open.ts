@@ -23,8 +23,8 @@ import {
 import type { ChainFile } from '../../sources/chain-files.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
 import { type CacheBudgets, cacheBudgets } from './cache-budgets.js';
-import type { Writing } from './open-for-writing.js';
 import type { LayerOpener, ReferencingFile } from './open-references.js';
+import type { Repairing, Writing } from './opening.js';
 
 /** The module that implements the synchronous forms. */
 export type Synchronous = typeof import('../../engine/read/synchronous.js');
@@ -34,6 +34,8 @@ export interface OpenedImage {
   readonly layer: Qcow2Layer;
   /** Null when the image was opened for reading. */
   readonly write: Writing | null;
+  /** Null when the image was not opened for repair. */
+  readonly repair: Repairing | null;
   readonly counters: Counters;
   readonly waitTracker: WaitTracker;
   /** Null when the image's own file is asynchronous: then there are no synchronous forms. */
@@ -50,23 +52,21 @@ export interface OpenedImage {
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
   const { mode = 'read', signal } = options;
-  if (mode !== 'read' && mode !== 'readwrite') {
-    throw new TypeError(`The mode must be 'read' or 'readwrite', not ${JSON.stringify(mode)}.`);
-  }
   const budgets = cacheBudgets(options);
-  const opening = mode === 'readwrite' ? await import('./open-for-writing.js') : null;
-  const writing = opening && new opening.WriteOpening(openable);
-  const opener = new Opener(options, budgets, openable, writing?.lock ?? null);
+  const changing = mode === 'read' ? null : await import('./open-for-changes.js');
+  const opening = (await changing?.startChanges(openable, mode, budgets, options)) ?? null;
+  const opener = new Opener(options, budgets, openable, opening?.lock ?? null);
   try {
     signal?.throwIfAborted();
-    const source = await opener.openSource(openable, isByteSource(openable), { what: 'image', depth: 0 });
+    const file = opening?.view ?? openable;
+    const source = await opener.openSource(file, isByteSource(openable), { what: 'image', depth: 0 });
     const layer = await opener.openLayer(source);
-    const write = (await writing?.finish(layer, opener.dataFile, budgets, options)) ?? null;
     const synchronous = layer.source.waited ? null : await import('../../engine/read/synchronous.js');
     const { counters, waitTracker, owned } = opener;
-    return { layer, write, counters, waitTracker, synchronous, owned };
+    const changes = await opening?.finish(layer, opener.dataFile, waitTracker);
+    return { layer, write: null, repair: null, counters, waitTracker, synchronous, owned, ...changes };
   } catch (error) {
-    writing?.release();
+    opening?.release();
     // The first error matters more than a failed close.
     await closeAll(opener.owned).catch(() => {});
     throw error;

@@ -100,6 +100,11 @@ export class OverlayMedium implements Medium {
     this.#size = source.size;
   }
 
+  /** That of its source: both are the same file. */
+  get identity(): object | string | undefined {
+    return this.#source.identity ?? this.#source;
+  }
+
   get size(): number {
     return this.#size;
   }

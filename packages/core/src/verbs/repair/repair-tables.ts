@@ -9,7 +9,6 @@ import {
   COMPRESSED_DATA_FILE,
   COMPRESSED_OFFSET,
   DATA_FILE_OFFSET,
-  describeFault,
   l2Faults,
   SUBCLUSTERS_NOWHERE,
   UNALIGNED,
@@ -17,7 +16,7 @@ import {
 import type { Geometry } from '../../format/geometry.js';
 import { AUTOCLEAR } from '../../format/header.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
-import { l1Faults } from '../../format/table-faults.js';
+import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { MetadataRoles } from './metadata-roles.js';
 import { hasBacking, type RepairContext } from './repair-context.js';
@@ -109,7 +108,7 @@ export async function repairL1Tables(
 }
 
 function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSize: number): string | null {
-  if ((faults & UNALIGNED) !== 0) return describeFault(UNALIGNED, offset);
+  if ((faults & UNALIGNED) !== 0) return describeAnyFault(UNALIGNED, offset);
   if (offset >= fileSize) return `points to ${hex(offset)}, past the end of the file`;
   return roles.isTable(offset) ? null : `points to ${hex(offset)}, which is other metadata`;
 }
@@ -183,7 +182,7 @@ function removalReason(
   roles: MetadataRoles,
 ): string | null {
   const host = mapping.kind === 'unallocated' ? null : mapping.host;
-  if ((faults & REMOVED) !== 0) return describeFault(faults & REMOVED, host ?? 0);
+  if ((faults & REMOVED) !== 0) return describeAnyFault(faults & REMOVED, host ?? 0);
   if (host === null || geometry.externalData) return null;
   const length = mapping.kind === 'compressed' ? mapping.length : geometry.clusterSize;
   if (host + length - fileSize >= geometry.clusterSize) return `points to ${hex(host)}, past the end of the file`;
@@ -227,7 +226,7 @@ function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
   for (let subcluster = 0; subcluster < 32; subcluster++) {
     if (((mask >>> subcluster) & 1) === 0) continue;
     const start = subcluster * subclusterSize;
-    parts.push({ start, length: subclusterSize, reason: describeFault(SUBCLUSTERS_NOWHERE, 0) });
+    parts.push({ start, length: subclusterSize, reason: describeAnyFault(SUBCLUSTERS_NOWHERE, 0) });
   }
   return parts;
 }

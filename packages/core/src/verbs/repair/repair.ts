@@ -120,7 +120,8 @@ async function finish(
   return { before, after, repairs, lost, copied, dropped };
 }
 
-async function contextOf(
+/** The state of a round, as the medium is now. `fileSize` is its length when the repair began. */
+export async function contextOf(
   medium: Medium,
   fileSize: number,
   log: RepairLog,

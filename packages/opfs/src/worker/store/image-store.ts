@@ -76,7 +76,7 @@ export class ImageStore {
   async open(name: string, options: OpenOptions & LockWait = {}): Promise<OpenImage> {
     const lockedFiles = new LockedFiles(this.#folder, this.#locks, options);
     try {
-      const source = await (options.mode === 'readwrite'
+      const source = await (options.mode === 'readwrite' || options.mode === 'repair'
         ? lockedFiles.openExclusive(name)
         : lockedFiles.openShared(name));
       return await openLockedImage(lockedFiles, source ?? imageNotFound(name), options);
