@@ -14,9 +14,9 @@ import {
 } from '../../format/extensions.js';
 import { type Geometry, geometryOf } from '../../format/geometry.js';
 import { AUTOCLEAR, decodeHeader, type Header, INCOMPATIBLE, isQcow2 } from '../../format/header.js';
+import { featureViolation, isTooLongFormat, layoutViolation, tableViolation } from '../../format/header-rules.js';
 import { MAX_CLUSTER_BITS, MAX_SNAPSHOT_TABLE_BYTES, MIN_CLUSTER_BITS } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshots.js';
-import { validateBackingFormat, validateFeatures, validateLayout, validateTables } from '../../format/validate.js';
 import { readBytes } from './read-bytes.js';
 
 /** What is read first: the header and, at the usual 64 KiB clusters, all of its cluster. */
@@ -79,12 +79,15 @@ export function extensionsEnd({ backingFileOffset, clusterBits }: Header): numbe
 export async function readHeader(source: ByteSource, signal: AbortSignal | undefined): Promise<FirstCluster> {
   const bytes = await readFirstCluster(source, signal);
   const header = decodeHeader(bytes);
-  validateLayout(header);
+  if (layoutViolation(header) >= 0) (await failures()).validateLayout(header);
   const extensions = decodeExtensions(bytes, header.headerLength, extensionsEnd(header));
   const featureNames = await featureNamesOf(header, extensions);
-  validateFeatures(header, featureNames);
+  if (featureViolation(header) >= 0) (await failures()).validateFeatures(header, featureNames);
   return { header, extensions, featureNames, bytes };
 }
+
+/** The errors of invalid headers, which a reader of valid images does not load. */
+const failures = () => import('../../format/validate.js');
 
 async function featureNamesOf(
   { incompatibleFeatures, compatibleFeatures, autoclearFeatures }: Header,
@@ -103,10 +106,10 @@ async function featureNamesOf(
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt` when the header says what no table can be.
  */
-export function geometryIn(
+export async function geometryIn(
   { header, extensions }: Pick<FirstCluster, 'header' | 'extensions'>,
   fileSize: number,
-): Geometry {
+): Promise<Geometry> {
   const { version, clusterBits, incompatibleFeatures } = header;
   const geometry = geometryOf({
     version,
@@ -114,8 +117,9 @@ export function geometryIn(
     extendedL2: incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
     externalData: incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
   });
-  validateTables(header, geometry, fileSize);
-  validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
+  const format = findExtension(extensions, EXTENSION.backingFormat);
+  if (tableViolation(header, geometry, fileSize) >= 0) (await failures()).validateTables(header, geometry, fileSize);
+  if (isTooLongFormat(format)) (await failures()).validateBackingFormat(format);
   return geometry;
 }
 

@@ -84,7 +84,7 @@ class DeviceRepair implements Repairing {
     const view = await openableView(this.#device, undefined);
     const source = new CountingSource(view, counters, { what: 'image', depth }, this.#waitTracker);
     const { header, extensions, featureNames } = await readHeader(source, undefined);
-    const geometry = geometryIn({ header, extensions }, source.size);
+    const geometry = await geometryIn({ header, extensions }, source.size);
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, undefined);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     return {

@@ -120,7 +120,7 @@ class Opener implements LayerOpener {
   async openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer> {
     const { signal } = this.options;
     const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
-    const geometry = geometryIn({ header, extensions }, source.size);
+    const geometry = await geometryIn({ header, extensions }, source.size);
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;

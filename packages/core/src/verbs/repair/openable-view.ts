@@ -30,7 +30,7 @@ export async function openableView(device: BlockDevice, signal: AbortSignal | un
 async function hasReadableTables(view: OverlayMedium, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     const { header, extensions } = await readHeader(view, signal);
-    await readTables(view, header, extensions, geometryIn({ header, extensions }, view.size), signal);
+    await readTables(view, header, extensions, await geometryIn({ header, extensions }, view.size), signal);
     return true;
   } catch (error) {
     if (isQcow2Error(error, 'corrupt', 'unsupported')) return false;

@@ -93,7 +93,7 @@ async function headerOf({ source }: FolderFile): Promise<Pick<StoredHeader, 'bas
   try {
     const first = await readHeader(bytes, undefined);
     base = storedNameOf(backingNameIn(first));
-    return { base, info: imageSummary(first, bytes.size), error: undefined };
+    return { base, info: await imageSummary(first, bytes.size), error: undefined };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { base, info: undefined, error: { code: isQcow2Error(error) ? error.code : 'io', message } };
