@@ -5,7 +5,7 @@ import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
+import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { mustWait } from './engine/layer/wait-tracker.js';
@@ -15,6 +15,7 @@ import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
 import type { Changes } from './verbs/changes.js';
 import { imageInfo } from './verbs/info.js';
+import { lazyStream } from './verbs/lazy-stream.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
 import type { Writing } from './verbs/open/open-for-writing.js';
 import { readableOf } from './verbs/readable.js';
@@ -194,6 +195,14 @@ export class Qcow2Image implements Disk {
     const { checkImage } = await import('./verbs/check/check.js');
     this.#alive();
     return checkImage((this.#viewed ?? this).#opened, options);
+  }
+
+  dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#alive();
+    return lazyStream(async () => {
+      const { dehydrate } = await import('./verbs/dehydrate/dehydrate.js');
+      return dehydrate((this.#viewed ?? this).#opened, () => this.#alive(), options);
+    });
   }
 
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
