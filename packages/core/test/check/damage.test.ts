@@ -6,10 +6,11 @@ import type { CheckReport, Fault } from '../../src/index.js';
 import { bufferSource } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
 import { get, put } from '../support/big-endian.js';
+import { dehydrated, rehydrated } from '../support/dehydrated.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
 import { noiseOf, numbers, softNoiseOf } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
-import { asQemuChecks, countOf, qemuChecks } from '../support/qemu-check.js';
+import { asQemuChecks, countOf, type QemuFigures, qemuChecks } from '../support/qemu-check.js';
 
 const folder = new QemuFolder('damage');
 let images = 0;
@@ -21,6 +22,7 @@ async function judged(bytes: Uint8Array): Promise<CheckReport> {
   const expected = qemuChecks(folder.path, file);
   const { report } = await checkSource(bufferSource(bytes));
   rmSync(folder.at(file));
+  await expectSameDehydrated(file, bytes, report, expected);
   expect(expected, 'qemu-img gives a report').not.toBeNull();
   expect(asQemuChecks(report)).toEqual(expected);
   for (const [kind, figure] of [
@@ -32,6 +34,20 @@ async function judged(bytes: Uint8Array): Promise<CheckReport> {
     expect(countOf(report, kind), kind).toBe(figure);
   }
   return report;
+}
+
+/** A dehydrated copy has the same findings and, in qemu-img, the same figures. */
+async function expectSameDehydrated(
+  file: string,
+  bytes: Uint8Array,
+  report: CheckReport,
+  expected: QemuFigures | null,
+): Promise<void> {
+  const copy = await rehydrated(await dehydrated(bytes));
+  folder.put(file, copy);
+  expect((await checkSource(bufferSource(copy))).report).toEqual(report);
+  expect(qemuChecks(folder.path, file)).toEqual(expected);
+  rmSync(folder.at(file));
 }
 
 /** A guest cluster in another L2 table than the first, if tables are small. */

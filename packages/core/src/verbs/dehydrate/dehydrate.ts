@@ -1,8 +1,8 @@
 /** Makes the stream of a dehydrated image: its metadata in a container, compressed. */
 
 import type { DehydrateOptions } from '../../api/options.js';
-import { settled } from '../../engine/async/done.js';
 import { linkedAbort } from '../../engine/async/linked-abort.js';
+import { onAbort } from '../../engine/async/on-abort.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import type { Writer } from '../../engine/write/writer.js';
 import type { StreamSource } from '../lazy-stream.js';
@@ -21,6 +21,7 @@ export interface DehydratedImage {
  * or was cancelled: the tables in it belong together. `alive` throws when the image is no longer open.
  */
 export function dehydrate(image: DehydratedImage, alive: () => void, options: DehydrateOptions = {}): StreamSource {
+  alive();
   const gzip = new CompressionStream('gzip');
   const output = gzip.readable.getReader();
   const ending = linkedAbort(options.signal);
@@ -55,14 +56,17 @@ async function compress(
   ending: AbortSignal,
 ): Promise<void> {
   const fill = async (signal: AbortSignal): Promise<void> => {
+    // A consumer may never read on: the compressor waits for it, and an abort must end that.
+    const aborted = new Promise<never>((_, reject) => onAbort(signal, () => reject(signal.reason)));
+    aborted.catch(() => {});
     for await (const chunk of containerOf(layer.source, { ...options, signal })) {
       alive();
-      await settled(compressor.write(chunk), signal);
+      await Promise.race([compressor.write(chunk), aborted]);
     }
+    await Promise.race([compressor.close(), aborted]);
   };
   try {
     await (write === null ? fill(ending) : write.writer.atRest(fill, ending));
-    await settled(compressor.close(), ending);
   } catch (error) {
     compressor.abort(error).catch(() => {});
     throw error;
