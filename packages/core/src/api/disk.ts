@@ -147,16 +147,16 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Returns a small file with all metadata of the image file and none of the guest's data, to attach to a report of a
-   * fault. {@link rehydrate} makes an image of it, of which `check` reports what it reports of this one. A damaged image
-   * may have an entry that leads a table into guest data: what `check` reads there as a table is in the file. Backing
+   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. A damaged image may
+   * have an entry that leads a table into guest data: what `check` reads there as a table is in the file. Backing
    * files, the external data file and the keys of an encrypted disk are not.
    *
-   * The first read of the stream checks the image; progress has the phases `'check'` and `'dehydrate'`. An image that is
-   * open for writing is flushed first. Changes wait until the stream has ended or was cancelled, and so do reads that
-   * are queued behind a waiting change: read it without a pause. Closing the image ends it.
+   * The first read of the stream checks the image; progress has the phases `'check'` and `'dehydrate'`. An image that
+   * is open for writing is flushed first. Changes wait until the stream has ended or was cancelled, and so do reads
+   * that are queued behind a waiting change: read it without a pause. Closing the image ends it.
    *
-   * The stream errors with {@link Qcow2Error} `closed` when the image is closed meanwhile, with the errors of `flush` and
-   * of the source, and with the signal's reason when it aborts.
+   * The stream errors with {@link Qcow2Error} `closed` when the image is closed meanwhile, with the errors of `flush`
+   * and of the source, and with the signal's reason when it aborts.
    *
    * @throws {@link Qcow2Error} `closed`
    *

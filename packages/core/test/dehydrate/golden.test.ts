@@ -1,4 +1,4 @@
-/** Golden images, dehydrated: what a check and `qemu-img check` say stays the same, and no guest data is in the file. */
+/** Golden images, dehydrated: `check` and `qemu-img check` report the same, and no guest data is in the file. */
 import { readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
