@@ -71,6 +71,22 @@ test('an abort errors the stream with the reason, a cancel ends it, and changes 
   await expect(rest()).rejects.toMatchObject({ name: 'Qcow2Error', code: 'closed' });
 });
 
+test('a stream of shared memory is rehydrated', async () => {
+  await using image = await store.openFile((await mixedImage()).file);
+  const file = new Uint8Array(await new Response(image.dehydrate()).arrayBuffer());
+  const shared = new Uint8Array(new SharedArrayBuffer(file.length));
+  shared.set(file);
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(shared);
+      controller.close();
+    },
+  });
+  const device = bufferDevice();
+  await rehydrate(stream, device);
+  expect(device.size).toBe(image.info.fileSize);
+});
+
 test('what is no dehydrated file is refused in words', async () => {
   const refused = rehydrate(new Blob(['no such thing']), bufferDevice());
   await expect(refused).rejects.toMatchObject({ code: 'corrupt', details: { at: 0 } });
