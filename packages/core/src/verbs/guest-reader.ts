@@ -56,7 +56,7 @@ export class GuestReader {
   }
 
   /** Serves a default stream. */
-  async pull(controller: ReadableStreamDefaultController<Chunk>): Promise<void> {
+  async pullChunk(controller: ReadableStreamDefaultController<Chunk>): Promise<void> {
     if (this.#left > 0) controller.enqueue(await this.#chunk());
     if (this.#left === 0) controller.close();
   }

@@ -3,7 +3,7 @@
 /** What a stream reads from. */
 export interface StreamSource {
   pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void>;
-  cancel?(reason: unknown): Promise<void>;
+  cancel(reason: unknown): Promise<void>;
 }
 
 /** A stream of what `load` resolves with. Nothing is loaded before the first read. */
@@ -13,6 +13,6 @@ export function lazyStream(load: () => Promise<StreamSource>): ReadableStream<Ui
     source ??= load();
     return (await source).pull(controller);
   };
-  const cancel = async (reason: unknown) => (await source)?.cancel?.(reason);
+  const cancel = async (reason: unknown) => (await source)?.cancel(reason);
   return new ReadableStream({ pull, cancel }, { highWaterMark: 0 });
 }

@@ -3,7 +3,6 @@
 import type { OperationOptions } from '../api/options.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import type { GuestReader } from './guest-reader.js';
-import { lazyStream } from './lazy-stream.js';
 
 /** Bytes of the buffer that a pull fills when the consumer passes none. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -33,6 +32,8 @@ export function readableOf(
   } catch (error) {
     // Safari before 26.4 has no byte streams, and throws a TypeError or a RangeError.
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-    return lazyStream(reader);
+    const pull: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>['pull'] = async (controller) =>
+      (await reader()).pullChunk(controller);
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
   }
 }
