@@ -6,7 +6,7 @@ import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './a
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
+import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
@@ -17,6 +17,7 @@ import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
 import type { Changes } from './verbs/changes.js';
 import { imageInfo } from './verbs/info.js';
+import { lazyStream } from './verbs/lazy-stream.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
 import type { Writing } from './verbs/open/opening.js';
 import { readableOf } from './verbs/readable.js';
@@ -207,6 +208,14 @@ export class Qcow2Image implements Disk {
     this.#opened = { ...this.#opened, layer: repaired.layer };
     this.#info = null;
     return repaired.report;
+  }
+
+  dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#alive();
+    return lazyStream(async () => {
+      const { dehydrate } = await import('./verbs/dehydrate/dehydrate.js');
+      return dehydrate((this.#viewed ?? this).#opened, () => this.#alive(), options);
+    });
   }
 
   readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -17,7 +17,7 @@ export type {
   SnapshotInfo,
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
-export type { CreateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
+export type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
 export type { Extent, Range } from './api/range.js';
 export type {
   CopiedRange,
@@ -47,3 +47,4 @@ export { type HttpSourceOptions, httpSource } from './sources/http.js';
 export { type PmtilesSource, pmtilesSource } from './sources/pmtiles.js';
 export { type CacheOptions, withCache } from './sources/with-cache.js';
 export { type CoalescingOptions, withCoalescing } from './sources/with-coalescing.js';
+export { rehydrate } from './verbs/dehydrate/rehydrate.js';

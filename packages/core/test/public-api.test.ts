@@ -18,6 +18,7 @@ describe('qcow2', () => {
       'httpSource',
       'isQcow2Error',
       'pmtilesSource',
+      'rehydrate',
       'withCache',
       'withCoalescing',
     ]);

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { eachStoredPart } from '../../../docs/examples/core/allocated.js';
 import { openChain } from '../../../docs/examples/core/backing.js';
 import { checkImage } from '../../../docs/examples/core/check.js';
+import { checkTables, tablesOf } from '../../../docs/examples/core/dehydrate.js';
 import { sha256 } from '../../../docs/examples/core/digest.js';
 import { openOrExplain } from '../../../docs/examples/core/errors.js';
 import { bootSector } from '../../../docs/examples/core/http.js';
@@ -153,6 +154,13 @@ describe('the examples of qcow2', () => {
     const leaking = buildImage({ leaked: 1 }).bytes;
     const { sound, findings } = await checkImage(new Blob([leaking]), signal, () => {});
     expect([sound, findings]).toEqual([false, [expect.stringMatching(/^cluster at \d+: /)]]);
+  });
+
+  it('report a damaged image without its data', async () => {
+    const leaking = new Blob([buildImage({ leaked: 1, clusters: new Map([[0, cell]]) }).bytes]);
+    const tables = await tablesOf(leaking);
+    expect(tables.size).toBeLessThan(2048);
+    expect(await checkTables(tables)).toMatchObject({ leaks: 1, corruptions: 0 });
   });
 
   it('read from a source of the caller’s own', async () => {

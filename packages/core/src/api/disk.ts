@@ -3,7 +3,7 @@ import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
-import type { OperationOptions } from './options.js';
+import type { DehydrateOptions, OperationOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 
@@ -185,6 +185,28 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   repair(options: RepairOptions): Promise<RepairReport>;
+
+  /**
+   * Returns a small file with all metadata of the image file and none of the guest's data, to attach to a report of a
+   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. A damaged image may
+   * have an entry that leads a table into guest data: what `check` reads there as a table is in the file. Backing
+   * files, the external data file and the keys of an encrypted disk are not.
+   *
+   * The first read of the stream checks the image; progress has the phases `'check'` and `'dehydrate'`. An image that
+   * is open for writing is flushed first. Changes wait until the stream has ended or was cancelled, and so do reads
+   * that are queued behind a waiting change: read it without a pause. Closing the image ends it.
+   *
+   * The stream errors with {@link Qcow2Error} `closed` when the image is closed meanwhile, with the errors of `flush`
+   * and of the source, and with the signal's reason when it aborts.
+   *
+   * @throws {@link Qcow2Error} `closed`
+   *
+   * @example
+   * ```ts
+   * const report = await new Response(image.dehydrate({ names: false })).blob();
+   * ```
+   */
+  dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
 
   /**
    * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,

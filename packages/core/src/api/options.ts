@@ -22,6 +22,15 @@ export interface OperationOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** Options of dehydrating an image. */
+export interface DehydrateOptions extends OperationOptions {
+  /**
+   * False replaces the names inside the image by placeholders of the same length: those of the backing file, the data
+   * file, snapshots (their ids, too) and bitmaps. Default true.
+   */
+  names?: boolean | undefined;
+}
+
 /** Options of opening an image. */
 export interface OpenOptions extends OperationOptions {
   /**

@@ -4,7 +4,7 @@ import { alignUp, getUint64, setUint64, viewOf } from './bytes.js';
 import { MAX_BITMAP_NAME_BYTES, MAX_GRANULARITY_BITS, MIN_GRANULARITY_BITS } from './limits.js';
 
 /** Length of the fixed part of an entry, bytes. */
-const BITMAP_HEADER_BYTES = 24;
+export const BITMAP_HEADER_BYTES = 24;
 
 /** Offset of the flags in an entry, bytes. Entries begin at multiples of 8, so flags never straddle two sectors. */
 export const BITMAP_FLAGS_AT = 12;

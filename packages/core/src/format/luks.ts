@@ -65,6 +65,11 @@ export interface LuksInfo {
   readonly slots: readonly LuksSlotInfo[];
 }
 
+/** True if the bytes begin as a LUKS header does. */
+export function isLuks(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, index) => bytes[index] === byte);
+}
+
 type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
 
 /**
@@ -80,7 +85,7 @@ export function decodeLuks(bytes: Uint8Array, offset: number, length: number): L
   };
   if (bytes.length < LUKS_HEADER_BYTES) fail('corrupt', 'length', 0, `is ${bytes.length} bytes; 592 are needed`);
   const view = viewOf(bytes);
-  if (!MAGIC.every((byte, index) => bytes[index] === byte)) fail('corrupt', 'magic', 0, 'is not that of LUKS');
+  if (!isLuks(bytes)) fail('corrupt', 'magic', 0, 'is not that of LUKS');
   const version = view.getUint16(6);
   if (version !== 1) fail('unsupported', 'version', 6, `is ${version}; only 1 is supported`);
   const keyBytes = view.getUint32(108);

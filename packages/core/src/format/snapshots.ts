@@ -73,7 +73,7 @@ export function decodeSnapshots(
 
 /** Encodes a snapshot table: the inverse of {@link decodeSnapshots}. */
 export function encodeSnapshots(snapshots: readonly Snapshot[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(snapshots.reduce((sum, snapshot) => sum + entryLength(snapshot), 0));
+  const bytes = new Uint8Array(snapshots.reduce((sum, snapshot) => sum + snapshotEntryLength(snapshot), 0));
   const view = viewOf(bytes);
   let at = 0;
   for (const snapshot of snapshots) {
@@ -92,11 +92,12 @@ export function encodeSnapshots(snapshots: readonly Snapshot[]): Uint8Array<Arra
       bytes.set(part, text);
       text += part.length;
     }
-    at += entryLength(snapshot);
+    at += snapshotEntryLength(snapshot);
   }
   return bytes;
 }
 
-function entryLength({ extra, id, name }: Snapshot): number {
+/** Length of an entry in the table, padding included, bytes. */
+export function snapshotEntryLength({ extra, id, name }: Snapshot): number {
   return alignUp(SNAPSHOT_HEADER_BYTES + extra.length + id.length + name.length, 8);
 }

@@ -4,9 +4,10 @@ import { describe, expect, test } from 'vitest';
 import type { CheckReport } from '../../src/index.js';
 import { bufferSource } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
+import { dehydrated, rehydrated } from '../support/dehydrated.js';
 import { numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
-import { asQemuChecks, countOf, qemuChecks } from '../support/qemu-check.js';
+import { asQemuChecks, countOf, type QemuFigures, qemuChecks } from '../support/qemu-check.js';
 import { bytesAfter, damages, harmAtRandom, mixed, plans } from './damages.js';
 
 const folder = new QemuFolder('damage');
@@ -19,6 +20,7 @@ async function judged(bytes: Uint8Array): Promise<CheckReport> {
   const expected = qemuChecks(folder.path, file);
   const { report } = await checkSource(bufferSource(bytes));
   rmSync(folder.at(file));
+  await expectSameDehydrated(file, bytes, report, expected);
   expect(expected, 'qemu-img gives a report').not.toBeNull();
   expect(asQemuChecks(report)).toEqual(expected);
   for (const [kind, figure] of [
@@ -30,6 +32,20 @@ async function judged(bytes: Uint8Array): Promise<CheckReport> {
     expect(countOf(report, kind), kind).toBe(figure);
   }
   return report;
+}
+
+/** A dehydrated copy has the same findings and, in qemu-img, the same figures. */
+async function expectSameDehydrated(
+  file: string,
+  bytes: Uint8Array,
+  report: CheckReport,
+  expected: QemuFigures | null,
+): Promise<void> {
+  const copy = await rehydrated(await dehydrated(bytes));
+  folder.put(file, copy);
+  expect((await checkSource(bufferSource(copy))).report).toEqual(report);
+  expect(qemuChecks(folder.path, file)).toEqual(expected);
+  rmSync(folder.at(file));
 }
 
 describe('one damage', () => {

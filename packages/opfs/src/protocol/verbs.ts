@@ -107,6 +107,7 @@ export const VERBS: VerbTable = {
     options: true,
     validate: (size, range) => boundsOf(range, size),
   },
+  dehydrate: { kind: 'bytes', arguments: 0, options: true, validate: () => {} },
   stats: { kind: 'value', arguments: 0, options: false },
   seekData: { kind: 'value', arguments: 1, options: false },
   seekHole: { kind: 'value', arguments: 1, options: false },

@@ -10,7 +10,7 @@ import { progressOf } from '../../engine/async/progress.js';
 import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { readHeader } from '../../engine/layer/metadata.js';
-import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
+import { readSnapshotTable, type SnapshotTable } from '../../engine/layer/snapshot-table.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { isQcow2Error } from '../../errors.js';
 import { getUint64, hex, viewOf } from '../../format/bytes.js';
@@ -40,6 +40,12 @@ export interface Checked {
   readonly refcounts: RefcountsOnDisk | null;
 }
 
+/** The options of {@link checkSource}. */
+export interface SourceCheckOptions extends CheckOptions {
+  /** Read in place of the source for the header and the snapshot table, which are read beyond their ends. */
+  readonly ahead?: ByteSource | undefined;
+}
+
 /**
  * Checks an open image. If it is open for writing, it is flushed first, and changes wait until the check ends.
  *
@@ -63,12 +69,12 @@ export function checkImage(
  */
 export async function checkSource(
   source: ByteSource,
-  options: CheckOptions = {},
+  options: SourceCheckOptions = {},
   findings: Findings = new Findings(),
 ): Promise<Checked> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const { header, extensions } = await readHeader(source, signal);
+  const { header, extensions } = await readHeader(options.ahead ?? source, signal);
   const geometry = geometryOf({
     version: header.version,
     clusterBits: header.clusterBits,
@@ -111,12 +117,12 @@ async function countReferences(
   walk: TableWalk,
   refcounts: RefcountsOnDisk,
   extensions: readonly HeaderExtension[],
-  options: CheckOptions,
+  options: SourceCheckOptions,
   turn: () => Promise<void>,
 ): Promise<void> {
   const { header, geometry } = context;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters } = header;
-  const { snapshots, length } = await readSnapshots(context);
+  const { snapshots, length } = await readSnapshots(context, options.ahead ?? context.source);
   const tables = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
   const progress = progressOf(options, 'check', tables * geometry.bytesPerL2);
   let before = 0;
@@ -142,8 +148,8 @@ async function countReferences(
 }
 
 /** The snapshots, and the length of their table; none when it cannot be read, which is a finding. */
-async function readSnapshots(context: CheckContext): Promise<{ snapshots: readonly Snapshot[]; length: number }> {
-  const { source, header, findings, geometry, signal } = context;
+async function readSnapshots(context: CheckContext, source: ByteSource): Promise<SnapshotTable> {
+  const { header, findings, geometry, signal } = context;
   try {
     const { snapshots, length } = await readSnapshotTable(source, header, signal);
     if (geometry.externalData && snapshots.length > 0) {
