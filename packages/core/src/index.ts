@@ -22,9 +22,9 @@ export type { Extent, Range } from './api/range.js';
 export type {
   CopiedRange,
   DroppedStructure,
-  LostRange,
   Repair,
   RepairAction,
+  RepairLoss,
   RepairOptions,
   RepairReport,
 } from './api/repair-report.js';

@@ -45,7 +45,7 @@ export interface Repair {
 }
 
 /** A range whose bytes the image no longer contains. It reads as zeros, or as the backing file where it says so. */
-export interface LostRange extends Range {
+export interface RepairLoss extends Range {
   /** The id of the snapshot whose disk it is on; absent for the active disk. */
   readonly snapshot?: string | undefined;
   /** What was wrong, a predicate: "points to 0x7f0000, past the end of the file". */
@@ -79,7 +79,7 @@ export interface RepairReport {
   readonly after: CheckReport;
   readonly repairs: readonly Repair[];
   /** In ascending order, the active disk first. */
-  readonly lost: readonly LostRange[];
+  readonly lost: readonly RepairLoss[];
   readonly copied: readonly CopiedRange[];
   readonly dropped: readonly DroppedStructure[];
 }

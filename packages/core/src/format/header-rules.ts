@@ -1,6 +1,6 @@
 /**
- * The rules that a header must satisfy, before memory is allocated for its tables: QEMU's limits, the specification, and
- * the file's length. A valid header passes them without the messages of `validate.ts`, whose failures are in the same
+ * The rules that a header must satisfy, before memory is allocated for its tables: those of QEMU, of the specification
+ * and of the file's length. A valid header passes them without the messages of `validate.ts`, whose failures have the same
  * order.
  */
 import { type HeaderExtension, isKnownFeature } from './extensions.js';

@@ -1,5 +1,5 @@
 /** Collects what a repair does. */
-import type { CopiedRange, DroppedStructure, LostRange, Repair, RepairAction } from '../../api/repair-report.js';
+import type { CopiedRange, DroppedStructure, Repair, RepairAction, RepairLoss } from '../../api/repair-report.js';
 
 /** Ranges of each kind that are kept; neighbours are merged. */
 const MOST = 65_536;
@@ -8,7 +8,7 @@ const MOST = 65_536;
 export class RepairLog {
   readonly dropped: DroppedStructure[] = [];
   readonly copied: CopiedRange[] = [];
-  readonly #lost: LostRange[] = [];
+  readonly #lost: RepairLoss[] = [];
   readonly #counts = new Map<RepairAction, number>();
 
   /** True once anything was repaired. */
@@ -26,7 +26,7 @@ export class RepairLog {
   }
 
   /** Adds a range whose bytes are lost. */
-  lose(range: LostRange): void {
+  lose(range: RepairLoss): void {
     if (range.length <= 0) return;
     const last = this.#lost.at(-1);
     const continues = last !== undefined && last.start + last.length === range.start;
@@ -42,8 +42,8 @@ export class RepairLog {
   }
 
   /** The lost ranges: the active disk's first, each disk's in ascending order and merged. */
-  get lost(): LostRange[] {
-    const disks = new Map<string | undefined, LostRange[]>();
+  get lost(): RepairLoss[] {
+    const disks = new Map<string | undefined, RepairLoss[]>();
     for (const range of this.#lost) {
       const disk = disks.get(range.snapshot);
       if (disk === undefined) disks.set(range.snapshot, [range]);
@@ -55,8 +55,8 @@ export class RepairLog {
   }
 }
 
-function merged(ranges: readonly LostRange[]): LostRange[] {
-  const result: LostRange[] = [];
+function merged(ranges: readonly RepairLoss[]): RepairLoss[] {
+  const result: RepairLoss[] = [];
   for (const range of ranges.toSorted((a, b) => a.start - b.start)) {
     const last = result.at(-1);
     const end = last === undefined ? -1 : last.start + last.length;
