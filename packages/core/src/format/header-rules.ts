@@ -1,7 +1,7 @@
 /**
- * The rules that a header must satisfy, before memory is allocated for its tables: those of QEMU, of the specification
- * and of the file's length. A valid header passes them without the messages of `validate.ts`, whose failures have the same
- * order.
+ * The rules that a header must satisfy before memory is allocated for its tables: those of QEMU, of the specification
+ * and of the file's length. A valid header passes them without the messages of `validate.ts`, whose failures have the
+ * same order.
  */
 import { type HeaderExtension, isKnownFeature } from './extensions.js';
 import { type Geometry, l1EntriesFor } from './geometry.js';
