@@ -1,9 +1,22 @@
 /** Compares what can be read before and after a repair, cluster by cluster. */
 import { expect } from 'vitest';
-import { bufferSource, isQcow2Error, Qcow2Image, type RepairReport } from '../../src/index.js';
+import { bufferSource, type Disk, isQcow2Error, Qcow2Image, type RepairReport } from '../../src/index.js';
 
-/** The bytes of each guest cluster; null for one that a read refuses. */
-async function clustersOf(bytes: Uint8Array, snapshot: string | undefined): Promise<(Uint8Array | null)[] | null> {
+/** Guest bytes; null when a read refuses them. */
+async function read(disk: Disk, at: number, length: number): Promise<Uint8Array | null> {
+  try {
+    return await disk.read(at, length);
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt')) throw error;
+    return null;
+  }
+}
+
+/** The bytes of each guest cluster; null for one that a read refuses. Null for an image that cannot be opened. */
+export async function clustersOf(
+  bytes: Uint8Array,
+  snapshot: string | undefined,
+): Promise<(Uint8Array | null)[] | null> {
   let image: Qcow2Image;
   try {
     image = await Qcow2Image.open(bufferSource(bytes));
@@ -14,16 +27,20 @@ async function clustersOf(bytes: Uint8Array, snapshot: string | undefined): Prom
   const { clusterSize } = image.info;
   const disk = snapshot === undefined ? image : await image.openSnapshot(snapshot);
   const clusters: (Uint8Array | null)[] = [];
+  const whole = await read(disk, 0, disk.size);
   for (let at = 0; at < disk.size; at += clusterSize) {
-    try {
-      clusters.push(await disk.read(at, Math.min(clusterSize, disk.size - at)));
-    } catch (error) {
-      if (!isQcow2Error(error, 'corrupt')) throw error;
-      clusters.push(null);
-    }
+    const length = Math.min(clusterSize, disk.size - at);
+    clusters.push(whole === null ? await read(disk, at, length) : whole.subarray(at, at + length));
   }
   await image.close();
   return clusters;
+}
+
+/** True if a report says that guest bytes of a cluster of the active disk are lost. */
+export function isLost({ lost }: RepairReport, index: number, size: number): boolean {
+  return lost.some(({ start, length, snapshot }) => {
+    return snapshot === undefined && start < (index + 1) * size && start + length > index * size;
+  });
 }
 
 /** Expects that what could be read reads the same, and that exactly the rest is called lost, or was saved. */
@@ -34,14 +51,10 @@ export async function expectWhatWasLeft(before: Uint8Array, after: Uint8Array, r
   if (old === null) return;
   expect(now!.length).toBe(old.length);
   const size = now![0]?.length ?? 1;
-  const lost = report.lost.filter(({ snapshot }) => snapshot === undefined);
-  const isLost = (index: number) => {
-    return lost.some(({ start, length }) => start < (index + 1) * size && start + length > index * size);
-  };
   old.forEach((bytes, index) => {
     // A stream that does not inflate is left as it is: no check notices it.
-    if (now![index] === null) expect([bytes, isLost(index)]).toEqual([null, false]);
-    if (isLost(index)) return;
+    if (now![index] === null) expect([bytes, isLost(report, index, size)]).toEqual([null, false]);
+    if (isLost(report, index, size)) return;
     if (bytes !== null)
       expect(
         now![index]!.every((byte, at) => byte === bytes[at]),
