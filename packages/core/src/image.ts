@@ -5,7 +5,7 @@ import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, OpenOptions, OperationOptions } from './api/options.js';
+import type { CreateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { mustWait } from './engine/layer/wait-tracker.js';
@@ -165,11 +165,11 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
+  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = boundsOf(range, this.size);
-      const { mapBatches } = await import('./verbs/map.js');
+      const { mapBatches } = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
       return mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
@@ -196,7 +196,7 @@ export class Qcow2Image implements Disk {
     return checkImage((this.#viewed ?? this).#opened, options);
   }
 
-  readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+  readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive();
     const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);

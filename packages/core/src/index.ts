@@ -16,8 +16,8 @@ export type {
   SnapshotInfo,
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
-export type { CreateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
-export type { Extent, Range } from './api/range.js';
+export type { CreateOptions, OpenOptions, OperationOptions, Progress, SalvageOptions } from './api/options.js';
+export type { Extent, LostRange, Range } from './api/range.js';
 export {
   isQcow2Error,
   Qcow2Error,

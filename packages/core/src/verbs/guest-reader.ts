@@ -1,5 +1,6 @@
 /** Reads guest bytes in order for a stream. Loaded with the first chunk. */
 
+import type { Done } from '../api/device.js';
 import type { OperationOptions } from '../api/options.js';
 import { progressOf } from '../engine/async/progress.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
@@ -61,6 +62,14 @@ export class GuestReader {
     if (this.#left === 0) controller.close();
   }
 
+  /** Fills `into` with the bytes at a guest offset. */
+  protected fill(offset: number, into: Uint8Array): Done {
+    return readGuest(this.#layer, [{ at: offset, bytes: into }], this.#options?.signal);
+  }
+
+  /** Called before the bytes up to the guest offset `until` are passed to the consumer. */
+  protected delivering(_until: number): void {}
+
   /** Bytes that were not passed to the consumer yet. */
   get #left(): number {
     return this.#end - this.#delivered;
@@ -69,7 +78,7 @@ export class GuestReader {
   /** Fills the consumer's own buffer. */
   async #fill(into: Uint8Array): Promise<void> {
     this.#check();
-    const done = readGuest(this.#layer, [{ at: this.#next, bytes: into }], this.#options?.signal);
+    const done = this.fill(this.#next, into);
     this.#next += into.length;
     if (done !== undefined) {
       this.#waits = true;
@@ -99,7 +108,7 @@ export class GuestReader {
   }
 
   async #readInto(offset: number, into: Chunk): Promise<Chunk> {
-    const done = readGuest(this.#layer, [{ at: offset, bytes: into }], this.#options?.signal);
+    const done = this.fill(offset, into);
     if (done !== undefined) {
       this.#waits = true;
       await done;
@@ -114,6 +123,7 @@ export class GuestReader {
 
   #deliver(length: number): void {
     this.#delivered += length;
+    this.delivering(this.#delivered);
     this.#progress(this.#delivered - this.#start);
   }
 }

@@ -1,6 +1,6 @@
 /** Makes the stream of guest bytes. The reader is loaded with the first chunk. */
 
-import type { OperationOptions } from '../api/options.js';
+import type { SalvageOptions } from '../api/options.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import type { GuestReader } from './guest-reader.js';
 
@@ -16,11 +16,17 @@ export function readableOf(
   start: number,
   end: number,
   alive: () => void,
-  options?: OperationOptions,
+  options?: SalvageOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const load = async () => {
+    const { GuestReader } = await (options?.salvage
+      ? import('./salvage/guest-reader.js')
+      : import('./guest-reader.js'));
+    return new GuestReader(layer, start, end, alive, options);
+  };
   let loaded: Promise<GuestReader> | undefined;
   const reader = () => {
-    loaded ??= import('./guest-reader.js').then((module) => new module.GuestReader(layer, start, end, alive, options));
+    loaded ??= load();
     return loaded;
   };
   try {

@@ -54,11 +54,13 @@ export function continues(last: Extent, next: Extent): boolean {
     last.zero === next.zero &&
     last.data === next.data &&
     last.compressed === next.compressed &&
+    last.unreadable === next.unreadable &&
     (last.offset === undefined ? next.offset === undefined : next.offset === last.offset + last.length)
   );
 }
 
-function extentOf(run: Run, start: number, { depth, encrypted }: LayerTraits): Extent {
+/** The extent of a run at the guest offset `start`. */
+export function extentOf(run: Run, start: number, { depth, encrypted }: LayerTraits): Extent {
   const extent: Extent = {
     start,
     length: run.length,

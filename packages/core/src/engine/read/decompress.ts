@@ -74,7 +74,7 @@ function joinStreams(layer: Qcow2Layer, reads: readonly CompressedRead[]): { joi
   const joined: JoinedStreams[] = [];
   let length = 0;
   for (const { host, stored } of reads) {
-    if (host >= layer.source.size) throw pastEnd(layer, host);
+    if (host >= layer.source.size) throw streamPastEnd(layer, host);
     const last = joined.at(-1);
     const end = host + stored;
     if (last !== undefined && host >= last.at && host <= last.end) {
@@ -116,7 +116,8 @@ function inflate(
   });
 }
 
-function pastEnd(layer: Qcow2Layer, at: number): Qcow2Error {
+/** The error for a compressed cluster at the host offset `at`, past the end of the file. */
+export function streamPastEnd(layer: Qcow2Layer, at: number): Qcow2Error {
   const end = hex(layer.source.size);
   return new Qcow2Error(
     'corrupt',

@@ -108,15 +108,17 @@ function refusePastEnd(layer: Qcow2Layer, transfers: ReadPlan['transfers']): voi
   for (const { at, bytes } of transfers) {
     if (at + bytes.length <= size) continue;
     const end = alignUp(size, layer.geometry.clusterSize);
-    if (at + bytes.length > end) {
-      const first = Math.max(at, end);
-      throw new Qcow2Error(
-        'corrupt',
-        `The image has data at ${hex(first)}, but the file ends at ${hex(size)}. Is it cut short?`,
-        { what: 'data cluster', at: first, fileSize: size },
-      );
-    }
+    if (at + bytes.length > end) throw dataPastEnd(layer, Math.max(at, end));
   }
+}
+
+/** The error for data at the host offset `at`, past the end of the file. */
+export function dataPastEnd({ source: { size } }: Qcow2Layer, at: number): Qcow2Error {
+  return new Qcow2Error(
+    'corrupt',
+    `The image has data at ${hex(at)}, but the file ends at ${hex(size)}. Is it cut short?`,
+    { what: 'data cluster', at, fileSize: size },
+  );
 }
 
 function readUnallocated(layer: Qcow2Layer, transfers: readonly Transfer[], signal?: AbortSignal): Done {
