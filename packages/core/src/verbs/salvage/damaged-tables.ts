@@ -170,9 +170,9 @@ export class DamagedTables {
 /** Bytes of a run, from its start on, that do not lie past the end of the file. */
 function storedBytes({ geometry, source, unreadable }: Qcow2Layer, { kind, host, length }: Run): number {
   // An encrypted disk is not read anyway.
-  if (host === null || kind === 'zero' || unreadable !== null) return length;
+  if (host === null || unreadable !== null) return length;
   if (kind === 'compressed') return host < source.size ? length : 0;
-  if (geometry.externalData) return length;
+  if (kind !== 'data' || geometry.externalData) return length;
   // The file's last cluster may be short.
   return Math.max(0, Math.min(length, alignUp(source.size, geometry.clusterSize) - host));
 }
