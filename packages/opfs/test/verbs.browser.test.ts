@@ -94,13 +94,14 @@ test('it is refused after close, and counts as unflushed until a flush when its 
   }
 });
 
-test('only declared arguments cross, without signal and callback', () => {
+test('only declared arguments cross, without signal and callbacks', () => {
   const signal = AbortSignal.abort();
   const onProgress = (): void => {};
+  const onLost = (): void => {};
   const row = { kind: 'value', arguments: 2, options: true } as const;
-  expect(splitArguments(row, [1, undefined, { signal, onProgress, fix: 'all' }, 'more'])).toEqual({
+  expect(splitArguments(row, [1, undefined, { signal, onProgress, onLost, fix: 'all' }, 'more'])).toEqual({
     args: [1, undefined, { fix: 'all' }],
-    options: { signal, onProgress },
+    options: { signal, onProgress, onLost },
   });
   expect(splitArguments(row, [1])).toEqual({ args: [1, undefined, {}], options: {} });
   expect(splitArguments({ ...row, options: false }, [1, 2, onProgress])).toEqual({ args: [1, 2], options: {} });

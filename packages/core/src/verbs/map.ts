@@ -117,15 +117,22 @@ export async function acquireTables(
   return layer.lock === null ? load() : layer.lock.reading(load, signal);
 }
 
-/** The next tables of `[at, end)`, about 4 MiB of them, and the guest offset up to which they map. */
-export function nextTables(layer: Qcow2Layer, at: number, end: number): { range: L1Range; until: number } {
+/**
+ * The next tables of `[at, end)`, about 4 MiB of those that are `loaded`, and the guest offset up to which they map.
+ */
+export function nextTables(
+  layer: Qcow2Layer,
+  at: number,
+  end: number,
+  loaded: (l1Index: number) => boolean = (l1Index) => layer.tables.has(l1Index),
+): { range: L1Range; until: number } {
   const { bytesPerL2, clusterSize } = layer.geometry;
   const most = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
   const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
   let last = first;
-  for (let held = layer.tables.has(first) ? 1 : 0; last < limit && held < most; last++) {
-    if (layer.tables.has(last + 1)) held++;
+  for (let held = loaded(first) ? 1 : 0; last < limit && held < most; last++) {
+    if (loaded(last + 1)) held++;
   }
   return { range: { first, last }, until: Math.min(end, (last + 1) * bytesPerL2) };
 }

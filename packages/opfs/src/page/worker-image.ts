@@ -4,8 +4,8 @@ import type {
   BitmapInfo,
   Disk,
   ImageInfo,
-  OperationOptions,
   ReadOptions,
+  SalvageOptions,
   SnapshotInfo,
   Transfer,
   WritableOptions,
@@ -17,9 +17,10 @@ import { ImageTransfers } from './image-transfers.js';
 import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
 import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
+import { wireExport } from './wire-reports.js';
 
 /** Options of an export into a file. */
-export interface ExportFileOptions extends OperationOptions {
+export interface ExportFileOptions extends SalvageOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
   /** The file to write: from `showSaveFilePicker`, or in OPFS. */
@@ -27,7 +28,7 @@ export interface ExportFileOptions extends OperationOptions {
 }
 
 /** Options of a temporary export. */
-export interface TemporaryExportOptions extends OperationOptions {
+export interface TemporaryExportOptions extends SalvageOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
 }
@@ -177,12 +178,12 @@ export class WorkerImage implements Disk {
    * ```
    */
   async export(options: ExportFileOptions): Promise<void> {
-    const { format, to, signal, onProgress } = options;
+    const { format, to, signal, onProgress, onLost } = options;
     requireRaw(format);
     if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
     const { id } = this.#channel.place;
-    const reports = onProgress !== undefined;
-    await this.#channel.call((worker, call) => worker.export(call, id, to, reports), { signal, onProgress });
+    const wire = wireExport(options);
+    await this.#channel.call((worker, call) => worker.export(call, id, to, wire), { signal, onProgress, onLost });
   }
 
   /**
@@ -193,14 +194,14 @@ export class WorkerImage implements Disk {
    *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
    */
   async temporaryExport(options: TemporaryExportOptions): Promise<TemporaryExport> {
-    const { format, signal, onProgress } = options;
+    const { format, signal, onProgress, onLost } = options;
     requireRaw(format);
     const { connection, id: image } = this.#channel.place;
     const id = connection.reserve();
-    const reports = onProgress !== undefined;
+    const wire = wireExport(options);
     const file = await this.#channel.call(
-      (worker) => worker.temporaryExport(id, image, reports),
-      { signal, onProgress },
+      (worker) => worker.temporaryExport(id, image, wire),
+      { signal, onProgress, onLost },
       id,
     );
     return temporaryExportOf(connection, id, file);

@@ -1,5 +1,5 @@
 /** The private protocol between page and worker: the calls that each side serves. All values can be cloned. */
-import type { CreateOptions, ImageInfo, ImageReference, OpenOptions, Progress } from 'qcow2';
+import type { CreateOptions, ImageInfo, ImageReference, LostRange, OpenOptions, Progress } from 'qcow2';
 import type { WireRemoteFile } from './remote-file.js';
 import type { StoredImage } from './stored-image.js';
 import type { CalledVerb, CursorVerb } from './verbs.js';
@@ -30,13 +30,25 @@ export interface Written extends Changed {
   readonly spare: ArrayBuffer | null;
 }
 
+/** The callbacks that a call has on the page: what need not be reported is not sent. */
+export interface WireReports {
+  readonly progress: boolean;
+  readonly lost: boolean;
+}
+
+/** An export: whether it goes on past damage, and its callbacks. */
+export interface WireExportOptions {
+  readonly salvage: boolean;
+  readonly reports: WireReports;
+}
+
 /** {@link OpenOptions} without what cannot be cloned: only whether there are callbacks is sent. */
 export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
   readonly verify?: OpenOptions['verify'];
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
-  readonly reports: boolean;
+  readonly reports: WireReports;
   /** For stored images only. */
   readonly lock?: 'fail' | 'wait' | undefined;
 }
@@ -107,15 +119,27 @@ export interface WorkerSide {
   /** Writes the pieces, in order. Those without a buffer of their own follow each other in `packed`. */
   write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written>;
   /** Calls a verb that has a single result. `args` come from `splitArguments`. */
-  invoke(call: number, image: number, verb: CalledVerb, args: readonly unknown[], reports: boolean): Answer<Invoked>;
+  invoke(
+    call: number,
+    image: number,
+    verb: CalledVerb,
+    args: readonly unknown[],
+    reports: WireReports,
+  ): Answer<Invoked>;
   /** Opens a cursor over the result of a verb: packed items, or bytes. */
-  openCursor(call: number, image: number, verb: CursorVerb, args: readonly unknown[], reports: boolean): Answer<void>;
+  openCursor(
+    call: number,
+    image: number,
+    verb: CursorVerb,
+    args: readonly unknown[],
+    reports: WireReports,
+  ): Answer<void>;
   next(cursor: number): Answer<CursorPacket>;
   release(cursor: number): Answer<void>;
   /** Writes the guest bytes into a file of the caller's. */
-  export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): Answer<void>;
+  export(call: number, image: number, to: FileSystemFileHandle, options: WireExportOptions): Answer<void>;
   /** Writes the guest bytes into a temporary file, and returns it. */
-  temporaryExport(call: number, image: number, reports: boolean): Answer<File>;
+  temporaryExport(call: number, image: number, options: WireExportOptions): Answer<File>;
   removeTemporaryExport(id: number): Answer<void>;
   close(image: number): Answer<void>;
   /** Selects where images are stored, and returns where they are. Without a fallback storage is not opened yet. */
@@ -126,9 +150,9 @@ export interface WorkerSide {
   /** Total length of all stored images, in bytes. */
   usage(): Answer<number>;
   /** Creates an image and opens it for writing. */
-  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): Answer<ImageInfo>;
+  createStored(call: number, name: string, options: WireCreateOptions, reports: WireReports): Answer<ImageInfo>;
   /** Imports a Blob, or, for null, the chunks that the worker then requests. */
-  importStored(call: number, name: string, from: Blob | null, reports: boolean): Answer<void>;
+  importStored(call: number, name: string, from: Blob | null, reports: WireReports): Answer<void>;
   openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo>;
   /** Writes a stored image into a file of the caller's. */
   exportStored(
@@ -136,12 +160,12 @@ export interface WorkerSide {
     name: string,
     format: 'raw' | 'qcow2',
     to: FileSystemFileHandle,
-    reports: boolean,
+    options: WireExportOptions,
   ): Answer<void>;
   /** Opens a cursor over the bytes of a stored image. */
-  streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<void>;
+  streamStored(call: number, name: string, format: 'raw' | 'qcow2', options: WireExportOptions): Answer<void>;
   /** Writes a stored image into a temporary file, and returns it. */
-  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): Answer<File>;
+  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', options: WireExportOptions): Answer<File>;
   rename(call: number, from: string, to: string): Answer<void>;
   remove(call: number, name: string): Answer<void>;
   /**
@@ -161,4 +185,6 @@ export interface PageSide {
    * threw.
    */
   progress(call: number, progress: Progress): boolean | Promise<boolean>;
+  /** Reports lost ranges of a call, in order. Returns as {@link progress} does. */
+  lost(call: number, lost: readonly LostRange[]): boolean | Promise<boolean>;
 }

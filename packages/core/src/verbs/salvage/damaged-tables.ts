@@ -32,17 +32,22 @@ export class DamagedTables {
 
   /** The extents of a layer; for {@link mapBatches}. */
   readonly extentsFrom: ExtentsFrom = async (layer, at, end, signal) => {
-    const { range, until } = nextTables(layer, at, end);
+    const loaded = (l1Index: number) => layer.tables.has(l1Index) && !layer.tables.isInvalid(l1Index);
+    const { range, until } = nextTables(layer, at, end, loaded);
     const tables = await this.#load(layer, range, signal);
     const { bytesPerL2 } = layer.geometry;
     const extents: Extent[] = [];
-    tables.forEach((table, index) => {
-      const tableStart = (range.first + index) * bytesPerL2;
-      const first = Math.max(at, tableStart);
-      const last = Math.min(until, tableStart + bytesPerL2);
-      if (table === null || table instanceof DataView) this.#addTable(layer, table, first, last, extents);
-      else this.#lose(layer, first, last, table, extents);
-    });
+    for (let index = 0, next = 0; index < tables.length; index = next) {
+      const table = tables[index]!;
+      const isLost = isLoss(table);
+      next = index + 1;
+      // Neighbours with the same error are one range: a disk may have millions of damaged entries.
+      while (isLost && tables[next] === table) next++;
+      const first = Math.max(at, (range.first + index) * bytesPerL2);
+      const last = Math.min(until, (range.first + next) * bytesPerL2);
+      if (isLost) this.#lose(layer, first, last, table, extents);
+      else this.#addTable(layer, table, first, last, extents);
+    }
     return { extents, until };
   };
 
@@ -66,7 +71,6 @@ export class DamagedTables {
       const previous = l1Index > first ? loaded[l1Index - first - 1]! : null;
       if (loss !== undefined) loaded[l1Index - first] = loss;
       else if (!layer.tables.isInvalid(l1Index)) addTo(valid, l1Index);
-      // Neighbours become one lost range with the first error: a disk may have millions of damaged entries.
       else if (isLoss(previous) && previous.code === 'corrupt') loaded[l1Index - first] = previous;
       else await this.#loadValid(layer, first, [{ first: l1Index, last: l1Index }], loaded, signal);
     }

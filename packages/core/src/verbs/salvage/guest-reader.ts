@@ -3,6 +3,7 @@
 import type { Done } from '../../api/device.js';
 import type { SalvageOptions } from '../../api/options.js';
 import type { Extent } from '../../api/range.js';
+import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../../engine/layer/layer.js';
 import { readGuest } from '../../engine/read/execute.js';
 import { GuestReader as StrictReader } from '../guest-reader.js';
@@ -20,6 +21,8 @@ export class GuestReader extends StrictReader {
   readonly #signal: AbortSignal | undefined;
   readonly #lost: LostRanges;
   readonly #tables: DamagedTables;
+  /** Damage is found without I/O: nothing else would run until the end of the stream. */
+  readonly #turn: () => Promise<void> = yieldToEventLoop();
   /** The smallest unit of allocation in the chain, bytes: data that cannot be read are lost in such units. */
   readonly #unit: number;
 
@@ -57,6 +60,7 @@ export class GuestReader extends StrictReader {
 
   /** Fills `into` extent by extent. */
   async #salvage(offset: number, into: Uint8Array): Promise<void> {
+    await this.#turn();
     const { extentsFrom } = this.#tables;
     const options = { signal: this.#signal };
     const batches = mapBatches(this.#layer, offset, offset + into.length, this.#alive, options, extentsFrom);

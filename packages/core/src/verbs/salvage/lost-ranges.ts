@@ -36,8 +36,13 @@ export class LostRanges {
 
   /** Adds a lost range that does not overlap the others. */
   readonly add = (lost: LostRange): void => {
-    this.#found.push(lost);
-    this.#sorted = false;
+    const last = this.#found.at(-1);
+    // Most are found in order, and there may be millions of neighbours.
+    if (last !== undefined && continues(last, lost)) this.#found[this.#found.length - 1] = joined(last, lost);
+    else {
+      this.#found.push(lost);
+      this.#sorted = false;
+    }
   };
 
   /** Reports the ranges that end before `until`, up to which all lost ranges are known. */
@@ -59,7 +64,7 @@ export class LostRanges {
   #hold(next: LostRange): void {
     const held = this.#held;
     if (held !== null && continues(held, next)) {
-      this.#held = { ...held, length: held.length + next.length };
+      this.#held = joined(held, next);
       return;
     }
     this.#release();
@@ -75,6 +80,11 @@ export class LostRanges {
 
 function endOf({ start, length }: Range): number {
   return start + length;
+}
+
+/** Both ranges as one, with the message of the first. */
+function joined(first: LostRange, next: LostRange): LostRange {
+  return { ...first, length: first.length + next.length };
 }
 
 /** True if the next range begins where the last one ends, and is lost for the same reason. */

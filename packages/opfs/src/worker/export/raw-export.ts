@@ -121,11 +121,16 @@ class Copy {
   }
 }
 
-/** The windows that cover everything not known to read as zeros, in order. */
+/** The windows that cover everything that can be read and is not known to read as zeros, in order. */
 async function* windowsOf(extents: AsyncIterable<Extent>): AsyncGenerator<Window, void, undefined> {
   let window: Window | null = null;
   for await (const extent of extents) {
-    if (extent.zero) continue;
+    // A read across a range that cannot be read would fail.
+    if (extent.unreadable && window) {
+      yield window;
+      window = null;
+    }
+    if (extent.zero || extent.unreadable) continue;
     let { start } = extent;
     const end = start + extent.length;
     while (start < end) {
