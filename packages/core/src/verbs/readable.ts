@@ -18,15 +18,9 @@ export function readableOf(
   alive: () => void,
   options?: SalvageOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const load = async () => {
-    const { GuestReader } = await (options?.salvage
-      ? import('./salvage/guest-reader.js')
-      : import('./guest-reader.js'));
-    return new GuestReader(layer, start, end, alive, options);
-  };
   let loaded: Promise<GuestReader> | undefined;
   const reader = () => {
-    loaded ??= load();
+    loaded ??= import('./guest-reader.js').then((module) => new module.GuestReader(layer, start, end, alive, options));
     return loaded;
   };
   try {

@@ -8,7 +8,7 @@ export interface Salvaged {
   readonly lost: readonly LostRange[];
 }
 
-/** Reads each `unit` bytes by themselves. What is refused for the same reason as the unit before is one range with it. */
+/** Reads each `unit` bytes by themselves. Neighbours that are refused for the same reason are one range. */
 export async function scan(image: Qcow2Image, unit: number): Promise<Salvaged> {
   const bytes = new Uint8Array(image.size);
   const lost: LostRange[] = [];

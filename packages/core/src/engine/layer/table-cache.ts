@@ -91,12 +91,6 @@ export class TableCache {
     return cached.view;
   }
 
-  /** True if {@link acquire} would refuse the L1 entry. */
-  isInvalid(l1Index: number): boolean {
-    // A table that is not on the medium yet can lie past the end of the file.
-    return this.peek(l1Index) === undefined && (this.#faults(l1Index) !== 0 || this.#isPastEnd(l1Index));
-  }
-
   /**
    * The tables of all L1 entries in `ranges`. Missing ones are loaded in one batch. A load in flight is shared, and
    * continues when a caller aborts.
@@ -189,27 +183,17 @@ export class TableCache {
   #check(l1Index: number): number {
     const offset = l2TableOffset(this.#l1, l1Index);
     const details = { what: `L2 table ${l1Index}`, at: offset };
-    const faults = this.#faults(l1Index);
+    const faults = l1Faults(this.#geometry, this.#l1, l1Index) & UNREADABLE_L1;
     if (faults !== 0) {
       const message = `L1 entry ${l1Index} ${describeFault(faultNames(faults)[0]!, offset)}.`;
       throw new Qcow2Error('corrupt', message, details);
     }
-    if (this.#isPastEnd(l1Index)) {
+    if (offset >= this.#source.size) {
       const end = hex(this.#source.size);
       const message = `L2 table ${l1Index} should be at ${hex(offset)}, but the file ends at ${end}. Is it cut short?`;
       throw new Qcow2Error('corrupt', message, details);
     }
     return offset;
-  }
-
-  /** The faults for which the L1 entry is refused. */
-  #faults(l1Index: number): number {
-    return l1Faults(this.#geometry, this.#l1, l1Index) & UNREADABLE_L1;
-  }
-
-  /** True if the L1 entry refers to a table past the end of the file. */
-  #isPastEnd(l1Index: number): boolean {
-    return l2TableOffset(this.#l1, l1Index) >= this.#source.size;
   }
 
   #keep(offset: number, view: DataView): void {

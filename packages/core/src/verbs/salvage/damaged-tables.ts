@@ -6,10 +6,10 @@ import type { L1Range } from '../../engine/layer/table-cache.js';
 import { appendExtent, extentOf } from '../../engine/mapping/extents.js';
 import { nextRun, type Run } from '../../engine/mapping/runs.js';
 import { withinBacking } from '../../engine/read/backing-file.js';
-import { streamPastEnd } from '../../engine/read/decompress.js';
-import { dataPastEnd } from '../../engine/read/execute.js';
+import { pastEnd } from '../../engine/read/past-end.js';
 import { alignUp } from '../../format/bytes.js';
-import { l2Faults, UNREADABLE } from '../../format/entry-faults.js';
+import { l2TableOffset } from '../../format/entries.js';
+import { l1Faults, l2Faults, UNREADABLE, UNREADABLE_L1 } from '../../format/entry-faults.js';
 import { l1IndexOf } from '../../format/geometry.js';
 import { acquireTables, type ExtentsFrom, nextTables, traitsOf } from '../map.js';
 import { isLoss, type LossError, lostRange } from './lost-ranges.js';
@@ -32,7 +32,7 @@ export class DamagedTables {
 
   /** The extents of a layer; for {@link mapBatches}. */
   readonly extentsFrom: ExtentsFrom = async (layer, at, end, signal) => {
-    const loaded = (l1Index: number) => layer.tables.has(l1Index) && !layer.tables.isInvalid(l1Index);
+    const loaded = (l1Index: number) => layer.tables.has(l1Index) && !isDamagedL1(layer, l1Index);
     const { range, until } = nextTables(layer, at, end, loaded);
     const tables = await this.#load(layer, range, signal);
     const { bytesPerL2 } = layer.geometry;
@@ -70,7 +70,7 @@ export class DamagedTables {
       const loss = known?.get(l1Index);
       const previous = l1Index > first ? loaded[l1Index - first - 1]! : null;
       if (loss !== undefined) loaded[l1Index - first] = loss;
-      else if (!layer.tables.isInvalid(l1Index)) addTo(valid, l1Index);
+      else if (!isDamagedL1(layer, l1Index)) addTo(valid, l1Index);
       else if (isLoss(previous) && previous.code === 'corrupt') loaded[l1Index - first] = previous;
       else await this.#loadValid(layer, first, [{ first: l1Index, last: l1Index }], loaded, signal);
     }
@@ -142,8 +142,8 @@ export class DamagedTables {
     if (stored > 0) appendExtent(extents, extentOf({ ...run, length: stored }, start, traitsOf(layer)));
     if (stored === run.length) return;
     const host = run.host! + stored;
-    const error = run.kind === 'data' ? dataPastEnd(layer, host) : streamPastEnd(layer, host);
-    this.#lose(layer, start + stored, start + run.length, this.#named(layer, error as LossError), extents);
+    const error = pastEnd(layer, run.kind === 'data' ? 'data' : 'compressed', host);
+    this.#lose(layer, start + stored, start + run.length, this.#named(layer, error), extents);
   }
 
   #lose(layer: Qcow2Layer, start: number, end: number, error: LossError, extents: Extent[]): void {
@@ -179,6 +179,15 @@ function storedBytes({ geometry, source, unreadable }: Qcow2Layer, { kind, host,
   if (kind !== 'data' || geometry.externalData) return length;
   // The file's last cluster may be short.
   return Math.max(0, Math.min(length, alignUp(source.size, geometry.clusterSize) - host));
+}
+
+/** True if the L1 entry is sure to be refused when its table is acquired. */
+function isDamagedL1({ geometry, tables, source }: Qcow2Layer, l1Index: number): boolean {
+  // A table that is not on the medium yet can lie past the end of the file.
+  if (tables.peek(l1Index) !== undefined) return false;
+  return (
+    (l1Faults(geometry, tables.l1, l1Index) & UNREADABLE_L1) !== 0 || l2TableOffset(tables.l1, l1Index) >= source.size
+  );
 }
 
 function isDamagedEntry({ geometry }: Qcow2Layer, table: DataView, guest: number): boolean {

@@ -1,4 +1,4 @@
-/** Reads guest bytes in order for a stream, with zeros in place of what cannot be read. */
+/** Reads guest bytes for a stream, with zeros in place of what cannot be read. */
 
 import type { Done } from '../../api/device.js';
 import type { SalvageOptions } from '../../api/options.js';
@@ -6,14 +6,13 @@ import type { Extent } from '../../api/range.js';
 import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../../engine/layer/layer.js';
 import { readGuest } from '../../engine/read/execute.js';
-import { GuestReader as StrictReader } from '../guest-reader.js';
 import { mapBatches } from '../map.js';
 import { DamagedTables } from './damaged-tables.js';
 import { isLoss, LostRanges, lostRange } from './lost-ranges.js';
 import { chainOf } from './map.js';
 
-/** Reads a range in order. A piece that cannot be read as a whole is read extent by extent, in halves where one fails. */
-export class GuestReader extends StrictReader {
+/** The reads of one stream. A piece that cannot be read is read extent by extent, and in halves where one fails. */
+export class SalvagedReads {
   readonly #layer: Qcow2Layer;
   readonly #chain: readonly Layer[];
   readonly #end: number;
@@ -26,8 +25,8 @@ export class GuestReader extends StrictReader {
   /** The smallest unit of allocation in the chain, bytes: data that cannot be read are lost in such units. */
   readonly #unit: number;
 
-  constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: SalvageOptions | undefined) {
-    super(layer, start, end, alive, options);
+  /** For a stream that ends at the guest offset `end`. `alive` throws when the image is no longer open. */
+  constructor(layer: Qcow2Layer, end: number, alive: () => void, options: SalvageOptions | undefined) {
     this.#layer = layer;
     this.#chain = chainOf(layer);
     this.#end = end;
@@ -40,20 +39,26 @@ export class GuestReader extends StrictReader {
     );
   }
 
-  protected override fill(offset: number, into: Uint8Array): Done {
+  /**
+   * Fills `into` with the bytes at a guest offset. Synchronous when nothing has to wait and nothing is damaged.
+   *
+   * @throws what is not damage, as a read does; the signal's reason when it aborts.
+   */
+  read(offset: number, into: Uint8Array): Done {
     if (this.#tables.hasUnloadable(offset, offset + into.length)) return this.#salvage(offset, into);
     const failed = (error: unknown): Promise<void> => {
       this.#requireLoss(error);
       return this.#salvage(offset, into);
     };
     try {
-      return super.fill(offset, into)?.catch(failed);
+      return readGuest(this.#layer, [{ at: offset, bytes: into }], this.#signal)?.catch(failed);
     } catch (error) {
       return failed(error);
     }
   }
 
-  protected override delivering(until: number): void {
+  /** Reports what is lost up to `until`, before the bytes up to there are passed to the consumer. */
+  delivering(until: number): void {
     if (until < this.#end) this.#lost.settle(until);
     else this.#lost.end();
   }
