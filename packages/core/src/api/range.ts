@@ -27,8 +27,8 @@ export interface Extent {
    */
   offset?: number;
   /**
-   * Only from a map with `salvage`: the bytes cannot be read, since the tables of layer `depth` are damaged here, or its
-   * file ends before the bytes. `present` is then true, `zero` and `data` are false.
+   * Only from a map with `salvage`: the bytes cannot be read, since the tables of layer `depth` are damaged here, or
+   * its file ends before the bytes. `present` is then true, `zero` and `data` are false.
    */
   unreadable?: true;
 }

@@ -7,7 +7,7 @@ import { yieldToEventLoop } from '../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
 import { isBase } from '../engine/layer/layer.js';
 import type { L1Range } from '../engine/layer/table-cache.js';
-import { appendExtent, type LayerTraits, layerExtents } from '../engine/mapping/extents.js';
+import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
 import { l1IndexOf } from '../format/geometry.js';
 
 /** Bytes of L2 tables that are loaded in one batch, so that few device calls serve many tables. */
@@ -94,12 +94,7 @@ async function readExtents(
 ): Promise<Mapped> {
   const { range, until } = nextTables(layer, at, end);
   const [tables] = await acquireTables(layer, [range], signal);
-  return { extents: layerExtents(layer.geometry, traitsOf(layer), tables!, at, until), until };
-}
-
-/** The depth of a layer, and whether it is encrypted. */
-export function traitsOf(layer: Qcow2Layer): LayerTraits {
-  return { depth: layer.depth, encrypted: layer.unreadable !== null };
+  return { extents: layerExtents(layer.geometry, layer, tables!, at, until), until };
 }
 
 /** Loads L2 tables. Returns those of each range, in order, null for unallocated ones. */
@@ -145,7 +140,7 @@ async function* throughBacking(
 ): AsyncGenerator<Extent[], void, undefined> {
   let batch: Extent[] = [];
   for (const extent of extents) {
-    if (extent.data || extent.zero || extent.unreadable) {
+    if (extent.present) {
       batch.push(extent);
       continue;
     }
@@ -176,7 +171,7 @@ function rawExtent(depth: number, start: number, length: number): Extent {
 }
 
 function zeroWhereNobodyHoldsIt(extent: Extent): Extent {
-  if (!extent.data && !extent.unreadable) extent.zero = true;
+  if (!extent.present) extent.zero = true;
   return extent;
 }
 

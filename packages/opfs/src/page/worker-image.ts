@@ -167,6 +167,7 @@ export class WorkerImage implements Disk {
   /**
    * Writes the guest bytes into a file from the worker, skipping holes. An abort or failure leaves no partial file: a
    * file on the user's disk keeps its old content, a file in OPFS is left empty. Resolves when the file is complete.
+   * With `salvage` what cannot be read is a hole, and `onLost` is called with it.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use;
    *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it
@@ -175,6 +176,8 @@ export class WorkerImage implements Disk {
    * @example
    * ```ts
    * await image.export({ format: 'raw', to: handle, onProgress: ({ done, total }) => console.log(done / total) });
+   * const onLost = ({ start, length, message }: LostRange) => console.log(`${length} bytes at ${start}: ${message}`);
+   * await image.export({ format: 'raw', to: handle, salvage: true, onLost });
    * ```
    */
   async export(options: ExportFileOptions): Promise<void> {
@@ -188,7 +191,7 @@ export class WorkerImage implements Disk {
 
   /**
    * Writes the guest bytes into a temporary file in OPFS, for a download by an object URL. Also deletes temporary files
-   * that a crash left.
+   * that a crash left. With `salvage` as {@link export}.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the
    *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts

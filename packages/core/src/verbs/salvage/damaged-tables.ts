@@ -11,7 +11,7 @@ import { alignUp } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
 import { l1Faults, l2Faults, UNREADABLE, UNREADABLE_L1 } from '../../format/entry-faults.js';
 import { l1IndexOf } from '../../format/geometry.js';
-import { acquireTables, type ExtentsFrom, nextTables, traitsOf } from '../map.js';
+import { acquireTables, type ExtentsFrom, nextTables } from '../map.js';
 import { isLoss, type LossError, lostRange } from './lost-ranges.js';
 
 /** An L2 table, null for an unallocated one, or the error of loading it. */
@@ -139,7 +139,7 @@ export class DamagedTables {
   /** Adds a run. The part that lies past the end of the file is lost. */
   #addRun(layer: Qcow2Layer, run: Run, start: number, extents: Extent[]): void {
     const stored = storedBytes(layer, run);
-    if (stored > 0) appendExtent(extents, extentOf({ ...run, length: stored }, start, traitsOf(layer)));
+    if (stored > 0) appendExtent(extents, extentOf({ ...run, length: stored }, start, layer));
     if (stored === run.length) return;
     const host = run.host! + stored;
     const error = pastEnd(layer, run.kind === 'data' ? 'data' : 'compressed', host);
