@@ -130,6 +130,18 @@ test('an image that is being written', async () => {
   await image.close();
 });
 
+test('a new table that is not on the medium yet, next to a damaged one', async () => {
+  const perTable = CLUSTER * (CLUSTER / 8);
+  const clusters = new Map<number, Cell>([[0, filled(1, CLUSTER)]]);
+  const { bytes, l1 } = buildImage({ clusterBits: 12, size: 2 * perTable, clusters });
+  put(bytes, l1, 8, get(bytes, l1, 8) | UNALIGNED);
+  const image = await Qcow2Image.open(bufferDevice(bytes), { mode: 'readwrite', verify: false });
+  await image.write(perTable, new Uint8Array(CLUSTER).fill(7));
+  const { extents, lost } = await map(image);
+  expect(places(lost)).toEqual([{ start: 0, length: perTable }]);
+  expect(extents[1]).toMatchObject({ start: perTable, length: CLUSTER, data: true });
+});
+
 describe('bad places are requested few times', () => {
   const SIZE = 64 * 2 ** 20;
 
@@ -153,6 +165,20 @@ describe('bad places are requested few times', () => {
     expect(source.refused[0]).toBeLessThanOrEqual(asynchronous ? 8 : 2);
   });
 
+  test('a large compressed cluster under an overlay of small ones: once for each chunk', async () => {
+    const size = 2 ** 21;
+    const payload = new Uint8Array(1000).fill(0xff);
+    const clusters = new Map<number, Cell>([[0, { kind: 'compressed', payload }]]);
+    const base = new SourceWithBadPlaces(buildImage({ clusterBits: 21, size, clusters }).bytes, [], false);
+    const overlay = buildImage({ clusterBits: 9, size, backingName: 'base' }).bytes;
+    const image = await Qcow2Image.open(overlay, { resolve: async () => ({ source: base, format: 'qcow2' }) });
+    await map(image);
+    const before = base.calls;
+    expect(places((await stream(image, false)).lost)).toEqual([{ start: 0, length: size }]);
+    // Of each of two chunks at once, and again by itself.
+    expect(base.calls - before).toBeLessThanOrEqual(4);
+  });
+
   test('a cluster: one in a megabyte takes a search, not a read of each cluster', async () => {
     const clusters = new Map(Array.from({ length: 256 }, (_, index) => [index, filled(index, 4096)]));
     const { bytes, entryAt } = buildImage({ clusterBits: 12, size: 2 ** 20, clusters });
@@ -163,6 +189,44 @@ describe('bad places are requested few times', () => {
     const before = source.calls;
     expect(places((await stream(image, false)).lost)).toEqual([{ start: 200 * 4096, length: 4096 }]);
     expect(source.calls - before).toBeLessThanOrEqual(2 + 2 * Math.log2(256));
+  });
+});
+
+describe('after an abort or a close in the middle of a search for bad places nothing is requested', () => {
+  const clusters = new Map(Array.from({ length: 256 }, (_, index) => [index, filled(index, CLUSTER)]));
+  const { bytes } = buildImage({ clusterBits: 12, size: 2 ** 20, clusters });
+
+  /** Opens an image whose data cannot be read, and calls `end` at the fifth refusal. */
+  async function endedAtFifth(end: (image: Qcow2Image) => void, signal?: AbortSignal) {
+    const source = new SourceWithBadPlaces(bytes, [], true);
+    let refusals = 0;
+    let bad = false;
+    const image = await Qcow2Image.open({
+      size: source.size,
+      async read(transfers) {
+        if (!bad) return source.read(transfers);
+        if (++refusals === 5) end(image);
+        throw new Qcow2Error('io', 'The disk is gone.', { what: 'file', at: transfers[0]!.at });
+      },
+    });
+    await image.read(0, 1);
+    bad = true;
+    const error = await drain(image.readable(undefined, { salvage: true, signal })).catch((thrown: unknown) => thrown);
+    return { error, refusals };
+  }
+
+  test('an abort', async () => {
+    const controller = new AbortController();
+    const reason = new Qcow2Error('io', 'Enough.');
+    const { error, refusals } = await endedAtFifth(() => controller.abort(reason), controller.signal);
+    expect(error).toBe(reason);
+    expect(refusals).toBe(5);
+  });
+
+  test('a close', async () => {
+    const { error, refusals } = await endedAtFifth((image) => void image.close());
+    expect(error).toMatchObject({ code: 'closed' });
+    expect(refusals).toBe(5);
   });
 });
 

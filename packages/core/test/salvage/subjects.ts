@@ -198,6 +198,17 @@ function streams(): Subject[] {
       { first: 520, count: 1, ...STREAM },
     ]),
     damaged('neighbouring compressed streams', flip([301, 302]), [{ first: 301, count: 2, ...STREAM }]),
+    damaged(
+      'a stream and an entry behind it: two reasons, two ranges',
+      (bytes, image) => {
+        put(bytes, image.entryAt(302), 8, UNALIGNED);
+        return flip([301])(bytes, image);
+      },
+      [
+        { first: 301, count: 1, ...STREAM },
+        { first: 302, count: 1, ...L2 },
+      ],
+    ),
     ...zstd(),
     ...largeStreams(),
   ];
@@ -283,9 +294,9 @@ function chains(): Subject[] {
     }
     return disk;
   };
-  const subject = (name: string, below: Subject, lost: readonly ExpectedLoss[]): Subject => ({
+  const subject = (name: string, below: Subject, lost: readonly ExpectedLoss[], image = overlay('base')): Subject => ({
     name: `backing file: ${name}`,
-    image: { bytes: overlay('base').bytes },
+    image: { bytes: image.bytes },
     others: { base: { ...below.image, format: 'qcow2' }, ...below.others },
     disk: combined(below.disk),
     unit: Math.min(CLUSTER, below.unit),
@@ -296,6 +307,12 @@ function chains(): Subject[] {
   const entry = damaged('', entries([0, 1, 2, 600], UNALIGNED), []);
   const bad = damaged('', (bytes, { l1: at }) => [{ at: hostAt(bytes, at + 8), length: 1 }], []);
   const raw = noiseOf(5, SIZE);
+  const damagedOverlay = overlay('base');
+  entries([601], UNALIGNED)(damagedOverlay.bytes, damagedOverlay);
+  const both = [
+    { first: 601, count: 1, ...L2 },
+    { first: 602, count: 1, ...L2, ...layer },
+  ];
   return [
     subject('a table', table, [
       { first: 512, count: 88, ...TABLE, ...layer },
@@ -319,6 +336,12 @@ function chains(): Subject[] {
       { first: 17, count: 2, what: 'data cluster', mapped: true, ...layer },
       { first: 180, count: 1, ...FILE, ...layer },
     ]),
+    subject(
+      'an entry, and one of the overlay before it',
+      damaged('', entries([602], UNALIGNED), []),
+      both,
+      damagedOverlay,
+    ),
     subject('of a backing file', subjectOver(entry), [
       { first: 0, count: 1, ...L2, layer: 2 },
       { first: 2, count: 1, ...L2, layer: 2 },

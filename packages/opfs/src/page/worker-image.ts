@@ -176,8 +176,12 @@ export class WorkerImage implements Disk {
    * @example
    * ```ts
    * await image.export({ format: 'raw', to: handle, onProgress: ({ done, total }) => console.log(done / total) });
-   * const onLost = ({ start, length, message }: LostRange) => console.log(`${length} bytes at ${start}: ${message}`);
-   * await image.export({ format: 'raw', to: handle, salvage: true, onLost });
+   * await image.export({
+   *   format: 'raw',
+   *   to: handle,
+   *   salvage: true,
+   *   onLost: ({ start, length, message }) => console.log(`${length} bytes at ${start} are lost: ${message}`),
+   * });
    * ```
    */
   async export(options: ExportFileOptions): Promise<void> {
