@@ -17,6 +17,8 @@ const SCATTERED = 2 * PER_TABLE;
 /** A damaged stream, of which only reading it tells; and a table that is not there. */
 const STREAM = 3 * PER_TABLE + 7;
 const TABLE = 2;
+/** The disk's last cluster, which is shorter, is damaged too. */
+const LAST = 5 * PER_TABLE - 1;
 const SIZE = 5 * PER_TABLE * CLUSTER - 512;
 
 interface Damaged {
@@ -45,9 +47,11 @@ function damagedImage(): Damaged {
   lose(TABLE * PER_TABLE, PER_TABLE, 'L2 table');
   clusters.set(STREAM, { kind: 'compressed', payload: new Uint8Array(100).fill(0xff) });
   lose(STREAM, 1, 'compressed cluster');
-  for (const cluster of [STREAM - 1, STREAM + 1, 5 * PER_TABLE - 1]) {
+  clusters.set(LAST, { kind: 'entry', entry: 512n });
+  lost.push({ start: LAST * CLUSTER, length: SIZE - LAST * CLUSTER, code: 'corrupt', what: 'L2 entry' });
+  for (const cluster of [STREAM - 1, STREAM + 1, LAST - 1]) {
     const bytes = noise(CLUSTER, cluster + 1);
-    disk.set(bytes.subarray(0, SIZE - cluster * CLUSTER), cluster * CLUSTER);
+    disk.set(bytes, cluster * CLUSTER);
     clusters.set(cluster, { kind: 'data', bytes });
   }
   const { bytes, l1 } = buildImage({ clusterBits: 12, size: SIZE, clusters });
