@@ -6,6 +6,9 @@ import { launchOptions } from './scripts/find-browsers.js';
 import { shared } from './vite.shared.js';
 import { bundledWorkers, inlineWorker } from './vite.workers.js';
 
+/** A dependency of `qcow2` alone, which is loaded with the first digest. */
+const HASHES = ['qcow2 > @noble/hashes/legacy.js', 'qcow2 > @noble/hashes/sha2.js'];
+
 export default defineConfig({
   ...shared,
   plugins: [inlineWorker()],
@@ -33,7 +36,7 @@ export default defineConfig({
         extends: true,
         plugins: [bundledWorkers()],
         // Found before the first test, or the first run reloads in the middle.
-        optimizeDeps: { include: ['comlink', 'fast-check', 'fflate'] },
+        optimizeDeps: { include: ['comlink', 'fast-check', 'fflate', ...HASHES] },
         test: {
           name: 'browser',
           include: ['{packages/*,demo}/test/**/*.browser.test.ts'],

@@ -38,7 +38,7 @@ async function overlay(images: Images): Promise<{ base: string; path: string }> 
   return { base, path };
 }
 
-test('an image opens by its address, with the base beside it, and is taken away as raw', async ({
+test('an image opens by its address, with the base next to it, and is downloaded as raw', async ({
   page,
   profile,
   images,
@@ -56,29 +56,33 @@ test('an image opens by its address, with the base beside it, and is taken away 
   expect(await sha256(file)).toBe(await images.rawDigest(path));
 });
 
-test('a base that the server does not have is asked for by name', ONE_BROWSER, async ({ page, images }) => {
-  const { base, path } = await overlay(images);
-  await fetch(`${server.origin}/plan/base.raw`, {
-    method: 'PUT',
-    body: JSON.stringify({ faults: [{ kind: 'status', status: 404 }] }),
-  });
-  await openAddress(page, await put('lonely.qcow2', path));
-  await expect(page.getByText('This image is an overlay over base.raw.')).toBeVisible();
-  await mapLoaded(page);
-  await expect(page.getByRole('list', { name: 'Legend' })).toContainText('Unknown');
-  await drop(page, base);
-  await expect(page.getByText('is an overlay over')).toHaveCount(0);
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('lonely.qcow2');
-});
+test(
+  'a base that the server does not have is requested from the user by name',
+  ONE_BROWSER,
+  async ({ page, images }) => {
+    const { base, path } = await overlay(images);
+    await fetch(`${server.origin}/plan/base.raw`, {
+      method: 'PUT',
+      body: JSON.stringify({ faults: [{ kind: 'status', status: 404 }] }),
+    });
+    await openAddress(page, await put('lonely.qcow2', path));
+    await expect(page.getByText('This image is an overlay over base.raw.')).toBeVisible();
+    await mapLoaded(page);
+    await expect(page.getByRole('list', { name: 'Legend' })).toContainText('Unknown');
+    await drop(page, base);
+    await expect(page.getByText('is an overlay over')).toHaveCount(0);
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('lonely.qcow2');
+  },
+);
 
-test('what a server does not allow is said, and what is no address is refused', async ({ page, images }) => {
+test('restrictions of a server are reported, and an invalid address is refused', async ({ page, images }) => {
   const image = await images.plain();
   await openAddress(page, 'ftp://example.org/disk.qcow2');
   await expect(page.getByText('An address begins with https:// or http://')).toBeVisible();
   await expect(page.getByLabel('or open an address')).toBeFocused();
   const cases: [name: string, plan: FilePlan, title: string, reason: RegExp][] = [
-    ['whole.qcow2', { ranges: false }, 'does not let it be read in pieces.', /does not do ranges/],
-    ['hidden.qcow2', { cors: 'hidden' }, 'does not let it be read in pieces.', /Access-Control-Expose-Headers/],
+    ['whole.qcow2', { ranges: false }, 'does not support range requests.', /does not support range requests/],
+    ['hidden.qcow2', { cors: 'hidden' }, 'does not support range requests.', /Access-Control-Expose-Headers/],
     ['closed.qcow2', { cors: 'none' }, 'closed.qcow2 could not be fetched.', /Access-Control-Allow-Origin/],
     ['private.qcow2', { faults: [{ kind: 'status', status: 403 }] }, 'could not be fetched.', /status 403/],
     ['gone.qcow2', { faults: [{ kind: 'status', status: 404 }] }, 'There is no gone.qcow2', /no such file/],
@@ -121,7 +125,7 @@ test('an address that is entered while another one is fetched is opened in its p
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('other.qcow2');
 });
 
-test('an image that is replaced on the server while it is open is noticed', async ({ page, images }) => {
+test('the replacement of an open image on the server is detected', async ({ page, images }) => {
   const image = await images.compressed();
   await withoutPicker(page);
   await openAddress(page, await put('replaced.qcow2', image));

@@ -1,7 +1,7 @@
 /** Files that are no qcow2 images, or broken ones: a sentence that a person understands, and a page that goes on. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
+import { drag, drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 
 const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: string; code: string }[] = [
   {
@@ -21,7 +21,7 @@ const CASES: readonly { name: string; bytes: () => Uint8Array | string; says: st
 ];
 
 for (const { name, bytes, says, code } of CASES) {
-  test(`${name} is refused for what it is`, ONE_BROWSER, async ({ page, images }) => {
+  test(`${name} is refused with its kind`, ONE_BROWSER, async ({ page, images }) => {
     await drop(page, await images.file(name, bytes()));
     const notice = page.getByRole('alert');
     await expect(notice.getByText(`${name} is not a qcow2 image: it is ${says}.`)).toBeVisible();
@@ -30,7 +30,7 @@ for (const { name, bytes, says, code } of CASES) {
   });
 }
 
-test('of several files the one that is broken is named, not the first', ONE_BROWSER, async ({ page, images }) => {
+test('among several files, the damaged one is named', ONE_BROWSER, async ({ page, images }) => {
   const { base, middle, leaf } = await images.chain();
   const broken = await readFile(middle);
   broken.writeUInt32BE(1, 36); // an L1 table that ends before the disk does
@@ -40,7 +40,7 @@ test('of several files the one that is broken is named, not the first', ONE_BROW
   await expect(page.getByRole('alert').getByText('A file that leaf.qcow2 is based on cannot be used.')).toBeVisible();
 });
 
-test('a folder is told from a file', async ({ page, profile, images }) => {
+test('a dropped folder is refused as a folder', async ({ page, profile, images }) => {
   if (profile.kind === 'chromium') {
     const session = await profile.context.newCDPSession(page);
     const data = { items: [], files: [images.folder], dragOperationsMask: 1 };
@@ -57,12 +57,20 @@ test('a folder is told from a file', async ({ page, profile, images }) => {
   await expect(page.getByRole('alert').getByText('images is a folder.')).toBeVisible();
 });
 
+test('a file that was deleted since it was chosen is not called empty', async ({ page, images }) => {
+  const path = await images.file('gone.qcow2', await readFile(await images.plain()));
+  const letGo = await drag(page, path);
+  await rm(path);
+  await letGo();
+  await expect(page.getByRole('alert')).toContainText('The file was changed, moved or deleted since it was chosen.');
+});
+
 test('an image that is cut off within its header is refused', ONE_BROWSER, async ({ page, images }) => {
   await drop(page, await images.truncated(60));
   await expect(page.getByRole('alert').getByText('cut-at-60.qcow2 is damaged.')).toBeVisible();
 });
 
-test('an image whose data is cut off opens, and its download says what is missing', async ({ page, images }) => {
+test('an image with truncated data opens, and its download reports what is missing', async ({ page, images }) => {
   await page.evaluate(() => {
     Object.assign(window, { showSaveFilePicker: undefined });
   });
@@ -74,7 +82,7 @@ test('an image whose data is cut off opens, and its download says what is missin
 });
 
 test(
-  'the page stays usable: the open image stays, and a good one opens after a bad one',
+  'the page stays usable: the open image stays, and a valid one opens after an invalid one',
   ONE_BROWSER,
   async ({ page, images }) => {
     await drop(page, await images.plain());

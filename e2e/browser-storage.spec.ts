@@ -10,7 +10,7 @@ test.describe.configure({ mode: 'default' });
 
 const start = (page: Page): Promise<void> => page.getByRole('button', { name: 'Download as raw' }).click();
 
-test('the storage is said in words, and the browser can be asked to keep it', async ({ folder }) => {
+test('the storage is described, and persistence can be requested', async ({ folder }) => {
   const profile = await launchProfile(test.info(), join(folder, 'persist'), { persist: true });
   try {
     const page = await profile.context.newPage();
@@ -30,7 +30,7 @@ test('the storage is said in words, and the browser can be asked to keep it', as
   }
 });
 
-test('where storage is refused, as in a private window, images are in memory, and the page says so', async ({
+test('where storage is refused, as in a private window, images are kept in memory, and the page says so', async ({
   privateProfile: profile,
 }) => {
   const page = await profile.context.newPage();
@@ -43,7 +43,7 @@ test('where storage is refused, as in a private window, images are in memory, an
   await page.close();
 });
 
-test('where storage is refused, as in a private window, the file is made in memory', async ({
+test('where storage is refused, as in a private window, a download is collected in memory', async ({
   images,
   privateProfile: profile,
 }) => {
@@ -54,7 +54,7 @@ test('where storage is refused, as in a private window, the file is made in memo
   await drop(page, image);
   const file = await download(profile, page, 'compressed.raw', () => start(page));
   expect(await sha256(file)).toBe(await images.rawDigest(image));
-  await expect(page.getByText('compressed.raw (64 MiB) was handed to the browser')).toBeVisible();
+  await expect(page.getByText('compressed.raw (64 MiB) was passed to the browser')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Free the space' })).toHaveCount(0);
 
   await drop(page, await images.large());

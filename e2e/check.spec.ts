@@ -5,7 +5,7 @@ import { drop, expect, mapLoaded, ONE_BROWSER, test } from './fixtures.js';
 import { qemuImg } from './images.js';
 
 test(
-  'a sound image is clean, and of a damaged one the findings are listed with their places',
+  'an intact image is reported as clean, and the findings of a damaged one are listed with their offsets',
   ONE_BROWSER,
   async ({ page, images }) => {
     await drop(page, await images.plain());
@@ -46,6 +46,6 @@ test('a check can be cancelled', async ({ page, images }) => {
     while (button.textContent !== 'Cancel the check') await new Promise(requestAnimationFrame);
     button.click();
   });
-  await expect(card.getByText('Cancelled. Nothing is known of the rest.')).toBeVisible();
+  await expect(card.getByText('Cancelled. The rest was not checked.')).toBeVisible();
   await expect(card.getByRole('button', { name: 'Check the image' })).toBeFocused();
 });

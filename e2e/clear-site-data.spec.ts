@@ -29,7 +29,7 @@ function useNewStore(page: Page): Promise<string[]> {
   });
 }
 
-test('no call waits for ever when site data are cleared while an image is open, and a new store works', async ({
+test('every call settles when site data are cleared while an image is open, and a new store works', async ({
   profile,
   lab,
 }) => {
@@ -54,7 +54,7 @@ test('no call waits for ever when site data are cleared while an image is open, 
   await page.close();
 });
 
-test('a store works that is opened after site data were cleared, without a reload', async ({ profile, lab }) => {
+test('a store that is opened after site data were cleared works without a reload', async ({ profile, lab }) => {
   const page = await labPage(profile.context, lab);
   await page.evaluate(async (path) => {
     const store = await window.lab.openStore();

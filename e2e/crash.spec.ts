@@ -11,7 +11,7 @@ async function beginCopying(page: Page, image: string): Promise<void> {
   expect((await opfsFiles(page)).filter((name) => name.startsWith('.tmp-'))).toHaveLength(1);
 }
 
-test('a worker that dies leaves nothing, and another try succeeds', async ({ page, images }) => {
+test('a worker that dies leaves no files, and a retry succeeds', async ({ page, images }) => {
   await watchWorkers(page);
   await page.reload();
   await create(page, 'before.qcow2', '1G');
@@ -26,7 +26,7 @@ test('a worker that dies leaves nothing, and another try succeeds', async ({ pag
   expect(await opfsFiles(page)).toEqual(['before.qcow2', 'long.qcow2']);
 });
 
-test('a tab that is killed leaves nothing for the next visit, and what it had is there', async ({ images, folder }) => {
+test('a killed tab leaves no temporary files for the next visit, and its images exist', async ({ images, folder }) => {
   const home = join(folder, 'killed');
   let profile = await launchProfile(test.info(), home);
   try {

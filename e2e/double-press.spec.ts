@@ -19,17 +19,17 @@ import {
 } from './fixtures.js';
 import { sha256 } from './images.js';
 
-/** From now on, how many files the page has handed to the browser. */
-async function countHandedOver(page: Page): Promise<() => Promise<number>> {
+/** From now on, how many downloads the page has started. */
+async function countDownloads(page: Page): Promise<() => Promise<number>> {
   await page.evaluate(() => {
     const native = URL.createObjectURL;
-    Object.assign(window, { handedOver: 0 });
+    Object.assign(window, { downloads: 0 });
     URL.createObjectURL = (blob) => {
-      (window as unknown as { handedOver: number }).handedOver += 1;
+      (window as unknown as { downloads: number }).downloads += 1;
       return native.call(URL, blob);
     };
   });
-  return () => page.evaluate(() => (window as unknown as { handedOver: number }).handedOver);
+  return () => page.evaluate(() => (window as unknown as { downloads: number }).downloads);
 }
 
 /** Presses buttons one after the other in one task, so that nothing is answered or drawn in between. */
@@ -73,7 +73,7 @@ function pressTimes(page: Page): Promise<number[]> {
 
 test('a double click starts one download, and leaves one temporary file', async ({ page, profile, images }) => {
   const image = await images.plain();
-  const handedOver = await countHandedOver(page);
+  const downloads = await countDownloads(page);
   await withoutPicker(page);
   await drop(page, image);
   await mapLoaded(page);
@@ -83,25 +83,25 @@ test('a double click starts one download, and leaves one temporary file', async 
     const file = await download(profile, page, 'plain.raw', () => doubleClick(page, button));
     expect(await sha256(file)).toBe(await images.rawDigest(image));
     await expect(button).toHaveAttribute('aria-disabled', 'false');
-    expect(await handedOver()).toBe(times);
+    expect(await downloads()).toBe(times);
     expect(await opfsFiles(page)).toHaveLength(1);
   }
   await pressAtOnce(button, button, button);
-  await expect.poll(handedOver).toBe(4);
+  await expect.poll(downloads).toBe(4);
   await expect(button).toHaveAttribute('aria-disabled', 'false');
-  expect(await handedOver()).toBe(4);
+  expect(await downloads()).toBe(4);
   expect(await opfsFiles(page)).toHaveLength(1);
   await doubleClick(page, page.getByRole('button', { name: 'Free the space' }));
   await expect.poll(() => opfsFiles(page)).toEqual([]);
 });
 
-test('a double click on what then cancels does not cancel', async ({ page, images }) => {
+test('a double click on a button that becomes "Cancel" does not cancel', async ({ page, images }) => {
   await withoutPicker(page);
   await drop(page, await images.large());
   await titled(page, 'large.qcow2');
   await doubleClick(page, page.getByRole('button', { name: 'Download as raw' }));
   const cancel = page.getByRole('button', { name: 'Cancel download' });
-  const finished = page.getByText('was handed to the browser').first();
+  const finished = page.getByText('was passed to the browser').first();
   await expect(page.getByText(/^[1-9]\d*%: /).or(finished)).toBeVisible();
   await expect(page.getByText('Nothing half-written was left.')).toHaveCount(0);
   // A single press still cancels, once the double click is over.
@@ -115,7 +115,7 @@ test('a double click on what then cancels does not cancel', async ({ page, image
   await expect(page.getByText('The image is clean').first()).toBeVisible();
 });
 
-test('of presses that go on and on those count that are no double click', async ({ page }) => {
+test('of repeated presses, only those that are not part of a double click count', async ({ page }) => {
   await withFlippingButton(page);
   const button = page.locator('#flipping');
   await button.hover();
@@ -132,14 +132,14 @@ test('of presses that go on and on those count that are no double click', async 
   for (const [at, time] of times.entries()) if (at > 0) expect(time - times[at - 1]!).toBeGreaterThanOrEqual(500);
 });
 
-test('keys press what a button has become, however fast', async ({ page }) => {
+test('key presses act on the current button, however fast they are', async ({ page }) => {
   await withFlippingButton(page);
   await page.locator('#flipping').focus();
   for (let nth = 1; nth <= 4; nth++) await page.keyboard.press('Enter');
   expect(await pressTimes(page)).toHaveLength(4);
 });
 
-test('a double click on a download of the list starts it, and one on its cancelling does not start it again', async ({
+test('a double click on a download of the list starts it once, and one on Cancel does not restart it', async ({
   page,
   images,
 }) => {
@@ -153,14 +153,14 @@ test('a double click on a download of the list starts it, and one on its cancell
   const start = page.getByRole('button', { name: 'Download as raw: plain.qcow2' });
   await doubleClick(page, start);
   const cancel = page.getByRole('button', { name: 'Cancel raw: plain.qcow2' });
-  await expect(cancel.or(page.getByText('was handed to the browser').first())).toBeVisible();
+  await expect(cancel.or(page.getByText('was passed to the browser').first())).toBeVisible();
   await afterDoubleClick(page);
   if (await cancel.isVisible()) await doubleClick(page, cancel);
-  await expect(page.getByText(/Cancelled\. Nothing half-written|was handed to the browser/).first()).toBeVisible();
+  await expect(page.getByText(/Cancelled\. Nothing half-written|was passed to the browser/).first()).toBeVisible();
   await expect(start).toBeVisible();
 });
 
-test('a copy that is tried again by a double click is made once', async ({ page, images }) => {
+test('a double click on a retry copies once', async ({ page, images }) => {
   await create(page, 'plain.qcow2', '1M');
   await drop(page, await images.plain());
   await titled(page, 'plain.qcow2');
@@ -207,7 +207,7 @@ test('a double click on "Rename" leaves its form open, and one on "Save" renames
   expect(await opfsFiles(page)).toEqual(['other.qcow2']);
 });
 
-test('the form of a rename that goes on stays until that has ended', async ({ page }) => {
+test('the form of a running rename stays until that has ended', async ({ page }) => {
   await create(page, 'disk.qcow2', '1M');
   const letGo = await holdImage(page, 'disk.qcow2', 'shared');
   await page.getByRole('button', { name: 'Rename disk.qcow2' }).click();
@@ -224,7 +224,7 @@ test('the form of a rename that goes on stays until that has ended', async ({ pa
   expect(await opfsFiles(page)).toEqual(['disk.qcow2']);
 });
 
-test('of two snapshots that are opened in a row the last one is shown', async ({ page, images }) => {
+test('of two snapshots opened one after the other, the last one is shown', async ({ page, images }) => {
   await drop(page, await images.history());
   const card = page.getByRole('region', { name: 'Snapshots', exact: true });
   const first = card.getByRole('button', { name: 'Open first' });
@@ -239,7 +239,7 @@ test('of two snapshots that are opened in a row the last one is shown', async ({
   await titled(page, 'before the upgrade');
 });
 
-test('a snapshot that is opened is not shown any more once its image was closed', async ({ page, images }) => {
+test('a snapshot that is being opened is not shown once its image was closed', async ({ page, images }) => {
   await drop(page, await images.history());
   const open = page.getByRole('button', { name: 'Open first' });
   await expect(open).toBeVisible();
@@ -249,7 +249,7 @@ test('a snapshot that is opened is not shown any more once its image was closed'
   await titled(page, 'plain.qcow2');
 });
 
-test('a file that is opened after the sample image was asked for stays open', async ({ page, images }) => {
+test('a file that is opened after the sample image was requested stays open', async ({ page, images }) => {
   const image = await images.plain();
   const sample = page.getByRole('button', { name: 'Try a sample image' });
   await sample.evaluate((button) => {
@@ -277,7 +277,7 @@ test('a file that is opened after the sample image was asked for stays open', as
   await mapLoaded(page);
 });
 
-test('the browser is asked once to keep the images', async ({ page }) => {
+test('a double click requests persistence once', async ({ page }) => {
   await page.evaluate(() => {
     Object.assign(window, { asked: 0 });
     navigator.storage.persist = async () => {
@@ -288,6 +288,6 @@ test('the browser is asked once to keep the images', async ({ page }) => {
   });
   const ask = page.getByRole('button', { name: 'Ask it to keep them' });
   await doubleClick(page, ask);
-  await expect(page.getByText('It declined to promise more')).toBeVisible();
+  await expect(page.getByText('It declined: it decides by')).toBeVisible();
   expect(await page.evaluate(() => (window as unknown as { asked: number }).asked)).toBe(1);
 });

@@ -27,6 +27,16 @@ function withPicker(page: Page): Promise<void> {
   });
 }
 
+/** Answers the file picker as a person does who closes it. */
+function closePicker(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    const showSaveFilePicker = async (): Promise<never> => {
+      throw new DOMException('The user aborted a request.', 'AbortError');
+    };
+    Object.assign(window, { showSaveFilePicker });
+  });
+}
+
 /** The SHA-256 of the picked file; null when there is none or nothing in it. */
 function pickedDigest(page: Page): Promise<string | null> {
   return page.evaluate(async () => {
@@ -42,7 +52,7 @@ function pickedDigest(page: Page): Promise<string | null> {
 const start = (page: Page): Promise<void> => page.getByRole('button', { name: 'Download as raw' }).click();
 
 for (const kind of ['plain', 'compressed'] as const) {
-  test(`${kind}, into a file that the picker gave`, async ({ page, images }) => {
+  test(`${kind}, into a file from the picker`, async ({ page, images }) => {
     const image = await images[kind]();
     await withPicker(page);
     await drop(page, image);
@@ -53,7 +63,7 @@ for (const kind of ['plain', 'compressed'] as const) {
     expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
   });
 
-  test(`${kind}, by a temporary file`, async ({ page, profile, images }) => {
+  test(`${kind}, through a temporary file`, async ({ page, profile, images }) => {
     const image = await images[kind]();
     await withoutPicker(page);
     await drop(page, image);
@@ -74,7 +84,7 @@ test('a chain is flattened', async ({ page, profile, images }) => {
   expect(await sha256(file)).toBe(await images.rawDigest(leaf));
 });
 
-test('a download shows numbers while it runs, and leaves nothing when it is cancelled', async ({ page, images }) => {
+test('a download shows its progress, and leaves no file when it is cancelled', async ({ page, images }) => {
   await withPicker(page);
   await drop(page, await images.large());
   await mapLoaded(page);
@@ -98,7 +108,7 @@ async function holdPicker(page: Page): Promise<() => Promise<void>> {
   return () => page.evaluate(() => (window as unknown as { letPick: () => void }).letPick());
 }
 
-test('a download goes on while another image is opened, and when that is closed', async ({ page, images }) => {
+test('a download continues while another image is opened, and when that is closed', async ({ page, images }) => {
   const image = await images.compressed();
   await withPicker(page);
   const letPick = await holdPicker(page);
@@ -107,18 +117,18 @@ test('a download goes on while another image is opened, and when that is closed'
   await start(page);
   await drop(page, await images.plain());
   await titled(page, 'plain.qcow2');
-  const carried = page.getByRole('region', { name: 'Download of compressed.raw' });
-  await expect(carried).toContainText('Choose where to save the file.');
+  const background = page.getByRole('region', { name: 'Download of compressed.raw' });
+  await expect(background).toContainText('Choose where to save the file.');
   await page.getByRole('button', { name: 'Close' }).click();
   await letPick();
-  await expect(carried.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+  await expect(background.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
   expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
-  await carried.getByRole('button', { name: 'Dismiss' }).click();
-  await expect(carried).toHaveCount(0);
+  await background.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(background).toHaveCount(0);
   await expect(page.getByRole('main')).toBeFocused();
 });
 
-test('a download that goes on and fails can be tried again, and taken off the page', async ({ page, images }) => {
+test('a background download that fails can be retried, and dismissed', async ({ page, images }) => {
   const image = await images.plain();
   const failPicker = (): Promise<void> =>
     page.evaluate(() => {
@@ -134,15 +144,19 @@ test('a download that goes on and fails can be tried again, and taken off the pa
   await start(page);
   await drop(page, await images.compressed());
   await titled(page, 'compressed.qcow2');
-  const carried = page.getByRole('region', { name: 'Download of plain.raw' });
+  const background = page.getByRole('region', { name: 'Download of plain.raw' });
   await letFail();
-  await expect(carried.getByRole('alert')).toContainText('plain.qcow2');
+  await expect(background.getByRole('alert')).toContainText('plain.qcow2');
+  await closePicker(page);
+  await background.getByRole('button', { name: 'Try again' }).click();
+  await expect(background.getByRole('alert')).toContainText('plain.qcow2');
+  await afterDoubleClick(page);
   await withPicker(page);
-  await carried.getByRole('button', { name: 'Try again' }).click();
-  await expect(carried.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
+  await background.getByRole('button', { name: 'Try again' }).click();
+  await expect(background.getByText('is saved. It took')).toBeVisible({ timeout: 30_000 });
   expect(await pickedDigest(page)).toBe(await images.rawDigest(image));
-  await carried.getByRole('button', { name: 'Dismiss' }).click();
-  await expect(carried).toHaveCount(0);
+  await background.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(background).toHaveCount(0);
 
   await failPicker();
   await start(page);
@@ -153,7 +167,7 @@ test('a download that goes on and fails can be tried again, and taken off the pa
   await expect(closed).toHaveCount(0);
 });
 
-test('a download that goes on can be cancelled, and leaves nothing', async ({ page, images }) => {
+test('a background download can be cancelled, and leaves no file', async ({ page, images }) => {
   await withPicker(page);
   await drop(page, await images.large());
   await titled(page, 'large.qcow2');
@@ -161,27 +175,22 @@ test('a download that goes on can be cancelled, and leaves nothing', async ({ pa
   await expect(page.getByRole('progressbar')).toBeVisible();
   await drop(page, await images.plain());
   await titled(page, 'plain.qcow2');
-  const carried = page.getByRole('region', { name: 'Download of large.raw' });
-  await expect(carried.getByRole('progressbar')).toBeVisible();
-  await carried.getByRole('button', { name: 'Cancel' }).click();
-  await expect(carried).toContainText('Cancelled. Nothing half-written was left.');
+  const background = page.getByRole('region', { name: 'Download of large.raw' });
+  await expect(background.getByRole('progressbar')).toBeVisible();
+  await background.getByRole('button', { name: 'Cancel' }).click();
+  await expect(background).toContainText('Cancelled. Nothing half-written was left.');
   expect(await pickedDigest(page)).toBeNull();
 });
 
 test('closing the picker is not an error', async ({ page, images }) => {
-  await page.evaluate(() => {
-    const showSaveFilePicker = async (): Promise<never> => {
-      throw new DOMException('The user aborted a request.', 'AbortError');
-    };
-    Object.assign(window, { showSaveFilePicker });
-  });
+  await closePicker(page);
   await drop(page, await images.plain());
   await start(page);
   await expect(page.getByRole('button', { name: 'Download as raw' })).toBeEnabled();
   await expect(page.getByRole('alert')).toHaveCount(0);
 });
 
-test('a disk for which there is no room is refused with the reason, before anything is written', async ({
+test('a disk that exceeds the quota is refused with the reason, before anything is written', async ({
   page,
   images,
 }) => {

@@ -104,7 +104,8 @@ async function launchPrivate(folder: string, info: WorkerInfo): Promise<Profile>
   if (profile.kind === 'chromium') {
     await profile.context.route(/worker.*\.js$/, async (route) => {
       const response = await route.fetch();
-      const refuse = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('refused', 'SecurityError'));`;
+      const refused = "new DOMException('refused', 'SecurityError')";
+      const refuse = `navigator.storage.getDirectory = () => Promise.reject(${refused});`;
       await route.fulfill({ response, body: `${refuse}\n${await response.text()}` });
     });
   }
@@ -203,6 +204,11 @@ export { expect } from '@playwright/test';
 
 /** Drops files on the page as a user does: first dragged over the window, then dropped. */
 export async function drop(page: Page, ...paths: string[]): Promise<void> {
+  await (await drag(page, ...paths))();
+}
+
+/** Gives the page's browser files to drop, and returns what drops them. */
+export async function drag(page: Page, ...paths: string[]): Promise<() => Promise<void>> {
   const input = await page.evaluateHandle(() => {
     const element = document.createElement('input');
     element.type = 'file';
@@ -212,15 +218,16 @@ export async function drop(page: Page, ...paths: string[]): Promise<void> {
     return element;
   });
   await input.setInputFiles(paths);
-  await input.evaluate((element) => {
-    const data = new DataTransfer();
-    for (const file of element.files ?? []) data.items.add(file);
-    element.remove();
-    const fire = (type: string): boolean =>
-      document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
-    if (fire('dragenter') || fire('dragover')) throw new Error('The page does not take what is dragged over it.');
-    fire('drop');
-  });
+  return () =>
+    input.evaluate((element) => {
+      const data = new DataTransfer();
+      for (const file of element.files ?? []) data.items.add(file);
+      element.remove();
+      const fire = (type: string): boolean =>
+        document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+      if (fire('dragenter') || fire('dragover')) throw new Error('The page does not take what is dragged over it.');
+      fire('drop');
+    });
 }
 
 /** Chooses files with the page's own button. */

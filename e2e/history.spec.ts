@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { download, drop, expect, mapLoaded, ONE_BROWSER, test, withoutPicker } from './fixtures.js';
 import { qemuImg, sha256 } from './images.js';
 
-test('a snapshot is shown, taken away as raw from its page and from the list, and left again', async ({
+test('a snapshot is shown, downloaded as raw from its page and from the list, and closed again', async ({
   page,
   profile,
   images,
@@ -42,19 +42,15 @@ test('a snapshot is shown, taken away as raw from its page and from the list, an
   expect(await sha256(first)).toBe(await expected(1));
 });
 
-test(
-  'bitmaps say whether they record, and what they mark when they are asked',
-  ONE_BROWSER,
-  async ({ page, images }) => {
-    await drop(page, await images.history());
-    const card = page.getByRole('region', { name: 'Dirty bitmaps' });
-    const nightly = card.getByRole('row').filter({ hasText: 'nightly' });
-    const stopped = card.getByRole('row').filter({ hasText: 'stopped' });
-    await expect(nightly).toContainText('Recording what is written');
-    await expect(stopped).toContainText('Not recording');
-    await expect(nightly).toContainText('Not counted');
-    await card.getByRole('button', { name: 'Count what they mark' }).click();
-    await expect(nightly).toContainText('3 MiB, 19%');
-    await expect(stopped).toContainText('128 KiB, 0.8%');
-  },
-);
+test('bitmaps show whether they record, and on request what they mark', ONE_BROWSER, async ({ page, images }) => {
+  await drop(page, await images.history());
+  const card = page.getByRole('region', { name: 'Dirty bitmaps' });
+  const nightly = card.getByRole('row').filter({ hasText: 'nightly' });
+  const stopped = card.getByRole('row').filter({ hasText: 'stopped' });
+  await expect(nightly).toContainText('Recording what is written');
+  await expect(stopped).toContainText('Not recording');
+  await expect(nightly).toContainText('Not counted');
+  await card.getByRole('button', { name: 'Count what they mark' }).click();
+  await expect(nightly).toContainText('3 MiB, 19%');
+  await expect(stopped).toContainText('128 KiB, 0.8%');
+});

@@ -1,5 +1,5 @@
 /** Images that are copied into the browser: every byte, numbers while it runs, nothing left when it ends early. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import {
@@ -28,7 +28,7 @@ function asksBeforeLeaving(page: Page): Promise<boolean> {
 }
 
 for (const kind of ['plain', 'compressed'] as const) {
-  test(`a real file system, ${kind}, comes back out byte for byte, raw and as qcow2`, async ({
+  test(`a real file system, ${kind}, is exported byte for byte, raw and as qcow2`, async ({
     page,
     profile,
     images,
@@ -58,7 +58,7 @@ for (const kind of ['plain', 'compressed'] as const) {
   });
 }
 
-test('an image is written straight into a file that the picker gave', async ({ page, images }) => {
+test('an image is written directly into a file from the picker', async ({ page, images }) => {
   const image = await images.compressed();
   await choose(page, 'Copy files in', image);
   await expect(row(page, 'compressed.qcow2')).toBeVisible();
@@ -82,7 +82,7 @@ test('an image is written straight into a file that the picker gave', async ({ p
   expect(await digest('compressed.qcow2')).toBe(await sha256(image));
 });
 
-test('copying shows numbers, asks before the page is left, and leaves nothing when it is cancelled', async ({
+test('copying shows its progress, asks before the page is left, and leaves no file when it is cancelled', async ({
   page,
   images,
 }) => {
@@ -108,7 +108,7 @@ test('copying shows numbers, asks before the page is left, and leaves nothing wh
 });
 
 test(
-  'what is no image is refused with its reason and another try, and leaves nothing',
+  'a file that is not an image is refused with the reason and a retry button, and leaves no file',
   ONE_BROWSER,
   async ({ page, images }) => {
     await choose(page, 'Copy files in', await images.file('letter.txt', 'Dear disk,\nhow are you?\n'));
@@ -120,7 +120,23 @@ test(
   },
 );
 
-test('a name that is taken is refused beside the field; another one is not', ONE_BROWSER, async ({ page, images }) => {
+test('a file that cannot be kept by its own name is offered another one', ONE_BROWSER, async ({ page, images }) => {
+  const image = await readFile(await images.plain());
+  await choose(page, 'Copy files in', await images.file('a.qcow2', image));
+  await expect(row(page, 'a.qcow2')).toBeVisible();
+  await choose(page, 'Copy files in', await images.file('a.qcow2', image), await images.file('.b.qcow2', image));
+  const taken = page.getByRole('region', { name: 'Keeping a.qcow2' });
+  await expect(taken.getByRole('alert')).toContainText('There is an image of the name a.qcow2 already.');
+  await taken.getByRole('button', { name: 'Keep it as a-2.qcow2' }).click();
+  await expect(row(page, 'a-2.qcow2')).toBeVisible();
+  await expect(taken).toHaveCount(0);
+  await expect(page.getByRole('region', { name: 'Keeping a-2.qcow2' })).toContainText('is now in this browser');
+  await page.getByRole('button', { name: 'Keep it as b.qcow2' }).click();
+  await expect(row(page, 'b.qcow2')).toBeVisible();
+  expect(await opfsFiles(page)).toEqual(['a-2.qcow2', 'a.qcow2', 'b.qcow2']);
+});
+
+test('an existing name is refused beside the field; another one is not', ONE_BROWSER, async ({ page, images }) => {
   await create(page, 'plain.qcow2', '1M');
   await drop(page, await images.plain());
   await keep(page);
@@ -133,7 +149,7 @@ test('a name that is taken is refused beside the field; another one is not', ONE
   expect(await opfsFiles(page)).toEqual(['copy.qcow2', 'plain.qcow2']);
 });
 
-test('an overlay takes the images that it is based on along, and asks for a raw one again', async ({
+test('an overlay is copied with its base images, and a raw base must be provided again', async ({
   page,
   profile,
   images,
@@ -159,7 +175,7 @@ test('an overlay takes the images that it is based on along, and asks for a raw 
   expect(await sha256(file)).toBe(await images.rawDigest(leaf));
 });
 
-test('an overlay is put over its own base, and not over another one of that name', async ({ page, images }) => {
+test('an overlay is stored with its own base, not with another image of that name', async ({ page, images }) => {
   const image = async (folder: string, name: string, pattern: number, ...base: string[]): Promise<string> => {
     const path = join(images.folder, folder, name);
     await mkdir(join(images.folder, folder), { recursive: true });
@@ -185,10 +201,7 @@ test('an overlay is put over its own base, and not over another one of that name
   expect(await opfsFiles(page)).toEqual(['base.qcow2', 'second.qcow2']);
 });
 
-test('the question before an image is deleted stays while it is deleted, whatever is pressed', async ({
-  page,
-  images,
-}) => {
+test('the dialog stays open while an image is deleted, whatever is pressed', async ({ page, images }) => {
   await choose(page, 'Copy files in', await images.plain());
   await expect(row(page, 'plain.qcow2')).toBeVisible();
   const letGo = await holdImage(page, 'plain.qcow2', 'shared');
@@ -203,11 +216,7 @@ test('the question before an image is deleted stays while it is deleted, whateve
   await expect(page.getByText('None yet.')).toBeVisible();
 });
 
-test('an image for which there is no room is refused, and those that are here stay', async ({
-  page,
-  profile,
-  images,
-}) => {
+test('an image that exceeds the quota is refused, and stored images stay', async ({ page, profile, images }) => {
   const image = await images.plain();
   await choose(page, 'Copy files in', image);
   await expect(row(page, 'plain.qcow2')).toBeVisible();

@@ -9,7 +9,7 @@ async function openSample(page: Page): Promise<void> {
   await mapLoaded(page);
 }
 
-test('arrow keys walk over the cells, and say what is under them', async ({ page }) => {
+test('arrow keys select cells, and describe them', async ({ page }) => {
   await openSample(page);
   const map = page.getByRole('slider', { name: 'Place on the disk' });
   await map.focus();
@@ -32,7 +32,7 @@ test('arrow keys walk over the cells, and say what is under them', async ({ page
   await expect(map).toHaveAttribute('aria-valuenow', '1');
 });
 
-test('Enter lists the extents of a cell, and the pages can be turned', ONE_BROWSER, async ({ page }) => {
+test('Enter lists the extents of a cell, in pages', ONE_BROWSER, async ({ page }) => {
   await openSample(page);
   await page.getByRole('slider').focus();
   await page.keyboard.press('End');
@@ -85,7 +85,7 @@ test('the canvas paints each kind in its own colours', ONE_BROWSER, async ({ pag
 });
 
 for (const name of ['huge', 'scattered'] as const) {
-  test(`100 GiB, ${name}: the header at once, the map in about a second`, async ({ page, images }) => {
+  test(`100 GiB, ${name}: the header appears immediately, the map in about a second`, async ({ page, images }) => {
     const path = await images[name]();
     await page.evaluate(() => {
       const seen: Record<string, number> = {};

@@ -8,7 +8,7 @@ import { processesOf } from './processes.js';
 
 const MIB = 1024 * 1024;
 /** What an import or an export may take above the idle page: not what the disk has, and not what it seems to have. */
-const MOST = 64 * MIB;
+const MAX_MEMORY = 64 * MIB;
 
 /** What the processes of pages have together, bytes. */
 async function pageMemory(folder: string): Promise<number> {
@@ -49,7 +49,7 @@ test('a sparse disk of 4 GiB is copied in and out in less memory than its data',
     const above = async (what: string, work: Promise<unknown>): Promise<void> => {
       const peak = (await peakDuring(home, work)) - idle;
       console.log(`${what} of a sparse 4 GiB disk: ${(peak / MIB).toFixed(0)} MiB above the idle page`);
-      expect(peak, what).toBeLessThan(MOST);
+      expect(peak, what).toBeLessThan(MAX_MEMORY);
     };
     const copied = choose(page, 'Copy files in', image).then(() => expect(row(page, 'sparse.qcow2')).toBeVisible());
     await above('import', copied);

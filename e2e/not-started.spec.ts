@@ -2,7 +2,7 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, test } from './fixtures.js';
 
-test('opened as a file the page says that it must be served, and by which command', async ({ profile }) => {
+test('opened as a file, the page says that it must be served, and by which command', async ({ profile }) => {
   // Not the page of other tests, which fails them for what the browser reports here: it does not load the scripts.
   const page = await profile.context.newPage();
   await page.goto('/');
@@ -17,7 +17,7 @@ test('opened as a file the page says that it must be served, and by which comman
   await page.close();
 });
 
-test('over http the page asks for https or localhost, and gives no other advice', async ({ page }) => {
+test('over http, the page asks for https or localhost, and gives no other advice', async ({ page }) => {
   const served = new URL(page.url());
   await page.route('http://lan.example/**', async (route) => {
     const { pathname } = new URL(route.request().url());

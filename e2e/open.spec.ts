@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { choose, download, drop, expect, mapLoaded, ONE_BROWSER, test, titled, withoutPicker } from './fixtures.js';
 import { qemuImg, qemuIo, sha256 } from './images.js';
 
-test('the empty page says what it is, and that nothing leaves the computer', ONE_BROWSER, async ({ page }) => {
+test('the empty page describes itself, and says that nothing leaves the computer', ONE_BROWSER, async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('See inside a virtual disk');
   await expect(page.getByText('Nothing leaves your computer.')).toBeVisible();
 });
@@ -30,7 +30,7 @@ function shortSize(bytes: number): string {
   return `${Math.round((bytes / 2 ** 20) * 10) / 10} MiB`;
 }
 
-test('dragging over the window is shown, and leaving it too', async ({ page }) => {
+test('the page shows when a file is dragged over the window, and when it leaves', async ({ page }) => {
   const drag = (type: string): Promise<boolean> =>
     page.evaluate((name) => {
       const dataTransfer = new DataTransfer();
@@ -69,7 +69,7 @@ test('several files become one chain, the leaf on top', async ({ page, images })
 });
 
 test(
-  'files that the chain does not name are said, and can be opened instead',
+  'files that the chain does not name are listed, and can be opened instead',
   ONE_BROWSER,
   async ({ page, images }) => {
     await drop(page, await images.plain(), await images.compressed());
@@ -79,7 +79,7 @@ test(
   },
 );
 
-test('a missing backing file is asked for by name, and can be dropped', ONE_BROWSER, async ({ page, images }) => {
+test('a missing backing file is requested by name, and can be dropped', ONE_BROWSER, async ({ page, images }) => {
   const { base, middle, leaf } = await images.chain();
   await drop(page, leaf);
   await expect(page.getByText('This image is an overlay over middle.qcow2.')).toBeVisible();
@@ -98,7 +98,7 @@ test('a missing backing file is asked for by name, and can be dropped', ONE_BROW
 });
 
 test(
-  'what is dropped beside a missing backing file is said, and can be opened instead',
+  'other files dropped with a missing backing file are listed, and can be opened instead',
   ONE_BROWSER,
   async ({ page, images }) => {
     const { middle, leaf } = await images.chain();
@@ -121,7 +121,7 @@ test('a backing file with another name can be chosen for it', ONE_BROWSER, async
   await expect(page.getByRole('list', { name: 'Legend' })).toContainText('From backing file');
 });
 
-test('a missing data file is asked for by name, and can be chosen whatever it is called', async ({
+test('a missing data file is requested by name, and a file of any name can be chosen', async ({
   page,
   profile,
   images,
@@ -144,7 +144,7 @@ test('a missing data file is asked for by name, and can be chosen whatever it is
   expect(await sha256(file)).toBe(await images.rawDigest(image));
 });
 
-test('the sample image is made on the spot, and qemu-img finds it clean', async ({ page, images }) => {
+test('the sample image is generated, and qemu-img finds it clean', async ({ page, images }) => {
   await page.evaluate(() => {
     const Native = File;
     window.File = class extends Native {
@@ -183,7 +183,7 @@ test('the sample image is made on the spot, and qemu-img finds it clean', async 
 });
 
 test(
-  'an encrypted image shows its LUKS header as qemu-img has it, and says that its disk cannot be read',
+  'an encrypted image shows its LUKS header as qemu-img does, and says that its disk cannot be read',
   ONE_BROWSER,
   async ({ page, images }) => {
     const image = await images.encrypted();

@@ -2,10 +2,21 @@
  * Images that live in the browser: created, still there after a reload, renamed, deleted, taken away as qemu-img wants
  * them.
  */
-import { create, expect, mapLoaded, ONE_BROWSER, opfsFiles, row, test } from './fixtures.js';
+import {
+  choose,
+  create,
+  drop,
+  expect,
+  mapLoaded,
+  ONE_BROWSER,
+  opfsFiles,
+  row,
+  test,
+  withoutPicker,
+} from './fixtures.js';
 import { takeAway } from './take-away.js';
 
-test('an image is created, is there after a reload, and is what was asked for', async ({ page, profile }) => {
+test('an image is created, exists after a reload, and has the requested properties', async ({ page, profile }) => {
   await create(page, 'disk.qcow2', '10G');
   await page.reload();
   await expect(row(page, 'disk.qcow2')).toContainText('Disk of 10 GiB, file of 256 KiB, version 3');
@@ -16,13 +27,13 @@ test('an image is created, is there after a reload, and is what was asked for', 
   });
 });
 
-test('every option arrives in the image', ONE_BROWSER, async ({ page, profile }) => {
+test('every option is applied to the image', ONE_BROWSER, async ({ page, profile }) => {
   await create(page, 'odd.qcow2', '67,108,865', async () => {
     await page.getByLabel('Cluster size').selectOption('128 KiB');
     await page.getByText('Advanced').click();
     await page.getByLabel('Refcount bits').selectOption('8');
     await page.getByLabel('Compression').selectOption('Zstandard (zstd)');
-    await page.getByLabel('Laid out ahead').selectOption('Tables (metadata)');
+    await page.getByLabel('Preallocation').selectOption('Tables (metadata)');
     await page.getByLabel('Subclusters').check();
     await page.getByLabel('Lazy refcounts').check();
   });
@@ -44,7 +55,7 @@ test('every option arrives in the image', ONE_BROWSER, async ({ page, profile })
   });
 });
 
-test('what cannot be is refused beside its field, in words, and can be put right', ONE_BROWSER, async ({ page }) => {
+test('invalid input is refused beside its field, and can be corrected', ONE_BROWSER, async ({ page }) => {
   await page.getByRole('button', { name: 'Create an image' }).click();
   const dialog = page.getByRole('dialog', { name: 'Create an image' });
   const submit = dialog.getByRole('button', { name: 'Create', exact: true });
@@ -161,7 +172,7 @@ test('a stored image is inspected like any other', ONE_BROWSER, async ({ page })
   await expect(row(page, 'disk.qcow2')).toBeVisible();
 });
 
-test('a broken image stays on the list with its reason, and can be deleted', ONE_BROWSER, async ({ page }) => {
+test('a damaged image stays on the list with the reason, and can be deleted', ONE_BROWSER, async ({ page }) => {
   await page.evaluate(async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });
@@ -176,4 +187,31 @@ test('a broken image stays on the list with its reason, and can be deleted', ONE
   await page.getByRole('button', { name: 'Delete broken.qcow2' }).click();
   await page.getByRole('button', { name: 'Delete it' }).click();
   await expect(page.getByText('None yet.')).toBeVisible();
+});
+
+test('an image that is dropped on a dialog leaves it, and what is in it', ONE_BROWSER, async ({ page, images }) => {
+  await page.getByRole('button', { name: 'Create an image' }).click();
+  const name = page.getByRole('dialog').getByLabel('Name', { exact: true });
+  await name.fill('mine.qcow2');
+  await drop(page, await images.plain());
+  await expect(name).toHaveValue('mine.qcow2');
+  await expect(page.getByText('Opening plain.qcow2')).toHaveCount(0);
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await drop(page, await images.plain());
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('plain.qcow2');
+});
+
+test('the storage bar counts the temporary file of a download', async ({ page, images }) => {
+  await choose(page, 'Copy files in', await images.plain());
+  await withoutPicker(page);
+  await expect(row(page, 'plain.qcow2')).toBeVisible();
+  const meter = page.getByRole('meter', { name: 'Storage of this page' });
+  const used = async (): Promise<number> => Number(await meter.getAttribute('value'));
+  const before = await used();
+  await page.getByRole('button', { name: 'Download as raw: plain.qcow2' }).click();
+  await expect(page.getByRole('button', { name: 'Free the space' })).toBeVisible();
+  await expect.poll(used).toBeGreaterThan(before + 2 ** 20);
+  const during = await used();
+  await page.getByRole('button', { name: 'Free the space' }).click();
+  await expect.poll(used).toBeLessThan(during - 2 ** 20);
 });

@@ -1,7 +1,7 @@
 /** Two tabs and the same images: each sees what the other does, and neither takes an image away from the other. */
 import { create, expect, holdImage, openTab, row, test, titled } from './fixtures.js';
 
-test('an image that could not be opened can be tried again', async ({ page }) => {
+test('opening an image can be retried after a failure', async ({ page }) => {
   await create(page, 'disk.qcow2', '1M');
   const letGo = await holdImage(page, 'disk.qcow2', 'exclusive');
   await page.getByRole('button', { name: 'Inspect disk.qcow2' }).click();
@@ -13,7 +13,7 @@ test('an image that could not be opened can be tried again', async ({ page }) =>
   await expect(alert).toHaveCount(0);
 });
 
-test('what one tab does shows in the other, and an image that is open there is neither renamed nor deleted', async ({
+test('changes of one tab appear in the other, and an image that is open there is neither renamed nor deleted', async ({
   page,
   profile,
 }) => {

@@ -23,7 +23,7 @@ async function requireSound(path: string): Promise<number> {
 }
 
 for (const from of ['a web server', 'a dropped file'] as const) {
-  test(`a disk over ${from} starts at once, and stores only what changes`, async ({ page, lab, folder }) => {
+  test(`a disk over ${from} opens immediately, and stores only changes`, async ({ page, lab, folder }) => {
     const home = join(folder, `over ${from}`);
     await mkdir(home);
     const raw = randomBytes(4 * MIB);
@@ -70,10 +70,7 @@ for (const from of ['a web server', 'a dropped file'] as const) {
   });
 }
 
-test('two tabs do not write one image: the second is told so, and has its turn when the first has closed', async ({
-  page,
-  lab,
-}) => {
+test('two tabs do not write one image: the second is refused until the first has closed', async ({ page, lab }) => {
   const other = await page.context().newPage();
   await gotoLab(page, lab);
   await gotoLab(other, lab);
@@ -103,10 +100,7 @@ test('two tabs do not write one image: the second is told so, and has its turn w
   await other.close();
 });
 
-test('a quota that is spent in the middle of writing is said, and what was flushed is there', async ({
-  lab,
-  folder,
-}) => {
+test('an exceeded quota during writing is reported, and flushed data is intact', async ({ lab, folder }) => {
   const home = join(folder, 'quota');
   const quota = 24 * MIB;
   const profile = await launchProfile(test.info(), home, { storage: quota });
@@ -162,10 +156,7 @@ test('a quota that is spent in the middle of writing is said, and what was flush
   }
 });
 
-test('a tab that is killed in the middle of writing leaves an image that is sound, with all that was flushed', async ({
-  lab,
-  folder,
-}) => {
+test('a tab that is killed during writing leaves an intact image with all flushed data', async ({ lab, folder }) => {
   const home = join(folder, 'killed while writing');
   let profile = await launchProfile(test.info(), home);
   try {

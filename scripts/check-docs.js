@@ -28,7 +28,7 @@ const PACKAGES = [
  */
 export function checkDocs(packages, repository = root) {
   const modules = packages.flatMap(({ folder, sources }) =>
-    sources.flatMap((each) => silentModules(repository, `${folder}/${each}`)),
+    sources.flatMap((each) => undocumentedModules(repository, `${folder}/${each}`)),
   );
   const declarations = packages.flatMap(({ folder, entries }) =>
     entries.flatMap((entry) => readExports(join(repository, folder), entry)),
@@ -36,7 +36,7 @@ export function checkDocs(packages, repository = root) {
   if (declarations.length === 0) return ['no exports found'];
   const exports = declarations.flatMap((each) => [
     ...(each.documented ? [] : [`${each.file}: ${each.name} has no doc comment`]),
-    ...silentMethods(each, declarations).map((name) => `${each.file}: ${each.name}.${name} has no doc comment`),
+    ...undocumentedMethods(each, declarations).map((name) => `${each.file}: ${each.name}.${name} has no doc comment`),
   ]);
   return [...modules, ...new Set(exports)];
 }
@@ -45,7 +45,7 @@ export function checkDocs(packages, repository = root) {
  * @param {Declaration} declaration
  * @param {readonly Declaration[]} all
  */
-function silentMethods(declaration, all) {
+function undocumentedMethods(declaration, all) {
   const inherited = all
     .filter((each) => declaration.heritage.includes(each.name))
     .flatMap((each) => each.methods.filter((method) => method.documented).map((method) => method.name));
@@ -58,14 +58,14 @@ function silentMethods(declaration, all) {
  * @param {string} repository
  * @param {string} folder
  */
-function silentModules(repository, folder) {
+function undocumentedModules(repository, folder) {
   const inFull = join(repository, folder);
   return listSources(inFull)
     .filter((path) => {
       const first = parseSource(inFull, path).comments.find(({ type }) => type === 'Block');
       return !first?.value.startsWith('*') || first.start > 200; // a reference directive may precede it
     })
-    .map((path) => `${folder}/${path}: does not open with a doc comment that says what it owns`);
+    .map((path) => `${folder}/${path}: does not open with a doc comment that says what it does`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -29,7 +29,7 @@ export function checkPackage(rule, repository = root) {
       imports.map(({ specifier }) => resolve(path, specifier, files)).filter((target) => target !== undefined),
     );
     return imports.flatMap((each) => {
-      const problem = judge(rule, path, each, [...files, ...(rule.generated ?? [])]);
+      const problem = problemOf(rule, path, each, [...files, ...(rule.generated ?? [])]);
       return problem ? [`${rule.folder}/${path}:${each.line}: imports ${each.specifier}: ${problem}`] : [];
     });
   });
@@ -44,7 +44,7 @@ export function checkPackage(rule, repository = root) {
  * @param {Import} imported
  * @param {readonly string[]} files
  */
-function judge(rule, path, { specifier, typeOnly }, files) {
+function problemOf(rule, path, { specifier, typeOnly }, files) {
   const from = partOf(rule, path);
   const part = from === undefined ? undefined : rule.parts[from];
   if (from === undefined || part === undefined) return 'this file belongs to no part of scripts/import-rules.js';

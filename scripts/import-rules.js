@@ -33,7 +33,7 @@ const BELOW_ENGINE = ['src/errors', 'src/format'];
 const BELOW_LAYER = [...BELOW_ENGINE, 'src/engine/async', 'src/engine/mapping'];
 const BELOW_READ = [...BELOW_LAYER, 'src/engine/layer'];
 const BELOW_WRITE = [...BELOW_READ, 'src/engine/allocation', 'src/engine/read'];
-const BELOW_VERBS = [...BELOW_WRITE, 'src/engine/write', 'src/sources', 'src/codecs'];
+const BELOW_VERBS = [...BELOW_WRITE, 'src/engine/write', 'src/sources', 'src/codecs', 'src/hashes'];
 const BELOW_IMAGE = [...BELOW_VERBS, 'src/verbs'];
 const BELOW_INDEX = [...BELOW_IMAGE, 'src/image'];
 
@@ -58,6 +58,7 @@ const core = {
     'src/engine/read': part({ imports: BELOW_READ, types: ['src/api'] }),
     'src/engine/write': part({ imports: BELOW_WRITE, types: ['src/api'] }),
     'src/codecs': part({ imports: BELOW_ENGINE, types: ['src/engine/layer'], packages: ['fflate'] }),
+    'src/hashes': part({ types: ['src/api'], packages: ['@noble/hashes/legacy.js', '@noble/hashes/sha2.js'] }),
     'src/sources': part({ imports: ['src/errors', 'src/engine/async'], types: ['src/api'] }),
     'src/verbs': part({ imports: BELOW_VERBS, types: ['src/api'] }),
     'src/image': part({ imports: BELOW_IMAGE, types: ['src/api'] }),

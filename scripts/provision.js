@@ -54,7 +54,7 @@ export async function provision() {
     });
     missing = await findMissing();
   }
-  if (missing.length > 0) throw new Error(advise(missing));
+  if (missing.length > 0) throw new Error(printAdvice(missing));
 }
 
 async function findMissing() {
@@ -88,7 +88,7 @@ async function installDebian(missing) {
 }
 
 /** @param {readonly Need[]} missing */
-function advise(missing) {
+function printAdvice(missing) {
   const lines = missing.map(({ name, debian, advice }) => `  ${name}: apt-get install ${debian} (Debian), ${advice}`);
   return ['The tests need what this machine lacks. Please install:', ...lines].join('\n');
 }

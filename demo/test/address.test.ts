@@ -27,7 +27,7 @@ describe('addresses', () => {
     expect(fileNameAt(new URL('https://example.org:81/'))).toBe('example.org:81');
   });
 
-  it('lead to the files that an image names, on the same server only', () => {
+  it('resolve the files that an image names, on the same server only', () => {
     const leaf = new URL('https://example.org/disks/leaf.qcow2?key=1');
     const sibling = (name: string): string | undefined => siblingOf(name, leaf)?.href;
     expect(sibling('base #1?.raw')).toBe('https://example.org/disks/base%20%231%3F.raw');
@@ -42,7 +42,7 @@ describe('addresses', () => {
     expect(siblingOf('leaf.qcow2', new URL('https://example.org/leaf.qcow2'))).toBeNull();
   });
 
-  it('come with a link to the page', () => {
+  it('are read from a link to the page', () => {
     expect(linkedAddress(`#url=${encodeURIComponent('https://example.org/a?b=1&c')}`)).toBe(
       'https://example.org/a?b=1&c',
     );

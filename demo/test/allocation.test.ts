@@ -11,21 +11,21 @@ function extent(start: number, length: number, fields: Partial<Extent> = {}): Ex
 const hole = { present: false, zero: true, data: false };
 
 describe('allocation', () => {
-  it('gives every cluster of a small disk a cell of its own', () => {
+  it('has one cell for each cluster of a small disk', () => {
     const allocation = new Allocation(10 * KIB64 - 512, KIB64);
     expect(allocation.cellSize).toBe(KIB64);
     expect(allocation.cellCount).toBe(10);
     expect(allocation.bounds(9)).toEqual({ start: 9 * KIB64, end: 10 * KIB64 - 512 });
   });
 
-  it('bounds the number of cells of a large one', () => {
+  it('limits the number of cells of a large disk', () => {
     const allocation = new Allocation(100 * 2 ** 30, KIB64);
     expect(allocation.cellCount).toBeLessThanOrEqual(MAX_CELLS);
     expect(allocation.cellSize % KIB64).toBe(0);
     expect(allocation.cellOf(100 * 2 ** 30 - 1)).toBe(allocation.cellCount - 1);
   });
 
-  it('splits an extent over cells and adds several up in one', () => {
+  it('splits an extent over several cells, and adds several extents in one cell', () => {
     const size = 2048 * KIB64;
     const allocation = new Allocation(size, KIB64);
     expect(allocation.cellSize).toBe(2 * KIB64);
@@ -40,7 +40,7 @@ describe('allocation', () => {
     expect(allocation.mapped).toBe(size);
   });
 
-  it('tells every kind apart', () => {
+  it('distinguishes all kinds', () => {
     const allocation = new Allocation(6 * KIB64, KIB64);
     allocation.add(extent(0, KIB64));
     allocation.add(extent(KIB64, KIB64, { compressed: true }));
@@ -54,7 +54,7 @@ describe('allocation', () => {
     });
   });
 
-  it('has a disk of no size', () => {
+  it('accepts a disk of 0 bytes', () => {
     const allocation = new Allocation(0, KIB64);
     expect(allocation.cellCount).toBe(0);
     expect(mapSummary(allocation)).toEqual([]);
@@ -62,7 +62,7 @@ describe('allocation', () => {
 });
 
 describe('the map in words', () => {
-  it('says what a cell holds, also before it is loaded', () => {
+  it('describes the contents of a cell, also before it is loaded', () => {
     const allocation = new Allocation(4096 * KIB64, KIB64);
     expect(cellContents(allocation, 0)).toBe('Not loaded yet');
     allocation.add(extent(0, KIB64));

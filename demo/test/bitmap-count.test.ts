@@ -10,7 +10,7 @@ describe('words about a bitmap', () => {
     expect(bitmapWords(bitmap())).toBe('Not recording');
   });
 
-  it('trust none that was not saved, whatever else is said of it', () => {
+  it('mark a bitmap as invalid if it was not saved, whatever its other flags', () => {
     expect(isTrusted(bitmap('auto', 'in-use'))).toBe(false);
     expect(bitmapWords(bitmap('auto', 'in-use'))).toContain('not to be trusted');
     expect(isTrusted(bitmap('auto', 'extra-data-compatible'))).toBe(true);

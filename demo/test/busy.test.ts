@@ -18,7 +18,7 @@ function asks(window: EventTarget): boolean {
 describe('leaving the page', () => {
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is asked about as long as any work runs, however it ends', async () => {
+  it('asks for confirmation while any work runs, however it ends', async () => {
     const window = stubWindow();
     const end: (() => void)[] = [];
     const fail: (() => void)[] = [];

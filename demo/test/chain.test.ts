@@ -1,6 +1,6 @@
 import type { ImageReference } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { answersTo, arrange, FileSet, shortName } from '../src/image/chain.js';
+import { arrange, FileSet, hasName, shortName } from '../src/image/chain.js';
 
 const file = (name: string): File => new File([], name);
 
@@ -19,12 +19,12 @@ describe('names', () => {
       'json:{"driver":"raw","offset":512,"file.filename":"base.raw"}',
       'json:{"driver":"raw","offset":512,"file.filename":"base.raw"}',
     ],
-  ])('calls %s %s', (name, short) => {
+  ])('shortens %s to %s', (name, short) => {
     expect(shortName(name)).toBe(short);
   });
 
   it('compares accents however they are encoded', () => {
-    expect(answersTo(file('u\u0308ber.qcow2'), 'dir/\u00fcber.qcow2')).toBe(true);
+    expect(hasName(file('u\u0308ber.qcow2'), 'dir/\u00fcber.qcow2')).toBe(true);
   });
 });
 
@@ -37,22 +37,22 @@ describe('arranging files', () => {
     other: { file: other!, needs: [] },
   };
 
-  it('opens the image that nobody names, in whatever order they come', () => {
+  it('opens the image that no other one names, in any order', () => {
     expect(arrange([members.base, members.leaf, members.middle])).toEqual({ leaf, unused: [] });
     expect(arrange([members.middle, members.base, members.leaf])).toEqual({ leaf, unused: [] });
   });
 
-  it('says what it did not use', () => {
+  it('lists the unused files', () => {
     expect(arrange([members.leaf, members.other, members.middle])).toEqual({ leaf, unused: [other] });
   });
 
-  it('ends when images name each other', () => {
+  it('ends for images that name each other', () => {
     const one = { file: file('one'), needs: ['two'] };
     const two = { file: file('two'), needs: ['one'] };
     expect(arrange([one, two])).toEqual({ leaf: one.file, unused: [] });
   });
 
-  it('opens what there is when none of it is an image', () => {
+  it('opens the first file when none is an image', () => {
     expect(arrange([members.base]).leaf).toBe(base);
   });
 });
@@ -62,7 +62,7 @@ describe('a description with options', () => {
   const base = file('base.raw');
   const leaf = file('leaf.qcow2');
 
-  it('is refused by the name of the option, also when a file was chosen for it', () => {
+  it('is refused with the name of the option, also when a file was chosen for it', () => {
     for (const files of [new FileSet([leaf, base]), new FileSet([leaf]).choosing(described, base)]) {
       const refused = expect.objectContaining({
         code: 'unsupported',
@@ -72,7 +72,7 @@ describe('a description with options', () => {
     }
   });
 
-  it('says the format where the image does not', () => {
+  it('gives the format where the image does not', () => {
     const name = 'json:{"driver":"raw","file":{"driver":"file","filename":"base.raw"}}';
     const files = new FileSet([leaf, base]);
     expect(files.resolve(reference(name), leaf)).toEqual({ source: base, format: 'raw' });
@@ -81,14 +81,14 @@ describe('a description with options', () => {
 });
 
 describe('a set of files', () => {
-  it('answers by name, but never with the image itself', () => {
+  it('finds a file by name, but never the image itself', () => {
     const leaf = file('disk.qcow2');
     const base = file('disk.qcow2');
     expect(new FileSet([leaf]).resolve(reference('base/disk.qcow2'), leaf)).toBeUndefined();
     expect(new FileSet([leaf, base]).resolve(reference('base/disk.qcow2'), leaf)).toBe(base);
   });
 
-  it('prefers the file that a person chose for the name', () => {
+  it('prefers the file that the user chose for the name', () => {
     const leaf = file('disk.qcow2');
     const renamed = file('base (1).qcow2');
     expect(new FileSet([leaf]).choosing('dir/base.qcow2', renamed).resolve(reference('dir/base.qcow2'), leaf)).toBe(

@@ -17,11 +17,11 @@ const CLEAN: CheckReport = {
 
 describe('words about a check', () => {
   it('say that an image is clean, also with remarks', () => {
-    expect(verdict(CLEAN)).toEqual(['The image is clean: every cluster is counted as often as it is used.']);
+    expect(verdict(CLEAN)).toEqual(['The image is clean: every refcount is correct.']);
     expect(verdict({ ...CLEAN, extra: 2 })[1]).toContain('2 remarks');
   });
 
-  it('say what was found, a sentence for each kind, and then never that it is clean', () => {
+  it('describe the findings, one sentence for each kind, and do not call the image clean', () => {
     const words = verdict({ ...CLEAN, corruptions: 2, leaks: 1, checkErrors: 3 });
     expect(words.map((sentence) => sentence.split(/[:.]/)[0])).toEqual([
       '2 corruptions',
@@ -30,13 +30,13 @@ describe('words about a check', () => {
     ]);
   });
 
-  it('say how the clusters lie', () => {
+  it('describe the allocation of the clusters', () => {
     expect(clusterWords(CLEAN)).toBe(
       '4 of 1,024 clusters allocated, 25% of them fragmented, 0% compressed; the last one in use ends at 320 KiB.',
     );
   });
 
-  it('say when the list is cut', () => {
+  it('mention that the list is shortened', () => {
     const finding: Finding = { kind: 'leak', fault: 'refcount-high', what: 'cluster', at: 0, count: 1, message: '' };
     expect(listedWords({ ...CLEAN, findings: [finding] })).toBeNull();
     const many = Array.from({ length: MAX_LISTED + 1 }, () => finding);

@@ -13,7 +13,7 @@ function refusalsOf(changes: Partial<CreateForm>): Refusals {
 }
 
 describe('the form for a new image', () => {
-  it('asks for what its fields say', () => {
+  it('creates the options from its fields', () => {
     const read = readForm(
       { ...DEFAULT_FORM, name: ' a.qcow2 ', size: '1.5G', clusterSize: 4096, version: 2 },
       existing,
@@ -24,7 +24,7 @@ describe('the form for a new image', () => {
     expect(read).not.toHaveProperty('request.options.backingFile');
   });
 
-  it('takes the size of the base where none is given', () => {
+  it('uses the size of the base if none is given', () => {
     const read = readForm({ ...DEFAULT_FORM, size: '', backingFile: 'base.qcow2' }, existing);
     expect(read).toHaveProperty('request.options', {
       ...{ size: 5 * 2 ** 30, clusterSize: 65536, version: 3, refcountBits: 16, lazyRefcounts: false },
@@ -46,7 +46,7 @@ describe('the form for a new image', () => {
     expect(refusalsOf({ name }).name).toContain(words);
   });
 
-  it('takes the same letters for the same name, however their accents are encoded', () => {
+  it('treats names with differently encoded accents as equal', () => {
     const stored = [{ name: '\u00fc', virtualSize: null }];
     expect(readForm({ ...DEFAULT_FORM, name: 'u\u0308' }, stored)).toHaveProperty('refusals.name');
   });
@@ -57,7 +57,7 @@ describe('the form for a new image', () => {
     expect(Object.keys(refusalsOf({ version: 2, ...all })).sort()).toEqual(Object.keys(all).sort());
   });
 
-  it('agrees with the engine on what excludes what', async () => {
+  it('excludes the same combinations as the engine', async () => {
     const choices: Partial<CreateForm>[] = [];
     for (const version of [2, 3] as const) {
       for (const extendedL2 of [false, true]) {

@@ -11,12 +11,12 @@ describe('the labels of files', () => {
     expect(fileLabels([file('a'), file('b')], [file('c')])).toEqual(['a', 'b']);
   });
 
-  it('say size and date of one that is called as the open file is', () => {
+  it('contain size and date for a file with the name of the open file', () => {
     const labels = fileLabels([file('a', 1536, NOON), file('b')], [file('a')]);
     expect(labels).toEqual([expect.stringMatching(/^a \(1\.5 KiB, changed 12 Mar 2026, \d\d:00:00\)$/), 'b']);
   });
 
-  it('are never the same', () => {
+  it('are unique', () => {
     const labels = fileLabels([file('a', 5, NOON), file('a', 6, NOON), file('a', 5, NOON)], []);
     expect(new Set(labels).size).toBe(3);
     expect(labels[0]).toMatch(/^a \(5 bytes, .*\), number 1$/);

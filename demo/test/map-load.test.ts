@@ -50,7 +50,7 @@ describe('loading a map', () => {
     }
   });
 
-  it('ends without a word when it is aborted, and says what failed when it fails', async () => {
+  it('reports nothing when it is aborted, and the error when it fails', async () => {
     const aborted = new MapLoad(image);
     await aborted.run(image, AbortSignal.abort());
     expect(aborted.state.value).toBe('loading');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { formatDuration, Pace } from '../src/engine/pace.js';
 
 describe('pace', () => {
-  it('knows nothing before the first measurement', () => {
+  it('has no speed before the first measurement', () => {
     const pace = new Pace(0);
     expect(pace.speed).toBeNull();
     expect(pace.secondsLeft(100)).toBeNull();
@@ -15,7 +15,7 @@ describe('pace', () => {
     expect(pace.secondsLeft(15_000)).toBeCloseTo(2, 6);
   });
 
-  it('follows a change of speed without jumping to it', () => {
+  it('approaches a changed speed gradually', () => {
     const pace = new Pace(0);
     pace.update(1000, 1000);
     pace.update(1000 + 4000, 2000);
@@ -23,7 +23,7 @@ describe('pace', () => {
     expect(pace.speed).toBeLessThan(4000);
   });
 
-  it('says nothing about the time left when nothing moves', () => {
+  it('gives no remaining time when there is no progress', () => {
     const pace = new Pace(0);
     pace.update(0, 1000);
     expect(pace.secondsLeft(100)).toBeNull();

@@ -29,7 +29,7 @@ describe('the sample image, judged by qemu-img', () => {
     expect(map.some((extent) => extent.data)).toBe(true);
   });
 
-  it('holds a file system with the log, and a snapshot without it', () => {
+  it('contains a file system with the log, and a snapshot without it', () => {
     const now = Buffer.from(folder.raw('sample.qcow2'));
     expect(now.subarray(54, 59).toString()).toBe('FAT16');
     expect(now.includes('00000100 disk0: cluster')).toBe(true);

@@ -53,7 +53,7 @@ const refused: [entry: Entry, policy: string, advice: string, where: object][] =
 ];
 
 for (const [entry, policy, advice, where] of refused) {
-  test(`the ${entry} entry says what to do under ${policy}`, where, async ({ page }) => {
+  test(`the ${entry} entry gives advice under ${policy}`, where, async ({ page }) => {
     await withServer(entry, policy, async ({ address }) => {
       const message = expect.stringContaining(advice);
       expect(await outcomeOf(page, address)).toEqual({ code: 'failed', message });

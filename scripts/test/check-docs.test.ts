@@ -29,7 +29,8 @@ test('a documented package has no findings, also through every kind of re-export
   const problems = check({
     'index.ts': "/** Owns nothing. */\nexport * from './a.js';\nexport { B as C, type D } from './deep/b.js';\n",
     'a.ts':
-      '/** Owns a. */\nimport "./deep/b.js";\n/** A. */\nexport const a: number = 1;\n/** F. */\nexport function f(): void {}\n',
+      '/** Owns a. */\nimport "./deep/b.js";\n' +
+      '/** A. */\nexport const a: number = 1;\n/** F. */\nexport function f(): void {}\n',
     'deep/b.ts':
       '/** Owns b. */\n/** B. */\nclass B {}\n/** D. */\ninterface D { plain: string }\nexport { B, type D };\n',
   });
@@ -79,12 +80,12 @@ export class Image implements Disk {
   ]);
 });
 
-test('a module that does not say what it owns', () => {
+test('a module without an opening doc comment', () => {
   const problems = check({
     'index.ts': '/// <reference lib="es2023" />\n/** Owns nothing. */\nexport * from \'./a.js\';\n',
     'a.ts': '// Owns a.\n/* really */\n/** A. */\nexport const a: number = 1;\n',
   });
-  expect(problems).toEqual(['p/src/a.ts: does not open with a doc comment that says what it owns']);
+  expect(problems).toEqual(['p/src/a.ts: does not open with a doc comment that says what it does']);
 });
 
 test('a package without exports, since then nothing was checked', () => {

@@ -8,8 +8,11 @@ test.each([
   ['a line comment', `const a = 1;\n// ${long}\n`, [2]],
   ['a line of a block comment', `/**\n * short\n * ${long}\n */\n`, [3]],
   ['a block comment in one line', `  /** ${long} */\n`, [1]],
-  ['code, which is the formatter\u2019s', `const a = '${long}';\n`, []],
-  ['a comment of 120 columns', `// ${'x'.repeat(117)}\n`, []],
-])('%s', (_, text, lines) => {
+  ['a line of code', `const a = 1;\nconst b = '${long}';\n`, [2]],
+  ['no comment of 120 columns', `// ${'x'.repeat(117)}\n`, []],
+  ['no code of 120 columns', `const a = '${'x'.repeat(107)}';\n`, []],
+  ['no line that is too long only because of a URL', `// See https://example.org/${long}\n`, []],
+  ['a line that is too long beside its URL', `// ${long} https://example.org/\n`, [1]],
+])('finds %s', (_, text, lines) => {
   expect(longLines(text)).toEqual(lines);
 });

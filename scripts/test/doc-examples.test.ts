@@ -124,13 +124,13 @@ describe('compiling', () => {
   test.each([
     { name: 'core', sources: ['src', 'node'] },
     { name: 'opfs', sources: ['src'] },
-  ] as const)('takes the examples of $name', ({ name, sources }) => {
+  ] as const)('accepts the examples of $name', ({ name, sources }) => {
     const examples = sources.flatMap((each) => readDocExamples(join(root, 'packages', name, each)));
     expect(examples.length).toBeGreaterThan(5);
     expect(compile(writeProject(name, examples))).toBe('');
   });
 
-  test('does not take one that uses what there is not', () => {
+  test('refuses one that uses something undefined', () => {
     const folder = writeProject('core', [{ file: 'a.ts', line: 1, code: 'await image.boot();\n' }]);
     expect(compile(folder)).toMatch(/a-ts-1\.ts\(1,\d+\): error TS2339: .*'boot'/);
   });

@@ -31,7 +31,7 @@ test('vitest: a file that failed without a test is one failure', () => {
   expect(totalsOf({ testResults })).toEqual({ passed: 1, failed: 1, skipped: 0 });
 });
 
-test('vitest: whatever neither passed nor failed was skipped', () => {
+test('vitest: a test that neither passed nor failed was skipped', () => {
   const testResults = [file('passed', 'passed', 'pending', 'skipped', 'todo')];
   expect(totalsOf({ testResults })).toEqual({ passed: 1, failed: 0, skipped: 3 });
 });
@@ -41,6 +41,6 @@ test('Playwright: a flaky test and an error outside the tests are failures', () 
   expect(totalsOf({ stats, errors: [{ message: 'x' }] })).toEqual({ passed: 5, failed: 3, skipped: 2 });
 });
 
-test('a report that was never written counts nothing', () => {
+test('a report that was never written counts as zero tests', () => {
   expect(readTotals(join(folder, 'gone.json'))).toEqual({ passed: 0, failed: 0, skipped: 0 });
 });

@@ -1,7 +1,7 @@
 /** Renders the frame of the page: its head, the main content, and the live region for screen readers. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { CarriedList } from '../download/carried-list.js';
+import { BackgroundDownloads } from '../download/background-download-list.js';
 import { announcement, opened, openFiles, opening, problem, refuseFolder, retry, shown } from '../session/session.js';
 import { KeepList } from '../store/keep-list.js';
 import { DropTarget } from '../ui/drop-target.js';
@@ -52,7 +52,7 @@ export function App(): JSX.Element {
           {opening.value === null ? '' : `Opening ${opening.value}…`}
         </p>
         <KeepList />
-        <CarriedList />
+        <BackgroundDownloads />
         {now && view && <SnapshotView view={view} opened={now} />}
         {now && !view && <ImageView opened={now} key={now.file} />}
         {!now && <Welcome />}

@@ -14,8 +14,8 @@ export function InsecurePage(): JSX.Element {
         <div class="welcome">
           <h1>Open this page over https or from localhost</h1>
           <p class="lead">
-            It came over http from {location.host}. To such a page browsers give no storage and no locks, and it needs
-            both to open an image.
+            It came over http from {location.host}. Browsers give such a page no storage and no locks, and it needs both
+            to open an image.
           </p>
           <ul class="ways">
             <li>If its server has an https address, use that.</li>

@@ -2,7 +2,7 @@
 import { type Signal, signal } from '@preact/signals';
 import type { BitmapInfo } from 'qcow2';
 import type { WorkerImage } from 'qcow2-opfs';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 
 /** The state of the counting. */
@@ -55,7 +55,7 @@ export class BitmapCount {
         this.state.value = { step: 'idle' };
         return;
       }
-      noticeError(error);
+      checkWorker(error);
       this.state.value = { step: 'refused', problem: describe(error, this.#imageName) };
     }
   }

@@ -26,11 +26,11 @@ export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Elemen
       {running && (
         <ProgressFigures label="Checking the image" done={state.done} total={state.total} pace={check.pace} />
       )}
-      {state.step === 'cancelled' && <p>Cancelled. Nothing is known of the rest.</p>}
+      {state.step === 'cancelled' && <p>Cancelled. The rest was not checked.</p>}
       {state.step === 'refused' && <ProblemNotice problem={state.problem} />}
       {state.step === 'finished' && <Report report={state.report} />}
       <p class="visually-hidden" role="status">
-        {spoken(check)}
+        {announcementOf(check)}
       </p>
     </Card>
   );
@@ -77,7 +77,7 @@ function FindingRow({ finding }: { readonly finding: Finding }): JSX.Element {
 }
 
 /** For screen readers: the start and the end. */
-function spoken({ state: { value } }: ImageCheck): string {
+function announcementOf({ state: { value } }: ImageCheck): string {
   if (value.step === 'running') return 'Checking the image.';
   if (value.step === 'cancelled') return 'The check was cancelled.';
   return value.step === 'finished' ? verdict(value.report).join(' ') : '';

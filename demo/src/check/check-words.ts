@@ -20,12 +20,12 @@ export function verdict({ corruptions, leaks, checkErrors, extra }: CheckReport)
     const count = formatNumberOf(corruptions, 'corruption');
     sentences.push(`${count}: the tables contradict each other, and what the guest reads may be wrong.`);
   }
-  if (leaks > 0) sentences.push(`${formatNumberOf(leaks, 'leak')}: space in the file that nobody uses.`);
+  if (leaks > 0) sentences.push(`${formatNumberOf(leaks, 'leak')}: space in the file that is not used.`);
   if (checkErrors > 0) sentences.push(`${formatNumberOf(checkErrors, 'part')} could not be checked.`);
   if (corruptions + leaks + checkErrors === 0) {
-    sentences.push('The image is clean: every cluster is counted as often as it is used.');
+    sentences.push('The image is clean: every refcount is correct.');
   }
-  if (extra > 0) sentences.push(`${formatNumberOf(extra, 'remark')} on what qemu-img check does not look at.`);
+  if (extra > 0) sentences.push(`${formatNumberOf(extra, 'remark')} on things that qemu-img check does not check.`);
   return sentences;
 }
 

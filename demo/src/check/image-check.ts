@@ -2,7 +2,7 @@
 import { type Signal, signal } from '@preact/signals';
 import type { CheckReport } from 'qcow2';
 import type { WorkerImage } from 'qcow2-opfs';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 
@@ -51,7 +51,7 @@ export class ImageCheck {
         this.state.value = { step: 'cancelled' };
         return;
       }
-      noticeError(error);
+      checkWorker(error);
       this.state.value = { step: 'refused', problem: describe(error, this.#name) };
     }
   }

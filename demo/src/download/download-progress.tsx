@@ -2,14 +2,15 @@
 import type { JSX } from 'preact';
 import { formatDuration } from '../engine/pace.js';
 import { formatSize } from '../engine/size.js';
+import { retryDownload } from '../session/session.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ProgressFigures } from '../ui/progress-figures.js';
 import type { Download, Route } from './download.js';
 
 const DONE: Readonly<Record<Route, string>> = {
   picker: 'is saved',
-  'temporary-file': 'was handed to the browser, which puts it with your downloads',
-  memory: 'was handed to the browser, which puts it with your downloads',
+  'temporary-file': 'was passed to the browser, which puts it with your downloads',
+  memory: 'was passed to the browser, which puts it with your downloads',
 };
 
 interface DownloadProgressProps {
@@ -37,7 +38,7 @@ export function DownloadProgress({ download, onPressed, onDismiss }: DownloadPro
             type="button"
             class="button plain small"
             onClick={() => {
-              void download.start();
+              void retryDownload(download);
               onPressed();
             }}
           >
@@ -99,7 +100,7 @@ export function downloadWords(download: Download): string {
   switch (state.step) {
     case 'running': {
       const quarter = Math.floor((state.done / Math.max(1, state.total)) * 4) * 25;
-      return quarter === 0 ? `Making ${download.fileName}.` : `${quarter}% of ${download.fileName} is made.`;
+      return quarter === 0 ? `Making ${download.fileName}.` : `${quarter}% of ${download.fileName} is done.`;
     }
     case 'finished':
       return `${download.fileName} ${DONE[state.route]}.`;

@@ -44,7 +44,7 @@ export function snapshotOf(
 ): DownloadSource {
   return {
     imageName: `${name} in ${imageName}`,
-    fileName: `${stem(imageName)} (${name.replace(UNFIT, '_')}).raw`,
+    fileName: `${stem(imageName)} (${name.replace(FORBIDDEN_CHARACTERS, '_')}).raw`,
     format: 'raw',
     size,
     export: async (to, options) => (await open()).export({ format: 'raw', to, ...options }),
@@ -54,7 +54,7 @@ export function snapshotOf(
 }
 
 /** Characters that file names cannot contain on some system. */
-const UNFIT = /[\\/:*?"<>|\p{Cc}]/gu;
+const FORBIDDEN_CHARACTERS = /[\\/:*?"<>|\p{Cc}]/gu;
 
 /** A stored image: its disk, or its file unchanged. */
 export function storedImage({ name, fileSize, info }: StoredImage, format: 'raw' | 'qcow2'): DownloadSource {

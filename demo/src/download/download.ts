@@ -3,10 +3,11 @@ import { type Signal, signal } from '@preact/signals';
 import { isQcow2Error, type Progress } from 'qcow2';
 import type { TemporaryExport } from 'qcow2-opfs';
 import { whileBusy } from '../engine/busy.js';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
 import { describe, type Problem } from '../engine/problem.js';
 import { formatExactSize, formatSize } from '../engine/size.js';
+import { refreshStore } from '../store/store-contents.js';
 import type { DownloadSource } from './download-source.js';
 import { savePicker } from './save-picker.js';
 
@@ -20,7 +21,8 @@ export type DownloadState =
   | { readonly step: 'running'; readonly route: Route; readonly done: number; readonly total: number }
   | { readonly step: 'finished'; readonly route: Route; readonly seconds: number }
   | { readonly step: 'cancelled' }
-  | { readonly step: 'refused'; readonly problem: Problem };
+  /** `lost`: the worker in which the image was open is dead. */
+  | { readonly step: 'refused'; readonly problem: Problem; readonly lost: boolean };
 
 /** The largest disk that is collected in memory where there is no other way, bytes. */
 export const MAX_IN_MEMORY: number = 512 * 1024 * 1024;
@@ -64,17 +66,20 @@ export class Download {
     if (this.busy) return;
     const abort = new AbortController();
     this.#abort = abort;
+    const before = this.state.value;
     try {
       const route = await whileBusy(this.#save(abort.signal));
-      if (route === null) this.state.value = { step: 'idle' };
+      // The picker was closed: what was refused before can still be tried again.
+      if (route === null) this.state.value = before.step === 'refused' ? before : { step: 'idle' };
       else this.state.value = { step: 'finished', ...route };
     } catch (error) {
       if (abort.signal.aborted) {
         this.state.value = { step: 'cancelled' };
         return;
       }
-      noticeError(error);
-      this.state.value = { step: 'refused', problem: describeDownload(error, this.#source.imageName) };
+      checkWorker(error);
+      const problem = describeDownload(error, this.#source.imageName);
+      this.state.value = { step: 'refused', problem, lost: isQcow2Error(error, 'failed') };
     }
   }
 
@@ -120,7 +125,8 @@ export class Download {
     try {
       const temporary = await this.#source.temporaryExport(options);
       temporaryFiles.set(this, temporary);
-      handOver(temporary.file, this.fileName);
+      startBrowserDownload(temporary.file, this.fileName);
+      void refreshStore();
       return true;
     } catch (error) {
       if (isQcow2Error(error, 'unavailable')) return false;
@@ -139,7 +145,7 @@ export class Download {
       done += next.value.length;
       onProgress({ phase: 'read', done, total: this.total });
     }
-    handOver(new Blob(chunks), this.fileName);
+    startBrowserDownload(new Blob(chunks), this.fileName);
   }
 
   #begin(route: Route, abort: AbortSignal): { signal: AbortSignal; onProgress: (progress: Progress) => void } {
@@ -169,7 +175,9 @@ async function removeTemporaryFile(download: Download): Promise<void> {
   temporaryFiles.delete(download);
   // Must come before the await: the download may be started again, and end, meanwhile.
   if (download.state.value.step === 'finished') download.state.value = { step: 'idle' };
-  await temporary?.remove().catch(noticeError);
+  if (temporary === undefined) return;
+  await temporary.remove().catch(checkWorker);
+  void refreshStore();
 }
 
 const FILE_TYPES = {
@@ -204,7 +212,7 @@ async function removeIfEmpty(handle: FileSystemFileHandle & { remove?: () => Pro
 }
 
 /** Starts the browser's download of a file. */
-function handOver(blob: Blob, name: string): void {
+function startBrowserDownload(blob: Blob, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
   link.download = name;
@@ -229,7 +237,9 @@ function describeDownload(error: unknown, name: string): Problem {
     return {
       title: `${formatSize(error.size)} is too much for this window.`,
       reason: null,
-      advice: `This browser offers the page no storage here, as in a private window, and in memory it makes files of up to ${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
+      advice:
+        'This browser offers the page no storage, as in a private window. In memory the page makes files of up to ' +
+        `${formatSize(MAX_IN_MEMORY)}. Try a normal window.`,
       details: [['Message', error.message]],
     };
   }

@@ -11,7 +11,7 @@ let current: Promise<Store> | null = null;
 export function engine(): Promise<Store> {
   if (current === null) {
     const started = openStore({ fallback: 'memory' });
-    started.catch(() => drop(started));
+    started.catch(() => discardStore(started));
     current = started;
   }
   return current;
@@ -22,7 +22,7 @@ export async function withEngine<T>(work: (store: Store) => Promise<T>): Promise
   try {
     return await withEngineOnce(work);
   } catch (error) {
-    if (!isGone(error)) throw error;
+    if (!isWorkerDead(error)) throw error;
     return work(await engine());
   }
 }
@@ -33,28 +33,28 @@ export async function withEngineOnce<T>(work: (store: Store) => Promise<T>): Pro
   try {
     return await work(await store);
   } catch (error) {
-    if (isGone(error)) drop(store);
+    if (isWorkerDead(error)) discardStore(store);
     throw error;
   }
 }
 
 /** Checks an error of an open image: if it reports a dead worker, the next file gets a new one. */
-export function noticeError(error: unknown): void {
+export function checkWorker(error: unknown): void {
   const suspect = current;
-  if (suspect === null || !isGone(error)) return;
+  if (suspect === null || !isWorkerDead(error)) return;
   // The image may belong to a worker that has been replaced since.
   suspect
     .then((store) => store.list())
     .catch((reason: unknown) => {
-      if (isGone(reason)) drop(suspect);
+      if (isWorkerDead(reason)) discardStore(suspect);
     });
 }
 
-function isGone(error: unknown): boolean {
+function isWorkerDead(error: unknown): boolean {
   return isQcow2Error(error, 'failed');
 }
 
-function drop(dead: Promise<Store>): void {
+function discardStore(dead: Promise<Store>): void {
   if (current === dead) current = null;
   dead.then(
     (store) => store.close(),

@@ -18,9 +18,9 @@ export function fetchWords({ code, details }: Qcow2Error): FetchWords | null {
   const name = parsed ? fileNameAt(parsed) : url;
   switch (code) {
     case 'unsupported':
-      return { title: `The server of ${name} does not let it be read in pieces.`, advice: COPY };
+      return { title: `The server of ${name} does not support range requests.`, advice: COPY };
     case 'not-found':
-      return { title: `There is no ${name} at that address.`, advice: 'Look for a slip in the address.' };
+      return { title: `There is no ${name} at that address.`, advice: 'Check the address for a typing error.' };
     case 'changed':
       return {
         title: `${name} was replaced on its server while it was being read.`,
@@ -28,7 +28,7 @@ export function fetchWords({ code, details }: Qcow2Error): FetchWords | null {
       };
     default:
       if (details.timeout !== undefined) {
-        return { title: `The server of ${name} does not answer.`, advice: `Try again later. ${COPY}` };
+        return { title: `The server of ${name} does not respond.`, advice: `Try again later. ${COPY}` };
       }
       return { title: `${name} could not be fetched.`, advice: adviceFor(status) };
   }
@@ -37,5 +37,6 @@ export function fetchWords({ code, details }: Qcow2Error): FetchWords | null {
 function adviceFor(status: unknown): string {
   if (status === 401 || status === 403) return `This page sends no password and no cookies. ${COPY}`;
   if (typeof status === 'number') return 'The fault is on the side of the server: try again later.';
-  return `Look for a slip in the address. If the image opens in a tab of its own, its server lets no other page read it. ${COPY}`;
+  const origin = 'If the image opens in a tab of its own, its server does not allow other pages to read it.';
+  return `Check the address for a typing error. ${origin} ${COPY}`;
 }

@@ -1,7 +1,7 @@
 /** Explains errors to the user: what failed, why, what to do, and folded details. */
 import { isQcow2Error, type Qcow2Error, type Qcow2ErrorCode } from 'qcow2';
 import { fetchWords } from './fetch-problem.js';
-import { formatCount, formatOffset } from './size.js';
+import { formatCount, formatExactSize, formatOffset, formatSize } from './size.js';
 
 /** An error, explained for the user. */
 export interface Problem {
@@ -18,9 +18,9 @@ const AGAIN = 'Drop the file again to start afresh.';
 
 /** What can be done about it, by code; the default is {@link AGAIN}. */
 const ADVICE: Readonly<Partial<Record<Qcow2ErrorCode, string>>> = {
-  unsupported: 'The image may be sound: this page cannot read it. qemu-img info tells more about it.',
+  unsupported: 'The image may be intact: this page cannot read it. qemu-img info shows more about it.',
   corrupt:
-    'Try another copy: a download that stopped early is a common cause. qemu-img check says what else is damaged.',
+    'Try another copy: a download that stopped early is a common cause. qemu-img check reports what else is damaged.',
   'reference-refused': 'Drop the file that the image names here too, or choose it.',
   'no-space': 'Free some space, or save to another disk.',
   unavailable: 'The browser refuses storage to this page, as private windows do. Try a normal window.',
@@ -40,7 +40,7 @@ export function describe(error: unknown, name: string): Problem {
     if (words) return { ...words, reason: error.message, details: detailsOf(error) };
     const title = titleOf(error, name);
     const advice = isBase(error) ? 'Delete those first.' : (ADVICE[error.code] ?? AGAIN);
-    return { title, reason: error.message, advice, details: detailsOf(error) };
+    return { title, reason: spaceWords(error) ?? error.message, advice, details: detailsOf(error) };
   }
   if (error instanceof RangeError && error.message.startsWith('An image cannot be named')) return describeName(error);
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -67,7 +67,12 @@ function describeForeign(error: Qcow2Error, name: string): Problem {
   const { found } = error.details;
   const details = detailsOf(error);
   if (isInChain(error)) {
-    return { title: `${name} names a file that is not what it says.`, reason: error.message, advice: CONVERT, details };
+    return {
+      title: `${name} references a file of another format than it states.`,
+      reason: error.message,
+      advice: CONVERT,
+      details,
+    };
   }
   if (typeof found !== 'string') {
     return { title: `${name} is not a qcow2 image.`, reason: null, advice: CONVERT, details };
@@ -116,6 +121,13 @@ function titleOf(error: Qcow2Error, name: string): string {
   }
 }
 
+/** How much space is needed and how much is free; null where the error does not contain both. */
+function spaceWords(error: Qcow2Error): string | null {
+  const { needed, available } = error.details;
+  if (typeof needed !== 'number' || typeof available !== 'number' || needed === 0) return null;
+  return `${formatExactSize(needed)} are needed, and ${formatSize(available)} are free for this page.`;
+}
+
 /** True if an image is locked because others are based on it. */
 function isBase(error: Qcow2Error): boolean {
   return error.code === 'locked' && error.details.overlays !== undefined;
@@ -126,6 +138,9 @@ function isInChain(error: Qcow2Error): boolean {
   return typeof error.details.layer === 'number' && error.details.layer > 0;
 }
 
+/** The details that are lengths in bytes. */
+const LENGTHS: readonly string[] = ['needed', 'available', 'size', 'fileSize', 'length'];
+
 function detailsOf(error: Qcow2Error): (readonly [string, string])[] {
   const rows: (readonly [string, string])[] = [
     ['Message', error.message],
@@ -135,12 +150,13 @@ function detailsOf(error: Qcow2Error): (readonly [string, string])[] {
     if (value === undefined || value === null) continue;
     if (key === 'what') rows.push(['Structure', String(value)]);
     else if (key === 'at' && typeof value === 'number') rows.push(['Offset', formatOffset(value)]);
+    else if (LENGTHS.includes(key) && typeof value === 'number') rows.push([key, formatExactSize(value)]);
     else rows.push([key, typeof value === 'number' ? formatFigure(value) : String(value)]);
   }
   return rows;
 }
 
-/** A figure in both notations: some are lengths, some are bit patterns. */
+/** A figure in both notations: some are counts, some are bit patterns. */
 function formatFigure(value: number): string {
   return value < 10 ? String(value) : `${formatCount(value)} (${formatOffset(value)})`;
 }

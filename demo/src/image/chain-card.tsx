@@ -19,7 +19,7 @@ export function ChainCard({ opened }: { readonly opened: Opened }): JSX.Element 
           </li>
         ))}
       </ol>
-      {chain.length === 1 && <p class="soft">This image stands alone: it has no backing file.</p>}
+      {chain.length === 1 && <p class="soft">This image has no backing file.</p>}
     </Card>
   );
 }

@@ -3,7 +3,7 @@ import { type ImageInfo, type ImageReference, isQcow2Error } from 'qcow2';
 import { baseName, namedFile } from 'qcow2-opfs';
 
 /** A dropped file, and the names of the files it needs; null when it is not a qcow2 image. */
-export interface Member {
+export interface DroppedFile {
   readonly file: File;
   readonly needs: readonly string[] | null;
 }
@@ -38,23 +38,23 @@ export function shortName(name: string): string {
 }
 
 /** True if a file has the name's last component, in any Unicode form. */
-export function answersTo(file: File, name: string): boolean {
+export function hasName(file: File, name: string): boolean {
   return file.name.normalize('NFC') === shortName(name).normalize('NFC');
 }
 
 /** Chooses the image that no other one names; of several such, the first. Files that no image names are `unused`. */
-export function arrange(members: readonly Member[]): Arrangement {
+export function arrange(members: readonly DroppedFile[]): Arrangement {
   const isNamed = (file: File): boolean =>
-    members.some((other) => other.file !== file && other.needs?.some((name) => answersTo(file, name)));
+    members.some((other) => other.file !== file && other.needs?.some((name) => hasName(file, name)));
   const images = members.filter((member) => member.needs !== null);
   const leaf = images.find((member) => !isNamed(member.file)) ?? images[0] ?? members[0];
   if (leaf === undefined) throw new RangeError('There is no file to arrange.');
   const used = new Set<File>();
-  const walk = (member: Member): void => {
+  const walk = (member: DroppedFile): void => {
     if (used.has(member.file)) return;
     used.add(member.file);
     for (const other of members) {
-      if (member.needs?.some((name) => answersTo(other.file, name))) walk(other);
+      if (member.needs?.some((name) => hasName(other.file, name))) walk(other);
     }
   };
   walk(leaf);
@@ -84,7 +84,7 @@ export function missingFrom(info: ImageInfo, leafName: string): Missing[] {
 }
 
 /** A file for a reference, with its format where the reference's name contains one. */
-type HandedOver = File | { source: File; format: 'raw' | 'qcow2' };
+type ResolvedFile = File | { source: File; format: 'raw' | 'qcow2' };
 
 /** The available files, by the names they match. */
 export class FileSet {
@@ -109,7 +109,7 @@ export class FileSet {
 
   /** The file for a name in an image of the chain that begins with `leaf`. Never the leaf itself. */
   find(name: string, leaf: { readonly name: string }): File | undefined {
-    return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && answersTo(file, name));
+    return this.#chosen.get(name) ?? this.files.find((file) => file !== leaf && hasName(file, name));
   }
 
   /**
@@ -120,7 +120,7 @@ export class FileSet {
   resolve(
     { name, format }: Pick<ImageReference, 'name' | 'format'>,
     leaf: { readonly name: string },
-  ): HandedOver | undefined {
+  ): ResolvedFile | undefined {
     const described = namedFile(name).format;
     const source = this.find(name, leaf);
     // A format given in the image takes precedence over one in the name.

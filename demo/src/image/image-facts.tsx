@@ -23,7 +23,7 @@ export function FormatCard({ info }: { readonly info: ImageInfo }): JSX.Element 
     ['Marked corrupt', yesNo(info.corrupt)],
   ];
   if (info.backingFile !== undefined) {
-    facts.push(['Backing file', `${info.backingFile} (${info.backingFormat ?? 'format not said'})`]);
+    facts.push(['Backing file', `${info.backingFile} (${info.backingFormat ?? 'format not specified'})`]);
   }
   if (info.dataFile !== undefined) facts.push(['Data file', `${info.dataFile}${info.dataFileRaw ? ' (raw)' : ''}`]);
   return (
@@ -87,7 +87,8 @@ export function ExtensionsCard({ info }: { readonly info: ImageInfo }): JSX.Elem
             <li key={extension.offset}>
               <strong>{extension.name ?? 'Unknown extension'}</strong>{' '}
               <span class="soft">
-                <span class="code">{formatOffset(extension.type)}</span>, {formatNumberOf(extension.length, 'byte')} at{' '}
+                <span class="code">{formatOffset(extension.type)}</span>
+                {`, ${formatNumberOf(extension.length, 'byte')} at `}
                 <span class="code">{formatOffset(extension.offset)}</span>
               </span>
             </li>

@@ -1,6 +1,6 @@
 /** Renders the request for missing files of the open chain. */
 import type { JSX } from 'preact';
-import { supply } from '../session/session.js';
+import { provideFile } from '../session/session.js';
 import { ChooseButton } from '../ui/choose-button.js';
 import { type Missing, shortName } from './chain.js';
 import { type Origin, RemoteFile } from './origin.js';
@@ -23,14 +23,14 @@ export function MissingFiles({ missing, leaf }: MissingFilesProps): JSX.Element 
             <p>
               {sentenceFor(file, leaf.name)} <strong>Drop it here too, or choose it.</strong>
             </p>
-            <ChooseButton multiple={false} onFiles={([chosen]) => chosen && supply(file, chosen)}>
+            <ChooseButton multiple={false} onFiles={([chosen]) => chosen && provideFile(file, chosen)}>
               Choose {name ?? 'its data file'}
             </ChooseButton>
           </div>
         );
       })}
       <p class="soft">
-        {leaf instanceof RemoteFile && `Only what lies on ${leaf.url.host} as the image says is fetched by itself. `}
+        {leaf instanceof RemoteFile && `Only files on ${leaf.url.host} are fetched automatically. `}
         Until then, the header and the map of what is here are below; the rest of the map is unknown.
       </p>
     </div>

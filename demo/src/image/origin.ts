@@ -44,19 +44,19 @@ export function openOrigin(store: Store, leaf: Origin, files: FileSet, signal: A
 async function openRemote(store: Store, leaf: RemoteFile, files: FileSet, signal: AbortSignal): Promise<WorkerImage> {
   const unreachable = new Set<string>();
   for (;;) {
-    const asked: string[] = [];
+    const requested: string[] = [];
     const resolve: StoreOpenOptions['resolve'] = async (reference) => {
       const file = files.resolve(reference, leaf);
       if (file) return file;
       const url = addressOf(reference, leaf, files);
       if (url === null || unreachable.has(url.href)) return undefined;
-      asked.push(url.href);
+      requested.push(url.href);
       return remote(url);
     };
     try {
       return await store.openFile(remote(leaf.url), { signal, resolve });
     } catch (error) {
-      const last = asked.at(-1);
+      const last = requested.at(-1);
       if (signal.aborted || last === undefined || !isFetchFailure(error)) throw error;
       unreachable.add(last); // retry without it: the header and the map can still be shown
     }

@@ -30,7 +30,7 @@ export function layOut(cellCount: number, available: number): MapGrid {
 }
 
 /** Left and top of a cell. */
-export function placeOf(grid: MapGrid, cell: number): { x: number; y: number } {
+export function positionOf(grid: MapGrid, cell: number): { x: number; y: number } {
   return {
     x: grid.left + (cell % grid.columns) * grid.pitch,
     y: Math.floor(cell / grid.columns) * grid.pitch,

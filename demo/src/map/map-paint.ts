@@ -3,13 +3,13 @@
 import { formatSize } from '../engine/size.js';
 import type { Allocation } from './allocation.js';
 import { KINDS, type Kind } from './kind.js';
-import { type MapGrid, placeOf } from './map-grid.js';
+import { type MapGrid, positionOf } from './map-grid.js';
 import type { Palette } from './palette.js';
 
 /** Side of a pattern's tile, CSS pixels. */
 const TILE = 6;
 /** Minimum height of a kind that is present in a cell, CSS pixels. */
-const LEAST = 2;
+const MIN_HEIGHT = 2;
 /** Interval of the rows that are labelled with their offset. */
 const LABEL_ROWS = 2;
 
@@ -23,7 +23,7 @@ export function prepareCanvas(canvas: HTMLCanvasElement, width: number, height: 
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   const context = canvas.getContext('2d');
-  if (context === null) throw new Error('This browser gives no more canvases.');
+  if (context === null) throw new Error('This browser has no more canvas contexts.');
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 }
@@ -61,7 +61,7 @@ function paintCell(
   fills: Fills,
   cell: number,
 ): void {
-  const { x, y } = placeOf(grid, cell);
+  const { x, y } = positionOf(grid, cell);
   const side = grid.pitch - grid.gap;
   const { start, end } = allocation.bounds(cell);
   if (start >= allocation.mapped) {
@@ -78,7 +78,7 @@ function paintCell(
   for (const kind of KINDS) {
     const bytes = allocation.share(cell, kind);
     if (bytes === 0 || kind === 'unallocated') continue;
-    const height = Math.min(bottom - y, Math.max(LEAST, (bytes / (end - start)) * side));
+    const height = Math.min(bottom - y, Math.max(MIN_HEIGHT, (bytes / (end - start)) * side));
     context.fillStyle = fills[kind];
     context.fillRect(x, bottom - height, side, height);
     bottom -= height;
@@ -101,7 +101,7 @@ function paintLabels(context: CanvasRenderingContext2D, grid: MapGrid, allocatio
 }
 
 function paintMark(context: CanvasRenderingContext2D, grid: MapGrid, palette: Palette, cell: number): void {
-  const { x, y } = placeOf(grid, cell);
+  const { x, y } = positionOf(grid, cell);
   const side = grid.pitch - grid.gap;
   context.strokeStyle = palette.surface;
   context.lineWidth = 4;

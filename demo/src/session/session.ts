@@ -4,16 +4,16 @@ import { isQcow2Error } from 'qcow2';
 import type { Store } from 'qcow2-opfs';
 import { BitmapCount } from '../bitmaps/bitmap-count.js';
 import { ImageCheck } from '../check/image-check.js';
-import { carryOn } from '../download/carried-downloads.js';
+import { continueInBackground } from '../download/background-downloads.js';
 import { Download } from '../download/download.js';
 import { diskOf } from '../download/download-source.js';
-import { noticeError, withEngine } from '../engine/engine.js';
+import { checkWorker, withEngine } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 import {
-  answersTo,
   arrange,
+  type DroppedFile,
   FileSet,
-  type Member,
+  hasName,
   type Missing,
   missingFrom,
   namedInChain,
@@ -60,23 +60,27 @@ export const announcement: Signal<string> = signal('');
 
 let running: AbortController | null = null;
 /** The snapshot that was requested last; null once something else was. */
-let asked: SnapshotDisk | null = null;
+let requestedSnapshot: SnapshotDisk | null = null;
 
 /** Opens files that the user dropped or chose: for the open chain if it misses them, else as a new one. */
 export async function openFiles(files: readonly File[]): Promise<void> {
   const now = opened.value;
   const first = files[0];
   if (first === undefined) return;
-  if (now && now.missing.length > 0 && now.missing.some((missing) => files.some((file) => isFor(file, missing)))) {
+  if (
+    now &&
+    now.missing.length > 0 &&
+    now.missing.some((missing) => files.some((file) => isMissingFile(file, missing)))
+  ) {
     await run(now.file.name, async (store, signal) => {
       const next = await open(store, now.file, now.files.with(files), [], signal);
       const names = namedInChain(next.image.info);
-      return { ...next, unused: files.filter((file) => !names.some((name) => answersTo(file, name))) };
+      return { ...next, unused: files.filter((file) => !names.some((name) => hasName(file, name))) };
     });
     return;
   }
   await run(first.name, async (store, signal) => {
-    const members = files.length === 1 ? [{ file: first, needs: [] }] : await examine(store, files, signal);
+    const members = files.length === 1 ? [{ file: first, needs: [] }] : await readDroppedFiles(store, files, signal);
     signal.throwIfAborted();
     const { leaf, unused } = arrange(members);
     opening.value = leaf.name;
@@ -114,7 +118,7 @@ export function cancelOpening(): void {
 }
 
 /** Supplies a file for one that the open chain misses, whatever its own name is. */
-export async function supply(missing: Missing, file: File): Promise<void> {
+export async function provideFile(missing: Missing, file: File): Promise<void> {
   const now = opened.value;
   if (now) await openAs(now.file, now.files.choosing(missing.name ?? '', file));
 }
@@ -124,8 +128,8 @@ export async function supply(missing: Missing, file: File): Promise<void> {
  * is to be shown.
  */
 export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<void> {
-  asked = snapshot;
-  const superseded = (): boolean => opened.value !== of || asked !== snapshot;
+  requestedSnapshot = snapshot;
+  const superseded = (): boolean => opened.value !== of || requestedSnapshot !== snapshot;
   try {
     const image = await snapshot.open();
     if (superseded() || shown.value?.snapshot === snapshot) return;
@@ -140,9 +144,40 @@ export async function showSnapshot(of: Opened, snapshot: SnapshotDisk): Promise<
   }
 }
 
+/**
+ * Starts a refused download again. If the worker in which the image was open is dead, opens the image again first, and
+ * downloads the same disk of it.
+ */
+export async function retryDownload(download: Download): Promise<void> {
+  const { state, fileName } = download;
+  const now = opened.value;
+  const lost = state.value.step === 'refused' && state.value.lost;
+  if (!lost || now === null || !downloadsOf(now).includes(download)) return download.start();
+  const next = await reopen(now);
+  await (next &&
+    downloadsOf(next)
+      .find((other) => other.fileName === fileName)
+      ?.start());
+}
+
+/** Opens an image again and shows the same disk of it; null if it does not open. */
+async function reopen(of: Opened): Promise<Opened | null> {
+  const id = shown.value?.snapshot.info.id;
+  await openAs(of.file, of.files);
+  const next = opened.value;
+  if (next === null || next === of) return null;
+  const snapshot = next.snapshots.find(({ info }) => info.id === id);
+  if (snapshot) await showSnapshot(next, snapshot);
+  return next;
+}
+
+function downloadsOf({ download, snapshots }: Opened): Download[] {
+  return [download, ...snapshots.map((snapshot) => snapshot.download)];
+}
+
 /** Shows the image again. */
 export function leaveSnapshot(): void {
-  asked = null;
+  requestedSnapshot = null;
   leftSnapshot.value = shown.value?.snapshot ?? null;
   shown.value?.abort.abort();
   shown.value = null;
@@ -150,9 +185,11 @@ export function leaveSnapshot(): void {
 
 /** Shows a problem with the file of that name. */
 export function report(error: unknown, name: string): void {
-  noticeError(error);
+  checkWorker(error);
   problem.value = describe(error, name);
-  retry.value = null;
+  const now = opened.value;
+  // The open image is of no more use when its worker is dead.
+  retry.value = now !== null && isQcow2Error(error, 'failed') ? async () => void (await reopen(now)) : null;
 }
 
 /** Reports that a folder was dropped, which is not supported. */
@@ -174,15 +211,15 @@ export function closeImage(): void {
   replace(null);
 }
 
-function isFor(file: File, missing: Missing): boolean {
-  return missing.name !== undefined && answersTo(file, missing.name);
+function isMissingFile(file: File, missing: Missing): boolean {
+  return missing.name !== undefined && hasName(file, missing.name);
 }
 
 async function run(name: string, work: (store: Store, signal: AbortSignal) => Promise<Opened>): Promise<void> {
   running?.abort();
   const abort = new AbortController();
   running = abort;
-  asked = null;
+  requestedSnapshot = null;
   opening.value = name;
   try {
     const next = await withEngine((store) => work(store, abort.signal));
@@ -224,14 +261,14 @@ function replace(next: Opened | null): void {
   old.abort.abort();
   old.check.cancel();
   old.count.cancel();
-  carryOn([old.download, ...old.snapshots.map(({ download }) => download)], () => {
+  continueInBackground(downloadsOf(old), () => {
     for (const snapshot of old.snapshots) snapshot.close();
-    old.image.close().catch(noticeError);
+    old.image.close().catch(checkWorker);
   });
 }
 
 /** Which other files each one needs; null for those that are not qcow2 images, such as a raw base. */
-async function examine(store: Store, files: readonly File[], signal: AbortSignal): Promise<Member[]> {
+async function readDroppedFiles(store: Store, files: readonly File[], signal: AbortSignal): Promise<DroppedFile[]> {
   return Promise.all(
     files.map(async (file) => {
       try {

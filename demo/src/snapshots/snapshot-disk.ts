@@ -3,7 +3,7 @@ import type { SnapshotInfo } from 'qcow2';
 import type { WorkerImage } from 'qcow2-opfs';
 import { Download } from '../download/download.js';
 import { snapshotOf } from '../download/download-source.js';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 
 /** A snapshot of the open image. Its disk, once open, stays open until `close`. */
 export class SnapshotDisk {
@@ -38,6 +38,6 @@ export class SnapshotDisk {
   /** Stops its download and closes its disk. */
   close(): void {
     this.download.cancel();
-    this.#disk?.then((disk) => disk.close()).catch(noticeError);
+    this.#disk?.then((disk) => disk.close()).catch(checkWorker);
   }
 }

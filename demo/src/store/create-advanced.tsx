@@ -54,15 +54,15 @@ function AdvancedChoices({ form, refusals, existing, set }: CreateAdvancedProps)
     <div class="fields">
       <SelectField
         label="Backing file"
-        hint="Another image here that this one begins as; only what differs is written. Leave the size empty to take its size."
+        hint="An image here whose contents this one starts with. Leave the size empty to take its size."
         refusal={refusals.backingFile}
         value={form.backingFile}
         choices={[['', 'None'] as const, ...bases]}
         onChange={(backingFile) => set({ backingFile })}
       />
       <SelectField
-        label="Laid out ahead"
-        hint="Every cluster gets its place now: the file is as long as the disk, and counts as such."
+        label="Preallocation"
+        hint="Allocates every cluster now: the file is as long as the disk."
         refusal={refusals.preallocation}
         value={form.preallocation}
         choices={PREALLOCATIONS}

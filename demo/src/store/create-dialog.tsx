@@ -19,6 +19,7 @@ import {
   type Refusals,
   readForm,
 } from './create-form.js';
+import { freeName } from './free-name.js';
 import { createImage } from './store-contents.js';
 
 /** From 512 bytes to 2 MiB, as the format specifies. */
@@ -37,9 +38,9 @@ interface CreateDialogProps {
 /** The form for a new image, its refused fields, and the progress of the creation. */
 export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Element {
   const existing = images.map(({ name, info }): Existing => ({ name, virtualSize: info?.virtualSize ?? null }));
-  const form = useSignal<CreateForm>({ ...DEFAULT_FORM, name: freeName(existing) });
+  const form = useSignal<CreateForm>({ ...DEFAULT_FORM, name: freeName(DEFAULT_FORM.name, existing) });
   const refusals = useSignal<Refusals>({});
-  const making = useMaking(onClose);
+  const creation = useCreation(onClose);
   const element = useRef<HTMLFormElement>(null);
   const set = (change: Partial<CreateForm>): void => {
     form.value = { ...form.value, ...change };
@@ -51,11 +52,11 @@ export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Elemen
   const submit = (): void => {
     const read = readForm(form.value, existing);
     refusals.value = 'refusals' in read ? read.refusals : {};
-    if ('request' in read) void making.start(read.request);
+    if ('request' in read) void creation.start(read.request);
     else requestAnimationFrame(() => element.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
   };
   return (
-    <Modal title="Create an image" class="create" onClose={() => making.close()}>
+    <Modal title="Create an image" class="create" onClose={() => creation.close()}>
       <form
         ref={element}
         noValidate
@@ -66,8 +67,8 @@ export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Elemen
       >
         <BasicFields form={form.value} refusals={refusals.value} set={set} />
         <CreateAdvanced form={form.value} refusals={refusals.value} existing={existing} set={set} />
-        {making.problem.value && <ProblemNotice problem={making.problem.value} />}
-        <CreateActions making={making} />
+        {creation.problem.value && <ProblemNotice problem={creation.problem.value} />}
+        <CreateActions creation={creation} />
       </form>
     </Modal>
   );
@@ -120,7 +121,7 @@ function BasicFields({ form, refusals, set }: FieldsProps): JSX.Element {
 }
 
 /** The creation of an image, from the form to its end. */
-interface Making {
+interface Creation {
   readonly progress: Signal<Progress | null>;
   readonly busy: Signal<boolean>;
   readonly problem: Signal<Problem | null>;
@@ -129,7 +130,7 @@ interface Making {
   close(): void;
 }
 
-function useMaking(onClose: (created: string | null) => void): Making {
+function useCreation(onClose: (created: string | null) => void): Creation {
   const progress = useSignal<Progress | null>(null);
   const busy = useSignal(false);
   const problem = useSignal<Problem | null>(null);
@@ -167,14 +168,14 @@ function describeCreation(error: unknown, name: string): Problem {
   return { title: 'There is no such image.', reason: error.message, advice, details: [['Message', error.message]] };
 }
 
-function CreateActions({ making }: { readonly making: Making }): JSX.Element {
-  const { busy, progress, problem } = making;
+function CreateActions({ creation }: { readonly creation: Creation }): JSX.Element {
+  const { busy, progress, problem } = creation;
   const now = progress.value;
   return (
     <>
       {now && <progress aria-label="Creating" value={now.done} max={Math.max(1, now.total)} />}
       <div class="actions">
-        <button type="button" class="button plain" onClick={() => making.close()}>
+        <button type="button" class="button plain" onClick={() => creation.close()}>
           Cancel
         </button>
         <button type="submit" class="button primary" aria-disabled={busy.value}>
@@ -183,14 +184,4 @@ function CreateActions({ making }: { readonly making: Making }): JSX.Element {
       </div>
     </>
   );
-}
-
-/** A name that no image has yet: `disk.qcow2`, `disk-2.qcow2`. */
-function freeName(existing: readonly Existing[]): string {
-  const taken = new Set(existing.map(({ name }) => name));
-  if (!taken.has(DEFAULT_FORM.name)) return DEFAULT_FORM.name;
-  for (let number = 2; ; number++) {
-    const name = `disk-${number}.qcow2`;
-    if (!taken.has(name)) return name;
-  }
 }

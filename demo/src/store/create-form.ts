@@ -53,7 +53,7 @@ export interface CreateRequest {
 /** Subclusters are a 32nd of a cluster, and at least a sector. */
 const MIN_EXTENDED = 16384;
 /** Maximum length of a name in the store, bytes of UTF-8. */
-const MAX_NAME_BYTES = 200;
+export const MAX_NAME_BYTES: number = 200;
 
 /** Validates the form: returns a request, or a sentence for each invalid field. `existing` are the stored images. */
 export function readForm(
@@ -62,7 +62,7 @@ export function readForm(
 ): { readonly request: CreateRequest } | { readonly refusals: Refusals } {
   const name = form.name.trim();
   const size = sizeOf(form, existing);
-  const refusals: Refusals = withoutNothing({
+  const refusals: Refusals = withoutUndefined({
     name: nameRefusal(name, existing),
     size: 'refusal' in size ? size.refusal : undefined,
     ...featureRefusals(form),
@@ -119,7 +119,7 @@ function featureRefusals(form: CreateForm): Refusals {
     lazyRefcounts: form.lazyRefcounts ? needs3 : undefined,
     compressionType: form.compressionType === 'zstd' ? needs3 : undefined,
     extendedL2: form.extendedL2 ? (needs3 ?? subclusterRefusal(form.clusterSize)) : undefined,
-    preallocation: ahead ? 'An overlay can have its tables laid out ahead only with subclusters.' : undefined,
+    preallocation: ahead ? 'An overlay can be preallocated only with subclusters.' : undefined,
   };
 }
 
@@ -127,6 +127,6 @@ function subclusterRefusal(clusterSize: number): string | undefined {
   return clusterSize < MIN_EXTENDED ? `Subclusters need clusters of at least ${formatSize(MIN_EXTENDED)}.` : undefined;
 }
 
-function withoutNothing(refusals: Refusals): Refusals {
+function withoutUndefined(refusals: Refusals): Refusals {
   return Object.fromEntries(Object.entries(refusals).filter(([, words]) => words !== undefined));
 }

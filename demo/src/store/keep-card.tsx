@@ -10,8 +10,8 @@ import type { Opened } from '../session/session.js';
 import { Card } from '../ui/card.js';
 import { nameRefusal } from './create-form.js';
 import { keepFiles, keeps } from './keep.js';
+import { hasSameBytes } from './same-bytes.js';
 import { storeContents, storePlace } from './store-contents.js';
-import { isTwin } from './stored-twin.js';
 
 /**
  * Asks for a name and copies the image, and the qcow2 images that it is based on; null if the image is not a file of
@@ -41,8 +41,9 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
   const baseRefusal = async ([base, name]: readonly [File, string]): Promise<string | null> => {
     comparing.value = name;
     try {
-      if (await isTwin(storedAs(name)!, base, opened.abort.signal)) return null;
-      return `Another ${name} is in ${storePlace()} already, and this image is not based on that one. Rename that one first.`;
+      if (await hasSameBytes(storedAs(name)!, base, opened.abort.signal)) return null;
+      const found = `Another ${name} is in ${storePlace()} already, and this image is not based on that one.`;
+      return `${found} Rename that one first.`;
     } catch (error) {
       if (opened.abort.signal.aborted) return '';
       const { title, reason } = describe(error, name);
@@ -91,7 +92,7 @@ function KeepForm({ file, opened }: { readonly file: File; readonly opened: Open
             {presentBases.length > 0 &&
               ` It will be based on ${presentBases.map(([, name]) => name).join(', ')}, which is there already.`}
             {missingBases.length > 0 && ` So does a copy of ${missingBases.map(([, name]) => name).join(', ')}.`}
-            {left.length > 0 && ` Only qcow2 images are kept: hand over ${left.join(', ')} again when you open it.`}
+            {left.length > 0 && ` Only qcow2 images are kept: add ${left.join(', ')} again when you open it.`}
           </p>
         </div>
         <button type="submit" class="button plain" aria-disabled={isBusy()}>

@@ -5,8 +5,9 @@ import { formatDuration } from '../engine/pace.js';
 import { formatSize } from '../engine/size.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ProgressFigures } from '../ui/progress-figures.js';
-import { dismissKeep, type Keep, type KeepState, keeps } from './keep.js';
-import { storePlace } from './store-contents.js';
+import { freeName } from './free-name.js';
+import { dismissKeep, type Keep, type KeepState, keepAs, keeps } from './keep.js';
+import { storeContents, storePlace } from './store-contents.js';
 
 /** Every copy; null when there is none. */
 export function KeepList(): JSX.Element {
@@ -27,7 +28,7 @@ function KeepItem({ keep }: { readonly keep: Keep }): JSX.Element {
     <section ref={section} class="keep" aria-label={`Keeping ${keep.name}`} tabIndex={-1}>
       <KeepWords keep={keep} onPressed={() => section.current?.focus()} />
       <p class="visually-hidden" role="status">
-        {spoken(keep, keep.state.value)}
+        {announcementOf(keep, keep.state.value)}
       </p>
     </section>
   );
@@ -69,6 +70,7 @@ function KeepWords({ keep, onPressed }: KeepProps): JSX.Element {
     case 'refused':
       return (
         <ProblemNotice problem={state.problem}>
+          {state.byName && <KeepAs keep={keep} />}
           <TryAgain keep={keep} onPressed={onPressed} />
           <Dismiss keep={keep} />
         </ProblemNotice>
@@ -93,6 +95,20 @@ function RunningKeep({ keep, done, total, onPressed }: KeepProps & { done: numbe
       </div>
       <ProgressFigures label={`Copying ${keep.name}`} done={done} total={total} pace={keep.pace} />
     </div>
+  );
+}
+
+/** Offers a name that is free. The copy to it has a section of its own. */
+function KeepAs({ keep }: { readonly keep: Keep }): JSX.Element {
+  const name = freeName(keep.name, [...(storeContents.value?.images ?? []), ...keeps.value]);
+  const copy = (event: TargetedEvent<HTMLButtonElement>): void => {
+    event.currentTarget.closest('main')?.focus(); // the button is removed, and the focus with it
+    void keepAs(keep, name);
+  };
+  return (
+    <button type="button" class="button plain small" onClick={copy}>
+      Keep it as {name}
+    </button>
   );
 }
 
@@ -121,7 +137,7 @@ function Dismiss({ keep }: { readonly keep: Keep }): JSX.Element {
 }
 
 /** For screen readers: one message for each quarter, not for each report. */
-function spoken(keep: Keep, state: KeepState): string {
+function announcementOf(keep: Keep, state: KeepState): string {
   switch (state.step) {
     case 'running': {
       const quarter = Math.floor((state.done / Math.max(1, state.total)) * 4) * 25;

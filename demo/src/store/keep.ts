@@ -1,5 +1,6 @@
 /** Copies files into this browser's store: tracks progress and results, and retries. */
 import { type Signal, signal } from '@preact/signals';
+import { isQcow2Error } from 'qcow2';
 import { whileBusy } from '../engine/busy.js';
 import { withEngineOnce } from '../engine/engine.js';
 import { Pace } from '../engine/pace.js';
@@ -11,7 +12,12 @@ export type KeepState =
   | { readonly step: 'running'; readonly done: number; readonly total: number }
   | { readonly step: 'finished'; readonly seconds: number }
   | { readonly step: 'cancelled' }
-  | { readonly step: 'refused'; readonly problem: Problem };
+  /** `byName`: the name is taken or not allowed, so that another one may help. */
+  | { readonly step: 'refused'; readonly problem: Problem; readonly byName: boolean };
+
+function isAboutName(error: unknown): boolean {
+  return error instanceof RangeError || isQcow2Error(error, 'exists');
+}
 
 /** A file that is copied into the store. */
 export class Keep {
@@ -55,7 +61,7 @@ export class Keep {
       this.#running = false;
       this.state.value = abort.signal.aborted
         ? { step: 'cancelled' }
-        : { step: 'refused', problem: describe(error, this.name) };
+        : { step: 'refused', problem: describe(error, this.name), byName: isAboutName(error) };
     }
     const kept = this.state.value.step === 'finished';
     await storeChanged();
@@ -79,6 +85,12 @@ export async function keepFiles(files: readonly (readonly [file: File, name: str
   keeps.value = [...others, ...added];
   const kept = await Promise.all(added.map((keep) => keep.run()));
   return kept.every(Boolean);
+}
+
+/** Copies the file of a refused copy to another name. */
+export async function keepAs(refused: Keep, name: string): Promise<void> {
+  dismissKeep(refused);
+  await keepFiles([[refused.file, name]]);
 }
 
 /** Removes an ended copy from the page. */

@@ -13,11 +13,15 @@ interface RemoveDialogProps {
   /** Called when the dialog closes, with whether the image was deleted. */
   readonly onClose: (removed: boolean) => void;
   /** Takes the focus if the button that opened the dialog was removed with the image. */
-  readonly orElse: () => void;
+  readonly onFocusLost: () => void;
 }
 
 /** Asks, deletes, and shows why if that fails. */
-export function RemoveDialog({ image: { name, fileSize, info }, onClose, orElse }: RemoveDialogProps): JSX.Element {
+export function RemoveDialog({
+  image: { name, fileSize, info },
+  onClose,
+  onFocusLost,
+}: RemoveDialogProps): JSX.Element {
   const problem = useSignal<Problem | null>(null);
   const busy = useSignal(false);
   const remove = async (): Promise<void> => {
@@ -38,7 +42,7 @@ export function RemoveDialog({ image: { name, fileSize, info }, onClose, orElse 
   };
   const disk = info ? `a disk of ${formatSize(info.virtualSize)} in ` : '';
   return (
-    <Modal title={`Delete ${name}?`} onClose={close} orElse={orElse}>
+    <Modal title={`Delete ${name}?`} onClose={close} onFocusLost={onFocusLost}>
       <p>
         It holds {disk}a file of {formatSize(fileSize)}. Deleted images cannot be brought back.
       </p>

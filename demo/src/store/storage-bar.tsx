@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { StoreEstimate } from 'qcow2-opfs';
-import { noticeError } from '../engine/engine.js';
+import { checkWorker } from '../engine/engine.js';
 import { formatSize } from '../engine/size.js';
 import { persistStore, type StoreContents } from './store-contents.js';
 
@@ -45,18 +45,18 @@ function Gauge({ estimate: { usage, quota } }: { readonly estimate: StoreEstimat
 
 /** Whether the browser may evict the images; a button requests persistent storage. */
 function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Element {
-  const answer = useSignal<'declined' | 'failed' | null>(null);
-  const asking = useSignal(false);
-  const ask = async (): Promise<void> => {
-    if (asking.value) return;
-    asking.value = true;
+  const result = useSignal<'declined' | 'failed' | null>(null);
+  const requesting = useSignal(false);
+  const requestPersistence = async (): Promise<void> => {
+    if (requesting.value) return;
+    requesting.value = true;
     try {
-      answer.value = (await persistStore()) ? null : 'declined';
+      result.value = (await persistStore()) ? null : 'declined';
     } catch (error) {
-      noticeError(error);
-      answer.value = 'failed';
+      checkWorker(error);
+      result.value = 'failed';
     } finally {
-      asking.value = false;
+      requesting.value = false;
     }
   };
   return (
@@ -65,12 +65,12 @@ function Persistence({ persistent }: { readonly persistent: boolean }): JSX.Elem
         {persistent
           ? 'Only you can clear these images: the browser keeps them.'
           : 'The browser may clear these images when it runs short of space.'}
-        {answer.value === 'declined' &&
-          ' It declined to promise more: it goes by how often a page is used, so bookmark it and ask again.'}
-        {answer.value === 'failed' && ' It could not be asked: try again.'}
+        {result.value === 'declined' &&
+          ' It declined: it decides by how often a page is used, so bookmark it and try again.'}
+        {result.value === 'failed' && ' The request failed: try again.'}
       </p>
       {!persistent && (
-        <button type="button" class="button plain small" onClick={ask} aria-disabled={asking.value}>
+        <button type="button" class="button plain small" onClick={requestPersistence} aria-disabled={requesting.value}>
           Ask it to keep them
         </button>
       )}

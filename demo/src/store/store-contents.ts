@@ -3,7 +3,7 @@ import { type Signal, signal } from '@preact/signals';
 import type { CreateOptions } from 'qcow2';
 import type { Persistence, StoredImage, StoreEstimate } from 'qcow2-opfs';
 import { whileBusy } from '../engine/busy.js';
-import { noticeError, withEngine, withEngineOnce } from '../engine/engine.js';
+import { checkWorker, withEngine, withEngineOnce } from '../engine/engine.js';
 import { describe, type Problem } from '../engine/problem.js';
 
 /** The images in this browser, and their storage. */
@@ -43,7 +43,7 @@ export async function refreshStore(): Promise<void> {
     storeContents.value = found;
     storeProblem.value = null;
   } catch (error) {
-    noticeError(error);
+    checkWorker(error);
     if (mine === latest) storeProblem.value = describe(error, 'The list of images');
   }
 }

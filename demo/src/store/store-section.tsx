@@ -89,7 +89,7 @@ function StoredImageList({ contents: { images }, onGone }: StoredImageListProps)
             removing.value = null;
             if (removed) announcement.value = `${name} is deleted.`;
           }}
-          orElse={onGone}
+          onFocusLost={onGone}
         />
       )}
     </>

@@ -22,7 +22,13 @@ function sort(data: DataTransfer): { files: File[]; folders: File[] } {
   return { files, folders };
 }
 
-/** Accepts files dropped anywhere on the window. Renders nothing until files are dragged over it. */
+/** True while a dialog is open: opening a file would remove it, and what was typed into it. */
+const isBlocked = (): boolean => document.querySelector('dialog[open]') !== null;
+
+/**
+ * Accepts files dropped anywhere on the window, unless a dialog is open. Renders nothing until files are dragged over
+ * it.
+ */
 export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element | null {
   const over = useSignal(false);
   useEffect(() => {
@@ -30,15 +36,13 @@ export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element 
     const listen = (type: 'dragenter' | 'dragover' | 'dragleave' | 'drop', act: (event: DragEvent) => void): void => {
       window.addEventListener(type, (event) => hasFiles(event) && act(event), { signal: abort.signal });
     };
-    listen('dragenter', (event) => {
-      event.preventDefault();
-      over.value = true;
-    });
-    listen('dragover', (event) => {
-      event.preventDefault();
-      if (event.dataTransfer) event.dataTransfer.dropEffect = 'copy';
-      over.value = true;
-    });
+    const isOver = (event: DragEvent): void => {
+      event.preventDefault(); // else the browser would open the file in place of the page
+      if (event.dataTransfer) event.dataTransfer.dropEffect = isBlocked() ? 'none' : 'copy';
+      over.value = !isBlocked();
+    };
+    listen('dragenter', isOver);
+    listen('dragover', isOver);
     listen('dragleave', (event) => {
       // Between two elements of the page there is a related target; at the window's edge there is none.
       if (event.relatedTarget === null) over.value = false;
@@ -46,7 +50,7 @@ export function DropTarget({ onFiles, onFolder }: DropTargetProps): JSX.Element 
     listen('drop', (event) => {
       event.preventDefault();
       over.value = false;
-      if (event.dataTransfer === null) return;
+      if (event.dataTransfer === null || isBlocked()) return;
       const { files, folders } = sort(event.dataTransfer);
       if (files.length > 0) onFiles(files);
       else if (folders[0] !== undefined) onFolder(folders[0].name);

@@ -8,7 +8,7 @@ interface ModalProps {
   /** Called when the user closes it with the Escape key, or the form in it does. */
   readonly onClose: () => void;
   /** Takes the focus afterwards if the element that had it before was removed. */
-  readonly orElse?: () => void;
+  readonly onFocusLost?: () => void;
   readonly children: ComponentChildren;
 }
 
@@ -16,14 +16,14 @@ interface ModalProps {
  * A dialog, open as long as it is rendered. The browser keeps the focus in it. Afterwards the focus returns to where it
  * was.
  */
-export function Modal({ title, class: extra = '', onClose, orElse, children }: ModalProps): JSX.Element {
+export function Modal({ title, class: extra = '', onClose, onFocusLost, children }: ModalProps): JSX.Element {
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     // Nothing else can take the focus while the dialog is rendered.
-    return () => setTimeout(() => (before?.isConnected ? (before as HTMLElement).focus() : orElse?.()));
+    return () => setTimeout(() => (before?.isConnected ? (before as HTMLElement).focus() : onFocusLost?.()));
   }, []);
   return (
     <dialog

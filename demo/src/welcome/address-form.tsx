@@ -61,8 +61,8 @@ export function AddressForm(): JSX.Element {
       <p id={`${id}-words`} class="soft">
         {refusal.value !== null && <strong class="refusal">{refusal.value} </strong>}
         {linked !== '' && 'The link that led here filled it in; nothing is fetched until you open it. '}
-        Your browser fetches what it needs of the image, from its server alone. The server must do ranges and allow this
-        page to read.
+        Your browser fetches what it needs of the image, from its server alone. The server must support range requests
+        and allow this page to read.
       </p>
     </form>
   );

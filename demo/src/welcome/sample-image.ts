@@ -101,7 +101,8 @@ function noise(length: number, seed: number): Uint8Array {
 function logText(length: number): string {
   const lines: string[] = [];
   for (let size = 0, line = 0; size < length; line++) {
-    const text = `${String(line).padStart(8, '0')} disk0: cluster ${(line * 7919) % 1024} written, ${(line * 31) % 97} ms\r\n`;
+    const number = String(line).padStart(8, '0');
+    const text = `${number} disk0: cluster ${(line * 7919) % 1024} written, ${(line * 31) % 97} ms\r\n`;
     lines.push(text);
     size += text.length;
   }

@@ -7,6 +7,7 @@ export async function describeImage(file: Blob): Promise<string> {
   const image = await Qcow2Image.open(file);
   const { clusterSize, compressionType, backingFile = 'none', snapshots } = image.info;
   await image.close();
-  return `${image.size} bytes, clusters of ${clusterSize}, ${compressionType}, backing file: ${backingFile}, ${snapshots.length} snapshots`;
+  const disk = `${image.size} bytes, clusters of ${clusterSize}, ${compressionType}`;
+  return `${disk}, backing file: ${backingFile}, ${snapshots.length} snapshots`;
 }
 // #endregion

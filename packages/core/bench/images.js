@@ -105,3 +105,18 @@ export function imageFolder() {
   }
   return folder;
 }
+
+/**
+ * Returns the path of an image's disk as a raw file. Creates it when it does not exist, with the holes that qemu-img
+ * leaves.
+ *
+ * @param {string} name
+ */
+export function rawFile(name) {
+  const file = join(folder, `${name}.raw`);
+  if (existsSync(file)) return file;
+  const making = `${file}.making-${process.pid}`;
+  qemu('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', `${name}.qcow2`, making]);
+  renameSync(making, file);
+  return file;
+}

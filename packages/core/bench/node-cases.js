@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { SIZE } from './images.js';
 import { hostOffsets, inOrder, seconds, stepped, takeTurns } from './measure.js';
-import { convert, qemuBench, SIZES } from './peer.js';
+import { convert, qemuBench, SIZES, sha256sum } from './peer.js';
 
 /** @typedef {import('./report.js').Result} Result */
 /** @typedef {import('../src/index.js').Qcow2Image} Image */
@@ -190,6 +190,44 @@ function besideBareCalls(folder, { label, offsets, length, goal, sync }, rounds)
       closeSync(fd);
     }
   });
+}
+
+/**
+ * Compares the SHA-256 of a disk with `sha256sum` of the same disk in a raw file.
+ *
+ * @param {string} folder
+ * @param {Name} name
+ * @param {'node:crypto' | '@noble/hashes'} by
+ * @param {number} rounds
+ * @returns {Promise<Result>}
+ */
+function digest(folder, name, by, rounds) {
+  return withImage(folder, name, async (image) => {
+    const { nodeHash } = await import('../dist/node/index.js');
+    const createHash = by === 'node:crypto' ? nodeHash : undefined;
+    const ours = () => seconds(() => image.digest('SHA-256', { createHash }));
+    const times = await takeTurns({ ours, raw: await sha256sum(name) }, rounds);
+    return {
+      ...{ where: WHERE, name: `SHA-256 by ${by}, ${name}`, ours: times.ours, bytes: SIZES[name], reads: 1 },
+      ...(await countCalls(image, ours)),
+      raw: { seconds: times.raw },
+    };
+  });
+}
+
+/**
+ * Hashes disks.
+ *
+ * @param {string} folder of the images
+ * @param {number} rounds
+ * @returns {Promise<Result[]>}
+ */
+export async function nodeDigestCases(folder, rounds) {
+  return [
+    await digest(folder, 'plain', 'node:crypto', rounds),
+    await digest(folder, 'half', 'node:crypto', rounds),
+    await digest(folder, 'plain', '@noble/hashes', rounds),
+  ];
 }
 
 /**

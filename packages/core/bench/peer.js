@@ -1,5 +1,6 @@
-/** Measures qemu-img, the peer in every comparison. */
-import { COMPRESSED_SIZE, HALF_SIZE, qemu, SIZE } from './images.js';
+/** Measures other programs: qemu-img, the peer in every comparison, and sha256sum. */
+import { execFileSync } from 'node:child_process';
+import { COMPRESSED_SIZE, HALF_SIZE, qemu, rawFile, SIZE } from './images.js';
 import { seconds, stepOf } from './measure.js';
 
 /** Virtual sizes by image. */
@@ -58,4 +59,19 @@ export function qemuBench(name, length, count) {
     if (!said) throw new Error('qemu-img bench printed no time');
     return Number(said[1]);
   };
+}
+
+/**
+ * Measures `sha256sum` of an image's raw disk, minus its minimum time for an empty file.
+ *
+ * @param {Name} name
+ * @returns {Promise<() => Promise<number>>}
+ */
+export async function sha256sum(name) {
+  const file = rawFile(name);
+  /** @param {string} path */
+  const sum = (path) => seconds(() => execFileSync('sha256sum', [path]));
+  let start = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 10; i++) start = Math.min(start, await sum('/dev/null'));
+  return async () => (await sum(file)) - start;
 }

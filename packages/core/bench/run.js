@@ -3,7 +3,7 @@
  * bench`.
  *
  *   --only=node|chromium   one of the two
- *   --what=reads|writes|cliffs   one of the three
+ *   --what=reads|digests|writes|cliffs   one of the four
  *   --rounds=7             turns of each contender
  */
 import { parseArgs } from 'node:util';
@@ -11,7 +11,7 @@ import { runTool } from '../../../scripts/run.js';
 import { chromiumCases } from './chromium-cases.js';
 import { chromiumWriteCases } from './chromium-write-cases.js';
 import { imageFolder } from './images.js';
-import { nodeCases } from './node-cases.js';
+import { nodeCases, nodeDigestCases } from './node-cases.js';
 import { nodeCliffCases } from './node-cliff-cases.js';
 import { nodeWriteCases } from './node-write-cases.js';
 import { table } from './report.js';
@@ -28,6 +28,7 @@ const folder = imageFolder();
 const wanted = (where, what) => (values.only ?? where) === where && (values.what ?? what) === what;
 const results = [
   ...(wanted('node', 'reads') ? await nodeCases(folder, rounds) : []),
+  ...(wanted('node', 'digests') ? await nodeDigestCases(folder, rounds) : []),
   ...(wanted('node', 'writes') ? await nodeWriteCases(folder, rounds) : []),
   ...(wanted('node', 'cliffs') ? await nodeCliffCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),

@@ -43,8 +43,9 @@ export function fileDevice(path: string | URL, options: FileDeviceOptions = {}):
   const [lock] = options.ignoreLocks ? [] : othersLocks(file.fd);
   if (lock === undefined) return new FileDevice(file);
   closeSync(file.fd);
-  const who = lock.pid === undefined ? 'Another process, as QEMU,' : `The process ${lock.pid}`;
-  const message = `${who} has "${path}" open, and has a lock on it (${lock.kind}). Close it there, or open it with ignoreLocks.`;
+  const owner = lock.pid === undefined ? 'Another process, for example QEMU,' : `The process ${lock.pid}`;
+  const advice = 'Close it there, or open it with ignoreLocks.';
+  const message = `${owner} has "${path}" open, and has a lock on it (${lock.kind}). ${advice}`;
   throw new Qcow2Error('locked', message, { what: 'file', ...lock });
 }
 

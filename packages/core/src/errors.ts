@@ -73,8 +73,8 @@ export interface Qcow2ErrorDetailsByCode {
     readonly size: number;
   };
   'needs-repair': {
-    /** The incompatible feature bit: 0 for dirty, 1 for corrupt. */
-    readonly bit: number;
+    /** The incompatible feature bit: 0 for dirty, 1 for corrupt; absent when a check has found the fault. */
+    readonly bit?: number | undefined;
   };
   'reference-refused': {
     /** The name of the file, as written in the image. */

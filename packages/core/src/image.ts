@@ -3,20 +3,23 @@
 import type { CheckOptions, CheckReport } from './api/check-report.js';
 import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
+import type { DigestOptions, HashAlgorithm } from './api/hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
+import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
+import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
-import { mustWait } from './engine/layer/wait-tracker.js';
+import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
 import { readGuest } from './engine/read/execute.js';
 import { Qcow2Error } from './errors.js';
 import { BatchIterator } from './verbs/batch-iterator.js';
 import type { Changes } from './verbs/changes.js';
 import { imageInfo } from './verbs/info.js';
+import { lazyStream } from './verbs/lazy-stream.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
-import type { Writing } from './verbs/open/open-for-writing.js';
+import type { Writing } from './verbs/open/opening.js';
 import { readableOf } from './verbs/readable.js';
 import { REVISION } from './verbs/revision.js';
 
@@ -27,7 +30,7 @@ const DONE: Promise<void> = Promise.resolve();
 export class Qcow2Image implements Disk {
   /** Closes the image, for `await using`. Defined only where the platform has the symbol. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
-  readonly #opened: OpenedImage;
+  #opened: OpenedImage;
   /** The image whose snapshot this is; null for other images. */
   readonly #viewed: Qcow2Image | null;
   #info: ImageInfo | null = null;
@@ -35,7 +38,8 @@ export class Qcow2Image implements Disk {
 
   static {
     const get = function (this: Qcow2Image): number {
-      return this.#opened.write?.writer.revision ?? 0;
+      const { write, repair } = this.#opened;
+      return (write?.writer ?? repair)?.revision ?? 0;
     };
     Object.defineProperty(Qcow2Image.prototype, REVISION, { get });
     // Not a method: where the symbol is missing, the method would be named "undefined".
@@ -99,8 +103,8 @@ export class Qcow2Image implements Disk {
     device: BlockDevice,
     options: CreateOptions & Pick<OpenOptions, 'resolve' | 'cache'>,
   ): Promise<Qcow2Image> {
-    const { createImage } = await import('./verbs/create/create.js');
-    return createImage(device, options, (opening) => Qcow2Image.open(device, opening));
+    const verb = await import('./verbs/create/create.js');
+    return verb.createImage(device, options, (opening) => Qcow2Image.open(device, opening));
   }
 
   get size(): number {
@@ -169,8 +173,8 @@ export class Qcow2Image implements Disk {
     return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = boundsOf(range, this.size);
-      const { mapBatches } = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
-      return mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
+      const verb = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
+      return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
 
@@ -185,15 +189,33 @@ export class Qcow2Image implements Disk {
   async #seek(offset: number, zero: boolean): Promise<number | undefined> {
     this.#alive();
     requireInside(offset, 0, this.size);
-    const { seek } = await import('./verbs/seek.js');
-    return seek(this.#opened.layer, offset, zero, () => this.#alive());
+    const verb = await import('./verbs/seek.js');
+    return verb.seek(this.#opened.layer, offset, zero, () => this.#alive());
   }
 
   async check(options?: CheckOptions): Promise<CheckReport> {
     this.#alive();
-    const { checkImage } = await import('./verbs/check/check.js');
+    const verb = await import('./verbs/check/check.js');
     this.#alive();
-    return checkImage((this.#viewed ?? this).#opened, options);
+    return verb.checkImage((this.#viewed ?? this).#opened, options);
+  }
+
+  async repair(options: RepairOptions): Promise<RepairReport> {
+    this.#alive();
+    const { repair, layer } = this.#opened;
+    if (repair === null) throw otherMode('repair');
+    const repaired = await repair.repair(layer, options);
+    this.#opened = { ...this.#opened, layer: repaired.layer };
+    this.#info = null;
+    return repaired.report;
+  }
+
+  dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#alive();
+    return lazyStream(async () => {
+      const { dehydrate } = await import('./verbs/dehydrate/dehydrate.js');
+      return dehydrate((this.#viewed ?? this).#opened, () => this.#alive(), options);
+    });
   }
 
   readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -202,20 +224,30 @@ export class Qcow2Image implements Disk {
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
 
+  /**
+   * As `Disk.digest`. It hashes with `@noble/hashes`, which is loaded then, unless `createHash` is given: with
+   * `nodeHash` of `qcow2/node` it is several times as fast.
+   */
+  async digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>> {
+    this.#alive();
+    const verb = await import('./verbs/digest.js');
+    return verb.digestDisk(this.#opened.layer, algorithm, () => this.#alive(), options);
+  }
+
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
-    const { snapshotLayer } = await import('./verbs/open/open-snapshot.js');
-    const layer = await snapshotLayer(this.#opened.layer, idOrName);
+    const verb = await import('./verbs/open/open-snapshot.js');
+    const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
-    return new Qcow2Image({ ...this.#opened, layer, write: null, owned: [] }, this);
+    return new Qcow2Image({ ...this.#opened, layer, write: null, repair: null, owned: [] }, this);
   }
 
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       await this.#opened.write?.writer.storeBitmaps();
-      const { dirtyBatches } = await import('./verbs/dirty-ranges.js');
-      return dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
+      const verb = await import('./verbs/dirty-ranges.js');
+      return verb.dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
     });
   }
 
@@ -298,10 +330,11 @@ export class Qcow2Image implements Disk {
     await this.#release();
   }
 
-  #release(): Promise<void> {
-    const { write, owned } = this.#opened;
+  async #release(): Promise<void> {
+    const { write, repair, owned } = this.#opened;
     write?.release();
-    return closeAll(owned);
+    await repair?.release();
+    await closeAll(owned);
   }
 
   #change(change: (changes: Changes) => Done): Promise<void> {
@@ -316,13 +349,13 @@ export class Qcow2Image implements Disk {
     this.#alive();
     const { write } = this.#opened;
     if (write !== null) return write;
-    throw new Qcow2Error('read-only', "The image was opened for reading. Open it with mode 'readwrite' to change it.");
+    throw otherMode('readwrite');
   }
 
   /** Executes synchronous requests. */
   #synchronous(): Synchronous {
     const { synchronous } = this.#opened;
-    if (synchronous === null) throw mustWait({ what: 'image', depth: 0 });
+    if (synchronous === null) throw notSynchronous({ what: 'image', depth: 0 });
     return synchronous;
   }
 
@@ -335,4 +368,8 @@ export class Qcow2Image implements Disk {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     if (this.#viewed !== null) this.#viewed.#alive();
   }
+}
+
+function otherMode(mode: string): Qcow2Error {
+  return new Qcow2Error('read-only', `The image was opened in another mode. Open it with mode '${mode}' to change it.`);
 }

@@ -4,6 +4,7 @@
 export type { CheckOptions, CheckReport, Fault, Finding } from './api/check-report.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';
 export type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
+export type { DigestOptions, Hash, HashAlgorithm } from './api/hash.js';
 export type {
   BitmapInfo,
   ExtensionInfo,
@@ -16,8 +17,24 @@ export type {
   SnapshotInfo,
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
-export type { CreateOptions, OpenOptions, OperationOptions, Progress, SalvageOptions } from './api/options.js';
+export type {
+  CreateOptions,
+  DehydrateOptions,
+  OpenOptions,
+  OperationOptions,
+  Progress,
+  SalvageOptions,
+} from './api/options.js';
 export type { Extent, LostRange, Range } from './api/range.js';
+export type {
+  CopiedRange,
+  DroppedStructure,
+  Repair,
+  RepairAction,
+  RepairLoss,
+  RepairOptions,
+  RepairReport,
+} from './api/repair-report.js';
 export {
   isQcow2Error,
   Qcow2Error,
@@ -37,3 +54,4 @@ export { type HttpSourceOptions, httpSource } from './sources/http.js';
 export { type PmtilesSource, pmtilesSource } from './sources/pmtiles.js';
 export { type CacheOptions, withCache } from './sources/with-cache.js';
 export { type CoalescingOptions, withCoalescing } from './sources/with-coalescing.js';
+export { rehydrate } from './verbs/dehydrate/rehydrate.js';

@@ -97,6 +97,7 @@ interface UnderlyingDefaultSource<R> {
 interface ReadableStreamDefaultReader<R> {
   read(): Promise<{ done: false; value: R } | { done: true; value: undefined }>;
   cancel(reason?: unknown): Promise<void>;
+  releaseLock(): void;
 }
 
 interface ReadableStream<R> {
@@ -115,14 +116,29 @@ interface UnderlyingSink<W> {
   abort?(reason: unknown): void | Promise<void>;
 }
 
+interface WritableStreamDefaultWriter<W> {
+  write(chunk: W): Promise<void>;
+  close(): Promise<void>;
+  abort(reason?: unknown): Promise<void>;
+}
+
 interface WritableStream<W> {
   readonly locked: boolean;
+  getWriter(): WritableStreamDefaultWriter<W>;
   abort(reason?: unknown): Promise<void>;
   close(): Promise<void>;
 }
 declare var WritableStream: {
   new <W>(sink: UnderlyingSink<W>): WritableStream<W>;
 };
+
+/** Both ends of a compressor or a decompressor. */
+interface ByteTransform {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+declare var CompressionStream: { new (format: 'gzip'): ByteTransform };
+declare var DecompressionStream: { new (format: 'gzip'): ByteTransform };
 
 interface MessagePort {
   onmessage: (() => void) | null;

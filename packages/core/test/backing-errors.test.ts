@@ -104,7 +104,7 @@ test('an error of the image itself names no other file', async () => {
   expect((error as Qcow2Error).details).not.toHaveProperty('layer');
 });
 
-test('a file that was not handed over is named as itself, not as in the one that names it', async () => {
+test('an error about a file that was not provided names that file, not the one that references it', async () => {
   await using image = await openOver([layer('2.qcow2').bytes]);
   const error: unknown = await image.read(0, new Uint8Array(512)).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'reference-refused', details: { name: '2.qcow2', depth: 2 } });
@@ -112,7 +112,7 @@ test('a file that was not handed over is named as itself, not as in the one that
 });
 
 test.each([new Error('enough'), new Qcow2Error('closed', 'enough')])(
-  'an abort passes untouched: %s',
+  'the reason of an abort is not wrapped: %s',
   async (reason) => {
     const abort = new AbortController();
     const source: ByteSource = {

@@ -27,20 +27,20 @@ async function* batches(...sizes: number[]): AsyncGenerator<Extent[], void, unde
 }
 
 describe('BatchIterator', () => {
-  it('hands out every extent of every batch, empty ones too', async () => {
+  it('returns every extent of every batch, also with empty batches', async () => {
     const starts: number[] = [];
     for await (const { start } of new BatchIterator(async () => batches(3, 0, 2, 1, 0))) starts.push(start);
     expect(starts).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  it('answers calls that come at once in order', async () => {
+  it('settles concurrent calls in order', async () => {
     const iterator = new BatchIterator(async () => batches(2, 3));
     const results = await Promise.all(Array.from({ length: 7 }, () => iterator.next()));
     expect(results.map(({ value }) => value?.start)).toEqual([0, 1, 2, 3, 4, undefined, undefined]);
     expect(results.map(({ done }) => done)).toEqual([false, false, false, false, false, true, true]);
   });
 
-  it('is over after break, and after an error', async () => {
+  it('ends after break, and after an error', async () => {
     ended = 0;
     const iterator = new BatchIterator(async () => batches(5, 5));
     for await (const { start } of iterator) if (start === 1) break;
@@ -51,7 +51,7 @@ describe('BatchIterator', () => {
     expect(await failing.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('does nothing before the first extent is asked for', async () => {
+  it('does nothing before the first call of next', async () => {
     let opened = 0;
     const iterator = new BatchIterator(async () => {
       opened++;
@@ -63,7 +63,7 @@ describe('BatchIterator', () => {
     expect(opened).toBe(1);
   });
 
-  it('gives nothing after return, to calls that wait and to later ones, and opens nothing for them', async () => {
+  it('returns nothing after return, to pending and later calls, and opens nothing for them', async () => {
     ended = 0;
     const iterator = new BatchIterator(async () => batches(3, 3));
     await iterator.next();
@@ -80,7 +80,7 @@ describe('BatchIterator', () => {
     expect(ended).toBe(1);
   });
 
-  it('lets go of batches that were being opened when it was ended', async () => {
+  it('closes batches that were being opened when it was ended', async () => {
     ended = 0;
     let open = (): void => {};
     let opened = 0;

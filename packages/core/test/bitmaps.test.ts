@@ -24,7 +24,7 @@ function bits(...set: readonly number[]): Uint8Array {
 const LAST = CLUSTER * 8 - 1;
 
 describe('what a bitmap marks', () => {
-  it('is nothing, all, or what its bits say, and runs on from one entry to the next', async () => {
+  it('is nothing, everything, or as its bits, and continues from one entry to the next', async () => {
     const plan = { table: [0n, bits(0, 9, 10, LAST), 1n, 1n, bits(0), bits(5)], size: 6 * STRETCH };
     expect(await ranges(await Qcow2Image.open(bitmapImage(plan)))).toEqual([
       { start: STRETCH, length: 512 },
@@ -34,7 +34,7 @@ describe('what a bitmap marks', () => {
     ]);
   });
 
-  it('ends with the disk, whatever the bits behind it say', async () => {
+  it('ends with the disk, whatever the bits after its end are', async () => {
     const all = new Uint8Array(CLUSTER).fill(0xff);
     for (const last of [all, 1n]) {
       const plan = { table: [0n, last, 1n], size: STRETCH + 5 * 512 };
@@ -43,7 +43,7 @@ describe('what a bitmap marks', () => {
     expect(await ranges(await Qcow2Image.open(bitmapImage({ table: [all], size: 0 })))).toEqual([]);
   });
 
-  it('comes in order, also when it is more than one batch', async () => {
+  it('is in order, also over several batches', async () => {
     const even = new Uint8Array(CLUSTER).fill(0x55);
     const found = await ranges(await Qcow2Image.open(bitmapImage({ table: [even, even, even] })));
     expect(found).toHaveLength((3 * (LAST + 1)) / 2);
@@ -58,7 +58,7 @@ describe('what a bitmap marks', () => {
     expect((await image.stats()).deviceReads - before).toBe(2);
   });
 
-  it('is not told by a snapshot, nor when the image is closed or the signal aborted', async () => {
+  it('is not available from a snapshot, a closed image, or with an aborted signal', async () => {
     const image = await Qcow2Image.open(bitmapImage({ table: [1n] }));
     const reason = new Error('enough');
     await expect(image.dirtyRanges('b', { signal: AbortSignal.abort(reason) }).next()).rejects.toBe(reason);
@@ -68,21 +68,21 @@ describe('what a bitmap marks', () => {
   });
 });
 
-describe('a bitmap that is not to be trusted', () => {
+describe('a bitmap that is not valid', () => {
   it.each<[string, BitmapPlan, 'corrupt' | 'unsupported']>([
     ['was in use', { table: [1n], flags: 1 }, 'corrupt'],
     ['has extra data that must be understood', { table: [1n], extraBytes: 8 }, 'unsupported'],
     ['has too short a table', { table: [1n], size: STRETCH + 512 }, 'corrupt'],
     ['sets the reserved bit 1', { table: [2n] }, 'corrupt'],
     ['sets the reserved bit 56', { table: [1n << 56n] }, 'corrupt'],
-    ['says all ones of a cluster', { table: [0x1_0001n] }, 'corrupt'],
+    ['has the all-ones bit beside an offset', { table: [0x1_0001n] }, 'corrupt'],
     ['has bits past the end of the file', { table: [1n << 40n] }, 'corrupt'],
     ['has its table at 0', { table: [1n], damage: (entry) => put(entry, 0, 8, 0) }, 'corrupt'],
     ['has its table between clusters', { table: [1n], damage: (entry) => put(entry, 0, 8, 700) }, 'corrupt'],
     ['has its table past the end', { table: [1n], damage: (entry) => put(entry, 0, 8, 1n << 40n) }, 'corrupt'],
     ['has a table longer than the file', { table: [1n], damage: (entry) => put(entry, 8, 4, 100_000) }, 'corrupt'],
     ['has more than 512 MiB of bits', { table: [1n], damage: (entry) => put(entry, 8, 4, 2 ** 20 + 1) }, 'unsupported'],
-  ])('because it %s is refused, and the image reads on', async (_, plan, code) => {
+  ])('because it %s is refused, and the image can still be read', async (_, plan, code) => {
     const image = await Qcow2Image.open(bitmapImage(plan));
     await expect(ranges(image)).rejects.toMatchObject({
       code,
@@ -91,7 +91,7 @@ describe('a bitmap that is not to be trusted', () => {
     await image.read(0, new Uint8Array(1));
   });
 
-  it('is read in spite of extra data that may be ignored', async () => {
+  it('is read if its extra data may be ignored', async () => {
     const image = await Qcow2Image.open(bitmapImage({ table: [1n], extraBytes: 8, flags: 4 }));
     expect(await ranges(image)).toEqual([{ start: 0, length: STRETCH }]);
   });

@@ -5,7 +5,7 @@ import { bufferDevice, Qcow2Image } from '../src/index.js';
 const MIB = 2 ** 20;
 
 describe('the budgets of the tables', () => {
-  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('are whole numbers of bytes, not %s', async (bytes) => {
+  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('must be whole numbers of bytes, not %s', async (bytes) => {
     const device = bufferDevice();
     await (await Qcow2Image.create(device, { size: MIB })).close();
     const whole = device.bytes();
@@ -17,7 +17,7 @@ describe('the budgets of the tables', () => {
     await (await Qcow2Image.open(device, { mode: 'readwrite' })).close();
   });
 
-  it('may be 0: what a request needs is in memory all the same', async () => {
+  it('may be 0: the tables of a request are in memory nevertheless', async () => {
     const device = bufferDevice();
     const cache = { l2Bytes: 0, refcountBytes: 0 };
     const image = await Qcow2Image.create(device, { size: 64 * MIB, clusterSize: 512, cache });

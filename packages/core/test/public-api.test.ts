@@ -18,22 +18,23 @@ describe('qcow2', () => {
       'httpSource',
       'isQcow2Error',
       'pmtilesSource',
+      'rehydrate',
       'withCache',
       'withCoalescing',
     ]);
   });
 
-  it('exports from qcow2/node these', () => {
-    expect(Object.keys(node).sort()).toEqual(['fileDevice', 'fileSource']);
+  it('exports these values from qcow2/node', () => {
+    expect(Object.keys(node).sort()).toEqual(['fileDevice', 'fileSource', 'nodeHash']);
   });
 
-  it('is one ESM build for every runtime, and its one dependency is recorded', () => {
+  it('is one ESM build for every runtime, and its dependencies are recorded', () => {
     expect(Object.keys(manifest.exports)).toEqual(['.', './node', './internal', './package.json']);
     for (const entry of [manifest.exports['.'], manifest.exports['./node'], manifest.exports['./internal']]) {
       expect(Object.keys(entry)).toEqual(['types', 'default']);
     }
     expect(manifest.type).toBe('module');
     expect(manifest.sideEffects).toBe(false);
-    expect(Object.keys(manifest.dependencies)).toEqual(['fflate']);
+    expect(Object.keys(manifest.dependencies)).toEqual(['@noble/hashes', 'fflate']);
   });
 });

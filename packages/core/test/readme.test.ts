@@ -1,11 +1,14 @@
 /** Every code block of the READMEs is a file of docs/examples, which is run here or in a browser. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { eachStoredPart } from '../../../docs/examples/core/allocated.js';
 import { openChain } from '../../../docs/examples/core/backing.js';
 import { checkImage } from '../../../docs/examples/core/check.js';
+import { checkTables, tablesOf } from '../../../docs/examples/core/dehydrate.js';
+import { sha256 } from '../../../docs/examples/core/digest.js';
 import { openOrExplain } from '../../../docs/examples/core/errors.js';
 import { bootSector } from '../../../docs/examples/core/http.js';
 import { describeImage } from '../../../docs/examples/core/inspect.js';
@@ -47,7 +50,7 @@ describe.each(READMES)('$readme', ({ readme, folder, commands }) => {
     expect(shown.map(({ code }) => code).sort()).toEqual(names.map((name) => exampleOf(`${folder}/${name}`)).sort());
   });
 
-  it('has a reader type commands that there are', () => {
+  it('contains only commands that exist', () => {
     const typed = blocks.filter(({ language }) => language === 'sh').flatMap(({ code }) => code.trim().split('\n'));
     expect(typed.map((line) => line.replace(/\s*#.*/, ''))).toEqual(commands);
   });
@@ -95,6 +98,14 @@ describe('the examples of qcow2', () => {
       [65_536, 65_536],
       [3 * 65_536, 65_536],
     ]);
+  });
+
+  it('hash a disk', async () => {
+    const path = join(folder, 'hashed.qcow2');
+    writeFileSync(path, sparse);
+    const guest = new Uint8Array(4 * 2 ** 20);
+    for (const at of [1, 3]) guest.set(cell.bytes, at * 65_536);
+    expect(await sha256(path)).toBe(createHash('sha256').update(guest).digest('hex'));
   });
 
   it('create a disk in a file, and change it', async () => {
@@ -158,6 +169,13 @@ describe('the examples of qcow2', () => {
     expect(lost).toMatchObject([{ start: 0, length: 65_536, code: 'corrupt', what: 'L2 entry' }]);
   });
 
+  it('report a damaged image without its data', async () => {
+    const leaking = new Blob([buildImage({ leaked: 1, clusters: new Map([[0, cell]]) }).bytes]);
+    const tables = await tablesOf(leaking);
+    expect(tables.size).toBeLessThan(2048);
+    expect(await checkTables(tables)).toMatchObject({ leaks: 1, corruptions: 0 });
+  });
+
   it('read from a source of the caller’s own', async () => {
     const asked: number[] = [];
     const source = rangeSource(sparse.length, async (start, end) => {
@@ -172,7 +190,7 @@ describe('the examples of qcow2', () => {
     expect(new Set(asked).size).toBe(asked.length); // each block once
   });
 
-  it('say what is wrong with a file', async () => {
+  it('describe what is wrong with a file', async () => {
     expect(await openOrExplain(new Blob([sparse]))).toBeInstanceOf(Qcow2Image);
     expect(await openOrExplain(new Blob(['no image']))).toMatch(/a text file/);
     const cut = sparse.slice(0, 100);
@@ -180,7 +198,7 @@ describe('the examples of qcow2', () => {
     await expect(openOrExplain('disk.qcow2' as unknown as Blob)).rejects.toThrow(TypeError);
   });
 
-  it('read a boot sector from a web server, through its backing file there', async () => {
+  it('read a boot sector from a web server, through a backing file on that server', async () => {
     const base = await host(buildImage({ size: 65_536, clusters: new Map([[0, cell]]) }).bytes);
     const overlay = async (backingName: string) => host(buildImage({ size: 65_536, backingName }).bytes);
     const near = await overlay(new URL(base.url).pathname.split('/').at(-1)!);

@@ -28,7 +28,7 @@ function openOver(bytes: Uint8Array, resolve: NonNullable<OpenOptions['resolve']
   return Qcow2Image.open(bytes, { resolve, signal });
 }
 
-test('an abort does not wait for an answer, and lets go of one that comes too late', async () => {
+test('an abort does not wait for resolve, and closes a file that is returned later', async () => {
   const late = new RecordingSource(new Uint8Array(10));
   const abort = new AbortController();
   const reason = new Error('enough');
@@ -42,7 +42,7 @@ test('an abort does not wait for an answer, and lets go of one that comes too la
   await expect.poll(() => late.closed).toBe(1);
 });
 
-test('an abort while the answer is given lets go of it', async () => {
+test('an abort while resolve returns closes the file', async () => {
   const source = new RecordingSource(new Uint8Array(10));
   const abort = new AbortController();
   const reason = new Error('enough');
@@ -54,7 +54,7 @@ test('an abort while the answer is given lets go of it', async () => {
   await expect.poll(() => source.closed).toBe(1);
 });
 
-test('a chain that is refused leaves no answer open, and the caller’s own source alone', async () => {
+test('a refused chain closes every resolved file, but not the caller’s own source', async () => {
   const answers: RecordingSource[] = [];
   const endless = async () => {
     const source = new RecordingSource(overlay('qcow2'));
@@ -70,7 +70,7 @@ test('a chain that is refused leaves no answer open, and the caller’s own sour
   expect(own.closed).toBe(0);
 });
 
-test('close lets go of every file, also when one of them fails, and a second one waits for the first', async () => {
+test('close closes every file, also when one of them fails, and a second call waits for the first', async () => {
   const loose = new RecordingSource(overlay('raw'), { closeFailure: new Error('the cable is loose') });
   const low = new RecordingSource(new Uint8Array(10));
   const image = await openOver(overlay('qcow2'), async ({ depth }) => (depth === 1 ? loose : low));
@@ -80,7 +80,7 @@ test('close lets go of every file, also when one of them fails, and a second one
   expect([loose.closed, low.closed]).toEqual([1, 1]);
 });
 
-test('a format that the image says is not probed when the answer leaves it open', async () => {
+test('a format that the image gives is not probed when resolve gives none', async () => {
   // A guest can write anything to its raw disk: also a header that names another file.
   const disk = buildImage({ size: 65_536 }).bytes;
   const answer = { source: disk, format: undefined } as unknown as { source: Uint8Array; format: 'raw' };
@@ -89,14 +89,14 @@ test('a format that the image says is not probed when the answer leaves it open'
 });
 
 test.each(['base', 5, { source: new Uint8Array(10) }])(
-  'an answer that is no file is the caller’s mistake: %s',
+  'a result of resolve that is not a file throws TypeError: %s',
   async (answer) => {
     const opening = openOver(overlay('raw'), async () => answer as unknown as Uint8Array);
     await expect(opening).rejects.toThrow('An image is opened from a Blob or File');
   },
 );
 
-test('an abort ends a create that waits for its backing file, frees the device, and closes what comes too late', async () => {
+test('an abort ends a create that waits for resolve, releases the device, and closes a late file', async () => {
   const late = new RecordingSource(new Uint8Array(512));
   const device = bufferDevice();
   const abort = new AbortController();
@@ -119,7 +119,7 @@ test('an abort ends a create that waits for its backing file, frees the device, 
   await (await Qcow2Image.create(device, { size: 65_536 })).close();
 });
 
-test('a create whose image cannot be opened closes what was handed over, each file once', async () => {
+test('a create whose image cannot be opened closes the resolved files, each once', async () => {
   const device = new FaultyDevice(bufferDevice());
   const dataBytes = bufferDevice();
   let dataClosed = 0;

@@ -37,12 +37,12 @@ describe('which snapshot', () => {
     ['7', 2],
     ['8', 3],
     ['x', 3],
-  ])('"%s" is the one whose disk has %i clusters: ids first, then names', async (idOrName, clusters) => {
+  ])('"%s" selects the one whose disk has %i clusters: ids first, then names', async (idOrName, clusters) => {
     const image = await Qcow2Image.open(imageOf(two).bytes);
     expect((await image.openSnapshot(idOrName)).size).toBe(clusters * CLUSTER);
   });
 
-  it('has to be there', async () => {
+  it('must exist', async () => {
     const image = await Qcow2Image.open(imageOf(two).bytes);
     for (const name of ['', '9', 'X'])
       await expect(image.openSnapshot(name)).rejects.toMatchObject({ code: 'not-found', details: { name } });
@@ -67,7 +67,7 @@ describe('a view', () => {
     expect((await view.openSnapshot('7')).size).toBe(2 * CLUSTER);
   });
 
-  it('may be larger than the disk: what its L1 table does not map reads as zeros', async () => {
+  it('may be larger than the disk: clusters that its L1 table does not map read as zeros', async () => {
     const image = await Qcow2Image.open(
       imageOf([{ id: '1', name: 'large', extra: extra(40 * 1024 * 1024 + 700) }]).bytes,
     );
@@ -78,7 +78,7 @@ describe('a view', () => {
     expect(into.every((byte) => byte === 0)).toBe(true);
   });
 
-  it('is refused where its size is no exact number, however large its clusters', async () => {
+  it('is refused if its size is not a safe integer, whatever the cluster size', async () => {
     for (const size of [2n ** 53n, 2n ** 55n + 1n]) {
       const snapshots = [{ id: '1', name: 'huge', extra: extra(size) }];
       const image = await Qcow2Image.open(buildImage({ clusterBits: 21, size: 2 ** 22, snapshots }).bytes);
@@ -87,12 +87,12 @@ describe('a view', () => {
     }
   });
 
-  it('has the size of the disk when the snapshot does not say', async () => {
+  it('has the size of the disk if the snapshot has none', async () => {
     const image = await Qcow2Image.open(imageOf([{ id: '1', name: 'old', extra: new Uint8Array(0) }]).bytes);
     expect((await image.openSnapshot('1')).size).toBe(SIZE);
   });
 
-  it('ends by itself, or with the image, and takes neither the image nor another view along', async () => {
+  it('is closed by itself or with the image, and closes neither the image nor another view', async () => {
     const source = bufferSource(imageOf(two).bytes);
     const image = await Qcow2Image.open(source);
     const [first, second] = [await image.openSnapshot('7'), await image.openSnapshot('8')];
@@ -122,11 +122,11 @@ describe('a snapshot that is damaged', () => {
   it.each<[string, number, 4 | 8, number | bigint, 'corrupt' | 'unsupported']>([
     ['an L1 table between clusters', 0, 8, 512, 'corrupt'],
     ['an L1 table past the end of the file', 0, 8, 2 ** 40, 'corrupt'],
-    ['an L1 table where no file can reach', 0, 8, 2n ** 63n, 'corrupt'],
+    ['an L1 table past the largest host offset', 0, 8, 2n ** 63n, 'corrupt'],
     ['an L1 table that runs past the end of the file', 8, 4, 100_000, 'corrupt'],
     ['an L1 table of more than 32 MiB', 8, 4, 4_194_305, 'unsupported'],
     ['a disk that no L1 table can map', 48, 8, 2n ** 62n, 'corrupt'],
-  ])('with %s is refused by name, and the image reads on', async (_, at, width, value, code) => {
+  ])('with %s is refused by name, and the image can still be read', async (_, at, width, value, code) => {
     const image = imageOf(two);
     put(image.bytes, image.snapshotTable + at, width, value);
     const opened = await Qcow2Image.open(image.bytes);

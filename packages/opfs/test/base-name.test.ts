@@ -32,7 +32,7 @@ test.each([
   ['rbd:pool/base', 'rbd:pool/base'],
   ['host_device:/dev/base', 'host_device:/dev/base'],
   ['blkdebug:conf:base', 'blkdebug:conf:base'],
-])('%j means %j', (name, base) => {
+])('%j refers to %j', (name, base) => {
   expect(baseName(name)).toBe(base);
 });
 
@@ -53,7 +53,7 @@ describe('a description', () => {
     ['{"driver":"qcow2","file":{"driver":"http","url":"http://h/b%20c"}}', 'b c', 'qcow2'],
     ['{}', 'json:{}', undefined],
     ['oops', 'json:oops', undefined],
-  ])('%s means %j', (json, name, format) => {
+  ])('%s refers to %j', (json, name, format) => {
     expect(namedFile(`json:${json}`)).toEqual(format === undefined ? { name } : { name, format });
   });
 
@@ -99,7 +99,7 @@ describe('qemu-img', () => {
     ['file:b%20.raw', 'b%20.raw'],
     ['./file:b.raw', 'file:b.raw'],
     ['file:file:b.raw', 'file:b.raw'],
-  ])('reads by %s the file %s', (name, own) => {
+  ])('reads for %s the file %s', (name, own) => {
     ['b.raw', 'file:b.raw', 'b%20.raw', 'b .raw'].forEach((file, index) => {
       folder.put(file, disk(index + 1));
     });
@@ -109,7 +109,7 @@ describe('qemu-img', () => {
     expect(baseName(name)).toBe(own);
   });
 
-  test('reads other bytes by an offset', () => {
+  test('reads other bytes with an offset', () => {
     folder.put('shifted.raw', new Uint8Array([...disk(1), ...disk(2)]));
     const name = 'json:{"driver":"raw","offset":65536,"file":{"driver":"file","filename":"shifted.raw"}}';
     folder.img('create', '-q', '-f', 'qcow2', '-b', name, '-F', 'raw', 'top.qcow2', '65536');

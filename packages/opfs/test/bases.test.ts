@@ -1,6 +1,6 @@
 /** Who in a store is based on whom. */
 import { expect, test } from 'vitest';
-import { leadsTo, overlaysOf } from '../src/worker/store/bases.js';
+import { isBasedOn, overlaysOf } from '../src/worker/store/bases.js';
 
 test('overlays are those directly above, sorted', () => {
   const bases = new Map([
@@ -14,7 +14,7 @@ test('overlays are those directly above, sorted', () => {
   expect(overlaysOf('z', bases)).toEqual([]);
 });
 
-test('what leads in a circle is based on nobody', () => {
+test('an image with a circular chain is not an overlay', () => {
   const bases = new Map([
     ['a', 'b'],
     ['b', 'a'],
@@ -39,9 +39,9 @@ test('a chain is followed to its end, and a circle once', async () => {
     asked.push(image);
     return bases.get(image) ?? null;
   };
-  expect(await leadsTo('top', 'base', named)).toBe(true);
-  expect(await leadsTo('top', 'a', named)).toBe(false);
-  expect(await leadsTo('a', 'top', named)).toBe(false);
-  expect(await leadsTo(null, 'a', named)).toBe(false);
+  expect(await isBasedOn('top', 'base', named)).toBe(true);
+  expect(await isBasedOn('top', 'a', named)).toBe(false);
+  expect(await isBasedOn('a', 'top', named)).toBe(false);
+  expect(await isBasedOn(null, 'a', named)).toBe(false);
   expect(asked).toEqual(['top', 'middle', 'top', 'middle', 'base', 'a', 'b']);
 });

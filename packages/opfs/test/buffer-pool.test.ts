@@ -12,35 +12,35 @@ test.each([
   [MIB - 1, MIB],
   [MIB + 1, 2 * MIB],
   [5 * MIB, 5 * MIB],
-])('a buffer for %d bytes is made %d long', (length, rounded) => {
+])('a buffer for %d bytes has a length of %d', (length, rounded) => {
   expect(roundedLength(length)).toBe(rounded);
 });
 
-test('takes the smallest spare that fits, once', () => {
+test('returns the smallest spare buffer that fits, once', () => {
   const pool = new BufferPool(MIB);
   const [small, middle, large] = [new ArrayBuffer(64), new ArrayBuffer(128), new ArrayBuffer(256)];
   for (const buffer of [large, small, middle]) pool.give(buffer);
-  expect(pool.held).toBe(448);
+  expect(pool.bytes).toBe(448);
   expect(pool.take(100)).toBe(middle);
   expect(pool.take(100)).toBe(large);
   expect(pool.take(100)).toBeUndefined();
   expect(pool.take(64)).toBe(small);
-  expect(pool.held).toBe(0);
+  expect(pool.bytes).toBe(0);
 });
 
-test('drops the oldest spares beyond its limit, and what is larger than that', () => {
+test('drops the oldest spare buffers beyond its limit, and a buffer larger than that', () => {
   const pool = new BufferPool(200);
   const first = new ArrayBuffer(100);
   const second = new ArrayBuffer(90);
   const third = new ArrayBuffer(80);
   for (const buffer of [first, second, third]) pool.give(buffer);
-  expect(pool.held).toBe(170);
+  expect(pool.bytes).toBe(170);
   expect(pool.take(95)).toBeUndefined();
   pool.give(new ArrayBuffer(201));
-  expect(pool.held).toBe(170);
+  expect(pool.bytes).toBe(170);
 });
 
-test('takes no detached buffer back', () => {
+test('does not accept a detached buffer', () => {
   const pool = new BufferPool();
   const gone = new ArrayBuffer(100);
   structuredClone(gone, { transfer: [gone] });

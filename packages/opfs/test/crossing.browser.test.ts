@@ -55,7 +55,7 @@ test('a buffer goes back to the worker with the next request that it fits', asyn
   expect(lengths).toEqual([[], [65536], [], [65536], [131072]]);
 });
 
-test('a batch is one message, and shared memory takes no buffer along', async () => {
+test('a batch is one message, and shared memory needs no buffer in it', async () => {
   const { file, guest } = await mixedImage();
   const image = await store.openFile(file);
   await image.read(0, new Uint8Array(1000));
@@ -69,7 +69,7 @@ test('a batch is one message, and shared memory takes no buffer along', async ()
   for (const { at, bytes } of pieces) expect(firstDifference(bytes, guest.subarray(at, at + 100))).toBe(-1);
 });
 
-test('an aborted read rejects before the worker answers; into shared memory only after it has come to rest', async () => {
+test('an aborted read rejects before the worker responds, but into shared memory after it has stopped', async () => {
   const image = await store.openFile((await mixedImage()).file);
   for (const memory of [new ArrayBuffer(image.size), new SharedArrayBuffer(image.size)]) {
     const controller = new AbortController();
@@ -82,7 +82,7 @@ test('an aborted read rejects before the worker answers; into shared memory only
   }
 });
 
-test('4096 extents cross in one hop', async () => {
+test('4096 extents are one message', async () => {
   const image = await store.openFile(scatteredImage(4096).file);
   for await (const _ of image.map());
   const hops = called().filter((name) => name === 'next').length;
@@ -121,7 +121,7 @@ test('a stream is freed when it is cancelled and when it has ended, once', async
   expect(called().filter((name) => name === 'release')).toHaveLength(2);
 });
 
-test('a map that nobody reads asks the worker nothing', async () => {
+test('a map that is not read sends no message', async () => {
   const image = await store.openFile((await mixedImage()).file);
   image.map();
   image.readable();

@@ -37,7 +37,7 @@ test('a fast map fills its packets', async () => {
   expect(ended()).toBe(true);
 });
 
-test('a slow map sends what it has after 50 ms', async () => {
+test('a slow map sends a smaller packet after 50 ms', async () => {
   const { extents } = endless();
   let clock = 0;
   const tick = (): number => {
@@ -49,7 +49,7 @@ test('a slow map sends what it has after 50 ms', async () => {
   await cursor.release();
 });
 
-test('a released cursor aborts what it waits for, and a packet that was on its way is closed, not the end', async () => {
+test('a released cursor aborts its read, and its pending packet rejects with closed and is not the end', async () => {
   const controller = new AbortController();
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({ pull: () => new Promise(() => {}) });
   const cursor = cursorOf(bytePackets(stream), controller);
@@ -59,7 +59,7 @@ test('a released cursor aborts what it waits for, and a packet that was on its w
   expect(isQcow2Error(await waiting, 'closed')).toBe(true);
 });
 
-test('bytes leave in buffers of their own', async () => {
+test('bytes are sent in buffers of their own', async () => {
   const large = new Uint8Array(100).fill(7);
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     start(controller) {

@@ -57,7 +57,7 @@ async function remoteDevice(name: string = crypto.randomUUID()): Promise<BlockDe
 
 deviceSuite('OPFS', remoteDevice);
 
-test('what was written is in the file, and the file is free after close', async () => {
+test('written bytes are in the file, and the file can be opened again after close', async () => {
   const name = crypto.randomUUID();
   const device = await remoteDevice(name);
   const bytes = Uint8Array.from({ length: 100_000 }, (_, index) => index * 7);
@@ -70,7 +70,7 @@ test('what was written is in the file, and the file is free after close', async 
   await root.removeEntry(name);
 });
 
-test('a length beyond the quota is no-space, and the device keeps what it had', async () => {
+test('a length beyond the quota is no-space, and the device is unchanged', async () => {
   const device = await remoteDevice();
   await device.write([{ at: 0, bytes: new Uint8Array([1, 2, 3]) }]);
   const growing = Promise.resolve(device.truncate(2 ** 44));

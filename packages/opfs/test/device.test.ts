@@ -41,7 +41,7 @@ describe('a write', () => {
     ['Chromium’s count', 4294967288],
     ['Firefox’s count', 0],
     ['half of it', 1],
-  ])('that answers %s is no-space', (_, count) => {
+  ])('that returns %s is no-space', (_, count) => {
     const device = deviceOver({ write: () => count });
     const error = expect.objectContaining({ code: 'no-space', details: { needed: 6, available: undefined } });
     expect(() => device.write([transfer(4, 2)])).toThrow(error);
@@ -75,7 +75,7 @@ describe('a write', () => {
   });
 });
 
-test('no flush has more than 64 MiB to bring to the medium', () => {
+test('a flush writes at most 64 MiB to the medium', () => {
   let flushes = 0;
   const mebibyte = [transfer(0, 2 ** 20)];
   const device = deviceOver({ write: (bytes) => bytes.length, flush: () => flushes++ });
@@ -92,14 +92,14 @@ test('no flush has more than 64 MiB to bring to the medium', () => {
 });
 
 describe('truncate', () => {
-  test('that does nothing without a word is no-space when it should have grown', () => {
+  test('that silently does nothing is no-space when it should have grown', () => {
     const device = deviceOver({ truncate() {} });
     expect(() => device.truncate(10)).toThrow(expect.objectContaining({ code: 'no-space' }));
     expect(() => device.truncate(2)).toThrow(expect.objectContaining({ code: 'io' }));
     expect(device.size).toBe(4);
   });
 
-  test('that throws what is no DOMException, as Firefox’s does, is no-space when it should have grown', () => {
+  test('that throws an error other than a DOMException, as in Firefox, is no-space when it should have grown', () => {
     const cause = new Error('NS_ERROR_FILE_NO_DEVICE_SPACE');
     const device = deviceOver({
       truncate() {
@@ -112,14 +112,14 @@ describe('truncate', () => {
 });
 
 describe('a read', () => {
-  test('that answers fewer bytes than there are is io', () => {
+  test('that returns fewer bytes than the file has is io', () => {
     for (const count of [0, 3, 4294967288]) {
       const device = deviceOver({ read: () => count });
       expect(() => device.read([transfer(0, 4)])).toThrow(expect.objectContaining({ code: 'io' }));
     }
   });
 
-  test('across the end asks for what there is, and the rest is zeros', () => {
+  test('across the end reads the existing bytes, and the rest is zeros', () => {
     const asked: number[] = [];
     const device = deviceOver({
       read(into) {
@@ -146,7 +146,7 @@ describe('a read', () => {
   });
 });
 
-test('close lets go of the handle once', () => {
+test('close closes the handle once', () => {
   let closed = 0;
   const device = deviceOver({ close: () => closed++ });
   device.close();

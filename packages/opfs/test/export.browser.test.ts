@@ -26,7 +26,7 @@ async function expectRepeated(file: File, size: number, cluster: Uint8Array): Pr
 }
 
 describe('export into a file in OPFS', () => {
-  test('writes every byte, over whatever was there', async () => {
+  test('writes every byte, over the old contents', async () => {
     const store = await openStore();
     for (const { file, guest } of [await mixedImage(), scatteredImage(3000)]) {
       const to = await targetFile('x'.repeat(3_000_000));
@@ -53,7 +53,7 @@ describe('export into a file in OPFS', () => {
     await store.close();
   });
 
-  test('holes cost nothing: 1 GiB of them', async () => {
+  test('does not read or write 1 GiB of holes', async () => {
     const store = await openStore();
     const image = await store.openFile(emptyImage(2 ** 30));
     const to = await targetFile();
@@ -84,7 +84,7 @@ describe('export into a file in OPFS', () => {
     await store.close();
   });
 
-  test('that fails in the middle leaves the file empty, and says why', async () => {
+  test('that fails in the middle leaves the file empty, and rejects with the reason', async () => {
     const store = await openStore();
     const image = await store.openFile(overlayImage('missing', 3 * CLUSTER).file);
     const to = await targetFile('before');
@@ -104,7 +104,7 @@ describe('export into a file in OPFS', () => {
     await store.close();
   });
 
-  test('that somebody else holds is locked', async () => {
+  test('whose target is open elsewhere is locked', async () => {
     const store = await openStore();
     const image = await store.openFile((await mixedImage()).file);
     const to = await targetFile('before');
@@ -115,7 +115,7 @@ describe('export into a file in OPFS', () => {
     await store.close();
   });
 
-  test('refuses formats it does not have, and what is no file', async () => {
+  test('refuses unsupported formats, and a target that is not a file', async () => {
     const store = await openStore();
     const image = await store.openFile((await mixedImage()).file);
     const to = await targetFile();
@@ -126,7 +126,7 @@ describe('export into a file in OPFS', () => {
   });
 });
 
-describe('export through a writable stream, as into a file that a person chose', () => {
+describe('export through a writable stream, as into a file that the user chose', () => {
   // On the page there are no sync handles: the sink takes the other way, with a real file behind it.
   test('writes every byte', async () => {
     const store = await openStore();
@@ -138,7 +138,7 @@ describe('export through a writable stream, as into a file that a person chose',
     await store.close();
   });
 
-  test('aborted, the file keeps what it had', async () => {
+  test('aborted, leaves the file unchanged', async () => {
     const store = await openStore();
     const { file } = repeatedImage(1024);
     const image = await store.openFile(file);
@@ -153,7 +153,7 @@ describe('export through a writable stream, as into a file that a person chose',
 });
 
 describe('temporary export', () => {
-  test('is a temporary file with every byte, gone when removed', async () => {
+  test('is a temporary file with every byte, and is deleted by remove', async () => {
     const store = await openStore();
     const { file, guest } = await mixedImage();
     const image = await store.openFile(file);
@@ -180,7 +180,7 @@ describe('temporary export', () => {
     await store.close();
   });
 
-  test('goes with its store', async () => {
+  test('is deleted with its store', async () => {
     const store = await openStore();
     await (await store.openFile((await mixedImage()).file)).temporaryExport({ format: 'raw' });
     expect(await packageFiles()).toHaveLength(1);
@@ -188,7 +188,7 @@ describe('temporary export', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('cancelled, failed or cut off by closing the store leaves nothing', async () => {
+  test('leaves no file when it is cancelled, fails, or is ended by closing the store', async () => {
     const store = await openStore();
     const { file } = repeatedImage(4096);
     const image = await store.openFile(file);
@@ -207,7 +207,7 @@ describe('temporary export', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('what its progress callback throws ends it, and nothing is left', async () => {
+  test('rejects with the error of its progress callback, and leaves no file', async () => {
     const store = await openStore();
     const image = await store.openFile(repeatedImage(1024).file);
     const mine = new Error('from the callback');
@@ -231,7 +231,7 @@ describe('temporary export', () => {
     await store.close();
   });
 
-  test('sweeps what a dead worker left, and spares what is in use and what is not its own', async () => {
+  test('deletes the files of a dead worker, but not files in use, nor files of other code', async () => {
     const { create, kill } = killableWorker();
     const doomed = await openStore({ worker: create });
     const { file } = await mixedImage();

@@ -41,8 +41,8 @@ async function expectReleased(name: string): Promise<void> {
   await store.remove(name);
 }
 
-describe('an image whose writes the quota ended', () => {
-  test('rejects its close with what the failed write threw, and is released', async () => {
+describe('an image whose writes exceeded the quota', () => {
+  test('rejects its close with the error of the failed write, and is released', async () => {
     const image = await store.create('disk', { size: 8 * MIB });
     const codes = await fill(image);
     expect(codes.slice(0, 4)).toEqual(Array(4).fill('fulfilled'));
@@ -53,7 +53,7 @@ describe('an image whose writes the quota ended', () => {
     await expectReleased('disk');
   });
 
-  test('has nothing to report at close when a flush has rejected', async () => {
+  test('resolves its close when a flush has rejected', async () => {
     const image = await store.create('disk', { size: 8 * MIB });
     await fill(image);
     expect(await codeOf(image.flush())).toBe('failed');
@@ -61,7 +61,7 @@ describe('an image whose writes the quota ended', () => {
     await expectReleased('disk');
   });
 
-  test('rejects its close when a stream of bytes was cut by it', async () => {
+  test('rejects its close when a writable stream failed by it', async () => {
     const image = await store.create('disk', { size: 8 * MIB });
     const bytes = new Blob([noise(4 * MIB, 1)]).stream();
     expect(await codeOf(bytes.pipeTo(image.writable()))).toBe('no-space');
@@ -95,7 +95,7 @@ describe('an image whose worker died', () => {
     await other.close();
   });
 
-  test('has nothing to report when the store was closed, which flushed it', async () => {
+  test('resolves its close when the store was closed, which flushed it', async () => {
     const other = await openStore();
     const image = await other.create('disk', { size: MIB });
     await image.write(0, noise(4096, 1));

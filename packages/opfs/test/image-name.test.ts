@@ -10,7 +10,7 @@ test('a name is normalised, and at most 200 bytes long when it is', () => {
   expect(() => imageName(`${letters}e`)).toThrow(RangeError);
 });
 
-test.each([undefined, null, 7, {}])('%j is no name', (value) => {
+test.each([undefined, null, 7, {}])('%j is not a name', (value) => {
   expect(() => imageName(value)).toThrow(TypeError);
 });
 
@@ -38,6 +38,6 @@ test('a name has no slash of either kind', () => {
   for (const name of ['a/b', 'a\\b']) expect(() => imageName(name)).toThrow(RangeError);
 });
 
-test('hidden files are the package’s own', () => {
+test('names with a leading dot are reserved for the package', () => {
   expect(['a', '.a', '.tmp-b'].filter(isImageName)).toEqual(['a']);
 });

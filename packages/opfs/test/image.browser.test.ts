@@ -1,5 +1,5 @@
 /** WorkerImage through the real worker: reads, extents, seeks, streams, aborts, and what happens after closing. */
-import { type Extent, isQcow2Error, Qcow2Error, Qcow2Image } from 'qcow2';
+import { type Extent, isQcow2Error, type Progress, Qcow2Error, Qcow2Image } from 'qcow2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/index.js';
 import {
@@ -11,7 +11,7 @@ import {
   scatteredImage,
   type TestImage,
 } from './support/images.js';
-import { firstDifference } from './support/opfs.js';
+import { clearStorage, firstDifference } from './support/opfs.js';
 import { errorOf } from './support/outcomes.js';
 
 let store: Store;
@@ -29,7 +29,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe('open', () => {
-  test('brings a snapshot of size and info', async () => {
+  test('resolves with size and info', async () => {
     const image = await store.openFile(mixed.file);
     expect(image.size).toBe(mixed.guest.length);
     expect(image.info).toMatchObject({
@@ -42,13 +42,13 @@ describe('open', () => {
     await image.close();
   });
 
-  test('of a file that is no image: the error has its class and code', async () => {
+  test('of a file that is not an image rejects with class and code of the error', async () => {
     const error = await errorOf(store.openFile(new Blob(['KDMV and then some'])));
     expect(error).toBeInstanceOf(Qcow2Error);
     expect(isQcow2Error(error, 'not-qcow2')).toBe(true);
   });
 
-  test('of something that is no Blob is a TypeError', async () => {
+  test('of a value that is not a Blob is a TypeError', async () => {
     expect(await errorOf(store.openFile('disk.qcow2' as unknown as Blob))).toBeInstanceOf(TypeError);
   });
 });
@@ -66,7 +66,7 @@ describe('read', () => {
     await image.close();
   });
 
-  test('touches only its part of a larger buffer', async () => {
+  test('changes only its part of a larger buffer', async () => {
     const image = await store.openFile(mixed.file);
     const large = new Uint8Array(300).fill(0xee);
     await image.read(6 * CLUSTER - 50, large.subarray(100, 200));
@@ -87,7 +87,7 @@ describe('read', () => {
     await image.close();
   });
 
-  test('in a batch: many places in one trip, shared and not', async () => {
+  test('in a batch: many transfers in one message, shared and not', async () => {
     const image = await store.openFile(mixed.file);
     const places = [0, 6 * CLUSTER + 5, 3 * CLUSTER, 9 * CLUSTER - 100, mixed.guest.length - 512];
     const transfers = places.map((at, index) => ({
@@ -102,7 +102,7 @@ describe('read', () => {
     await image.close();
   });
 
-  test('many at once, of many lengths, each gets its own bytes', async () => {
+  test('many concurrent ones, of many lengths, each with its own bytes', async () => {
     const image = await store.openFile(mixed.file);
     const jobs = Array.from({ length: 200 }, (_, i) => ({
       at: (i * 7919 * 13) % (mixed.guest.length - 90_000),
@@ -115,7 +115,7 @@ describe('read', () => {
     await image.close();
   });
 
-  test('outside the disk: the error has its class and code', async () => {
+  test('outside the disk: rejects with class and code of the error', async () => {
     const image = await store.openFile(mixed.file);
     const error = await errorOf(image.read(mixed.guest.length - 10, new Uint8Array(11)));
     expect(error).toBeInstanceOf(Qcow2Error);
@@ -125,7 +125,7 @@ describe('read', () => {
     await image.close();
   });
 
-  test('of a damaged table: code and details say where', async () => {
+  test('of a damaged table: rejects with code and details', async () => {
     const image = await store.openFile(corruptImage());
     const error = await errorOf(image.read(0, new Uint8Array(512)));
     expect(isQcow2Error(error, 'corrupt')).toBe(true);
@@ -135,7 +135,7 @@ describe('read', () => {
     await image.close();
   });
 
-  test('aborted before and during: rejects with the very reason, and the image goes on', async () => {
+  test('aborted before and during: rejects with the same reason object, and the image stays usable', async () => {
     const { file, size, cluster } = repeatedImage(1024);
     const image = await store.openFile(file);
     const reason = { mine: true };
@@ -155,7 +155,7 @@ describe('read', () => {
 });
 
 describe('map', () => {
-  test('says where every byte comes from', async () => {
+  test('returns where every byte is stored', async () => {
     const image = await store.openFile(mixed.file);
     const extents = await collect(image.map());
     const kinds = extents.map(({ start, length, present, zero, data, compressed }) => ({
@@ -179,7 +179,7 @@ describe('map', () => {
     await image.close();
   });
 
-  test('takes a range', async () => {
+  test('accepts a range', async () => {
     const image = await store.openFile(mixed.file);
     const extents = await collect(image.map({ start: CLUSTER + 100, length: CLUSTER }));
     expect(extents.map(({ start, length, data }) => [start, length, data])).toEqual([
@@ -189,7 +189,7 @@ describe('map', () => {
     await image.close();
   });
 
-  test('crosses in pages: 12,000 extents in order', async () => {
+  test('is sent in packets: 12,000 extents in order', async () => {
     const { file } = scatteredImage(6000);
     const image = await store.openFile(file);
     const extents = await collect(image.map());
@@ -199,7 +199,7 @@ describe('map', () => {
     await image.close();
   });
 
-  test('can be left early, again and again, and asked many times at once', async () => {
+  test('can be left early repeatedly, and next can be called concurrently', async () => {
     const { file } = scatteredImage(6000);
     const image = await store.openFile(file);
     for (let round = 0; round < 20; round++) {
@@ -213,7 +213,7 @@ describe('map', () => {
     await image.close();
   });
 
-  test('aborted in the middle rejects with the very reason', async () => {
+  test('aborted in the middle rejects with the same reason object', async () => {
     const { file } = scatteredImage(20_000);
     const image = await store.openFile(file);
     const controller = new AbortController();
@@ -229,7 +229,7 @@ describe('map', () => {
     await image.close();
   });
 
-  test('what a progress callback throws ends it', async () => {
+  test('rejects with the error of a progress callback', async () => {
     const { file } = scatteredImage(6000);
     const image = await store.openFile(file);
     const mine = new Error('from the callback');
@@ -251,7 +251,7 @@ test('seekData and seekHole find the borders', async () => {
 });
 
 describe('check', () => {
-  test('counts in the worker, and reports on the way', async () => {
+  test('counts in the worker, and reports progress', async () => {
     const image = await store.openFile(mixed.file);
     const seen: number[] = [];
     const report = await image.check({ onProgress: ({ done }) => seen.push(done) });
@@ -271,6 +271,52 @@ describe('check', () => {
   });
 });
 
+describe('digest', () => {
+  test('hashes in the worker, and reports on the way', async () => {
+    const image = await store.openFile(mixed.file);
+    for (const algorithm of ['SHA-1', 'SHA-256'] as const) {
+      const reports: Progress[] = [];
+      const hash = await image.digest(algorithm, { onProgress: (progress) => reports.push(progress) });
+      expect(hash).toEqual(new Uint8Array(await crypto.subtle.digest(algorithm, mixed.guest)));
+      expect(reports.at(-1)).toEqual({ phase: 'digest', done: image.size, total: image.size });
+    }
+    await image.close();
+  });
+
+  test('of a disk that is written: what was written is hashed', async () => {
+    await clearStorage();
+    const image = await store.create('hashed', { size: 2 ** 20 });
+    const guest = new Uint8Array(2 ** 20);
+    guest.set(mixed.guest.subarray(0, 100_000), 12_345);
+    await image.write(12_345, mixed.guest.slice(0, 100_000));
+    expect(await image.digest('SHA-256')).toEqual(new Uint8Array(await crypto.subtle.digest('SHA-256', guest)));
+    await image.close();
+    await clearStorage();
+  });
+
+  test('ends with the reason of an abort, also among zeros without end, and the image goes on', async () => {
+    const image = await store.openFile(emptyImage(2 ** 40));
+    const reason = { mine: true };
+    expect(await errorOf(image.digest('SHA-256', { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    const controller = new AbortController();
+    const onProgress = () => controller.abort(reason);
+    expect(await errorOf(image.digest('SHA-256', { signal: controller.signal, onProgress }))).toBe(reason);
+    expect(await image.read(0, 1)).toEqual(new Uint8Array(1));
+    await image.close();
+  });
+
+  test('refuses another algorithm, and a function in its options, which cannot cross', async () => {
+    const image = await store.openFile(mixed.file);
+    expect(await errorOf(image.digest('MD5' as 'SHA-1'))).toBeInstanceOf(TypeError);
+    const createHash = () => ({ update: () => {}, digest: () => new Uint8Array(0) });
+    // @ts-expect-error: the option is the engine's alone
+    const refusal = await errorOf(image.digest('SHA-256', { createHash }));
+    expect(refusal).toBeInstanceOf(TypeError);
+    expect((refusal as TypeError).message).toContain('"createHash"');
+    await image.close();
+  });
+});
+
 describe('readable', () => {
   test('streams the guest bytes, whole and in a range', async () => {
     const image = await store.openFile(mixed.file);
@@ -281,7 +327,7 @@ describe('readable', () => {
     await image.close();
   });
 
-  test('is a byte stream: a reader brings its own buffer, and gets it back at the end', async () => {
+  test("is a byte stream: fills a reader's own buffer, and returns it at the end", async () => {
     const image = await store.openFile(mixed.file);
     const reader = image.readable({ start: 0, length: 1000 }).getReader({ mode: 'byob' });
     const read: number[] = [];
@@ -294,7 +340,7 @@ describe('readable', () => {
     await image.close();
   });
 
-  test('cancelled or left alone, it keeps nobody from closing', async () => {
+  test('cancelled or unread, does not delay close', async () => {
     const { file } = repeatedImage(1024);
     const image = await store.openFile(file);
     const reader = image.readable().getReader();
@@ -306,7 +352,7 @@ describe('readable', () => {
     expect(isQcow2Error(await errorOf(drain(abandoned)), 'closed')).toBe(true);
   });
 
-  test('aborted, it errors with the very reason', async () => {
+  test('aborted, errors with the same reason object', async () => {
     const { file } = repeatedImage(1024);
     const image = await store.openFile(file);
     const controller = new AbortController();
@@ -317,7 +363,7 @@ describe('readable', () => {
     await image.close();
   });
 
-  test('of a range that is none it is refused at once, as by the engine', async () => {
+  test('of an invalid range throws synchronously, as in the engine', async () => {
     const image = await store.openFile(mixed.file);
     const engine = await Qcow2Image.open(mixed.file);
     for (const range of [
@@ -346,7 +392,7 @@ async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<v
   while (!(await reader.read()).done);
 }
 
-test('stats count what the engine did', async () => {
+test('stats returns the counters of the engine', async () => {
   const image = await store.openFile(mixed.file);
   const before = await image.stats();
   await image.read(0, new Uint8Array(mixed.guest.length));
@@ -357,7 +403,7 @@ test('stats count what the engine did', async () => {
 });
 
 describe('close', () => {
-  test('twice is well, and every call after it rejects with closed', async () => {
+  test('may be called twice, and every later call rejects with closed', async () => {
     const image = await store.openFile(mixed.file);
     await Promise.all([image.close(), image.close()]);
     await image.close();
@@ -374,7 +420,7 @@ describe('close', () => {
     for (const error of await Promise.all(calls)) expect(isQcow2Error(error, 'closed')).toBe(true);
   });
 
-  test('while extents are being read ends the reading with closed', async () => {
+  test('while extents are being read rejects the read with closed', async () => {
     const { file } = scatteredImage(20_000);
     const image = await store.openFile(file);
     const iterator = image.map();
@@ -397,7 +443,7 @@ describe('close', () => {
     await other.close();
   });
 
-  test('happens by itself at the end of `await using`, where the platform has it', async () => {
+  test('is called at the end of `await using`, where the platform has it', async () => {
     const image = await store.openFile(mixed.file);
     if (typeof Symbol.asyncDispose === 'symbol') await image[Symbol.asyncDispose]();
     else await image.close();

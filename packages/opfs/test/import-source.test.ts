@@ -29,18 +29,18 @@ function plainStream(...chunks: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8
 const BYTES = noise(3_500_000, 1);
 
 describe('a Blob', () => {
-  test('is read whole', async () => {
+  test('is read completely', async () => {
     expect(firstDifference(await collect(blobImport(new Blob([BYTES]))), BYTES)).toBe(-1);
     expect(await collect(blobImport(new Blob([])))).toHaveLength(0);
   });
 
-  test('is read whole where its stream is no byte stream', async () => {
+  test('is read completely where its stream is not a byte stream', async () => {
     const parts = [BYTES.slice(0, 1000), BYTES.slice(1000, 2_000_000), BYTES.slice(2_000_000)];
     const blob = blobWith(BYTES.length, plainStream(...parts));
     expect(firstDifference(await collect(blobImport(blob)), BYTES)).toBe(-1);
   });
 
-  test('that ends early or cannot be read any more has changed', async () => {
+  test('that ends early or can no longer be read rejects with changed', async () => {
     const short = blobImport(blobWith(2000, plainStream(BYTES.slice(0, 1000))));
     await expect(collect(short)).rejects.toMatchObject({ code: 'changed', details: { at: 1000 } });
     for (const name of ['NotReadableError', 'NotFoundError', 'AbortError']) {
@@ -55,7 +55,7 @@ describe('a Blob', () => {
 /** How an image of version 3 begins. */
 const HEAD = new Uint8Array([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3, 0, 0]);
 
-test('chunks of the page are asked for one ahead, and no more', async () => {
+test('chunks of the page are requested at most one ahead', async () => {
   let asked = 0;
   const source = pulledImport(async () => (asked++ < 3 ? HEAD.slice() : null));
   expect(await source.next()).toHaveLength(10);
@@ -64,7 +64,7 @@ test('chunks of the page are asked for one ahead, and no more', async () => {
   expect(asked).toBe(4);
 });
 
-test("no chunk is asked for ahead until the first bytes are an image's, however they come", async () => {
+test('no chunk is requested ahead until the first bytes are recognised as an image', async () => {
   let asked = 0;
   const source = pulledImport(async () => HEAD.slice(asked, ++asked));
   for (let chunks = 1; chunks < 8; chunks++) {

@@ -8,7 +8,7 @@ import { openStore, type Store } from '../src/index.js';
 import { CLUSTER, emptyImage, longFile, mixedImage, noise, overlayImage, repeatedImage } from './support/images.js';
 import { bytesOf, clearStorage, firstDifference, packageFiles, targetFile } from './support/opfs.js';
 import { chunked, codeOf, drain, errorOf, stalling } from './support/outcomes.js';
-import { killableWorker, tellingWorker, workerWithoutWorkers } from './support/workers.js';
+import { flushReportingWorker, killableWorker, workerWithoutWorkers } from './support/workers.js';
 
 let store: Store;
 beforeEach(async () => {
@@ -34,7 +34,7 @@ async function expectStored(name: string, expected: Blob): Promise<void> {
 }
 
 describe('import', () => {
-  test('takes a File, another Blob and a stream, byte for byte', async () => {
+  test('accepts a File, another Blob and a stream, byte for byte', async () => {
     const file = await longFile(5);
     const bytes = await bytesOf(file);
     await store.import('file', file);
@@ -46,7 +46,7 @@ describe('import', () => {
     expect(await packageFiles()).toEqual(['blob', 'chunks', 'file', 'stream']);
   });
 
-  test('leaves the buffers of a stream to whoever made them', async () => {
+  test('does not detach the buffers of a stream', async () => {
     const bytes = await bytesOf((await mixedImage()).file);
     await store.import('disk', chunked(bytes, bytes.length).stream);
     expect(bytes.length).toBeGreaterThan(CLUSTER);
@@ -66,7 +66,7 @@ describe('import', () => {
     expect(ofStream.at(-1)).toEqual({ phase: 'import', done: file.size, total: Number.POSITIVE_INFINITY });
   });
 
-  test('cancelled halfway leaves nothing', async () => {
+  test('cancelled halfway leaves no file', async () => {
     const file = await longFile(1024);
     const reason = new Error('enough');
     const seen: number[] = [];
@@ -93,7 +93,7 @@ describe('import', () => {
     await expectStored('disk', short);
   });
 
-  test('cancelled while a stream gives nothing does not wait for it', async () => {
+  test('cancelled while a stream is stalled does not wait for it', async () => {
     const controller = new AbortController();
     const { stream } = stalling(await bytesOf((await mixedImage()).file));
     const importing = errorOf(store.import('disk', stream, { signal: controller.signal }));
@@ -103,7 +103,7 @@ describe('import', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('throws what the stream throws, and leaves nothing', async () => {
+  test('rejects with the error of the stream, and leaves no file', async () => {
     const mine = new Error('from the stream');
     const head = await bytesOf((await mixedImage()).file);
     const stream = new ReadableStream<Uint8Array>({
@@ -121,7 +121,7 @@ describe('import', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('of a stream takes no more of the quota than its image has, and gives it back', async () => {
+  test('of a stream uses no more of the quota than the size of its image, and frees it', async () => {
     const used = async (): Promise<number> => (await store.estimate()).usage;
     const file = await longFile(16);
     const before = await used();
@@ -132,7 +132,7 @@ describe('import', () => {
     expect((await used()) - before).toBeLessThan(file.size / 2);
   });
 
-  test('never takes the name of a folder', async () => {
+  test('refuses the name of a folder', async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });
     await (await folder.getDirectoryHandle('tenant', { create: true })).getFileHandle('precious', { create: true });
@@ -144,7 +144,7 @@ describe('import', () => {
     await (await folder.getDirectoryHandle('tenant')).getFileHandle('precious');
   });
 
-  test('of chunks whose class shares memory where arrays copy leaves their memory alone', async () => {
+  test('of chunks whose slice shares memory, such as Buffers, does not detach their memory', async () => {
     class Sharing extends Uint8Array<ArrayBuffer> {
       override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
         return this.subarray(start, end);
@@ -166,7 +166,7 @@ describe('import', () => {
     await expectStored('disk', file);
   });
 
-  test('of what is no image leaves nothing and says so', async () => {
+  test('of a file that is not an image is refused, and leaves no file', async () => {
     const other = new Blob([noise(3_000_000, 1)]);
     for (const from of [other, other.stream(), new Blob([]), new Blob([]).stream()]) {
       expect(await codeOf(store.import('disk', from))).toBe('not-qcow2');
@@ -176,7 +176,7 @@ describe('import', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('under a name that is taken changes nothing, and cancels the stream', async () => {
+  test('under an existing name changes nothing, and cancels the stream', async () => {
     const { file } = await mixedImage();
     await store.import('disk', file);
     const { stream, state } = chunked(noise(1000, 1), 100);
@@ -187,7 +187,7 @@ describe('import', () => {
     await expectStored('disk', file);
   });
 
-  test('aborted while somebody else takes the name leaves nothing', async () => {
+  test('aborted while another call uses the name leaves no file', async () => {
     const other = await openStore();
     const { file } = await mixedImage();
     const { stream } = stalling(await bytesOf(file));
@@ -204,7 +204,7 @@ describe('import', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('cut off by closing the store leaves nothing', async () => {
+  test('ended by closing the store leaves no file', async () => {
     const { state, stream } = stalling(await bytesOf((await mixedImage()).file));
     const importing = codeOf(store.import('disk', stream));
     await expect.poll(packageFiles).not.toEqual([]);
@@ -214,7 +214,7 @@ describe('import', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('whose worker is killed rejects, and the next store sweeps what is left', async () => {
+  test('whose worker is killed rejects, and the next store deletes its temporary file', async () => {
     const { create, kill } = killableWorker();
     const doomed = await openStore({ worker: create });
     const { stream } = stalling(await bytesOf((await mixedImage()).file));
@@ -235,12 +235,12 @@ describe('import', () => {
   });
 });
 
-describe('flushing ahead', () => {
-  test('is what a second worker does, where a file can have several handles, and it has let go of the file', async () => {
+describe('flushing in parallel', () => {
+  test('is done by a second worker where a file can have several handles, and it releases the file', async () => {
     const told: string[] = [];
     const channel = new BroadcastChannel('flushes');
     channel.onmessage = ({ data }: MessageEvent<string>) => told.push(data);
-    const telling = await openStore({ worker: tellingWorker });
+    const telling = await openStore({ worker: flushReportingWorker });
     await telling.import('short', await longFile(20));
     await expect.poll(() => told).toEqual(['flushed']);
     await telling.import('disk', await longFile(40));
@@ -251,13 +251,13 @@ describe('flushing ahead', () => {
     await expect.poll(() => count('flushed')).toBeGreaterThanOrEqual(2);
     const several = !navigator.userAgent.includes('Firefox');
     expect([count('opened'), count('closed')]).toEqual(several ? [1, 1] : [0, 0]);
-    if (several) expect(count('asked')).toBeGreaterThanOrEqual(4);
-    else expect(count('asked')).toBe(0);
+    if (several) expect(count('requested')).toBeGreaterThanOrEqual(4);
+    else expect(count('requested')).toBe(0);
     channel.close();
     await telling.close();
   });
 
-  test('ends, too, when the file cannot get its name at last', async () => {
+  test('also ends if the file cannot be given its name', async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle('qcow2', { create: true });
     const file = await longFile(80);
@@ -270,7 +270,7 @@ describe('flushing ahead', () => {
     await store.import('disk', await longFile(1));
   });
 
-  test.each(['no workers', 'no script'] as const)('is left out where there is none: %s', async (lack) => {
+  test.each(['no workers', 'no script'] as const)('is skipped where there is none: %s', async (lack) => {
     const alone = await openStore({ worker: () => workerWithoutWorkers(lack) });
     const file = await longFile(40);
     await alone.import('disk', file);
@@ -280,7 +280,7 @@ describe('flushing ahead', () => {
 });
 
 describe('export', () => {
-  test('as raw is what the guest sees, as qcow2 the file: as a stream and into a file', async () => {
+  test("as raw has the guest's bytes, as qcow2 those of the file: as a stream and into a file", async () => {
     const { file, guest } = await mixedImage();
     await store.import('base', file);
     const overlay = overlayImage('base', guest.length);
@@ -302,7 +302,7 @@ describe('export', () => {
     await store.remove('base');
   });
 
-  test('holds the image until its stream ends or is cancelled', async () => {
+  test('locks the image until its stream ends or is cancelled', async () => {
     const file = await longFile(8);
     await store.import('disk', file);
     for (const format of ['raw', 'qcow2'] as const) {
@@ -315,7 +315,7 @@ describe('export', () => {
     }
   });
 
-  test('that is aborted before its stream is read lets go of the image', async () => {
+  test('that is aborted before its stream is read releases the image', async () => {
     await store.import('disk', await longFile(8));
     for (const format of ['raw', 'qcow2'] as const) {
       const reason = new Error('enough');
@@ -370,7 +370,7 @@ describe('export', () => {
     expect(await errorOf(store.export('disk', { format: 'qcow2', to: folder }))).toBeInstanceOf(TypeError);
   });
 
-  test('of a disk larger than the quota says so and keeps the file', async () => {
+  test('of a disk larger than the quota is no-space, and keeps the file', async () => {
     await store.import('huge', emptyImage(2 ** 44));
     const to = await targetFile('before');
     expect(await errorOf(store.export('huge', { format: 'raw', to }))).toMatchObject({
@@ -382,7 +382,7 @@ describe('export', () => {
   });
 });
 
-test('an image of many clusters goes in and out as raw', async () => {
+test('an image of many clusters is imported, and exported as raw', async () => {
   const { file, size, cluster } = repeatedImage(512);
   await store.import('repeated', file);
   const raw = await drain(await store.export('repeated', { format: 'raw' }));

@@ -3,7 +3,7 @@
  */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../src/inline.js';
-import { startAnyway, workerOfText } from '../src/protocol/script-worker.js';
+import { startFromAnyOrigin, workerOfText } from '../src/protocol/script-worker.js';
 import { workerScript } from '../src/worker-script.js';
 import { longFile, mixedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
@@ -14,7 +14,7 @@ beforeEach(clearStorage);
 afterAll(clearStorage);
 
 describe('qcow2-opfs/inline', () => {
-  test('keeps and reads images in a worker that has no script of its own', async () => {
+  test('stores and reads images in a worker without a script file', async () => {
     const store = await openStore();
     const { file } = await mixedImage();
     await store.import('disk', file);
@@ -31,7 +31,7 @@ describe('qcow2-opfs/inline', () => {
     const told: string[] = [];
     const channel = new BroadcastChannel('flushes');
     channel.onmessage = ({ data }: MessageEvent<string>) => told.push(data);
-    const telling = await (await fetch(new URL('./support/tell-flushes.ts', import.meta.url))).text();
+    const telling = await (await fetch(new URL('./support/report-flushes.ts', import.meta.url))).text();
     const store = await openStore({ worker: () => workerOfText(`${telling}\n${workerScript}`) });
     await store.import('disk', await longFile(40));
     await expect.poll(() => told).toContain('flushed');
@@ -42,14 +42,14 @@ describe('qcow2-opfs/inline', () => {
     await store.close();
   });
 
-  test('says of a worker of the caller’s own what its script must be', async () => {
+  test('names the script that a worker of the caller’s own must have', async () => {
     const worker = (): Worker => new Worker(new URL('/no-such-worker.js', location.href), { type: 'module' });
     const error = await errorOf(openStore({ worker }));
     expect(error).toMatchObject({ code: 'failed', message: expect.stringContaining('qcow2-opfs/worker') });
   });
 });
 
-describe('startAnyway', () => {
+describe('startFromAnyOrigin', () => {
   const address = URL.createObjectURL(new Blob(['postMessage(self.name)'], { type: 'text/javascript' }));
   const { Worker: Native } = globalThis;
   const nameOf = (worker: Worker): Promise<string> =>
@@ -60,9 +60,9 @@ describe('startAnyway', () => {
       };
     });
 
-  test('starts one worker, with the options that it was to have', async () => {
+  test('starts one worker, with the given options', async () => {
     let calls = 0;
-    const worker = startAnyway(() => {
+    const worker = startFromAnyOrigin(() => {
       calls++;
       return new Worker(address, { name: 'given' });
     });
@@ -71,14 +71,14 @@ describe('startAnyway', () => {
     expect(calls).toBe(1);
   });
 
-  test('takes the worker of another constructor', async () => {
-    expect(await nameOf(startAnyway(() => new Native(address, { name: 'other' })))).toBe('other');
+  test('accepts the worker of another constructor', async () => {
+    expect(await nameOf(startFromAnyOrigin(() => new Native(address, { name: 'other' })))).toBe('other');
   });
 
-  test('throws what making the worker throws, and leaves the constructor as it was', () => {
+  test('throws what creating the worker throws, and restores the constructor', () => {
     const refused = new Error('no worker here');
     expect(() =>
-      startAnyway(() => {
+      startFromAnyOrigin(() => {
         throw refused;
       }),
     ).toThrow(refused);
@@ -87,7 +87,7 @@ describe('startAnyway', () => {
 
   // Firefox has workers in a SharedWorker.
   if (!navigator.userAgent.includes('Firefox')) {
-    test('says where there are no workers, as in a SharedWorker of Chromium, and makes none up', async () => {
+    test('throws where there are no workers, as in a SharedWorker of Chromium', async () => {
       const shared = new SharedWorker(new URL('./support/starting-shared-worker.ts', import.meta.url), {
         type: 'module',
       });
@@ -97,11 +97,11 @@ describe('startAnyway', () => {
       shared.port.close();
       expect(data.after).toBe(data.before);
       if (data.before) expect(data.message).toBeNull();
-      else expect(data.message).toContain('nested dedicated workers');
+      else expect(data.message).toContain('cannot start dedicated workers');
     });
   }
 
-  test('starts a script of its own origin by its address in a frame of srcdoc, where blob: is refused', async () => {
+  test('starts a script of its own origin by its URL in a frame of srcdoc, where blob: is refused', async () => {
     const [module, script] = ['../src/protocol/script-worker.ts', './support/hello-worker.ts'].map(
       (path) => new URL(path, import.meta.url).href,
     );
@@ -109,8 +109,8 @@ describe('startAnyway', () => {
     const told = new Promise((resolve) => addEventListener('message', ({ data }) => resolve(data), { once: true }));
     frame.srcdoc = `<meta http-equiv="Content-Security-Policy" content="worker-src ${location.origin}">
       <script type="module">
-        import { startAnyway } from '${module}';
-        const worker = startAnyway(() => new Worker('${script}', { type: 'module', name: 'in a frame' }));
+        import { startFromAnyOrigin } from '${module}';
+        const worker = startFromAnyOrigin(() => new Worker('${script}', { type: 'module', name: 'in a frame' }));
         worker.onmessage = ({ data }) => parent.postMessage(data, '*');
         worker.onerror = () => parent.postMessage('refused', '*');
       </script>`;

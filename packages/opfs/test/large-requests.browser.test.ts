@@ -10,15 +10,15 @@ import { killableWorker } from './support/workers.js';
 
 const MIB = 2 ** 20;
 /** The most that one message may carry. */
-const MOST = 32 * MIB;
+const MAX_MESSAGE_BYTES = 32 * MIB;
 
 let store: Store;
 /** The bytes of the buffers that each message took along, to the worker and from it. */
-let carried: number[];
+let transferred: number[];
 
 beforeEach(async () => {
   await clearStorage();
-  carried = [];
+  transferred = [];
   const { create } = killableWorker();
   store = await openStore({
     worker: () => {
@@ -26,12 +26,12 @@ beforeEach(async () => {
       const post = worker.postMessage.bind(worker);
       worker.postMessage = (message: unknown, transfer?: unknown) => {
         const list = (transfer ?? []) as ArrayBuffer[];
-        carried.push(list.reduce((sum, { byteLength }) => sum + (byteLength ?? 0), 0));
+        transferred.push(list.reduce((sum, { byteLength }) => sum + (byteLength ?? 0), 0));
         post(message, list);
       };
       worker.addEventListener('message', ({ data }) => {
         const value = (data as { value?: { value?: unknown } }).value?.value;
-        if (value instanceof ArrayBuffer) carried.push(value.byteLength);
+        if (value instanceof ArrayBuffer) transferred.push(value.byteLength);
       });
       return worker;
     },
@@ -47,7 +47,7 @@ function lastNonZero(bytes: Uint8Array): number {
   return at;
 }
 
-test('a large read comes in parts, and every byte is right', async () => {
+test('a large read takes several messages, and every byte is correct', async () => {
   const { file, cluster } = repeatedImage(2000, 16);
   const image = await store.openFile(file);
   const into = new Uint8Array(100 * MIB + 5);
@@ -56,10 +56,10 @@ test('a large read comes in parts, and every byte is right', async () => {
     const part = into.subarray(at, at + CLUSTER);
     expect(firstDifference(part, cluster.subarray(0, part.length))).toBe(-1);
   }
-  expect(Math.max(...carried)).toBeLessThanOrEqual(MOST);
+  expect(Math.max(...transferred)).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
 });
 
-test('a batch of large and small buffers comes in parts, each byte in its buffer', async () => {
+test('a batch of large and small buffers takes several messages, and every byte is correct', async () => {
   const { file, cluster } = repeatedImage(1000, 16);
   const image = await store.openFile(file);
   const batch = [10, 33 * MIB, 0, 5 * MIB, 7].map((length, index) => ({
@@ -73,10 +73,10 @@ test('a batch of large and small buffers comes in parts, each byte in its buffer
       expect(firstDifference(part, cluster.subarray(0, part.length))).toBe(-1);
     }
   }
-  expect(Math.max(...carried)).toBeLessThanOrEqual(MOST);
+  expect(Math.max(...transferred)).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
 });
 
-test('a large write goes in parts, and keeps its place among the calls beside it', async () => {
+test('a large write takes several messages, and keeps its order among other calls', async () => {
   const image = await store.create('disk', { size: 128 * MIB });
   const large = new Uint8Array(80 * MIB).fill(1);
   const before = image.write(0, new Uint8Array(80 * MIB).fill(9));
@@ -90,7 +90,7 @@ test('a large write goes in parts, and keeps its place among the calls beside it
   })();
   await closing;
   expect([...into]).toEqual([...new Array(10).fill(2), ...new Array(10).fill(1)]);
-  expect(Math.max(...carried)).toBeLessThanOrEqual(MOST);
+  expect(Math.max(...transferred)).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
   const again = await store.open('disk');
   const all = new Uint8Array(80 * MIB);
   await again.read(0, all);
@@ -98,7 +98,7 @@ test('a large write goes in parts, and keeps its place among the calls beside it
   expect(firstDifference(all, large)).toBe(-1);
 });
 
-test('close waits for a large write that it was called behind', async () => {
+test('close waits for a large write that was called before it', async () => {
   const image = await store.create('disk', { size: 128 * MIB });
   const writing = image.write(0, new Uint8Array(70 * MIB).fill(3));
   const after = image.write(70 * MIB, new Uint8Array(5).fill(4));
@@ -110,7 +110,7 @@ test('close waits for a large write that it was called behind', async () => {
   expect([...into]).toEqual([3, 3, 3, 3, 3, 4, 4, 4, 4, 4]);
 });
 
-test('an abort in the middle rejects with its reason, fills nothing afterwards, and lets the next call go', async () => {
+test('an abort in the middle rejects with its reason, fills nothing more, and the next call is sent', async () => {
   const image = await store.openFile(repeatedImage(2048, 16).file);
   const controller = new AbortController();
   const into = new Uint8Array(128 * MIB);
@@ -130,23 +130,38 @@ test('close ends a large read with `closed`', async () => {
   expect(await reading).toBe('closed');
 });
 
-test('a failure in the middle of a large write is typed, and what lay before it was written', async () => {
-  const image = await store.create('disk', { size: 64 * MIB });
-  const bytes = new Uint8Array(65 * MIB).fill(5);
-  expect(
-    await codeOf(
-      image.writeBatch([
-        { at: 0, bytes: bytes.subarray(0, 40 * MIB) },
-        { at: 64 * MIB, bytes },
-      ]),
-    ),
-  ).toBe('out-of-range');
-  const into = new Uint8Array(40 * MIB);
+test('a failure in the middle of a large write has its code, and the bytes before it are written', async () => {
+  const image = await store.create('disk', { size: 64 * MIB, backingFile: 'missing', backingFormat: 'qcow2' });
+  // The rest of its last cluster must be copied from the backing file.
+  const bytes = new Uint8Array(40 * MIB + 10).fill(5);
+  expect(await codeOf(image.write(0, bytes))).toBe('reference-refused');
+  const into = new Uint8Array(32 * MIB);
   await image.read(0, into);
-  expect(firstDifference(into.subarray(0, 32 * MIB), new Uint8Array(32 * MIB).fill(5))).toBe(-1);
+  expect(firstDifference(into, new Uint8Array(32 * MIB).fill(5))).toBe(-1);
 });
 
-test('a buffer that is transferred under a large write is a TypeError', async () => {
+test('a large request that ends past the disk is refused before any of it is sent', async () => {
+  const image = await store.create('disk', { size: 64 * MIB });
+  const bytes = new Uint8Array(40 * MIB).fill(5);
+  const details = { what: 'request', at: 25 * MIB, length: 40 * MIB, size: 64 * MIB };
+  const batch = [
+    { at: 0, bytes },
+    { at: 25 * MIB, bytes },
+  ];
+  await expect(image.write(25 * MIB, bytes, { transfer: true })).rejects.toMatchObject({
+    code: 'out-of-range',
+    details,
+  });
+  expect(bytes.length).toBe(40 * MIB);
+  await expect(image.writeBatch(batch)).rejects.toMatchObject({ code: 'out-of-range', details });
+  await expect(image.readBatch(batch)).rejects.toMatchObject({ code: 'out-of-range', details });
+  expect(firstDifference(bytes, new Uint8Array(40 * MIB).fill(5))).toBe(-1);
+  await expect(image.write(0.5, bytes)).rejects.toThrow(RangeError);
+  expect(Math.max(...transferred)).toBe(0);
+  expect(await image.seekData(0)).toBe(undefined);
+});
+
+test('a buffer that is transferred during a large write is a TypeError', async () => {
   const image = await store.create('disk', { size: 128 * MIB });
   const bytes = new Uint8Array(100 * MIB).fill(6);
   const writing = image.write(0, bytes);

@@ -22,7 +22,7 @@ async function makeChain(): Promise<void> {
 }
 
 describe('a change that waits for readers', () => {
-  test('leaves an image that is only read readable and listed, while it waits and when it has given up', async () => {
+  test('does not affect readers and the list while it waits, nor after its timeout', async () => {
     await makeChain();
     const reading = await store.open('base');
     const change = codeOf(store.open('base', { mode: 'readwrite' }));
@@ -40,7 +40,7 @@ describe('a change that waits for readers', () => {
     await reading.close();
   });
 
-  test('gets the image when they let go in time', async () => {
+  test('gets the image when they release it in time', async () => {
     await makeChain();
     const reading = await store.open('base');
     const change = codeOf(other.remove('overlay').then(() => other.open('base', { mode: 'readwrite' })));
@@ -48,7 +48,7 @@ describe('a change that waits for readers', () => {
     expect(await change).toBe('fulfilled');
   });
 
-  test('ends with the very reason when it is aborted', async () => {
+  test('ends with the same reason object when it is aborted', async () => {
     await makeChain();
     const reading = await store.open('base');
     const controller = new AbortController();
@@ -65,7 +65,7 @@ describe.each([
   ['reading, while it is written', 'readwrite', 'read'],
   ['writing, while it is read', 'read', 'readwrite'],
 ] as const)('an open that waits for the lock, for %s', (_, held, mode) => {
-  test('gets the image long after an open that does not wait', { timeout: 30_000 }, async () => {
+  test('gets the image long after the timeout of an open that does not wait', { timeout: 30_000 }, async () => {
     await makeChain();
     const holding = await store.open('overlay', { mode: held });
     let opened = false;
@@ -79,7 +79,7 @@ describe.each([
     await (await waiting).close();
   });
 
-  test('ends with the very reason when it is aborted, and keeps nothing', async () => {
+  test('ends with the same reason object when it is aborted, and holds no lock', async () => {
     await makeChain();
     const holding = await store.open('overlay', { mode: held });
     const controller = new AbortController();
@@ -103,7 +103,7 @@ describe.each([
 });
 
 describe('lock', () => {
-  test('is for the bases, too', async () => {
+  test('also applies to the bases', async () => {
     await makeChain();
     const holding = await store.open('base', { mode: 'readwrite' });
     const waiting = other.open('overlay', { lock: 'wait' });
@@ -114,7 +114,7 @@ describe('lock', () => {
     await overlay.close();
   });
 
-  test('is one of two words', async () => {
+  test('accepts two values', async () => {
     const opening = store.open('base', { lock: 'never' as 'wait' });
     await expect(opening).rejects.toBeInstanceOf(TypeError);
   });
@@ -124,7 +124,7 @@ describe('changes of the names in a folder', () => {
   const never = new AbortController().signal;
   const nothing = async (): Promise<void> => {};
 
-  test('wait for one elsewhere, and then are locked', async () => {
+  test('wait for one elsewhere, then reject with locked', async () => {
     const locks = new ImageLocks('test');
     const release = await holdLock('qcow2-opfs test');
     const started = performance.now();
@@ -135,7 +135,7 @@ describe('changes of the names in a folder', () => {
     await waiting;
   });
 
-  test('of one worker wait for each other without a limit, in their order', { timeout: 30_000 }, async () => {
+  test('of one worker wait for each other without a timeout, in order', { timeout: 30_000 }, async () => {
     const locks = new ImageLocks('test');
     const order: number[] = [];
     const change = (nth: number) => async (): Promise<void> => {
@@ -147,7 +147,7 @@ describe('changes of the names in a folder', () => {
     expect(order).toEqual([1, 2, 3, 4]);
   });
 
-  test('that are aborted while they wait end with the reason, and neither overtake nor stop the others', async () => {
+  test('that are aborted while they wait reject with the reason, and do not affect the others', async () => {
     const locks = new ImageLocks('test');
     const order: string[] = [];
     let end: () => void = () => expect.unreachable();
@@ -173,7 +173,7 @@ describe('changes of the names in a folder', () => {
     expect(order).toEqual(['first', 'third']);
   });
 
-  test('pass while others come all the time', async () => {
+  test('get the lock while others arrive continuously', async () => {
     const busy = new ImageLocks('test');
     const other = new ImageLocks('test');
     let on = true;

@@ -16,7 +16,7 @@ afterEach(() => store.close());
 afterAll(clearStorage);
 
 describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
-  test('under a batch: a TypeError that names it, and the others are filled, each with its own bytes', async () => {
+  test('during a batch: a TypeError that names it, and the others are filled, each with its own bytes', async () => {
     const { file, guest } = await mixedImage();
     const image = await store.openFile(file);
     const losable = make(5000);
@@ -27,7 +27,7 @@ describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
     ];
     const reading = image.readBatch(batch);
     const expecting = expect(reading).rejects.toThrow(/Buffer 1/);
-    losable.take();
+    losable.detach();
     await expecting;
     await expect(reading).rejects.toBeInstanceOf(TypeError);
     for (const { at, bytes } of [batch[0]!, batch[2]!]) {
@@ -38,7 +38,7 @@ describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
   test('before a read or a write: a TypeError, and nothing is done', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     const losable = make(5000);
-    losable.take();
+    losable.detach();
     if (losable.bytes.length > 0) return; // A view that follows its buffer is a shorter one.
     for (const transfer of [false, true]) {
       await expect(image.write(0, losable.bytes, { transfer })).rejects.toThrow(TypeError);
@@ -62,7 +62,7 @@ describe.each(WAYS_TO_LOSE)('%s', (_, make) => {
   });
 });
 
-describe('what an iframe made', () => {
+describe('objects of an iframe', () => {
   let frame: HTMLIFrameElement;
   /** The realm's own classes. */
   let realm: typeof globalThis;
@@ -79,7 +79,7 @@ describe('what an iframe made', () => {
     return bytes;
   }
 
-  test('a File, a URL, buffers and signals are taken', async () => {
+  test('a File, a URL, buffers and signals are accepted', async () => {
     const { file, guest } = await mixedImage();
     const foreign = new realm.File([file], 'foreign.qcow2');
     expect(foreign).not.toBeInstanceOf(File);
@@ -95,7 +95,7 @@ describe('what an iframe made', () => {
     await image.close();
   });
 
-  test('a Blob and a stream are imported, and bytes are written, copied, handed over and shared', async () => {
+  test('a Blob and a stream are imported, and bytes are written: copied, transferred and shared', async () => {
     const { file, guest } = await mixedImage();
     await store.import('blob', new realm.Blob([file]));
     const bytes = new realm.Uint8Array(await file.arrayBuffer());
@@ -136,7 +136,7 @@ describe('what an iframe made', () => {
     }
   });
 
-  test('a resolver may answer with its promise, and a file of its realm', async () => {
+  test('a resolver may return its promise, and a file of its realm', async () => {
     const { file, guest } = await mixedImage();
     await store.import('base', file);
     const { overlayImage } = await import('./support/images.js');

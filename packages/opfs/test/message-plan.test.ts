@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { planMessages } from '../src/page/message-plan.js';
 
-test('every byte is in one part, in order, and no message is about more than it may be', () => {
+test('every byte is in one part, in order, and no message exceeds the maximum', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(50), { maxLength: 30 }), fc.integer({ min: 1, max: 40 }), (lengths, most) => {
       const messages = planMessages(lengths, most);

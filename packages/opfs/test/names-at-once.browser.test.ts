@@ -59,7 +59,7 @@ test.each(Object.keys(races))('%s', async (name) => {
   expect([...outcomes].filter((code) => !['fulfilled', 'RangeError', 'corrupt', 'locked'].includes(code))).toEqual([]);
 });
 
-test('many overlays are imported at once', { timeout: 120_000 }, async () => {
+test('many overlays are imported concurrently', { timeout: 120_000 }, async () => {
   await (await one.create('base', { size: SIZE })).close();
   const names = Array.from({ length: 60 }, (_, i) => `overlay-${i}`);
   const codes = await Promise.all(names.map((name) => codeOf(one.import(name, over('base')))));
@@ -67,7 +67,7 @@ test('many overlays are imported at once', { timeout: 120_000 }, async () => {
   expect((await one.list()).length).toBe(61);
 });
 
-test('imports, renamings, removals and lists in two workers pass each other', { timeout: 120_000 }, async () => {
+test('imports, renames, removals and lists in two workers run concurrently', { timeout: 120_000 }, async () => {
   await (await one.create('base', { size: SIZE })).close();
   const codes: string[] = [];
   const life = async (store: Store, name: string): Promise<void> => {
@@ -82,7 +82,7 @@ test('imports, renamings, removals and lists in two workers pass each other', { 
   expect((await one.list()).map(({ name }) => name)).toEqual(['base']);
 });
 
-test('an import and a renaming', async () => {
+test('an import and a rename', async () => {
   for (let round = 0; round < FEW_ROUNDS; round++) {
     await one.import('x', over('b'));
     await Promise.all([codeOf(one.rename('x', 'a')), codeOf(other.import('b', over('a')))]);
@@ -91,7 +91,7 @@ test('an import and a renaming', async () => {
   }
 });
 
-test('a base is not removed while an overlay of it is made', async () => {
+test('a base is not removed while an overlay of it is created', async () => {
   for (let round = 0; round < FEW_ROUNDS; round++) {
     await (await one.create('base', { size: SIZE })).close();
     const creating = one

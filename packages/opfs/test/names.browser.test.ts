@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => store.close());
 afterAll(clearStorage);
 
-test.each([NFC, NFD])('it is listed, opened, written and exported, and its name is taken (%#)', async (name) => {
+test.each([NFC, NFD])('it is listed, opened, written and exported, and its name is not free (%#)', async (name) => {
   expect((await store.list()).map((listed) => [listed.name, listed.error])).toEqual([[NFC, undefined]]);
   const image = await store.open(name);
   const into = new Uint8Array(guest.length);
@@ -33,7 +33,7 @@ test.each([NFC, NFD])('it is listed, opened, written and exported, and its name 
   expect(await packageFiles()).toEqual([NFD]);
 });
 
-test('it is found as a base, which is not removed then', async () => {
+test('it is recognised as a base, and not removed', async () => {
   await store.import('overlay', overlayImage(`../${NFD}`, guest.length).file);
   expect((await store.list()).find(({ name }) => name === NFC)?.overlays).toEqual(['overlay']);
   expect(await codeOf(store.remove(NFC))).toBe('locked');
@@ -49,7 +49,7 @@ test('it is renamed and removed', async () => {
   expect(await packageFiles()).toEqual([]);
 });
 
-test('where both forms are there, the normalised one is meant', async () => {
+test('if both forms exist, the normalised one is used', async () => {
   expect(await codeOf(store.import(NFC, (await mixedImage()).file))).toBe('exists');
   await leaveFile(NFC, 'no image');
   expect((await store.list()).map(({ name, error }) => [name, error?.code])).toEqual([[NFC, 'not-qcow2']]);

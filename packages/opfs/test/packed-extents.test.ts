@@ -21,7 +21,7 @@ const extent = fc
   )
   .map((fields) => fields as Extent);
 
-test('extents come out as they went in', () => {
+test('extents are unchanged by packing and unpacking', () => {
   fc.assert(
     fc.property(fc.array(extent, { maxLength: 50 }), (extents) => {
       expect([...unpackExtents(structuredClone(packExtents(extents)))]).toStrictEqual(extents.map((e) => ({ ...e })));

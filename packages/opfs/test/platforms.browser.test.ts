@@ -34,7 +34,7 @@ describe('where storage is refused', () => {
     await store.close();
   });
 
-  test('memory takes over when asked to', async () => {
+  test('images are in memory with the fallback', async () => {
     const store = await openStore({ worker: workerWithoutStorage, fallback: 'memory' });
     expect(store.persistence).toBe('memory');
     expect(await store.persist()).toBe(false);
@@ -79,7 +79,7 @@ describe('where storage is refused', () => {
     await store.close();
   });
 
-  test('memory holds what one store put there, and no other', async () => {
+  test('the memory of one store is not shared with another', async () => {
     const one = await openStore({ worker: workerWithoutStorage, fallback: 'memory' });
     const other = await openStore({ worker: workerWithoutStorage, fallback: 'memory' });
     const image = await one.create('disk', { size: 512 });
@@ -91,7 +91,7 @@ describe('where storage is refused', () => {
     await Promise.all([one.close(), other.close()]);
   });
 
-  test('the fallback is not used where storage works, and there is one fallback only', async () => {
+  test('the fallback is not used where storage works, and other fallbacks are refused', async () => {
     const store = await openStore({ fallback: 'memory' });
     expect(store.persistence).not.toBe('memory');
     await (await store.create('disk', { size: 512 })).close();
@@ -120,7 +120,7 @@ test('files that cannot be moved are copied', async () => {
   await store.close();
 });
 
-test('a store that nobody asked for images makes no folder', async () => {
+test('a store without images creates no folder', async () => {
   const store = await openStore();
   await (await store.openFile((await mixedImage()).file)).close();
   await store.close();

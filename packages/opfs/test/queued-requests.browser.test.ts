@@ -48,7 +48,7 @@ async function stuckImage(): Promise<{ image: WorkerImage; stop: () => Promise<v
   return { image, stop };
 }
 
-test('an abort rejects at once with its reason, and nothing is sent', async () => {
+test('an abort rejects immediately with its reason, and nothing is sent', async () => {
   const { image, stop } = await stuckImage();
   const controller = new AbortController();
   const { signal } = controller;
@@ -72,7 +72,7 @@ test('an abort rejects at once with its reason, and nothing is sent', async () =
   expect(called.filter((name) => !['abort', 'stats', 'ping', 'release'].includes(name))).toEqual([]);
 });
 
-test('a cursor that is left while it waits is not kept by the worker', async () => {
+test('a cursor that is left while it waits is released in the worker', async () => {
   const { image, stop } = await stuckImage();
   const reader = image.readable().getReader();
   const waiting = reader.read();
@@ -84,7 +84,7 @@ test('a cursor that is left while it waits is not kept by the worker', async () 
   if (opened >= 0) await expect.poll(() => called.lastIndexOf('release')).toBeGreaterThan(opened);
 });
 
-test('bytes that are handed over are detached by the call, and cannot be handed over again', async () => {
+test('transferred bytes are detached by the call, and cannot be transferred again', async () => {
   const image = await store.create('disk', { size: 128 * MIB });
   const large = image.write(0, new Uint8Array(80 * MIB));
   const bytes = new Uint8Array(1000).fill(7);

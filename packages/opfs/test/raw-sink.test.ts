@@ -48,7 +48,7 @@ function thrownBy(work: () => unknown): Qcow2Error {
   throw new Error('nothing was thrown');
 }
 
-test('fills the file, the rest reads as zeros', () => {
+test('fills the file, and the rest reads as zeros', () => {
   const handle = new MemoryHandle();
   handle.bytes.fill(9);
   const sink = new SyncSink(handle, 8, 100);
@@ -58,7 +58,7 @@ test('fills the file, the rest reads as zeros', () => {
   expect(handle).toMatchObject({ flushed: 1, closed: 1 });
 });
 
-test.each([0, 2, 4294967288])('a write that answers %d for 3 bytes is no-space', (count) => {
+test.each([0, 2, 4294967288])('a write that returns %d for 3 bytes is no-space', (count) => {
   const handle = new MemoryHandle();
   const sink = new SyncSink(handle, 8, 5);
   handle.write = () => count;
@@ -76,7 +76,7 @@ test('a write that throws QuotaExceededError is no-space', () => {
   expect(thrownBy(() => sink.write(0, Uint8Array.of(1))).details).toEqual({ needed: 8, available: undefined });
 });
 
-test('a truncate that does nothing without a word is no-space, and the file keeps what it had', () => {
+test('a truncate that silently does nothing is no-space, and the file is unchanged', () => {
   const handle = new MemoryHandle();
   handle.truncate = () => {};
   const error = thrownBy(() => new SyncSink(handle, 16, 5));
@@ -86,13 +86,13 @@ test('a truncate that does nothing without a word is no-space, and the file keep
   expect(handle.bytes.length).toBe(10);
 });
 
-test('what the platform reports is not repeated when it is plainly untrue', () => {
+test('a free space that contradicts the error is not reported', () => {
   const handle = new MemoryHandle();
   handle.truncate = () => {};
   expect(thrownBy(() => new SyncSink(handle, 16, 10 * 2 ** 30)).details).toEqual({ needed: 16, available: undefined });
 });
 
-test('a file that cannot grow, in whatever words, is no-space and keeps what it had', () => {
+test('a file that cannot grow is no-space with any error, and is unchanged', () => {
   const handle = new MemoryHandle();
   handle.bytes.fill(9);
   handle.truncate = () => {
@@ -112,7 +112,7 @@ test('abandoned, the file is empty', () => {
   expect(handle.closed).toBe(1);
 });
 
-test('a writable stream that cannot grow is let go of', async () => {
+test('a writable stream that cannot grow is aborted', async () => {
   // A file of a person's, which no test can have without the picker.
   const aborted: string[] = [];
   const writable = {
@@ -128,8 +128,8 @@ test('a writable stream that cannot grow is let go of', async () => {
 
 test.each([
   ['an error of the platform', new DOMException('no more', 'InvalidStateError'), 'io'],
-  ['an error of Firefox’s own', { name: 'NS_ERROR_FAILURE' }, 'io'],
-  ['a spent quota', new DOMException('spent', 'QuotaExceededError'), 'no-space'],
+  ['an error specific to Firefox', { name: 'NS_ERROR_FAILURE' }, 'io'],
+  ['an exceeded quota', new DOMException('spent', 'QuotaExceededError'), 'no-space'],
 ])('a flush that fails with %s is typed', (_, cause, code) => {
   const handle = new MemoryHandle();
   const sink = new SyncSink(handle, 8, 100);
@@ -142,7 +142,7 @@ test.each([
   expect(handle).toMatchObject({ closed: 1 });
 });
 
-test('no flush has more than 64 MiB to bring to the medium', () => {
+test('a flush writes at most 64 MiB to the medium', () => {
   const handle = new MemoryHandle();
   const sink = new SyncSink(handle, 0, 100);
   handle.write = (bytes) => bytes.length;

@@ -26,7 +26,7 @@ it('shows size, stored bytes and boot signature of a file', async () => {
   expect(shown).toBe('1048576 bytes, 65536 of them stored, signature 85 170');
 });
 
-it('starts a disk from a web server, and keeps what is changed', async () => {
+it('starts a disk from a web server, and stores the changes', async () => {
   const base = noise(65_536, 1);
   const built = buildImage({ size: 2 ** 30, clusters: new Map([[0, { kind: 'data', bytes: base }]]) });
   const { url } = await host(built.bytes);

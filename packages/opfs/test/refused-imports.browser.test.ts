@@ -19,13 +19,13 @@ afterAll(clearStorage);
 
 describe('a stream is cancelled with the reason', () => {
   const refusals: readonly (readonly [string, (stream: ReadableStream<Uint8Array>) => Promise<void>])[] = [
-    ['a name that no image can have', (stream) => store.import('a/b', stream)],
-    ['a name that is no string', (stream) => store.import(7 as unknown as string, stream)],
-    ['options that are none', (stream) => store.import('disk', stream, null as unknown as undefined)],
-    ['a signal that is none', (stream) => store.import('disk', stream, { signal: {} as AbortSignal })],
+    ['an invalid name', (stream) => store.import('a/b', stream)],
+    ['a name that is not a string', (stream) => store.import(7 as unknown as string, stream)],
+    ['invalid options', (stream) => store.import('disk', stream, null as unknown as undefined)],
+    ['an invalid signal', (stream) => store.import('disk', stream, { signal: {} as AbortSignal })],
     ['a signal that has aborted', (stream) => store.import('disk', stream, { signal: AbortSignal.abort('no') })],
     [
-      'a name that is taken',
+      'an existing name',
       async (stream) => {
         await store.import('disk', (await mixedImage()).file);
         await store.import('disk', stream);
@@ -55,14 +55,14 @@ describe('a stream is cancelled with the reason', () => {
     expect(await stream.getReader().read()).toMatchObject({ done: true });
   });
 
-  test('also when its own cancelling never ends', async () => {
+  test('also when its cancel never settles', async () => {
     await store.import('disk', (await mixedImage()).file);
     const stream = new ReadableStream<Uint8Array>({ cancel: () => new Promise(() => {}) });
     expect(await codeOf(store.import('disk', stream))).toBe('exists');
     expect(stream.locked).toBe(false);
   });
 
-  test('but not one that somebody else reads', async () => {
+  test('but not one that is locked by another reader', async () => {
     const { stream, state } = chunked(noise(1000, 1), 100);
     const reader = stream.getReader();
     expect(await errorOf(store.import('disk', stream))).toBeInstanceOf(TypeError);
@@ -71,16 +71,16 @@ describe('a stream is cancelled with the reason', () => {
   });
 });
 
-test('a stream that was imported is let go of', async () => {
+test('a stream that was imported is unlocked', async () => {
   const { stream } = chunked(await bytesOf((await mixedImage()).file), 100_000);
   await store.import('disk', stream);
   expect(stream.locked).toBe(false);
 });
 
-describe('what is no image is refused at its first bytes', () => {
+describe('a file that is not an image is refused at its first bytes', () => {
   const wrong = noise(8_000_000, 1);
 
-  test('of a stream, after the chunk that shows it', async () => {
+  test('of a stream, after the chunk that contains them', async () => {
     const { stream, state } = chunked(wrong, 65_536);
     expect(await codeOf(store.import('disk', stream))).toBe('not-qcow2');
     expect(state.given).toBe(65_536);
@@ -88,14 +88,14 @@ describe('what is no image is refused at its first bytes', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('of a stream that gives no more than them, and does not end', async () => {
+  test('of a stream that stalls after them', async () => {
     const { stream, state } = stalling(new TextEncoder().encode('#!/bin/sh\n'));
     const error = await errorOf(store.import('disk', stream));
     expect(error).toMatchObject({ code: 'not-qcow2', message: expect.stringContaining('text file') });
     expect(state.cancelled).toBe(error);
   });
 
-  test('of a stream that gives them one by one, with nothing in between', async () => {
+  test('of a stream that has them one by one, with empty chunks between', async () => {
     let given = 0;
     let cancelled: unknown;
     const stream = new ReadableStream<Uint8Array>(
@@ -124,7 +124,7 @@ describe('what is no image is refused at its first bytes', () => {
     expect(state.given).toBe(4096);
   });
 
-  test('of a Blob, of which no more is read than that takes', async () => {
+  test('of a Blob, of which no more is read than necessary', async () => {
     expect(await codeOf(store.import('disk', new Blob([wrong])))).toBe('not-qcow2');
     expect(await packageFiles()).toEqual([]);
   });

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => store.close());
 
-test('an image is opened by its address, with the options it needs, and read in ranges', async () => {
+test('an image is opened by its URL, with the options it needs, and read in ranges', async () => {
   const file = await host(bytes, { etag: '"1"' });
   const image = await store.openFile({ url: file.url, headers: { 'X-Key': 'mine' } });
   expect((await file.seen()).filter(({ method }) => method === 'GET').length).toBeLessThanOrEqual(2);
@@ -30,7 +30,7 @@ test('an image is opened by its address, with the options it needs, and read in 
   await image.close();
 });
 
-test('a URL is an address with the options that are the default', async () => {
+test('a URL object is the same as an address with the default options', async () => {
   const file = await host(bytes);
   const image = await store.openFile(new URL(file.url));
   const guest = new Uint8Array(base.guest.length);
@@ -59,7 +59,7 @@ test.each<[string, (url: string) => StoreResolved]>([
   await image.close();
 });
 
-test('a chain on the server that leads in a circle is told as one', async () => {
+test('a circular chain on the server is refused', async () => {
   const file = await host(await bytesOf(overlayImage('itself', CLUSTER * 4).file));
   const opening = store.openFile({ url: file.url }, { resolve: async () => ({ url: file.url }) });
   await expect(opening).rejects.toMatchObject({ name: 'Qcow2Error', code: 'corrupt' });
@@ -68,12 +68,12 @@ test('a chain on the server that leads in a circle is told as one', async () => 
 test.each<[string, Fault, object]>([
   ['404', { kind: 'status', status: 404 }, { code: 'not-found', details: { status: 404 } }],
   ['no ranges', { kind: 'whole' }, { code: 'unsupported', details: { status: 200 } }],
-])('what is wrong with the server is said with class, code and details: %s', async (_, fault, error) => {
+])('errors of the server have class, code and details: %s', async (_, fault, error) => {
   const file = await host(bytes, { faults: [fault] });
   await expect(store.openFile({ url: file.url })).rejects.toMatchObject({ name: 'Qcow2Error', ...error });
 });
 
-test('an image that is replaced while it is open is noticed', async () => {
+test('the replacement of an open image is detected', async () => {
   const file = await host(bytes, { etag: '"1"' });
   const image = await store.openFile({ url: file.url, cacheBytes: 0 });
   await file.plan({ etag: '"2"' });
@@ -82,7 +82,7 @@ test('an image that is replaced while it is open is noticed', async () => {
   await image.close();
 });
 
-test('opening and reading are aborted while the server is silent, with the page’s own reason', async () => {
+test('opening and reading are aborted while the server does not respond, with the page’s own reason', async () => {
   const file = await host(bytes, { faults: [{ kind: 'silence' }] });
   const reason = { mine: true };
   const first = new AbortController();
@@ -100,7 +100,7 @@ test('opening and reading are aborted while the server is silent, with the page�
   await image.close();
 });
 
-test('closing the image ends what is being fetched for it', async () => {
+test('closing the image ends its fetches', async () => {
   const file = await host(bytes);
   const image = await store.openFile({ url: file.url });
   await file.plan({ faults: [{ kind: 'silence' }] });
@@ -115,7 +115,7 @@ test('closing the image ends what is being fetched for it', async () => {
   await expect.poll(async () => (await stuck())?.left).toBe(true);
 });
 
-describe('what waits for a silent server', () => {
+describe('a call that waits for a server without response', () => {
   const silent = { faults: Array.from({ length: 16 }, () => ({ kind: 'silence' as const })) };
   const codeOf = (promise: Promise<unknown>) =>
     promise.then(
@@ -139,7 +139,7 @@ describe('what waits for a silent server', () => {
   beforeEach(clearStorage);
   afterAll(clearStorage);
 
-  test('keeps its image from closing for a moment alone', async () => {
+  test('delays the close of its image only briefly', async () => {
     await using own = await openStore();
     const { image, waiting } = await stuckOverlay(own);
     const started = performance.now();
@@ -152,7 +152,7 @@ describe('what waits for a silent server', () => {
     await again.close();
   });
 
-  test('keeps its image from closing for a moment alone, with a large write behind it', async () => {
+  test('delays the close of its image only briefly, with a large write behind it', async () => {
     await using own = await openStore();
     const file = await host(new Uint8Array(2 ** 20).fill(7));
     const options = { size: 2 ** 28, backingFile: 'base.img', backingFormat: 'raw' } as const;
@@ -173,7 +173,7 @@ describe('what waits for a silent server', () => {
     await again.close();
   });
 
-  test('keeps its store from closing for a moment alone', async () => {
+  test('delays the close of its store only briefly', async () => {
     const own = await openStore();
     const { waiting } = await stuckOverlay(own);
     const started = performance.now();
@@ -183,7 +183,7 @@ describe('what waits for a silent server', () => {
   });
 });
 
-test('a relative address starts from the page', async () => {
+test('a relative address is resolved against the page', async () => {
   await expect(store.openFile({ url: 'no/such/image.qcow2', retries: 0 })).rejects.toMatchObject({
     details: { url: new URL('no/such/image.qcow2', document.baseURI).href },
   });
@@ -192,9 +192,9 @@ test('a relative address starts from the page', async () => {
 test.each<[string, object]>([
   ['a file of this machine', { url: 'file:///disk.qcow2' }],
   ['a blob URL', { url: 'blob:http://localhost/1' }],
-  ['no address', { url: 'http://' }],
-  ['a fetch, which cannot cross', { url: 'http://127.0.0.1/', fetch }],
-  ['nothing of the kind', {}],
+  ['an invalid URL', { url: 'http://' }],
+  ['a fetch function, which cannot be cloned', { url: 'http://127.0.0.1/', fetch }],
+  ['another value', {}],
 ])('%s is a TypeError', async (_, file) => {
   await expect(store.openFile(file as { url: string })).rejects.toThrow(TypeError);
 });

@@ -44,14 +44,14 @@ test.each<[string, () => Promise<Resolved>]>([
   await image.close();
 });
 
-test('what the resolver handed over is not taken from the page', async () => {
+test('what the resolver returned is not detached', async () => {
   const bytes = await bytesOf(base.file);
   const image = await store.openFile(overlayImage('b', base.guest.length).file, { resolve: async () => bytes });
   await image.close();
   expect(bytes.length).toBe(base.file.size);
 });
 
-test('a chain of three asks with the parent that led there', async () => {
+test('a chain of three calls resolve with the parent', async () => {
   const middle = overlayImage('bottom', base.guest.length);
   const top = overlayImage('middle', base.guest.length);
   const asked: string[] = [];
@@ -68,7 +68,7 @@ test('a chain of three asks with the parent that led there', async () => {
   await image.close();
 });
 
-test('without the file the image opens, and the first read that needs it says so', async () => {
+test('without the file the image opens, and the first read that needs it rejects', async () => {
   for (const options of [{}, { resolve: async () => undefined }]) {
     const { file, own } = overlayImage('base.img', base.guest.length);
     const image = await store.openFile(file, options);
@@ -80,7 +80,7 @@ test('without the file the image opens, and the first read that needs it says so
   }
 });
 
-test('an object of the caller cannot cross: the TypeError says what to answer instead', async () => {
+test('an object that cannot be cloned is a TypeError, which lists what to return instead', async () => {
   const source = { size: 512, read: (): void => {} };
   for (const answer of [source, { source, format: 'raw' as const }]) {
     const error = await errorOf(store.openFile(overlayImage('b', CLUSTER).file, { resolve: async () => answer }));
@@ -89,7 +89,7 @@ test('an object of the caller cannot cross: the TypeError says what to answer in
   }
 });
 
-test('what the resolver throws is what openFile rejects with, untouched', async () => {
+test('openFile rejects with the same error object that the resolver throws', async () => {
   const mine = { not: 'even an error' };
   const error = await errorOf(
     store.openFile(overlayImage('b', CLUSTER).file, {
@@ -99,7 +99,7 @@ test('what the resolver throws is what openFile rejects with, untouched', async 
   expect(error).toBe(mine);
 });
 
-test('opening can be aborted while the resolver waits for a person', async () => {
+test('opening can be aborted while the resolver waits for the user', async () => {
   const controller = new AbortController();
   const opening = errorOf(
     store.openFile(overlayImage('b', CLUSTER).file, {

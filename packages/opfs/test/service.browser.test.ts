@@ -29,7 +29,7 @@ async function serviceFor(page: PageSide, file: File): Promise<Service> {
   return service;
 }
 
-test('an answer leaves after its last report has been delivered', async () => {
+test('a response is sent after its last report has been delivered', async () => {
   const arrived: number[] = [];
   const page: PageSide = {
     ...nobody,
@@ -48,7 +48,7 @@ test('an answer leaves after its last report has been delivered', async () => {
   await service.shutdown();
 });
 
-test('an aborted cursor stops by itself, before anybody releases it', async () => {
+test('an aborted cursor stops before it is released', async () => {
   const service = await serviceFor(nobody, scatteredImage(20_000).file);
   await service.openCursor(2, 1, 'map', [undefined, {}], SILENT);
   expect(await service.next(2)).toMatchObject({ value: expect.any(Float64Array) });
@@ -57,7 +57,7 @@ test('an aborted cursor stops by itself, before anybody releases it', async () =
   await service.shutdown();
 });
 
-test('shutdown waits until what runs has cleaned up', async () => {
+test('shutdown waits until running calls have cleaned up', async () => {
   const service = await serviceFor(nobody, repeatedImage(1024).file);
   const order: unknown[] = [];
   const exporting = service
@@ -90,7 +90,7 @@ test('closing an image frees the cursors of its snapshots', async () => {
   await service.shutdown();
 });
 
-test('nothing is known by a number that was never given', async () => {
+test('an unknown number is closed', async () => {
   const service = await serviceFor(nobody, (await mixedImage()).file);
   service.abort(77);
   expect(await service.release(77)).toEqual({ value: undefined });

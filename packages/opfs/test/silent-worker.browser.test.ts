@@ -9,7 +9,7 @@ import { WorkerStore } from '../src/page/worker-store.js';
 import { repeatedImage } from './support/images.js';
 import { clearStorage } from './support/opfs.js';
 import { codeOf } from './support/outcomes.js';
-import { blockingWorker, killableWorker, slowWorker, workerApart } from './support/workers.js';
+import { blockingWorker, killableWorker, slowWorker, workerWithOtherLocks } from './support/workers.js';
 
 beforeEach(clearUp);
 afterAll(clearUp);
@@ -35,7 +35,7 @@ describe('a worker that is blocked', () => {
     const image = await store.create('disk', { size: 2 ** 20 }).catch((error: unknown) => error);
     expect(image).toMatchObject({
       code: 'failed',
-      message: expect.stringMatching(/does not answer .* reload the page/),
+      message: expect.stringMatching(/no longer responds.* reload the page/),
     });
     expect(await Promise.all([store.list(), store.create('other', { size: 512 })].map(codeOf))).toEqual([
       'failed',
@@ -53,7 +53,7 @@ describe('a worker that is blocked', () => {
   });
 });
 
-test('a worker that works for long without a pause for itself is not given up', async () => {
+test('a worker that is busy for long is not treated as dead', async () => {
   const { create } = killableWorker();
   // Six of these pings pass while the image is read.
   const store = await storeOver(create, 500);
@@ -67,10 +67,10 @@ test('a worker that works for long without a pause for itself is not given up', 
   await store.close();
 });
 
-describe('a worker on a slow medium is not given up', () => {
+describe('a worker on a slow medium is not treated as dead', () => {
   const LENGTH = 192 * 2 ** 20;
   const memories: [string, () => Uint8Array, boolean][] = [
-    ['bytes that are handed over', () => new Uint8Array(LENGTH), true],
+    ['bytes that are transferred', () => new Uint8Array(LENGTH), true],
     ['bytes that are shared', () => new Uint8Array(new SharedArrayBuffer(LENGTH)), false],
     ['bytes that are copied', () => new Uint8Array(LENGTH), false],
   ];
@@ -91,8 +91,8 @@ describe('a worker on a slow medium is not given up', () => {
 });
 
 describe('a worker that shares no locks with its page', () => {
-  test('is not taken for dead', async () => {
-    const store = await openStore({ worker: workerApart().create });
+  test('is not treated as dead', async () => {
+    const store = await openStore({ worker: workerWithOtherLocks().create });
     const image = await store.create('disk', { size: 2 ** 20 });
     await new Promise((resolve) => setTimeout(resolve, 200));
     await image.close();
@@ -100,8 +100,8 @@ describe('a worker that shares no locks with its page', () => {
     await store.close();
   });
 
-  test('is found dead when a call waits for it', async () => {
-    const { create, kill } = workerApart();
+  test('is detected as dead when a call waits for it', async () => {
+    const { create, kill } = workerWithOtherLocks();
     const store = await storeOver(create, 100);
     kill();
     expect(await codeOf(store.list())).toBe('failed');

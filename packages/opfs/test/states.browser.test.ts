@@ -35,7 +35,7 @@ function withSnapshot(): File {
 }
 
 describe('a snapshot', () => {
-  test('is an image of its own: size, bytes, extents', async () => {
+  test('has its own size, bytes and extents', async () => {
     await using image = await store.openFile(withSnapshot());
     expect(image.snapshots).toMatchObject([{ id: '1', name: 'before', diskSize: guest.length }]);
     await using view = await image.openSnapshot('before');
@@ -60,14 +60,14 @@ describe('a snapshot', () => {
     await temporary.remove();
   });
 
-  test('that is not there is not-found', async () => {
+  test('that does not exist is not-found', async () => {
     await using image = await store.openFile(withSnapshot());
     const error = await image.openSnapshot('after').catch((thrown: unknown) => thrown);
     expect(isQcow2Error(error, 'not-found')).toBe(true);
     expect(error).toMatchObject({ details: { name: 'after' } });
   });
 
-  test('may be closed alone, and ends with its image', async () => {
+  test('can be closed alone, and is closed with its image', async () => {
     const image = await store.openFile(withSnapshot());
     const [first, second] = [await image.openSnapshot('1'), await image.openSnapshot('1')];
     const byte = new Uint8Array(1);
@@ -86,7 +86,7 @@ describe('a bitmap', () => {
   const table = Array.from({ length: 5 }, () => new Uint8Array(512).fill(0x55));
   const file = (): File => new File([bitmapImage({ table })], 'bitmap.qcow2');
 
-  test('crosses in packets, in order', async () => {
+  test('is sent in packets, in order', async () => {
     await using image = await store.openFile(file());
     expect(image.bitmaps).toMatchObject([{ name: 'b', granularity: 512 }]);
     const ranges: Range[] = [];
@@ -95,7 +95,7 @@ describe('a bitmap', () => {
     expect(ranges.every(({ start, length }, index) => start === index * 1024 && length === 512)).toBe(true);
   });
 
-  test('can be left early, is aborted with the very reason, and is not-found by another name', async () => {
+  test('can be left early, is aborted with the same reason object, and is not-found by another name', async () => {
     await using image = await store.openFile(file());
     for await (const { start } of image.dirtyRanges('b')) if (start > 0) break;
     const reason = new Error('enough');

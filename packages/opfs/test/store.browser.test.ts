@@ -9,7 +9,7 @@ import { codeOf } from './support/outcomes.js';
 import { killableWorker, workerWithoutStorage } from './support/workers.js';
 
 describe('a store', () => {
-  test('closes twice, and then rejects with closed', async () => {
+  test('can be closed twice, and then rejects with closed', async () => {
     const store = await openStore();
     const { file } = await mixedImage();
     const image = await store.openFile(file);
@@ -19,7 +19,7 @@ describe('a store', () => {
     await image.close();
   });
 
-  test('rejects what runs when it is closed with closed', async () => {
+  test('rejects running calls with closed when it is closed', async () => {
     const store = await openStore();
     const { file, size } = repeatedImage(1024);
     const image = await store.openFile(file);
@@ -56,7 +56,7 @@ describe('a store', () => {
 });
 
 describe('a worker that cannot start', () => {
-  test('because its script is not there', async () => {
+  test('because its script does not exist', async () => {
     const worker = (): Worker => new Worker(new URL('/no-such-worker.js', location.href), { type: 'module' });
     expect(await codeOf(openStore({ worker }))).toBe('failed');
   });
@@ -67,7 +67,7 @@ describe('a worker that cannot start', () => {
     URL.revokeObjectURL(script);
   });
 
-  test('because it cannot even be made', async () => {
+  test('because its constructor throws', async () => {
     const worker = (): Worker => {
       throw new DOMException('not here', 'SecurityError');
     };
@@ -107,7 +107,7 @@ describe('a worker that dies', () => {
     await store.close();
   });
 
-  test('before it has answered, and without a word, does not hang either', async () => {
+  test('before its first response, without an error event, rejects the start', async () => {
     const { create, kill } = killableWorker();
     const silent = (): Worker => {
       const worker = create();
@@ -119,7 +119,7 @@ describe('a worker that dies', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(299);
   });
 
-  test('while it opens does not hang either', async () => {
+  test('during an open rejects the open', async () => {
     const { create, kill } = killableWorker();
     const store = await openStore({ worker: create });
     const opening = codeOf(store.openFile((await mixedImage()).file));
@@ -128,7 +128,7 @@ describe('a worker that dies', () => {
     await store.close();
   });
 
-  test('while the store closes lets it close', async () => {
+  test('while the store closes does not prevent that', async () => {
     const { create, kill } = killableWorker();
     const store = await openStore({ worker: create });
     const closing = store.close();

@@ -5,7 +5,7 @@ import { openStore, type Store } from '../src/index.js';
 import { mixedImage, overlayImage } from './support/images.js';
 import { bytesOf, clearStorage, leaveFile, packageFiles } from './support/opfs.js';
 import { codeOf, errorOf } from './support/outcomes.js';
-import { lookingWorker } from './support/workers.js';
+import { readCountingWorker } from './support/workers.js';
 
 /** Files older than this are remembered, in milliseconds. */
 const RECENT = 2000;
@@ -14,7 +14,7 @@ const HEADER = 65_536;
 let store: Store;
 beforeEach(async () => {
   await clearStorage();
-  store = await openStore({ worker: lookingWorker });
+  store = await openStore({ worker: readCountingWorker });
 });
 afterEach(() => store.close());
 afterAll(clearStorage);
@@ -22,7 +22,7 @@ afterAll(clearStorage);
 /** What the worker has asked of its files since the last time. */
 function looks(): Promise<{ getFile: number; read: number; bytes: number }> {
   return new Promise((resolve) => {
-    const channel = new BroadcastChannel('looks');
+    const channel = new BroadcastChannel('reads');
     channel.onmessage = ({ data }) => {
       channel.close();
       resolve(data);
@@ -39,7 +39,7 @@ async function fill(count: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, RECENT + 100));
 }
 
-test('a removal reads the header of each image once, and the next ones none', async () => {
+test('a removal reads the header of each image once, and later ones read none', async () => {
   const count = 40;
   await fill(count);
   await looks();
@@ -56,7 +56,7 @@ test('a removal reads the header of each image once, and the next ones none', as
   expect((await looks()).read).toBe(1); // the renamed one, under its new name
 });
 
-test('a list reads one header of each image, whatever tables it has, and the next one none', async () => {
+test('a list reads one header of each image, whatever tables it has, and the next one reads none', async () => {
   await fill(3);
   // An L1 table of 16 MiB.
   await (await store.create('large', { size: 2 ** 36, clusterSize: 512 })).close();
@@ -76,7 +76,7 @@ test('a list reads one header of each image, whatever tables it has, and the nex
   expect((await looks()).read).toBe(0);
 });
 
-test('a file that has changed is read again, and what is new or gone is known', async () => {
+test('a changed file is read again, and new and removed files are detected', async () => {
   await fill(3);
   expect(await codeOf(store.remove('image-0'))).toBe('locked');
   await leaveFile('overlay', await overlayImage('image-1', 2 ** 20).file.arrayBuffer());
@@ -90,7 +90,7 @@ test('a file that has changed is read again, and what is new or gone is known', 
   expect(await packageFiles()).toEqual(['image-2']);
 });
 
-test('a file of the same length that is written anew at once is read again', async () => {
+test('a file that is rewritten immediately with the same length is read again', async () => {
   await fill(2);
   for (let round = 0; round < 6; round++) {
     const [base, other] = round % 2 === 0 ? ['image-0', 'image-1'] : ['image-1', 'image-0'];

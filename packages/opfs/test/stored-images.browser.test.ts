@@ -16,7 +16,7 @@ afterEach(() => store.close());
 afterAll(clearStorage);
 
 describe('create', () => {
-  test('makes an image that is there for the next store, as it was asked for', async () => {
+  test('creates an image with the given options, which the next store has, too', async () => {
     const made = await store.create('disk', { size: 10 * 2 ** 30, clusterSize: 2 ** 17, extendedL2: true });
     expect(made.size).toBe(10 * 2 ** 30);
     expect(await made.seekData(0)).toBeUndefined();
@@ -38,7 +38,7 @@ describe('create', () => {
     expect(firstDifference(into, new Uint8Array(5000))).toBe(-1);
   });
 
-  test('refuses a name that is taken, and changes nothing', async () => {
+  test('refuses an existing name, and changes nothing', async () => {
     await (await store.create('disk', { size: 2 ** 20 })).close();
     const error = await errorOf(store.create('disk', { size: 2 ** 21 }));
     expect(error).toBeInstanceOf(Qcow2Error);
@@ -46,14 +46,14 @@ describe('create', () => {
     expect((await store.list())[0]?.info?.virtualSize).toBe(2 ** 20);
   });
 
-  test('refuses options that cannot be, and data files, and leaves nothing', async () => {
+  test('refuses invalid options and data files, and leaves no file', async () => {
     expect(await errorOf(store.create('a', { size: -1 }))).toBeInstanceOf(RangeError);
     expect(await errorOf(store.create('a', { size: 512, version: 2, extendedL2: true }))).toBeInstanceOf(TypeError);
     expect(await errorOf(store.create('a', { size: 512, dataFile: 'raw' }))).toBeInstanceOf(TypeError);
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('aborted leaves nothing', async () => {
+  test('aborted leaves no file', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const onProgress = (): void => controller.abort(reason);
@@ -66,7 +66,7 @@ describe('create', () => {
   });
 });
 
-test('create of more than the quota says so, and keeps what there was', async () => {
+test('create of more than the quota is no-space, and keeps the stored images', async () => {
   await (await store.create('disk', { size: 2 ** 20 })).close();
   // With every cluster in its place the file is as long as the disk.
   const error = await errorOf(store.create('large', { size: 2 ** 44, preallocation: 'metadata' }));
@@ -77,7 +77,7 @@ test('create of more than the quota says so, and keeps what there was', async ()
 
 describe('names', () => {
   test.each(['', '.hidden', 'a/b', '/', 'a\u0000b', 'line\nbreak', '\ud800', 'é'.repeat(101)])(
-    '%j is none',
+    '%j is invalid',
     async (name) => {
       const uses = [
         store.create(name, { size: 512 }),
@@ -100,7 +100,7 @@ describe('names', () => {
     expect(await errorOf(openStore({ directory: 'a/b' }))).toBeInstanceOf(RangeError);
   });
 
-  test('are what they look like, and may have every other character', async () => {
+  test('are normalised, and may have every other character', async () => {
     const longest = 'é'.repeat(100);
     for (const name of [longest, 'a b (1).qcow2', '磁盘', 'a.b.', '"quoted"']) {
       await (await store.create(name, { size: 512 })).close();
@@ -112,7 +112,7 @@ describe('names', () => {
 });
 
 describe('has and stat', () => {
-  test('say of one image what the list says of it, also of one that is changed or broken', async () => {
+  test('return the same as the list, also for an image that is being changed or damaged', async () => {
     await (await store.create('base', { size: 2 ** 20 })).close();
     const overlay = await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' });
     await leaveFile('broken', 'this is no image');
@@ -125,7 +125,7 @@ describe('has and stat', () => {
     expect(await store.stat('overlay')).toMatchObject({ info: { backingFile: 'base', backingFormat: 'qcow2' } });
   });
 
-  test('are false and not-found for what is not there', async () => {
+  test('are false and not-found for an image that does not exist', async () => {
     expect(await store.has('nothing')).toBe(false);
     expect(await errorOf(store.stat('nothing'))).toMatchObject({ code: 'not-found', details: { name: 'nothing' } });
     await leaveFile('.tmp-notes', 'no image by its name');
@@ -134,7 +134,7 @@ describe('has and stat', () => {
 });
 
 describe('list', () => {
-  test('has what is locked and what is broken, says so, and leaves out what is not an image', async () => {
+  test('includes locked and damaged images with their error, and omits files that are not images', async () => {
     await (await store.create('changing', { size: 2 ** 20 })).close();
     await leaveFile('broken', 'this is no image');
     await leaveFile('.tmp-notes', 'somebody else wrote this');
@@ -155,7 +155,7 @@ describe('list', () => {
     expect((await store.list())[1]?.info?.virtualSize).toBe(2 ** 20);
   });
 
-  test('of another directory is another list', async () => {
+  test('of another directory has its own images', async () => {
     await (await store.create('here', { size: 512 })).close();
     const other = await openStore({ directory: 'elsewhere' });
     await (await other.create('there', { size: 512 })).close();
@@ -180,7 +180,7 @@ describe('open', () => {
     expect(firstDifference(into, expected)).toBe(-1);
   });
 
-  test('asks the resolver only for what is not in the store', async () => {
+  test('calls the resolver only for files that are not in the store', async () => {
     const { file, guest } = await mixedImage();
     await store.import('top', overlayImage('middle', guest.length).file);
     await store.import('middle', overlayImage('outside.img', guest.length).file);
@@ -197,14 +197,14 @@ describe('open', () => {
     expect(await codeOf((await store.open('top')).read(0, into))).toBe('reference-refused');
   });
 
-  test('of what is not there', async () => {
+  test('of an image that does not exist', async () => {
     expect(await codeOf(store.open('nothing'))).toBe('not-found');
     expect(await codeOf(store.remove('nothing'))).toBe('not-found');
     expect(await codeOf(store.rename('nothing', 'something'))).toBe('not-found');
     expect(await codeOf(store.export('nothing', { format: 'qcow2' }))).toBe('not-found');
   });
 
-  test('sees a chain that leads in a circle', async () => {
+  test('refuses a circular chain', async () => {
     await store.import('a', overlayImage('b', 2 ** 20).file);
     expect(await codeOf(store.create('b', { size: 2 ** 20, backingFile: 'a', backingFormat: 'qcow2' }))).toBe(
       'corrupt',
@@ -220,7 +220,7 @@ describe('open', () => {
 });
 
 describe('export', () => {
-  test('that is aborted, whenever that is, lets go of the image', async () => {
+  test('that is aborted at any time releases the image', async () => {
     await store.import('disk', (await mixedImage()).file);
     for (let round = 0; round < 40; round++) {
       const abort = new AbortController();
@@ -252,7 +252,7 @@ describe('export', () => {
 });
 
 describe('rename and remove', () => {
-  test('do what they say', async () => {
+  test('rename and remove an image', async () => {
     const { file } = await mixedImage();
     await store.import('one', file);
     await store.rename('one', 'two');
@@ -266,7 +266,7 @@ describe('rename and remove', () => {
     await (await store.open('two')).close();
   });
 
-  test('know a base also while its overlay is written', async () => {
+  test('recognise a base also while its overlay is written', async () => {
     await (await store.create('base', { size: 2 ** 20 })).close();
     const overlay = await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' });
     const listed = await store.list();
@@ -277,7 +277,7 @@ describe('rename and remove', () => {
     await overlay.close();
   });
 
-  test('give no image the name of a file that it is based on, however far down', async () => {
+  test('refuse a name that would make the chain circular, at any depth', async () => {
     const overlay = (name: string) => overlayImage(`/images/${name}`, 2 ** 20).file;
     expect(await errorOf(store.import('base', overlay('base')))).toBeInstanceOf(RangeError);
     expect(await packageFiles()).toEqual([]);
@@ -291,7 +291,7 @@ describe('rename and remove', () => {
     await (await store.open('other')).close();
   });
 
-  test('are refused for a base in use, which names its overlays', async () => {
+  test('are refused for a base, with the names of its overlays', async () => {
     await (await store.create('base', { size: 2 ** 20 })).close();
     for (const name of ['second', 'first']) {
       await (await store.create(name, { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' })).close();
@@ -311,7 +311,7 @@ describe('rename and remove', () => {
     expect(await packageFiles()).toEqual([]);
   });
 
-  test('wait for whoever has the image open, and give up after two seconds', async () => {
+  test('wait until the image is closed, with a timeout of two seconds', async () => {
     const { file } = await mixedImage();
     await store.import('disk', file);
     const other = await openStore();
@@ -341,7 +341,7 @@ describe('rename and remove', () => {
     await (await store.open('disk')).close();
   });
 
-  test('a base that is missing can be made while its overlay is open', async () => {
+  test('a missing base can be created while its overlay is open', async () => {
     const image = await store.create('overlay', { size: 2 ** 20, backingFile: 'base', backingFormat: 'qcow2' });
     await (await store.create('base', { size: 2 ** 20 })).close();
     expect(await codeOf(image.read(0, new Uint8Array(512)))).toBe('reference-refused');
@@ -349,7 +349,7 @@ describe('rename and remove', () => {
     await (await store.open('overlay')).read(0, new Uint8Array(512));
   });
 
-  test('spare the bases of what is open', async () => {
+  test('are refused for the bases of an open image', async () => {
     const { file, guest } = await mixedImage();
     await store.import('base', file);
     await store.import('overlay', overlayImage('base', guest.length).file);
@@ -375,7 +375,7 @@ describe('two stores', () => {
     await other.close();
   });
 
-  test('do not make one image twice', async () => {
+  test('do not create one image twice', async () => {
     const other = await openStore();
     const { file } = await mixedImage();
     const codes = await Promise.all([codeOf(store.import('disk', file)), codeOf(other.import('disk', file))]);
@@ -391,7 +391,7 @@ test('estimate and persist are refused by a store that is closed', async () => {
   expect(await codeOf(store.persist())).toBe('closed');
 });
 
-test('estimate and persistence say what the browser says', async () => {
+test('estimate and persistence return what the browser returns', async () => {
   expect(store.persistence).toBe((await navigator.storage.persisted()) ? 'persistent' : 'best-effort');
   const { usage, quota } = await store.estimate();
   expect(quota).toBeGreaterThan(0);

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => store.close());
 afterAll(clearStorage);
 
-test('a temporary export has the bytes of the disk or of the file, and goes when it is removed', async () => {
+test('a temporary export has the bytes of the disk or of the file, and is deleted by remove', async () => {
   const { file, guest } = await mixedImage();
   await store.import('a', file);
   const raw = await store.temporaryExport('a', { format: 'raw' });
@@ -40,7 +40,7 @@ test('an image can be renamed and removed after a temporary export, which is a c
   expect(firstDifference(await bytesOf(copy.file), await bytesOf(file))).toBe(-1);
 });
 
-test('what fails or aborts leaves no temporary export', async () => {
+test('a failed or aborted call leaves no temporary export', async () => {
   // Short ones are complete before anybody can abort.
   await store.import('a', await longFile(128));
   expect(isQcow2Error(await errorOf(store.temporaryExport('b', { format: 'qcow2' })), 'not-found')).toBe(true);

@@ -25,7 +25,7 @@ async function newImage(name: string): Promise<WorkerImage & AddedVerbs> {
   return (await store.create(name, { size: 2 ** 20, lazyRefcounts: true })) as WorkerImage & AddedVerbs;
 }
 
-test('an added verb crosses with its arguments, result, progress and state', async () => {
+test('an added verb works with its arguments, result, progress and state', async () => {
   await using image = await newImage('stamped');
   expect(image.info.dirty).toBe(false);
   const reports: Progress[] = [];
@@ -43,13 +43,13 @@ test('an added verb crosses with its arguments, result, progress and state', asy
   expect(image.info).toBe(info);
 });
 
-test('its error keeps class, code and details, and its other options cross', async () => {
+test('its error keeps class, code and details, and its other options are sent', async () => {
   await using image = await newImage('failed');
   const error = await image.stamp(new Uint8Array(1), { fail: true }).catch((thrown: unknown) => thrown);
   expect(isStampError(error)).toBe(true);
 });
 
-test('it is aborted with the very reason, also by a callback that throws', async () => {
+test('it is aborted with the same reason object, also by a callback that throws', async () => {
   await using image = await newImage('endured');
   const controller = new AbortController();
   const reason = { enough: true };
@@ -63,7 +63,7 @@ test('it is aborted with the very reason, also by a callback that throws', async
   await expect(image.endure({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
-test('its items cross in packets, in order, and can be left early', async () => {
+test('its items are sent in packets, in order, and can be left early', async () => {
   await using image = await newImage('counted');
   const ranges: Range[] = [];
   const reports: number[] = [];
@@ -94,39 +94,44 @@ test('it is refused after close, and counts as unflushed until a flush when its 
   }
 });
 
-test('only declared arguments cross, without signal and callbacks', () => {
+test('only declared arguments are sent, without signal and callbacks', () => {
   const signal = AbortSignal.abort();
   const onProgress = (): void => {};
   const onLost = (): void => {};
   const row = { kind: 'value', arguments: 2, options: true } as const;
-  expect(splitArguments(row, [1, undefined, { signal, onProgress, onLost, fix: 'all' }, 'more'])).toEqual({
+  const salvage = { ...row, salvage: true } as const;
+  expect(splitArguments(salvage, [1, undefined, { signal, onProgress, onLost, fix: 'all' }, 'more'])).toEqual({
     args: [1, undefined, { fix: 'all' }],
     options: { signal, onProgress, onLost },
   });
   expect(splitArguments(row, [1])).toEqual({ args: [1, undefined, {}], options: {} });
   expect(splitArguments({ ...row, options: false }, [1, 2, onProgress])).toEqual({ args: [1, 2], options: {} });
+  expect(() => splitArguments(row, [1, 2, { signal, use: onProgress }])).toThrow(/^The option "use" is a function/);
+  expect(() => splitArguments(row, [1, 2, { onLost }])).toThrow(/^The option "onLost" is a function/);
 });
 
 /** What the compiler says of rows that do not fit: a comment that expects no error is one itself. */
 export function typesOfRows(): unknown[] {
   interface Grown extends Disk {
-    repair(options: { fix: 'all' } & OperationOptions): Promise<number>;
+    mend(options: { fix: 'all' } & OperationOptions): Promise<number>;
     trim(length: number): Promise<void>;
   }
   const trim = { kind: 'change', arguments: 1, options: false } as const;
-  const repair = { kind: 'change', arguments: 0, options: true } as const;
-  const whole: VerbTable<Grown> = { ...VERBS, repair, trim };
+  const mend = { kind: 'change', arguments: 0, options: true } as const;
+  const whole: VerbTable<Grown> = { ...VERBS, mend, trim };
   // @ts-expect-error: a verb without a row
-  const missing: VerbTable<Grown> = { ...VERBS, repair };
+  const missing: VerbTable<Grown> = { ...VERBS, mend };
   // @ts-expect-error: a row without a verb
-  const unknown: VerbTable<Grown> = { ...VERBS, repair, trim, fly: trim };
+  const unknown: VerbTable<Grown> = { ...VERBS, mend, trim, fly: trim };
   // @ts-expect-error: another number of arguments
-  const miscounted: VerbTable<Grown> = { ...VERBS, repair, trim: { ...trim, arguments: 2 } };
+  const miscounted: VerbTable<Grown> = { ...VERBS, mend, trim: { ...trim, arguments: 2 } };
   // @ts-expect-error: its options have a signal
-  const deaf: VerbTable<Grown> = { ...VERBS, trim, repair: { ...repair, options: false, arguments: 1 } };
+  const deaf: VerbTable<Grown> = { ...VERBS, trim, repair: { ...mend, options: false, arguments: 1 } };
   // @ts-expect-error: it returns no items
-  const iterated: VerbTable<Grown> = { ...VERBS, repair, trim: { ...trim, kind: 'items', packing: VERBS.map.packing } };
+  const iterated: VerbTable<Grown> = { ...VERBS, mend, trim: { ...trim, kind: 'items', packing: VERBS.map.packing } };
   // @ts-expect-error: its items are extents
   const mispacked: VerbTable = { ...VERBS, map: { ...VERBS.map, packing: VERBS.dirtyRanges.packing } };
-  return [whole, missing, unknown, miscounted, deaf, iterated, mispacked];
+  // @ts-expect-error: its options have `onLost`
+  const silent: VerbTable = { ...VERBS, readable: { ...VERBS.readable, salvage: undefined } };
+  return [whole, missing, unknown, miscounted, deaf, iterated, mispacked, silent];
 }

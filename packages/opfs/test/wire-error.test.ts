@@ -8,7 +8,7 @@ function cross(thrown: unknown): Error {
   return fromWireError(structuredClone(toWireError(thrown))) as Error;
 }
 
-describe('an error that crosses', () => {
+describe('an error sent between page and worker', () => {
   test('is a Qcow2Error again, with code and details', () => {
     const error = cross(
       new Qcow2Error('corrupt', 'L2 table 7 is outside the file', { what: 'L2 table 7', at: 0x50000 }),
@@ -36,7 +36,7 @@ describe('an error that crosses', () => {
     expect(cross(thrown).stack).toBe(thrown.stack);
   });
 
-  test('brings its causes', () => {
+  test('keeps its causes', () => {
     const root = new DOMException('disk gone', 'NotReadableError');
     const error = cross(new Qcow2Error('io', 'cannot read', {}, { cause: root }));
     expect(error.cause).toBeInstanceOf(DOMException);
@@ -49,11 +49,11 @@ describe('an error that crosses', () => {
     expect(cross(error).message).toBe('a');
   });
 
-  test('that is no Error becomes one', () => {
+  test('that is not an Error becomes one', () => {
     expect(cross('plain words')).toMatchObject({ name: 'Error', message: 'plain words' });
   });
 
-  test('and that the page kept comes back as itself', () => {
+  test('and that the page kept is the same object again', () => {
     const mine = { not: 'even an error' };
     const wire = structuredClone(toWireError(new KeptError(5, 'kept')));
     expect(fromWireError(wire, (key) => (key === 5 ? mine : null))).toBe(mine);

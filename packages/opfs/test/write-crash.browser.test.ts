@@ -57,7 +57,7 @@ const after = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 
 /** When the worker is killed: early, and when something was acknowledged and the next round is under way. */
 const moments: readonly [string, (ledger: Ledger) => Promise<void>][] = [
-  ['at once', () => after(30)],
+  ['immediately', () => after(30)],
   ['early', () => after(150)],
   [
     'later',

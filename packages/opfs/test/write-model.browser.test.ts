@@ -86,7 +86,7 @@ async function run(store: Store, name: string, steps: readonly Step[], options: 
   await store.remove(name);
 }
 
-test('what is read is what was written, whatever is done in between', async () => {
+test('reads return what was written, with any operations in between', async () => {
   const store = await openStore();
   let runs = 0;
   const property = fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 40 }), shape, (chosen, options) =>

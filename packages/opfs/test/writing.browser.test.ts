@@ -28,8 +28,8 @@ async function expectClean(image: WorkerImage): Promise<void> {
   expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 0 });
 }
 
-describe('what is written', () => {
-  test('is read back at once, and after the image was opened again', async () => {
+describe('written data', () => {
+  test('is read back immediately, and after the image was opened again', async () => {
     const expected = new Uint8Array(16 * CLUSTER);
     const image = await store.create('disk', { size: expected.length });
     const before = image.info.fileSize;
@@ -52,7 +52,7 @@ describe('what is written', () => {
     await expectClean(again);
   });
 
-  test('is there after close alone, also where refcounts wait for it', async () => {
+  test('is stored after close without a flush, also with lazy refcounts', async () => {
     await (await store.create('lazy', { size: 2 ** 20, lazyRefcounts: true })).close();
     const image = await store.open('lazy', { mode: 'readwrite' });
     expect(image.info.dirty).toBe(false);
@@ -64,7 +64,7 @@ describe('what is written', () => {
     expect([...(await contents(again)).subarray(6, 11)]).toEqual([0, 1, 2, 3, 0]);
   });
 
-  test('takes its turn with reads, in the order of the calls', async () => {
+  test('is ordered with reads, in the order of the calls', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     const into = Array.from({ length: 50 }, () => new Uint8Array(1));
     const calls: Promise<void>[] = [];
@@ -79,7 +79,7 @@ describe('what is written', () => {
     expect(into.map(([byte]) => byte)).toEqual(into.map((_, index) => index + 1));
   });
 
-  test('of many places goes in one trip, the later over the earlier', async () => {
+  test('of many transfers is sent in one message, the later over the earlier', async () => {
     const image = await store.create('disk', { size: 2 ** 22 });
     const { deviceWrites } = await image.stats();
     await image.writeBatch([
@@ -98,7 +98,7 @@ describe('what is written', () => {
 });
 
 describe('the bytes', () => {
-  test('stay the caller’s unless they are handed over', async () => {
+  test('are not detached unless they are transferred', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     const kept = noise(CLUSTER, 1);
     await image.write(0, kept);
@@ -118,7 +118,7 @@ describe('the bytes', () => {
     expect(firstDifference(read.subarray(3 * CLUSTER, 4 * CLUSTER), noise(2 * CLUSTER, 2).subarray(CLUSTER))).toBe(-1);
   });
 
-  test.each([true, false])('may lie in shared memory (transfer: %s)', async (transfer) => {
+  test.each([true, false])('may be in shared memory (transfer: %s)', async (transfer) => {
     const image = await store.create('disk', { size: 2 ** 20 });
     const shared = new Uint8Array(new SharedArrayBuffer(CLUSTER + 10), 10);
     shared.set(noise(CLUSTER, 4));
@@ -129,7 +129,7 @@ describe('the bytes', () => {
     expect(firstDifference(into, noise(CLUSTER, 4))).toBe(-1);
   });
 
-  test('may lie in memory that can be resized', async () => {
+  test('may be in resizable memory', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     // The library of types is older than the second argument.
     const size = [512, { maxByteLength: 1024 }];
@@ -148,7 +148,7 @@ describe('the bytes', () => {
 });
 
 describe('the stream', () => {
-  test('takes chunks of any size, and flushes when it is closed', async () => {
+  test('accepts chunks of any size, and flushes when it is closed', async () => {
     const image = await store.create('disk', { size: 2 ** 24 });
     const bytes = noise(5 * 2 ** 20 + 123, 9);
     await chunked(bytes, 300_001).stream.pipeTo(image.writable({ start: 70_000 }));
@@ -162,7 +162,7 @@ describe('the stream', () => {
     await expectClean(await store.open('disk'));
   });
 
-  test('applies backpressure: it takes no more than is gathered and under way', async () => {
+  test('applies backpressure beyond the gathered and pending bytes', async () => {
     const image = await store.create('disk', { size: 2 ** 27 });
     const mega = noise(2 ** 20, 1);
     const writer = image.writable().getWriter();
@@ -175,7 +175,7 @@ describe('the stream', () => {
     await writer.close();
   });
 
-  test('errors as writing does, and says at once what it can', async () => {
+  test('errors as writing does, and refuses invalid chunks immediately', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     expect(() => image.writable({ start: -1 })).toThrow(RangeError);
     expect(() => image.writable({ start: 2 ** 20 + 1 })).toThrow(Qcow2Error);
@@ -191,7 +191,7 @@ describe('the stream', () => {
   });
 });
 
-test('mistakes and refusals arrive with their class, and leave the image as it was', async () => {
+test('errors have their class, and leave the image unchanged', async () => {
   const image = await store.create('disk', { size: 2 ** 20 });
   expect(await errorOf(image.write(-1, new Uint8Array(1)))).toBeInstanceOf(RangeError);
   expect(await errorOf(image.write(0, 'text' as unknown as Uint8Array))).toBeInstanceOf(TypeError);
@@ -214,7 +214,7 @@ test('mistakes and refusals arrive with their class, and leave the image as it w
 });
 
 describe('an image that is open for writing', () => {
-  test('is nobody else’s: not to write, not to read, in no tab', async () => {
+  test('is locked for writing and reading in every other tab', async () => {
     await (await store.create('disk', { size: 2 ** 20 })).close();
     const image = await store.open('disk', { mode: 'readwrite' });
     await image.write(0, noise(1000, 1));
@@ -247,7 +247,7 @@ describe('an image that is open for writing', () => {
     await (await store.open('disk', { mode: 'readwrite' })).close();
   });
 
-  test('keeps its bases from being written, and they are read by others', async () => {
+  test('locks its bases for writing, but not for reading', async () => {
     const { file, guest } = await mixedImage();
     await store.import('base', file);
     const shape = { size: guest.length, backingFile: 'base', backingFormat: 'qcow2' };
@@ -263,7 +263,7 @@ describe('an image that is open for writing', () => {
     expect(firstDifference(await contents(await store.open('base')), guest)).toBe(-1);
   });
 
-  test('is let go of with its store, and what was written is there', async () => {
+  test('is released with its store, and written data is stored', async () => {
     const image = await store.create('disk', { size: 2 ** 20 });
     await image.write(0, noise(1000, 1));
     await store.close();
@@ -273,7 +273,7 @@ describe('an image that is open for writing', () => {
     await expectClean(again);
   });
 
-  test('that cannot be opened is let go of', async () => {
+  test('that cannot be opened is released', async () => {
     const { file } = await mixedImage();
     const bytes = await bytesOf(file);
     // The corrupt bit.
@@ -288,8 +288,8 @@ describe('an image that is open for writing', () => {
   });
 });
 
-describe('a disk that starts at once and stores only what changes', () => {
-  test('lies over a dropped file, which is asked for once', async () => {
+describe('an overlay over a remote or dropped file', () => {
+  test('is created over a dropped file, which is resolved once', async () => {
     const { file, guest } = await mixedImage();
     const asked: string[] = [];
     const resolve = async ({ name }: { name: string }): Promise<File> => {
@@ -319,7 +319,7 @@ describe('a disk that starts at once and stores only what changes', () => {
     expect(again.info.fileSize).toBeLessThan(12 * CLUSTER);
   });
 
-  test('lies over an image on a web server', async () => {
+  test('is created over an image on a web server', async () => {
     const { file, guest } = await mixedImage();
     const hosted = await host(await bytesOf(file));
     const resolve = async (): Promise<{ url: string }> => ({ url: hosted.url });
@@ -334,7 +334,7 @@ describe('a disk that starts at once and stores only what changes', () => {
     expect(firstDifference(await drain(again.readable()), expected)).toBe(-1);
   });
 
-  test('is not left behind when its base cannot be had', async () => {
+  test('is not left behind when its base is not available', async () => {
     const shape = { size: 2 ** 20, backingFile: 'elsewhere', backingFormat: 'qcow2' };
     const reason = new Error('the person said no');
     const refusing = store.create('overlay', { ...shape, resolve: () => Promise.reject(reason) });

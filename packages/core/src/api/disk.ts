@@ -1,9 +1,11 @@
 /** The interface that `Qcow2Image` and, across a worker, `WorkerImage` share. */
 import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
+import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
-import type { OperationOptions, SalvageOptions } from './options.js';
+import type { DehydrateOptions, OperationOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
+import type { RepairOptions, RepairReport } from './repair-report.js';
 
 /** Options of a read. */
 export interface ReadOptions {
@@ -157,6 +159,69 @@ export interface Disk extends AsyncDisposable {
   check(options?: CheckOptions): Promise<CheckReport>;
 
   /**
+   * Returns the hash of all guest bytes: that of the raw disk, as `sha256sum` prints it of the file that `qemu-img
+   * convert -O raw` writes. What is unallocated or reads as zeros is hashed without being read. `onProgress` counts the
+   * guest bytes that have been hashed.
+   *
+   * It holds no lock between its reads. Bytes that are written meanwhile are hashed either as they were or as they are
+   * then; for the hash of one state, write nothing until it resolves.
+   *
+   * @throws as {@link read}; TypeError for another algorithm; {@link Qcow2Error} `closed` also when the image is closed
+   *   meanwhile; the signal's reason when it aborts, which is tested before each read and each MiB that is hashed
+   *
+   * @example
+   * ```ts
+   * const hash = await image.digest('SHA-256', { signal });
+   * console.log(Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+   * ```
+   */
+  digest(algorithm: HashAlgorithm, options?: OperationOptions): Promise<Uint8Array<ArrayBuffer>>;
+
+  /**
+   * Repairs an image that was opened with mode `'repair'`. `fix: 'leaks'` frees unused clusters; `'all'` repairs
+   * everything that can be repaired, and the report says range by range what is lost and what was copied. Guest data
+   * that can be read before read the same afterwards. Until the repair is complete the image is marked corrupt (version
+   * 3): after an abort or a crash, a second repair completes it. Snapshots opened before keep their view. Writes need
+   * the image to be opened again with mode `'readwrite'`.
+   *
+   * @throws {@link Qcow2Error} `read-only` in another mode, `needs-repair` when `'leaks'` is not enough, and the errors
+   *   of the device; TypeError for another `fix`; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * import { Qcow2Image } from 'qcow2';
+   *
+   * const damaged = await Qcow2Image.open(device, { mode: 'repair' });
+   * const { after, lost } = await damaged.repair({ fix: 'all' });
+   * console.log(after.corruptions, lost);
+   * await damaged.close();
+   * ```
+   */
+  repair(options: RepairOptions): Promise<RepairReport>;
+
+  /**
+   * Returns a small file with all metadata of the image file and none of the guest's data, to attach to a report of a
+   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. A damaged image may
+   * have an entry that leads a table into guest data: what `check` reads there as a table is in the file. Backing
+   * files, the external data file and the keys of an encrypted disk are not.
+   *
+   * The first read of the stream checks the image; progress has the phases `'check'` and `'dehydrate'`. An image that
+   * is open for writing is flushed first. Changes wait until the stream has ended or was cancelled, and so do reads
+   * that are queued behind a waiting change: read it without a pause. Closing the image ends it.
+   *
+   * The stream errors with {@link Qcow2Error} `closed` when the image is closed meanwhile, with the errors of `flush`
+   * and of the source, and with the signal's reason when it aborts.
+   *
+   * @throws {@link Qcow2Error} `closed`
+   *
+   * @example
+   * ```ts
+   * const report = await new Response(image.dehydrate({ names: false })).blob();
+   * ```
+   */
+  dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
+
+  /**
    * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,
    * as in QEMU. Closing the view leaves this image open; closing this image closes the view.
    *
@@ -254,8 +319,9 @@ export interface Disk extends AsyncDisposable {
   /**
    * Flushes, then releases the image and every file that opening it opened, even when it rejects. A second call waits
    * for the first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
-   * all requests that still need such a file reject with `closed`; a read that its source cannot abort rejects when it
-   * ends.
+   * all requests that still need such a file reject with `closed`. A read whose source ignores the signal and its own
+   * `close` rejects only when that source ends it, since its buffer may be filled until then: it may stay pending for
+   * ever, after `close` has resolved.
    *
    * @throws the error of the first failed write or flush, unless `flush` has already rejected with it: what was written
    *   since the last flush may be lost. Otherwise as {@link flush}

@@ -37,13 +37,28 @@ export interface SalvageOptions extends OperationOptions {
   onLost?: ((lost: LostRange) => void) | undefined;
 }
 
+/** Options of dehydrating an image. */
+export interface DehydrateOptions extends OperationOptions {
+  /**
+   * False replaces the names inside the image by placeholders of the same length: those of the backing file, the data
+   * file, snapshots (their ids, too) and bitmaps. Default true.
+   */
+  names?: boolean | undefined;
+}
+
 /** Options of opening an image. */
 export interface OpenOptions extends OperationOptions {
   /**
    * `'read'`, the default, never writes. `'readwrite'` needs a `BlockDevice` with an image that is neither dirty nor
-   * corrupt; see `verify`.
+   * corrupt; see `verify`. `'repair'` needs a `BlockDevice`, and opens an image whose refcounts, snapshot table or
+   * bitmaps are damaged, to read and to {@link Disk.repair} it.
    */
-  mode?: 'read' | 'readwrite' | undefined;
+  mode?: 'read' | 'readwrite' | 'repair' | undefined;
+  /**
+   * Repairs an image that is marked dirty before it is opened for writing, as QEMU does; default false. Such an image
+   * was not closed. Without it, it is refused with `needs-repair`.
+   */
+  repairDirty?: boolean | undefined;
   /**
    * Called for every other file named in the image. Without it, or when it returns undefined, the image still opens:
    * `info` and the map of its own layer work, and reads that need the file throw `reference-refused`. A file that is

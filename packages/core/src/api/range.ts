@@ -42,7 +42,10 @@ export interface LostRange extends Range {
   readonly code: 'corrupt' | 'io';
   /** The message of the error that a read of the range rejects with. */
   readonly message: string;
-  /** The kind of structure that is damaged: `'L2 table'`, `'L2 entry'`, `'compressed cluster'`, `'data cluster'`. */
+  /**
+   * The kind of structure that is damaged: `'L2 table'`, `'L2 entry'`, `'compressed cluster'`, `'data cluster'`;
+   * `'file'` or `'data file'` where a file could not be read.
+   */
   readonly what?: string | undefined;
   /** Depth of the file in the backing chain: 1 for the backing file. Absent for the image itself. */
   readonly layer?: number | undefined;

@@ -41,7 +41,7 @@ function inflateInto(input: Uint8Array, out: Uint8Array, at: number): Uint8Array
   } catch (cause) {
     throw new Qcow2Error(
       'corrupt',
-      `The compressed cluster at ${hex(at)} is no valid deflate stream: ${reasonOf(cause)}.`,
+      `The compressed cluster at ${hex(at)} is not a valid deflate stream: ${reasonOf(cause)}.`,
       { what: 'compressed cluster', at },
       { cause },
     );
@@ -64,7 +64,7 @@ function inflatePieces(input: Uint8Array, out: Uint8Array): Uint8Array {
 
 function wrongLength(length: number, clusterSize: number, at: number): Qcow2Error {
   const found = length > clusterSize ? 'more than one cluster' : `${length} of ${clusterSize} bytes`;
-  return new Qcow2Error('corrupt', `The compressed cluster at ${hex(at)} holds ${found}.`, {
+  return new Qcow2Error('corrupt', `The compressed cluster at ${hex(at)} contains ${found}.`, {
     what: 'compressed cluster',
     at,
   });

@@ -18,7 +18,7 @@ export function zstdCodec(): Codec {
         try {
           decodeFrames(input, output, scratch);
         } catch (cause) {
-          const message = `The compressed cluster at ${hex(at)} is no valid zstd stream: ${reasonOf(cause)}.`;
+          const message = `The compressed cluster at ${hex(at)} is not a valid zstd stream: ${reasonOf(cause)}.`;
           throw new Qcow2Error('corrupt', message, { what: 'compressed cluster', at }, { cause });
         }
       }

@@ -53,17 +53,17 @@ export function validateBitmapsExtension(
   fileSize: number,
 ): void {
   if (count === 0) fail('corrupt', 'nb_bitmaps', at, 'is 0 in a bitmaps extension');
-  if (count > MAX_BITMAPS) fail('unsupported', 'nb_bitmaps', at, `is ${count}; 65,535 is the most`);
+  if (count > MAX_BITMAPS) fail('unsupported', 'nb_bitmaps', at, `is ${count}; the maximum is 65,535`);
   if (directorySize > MAX_BITMAP_DIRECTORY_BYTES) {
     fail(
       'unsupported',
       'bitmap_directory_size',
       at + 8,
-      `is ${directorySize}; 1024 bytes for each of 65,535 is the most`,
+      `is ${directorySize}; the maximum is 1024 bytes for each of 65,535 bitmaps`,
     );
   }
   aligned('bitmap_directory_offset', at + 16, directoryOffset, geometry);
   if (directoryOffset + directorySize > fileSize) {
-    fail('corrupt', 'bitmap_directory_size', at + 8, 'lets the directory run past the end of the file');
+    fail('corrupt', 'bitmap_directory_size', at + 8, 'puts the end of the directory past the end of the file');
   }
 }

@@ -4,7 +4,7 @@ import { alignUp, getUint64, setUint64, viewOf } from './bytes.js';
 import { MAX_BITMAP_NAME_BYTES, MAX_GRANULARITY_BITS, MIN_GRANULARITY_BITS } from './limits.js';
 
 /** Length of the fixed part of an entry, bytes. */
-const BITMAP_HEADER_BYTES = 24;
+export const BITMAP_HEADER_BYTES = 24;
 
 /** Offset of the flags in an entry, bytes. Entries begin at multiples of 8, so flags never straddle two sectors. */
 export const BITMAP_FLAGS_AT = 12;
@@ -28,12 +28,12 @@ export interface Bitmap {
  *
  * @throws {@link Qcow2Error} `corrupt` when it does not, or when an entry violates the specification.
  */
-export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): Bitmap[] {
+export function decodeBitmaps(bytes: Uint8Array, count: number, directoryOffset: number): Bitmap[] {
   const damaged = (how: string): Qcow2Error => {
     const what = `bitmap ${bitmaps.length}`;
     return new Qcow2Error('corrupt', `Bitmap ${bitmaps.length} of the bitmap directory ${how}.`, {
       what,
-      at: place + at,
+      at: directoryOffset + at,
     });
   };
   const view = viewOf(bytes);
@@ -68,9 +68,9 @@ export function decodeBitmaps(bytes: Uint8Array, count: number, place: number): 
     at = alignUp(end, 8);
   }
   if (bitmaps.length !== count) {
-    throw new Qcow2Error('corrupt', `The bitmap directory holds ${bitmaps.length} bitmaps and should hold ${count}.`, {
+    throw new Qcow2Error('corrupt', `The bitmap directory contains ${bitmaps.length} bitmaps instead of ${count}.`, {
       what: 'bitmap directory',
-      at: place,
+      at: directoryOffset,
     });
   }
   return bitmaps;

@@ -1,5 +1,5 @@
 /**
- * Encodes and decodes L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks are used only in
+ * Decodes L1 and L2 entries (spec: "Cluster mapping", "Extended L2 Entries"). Masks are used only in
  * `format/`; other code gets a closed union. Entries are read as two 32-bit words, high and low, because a 64-bit read
  * creates a BigInt and takes ten times as long.
  *
@@ -26,17 +26,8 @@ export const L1_RESERVED_HIGH = 0x7f00_0000;
 export const L1_RESERVED_LOW = 0x0000_01ff;
 export const L2_RESERVED_HIGH = 0x3f00_0000;
 export const L2_RESERVED_LOW = 0x0000_01fe;
-const SECTOR = 512;
-
-/**
- * Masks of the high word of an L2 entry, for loops over millions of them. `flags` are the bits that neither an
- * unallocated nor a plain data cluster has; `copied` and `offset` are the other bits.
- */
-export const PLAIN_HIGH: { readonly flags: number; readonly copied: number; readonly offset: number } = {
-  flags: L2_RESERVED_HIGH | COMPRESSED,
-  copied: COPIED,
-  offset: OFFSET_HIGH,
-};
+/** The unit of the length of a compressed stream, bytes. */
+export const SECTOR = 512;
 
 /**
  * One L1 entry: the offset of an L2 table, null when there is none, and whether its refcount is exactly one (COPIED).
@@ -79,16 +70,6 @@ export function getL1Entry(l1: DataView, index: number): L1Entry {
   return { offset: offset === 0 ? null : (offset as HostOffset), owned: (l1.getUint32(index * 8) & COPIED) !== 0 };
 }
 
-/** True if all bits of the 8-byte entry at the byte `at` of a table are zero. */
-export function isEmptyEntry(table: DataView, at: number): boolean {
-  return table.getUint32(at) === 0 && table.getUint32(at + 4) === 0;
-}
-
-/** Writes entry `index` of an L1 table. */
-export function setL1Entry(l1: DataView, index: number, entry: L1Entry): void {
-  setWords(l1, index * 8, entry.offset ?? 0, entry.owned ? COPIED : 0, 0);
-}
-
 /** Decodes entry `index` of an L2 table. */
 export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Mapping {
   const at = index * geometry.l2EntrySize;
@@ -129,42 +110,6 @@ export function isCompressed({ l2EntrySize }: Geometry, l2: DataView, index: num
   return (l2.getUint32(index * l2EntrySize) & COMPRESSED) !== 0;
 }
 
-/** Writes entry `index` of an L2 table: the inverse of {@link getL2Entry}. */
-export function setL2Entry(geometry: Geometry, l2: DataView, index: number, mapping: Mapping): void {
-  const at = index * geometry.l2EntrySize;
-  if (geometry.extendedL2) {
-    const subclusters = mapping.kind === 'subclusters';
-    l2.setUint32(at + 8, subclusters ? mapping.zero : 0);
-    l2.setUint32(at + 12, subclusters ? mapping.allocated : 0);
-  }
-  switch (mapping.kind) {
-    case 'unallocated':
-      setWords(l2, at, 0, 0, 0);
-      break;
-    case 'compressed':
-      setCompressed(geometry, l2, at, mapping.host, mapping.length);
-      break;
-    case 'zero':
-      setWords(l2, at, mapping.host ?? 0, mapping.owned ? COPIED : 0, ZERO);
-      break;
-    default:
-      setWords(l2, at, mapping.host ?? 0, mapping.owned ? COPIED : 0, 0);
-  }
-}
-
-/**
- * Copies an L2 table that is shared, for example with a snapshot. Its clusters are then shared too, so COPIED is
- * cleared; nothing else of an entry changes. Clusters of an external data file have no refcounts and keep COPIED.
- */
-export function copyL2Table(geometry: Geometry, from: DataView, to: DataView): void {
-  for (let at = 0; at < from.byteLength; at += 4) to.setUint32(at, from.getUint32(at));
-  if (geometry.externalData) return;
-  for (let at = 0; at < to.byteLength; at += geometry.l2EntrySize) {
-    const high = to.getUint32(at);
-    if ((high & COMPRESSED) === 0) to.setUint32(at, high & ~COPIED);
-  }
-}
-
 /**
  * Counts the entries from `index` on, at most `limit`, that continue the mapping of the first: the same kind, with
  * consecutive host clusters if it has any. COPIED is ignored. Only for standard entries that are not compressed.
@@ -188,7 +133,7 @@ export function countContiguous(geometry: Geometry, l2: DataView, index: number,
 }
 
 /** Bits of the offset in a compressed descriptor: x = 62 - (cluster_bits - 8). The other bits count sectors. */
-function offsetBits(geometry: Geometry): number {
+export function offsetBits(geometry: Geometry): number {
   return 62 - (geometry.clusterBits - 8);
 }
 
@@ -203,16 +148,4 @@ function compressedAt(geometry: Geometry, l2: DataView, index: number): Mapping 
   const host = compressedOffset(geometry, l2, index);
   const sectors = (l2.getUint32(index * geometry.l2EntrySize) & (COMPRESSED - 1)) >>> (offsetBits(geometry) - 32);
   return { kind: 'compressed', host: host as HostOffset, length: SECTOR * (sectors + 1) - (host % SECTOR) };
-}
-
-function setCompressed(geometry: Geometry, l2: DataView, at: number, host: number, length: number): void {
-  const highBits = offsetBits(geometry) - 32;
-  const sectors = Math.ceil((length + (host % SECTOR)) / SECTOR) - 1;
-  l2.setUint32(at, (COMPRESSED | (sectors << highBits) | Math.floor(host / WORD)) >>> 0);
-  l2.setUint32(at + 4, host % WORD);
-}
-
-function setWords(view: DataView, at: number, offset: number, highFlags: number, lowFlags: number): void {
-  view.setUint32(at, (Math.floor(offset / WORD) | highFlags) >>> 0);
-  view.setUint32(at + 4, (offset % WORD) + lowFlags);
 }

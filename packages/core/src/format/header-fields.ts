@@ -10,8 +10,11 @@ export const HEADER_SECTOR_BYTES = 512;
 
 const REFCOUNT_TABLE_AT = 48;
 const REFCOUNT_TABLE_CLUSTERS_AT = 56;
+const SNAPSHOT_COUNT_AT = 60;
+const SNAPSHOT_TABLE_AT = 64;
 const INCOMPATIBLE_AT = 72;
 const AUTOCLEAR_AT = 88;
+const REFCOUNT_ORDER_AT = 96;
 
 /** Sets or clears a bit of `incompatible_features`. All known bits are in the low word. Version 3 only. */
 export function setIncompatible(header: DataView, bit: number, on: boolean): void {
@@ -34,6 +37,17 @@ export function clearUnknownAutoclear(header: DataView): void {
 export function setRefcountTable(header: DataView, at: number, clusters: number): void {
   setUint64(header, REFCOUNT_TABLE_AT, at);
   header.setUint32(REFCOUNT_TABLE_CLUSTERS_AT, clusters);
+}
+
+/** Sets the width of refcounts, `1 << order` bits. Version 3 only. */
+export function setRefcountOrder(header: DataView, order: number): void {
+  header.setUint32(REFCOUNT_ORDER_AT, order);
+}
+
+/** Sets the offset of the snapshot table, `at`, in bytes, and the number of its entries. */
+export function setSnapshotTable(header: DataView, at: number, count: number): void {
+  header.setUint32(SNAPSHOT_COUNT_AT, count);
+  setUint64(header, SNAPSHOT_TABLE_AT, at);
 }
 
 /**

@@ -94,7 +94,7 @@ export function decodeHeader(bytes: Uint8Array): Header {
   if (bytes.length < V3_HEADER_LENGTH) throw truncated(V3_HEADER_LENGTH, bytes.length);
   const headerLength = view.getUint32(100);
   if (headerLength < V3_HEADER_LENGTH) {
-    throw new Qcow2Error('corrupt', `The header says it is ${headerLength} bytes long; version 3 needs at least 104.`, {
+    throw new Qcow2Error('corrupt', `The header length is ${headerLength} bytes; version 3 needs at least 104.`, {
       what: 'header_length',
       at: 100,
     });
@@ -114,8 +114,12 @@ export function decodeHeader(bytes: Uint8Array): Header {
 }
 
 function truncated(needed: number, have: number): Qcow2Error {
-  return new Qcow2Error('corrupt', `The file ends inside the header: it needs ${needed} bytes and there are ${have}.`, {
-    what: 'header',
-    at: 0,
-  });
+  return new Qcow2Error(
+    'corrupt',
+    `The file ends inside the header: it needs ${needed} bytes, and the file has ${have}.`,
+    {
+      what: 'header',
+      at: 0,
+    },
+  );
 }

@@ -6,9 +6,9 @@
  * The last two exist only when metadata is preallocated; the data only without an external data file.
  */
 import { viewOf } from './bytes.js';
+import { setL1Entry, setL2Entry } from './encode-entries.js';
 import { encodeExtensions, encodeFeatureNames } from './encode-extensions.js';
 import { encodeHeader } from './encode-header.js';
-import { setL1Entry, setL2Entry } from './entries.js';
 import { EXTENSION, KNOWN_FEATURES } from './extensions.js';
 import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE, V2_HEADER_LENGTH } from './header.js';
@@ -117,22 +117,22 @@ export function headerCluster(layout: ImageLayout): Uint8Array<ArrayBuffer> {
   const format = encodeName(plan.backingFormat ?? '');
   if (name.length > MAX_BACKING_NAME_BYTES) {
     throw new RangeError(
-      `The backing file's name is ${name.length} bytes long; ${MAX_BACKING_NAME_BYTES} is the most.`,
+      `The backing file's name is ${name.length} bytes long; the maximum is ${MAX_BACKING_NAME_BYTES}.`,
     );
   }
   if (format.length > MAX_BACKING_FORMAT_BYTES) {
-    throw new RangeError(`The backing format's name is ${format.length} bytes long; 15 is the most.`);
+    throw new RangeError(`The backing format's name is ${format.length} bytes long; the maximum is 15.`);
   }
   const extensions: { type: number; data: Uint8Array }[] = [];
   if (format.length > 0) extensions.push({ type: EXTENSION.backingFormat, data: format });
   if (plan.dataFile !== undefined) extensions.push({ type: EXTENSION.dataFile, data: encodeName(plan.dataFile) });
   const headerLength = plan.version === 2 ? V2_HEADER_LENGTH : V3_WRITTEN_LENGTH;
   const names = { type: EXTENSION.featureNames, data: encodeFeatureNames(KNOWN_FEATURES) };
-  const room = geometry.clusterSize - headerLength - name.length;
+  const available = geometry.clusterSize - headerLength - name.length;
   // The feature name table is optional. It is left out where clusters are too small for it.
   const full = encodeExtensions([...extensions, names]);
-  const area = plan.version === 3 && full.length <= room ? full : encodeExtensions(extensions);
-  if (area.length > room)
+  const area = plan.version === 3 && full.length <= available ? full : encodeExtensions(extensions);
+  if (area.length > available)
     throw new RangeError('The names do not fit the first cluster; shorten them or use larger ones.');
   const cluster = new Uint8Array(geometry.clusterSize);
   cluster.set(

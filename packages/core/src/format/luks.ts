@@ -65,6 +65,11 @@ export interface LuksInfo {
   readonly slots: readonly LuksSlotInfo[];
 }
 
+/** True if the bytes begin as a LUKS header does. */
+export function isLuks(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, index) => bytes[index] === byte);
+}
+
 type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
 
 /**
@@ -80,9 +85,9 @@ export function decodeLuks(bytes: Uint8Array, offset: number, length: number): L
   };
   if (bytes.length < LUKS_HEADER_BYTES) fail('corrupt', 'length', 0, `is ${bytes.length} bytes; 592 are needed`);
   const view = viewOf(bytes);
-  if (!MAGIC.every((byte, index) => bytes[index] === byte)) fail('corrupt', 'magic', 0, 'is not that of LUKS');
+  if (!isLuks(bytes)) fail('corrupt', 'magic', 0, 'is not that of LUKS');
   const version = view.getUint16(6);
-  if (version !== 1) fail('unsupported', 'version', 6, `is ${version}; 1 is known`);
+  if (version !== 1) fail('unsupported', 'version', 6, `is ${version}; only 1 is supported`);
   const keyBytes = view.getUint32(108);
   const masterKeyIters = view.getUint32(164);
   if (masterKeyIters === 0) fail('corrupt', 'mk-digest-iter', 164, 'is 0');
@@ -99,20 +104,20 @@ type Algorithms = Pick<LuksInfo, 'cipherAlg' | 'cipherMode' | 'ivgenAlg' | 'ivge
 function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algorithms {
   const nameAt = (what: string, at: number): string => {
     const field = bytes.subarray(at, at + 32);
-    if (!field.includes(0)) fail('corrupt', what, at, 'does not end');
+    if (!field.includes(0)) fail('corrupt', what, at, 'has no terminating NUL');
     return decodeName(field);
   };
   const cipher = nameAt('cipher-name', 8);
-  const said = nameAt('cipher-mode', 40);
+  const mode = nameAt('cipher-mode', 40);
   const hashAlg = nameAt('hash-spec', 72);
   const unknown = (what: string, at: number, name: string) => fail('unsupported', what, at, `names "${name}"`);
-  const dash = said.indexOf('-');
-  if (dash < 0) fail('corrupt', 'cipher-mode', 40, `names no IV generator: "${said}"`);
-  const cipherMode = said.slice(0, dash);
-  const [ivgenAlg = '', ...hashes] = said.slice(dash + 1).split(':');
+  const dash = mode.indexOf('-');
+  if (dash < 0) fail('corrupt', 'cipher-mode', 40, `names no IV generator: "${mode}"`);
+  const cipherMode = mode.slice(0, dash);
+  const [ivgenAlg = '', ...hashes] = mode.slice(dash + 1).split(':');
   const ivgenHashAlg = hashes.length === 0 ? null : hashes.join(':');
   const known = MODES.includes(cipherMode) && IV_GENERATORS.includes(ivgenAlg);
-  if (!known || (ivgenHashAlg !== null && !HASHES.has(ivgenHashAlg))) unknown('cipher-mode', 40, said);
+  if (!known || (ivgenHashAlg !== null && !HASHES.has(ivgenHashAlg))) unknown('cipher-mode', 40, mode);
   if (!HASHES.has(hashAlg)) unknown('hash-spec', 72, hashAlg);
   // XTS uses two keys, each half of the stored length.
   const keyLength = cipherMode === 'xts' ? Math.floor(keyBytes / 2) : keyBytes;
@@ -124,9 +129,9 @@ function decodeAlgorithms(bytes: Uint8Array, keyBytes: number, fail: Fail): Algo
   const algorithms = { cipherAlg: `${cipher}-${keyLength * 8}`, cipherMode, ivgenAlg, hashAlg };
   // A hash given for a generator that needs none is ignored, as in QEMU and dm-crypt.
   if (ivgenAlg !== 'essiv') return algorithms;
-  if (ivgenHashAlg === null) return fail('corrupt', 'cipher-mode', 40, `names no hash for its IV generator: "${said}"`);
+  if (ivgenHashAlg === null) return fail('corrupt', 'cipher-mode', 40, `names no hash for its IV generator: "${mode}"`);
   // The digest is the key of ESSIV's cipher.
-  if (!lengths.includes(HASHES.get(ivgenHashAlg)!)) unknown('cipher-mode', 40, said);
+  if (!lengths.includes(HASHES.get(ivgenHashAlg)!)) unknown('cipher-mode', 40, mode);
   return { ...algorithms, ivgenHashAlg };
 }
 
@@ -147,9 +152,9 @@ function decodeSlots(view: DataView, keyBytes: number, end: number, fail: Fail):
     if (active && iters === 0) refuse('iterations', 4, 'is 0');
     if (stripes !== STRIPES) refuse('stripes', 44, `is ${stripes}; it must be ${STRIPES}`);
     if (keyOffset < KEY_AREA_AT) refuse('key-material-offset', 40, 'lies within the header');
-    if (keyOffset + material > end) refuse('key-material-offset', 40, 'leads past the end of the keys');
-    const beside = slots.findIndex((other) => Math.abs(other.keyOffset - keyOffset) < material);
-    if (beside >= 0) refuse('key-material-offset', 40, `leads into the key of slot ${beside}`);
+    if (keyOffset + material > end) refuse('key-material-offset', 40, 'points past the end of the key material');
+    const overlapped = slots.findIndex((other) => Math.abs(other.keyOffset - keyOffset) < material);
+    if (overlapped >= 0) refuse('key-material-offset', 40, `overlaps the key material of slot ${overlapped}`);
     slots.push(active ? { active, iters, stripes, keyOffset } : { active, keyOffset });
   }
   return slots;

@@ -12,10 +12,10 @@ export function decodeName(bytes: Uint8Array): string {
   // A copy, because TextDecoder refuses shared memory.
   const name = bytes.slice(0, end < 0 ? bytes.length : end);
   const text = UTF8.decode(name);
-  return text.includes('\ufffd') ? decodeBroken(name) : text;
+  return text.includes('\ufffd') ? decodeInvalidUtf8(name) : text;
 }
 
-function decodeBroken(name: Uint8Array): string {
+function decodeInvalidUtf8(name: Uint8Array): string {
   let text = '';
   for (let at = 0; at < name.length; ) {
     const code = codePointAt(name, at);

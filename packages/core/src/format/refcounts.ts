@@ -1,23 +1,4 @@
-/**
- * Reads entries of the refcount table, and reads and writes the refcounts of a block, 1 to 64 bits wide (spec: "Host
- * cluster management").
- */
-
-/** The bits of an entry of the refcount table, low word, that must be zero. */
-const RESERVED_LOW = 0x1ff;
-
-/**
- * Decodes entry `index` of a refcount table: the offset of a refcount block, 0 when there is none, and whether a
- * reserved bit is set. All but the lowest nine bits are the offset. From 2^53 on it is inexact, but then it is past the
- * end of every file.
- */
-export function getRefcountTableEntry(table: DataView, index: number): { offset: number; reserved: boolean } {
-  const low = table.getUint32(index * 8 + 4);
-  return {
-    offset: table.getUint32(index * 8) * 0x1_0000_0000 + ((low & ~RESERVED_LOW) >>> 0),
-    reserved: (low & RESERVED_LOW) !== 0,
-  };
-}
+/** Reads and writes the refcounts of a refcount block, 1 to 64 bits wide (spec: "Host cluster management"). */
 
 /** Number of refcounts in a block of one cluster, each `1 << order` bits wide. */
 export function refcountsPerBlock(clusterSize: number, order: number): number {

@@ -36,7 +36,7 @@ export interface Snapshot {
 export function decodeSnapshots(
   bytes: Uint8Array,
   count: number,
-  place: number,
+  tableOffset: number,
 ): { snapshots: Snapshot[]; length: number } | null {
   const view = viewOf(bytes);
   const snapshots: Snapshot[] = [];
@@ -47,8 +47,8 @@ export function decodeSnapshots(
     const nameLength = view.getUint16(at + 14);
     const extraLength = view.getUint32(at + 36);
     if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES) {
-      const message = `Snapshot ${index} carries ${extraLength} bytes of extra data; 1024 is the most.`;
-      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: place + at });
+      const message = `Snapshot ${index} has ${extraLength} bytes of extra data; the maximum is 1024.`;
+      throw new Qcow2Error('corrupt', message, { what: `snapshot ${index}`, at: tableOffset + at });
     }
     const extra = at + SNAPSHOT_HEADER_BYTES;
     const id = extra + extraLength;
@@ -73,7 +73,7 @@ export function decodeSnapshots(
 
 /** Encodes a snapshot table: the inverse of {@link decodeSnapshots}. */
 export function encodeSnapshots(snapshots: readonly Snapshot[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(snapshots.reduce((sum, snapshot) => sum + entryLength(snapshot), 0));
+  const bytes = new Uint8Array(snapshots.reduce((sum, snapshot) => sum + snapshotEntryLength(snapshot), 0));
   const view = viewOf(bytes);
   let at = 0;
   for (const snapshot of snapshots) {
@@ -92,11 +92,12 @@ export function encodeSnapshots(snapshots: readonly Snapshot[]): Uint8Array<Arra
       bytes.set(part, text);
       text += part.length;
     }
-    at += entryLength(snapshot);
+    at += snapshotEntryLength(snapshot);
   }
   return bytes;
 }
 
-function entryLength({ extra, id, name }: Snapshot): number {
+/** Length of an entry in the table, padding included, bytes. */
+export function snapshotEntryLength({ extra, id, name }: Snapshot): number {
   return alignUp(SNAPSHOT_HEADER_BYTES + extra.length + id.length + name.length, 8);
 }

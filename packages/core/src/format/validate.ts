@@ -1,27 +1,25 @@
 /**
- * Checks a header against QEMU's limits and the file's length, before memory is allocated for its tables. `unsupported`
- * is valid but beyond a limit; `corrupt` contradicts the specification or the file.
+ * Throws the errors of invalid headers. `unsupported` is valid but beyond a limit; `corrupt` contradicts the
+ * specification or the file. The rules are those of `header-rules.ts`; only an invalid header loads this file.
  */
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { hex } from './bytes.js';
 import { type FeatureName, type HeaderExtension, isKnownFeature } from './extensions.js';
-import { type Geometry, l1EntriesFor } from './geometry.js';
-import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from './header.js';
+import type { Geometry } from './geometry.js';
+import type { Header } from './header.js';
 import {
-  MAX_BACKING_FORMAT_BYTES,
-  MAX_BACKING_NAME_BYTES,
-  MAX_CLUSTER_BITS,
-  MAX_HOST_OFFSET,
-  MAX_L1_BYTES,
-  MAX_REFCOUNT_ORDER,
-  MAX_REFCOUNT_TABLE_BYTES,
-  MAX_SNAPSHOTS,
-  MIN_CLUSTER_BITS,
-  MIN_EXTENDED_CLUSTER_BITS,
-} from './limits.js';
+  featureViolation,
+  isMisplaced,
+  isTooLongFormat,
+  l1EndOf,
+  layoutViolation,
+  maxNameBytes,
+  tableViolation,
+} from './header-rules.js';
+import { MAX_HOST_OFFSET } from './limits.js';
 
-/** Length of an L1 or refcount table entry, bytes. */
-const ENTRY_BYTES = 8;
+/** What is thrown for a rule that is violated. */
+type Failure = () => never;
 
 /**
  * Checks the fields needed to read the extensions: cluster size, header length, and the backing file's name.
@@ -29,21 +27,15 @@ const ENTRY_BYTES = 8;
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */
 export function validateLayout(header: Header): void {
-  const { clusterBits, headerLength, backingFileOffset, backingFileSize } = header;
-  if (clusterBits < MIN_CLUSTER_BITS) fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; the least is 9`);
-  if (clusterBits > MAX_CLUSTER_BITS) {
-    fail('unsupported', 'cluster_bits', 20, `is ${clusterBits}; 21, which is 2 MiB, is the most`);
-  }
-  const clusterSize = 2 ** clusterBits;
-  if (headerLength > clusterSize) fail('corrupt', 'header_length', 100, `is ${headerLength}, more than a cluster`);
-  if (backingFileOffset === 0) return;
-  if (backingFileOffset > clusterSize) {
-    fail('corrupt', 'backing_file_offset', 8, `is ${hex(backingFileOffset)}, outside the first cluster`);
-  }
-  const most = Math.min(MAX_BACKING_NAME_BYTES, clusterSize - backingFileOffset);
-  if (backingFileSize > most) {
-    fail('corrupt', 'backing_file_size', 16, `is ${backingFileSize}; ${most} is the most that is possible here`);
-  }
+  const { clusterBits, headerLength, backingFileOffset: nameAt, backingFileSize } = header;
+  const max = () => maxNameBytes(2 ** clusterBits, nameAt);
+  throwFor(layoutViolation(header), [
+    () => fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; the minimum is 9`),
+    () => fail('unsupported', 'cluster_bits', 20, `is ${clusterBits}; the maximum is 21, which is 2 MiB`),
+    () => fail('corrupt', 'header_length', 100, `is ${headerLength}, more than a cluster`),
+    () => fail('corrupt', 'backing_file_offset', 8, `is ${hex(nameAt)}, outside the first cluster`),
+    () => fail('corrupt', 'backing_file_size', 16, `is ${backingFileSize}; the maximum here is ${max()}`),
+  ]);
 }
 
 /**
@@ -53,25 +45,21 @@ export function validateLayout(header: Header): void {
  *   for bits that contradict other fields.
  */
 export function validateFeatures(header: Header, names: readonly FeatureName[]): void {
-  const { incompatibleFeatures, autoclearFeatures, compressionType, clusterBits } = header;
-  const unknown = incompatibleFeatures.filter((bit) => !isKnownFeature(0, bit));
-  if (unknown.length > 0) {
-    const said = unknown.map((bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`);
-    fail('unsupported', 'incompatible_features', 72, `ask for what this library does not have: ${said.join(', ')}`);
-  }
-  if (compressionType > COMPRESSION_TYPE.zstd) {
-    fail('unsupported', 'compression_type', 104, `is ${compressionType}; 0 (deflate) and 1 (zstd) are known`);
-  }
-  const flagged = incompatibleFeatures.includes(INCOMPATIBLE.compressionType);
-  if (flagged !== (compressionType !== COMPRESSION_TYPE.zlib)) {
-    fail('corrupt', 'compression_type', 104, `is ${compressionType}, which the feature bit 3 contradicts`);
-  }
-  if (incompatibleFeatures.includes(INCOMPATIBLE.extendedL2) && clusterBits < MIN_EXTENDED_CLUSTER_BITS) {
-    fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; extended L2 entries need at least 14`);
-  }
-  if (autoclearFeatures.includes(AUTOCLEAR.rawDataFile) && !incompatibleFeatures.includes(INCOMPATIBLE.dataFile)) {
-    fail('corrupt', 'autoclear_features', 88, 'say "raw external data" for an image without an external data file');
-  }
+  const { incompatibleFeatures, compressionType: type, clusterBits } = header;
+  const unknownNames = () =>
+    incompatibleFeatures
+      .filter((bit) => !isKnownFeature(0, bit))
+      .map((bit) => names.find((name) => name.kind === 0 && name.bit === bit)?.name ?? `bit ${bit}`)
+      .join(', ');
+  const unknown = 'require features that this library does not support';
+  const misplacedBit = 'set "raw external data" in an image without an external data file';
+  throwFor(featureViolation(header), [
+    () => fail('unsupported', 'incompatible_features', 72, `${unknown}: ${unknownNames()}`),
+    () => fail('unsupported', 'compression_type', 104, `is ${type}; 0 (deflate) and 1 (zstd) are supported`),
+    () => fail('corrupt', 'compression_type', 104, `is ${type}, which the feature bit 3 contradicts`),
+    () => fail('corrupt', 'cluster_bits', 20, `is ${clusterBits}; extended L2 entries need at least 14`),
+    () => fail('corrupt', 'autoclear_features', 88, misplacedBit),
+  ]);
 }
 
 /**
@@ -81,36 +69,29 @@ export function validateFeatures(header: Header, names: readonly FeatureName[]):
  */
 export function validateTables(header: Header, geometry: Geometry, fileSize: number): void {
   const { size, cryptMethod, refcountOrder, l1Size, l1TableOffset, snapshotCount } = header;
-  if (!Number.isSafeInteger(size)) fail('unsupported', 'size', 24, 'is 2^53 bytes or more');
-  if (cryptMethod > CRYPT_METHOD.luks) fail('unsupported', 'crypt_method', 32, `is ${cryptMethod}, which is not known`);
-  if (refcountOrder > MAX_REFCOUNT_ORDER) {
-    fail('corrupt', 'refcount_order', 96, `is ${refcountOrder}; 6, which is 64 bits, is the most`);
-  }
-  if (l1Size > MAX_L1_BYTES / ENTRY_BYTES) {
-    fail('unsupported', 'l1_size', 36, `is ${l1Size} entries; QEMU and this library take 4,194,304 at the most`);
-  }
-  aligned('l1_table_offset', 40, l1TableOffset, geometry);
-  if (l1Size < l1EntriesFor(geometry, size)) {
-    fail('corrupt', 'l1_size', 36, `is ${l1Size}, too few entries for a disk of ${size} bytes`);
-  }
-  const l1End = l1TableOffset + l1Size * ENTRY_BYTES;
-  if (l1End > fileSize && l1Size > 0) {
-    const where = `the L1 table (${hex(l1TableOffset)} to ${hex(l1End)})`;
-    fail(
-      'corrupt',
-      'L1 table',
-      l1TableOffset,
-      `lies past the end of the file: ${where} and the file ends at ${hex(fileSize)}; it may be cut short`,
-    );
-  }
   const { refcountTableOffset, refcountTableClusters, snapshotsOffset } = header;
-  if (refcountTableClusters === 0) fail('corrupt', 'refcount_table_clusters', 56, 'is 0: there is no refcount table');
-  if (refcountTableClusters > MAX_REFCOUNT_TABLE_BYTES / geometry.clusterSize) {
-    fail('unsupported', 'refcount_table_clusters', 56, `is ${refcountTableClusters}; 8 MiB is the most`);
-  }
-  aligned('refcount_table_offset', 48, refcountTableOffset, geometry);
-  if (snapshotCount > MAX_SNAPSHOTS) fail('unsupported', 'nb_snapshots', 60, `is ${snapshotCount}; 65,536 is the most`);
-  aligned('snapshots_offset', 64, snapshotsOffset, geometry);
+  const l1Place = () => `the L1 table (${hex(l1TableOffset)} to ${hex(l1EndOf(header))})`;
+  const pastEnd = () =>
+    `lies past the end of the file: ${l1Place()} and the file ends at ${hex(fileSize)}; it may be cut short`;
+  const manyEntries = `is ${l1Size} entries; the maximum of QEMU and this library is 4,194,304`;
+  throwFor(tableViolation(header, geometry, fileSize), [
+    () => fail('unsupported', 'size', 24, 'is 2^53 bytes or more'),
+    () => fail('unsupported', 'crypt_method', 32, `is ${cryptMethod}, which is unknown`),
+    () => fail('corrupt', 'refcount_order', 96, `is ${refcountOrder}; the maximum is 6, which is 64 bits`),
+    () => fail('unsupported', 'l1_size', 36, manyEntries),
+    () => failMisplaced('l1_table_offset', 40, l1TableOffset),
+    () => fail('corrupt', 'l1_size', 36, `is ${l1Size}, too few entries for a disk of ${size} bytes`),
+    () => fail('corrupt', 'L1 table', l1TableOffset, pastEnd()),
+    () => fail('corrupt', 'refcount_table_clusters', 56, 'is 0: there is no refcount table'),
+    () => fail('unsupported', 'refcount_table_clusters', 56, `is ${refcountTableClusters}; the maximum is 8 MiB`),
+    () => failMisplaced('refcount_table_offset', 48, refcountTableOffset),
+    () => fail('unsupported', 'nb_snapshots', 60, `is ${snapshotCount}; the maximum is 65,536`),
+    () => failMisplaced('snapshots_offset', 64, snapshotsOffset),
+  ]);
+}
+
+function throwFor(violation: number, failures: readonly Failure[]): void {
+  failures[violation]?.();
 }
 
 /**
@@ -119,8 +100,8 @@ export function validateTables(header: Header, geometry: Geometry, fileSize: num
  * @throws {@link Qcow2Error} `corrupt` when the name is longer than QEMU allows.
  */
 export function validateBackingFormat(extension: HeaderExtension | undefined): void {
-  if (extension === undefined || extension.data.length <= MAX_BACKING_FORMAT_BYTES) return;
-  fail('corrupt', 'backing format name', extension.offset, `is ${extension.data.length} bytes long; 15 is the most`);
+  if (extension === undefined || !isTooLongFormat(extension)) return;
+  fail('corrupt', 'backing format name', extension.offset, `is ${extension.data.length} bytes long; the maximum is 15`);
 }
 
 /**
@@ -128,10 +109,14 @@ export function validateBackingFormat(extension: HeaderExtension | undefined): v
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt`.
  */
-export function aligned(what: string, at: number, offset: number, { clusterSize }: Geometry): void {
-  if (offset >= MAX_HOST_OFFSET) fail('corrupt', what, at, 'is 2^56 or more, where no image can reach');
+export function aligned(what: string, at: number, offset: number, geometry: Geometry): void {
+  if (isMisplaced(offset, geometry)) failMisplaced(what, at, offset);
+}
+
+function failMisplaced(what: string, at: number, offset: number): never {
+  if (offset >= MAX_HOST_OFFSET) fail('corrupt', what, at, 'is 2^56 or more, past the largest host offset');
   if (!Number.isSafeInteger(offset)) fail('unsupported', what, at, 'is 2^53 or more');
-  if (offset % clusterSize !== 0) fail('corrupt', what, at, `is ${hex(offset)}, no multiple of the cluster size`);
+  fail('corrupt', what, at, `is ${hex(offset)}, no multiple of the cluster size`);
 }
 
 /**

@@ -18,6 +18,20 @@ export function blobFailure(error: unknown, at: number): Qcow2Error {
   return new Qcow2Error('io', message, { what: 'file', at }, { cause: error });
 }
 
+/**
+ * Checks that a Blob of size 0 is an empty file: Chromium gives a deleted one that size, and an empty Blob in its place
+ * to workers.
+ *
+ * @throws as {@link blobFailure} says, where the Blob cannot be read.
+ */
+export async function requireEmpty(blob: Blob): Promise<void> {
+  try {
+    await blob.arrayBuffer();
+  } catch (error) {
+    throw blobFailure(error, 0);
+  }
+}
+
 /** The error for a file that has changed since it was chosen. */
 export function changedBlob(at: number, cause?: unknown): Qcow2Error {
   const message = 'The file was changed, moved or deleted since it was chosen. Choose it again.';

@@ -16,15 +16,15 @@ const BLOCK = 64 * 1024;
 /** Maximum blocks per fetch during sequential reads: 1 MiB. */
 const READ_AHEAD = 16;
 /** Maximum cached blocks: 16 MiB. */
-const BLOCKS = 256;
+const MAX_BLOCKS = 256;
 /** From this size on a read bypasses the cache, unless it is sequential. Bytes. */
-const DIRECT = 64 * 1024;
+const DIRECT_READ = 64 * 1024;
 /** Below this size a sequential read uses the cache, which contains the read-ahead. Bytes. */
-const LARGE = 1024 * 1024;
+const LARGE_READ = 1024 * 1024;
 /** Maximum slice, bytes: beyond it time grows with size, so parallel slices are faster. */
-const SLICE = 4 * 1024 * 1024;
+const MAX_SLICE = 4 * 1024 * 1024;
 /** Maximum concurrent slices. */
-const PARALLEL = 16;
+const MAX_PARALLEL = 16;
 
 /**
  * Creates a source that reads `blob` in place: only requested bytes are copied.
@@ -52,7 +52,7 @@ class BlobSource implements ByteSource {
   readonly size: number;
   readonly #blob: Blob;
   /** By block number. Includes blocks in flight, so that each is fetched once. */
-  readonly #blocks = new Lru<number, Promise<Uint8Array>>(BLOCKS);
+  readonly #blocks = new Lru<number, Promise<Uint8Array>>(MAX_BLOCKS);
   /** The block after the last fetch, and the number of blocks of that fetch. */
   #fetchEnd = -1;
   #fetched = 0;
@@ -95,10 +95,10 @@ class BlobSource implements ByteSource {
     this.#lastEnd = at + length;
     // Opening reads the first block, so it is cached; small images are contained in it.
     const isFirst = at + length <= BLOCK;
-    if (length < DIRECT || isFirst || (sequential && length < LARGE)) return this.#readThroughBlocks(joined);
+    if (length < DIRECT_READ || isFirst || (sequential && length < LARGE_READ)) return this.#readThroughBlocks(joined);
     const slices: (() => Done)[] = [];
-    for (let from = 0; from < length; from += SLICE) {
-      const to = Math.min(length, from + SLICE);
+    for (let from = 0; from < length; from += MAX_SLICE) {
+      const to = Math.min(length, from + MAX_SLICE);
       slices.push(async () => {
         signal?.throwIfAborted();
         await this.#slice(at + from, at + to, (step, bytes) => this.#scatter(joined, from + step, bytes));
@@ -132,9 +132,9 @@ class BlobSource implements ByteSource {
   /** Fetches a block. If the last fetch ended here, fetches twice as many blocks as it did. */
   #fetch(first: number): void {
     const wanted = first === this.#fetchEnd ? Math.min(READ_AHEAD, this.#fetched * 2) : 1;
-    const most = Math.ceil(this.size / BLOCK) - first;
+    const remaining = Math.ceil(this.size / BLOCK) - first;
     let count = 1;
-    while (count < Math.min(wanted, most) && !this.#blocks.has(first + count)) count++;
+    while (count < Math.min(wanted, remaining) && !this.#blocks.has(first + count)) count++;
     this.#fetchEnd = first + count;
     this.#fetched = count;
     const start = first * BLOCK;
@@ -160,8 +160,8 @@ class BlobSource implements ByteSource {
   /** Reads bytes in chunks, without caching. Its module is loaded with the first large read. */
   #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
     return this.#guarded(start, end, async () => {
-      const { readSlice } = await import('./blob-slice.js');
-      return readSlice(this.#blob, start, end, deliver);
+      const slice = await import('./blob-slice.js');
+      return slice.readSlice(this.#blob, start, end, deliver);
     });
   }
 
@@ -179,7 +179,7 @@ class BlobSource implements ByteSource {
 
   /** Limits concurrent reads to PARALLEL, and converts errors to {@link Qcow2Error}. */
   async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
-    while (this.#running >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#running >= MAX_PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
     try {
       if ((await read()) !== end - start) throw changedBlob(start);

@@ -28,7 +28,7 @@ export function bufferSource(bytes: Uint8Array): ByteSource {
       signal?.throwIfAborted();
       if (!open) throw new Qcow2Error('closed', 'The buffer source was closed.');
       if (size > 0 && !hasBytes(bytes, size)) {
-        throw new Qcow2Error('changed', 'The memory of the buffer source was taken away.', { what: 'file' });
+        throw new Qcow2Error('changed', 'The memory of the buffer source was detached or shrunk.', { what: 'file' });
       }
       requireBuffers(transfers);
       for (const { at, bytes: into } of transfers) {

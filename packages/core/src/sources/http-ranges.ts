@@ -15,19 +15,19 @@ import { Semaphore } from '../engine/async/semaphore.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../errors.js';
 import { bufferSource } from './buffer.js';
 import {
-  type Answer,
-  type Asked,
+  changingValidator,
   type FileVersion,
   failure,
-  judgeAnswer,
-  refuseWhole,
-  unsteady,
+  type RangeResponse,
+  type RequestedRange,
+  rangesNotSupported,
+  validateResponse,
 } from './http-response.js';
 
 /** A response with fewer bytes is small, when more were requested. */
-const SMALL_ANSWER = 512;
+const SMALL_RESPONSE = 512;
 /** Maximum small responses per range. Larger ones complete a range in acceptable time, whatever their number. */
-const MAX_SMALL_ANSWERS = 256;
+const MAX_SMALL_RESPONSES = 256;
 
 /** The file to fetch, and how. */
 export interface HttpResource extends RetryPolicy {
@@ -52,7 +52,8 @@ export interface OpenedRanges {
 /**
  * Fetches the first `length` bytes. The response gives the file's length and its validators.
  *
- * @throws {@link Qcow2Error} the errors of {@link judgeAnswer}, `io` when the server sends nothing; the signal's reason
+ * @throws {@link Qcow2Error} the errors of {@link validateResponse}, `io` when the server sends nothing; the signal's
+ *   reason
  */
 export async function openRanges(
   resource: HttpResource,
@@ -152,17 +153,17 @@ async function receiveRange(
   const isLost = () => done > 0 && !hasBytes(into, length);
   for (let small = 0; version === null || !(isFilled(version.size) || isLost()); ) {
     const end = start + Math.min(limit, version === null ? length : version.size - start);
-    const asked = { name: resource.name, start: start + done, end };
-    if (small === MAX_SMALL_ANSWERS) throw scattered(asked);
-    const part = await request(resource, asked, version, into.subarray(done, end - start), signal).catch((error) =>
-      rejudge(resource, asked, version, error, signal),
+    const requested = { name: resource.name, start: start + done, end };
+    if (small === MAX_SMALL_RESPONSES) throw tooManyParts(requested);
+    const part = await request(resource, requested, version, into.subarray(done, end - start), signal).catch((error) =>
+      confirmChange(resource, requested, version, error, signal),
     );
     const size = part.size ?? (limit === 1 && part.count === 0 ? 0 : null);
     if (size !== null) version = merged(version, { ...part, size });
     limit = size === null ? 1 : length;
     isWhole ||= part.isWhole;
     done += part.count;
-    if (part.count < SMALL_ANSWER) small++;
+    if (part.count < SMALL_RESPONSE) small++;
   }
   return { version, isWhole };
 }
@@ -176,9 +177,9 @@ function merged(known: FileVersion | null, { size, etag, lastModified }: FileVer
  * Throws the error of a failed request. If the file seems to have changed, requests it once more: if its validator has
  * changed again, the server sends a new one with every response.
  */
-async function rejudge(
+async function confirmChange(
   resource: HttpResource,
-  { name, start }: Asked,
+  { name, start }: RequestedRange,
   known: FileVersion | null,
   error: unknown,
   signal: AbortSignal,
@@ -189,20 +190,20 @@ async function rejudge(
     await request(resource, { name, start, end: start + 1 }, { ...known, ...tag }, new Uint8Array(1), signal);
   } catch (second) {
     signal.throwIfAborted();
-    if (isQcow2Error(second) && second.details.now !== undefined) throw unsteady(error, second);
+    if (isQcow2Error(second) && second.details.now !== undefined) throw changingValidator(error, second);
   }
   throw error;
 }
 
 /** The result of one response: the number of bytes, and the file's version. */
-interface ReceivedPart extends Omit<Answer, 'length'> {
+interface ReceivedPart extends Omit<RangeResponse, 'length'> {
   readonly count: number;
 }
 
 /** Sends a request, with retries, until a response is received completely, into the start of `into`. */
 function request(
   resource: HttpResource,
-  asked: Asked,
+  requested: RequestedRange,
   known: FileVersion | null,
   into: Uint8Array,
   signal: AbortSignal,
@@ -210,23 +211,25 @@ function request(
   const attempt = async () => {
     const link = linkedAbort(signal);
     const idleTimeout = new IdleTimeout(resource.timeout, () =>
-      link.abort(new TransientError(silent(resource, asked))),
+      link.abort(new TransientError(timedOut(resource, requested))),
     );
     try {
-      const response = await send(resource, asked, link.signal);
+      const response = await send(resource, requested, link.signal);
       try {
         idleTimeout.restart();
-        const answer = judgeAnswer(response, asked, known);
-        const room = into.subarray(0, answer.length);
+        const validated = validateResponse(response, requested, known);
+        const target = into.subarray(0, validated.length);
         // The response for an empty file may contain an error page.
         const count =
-          room.length === 0 ? 0 : await receive(response, room, asked, answer.isWhole, link.signal, idleTimeout);
-        if (!answer.isWhole) return { ...answer, count };
-        if (known !== null && count !== known.size) throw broken(response, asked, count, known.size, undefined);
-        return { ...answer, size: count, count };
+          target.length === 0
+            ? 0
+            : await receive(response, target, requested, validated.isWhole, link.signal, idleTimeout);
+        if (!validated.isWhole) return { ...validated, count };
+        if (known !== null && count !== known.size) throw incomplete(response, requested, count, known.size, undefined);
+        return { ...validated, size: count, count };
       } finally {
         // A body that is not read to its end keeps its connection busy, and may be as long as the file.
-        letGo(response);
+        cancelBody(response);
       }
     } finally {
       idleTimeout.end();
@@ -236,7 +239,7 @@ function request(
   return withRetries(attempt, resource, signal);
 }
 
-async function send(resource: HttpResource, { start, end }: Asked, signal: AbortSignal): Promise<Response> {
+async function send(resource: HttpResource, { start, end }: RequestedRange, signal: AbortSignal): Promise<Response> {
   const { url, fetch, credentials, headers } = resource;
   try {
     return await fetch(url, {
@@ -248,7 +251,7 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw new TransientError((giveUp) => unfetched(resource, start, error, giveUp));
+    throw new TransientError((retrySignal) => fetchFailure(resource, start, error, retrySignal));
   }
 }
 
@@ -256,7 +259,7 @@ async function send(resource: HttpResource, { start, end }: Asked, signal: Abort
  * Returns the error of a failed fetch. The platform gives no reason, so a HEAD request tests if the server is
  * reachable.
  */
-async function unfetched(
+async function fetchFailure(
   resource: HttpResource,
   start: number,
   cause: unknown,
@@ -265,7 +268,7 @@ async function unfetched(
   const { url, name, fetch, credentials, headers } = resource;
   const link = linkedAbort(signal);
   const idleTimeout = new IdleTimeout(resource.timeout, () =>
-    link.abort(new TransientError(silent(resource, { name, start, end: start }))),
+    link.abort(new TransientError(timedOut(resource, { name, start, end: start }))),
   );
   const reachable = await fetch(url, {
     method: 'HEAD',
@@ -281,10 +284,10 @@ async function unfetched(
   link.release();
   signal.throwIfAborted();
   const why = reachable
-    ? 'The server can be reached, and lets the page read from it. Browsers refuse a range that is sent encoded (Content-Encoding: gzip): ' +
-      'then the server must send it as it is.'
-    : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read from it: then it ' +
-      'must answer with Access-Control-Allow-Origin.';
+    ? 'The server can be reached, and allows the page to read from it. Browsers refuse a range with a ' +
+      'Content-Encoding such as gzip: then the server must send it unencoded.'
+    : 'Either the server cannot be reached, or, on another origin than the page, it does not allow the page to read ' +
+      'from it: then it must send Access-Control-Allow-Origin.';
   const details = { what: 'HTTP request', at: start, url: name };
   return new Qcow2Error('io', `${name} could not be fetched: ${reasonOf(cause)}. ${why}`, details, { cause });
 }
@@ -296,7 +299,7 @@ async function unfetched(
 async function receive(
   response: Response,
   into: Uint8Array,
-  asked: Asked,
+  requested: RequestedRange,
   isWhole: boolean,
   signal: AbortSignal,
   idleTimeout: IdleTimeout,
@@ -311,8 +314,8 @@ async function receive(
       if (done) break;
       idleTimeout.restart();
       if (at + value.length > length) {
-        if (isWhole) throw refuseWhole(response, asked);
-        throw failure('io', response, asked, `sent more than the ${length} bytes that it announced`);
+        if (isWhole) throw rangesNotSupported(response, requested);
+        throw failure('io', response, requested, `sent more than the ${length} bytes that it announced`);
       }
       put(into, at, value);
       at += value.length;
@@ -320,29 +323,36 @@ async function receive(
   } catch (error) {
     signal.throwIfAborted();
     if (isQcow2Error(error)) throw error;
-    throw new TransientError(broken(response, asked, at, length, error));
+    throw new TransientError(incomplete(response, requested, at, length, error));
   } finally {
     reader?.cancel().catch(() => {});
   }
-  if (at < length && !isWhole) throw new TransientError(broken(response, asked, at, length, undefined));
+  if (at < length && !isWhole) throw new TransientError(incomplete(response, requested, at, length, undefined));
   return at;
 }
 
-function scattered({ name, start }: Asked): Qcow2Error {
-  const message = `The server of ${name} sends a range in more than ${MAX_SMALL_ANSWERS} parts of fewer than ${SMALL_ANSWER} bytes.`;
-  return new Qcow2Error('io', message, { what: 'HTTP answer', at: start, url: name });
+function tooManyParts({ name, start }: RequestedRange): Qcow2Error {
+  const parts = `${MAX_SMALL_RESPONSES} parts of fewer than ${SMALL_RESPONSE} bytes`;
+  const message = `The server of ${name} sends a range in more than ${parts}.`;
+  return new Qcow2Error('io', message, { what: 'HTTP response', at: start, url: name });
 }
 
-function silent({ timeout }: HttpResource, { name, start }: Asked): Qcow2Error {
-  const message = `The server of ${name} said nothing for ${timeout / 1000} seconds.`;
+function timedOut({ timeout }: HttpResource, { name, start }: RequestedRange): Qcow2Error {
+  const message = `The server of ${name} sent nothing for ${timeout / 1000} seconds.`;
   return new Qcow2Error('io', message, { what: 'HTTP request', at: start, url: name, timeout });
 }
 
-function broken({ status }: Response, { name, start }: Asked, at: number, length: number, cause: unknown): Qcow2Error {
-  const message = `The answer of the server of ${name} ended after ${at} of ${length} bytes.`;
-  return new Qcow2Error('io', message, { what: 'HTTP answer', at: start, status, url: name }, { cause });
+function incomplete(
+  { status }: Response,
+  { name, start }: RequestedRange,
+  at: number,
+  length: number,
+  cause: unknown,
+): Qcow2Error {
+  const message = `The response of the server of ${name} ended after ${at} of ${length} bytes.`;
+  return new Qcow2Error('io', message, { what: 'HTTP response', at: start, status, url: name }, { cause });
 }
 
-function letGo({ body }: Response): void {
+function cancelBody({ body }: Response): void {
   if (body !== null && !body.locked) body.cancel().catch(() => {});
 }

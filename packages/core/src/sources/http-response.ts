@@ -6,7 +6,7 @@ import { TransientError } from '../engine/async/retry.js';
 import { Qcow2Error, type Qcow2ErrorCode, type Qcow2ErrorDetails } from '../errors.js';
 
 /** The requested bytes `[start, end)`, and the resource's `name` for error messages. */
-export interface Asked {
+export interface RequestedRange {
   readonly name: string;
   readonly start: number;
   readonly end: number;
@@ -28,7 +28,7 @@ interface ContentRange {
 }
 
 /** A valid response: the file's version, and the contents of its body. */
-export interface Answer {
+export interface RangeResponse {
   /** Null when it is known only after the body, or not at all. */
   readonly size: number | null;
   readonly etag: string | null;
@@ -47,138 +47,152 @@ export interface Answer {
  * @throws {@link Qcow2Error} `unsupported` when the server does not support ranges or CORS hides them, `not-found`,
  *   `changed`, `io`; {@link TransientError} for a status that may be temporary
  */
-export function judgeAnswer(response: Response, asked: Asked, known: FileVersion | null): Answer {
+export function validateResponse(
+  response: Response,
+  requested: RequestedRange,
+  known: FileVersion | null,
+): RangeResponse {
   const { status, headers } = response;
   const tags = { etag: headers.get('ETag'), lastModified: headers.get('Last-Modified') };
-  if (status === 200 || status === 206) refuseChange(response, asked, known, tags);
-  if (status === 416) return judgeUnsatisfiable(response, asked, known);
+  if (status === 200 || status === 206) requireUnchanged(response, requested, known, tags);
+  if (status === 416) return validateUnsatisfiable(response, requested, known);
   // Some servers send the whole file for a range past its end, and some do not support ranges.
-  if (status === 200 && mayBeWhole(response, asked, known)) {
-    return { ...tags, size: null, length: asked.end, isWhole: true };
+  if (status === 200 && mayBeWhole(response, requested, known)) {
+    return { ...tags, size: null, length: requested.end, isWhole: true };
   }
-  if (status !== 206) throw statusFailure(response, asked);
+  if (status !== 206) throw statusFailure(response, requested);
   const encoding = headers.get('Content-Encoding');
   if (encoding !== null && encoding !== 'identity') {
-    const said = `sends the file encoded (${encoding}), so that its ranges are not those of the file`;
-    throw failure('unsupported', response, asked, said);
+    const problem = `sends the file encoded (${encoding}), so that its ranges are not those of the file`;
+    throw failure('unsupported', response, requested, problem);
   }
-  const { start, end, size } = contentRange(response, asked);
-  if (size === null) throw failure('unsupported', response, asked, 'does not say how long the file is');
+  const { start, end, size } = contentRange(response, requested);
+  if (size === null) throw failure('unsupported', response, requested, 'does not send the length of the file');
   if (known !== null && size !== known.size)
-    throw changed(response, asked, `${known.size} bytes long, and now ${size}`);
-  if (start !== asked.start || end <= start || end > Math.min(asked.end, size)) {
-    const ranges = `bytes ${asked.start}-${asked.end - 1} and sent ${start}-${end - 1}`;
-    throw failure('io', response, asked, `was asked for ${ranges}`);
+    throw changed(response, requested, `${known.size} bytes long, and is now ${size}`);
+  if (start !== requested.start || end <= start || end > Math.min(requested.end, size)) {
+    const bytes = `bytes ${start}-${end - 1} for a request of ${requested.start}-${requested.end - 1}`;
+    throw failure('io', response, requested, `sent ${bytes}`);
   }
   return { ...tags, size, length: end - start, isWhole: false };
 }
 
 /** True if the whole file may be the requested range. A longer body is not read. */
-function mayBeWhole({ headers }: Response, { start, end }: Asked, known: FileVersion | null): boolean {
+function mayBeWhole({ headers }: Response, { start, end }: RequestedRange, known: FileVersion | null): boolean {
   // With a Content-Encoding, Content-Length is that of the encoded body.
   const length = headers.get('Content-Encoding') === null ? Number(headers.get('Content-Length') ?? 0) : 0;
   return start === 0 && length <= end && (known === null || known.size <= end);
 }
 
 /** The error for a whole file that is longer than the requested range: the server does not support ranges. */
-export function refuseWhole(response: Response, asked: Asked): Qcow2Error {
+export function rangesNotSupported(response: Response, requested: RequestedRange): Qcow2Error {
   return failure(
     'unsupported',
     response,
-    asked,
-    'does not do ranges: it would send the whole file. Download it, and open the copy',
+    requested,
+    'does not support range requests: it would send the whole file. Download it, and open the copy',
   );
 }
 
 /** The error for a server whose validators change with every response. */
-export function unsteady(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
+export function changingValidator(first: Qcow2Error, second: Qcow2Error): Qcow2Error {
   const { by, was, now, ...details } = first.details;
   const message =
-    `The server of ${details.url} gives every answer another ${by} (${was}, ${now}, ${second.details.now}), so that it cannot be told ` +
-    'whether the file stays the same. It must send the same one as long as the file is the same, or none.';
+    `The server of ${details.url} sends a different ${by} with every response (${was}, ${now}, ` +
+    `${second.details.now}), so a change of the file cannot be detected. It must send the same one while the file is ` +
+    'unchanged, or none.';
   return new Qcow2Error('unsupported', message, { ...details, unsteady: true });
 }
 
-/** The error for a response; `said` continues "The server of …". */
+/** The error for a response; `problem` continues "The server of …". */
 export function failure(
   code: Qcow2ErrorCode,
   { status }: Pick<Response, 'status'>,
-  { name, start }: Asked,
-  said: string,
+  { name, start }: RequestedRange,
+  problem: string,
   details: Qcow2ErrorDetails = {},
 ): Qcow2Error {
-  const place = { what: 'HTTP answer', at: start, status, url: name };
-  return new Qcow2Error(code, `The server of ${name} ${said}.`, { ...place, ...details });
+  const common = { what: 'HTTP response', at: start, status, url: name };
+  return new Qcow2Error(code, `The server of ${name} ${problem}.`, { ...common, ...details });
 }
 
 type Tags = Pick<FileVersion, 'etag' | 'lastModified'>;
 
-function refuseChange(response: Response, asked: Asked, known: FileVersion | null, tags: Tags): void {
+function requireUnchanged(response: Response, requested: RequestedRange, known: FileVersion | null, tags: Tags): void {
   if (known === null) return;
   // Last-Modified has a resolution of a second, and may differ between servers of one file. It is compared only without
   // an ETag.
   const by = known.etag !== null && tags.etag !== null ? 'etag' : 'lastModified';
   const [was, now] = [known[by], tags[by]];
-  if (was === null || now === null || opaque(was) === opaque(now)) return;
-  const said = { by: by === 'etag' ? 'ETag' : 'Last-Modified', was, now };
-  throw changed(response, asked, `${was}, and now ${now}`, said);
+  if (was === null || now === null || opaqueTag(was) === opaqueTag(now)) return;
+  const validator = { by: by === 'etag' ? 'ETag' : 'Last-Modified', was, now };
+  throw changed(response, requested, `${was}, and is now ${now}`, validator);
 }
 
 /** Strips the weak prefix: weak and strong ETags with the same opaque tag are the same file (RFC 9110, 8.8.3.2). */
-function opaque(tag: string): string {
+function opaqueTag(tag: string): string {
   return tag.replace(/^W\//, '');
 }
 
-function changed(response: Response, asked: Asked, said: string, details: Qcow2ErrorDetails = {}): Qcow2Error {
-  const is = `has another file there than at first: it was ${said}. Open it again`;
-  return failure('changed', response, asked, is, details);
+function changed(
+  response: Response,
+  requested: RequestedRange,
+  finding: string,
+  details: Qcow2ErrorDetails = {},
+): Qcow2Error {
+  const problem = `has another file now: it was ${finding}. Open it again`;
+  return failure('changed', response, requested, problem, details);
 }
 
 /**
  * Validates a 416 response: an empty file has no ranges, and some servers refuse a range that ends past the end of the
  * file.
  */
-function judgeUnsatisfiable(response: Response, asked: Asked, known: FileVersion | null): Answer {
-  const told = /^bytes \*\/(\d+)$/i.exec(response.headers.get('Content-Range') ?? '');
-  const size = told === null ? null : Number(told[1]);
-  if (known === null && (size === null || size < asked.end)) {
+function validateUnsatisfiable(
+  response: Response,
+  requested: RequestedRange,
+  known: FileVersion | null,
+): RangeResponse {
+  const match = /^bytes \*\/(\d+)$/i.exec(response.headers.get('Content-Range') ?? '');
+  const size = match === null ? null : Number(match[1]);
+  if (known === null && (size === null || size < requested.end)) {
     return { size, etag: null, lastModified: null, length: 0, isWhole: false };
   }
   if (known !== null && size !== null && size !== known.size) {
-    throw changed(response, asked, `${known.size} bytes long, and now ${size}`);
+    throw changed(response, requested, `${known.size} bytes long, and is now ${size}`);
   }
-  throw failure('io', response, asked, `has no bytes ${asked.start}-${asked.end - 1} (status 416)`);
+  throw failure('io', response, requested, `has no bytes ${requested.start}-${requested.end - 1} (status 416)`);
 }
 
-function contentRange(response: Response, asked: Asked): ContentRange {
+function contentRange(response: Response, requested: RequestedRange): ContentRange {
   const value = response.headers.get('Content-Range');
   if (value === null) {
-    const said =
-      'sent a part of the file, but does not let its Content-Range be read: on another origin than the page it must answer ' +
-      'with "Access-Control-Expose-Headers: Content-Range, ETag"';
-    throw failure('unsupported', response, asked, said);
+    const problem =
+      'sent a part of the file, but the page may not read its Content-Range: on another origin than the page it must ' +
+      'send "Access-Control-Expose-Headers: Content-Range, ETag"';
+    throw failure('unsupported', response, requested, problem);
   }
-  const told = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(value);
-  if (told === null)
-    throw failure('io', response, asked, `sent a Content-Range that says nothing: ${JSON.stringify(value)}`);
-  const size = told[3] === '*' ? null : Number(told[3]);
+  const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(value);
+  if (match === null)
+    throw failure('io', response, requested, `sent an invalid Content-Range: ${JSON.stringify(value)}`);
+  const size = match[3] === '*' ? null : Number(match[3]);
   if (size !== null && !Number.isSafeInteger(size)) {
-    throw failure('unsupported', response, asked, `has a file of ${told[3]} bytes, and 2^53-1 is the most`);
+    throw failure('unsupported', response, requested, `has a file of ${match[3]} bytes; the maximum is 2^53 - 1`);
   }
-  return { start: Number(told[1]), end: Number(told[2]) + 1, size };
+  return { start: Number(match[1]), end: Number(match[2]) + 1, size };
 }
 
-function statusFailure(response: Response, asked: Asked): Qcow2Error | TransientError {
+function statusFailure(response: Response, requested: RequestedRange): Qcow2Error | TransientError {
   const { status, headers } = response;
-  if (status === 200) return refuseWhole(response, asked);
+  if (status === 200) return rangesNotSupported(response, requested);
   if (status === 404 || status === 410)
-    return failure('not-found', response, asked, `has no such file (status ${status})`);
+    return failure('not-found', response, requested, `has no such file (status ${status})`);
   if (status === 401 || status === 403) {
-    return failure('io', response, asked, `refuses to give the file to this reader (status ${status})`);
+    return failure('io', response, requested, `denies access to the file (status ${status})`);
   }
-  const error = failure('io', response, asked, `answered with status ${status}`);
-  const passes = status === 408 || status === 429 || status >= 500;
-  return passes ? new TransientError(error, retryAfter(headers.get('Retry-After'))) : error;
+  const error = failure('io', response, requested, `returned status ${status}`);
+  const isTransient = status === 408 || status === 429 || status >= 500;
+  return isTransient ? new TransientError(error, retryAfter(headers.get('Retry-After'))) : error;
 }
 
 /** Parses Retry-After, a number of seconds or a date (RFC 9110, 10.2.3). Returns ms. */

@@ -10,11 +10,11 @@ import { withCoalescing } from './with-coalescing.js';
 /** Minimum length of the first request, bytes: the header and, with the default cluster size, all of its cluster. */
 const HEAD_BYTES = 64 * 1024;
 /** Default idle timeout, ms: long enough for slow servers and for the browser's request queue. */
-const TIMEOUT = 60_000;
+const DEFAULT_TIMEOUT = 60_000;
 /** Maximum delay of a timer, ms. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+const MAX_TIMEOUT = 2 ** 31 - 1;
 /** Browsers' connection limit per server with HTTP/1.1. */
-const CONCURRENCY = 6;
+const DEFAULT_CONCURRENCY = 6;
 
 /** Options of fetching a file. */
 export interface HttpSourceOptions extends CacheOptions {
@@ -48,7 +48,8 @@ export interface HttpSourceOptions extends CacheOptions {
 /**
  * Opens a file on a web server by its URL, with one request, `Range: bytes=0-65535`. The server must support ranges; on
  * another origin than the page's it must send `Access-Control-Allow-Origin` and `Access-Control-Expose-Headers:
- * Content-Range, ETag`. Closing the image does not close the source: close it afterwards.
+ * Content-Range, ETag`. Closing the image does not close the source: close it afterwards. It does not read ahead: small
+ * reads in sequence cost a request for each block, which `blockSize` makes larger.
  *
  * @throws {@link Qcow2Error} `unsupported` when the server does not support ranges or CORS hides them, `not-found`,
  *   `io` with the status in `details`, or without one when there is no response; TypeError for a URL that is not http
@@ -72,10 +73,10 @@ export async function httpSource(url: string | URL, options: HttpSourceOptions =
     credentials,
     // Called without a receiver: the platform's fetch refuses another `this`.
     fetch: options.fetch ?? ((address: string, init: RequestInit) => fetch(address, init)),
-    retries: count('retries', options.retries ?? 3, 0),
-    retryDelay: count('retryDelay', options.retryDelay ?? 200, 0),
-    concurrency: count('concurrency', options.concurrency ?? CONCURRENCY, 1),
-    timeout: Math.min(count('timeout', options.timeout ?? TIMEOUT, 1), LONGEST_TIMEOUT),
+    retries: requireWholeNumber('retries', options.retries ?? 3, 0),
+    retryDelay: requireWholeNumber('retryDelay', options.retryDelay ?? 200, 0),
+    concurrency: requireWholeNumber('concurrency', options.concurrency ?? DEFAULT_CONCURRENCY, 1),
+    timeout: Math.min(requireWholeNumber('timeout', options.timeout ?? DEFAULT_TIMEOUT, 1), MAX_TIMEOUT),
   };
   const { source, head } = await openRanges(resource, Math.max(HEAD_BYTES, blockSize), signal);
   return withCache(withCoalescing(source), { blockSize, cacheBytes }, head);
@@ -92,10 +93,12 @@ function addressOf(url: string | URL): { url: string; name: string } {
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
     const instead = parsed.protocol === 'blob:' ? ' Open the Blob itself: it is read in place, without requests.' : '';
-    throw new TypeError(`An image is fetched from an http or https address, not from ${parsed.protocol}${instead}`);
+    throw new TypeError(`An image is fetched from an http or https URL, not from ${parsed.protocol}${instead}`);
   }
   if (parsed.username !== '' || parsed.password !== '') {
-    throw new TypeError('The address holds a name or a password, which fetch refuses: send an Authorization header.');
+    throw new TypeError(
+      'The URL contains a user name or a password, which fetch refuses: send an Authorization header.',
+    );
   }
   return { url: parsed.href, name: parsed.origin + parsed.pathname };
 }
@@ -107,7 +110,7 @@ function ownHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<
   return headers;
 }
 
-function count(name: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}.`);
+function requireWholeNumber(name: string, value: number, min: number): number {
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw new RangeError(`${name} must be a whole number of at least ${min}, not ${value}.`);
 }

@@ -3,6 +3,7 @@ import type { BlockDevice, ByteSource } from '../api/device.js';
 import type { Openable } from '../api/openable.js';
 import { isBytes } from '../engine/async/request-buffers.js';
 import { blobSource } from './blob.js';
+import { requireEmpty } from './blob-failure.js';
 import { bufferSource } from './buffer.js';
 
 /** True if a value is a source. */
@@ -22,13 +23,20 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
 /**
  * Returns a source for an Openable.
  *
- * @throws TypeError when the value cannot be opened; the errors of `httpSource` for a URL.
+ * @throws TypeError when the value cannot be opened; the errors of `httpSource` for a URL; {@link Qcow2Error} `changed`
+ *   for a deleted file.
  */
 export async function sourceOf(openable: Openable, signal: AbortSignal | undefined): Promise<ByteSource> {
   if (isBytes(openable)) return bufferSource(openable);
   if (tagOf(openable) === '[object ArrayBuffer]') return bufferSource(new Uint8Array(openable as ArrayBuffer));
-  if (isUrl(openable)) return (await import('./url.js')).urlSource(openable, signal);
-  if (isBlob(openable)) return blobSource(openable);
+  if (isUrl(openable)) {
+    const url = await import('./url.js');
+    return url.urlSource(openable, signal);
+  }
+  if (isBlob(openable)) {
+    if (openable.size === 0) await requireEmpty(openable);
+    return blobSource(openable);
+  }
   if (isByteSource(openable)) return openable;
   throw new TypeError('An image is opened from a Blob or File, a URL, an ArrayBuffer, a Uint8Array or a ByteSource.');
 }

@@ -21,7 +21,7 @@ export function slicesSource(identity: object, size: number, what: string, slice
     if (length === 0) return;
     const found = await guarded(slice(at, at + length, signal), what, at);
     if (found.length !== length) {
-      const message = `${what} answered with ${found.length} bytes at ${at}, and ${length} were asked for.`;
+      const message = `${what} returned ${found.length} bytes at ${at} instead of ${length}.`;
       throw new Qcow2Error('io', message, { what, at });
     }
     // After an abort or `close` nothing may be written into the caller's buffer.

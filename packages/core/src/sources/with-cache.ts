@@ -5,7 +5,7 @@
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
-import { adopted, after } from '../engine/async/done.js';
+import { after, asPromise } from '../engine/async/done.js';
 import { Lru } from '../engine/async/lru.js';
 import {
   type FixedTransfer,
@@ -18,11 +18,11 @@ import { SharedLoad } from '../engine/async/shared-load.js';
 import { Qcow2Error } from '../errors.js';
 
 /** Default block size: the default cluster size. */
-const BLOCK = 64 * 1024;
+const DEFAULT_BLOCK = 64 * 1024;
 /** Default budget: 256 blocks of the default size. */
-const BUDGET = 16 * 1024 * 1024;
+const DEFAULT_BUDGET = 16 * 1024 * 1024;
 /** From this size on a batch bypasses the cache, bytes: it would evict everything else, and need the memory twice. */
-const DIRECT = 1024 * 1024;
+const DIRECT_READ = 1024 * 1024;
 
 /** Options of a cache. */
 export interface CacheOptions {
@@ -46,7 +46,7 @@ export interface CacheOptions {
  * ```
  */
 export function withCache(source: ByteSource, options: CacheOptions = {}, seed?: Uint8Array): ByteSource {
-  const { blockSize = BLOCK, cacheBytes = BUDGET } = options;
+  const { blockSize = DEFAULT_BLOCK, cacheBytes = DEFAULT_BUDGET } = options;
   if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > 4 * 1024 * 1024) {
     throw new RangeError(`blockSize must be a power of two from 4096 to 4194304, not ${blockSize}.`);
   }
@@ -78,7 +78,7 @@ class CachedSource implements ByteSource {
     this.#source = source;
     this.#blockSize = blockSize;
     this.#blocks = new Lru(Math.floor(budget / blockSize));
-    this.#direct = Math.min(DIRECT, Math.max(budget / 4, blockSize));
+    this.#direct = Math.min(DIRECT_READ, Math.max(budget / 4, blockSize));
   }
 
   get size(): number {
@@ -100,14 +100,14 @@ class CachedSource implements ByteSource {
     const loads = new Set<BlockLoad>();
     const missing: number[] = [];
     for (const number of this.#numbers(transfers)) {
-      const kept = this.#blocks.get(number);
-      const flying = this.#loads.get(number);
-      if (kept !== undefined) found.set(number, kept);
-      else if (flying !== undefined) loads.add(flying);
+      const cached = this.#blocks.get(number);
+      const pending = this.#loads.get(number);
+      if (cached !== undefined) found.set(number, cached);
+      else if (pending !== undefined) loads.add(pending);
       else missing.push(number);
     }
     if (missing.length > 0) loads.add(this.#load(missing));
-    const waits = [...loads].filter(({ load }) => !load.over);
+    const waits = [...loads].filter(({ load }) => !load.ended);
     if (waits.length > 0) return this.#finish(fixedTransfers(transfers), found, loads, signal);
     collect(loads, found);
     this.#copy(fixedTransfers(transfers), found);
@@ -148,15 +148,15 @@ class CachedSource implements ByteSource {
   #load(numbers: readonly number[]): BlockLoad {
     const blocks = new Map(numbers.map((number) => [number, new Uint8Array(this.#lengthOf(number))]));
     const batch = [...blocks].map(([number, bytes]) => ({ at: number * this.#blockSize, bytes }));
-    const forget = () => {
+    const removeLoads = () => {
       for (const number of numbers) if (this.#loads.get(number)?.blocks === blocks) this.#loads.delete(number);
     };
-    const keep = () => {
+    const store = () => {
       if (this.#open) for (const [number, block] of blocks) this.#blocks.set(number, block);
     };
-    const start = (signal: AbortSignal) => after(adopted(this.#source.read(batch, signal)), keep);
-    const load = { blocks, load: new SharedLoad(start, forget) };
-    if (!load.load.over) for (const number of numbers) this.#loads.set(number, load);
+    const start = (signal: AbortSignal) => after(asPromise(this.#source.read(batch, signal)), store);
+    const load = { blocks, load: new SharedLoad(start, removeLoads) };
+    if (!load.load.ended) for (const number of numbers) this.#loads.set(number, load);
     return load;
   }
 

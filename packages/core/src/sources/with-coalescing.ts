@@ -6,11 +6,11 @@ import type { ByteSource, Done, Transfer } from '../api/device.js';
 import { fixedTransfers, hasBytes, put, requireAllIntact } from '../engine/async/request-buffers.js';
 
 /** Default gap: at 10 MB/s these bytes take 7 ms, less than a request. */
-const GAP = 64 * 1024;
+const DEFAULT_GAP = 64 * 1024;
 /** Default maximum: a larger request has no higher throughput, and a retry costs more. */
-const LONGEST = 4 * 1024 * 1024;
+const DEFAULT_LONGEST = 4 * 1024 * 1024;
 /** Maximum memory of a batch in addition to the caller's buffers, bytes. */
-const SPARE = 32 * 1024 * 1024;
+const MAX_EXTRA_BYTES = 32 * 1024 * 1024;
 
 /** Options of joining transfers. */
 export interface CoalescingOptions {
@@ -44,7 +44,7 @@ export interface JoinedTransfer {
  * ```
  */
 export function withCoalescing(source: ByteSource, options: CoalescingOptions = {}): ByteSource {
-  const { gap = GAP, longest = LONGEST } = options;
+  const { gap = DEFAULT_GAP, longest = DEFAULT_LONGEST } = options;
   if (!Number.isSafeInteger(gap) || gap < 0) throw new RangeError(`gap must be a number of bytes, not ${gap}.`);
   if (!Number.isSafeInteger(longest) || longest < 1) {
     throw new RangeError(`longest must be a number of bytes, not ${longest}.`);
@@ -74,7 +74,7 @@ export function joinTransfers(
   longest: number,
 ): JoinedTransfer[] {
   const joined: JoinedTransfer[] = [];
-  for (const { at, bytes } of pieces(transfers, size, longest)) {
+  for (const { at, bytes } of splitTransfers(transfers, size, longest)) {
     const last = joined.at(-1);
     const length = last === undefined ? 0 : Math.max(last.length, at + bytes.length - last.at);
     if (last !== undefined && at - (last.at + last.length) <= gap && length <= longest) {
@@ -88,7 +88,7 @@ export function joinTransfers(
 }
 
 /** Returns the transfers in order, split so that none is empty or longer than `longest`. */
-function pieces(transfers: readonly Transfer[], size: number, longest: number): Transfer[] {
+function splitTransfers(transfers: readonly Transfer[], size: number, longest: number): Transfer[] {
   const found: Transfer[] = [];
   for (const { at, bytes } of transfers) {
     const length = Math.max(0, Math.min(bytes.length, size - at));
@@ -103,10 +103,10 @@ function pieces(transfers: readonly Transfer[], size: number, longest: number): 
 async function readJoined(source: ByteSource, joined: readonly JoinedTransfer[], signal?: AbortSignal): Promise<void> {
   for (let next = 0; next < joined.length; ) {
     const batch: { joined: JoinedTransfer; bytes: Uint8Array }[] = [];
-    for (let spare = 0; next < joined.length && spare < SPARE; next++) {
+    for (let spare = 0; next < joined.length && spare < MAX_EXTRA_BYTES; next++) {
       const each = joined[next]!;
       const alone = each.parts.length === 1;
-      if (alone && isLost(each)) continue;
+      if (alone && isDetached(each)) continue;
       batch.push({ joined: each, bytes: alone ? each.parts[0]!.bytes : new Uint8Array(each.length) });
       if (!alone) spare += each.length;
     }
@@ -117,14 +117,14 @@ async function readJoined(source: ByteSource, joined: readonly JoinedTransfer[],
       );
     } catch (error) {
       // If a buffer was detached or shrunk, the others are still filled.
-      if (!batch.some(({ joined: each }) => isLost(each))) throw error;
+      if (!batch.some(({ joined: each }) => isDetached(each))) throw error;
     }
     for (const { joined: each, bytes } of batch) scatter(each, bytes);
   }
 }
 
 /** True if a caller's buffer was detached or shrunk. */
-function isLost({ parts }: JoinedTransfer): boolean {
+function isDetached({ parts }: JoinedTransfer): boolean {
   return parts.some(({ bytes, length }) => !hasBytes(bytes, length));
 }
 

@@ -8,14 +8,14 @@ import { identityOf } from './identity.js';
  * The devices that are written to, weakly referenced: an image that is garbage-collected without being closed releases
  * its file.
  */
-interface Holders {
+interface WriterMap {
   get(identity: object | string): WeakRef<BlockDevice> | undefined;
-  set(identity: object | string, holder: WeakRef<BlockDevice>): unknown;
+  set(identity: object | string, writer: WeakRef<BlockDevice>): unknown;
   delete(identity: object | string): boolean;
 }
 
-const byObject: Holders = new WeakMap<object, WeakRef<BlockDevice>>();
-const byName: Holders = new Map<object | string, WeakRef<BlockDevice>>();
+const writersByObject: WriterMap = new WeakMap<object, WeakRef<BlockDevice>>();
+const writersByName: WriterMap = new Map<object | string, WeakRef<BlockDevice>>();
 
 /**
  * Locks a device for one writer, while the device has this identity: a closed one may have none. `what` is its name in
@@ -23,18 +23,18 @@ const byName: Holders = new Map<object | string, WeakRef<BlockDevice>>();
  *
  * @throws {@link Qcow2Error} `locked` when another image of this process writes to the same file.
  */
-export function holdForWriting(device: BlockDevice, what: string): () => void {
+export function lockForWriting(device: BlockDevice, what: string): () => void {
   const identity = identityOf(device);
-  const holders = typeof identity === 'string' ? byName : byObject;
-  const holder = holders.get(identity)?.deref();
-  if (holder !== undefined && identityOf(holder) === identity) {
-    const message = `The ${what} is open for writing in this process already, as a file of another image. Close that first.`;
+  const writers = typeof identity === 'string' ? writersByName : writersByObject;
+  const writer = writers.get(identity)?.deref();
+  if (writer !== undefined && identityOf(writer) === identity) {
+    const message = `The ${what} is open for writing in this process already, by another image. Close that first.`;
     throw new Qcow2Error('locked', message, { what });
   }
-  const hold = new WeakRef(device);
-  holders.set(identity, hold);
+  const reference = new WeakRef(device);
+  writers.set(identity, reference);
   return () => {
     // After the device was closed, another image may have the lock.
-    if (holders.get(identity) === hold) holders.delete(identity);
+    if (writers.get(identity) === reference) writers.delete(identity);
   };
 }

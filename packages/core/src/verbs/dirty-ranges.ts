@@ -40,14 +40,14 @@ export async function* dirtyBatches(
   // While the image is written its bits change on the medium, and a change may remove the bitmap. So all bits are read
   // first.
   const bits = await (lock === null
-    ? Bits.open(layer, name, signal)
-    : lock.reading(async () => (await Bits.open(layer, name, signal)).readAll(signal), signal));
+    ? BitmapBits.open(layer, name, signal)
+    : lock.reading(async () => (await BitmapBits.open(layer, name, signal)).readAll(signal), signal));
   const { bitmap } = bits;
   const progress = progressOf(options, 'dirty', layer.size);
-  const turn = yieldToEventLoop();
+  const yieldIfDue = yieldToEventLoop();
   const ranges = new RangeList(2 ** bitmap.granularityBits, layer.size);
   for (let index = 0; index < bits.count; ) {
-    await turn();
+    await yieldIfDue();
     signal?.throwIfAborted();
     alive();
     for (const entry of await bits.next(index, signal)) {
@@ -56,12 +56,12 @@ export async function* dirtyBatches(
     }
     progress(Math.min(layer.size, index * bytesPerEntry(layer, bitmap)));
   }
-  if (ranges.held.length > 0) yield ranges.held;
+  if (ranges.ranges.length > 0) yield ranges.ranges;
 }
 type EntryBits = 'clear' | 'set' | Uint8Array;
 
 /** The bits of one bitmap, a cluster of them for each entry of its table. */
-class Bits {
+class BitmapBits {
   readonly bitmap: Bitmap;
   /** The number of table entries that the disk needs. */
   readonly count: number;
@@ -78,20 +78,20 @@ class Bits {
   }
 
   /** Finds the bitmap, checks it, and reads its table. */
-  static async open(layer: Qcow2Layer, name: string, signal: AbortSignal | undefined): Promise<Bits> {
+  static async open(layer: Qcow2Layer, name: string, signal: AbortSignal | undefined): Promise<BitmapBits> {
     const bitmap = find(layer.bitmaps, name);
     const count = validate(layer, bitmap, name);
     const table = new Uint8Array(count * TABLE_ENTRY_BYTES);
     if (table.length > 0) await layer.source.read([{ at: bitmap.tableOffset, bytes: table }], signal);
-    return new Bits(layer, bitmap, count, viewOf(table));
+    return new BitmapBits(layer, bitmap, count, viewOf(table));
   }
 
   /** Reads all bits, 512 MiB at the most; later changes do not show. */
   async readAll(signal: AbortSignal | undefined): Promise<this> {
     const all: EntryBits[] = [];
-    const turn = yieldToEventLoop();
+    const yieldIfDue = yieldToEventLoop();
     while (all.length < this.count) {
-      await turn();
+      await yieldIfDue();
       signal?.throwIfAborted();
       for (const entry of await this.next(all.length, signal)) all.push(entry);
     }
@@ -135,7 +135,7 @@ function validate(layer: Qcow2Layer, bitmap: Bitmap, name: string): number {
   if (at % geometry.clusterSize !== 0)
     refuse('corrupt', `has its table at ${hex(at)}, no multiple of the cluster size`);
   if (tableSize * geometry.clusterSize > MAX_BITMAP_DATA_BYTES) {
-    refuse('unsupported', `has a table of ${tableSize} entries; 512 MiB of bits are the most`);
+    refuse('unsupported', `has a table of ${tableSize} entries; the maximum is 512 MiB of bits`);
   }
   const needed = Math.ceil(size / bytesPerEntry(layer, bitmap));
   if (tableSize < needed) refuse('corrupt', `has a table of ${tableSize} entries; the disk needs ${needed}`);
@@ -179,7 +179,7 @@ async function readEntries(
 
 /** Collects ranges. A range that touches the last one extends it, so the last one stays in `held`. */
 class RangeList {
-  held: { start: number; length: number }[] = [];
+  ranges: { start: number; length: number }[] = [];
   readonly #granularity: number;
   readonly #size: number;
 
@@ -199,10 +199,10 @@ class RangeList {
     for (let at = findBit(entry, 0, end, true); at < end; ) {
       const next = findBit(entry, at, end, false);
       this.#mark(first + at, first + next);
-      if (this.held.length > BATCH_RANGES) {
-        const last = this.held.pop()!;
-        yield this.held;
-        this.held = [last];
+      if (this.ranges.length > BATCH_RANGES) {
+        const last = this.ranges.pop()!;
+        yield this.ranges;
+        this.ranges = [last];
       }
       at = findBit(entry, next, end, true);
     }
@@ -211,8 +211,8 @@ class RangeList {
   #mark(from: number, to: number): void {
     const start = from * this.#granularity;
     const end = Math.min(to * this.#granularity, this.#size);
-    const last = this.held.at(-1);
+    const last = this.ranges.at(-1);
     if (last !== undefined && last.start + last.length === start) last.length = end - last.start;
-    else this.held.push({ start, length: end - start });
+    else this.ranges.push({ start, length: end - start });
   }
 }

@@ -10,7 +10,7 @@ import type { SalvagedReads } from './salvage/salvaged-reads.js';
 /** Bytes of one read when the consumer passes no buffer. */
 const CHUNK_BYTES = 1024 * 1024;
 /** Concurrent reads of an asynchronous source: a Blob serves several in the time of one. */
-const AHEAD = 4;
+const READ_AHEAD = 4;
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
@@ -29,7 +29,7 @@ export class GuestReader {
   /** What reads past damage, loaded with the first chunk; null without `salvage`. */
   #salvaged: SalvagedReads | null = null;
   /** True once a read was asynchronous: from then on chunks are read ahead. */
-  #waits = false;
+  #isAsynchronous = false;
 
   constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: SalvageOptions | undefined) {
     this.#layer = layer;
@@ -46,7 +46,7 @@ export class GuestReader {
   async pullBytes(controller: ReadableByteStreamController): Promise<void> {
     if (this.#options?.salvage) await this.#loadSalvage();
     const request = controller.byobRequest!;
-    if (this.#left > 0 && this.#waits) {
+    if (this.#left > 0 && this.#isAsynchronous) {
       controller.enqueue(await this.#chunk());
     } else if (this.#left > 0) {
       const { buffer, byteOffset, byteLength } = request.view!;
@@ -69,8 +69,8 @@ export class GuestReader {
 
   async #loadSalvage(): Promise<void> {
     if (this.#salvaged !== null) return;
-    const { SalvagedReads } = await import('./salvage/salvaged-reads.js');
-    this.#salvaged = new SalvagedReads(this.#layer, this.#end, this.#alive, this.#options);
+    const module = await import('./salvage/salvaged-reads.js');
+    this.#salvaged = new module.SalvagedReads(this.#layer, this.#end, this.#alive, this.#options);
   }
 
   /** Bytes that were not passed to the consumer yet. */
@@ -84,7 +84,7 @@ export class GuestReader {
     const done = this.#request(this.#next, into);
     this.#next += into.length;
     if (done !== undefined) {
-      this.#waits = true;
+      this.#isAsynchronous = true;
       await done;
     }
     this.#deliver(into.length);
@@ -93,7 +93,8 @@ export class GuestReader {
   /** The next chunk. Starts the reads of the chunks after it. */
   async #chunk(): Promise<Chunk> {
     this.#check();
-    while (this.#next < this.#end && this.#ahead.length < (this.#waits ? AHEAD : 1)) this.#ahead.push(this.#read());
+    while (this.#next < this.#end && this.#ahead.length < (this.#isAsynchronous ? READ_AHEAD : 1))
+      this.#ahead.push(this.#read());
     const chunk = await this.#ahead.shift()!;
     this.#check();
     this.#deliver(chunk.length);
@@ -113,7 +114,7 @@ export class GuestReader {
   async #readInto(offset: number, into: Chunk): Promise<Chunk> {
     const done = this.#request(offset, into);
     if (done !== undefined) {
-      this.#waits = true;
+      this.#isAsynchronous = true;
       await done;
     }
     return into;

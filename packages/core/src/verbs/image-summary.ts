@@ -11,11 +11,11 @@ import { backingFormatIn, backingNameIn, dataFileNameIn } from './named-files.js
  * @throws {@link Qcow2Error} `unsupported` or `corrupt` when the header says what no table can be; what the tables hold
  *   is not known.
  */
-export function imageSummary(first: FirstCluster, fileSize: number): ImageSummary {
+export async function imageSummary(first: FirstCluster, fileSize: number): Promise<ImageSummary> {
   const backingFile = backingNameIn(first) ?? undefined;
   return summaryOf({
     ...first,
-    geometry: geometryIn(first, fileSize),
+    geometry: await geometryIn(first, fileSize),
     virtualSize: diskSizeOf(first.header),
     fileSize,
     backingFile,

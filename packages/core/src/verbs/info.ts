@@ -105,7 +105,7 @@ function featureInfos({ header, featureNames }: Pick<FirstCluster, 'header' | 'f
   );
 }
 
-/** The files of the chain, ending with one that was not handed over if there is such. */
+/** The files of the chain, up to one that was not provided if there is one. */
 function chainOf(top: Qcow2Layer): LayerInfo[] {
   const chain: LayerInfo[] = [];
   let layer: Layer | undefined = top;

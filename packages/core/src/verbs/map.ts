@@ -31,17 +31,17 @@ export async function* mapBatches(
 ): AsyncGenerator<Extent[], void, undefined> {
   const progress = progressOf(options, 'map', end - start);
   // The last extent is kept back, since the next batch may continue it.
-  let held: Extent[] = [];
-  const run = { signal: options?.signal, turn: yieldToEventLoop(), extentsFrom };
+  let pending: Extent[] = [];
+  const run = { signal: options?.signal, yieldIfDue: yieldToEventLoop(), extentsFrom };
   for await (const batch of layerBatches(layer, start, end, run)) {
     alive();
-    for (const extent of batch) appendExtent(held, extent);
-    const last = held.pop();
-    if (held.length > 0) yield held;
-    held = last === undefined ? [] : [last];
+    for (const extent of batch) appendExtent(pending, extent);
+    const last = pending.pop();
+    if (pending.length > 0) yield pending;
+    pending = last === undefined ? [] : [last];
     if (last !== undefined) progress(last.start + last.length - start);
   }
-  if (held.length > 0) yield held;
+  if (pending.length > 0) yield pending;
 }
 
 /** Returns the first extents of `[at, end)` in one layer. */
@@ -61,7 +61,7 @@ export interface Mapped {
 /** What all layers of one map share: its signal, its yields to the event loop, and how it reads extents. */
 interface MapRun {
   readonly signal: AbortSignal | undefined;
-  readonly turn: () => Promise<void>;
+  readonly yieldIfDue: () => Promise<void>;
   readonly extentsFrom: ExtentsFrom;
 }
 
@@ -77,10 +77,10 @@ async function* layerBatches(
     return;
   }
   for (let at = start; at < end; ) {
-    await run.turn();
+    await run.yieldIfDue();
     run.signal?.throwIfAborted();
     const { extents, until } = await run.extentsFrom(layer, at, end, run.signal);
-    if (isBase(layer)) yield extents.map(zeroWhereNobodyHoldsIt);
+    if (isBase(layer)) yield extents.map(unallocatedAsZero);
     else yield* throughBacking(layer, extents, run);
     at = until;
   }
@@ -122,12 +122,12 @@ export function nextTables(
   loaded: (l1Index: number) => boolean = (l1Index) => layer.tables.has(l1Index),
 ): { range: L1Range; until: number } {
   const { bytesPerL2, clusterSize } = layer.geometry;
-  const most = Math.max(1, BATCH_BYTES / clusterSize);
+  const maxTables = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
   const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
   let last = first;
-  for (let held = loaded(first) ? 1 : 0; last < limit && held < most; last++) {
-    if (loaded(last + 1)) held++;
+  for (let count = loaded(first) ? 1 : 0; last < limit && count < maxTables; last++) {
+    if (loaded(last + 1)) count++;
   }
   return { range: { first, last }, until: Math.min(end, (last + 1) * bytesPerL2) };
 }
@@ -161,7 +161,7 @@ async function* throughBacking(
       batch = [];
     }
     // Past the end of a shorter backing file the disk reads as zeros.
-    if (inside < extent.length) batch.push(zeroWhereNobodyHoldsIt(tailOf(extent, inside)));
+    if (inside < extent.length) batch.push(unallocatedAsZero(tailOf(extent, inside)));
   }
   if (batch.length > 0) yield batch;
 }
@@ -170,7 +170,7 @@ function rawExtent(depth: number, start: number, length: number): Extent {
   return { start, length, depth, present: true, zero: false, data: true, compressed: false, offset: start };
 }
 
-function zeroWhereNobodyHoldsIt(extent: Extent): Extent {
+function unallocatedAsZero(extent: Extent): Extent {
   if (!extent.present) extent.zero = true;
   return extent;
 }

@@ -20,7 +20,7 @@ export function writableOf(target: WritableTarget, start: number): WritableStrea
     at += bytes.length;
   };
   /** Bytes up to the next multiple of the gathered length. */
-  const room = (): number => GATHER_BYTES - ((at + length) % GATHER_BYTES);
+  const space = (): number => GATHER_BYTES - ((at + length) % GATHER_BYTES);
   const empty = async (): Promise<void> => {
     const bytes = gathered.subarray(0, length);
     length = 0;
@@ -32,7 +32,7 @@ export function writableOf(target: WritableTarget, start: number): WritableStrea
       const total = lengthOf(chunk, 'The chunk');
       for (let from = 0; from < total; ) {
         requireIntact(chunk, total, 'The chunk');
-        const part = chunk.subarray(from, Math.min(total, from + room()));
+        const part = chunk.subarray(from, Math.min(total, from + space()));
         from += part.length;
         if (length === 0 && part.length === GATHER_BYTES) {
           await put(part);

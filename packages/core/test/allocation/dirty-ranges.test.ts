@@ -14,7 +14,7 @@ const changes = fc.array(fc.record({ at: fc.nat(4 * 1024 * 1024), length: fc.int
 });
 
 describe('dirty ranges', () => {
-  it('are whole sectors, in order, with every changed byte and no gap that is short', () => {
+  it('are whole sectors, in order, contain every changed byte, and have no short gaps', () => {
     fc.assert(
       fc.property(changes, (drawn) => {
         const dirty = new DirtyRanges();
@@ -37,7 +37,7 @@ describe('dirty ranges', () => {
     );
   });
 
-  it('are none after they were cleared', () => {
+  it('are empty after they were cleared', () => {
     const dirty = new DirtyRanges();
     dirty.add(0, 8);
     dirty.add(1024 * 1024, 1024 * 1024 + 8);

@@ -33,7 +33,7 @@ function block(free: readonly number[]): DataView {
 }
 
 describe('the refcount table', () => {
-  it('grows by half, and gives up its old place', () => {
+  it('grows by half, and frees its old clusters', () => {
     const { refcounts } = fullTable(MIB);
     const entries = MIB / 8;
     const given = refcounts.add(entries);
@@ -41,8 +41,8 @@ describe('the refcount table', () => {
     expect(given[0]).toBe(2);
     expect(refcounts.table.byteLength).toBeGreaterThanOrEqual(1.5 * MIB);
     // Behind what was counted: blocks for the new table and for themselves, then the table.
-    expect(refcounts.place.at).toBeGreaterThan(entries * PER_BLOCK * CLUSTER);
-    const last = refcounts.place.at / CLUSTER + refcounts.place.clusters;
+    expect(refcounts.location.at).toBeGreaterThan(entries * PER_BLOCK * CLUSTER);
+    const last = refcounts.location.at / CLUSTER + refcounts.location.clusters;
     expect(refcounts.nextFree(last - 1, Number.POSITIVE_INFINITY)).toBe(last);
   });
 
@@ -50,15 +50,15 @@ describe('the refcount table', () => {
     const { refcounts } = fullTable(6 * MIB);
     refcounts.add((6 * MIB) / 8);
     expect(refcounts.table.byteLength).toBe(8 * MIB);
-    expect(refcounts.place.clusters).toBe((8 * MIB) / CLUSTER);
+    expect(refcounts.location.clusters).toBe((8 * MIB) / CLUSTER);
   });
 
-  it('does not grow past them: there is no space, and nothing has changed', () => {
+  it('does not grow past 8 MiB: throws no-space, and changes nothing', () => {
     const { refcounts } = fullTable(8 * MIB);
-    const { table, place } = refcounts;
+    const { table, location } = refcounts;
     expect(() => refcounts.add(MIB)).toThrow(expect.objectContaining({ code: 'no-space' }));
     expect(refcounts.table).toBe(table);
-    expect(refcounts.place).toBe(place);
+    expect(refcounts.location).toBe(location);
     expect(refcounts.moved).toBe(false);
     expect(refcounts.unlinked.size).toBe(0);
   });
@@ -73,7 +73,7 @@ describe('the search for free clusters', () => {
     frees: Map<number, number[]>,
   ): Map<number, number> {
     const loads = new Map<number, number>();
-    for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
+    for (let missing = space.reserve(clusters); missing !== null; missing = space.continueSearch()) {
       refcounts.evict(4, (index) => space.needs(index));
       for (const index of missing) {
         loads.set(index, (loads.get(index) ?? 0) + 1);
@@ -83,7 +83,7 @@ describe('the search for free clusters', () => {
     return loads;
   }
 
-  it('passes each block once, keeps few of them, and has those of what it found', () => {
+  it('searches each block once, keeps few in memory, and keeps those with reserved clusters', () => {
     const { refcounts, metadata } = fullTable(MIB);
     const space = new SpaceAllocator(refcounts, metadata, false);
     const run = Array.from({ length: 20 }, (_, step) => 100 + step);
@@ -99,7 +99,7 @@ describe('the search for free clusters', () => {
     expect(found).toEqual([3, 900, 1500].flatMap((index) => run.map((cluster) => index * PER_BLOCK + cluster)));
   });
 
-  it('takes one cluster from the first hole, many from where there is room for them', () => {
+  it('takes one cluster from the first free run, and several from the first run that is long enough', () => {
     const { refcounts, metadata } = fullTable(MIB);
     const space = new SpaceAllocator(refcounts, metadata, false);
     const frees = new Map([
@@ -112,7 +112,7 @@ describe('the search for free clusters', () => {
     expect(space.allocate() / CLUSTER).toBe(5);
   });
 
-  it('fills the first hole by one cluster, and goes on with many from where they were found', () => {
+  it('fills the first free run with single clusters, and continues with several after those found before', () => {
     const { refcounts, metadata } = fullTable(MIB);
     const space = new SpaceAllocator(refcounts, metadata, false);
     const holes = new Map(Array.from({ length: 1000 }, (_, index) => [index, [7]]));
@@ -130,7 +130,7 @@ describe('the search for free clusters', () => {
 });
 
 describe('releasing clusters', () => {
-  it('asks for few blocks at once, and finds what is free then', () => {
+  it('requests few blocks at once, and finds the released clusters', () => {
     const { refcounts, metadata } = fullTable(MIB);
     const space = new SpaceAllocator(refcounts, metadata, false);
     for (let index = 999; index >= 0; index--) {
@@ -149,7 +149,7 @@ describe('releasing clusters', () => {
     expect(space.reserve(20)).toEqual(expect.arrayContaining([0]));
   });
 
-  it('lets a longer request have a hole that grew, and only what grew long enough', () => {
+  it('gives a longer request a free run that grew, if it grew long enough', () => {
     const { refcounts, metadata } = fullTable(MIB);
     const space = new SpaceAllocator(refcounts, metadata, false);
     refcounts.adopt(0, block(Array.from({ length: PER_BLOCK - 50 }, (_, step) => 50 + step)));
@@ -171,7 +171,7 @@ describe('releasing clusters', () => {
     expect(take(3)).toBe(20);
   });
 
-  it('does not forget what was reserved and not used', () => {
+  it('returns reserved clusters that were not used', () => {
     const { refcounts, metadata } = fullTable(MIB);
     const space = new SpaceAllocator(refcounts, metadata, false);
     refcounts.adopt(0, block(Array.from({ length: PER_BLOCK }, (_, step) => step)));

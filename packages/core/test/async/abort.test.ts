@@ -4,7 +4,7 @@ import { linkedAbort } from '../../src/engine/async/linked-abort.js';
 import { onAbort } from '../../src/engine/async/on-abort.js';
 
 describe('onAbort', () => {
-  it('calls each of several once, in their order, when the signal aborts', () => {
+  it('calls each listener once, in order, when the signal aborts', () => {
     const controller = new AbortController();
     const calls: string[] = [];
     for (const name of ['a', 'b', 'c']) onAbort(controller.signal, () => calls.push(name));
@@ -14,14 +14,14 @@ describe('onAbort', () => {
     expect(calls).toEqual(['a', 'b', 'c']);
   });
 
-  it('adds one listener to a signal, however many follow it', () => {
+  it('adds one listener to the signal, however many are registered', () => {
     const { signal } = new AbortController();
     const adding = vi.spyOn(signal, 'addEventListener');
     for (let count = 0; count < 100; count++) onAbort(signal, () => {});
     expect(adding).toHaveBeenCalledTimes(1);
   });
 
-  it('does not call what was taken back, also by an earlier one', () => {
+  it('does not call a removed listener, also if an earlier one removed it', () => {
     const controller = new AbortController();
     const calls: string[] = [];
     const ignore = onAbort(controller.signal, () => calls.push('taken back'));
@@ -33,20 +33,20 @@ describe('onAbort', () => {
     expect(calls).toEqual([]);
   });
 
-  it('does not call for a signal that is aborted already', () => {
+  it('does not call a listener of a signal that is aborted already', () => {
     const act = vi.fn();
     onAbort(AbortSignal.abort(), act);
     expect(act).not.toHaveBeenCalled();
   });
 
-  it('throws for what is no signal, each time', () => {
+  it('throws for a value that is not a signal, each time', () => {
     const wrong = {} as AbortSignal;
     for (let time = 0; time < 2; time++) expect(() => onAbort(wrong, () => {})).toThrow(TypeError);
   });
 });
 
 describe('linkedAbort', () => {
-  it('takes over the reason of the first that aborts', () => {
+  it('aborts with the reason of the first signal that aborts', () => {
     const controllers = [new AbortController(), new AbortController()];
     const { signal } = linkedAbort(undefined, ...controllers.map(({ signal }) => signal));
     expect(signal.aborted).toBe(false);
@@ -57,7 +57,7 @@ describe('linkedAbort', () => {
     expect(signal.reason).toBe(reason);
   });
 
-  it('is aborted from the start when one of them is, with the reason of the first of those', () => {
+  it('is aborted from the start if a signal is, with the reason of the first of those', () => {
     const { signal } = linkedAbort(
       new AbortController().signal,
       AbortSignal.abort('first'),
@@ -66,7 +66,7 @@ describe('linkedAbort', () => {
     expect(signal.reason).toBe('first');
   });
 
-  it('aborts alone, and keeps its first reason', () => {
+  it('can be aborted itself, and keeps its first reason', () => {
     const other = new AbortController();
     const link = linkedAbort(other.signal);
     link.abort('own');
@@ -77,7 +77,7 @@ describe('linkedAbort', () => {
     expect(second.signal.aborted).toBe(false);
   });
 
-  it('follows nothing after its release, but can be aborted', () => {
+  it('does not follow the signals after its release, but can be aborted', () => {
     const other = new AbortController();
     const link = linkedAbort(other.signal);
     link.release();
@@ -87,7 +87,7 @@ describe('linkedAbort', () => {
     expect(link.signal.reason).toBe('own');
   });
 
-  it('of no signal is aborted by itself alone', () => {
+  it('without signals is aborted only by its own abort', () => {
     const link = linkedAbort(undefined);
     expect(link.signal.aborted).toBe(false);
     link.abort('own');

@@ -1,6 +1,6 @@
 /** Work that is done at once or promised: joined, awaited, and left by a caller that aborts. */
 import { describe, expect, it } from 'vitest';
-import { adopted, after, all, isPromise, settled } from '../../src/engine/async/done.js';
+import { after, all, asPromise, isPromise, settled } from '../../src/engine/async/done.js';
 import { run, type Steps } from '../../src/engine/async/steps.js';
 import { deferred } from '../support/deferred.js';
 
@@ -10,12 +10,12 @@ const fail = () => {
 };
 
 describe('all', () => {
-  it('of nothing, and of parts that are done at once, is done at once', () => {
+  it('returns undefined for no parts, and for synchronous parts', () => {
     expect(all([])).toBeUndefined();
     expect(all([() => undefined, () => undefined])).toBeUndefined();
   });
 
-  it('starts every part, and waits for those that promise', async () => {
+  it('starts every part, and waits for the promises', async () => {
     const [first, second] = [deferred(), deferred()];
     const started: number[] = [];
     const parts = [first.promise, undefined, second.promise].map((part, index) => () => {
@@ -34,7 +34,7 @@ describe('all', () => {
     await done;
   });
 
-  it('throws at once when nothing must be waited for, after every part', () => {
+  it('throws synchronously if all parts are synchronous, after all of them', () => {
     let last = false;
     const parts = [
       fail,
@@ -67,7 +67,7 @@ describe('all', () => {
 });
 
 describe('after', () => {
-  it('goes on at once, or when the promise is kept, and not when it is broken', async () => {
+  it('runs the next step synchronously, or when the promise is fulfilled, but not when it rejects', async () => {
     const steps: string[] = [];
     const next = (name: string) => () => {
       steps.push(name);
@@ -81,16 +81,16 @@ describe('after', () => {
   });
 });
 
-describe('adopted', () => {
-  it('makes a promise of this realm of whatever has then, and nothing of the rest', async () => {
+describe('asPromise', () => {
+  it('converts every thenable to a promise of this realm, and everything else to undefined', async () => {
     // biome-ignore lint/suspicious/noThenProperty: it is what libraries return
     const thenable = { then: (resolve: () => void) => resolve() } as never;
-    expect(adopted(thenable)).toBeInstanceOf(Promise);
-    await adopted(thenable);
+    expect(asPromise(thenable)).toBeInstanceOf(Promise);
+    await asPromise(thenable);
     // biome-ignore lint/suspicious/noThenProperty: it is no function
     for (const value of [undefined, null, 0, 'text', {}, { then: 1 }]) {
       expect(isPromise(value)).toBe(false);
-      expect(adopted(value as never)).toBeUndefined();
+      expect(asPromise(value as never)).toBeUndefined();
     }
   });
 });
@@ -103,7 +103,7 @@ describe('settled', () => {
     await expect(settled(Promise.reject(error), new AbortController().signal)).rejects.toBe(error);
   });
 
-  it('ends with the reason when the signal aborts before, or during the wait', async () => {
+  it('rejects with the reason when the signal aborts before or during the wait', async () => {
     const endless = new Promise<void>(() => {});
     await expect(settled(endless, AbortSignal.abort('before'))).rejects.toBe('before');
     const controller = new AbortController();
@@ -127,14 +127,14 @@ describe('run', () => {
     return 'done';
   }
 
-  it('returns at once when nothing is to be waited for', () => {
+  it('returns synchronously when there is nothing to wait for', () => {
     const log: string[] = [];
     expect(run(steps([undefined, undefined], log))).toBe('done');
     expect(log).toEqual(['0', '1']);
     expect(run(steps([], log))).toBe('done');
   });
 
-  it('promises from the first wait on', async () => {
+  it('returns a promise when a step has to wait', async () => {
     const log: string[] = [];
     const running = run(steps([undefined, Promise.resolve(), undefined, Promise.resolve()], log));
     expect(log).toEqual(['0']);
@@ -143,14 +143,14 @@ describe('run', () => {
     expect(log).toEqual(['0', '1', '2', '3']);
   });
 
-  it('throws a rejection into the steps, which may catch it', async () => {
+  it('throws a rejection into the steps, which can catch it', async () => {
     const log: string[] = [];
     expect(await run(steps([Promise.reject(error), undefined], log))).toBe('done');
     await expect(run(steps([undefined, Promise.reject(error)], log))).rejects.toBe(error);
     expect(log).toEqual(['0 failed', '1', '0', '1 failed']);
   });
 
-  it('throws at once what the steps throw at once', () => {
+  it('throws synchronously what the steps throw synchronously', () => {
     function* broken(): Steps {
       yield undefined;
       fail();

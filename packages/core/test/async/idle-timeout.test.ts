@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('calls once, when the limit has passed', () => {
+it('calls the callback once, when the limit has passed', () => {
   const onTimeout = vi.fn();
   new IdleTimeout(1000, onTimeout);
   vi.advanceTimersByTime(999);
@@ -20,7 +20,7 @@ it('calls once, when the limit has passed', () => {
   expect(onTimeout).toHaveBeenCalledTimes(1);
 });
 
-it('starts anew with each restart', () => {
+it('begins again at each restart', () => {
   const onTimeout = vi.fn();
   const timeout = new IdleTimeout(1000, onTimeout);
   for (let chunk = 0; chunk < 5; chunk++) {
@@ -33,7 +33,7 @@ it('starts anew with each restart', () => {
   expect(onTimeout).toHaveBeenCalledTimes(1);
 });
 
-it('does not call after its end, and leaves no timer', () => {
+it('does not call the callback after its end, and leaves no timer', () => {
   const onTimeout = vi.fn();
   const timeout = new IdleTimeout(1000, onTimeout);
   timeout.restart();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Lru } from '../../src/engine/async/lru.js';
 
 describe('Lru', () => {
-  it('drops the value that was used longest ago', () => {
+  it('evicts the least recently used value', () => {
     const lru = new Lru<string, number>(2);
     lru.set('a', 1);
     lru.set('b', 2);
@@ -12,7 +12,7 @@ describe('Lru', () => {
     expect([lru.get('a'), lru.get('b'), lru.get('c')]).toEqual([1, undefined, 3]);
   });
 
-  it('takes a value that is set again for one that is used, and drops no other', () => {
+  it('counts setting a value again as use, and evicts no other', () => {
     const lru = new Lru<string, number>(2);
     lru.set('a', 1);
     lru.set('b', 2);
@@ -22,7 +22,7 @@ describe('Lru', () => {
     expect([lru.get('a'), lru.has('b')]).toEqual([3, false]);
   });
 
-  it('does not take looking for using', () => {
+  it('does not count has() as use', () => {
     const lru = new Lru<string, number>(2);
     lru.set('a', 1);
     lru.set('b', 2);
@@ -31,7 +31,7 @@ describe('Lru', () => {
     expect(lru.has('a')).toBe(false);
   });
 
-  it('keeps one at least, and nothing that was deleted or cleared', () => {
+  it('keeps at least one value, and none that was deleted or cleared', () => {
     const lru = new Lru<string, number>(0);
     lru.set('a', 1);
     expect(lru.get('a')).toBe(1);

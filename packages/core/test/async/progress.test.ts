@@ -16,11 +16,11 @@ function collecting(total: number): { report: ReturnType<typeof progressOf>; got
   return { report: progressOf({ onProgress: (progress) => got.push(progress) }, 'read', total), got };
 }
 
-it('without a callback nothing happens', () => {
+it('does nothing without a callback', () => {
   for (const options of [undefined, {}]) expect(() => progressOf(options, 'read', 10)(5)).not.toThrow();
 });
 
-it('at most one report in 100 ms, and one for the end', () => {
+it('reports at most once in 100 ms, and at the end', () => {
   const { report, got } = collecting(1000);
   for (let done = 0; done <= 1000; done++) {
     report(done);
@@ -30,7 +30,7 @@ it('at most one report in 100 ms, and one for the end', () => {
   expect(got[0]).toEqual({ phase: 'read', done: 0, total: 1000 });
 });
 
-it('no report falls or repeats', () => {
+it('never reports a lower or repeated value', () => {
   const { report, got } = collecting(1000);
   for (const done of [10, 5, 10, 20, 1000, 1000]) {
     report(done);
@@ -39,7 +39,7 @@ it('no report falls or repeats', () => {
   expect(got.map(({ done }) => done)).toEqual([10, 20, 1000]);
 });
 
-it('of a total that is not known the last report is the one that says so', () => {
+it('with an unknown total, reports the call that sets `last` as the last one', () => {
   const { report, got } = collecting(Number.POSITIVE_INFINITY);
   report(1);
   report(2);

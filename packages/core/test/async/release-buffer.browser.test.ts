@@ -9,7 +9,7 @@ function discardMuch(): void {
   releaseBuffer(new Uint8Array(2 * MIB));
 }
 
-test('buffers are empty as soon as some have gathered, and so are the next ones, also much later', async () => {
+test('buffers are detached when their total reaches the limit, and so are later ones', async () => {
   discardMuch();
   for (let round = 0; round < 5; round++) {
     const chunks = Array.from({ length: 21 }, () => new Uint8Array(100_000));
@@ -19,13 +19,13 @@ test('buffers are empty as soon as some have gathered, and so are the next ones,
   }
 });
 
-test('a large one is empty at once', () => {
+test('a large buffer is detached immediately', () => {
   const large = new Uint8Array(3 * MIB);
   releaseBuffer(large);
   expect(large.byteLength).toBe(0);
 });
 
-test('a part of a buffer takes the whole along, twice is no error, nor is a buffer without bytes or one that went elsewhere', () => {
+test('detaches the whole buffer of a view, and accepts repeated, empty and detached buffers', () => {
   discardMuch();
   const whole = new Uint8Array(100);
   releaseBuffer(whole.subarray(10, 20));

@@ -35,20 +35,20 @@ async function outcome(work: Promise<unknown>): Promise<unknown> {
 }
 
 describe('an attempt', () => {
-  it('that succeeds is made once', async () => {
+  it('that succeeds is not retried', async () => {
     const { attempt, times } = failing();
     expect(await outcome(withRetries(attempt, { retries: 3, retryDelay: 100 }, signal))).toBe('done');
     expect(times).toEqual([0]);
   });
 
-  it('that fails for good is made once', async () => {
+  it('that fails with another error is not retried', async () => {
     const error = new Error('no such file');
     const { attempt, times } = failing(error);
     expect(await outcome(withRetries(attempt, { retries: 3, retryDelay: 100 }, signal))).toBe(error);
     expect(times).toHaveLength(1);
   });
 
-  it('that may succeed later is made again, and no more often than the policy says', async () => {
+  it('with a transient error is retried as often as the policy allows', async () => {
     const twice = [new TransientError(failure), new TransientError(failure)];
     const { attempt } = failing(...twice);
     expect(await outcome(withRetries(attempt, { retries: 2, retryDelay: 100 }, signal))).toBe('done');
@@ -60,7 +60,7 @@ describe('an attempt', () => {
     expect(none.times).toHaveLength(1);
   });
 
-  it('ends with the error that a function finds out when the tries are used up', async () => {
+  it('ends with the error of the function when the retries are used up', async () => {
     let asked = 0;
     const findOut = async () => {
       asked++;
@@ -77,9 +77,9 @@ describe('the waits', () => {
   const lots = Array.from({ length: 10 }, () => new TransientError(failure));
 
   it.each([
-    ['half as long as they may be', 0, 0.5],
-    ['as long as they may be', 0.999_999, 1],
-  ])('double from try to try, up to ten seconds: %s', async (_, random, share) => {
+    ['with the shortest jitter', 0, 0.5],
+    ['with the longest jitter', 0.999_999, 1],
+  ])('double after each attempt, up to ten seconds: %s', async (_, random, share) => {
     vi.spyOn(Math, 'random').mockReturnValue(random);
     const { attempt, times } = failing(...lots);
     await outcome(withRetries(attempt, { retries: 10, retryDelay: 100 }, signal));
@@ -89,7 +89,7 @@ describe('the waits', () => {
     expect(waits).toHaveLength(10);
   });
 
-  it('are what the server asks for, up to a minute', async () => {
+  it('follow Retry-After, up to a minute', async () => {
     const { attempt, times } = failing(new TransientError(failure, 7000), new TransientError(failure, 60_000));
     expect(await outcome(withRetries(attempt, { retries: 2, retryDelay: 1 }, signal))).toBe('done');
     expect(times).toEqual([0, 7000, 67_000]);
@@ -102,7 +102,7 @@ describe('the waits', () => {
 describe('an abort', () => {
   const reason = new Error('enough');
 
-  it('during a wait ends it, and its timer', async () => {
+  it('during a wait ends the wait and clears its timer', async () => {
     const controller = new AbortController();
     const { attempt, times } = failing(new TransientError(failure, 5000));
     const work = withRetries(attempt, { retries: 2, retryDelay: 1 }, controller.signal);
@@ -114,7 +114,7 @@ describe('an abort', () => {
     expect(times).toHaveLength(1);
   });
 
-  it('during a try is what is thrown, whatever the try throws', async () => {
+  it('during an attempt throws its reason, whatever the attempt throws', async () => {
     const controller = new AbortController();
     const attempt = async () => {
       controller.abort(reason);
@@ -123,7 +123,7 @@ describe('an abort', () => {
     expect(await outcome(withRetries(attempt, { retries: 2, retryDelay: 1 }, controller.signal))).toBe(reason);
   });
 
-  it('after a try that succeeded changes nothing', async () => {
+  it('after a successful attempt changes nothing', async () => {
     const controller = new AbortController();
     const attempt = async () => {
       controller.abort(reason);

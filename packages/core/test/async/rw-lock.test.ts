@@ -42,7 +42,7 @@ describe('a free lock', () => {
 });
 
 describe('several requests', () => {
-  it('read together', async () => {
+  it('share the lock for reading', async () => {
     const lock = new RwLock();
     const log: string[] = [];
     const readers = ['a', 'b', 'c'].map((name) => hold(lock, 'reading', name, log));
@@ -54,7 +54,7 @@ describe('several requests', () => {
     expect(lock.idle).toBe(true);
   });
 
-  it('write one after the other, also synchronous work', async () => {
+  it('write one after the other, also if synchronous', async () => {
     const lock = new RwLock();
     const log: string[] = [];
     const first = hold(lock, 'writing', 'first', log);
@@ -94,7 +94,7 @@ describe('several requests', () => {
     expect(lock.idle).toBe(true);
   });
 
-  it('go on after one of them fails', async () => {
+  it('continue after one of them fails', async () => {
     const lock = new RwLock();
     const error = new Error('no');
     const failing = Promise.resolve(lock.writing(() => settle().then(() => Promise.reject(error))));
@@ -105,7 +105,7 @@ describe('several requests', () => {
 });
 
 describe('an abort', () => {
-  it('ends the wait of a reader, and those behind it go on', async () => {
+  it('ends the wait of a reader, and those behind it continue', async () => {
     const lock = new RwLock();
     const log: string[] = [];
     const controller = new AbortController();
@@ -155,14 +155,14 @@ describe('an abort', () => {
   });
 });
 
-describe('leaving the readers', () => {
+describe('abandoning the readers', () => {
   it('lets a writer in at once, and they reject with the reason when they end', async () => {
     const lock = new RwLock();
     const log: string[] = [];
     const readers = ['a', 'b'].map((name) => hold(lock, 'reading', name, log));
     const writer = hold(lock, 'writing', 'writer', log);
     const reason = new Error('the image was closed');
-    lock.leaveReaders(reason);
+    lock.abandonReaders(reason);
     await settle();
     expect(log).toEqual(['a', 'b', 'writer']);
     for (const { end } of readers) end();
@@ -181,7 +181,7 @@ describe('leaving the readers', () => {
     const lock = new RwLock();
     const error = new Error('the source failed');
     const reading = lock.reading(() => settle().then(() => Promise.reject(error)));
-    lock.leaveReaders(new Error('the image was closed'));
+    lock.abandonReaders(new Error('the image was closed'));
     await expect(reading).rejects.toBe(error);
     expect(lock.idle).toBe(true);
   });

@@ -2,12 +2,12 @@
 import { expect, it } from 'vitest';
 import { Scratch } from '../../src/engine/async/scratch.js';
 
-it('lends buffers of exactly the length, also of none', () => {
+it('returns buffers of exactly the requested length, also of 0', () => {
   const scratch = new Scratch();
   for (const length of [0, 1, 4096]) expect(scratch.take(length)).toHaveLength(length);
 });
 
-it('lends what was given back again, also for fewer bytes, and later whole', () => {
+it('reuses a returned buffer, also for fewer bytes, and later in full', () => {
   const scratch = new Scratch();
   const first = scratch.take(1000);
   scratch.give(first);
@@ -20,14 +20,14 @@ it('lends what was given back again, also for fewer bytes, and later whole', () 
   expect(whole).toHaveLength(1000);
 });
 
-it('lends no memory twice at once', () => {
+it('never returns the same memory twice at a time', () => {
   const scratch = new Scratch();
   scratch.give(scratch.take(100));
   const [a, b] = [scratch.take(100), scratch.take(100)];
   expect(a.buffer).not.toBe(b.buffer);
 });
 
-it('passes over those that are too short', () => {
+it('skips buffers that are too short', () => {
   const scratch = new Scratch();
   const short = scratch.take(10);
   const long = scratch.take(100);
@@ -38,7 +38,7 @@ it('passes over those that are too short', () => {
   expect(scratch.take(10).buffer).toBe(short.buffer);
 });
 
-it('keeps two that are idle, and no more', () => {
+it('keeps at most two idle buffers', () => {
   const scratch = new Scratch();
   const given = [scratch.take(10), scratch.take(10), scratch.take(10)];
   for (const buffer of given) scratch.give(buffer);

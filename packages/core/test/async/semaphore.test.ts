@@ -36,8 +36,8 @@ class Bench {
   }
 }
 
-describe.each([1, 3])('with %i places', (count) => {
-  it('work begins while there is a place, and then in the order of arrival', async () => {
+describe.each([1, 3])('with a count of %i', (count) => {
+  it('runs as many at once, and the others in order of arrival', async () => {
     const bench = new Bench(count);
     const names = Array.from({ length: count + 3 }, (_, index) => `work ${index}`);
     const all = names.map((name) => bench.start(name));
@@ -57,7 +57,7 @@ describe.each([1, 3])('with %i places', (count) => {
     await Promise.all(again);
   });
 
-  it('work that fails gives its place on', async () => {
+  it('passes on after work that fails', async () => {
     const bench = new Bench(count);
     const names = Array.from({ length: count }, (_, index) => `work ${index}`);
     const all = names.map((name) => bench.start(name));
@@ -73,7 +73,7 @@ describe.each([1, 3])('with %i places', (count) => {
 });
 
 describe('an abort', () => {
-  it('before the call starts nothing and takes no place', async () => {
+  it('before the call starts nothing', async () => {
     const bench = new Bench(1);
     const reason = new Error('enough');
     await expect(bench.start('aborted', AbortSignal.abort(reason))).rejects.toBe(reason);
@@ -84,7 +84,7 @@ describe('an abort', () => {
     expect(bench.begun).toEqual(['work']);
   });
 
-  it('during the wait ends it, and the place goes to the next', async () => {
+  it('during the wait ends it, and the next one in the queue runs', async () => {
     const bench = new Bench(1);
     const controller = new AbortController();
     const first = bench.start('first');
@@ -101,7 +101,7 @@ describe('an abort', () => {
     expect(bench.begun).toEqual(['first', 'next']);
   });
 
-  it('during the work does not free the place: the work says when it has ended', async () => {
+  it('during the work does not end the work early', async () => {
     const bench = new Bench(1);
     const controller = new AbortController();
     const first = bench.start('first', controller.signal);

@@ -20,18 +20,18 @@ function started() {
 }
 
 describe('a load', () => {
-  it('that is done at once is over, and is not announced as closed', async () => {
+  it('that is synchronous has ended, and does not call closed', async () => {
     let closed = 0;
     const load = new SharedLoad(
       () => undefined,
       () => closed++,
     );
-    expect(load.over).toBe(true);
+    expect(load.ended).toBe(true);
     await load.wait(undefined);
     expect(closed).toBe(0);
   });
 
-  it('that throws at once throws to its maker', () => {
+  it('that throws synchronously throws from the constructor', () => {
     const error = new Error('no');
     const start = () => {
       throw error;
@@ -42,10 +42,10 @@ describe('a load', () => {
   it('ends for each of its callers, and is closed once', async () => {
     const { load, end, seen } = started();
     const callers = [load.wait(undefined), load.wait(new AbortController().signal), load.wait(undefined)];
-    expect(load.over).toBe(false);
+    expect(load.ended).toBe(false);
     end.resolve();
     await Promise.all(callers);
-    expect(load.over).toBe(true);
+    expect(load.ended).toBe(true);
     expect(seen).toMatchObject({ closed: 1, signal: { aborted: false } });
   });
 
@@ -63,7 +63,7 @@ describe('a load', () => {
     const { load, end } = started();
     end.reject(new Error('no'));
     await settle();
-    expect(load.over).toBe(true);
+    expect(load.ended).toBe(true);
   });
 });
 

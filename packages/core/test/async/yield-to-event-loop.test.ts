@@ -14,7 +14,7 @@ function clock(): { now: number } {
 }
 
 describe('yieldWhenDue', () => {
-  it('has nothing to wait for until 20 ms have passed', () => {
+  it('returns undefined until 20 ms have passed', () => {
     const time = clock();
     const turn = yieldWhenDue();
     expect(turn()).toBeUndefined();
@@ -40,7 +40,7 @@ describe('yieldWhenDue', () => {
 });
 
 describe('yieldToEventLoop', () => {
-  it('lets a timer fire in a loop that never waits for anything else', async () => {
+  it('lets a timer fire in a loop that waits for nothing else', async () => {
     const turn = yieldToEventLoop();
     let fired = false;
     setTimeout(() => {
@@ -51,7 +51,7 @@ describe('yieldToEventLoop', () => {
     expect(fired).toBe(true);
   });
 
-  it('takes no task while it is not time', async () => {
+  it('does not yield before it is due', async () => {
     clock();
     const turn = yieldToEventLoop();
     let fired = false;

@@ -45,7 +45,7 @@ describe('the order of a session with bitmaps', () => {
     ).toBe(false);
   });
 
-  it('leaves at every moment leaks at most, and no bitmap that says less than was written', {
+  it('leaves at most leaks at every moment, and no bitmap that misses a write', {
     timeout: 60_000,
   }, async () => {
     const epochs = await session();

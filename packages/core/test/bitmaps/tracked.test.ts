@@ -49,7 +49,7 @@ describe('auto bitmaps', () => {
     'cluster_size=4k,data_file=d.raw',
     'cluster_size=4k,data_file=d.raw,data_file_raw=on',
   ];
-  it.each(kinds)('say what was written: %s', async (options) => {
+  it.each(kinds)('mark what was written: %s', async (options) => {
     const granularities = { finest: 512, usual: 65_536, coarse: 4 * MIB, coarsest: 2 ** 31 };
     const names = Object.entries(granularities);
     const models = names.map(([, granularity]) => new BitmapModel(granularity, size));
@@ -93,7 +93,7 @@ describe('auto bitmaps', () => {
     expect(qemu.dirty('b')).toEqual(models[1]!.ranges());
   });
 
-  it('say of a whole disk that it was written without a cluster of bits', async () => {
+  it('mark a whole disk without a cluster of bits', async () => {
     // 512-byte clusters hold 4096 bits: 2 MiB of the disk at this granularity, the last of which are not there.
     const bytes = 5 * MIB;
     qemu.create('cluster_size=512', bytes, { all: 512 });
@@ -112,7 +112,7 @@ describe('auto bitmaps', () => {
     expect((await Qcow2Image.open(device)).bitmaps).toEqual([{ name: 'all', granularity: 512, flags: ['auto'] }]);
   });
 
-  it('go to the medium early when their bits take too much memory', async () => {
+  it('are written to the medium early when their bits take too much memory', async () => {
     // A cluster of bits of these stands for 256 MiB of the disk; 530 of them are more than the 32 MiB that are kept.
     const step = 256 * MIB;
     const bytes = 133 * step;
@@ -137,7 +137,7 @@ describe('auto bitmaps', () => {
     for (const name of 'abcd') expect(qemu.dirty(name)).toEqual(model.ranges());
   });
 
-  it('stay as they are when nothing is written', async () => {
+  it('are unchanged when nothing is written', async () => {
     qemu.create('cluster_size=4k', size, { still: 512 });
     const device = bufferDevice(qemu.read());
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
@@ -147,8 +147,8 @@ describe('auto bitmaps', () => {
   });
 });
 
-describe('bitmaps that do not follow', () => {
-  it('stay as they are: disabled ones, and those that were not closed', async () => {
+describe('bitmaps that are not tracked', () => {
+  it('are unchanged: disabled ones, and those that were not closed', async () => {
     qemu.create('cluster_size=4k', MIB, { crashed: 4096, off: 4096, on: 4096 });
     qemu.io('write 0 8192');
     qemu.disableBitmap('off');
@@ -181,7 +181,7 @@ describe('bitmaps that do not follow', () => {
 });
 
 describe('dirtyRanges()', () => {
-  it('is as of the first range asked for, whatever is written and stored meanwhile', async () => {
+  it('returns the state at the first range, whatever is written and stored meanwhile', async () => {
     // A cluster of bits stands for 256 MiB of the disk, and 16 of them are read at once: the bits take four reads.
     const size = 64 * 256 * MIB;
     qemu.create('cluster_size=64k', size, { marks: 512 });

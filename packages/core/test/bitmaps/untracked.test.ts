@@ -23,7 +23,7 @@ const BITMAPS = 0x23852875;
 const qemu = new QemuImage('untracked-bitmaps');
 
 /** The parts of a bitmap image that are spoilt here. */
-class Spoilt {
+class ChangedImage {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly extension: BitmapsExtension;
@@ -52,11 +52,11 @@ class Spoilt {
 }
 
 /** An image whose bitmap `b` has bits in clusters, and another that does not follow. */
-function image(options = 'cluster_size=4k'): Spoilt {
+function image(options = 'cluster_size=4k'): ChangedImage {
   qemu.create(options, 64 * MIB, { a: 512, b: 65_536 });
   qemu.io('write 0 64k', 'write 40M 64k');
   qemu.disableBitmap('a');
-  return new Spoilt(qemu.read());
+  return new ChangedImage(qemu.read());
 }
 
 async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> {
@@ -69,23 +69,23 @@ async function writeOnce(bytes: Uint8Array, verify = true): Promise<Uint8Array> 
   return device.bytes();
 }
 
-describe('bitmaps that cannot be kept', () => {
-  const spoil: Record<string, (image: Spoilt) => void> = {
+describe('bitmaps that cannot be updated', () => {
+  const spoil: Record<string, (image: ChangedImage) => void> = {
     'unknown flags': (image) => image.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 })),
-    'extra data that nobody may pass over': (image) =>
+    'extra data that must be understood': (image) =>
       image.put((bitmap) => ({ ...bitmap, extra: new Uint8Array(12).fill(9) })),
   };
-  it.each(Object.entries(spoil))('go without a leak: %s', async (_, change) => {
-    const spoilt = image();
-    change(spoilt);
-    qemu.write(await writeOnce(spoilt.bytes));
+  it.each(Object.entries(spoil))('are removed without a leak: %s', async (_, change) => {
+    const changed = image();
+    change(changed);
+    qemu.write(await writeOnce(changed.bytes));
     expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
     expect(qemu.bitmaps()).toEqual([]);
     qemu.addBitmap('new');
     expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
   });
 
-  const damage: Record<string, (image: Spoilt) => void> = {
+  const damage: Record<string, (image: ChangedImage) => void> = {
     'a table that is too short': (image) => image.put((bitmap) => ({ ...bitmap, tableSize: bitmap.tableSize - 1 })),
     'no table': (image) => image.put((bitmap) => ({ ...bitmap, tableSize: 0, tableOffset: 0 })),
     'a table outside the file': (image) => image.put((bitmap) => ({ ...bitmap, tableOffset: 2 ** 40 })),
@@ -93,7 +93,7 @@ describe('bitmaps that cannot be kept', () => {
       image.put((bitmap) => ({ ...bitmap, tableOffset: Number(image.view.getBigUint64(40)) })),
     'one table for both': (image) => image.put((bitmap) => ({ ...bitmap, tableOffset: image.bitmaps[0]!.tableOffset })),
     'an entry with reserved bits': (image) => image.view.setUint8(image.bitmaps[1]!.tableOffset, 1),
-    'bits where the guest has its own, and an entry that is none': (image) => {
+    'bits in a cluster of guest data, and an invalid entry': (image) => {
       const l2 = Number(image.view.getBigUint64(Number(image.view.getBigUint64(40))) & 0xff_ffff_ffff_fe00n);
       const data = Number(image.view.getBigUint64(l2) & 0xff_ffff_ffff_fe00n);
       setUint64(image.view, image.bitmaps[0]!.tableOffset, data);
@@ -106,10 +106,10 @@ describe('bitmaps that cannot be kept', () => {
     'a table that is the directory': (image) =>
       image.put((bitmap) => ({ ...bitmap, tableOffset: image.extension.directoryOffset })),
   };
-  it.each(Object.entries(damage))('harm nothing when they go: %s', async (_, change) => {
-    const spoilt = image();
-    change(spoilt);
-    qemu.write(await writeOnce(spoilt.bytes, false));
+  it.each(Object.entries(damage))('are removed without damage: %s', async (_, change) => {
+    const changed = image();
+    change(changed);
+    qemu.write(await writeOnce(changed.bytes, false));
     expect(qemu.check().corruptions).toBe(0);
     expect(qemu.bitmaps()).toEqual([]);
     qemu.repairLeaks();
@@ -121,59 +121,63 @@ describe('bitmaps that cannot be kept', () => {
     ['in the middle of the list', 'cluster_size=4k', true],
     ['in the middle of the list, in the second sector', 'cluster_size=4k,backing_fmt=raw,backing_file=base.raw', true],
     ['in the second sector', 'cluster_size=4k,backing_fmt=raw,backing_file=base.raw', false],
-  ])('can be opened at every moment while they go: %s', { timeout: 60_000 }, async (_, options, more) => {
-    qemu.folder.put('base.raw', new Uint8Array(64 * MIB));
-    const spoilt = image(options);
-    spoilt.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
-    if (more) {
-      // Over the end of the list, which QEMU pads with zeros: one of a type that nobody knows.
-      const name = Number(spoilt.view.getBigUint64(8));
-      const text = spoilt.bytes.slice(name, name + spoilt.view.getUint32(16));
-      spoilt.view.setUint32(spoilt.extensionAt + 24, 0x12345678);
-      spoilt.view.setUint32(spoilt.extensionAt + 28, 5);
-      spoilt.bytes.fill(7, spoilt.extensionAt + 32, spoilt.extensionAt + 40);
-      spoilt.bytes.fill(0, spoilt.extensionAt + 40, spoilt.extensionAt + 48);
-      if (name !== 0) {
-        setUint64(spoilt.view, 8, spoilt.extensionAt + 48);
-        spoilt.bytes.set(text, spoilt.extensionAt + 48);
+  ])(
+    'leave an image that can be opened at every moment of the removal: %s',
+    { timeout: 60_000 },
+    async (_, options, more) => {
+      qemu.folder.put('base.raw', new Uint8Array(64 * MIB));
+      const changed = image(options);
+      changed.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
+      if (more) {
+        // Over the end of the list, which QEMU pads with zeros: one of a type that nobody knows.
+        const name = Number(changed.view.getBigUint64(8));
+        const text = changed.bytes.slice(name, name + changed.view.getUint32(16));
+        changed.view.setUint32(changed.extensionAt + 24, 0x12345678);
+        changed.view.setUint32(changed.extensionAt + 28, 5);
+        changed.bytes.fill(7, changed.extensionAt + 32, changed.extensionAt + 40);
+        changed.bytes.fill(0, changed.extensionAt + 40, changed.extensionAt + 48);
+        if (name !== 0) {
+          setUint64(changed.view, 8, changed.extensionAt + 48);
+          changed.bytes.set(text, changed.extensionAt + 48);
+        }
       }
-    }
-    const log = new DeviceLog();
-    const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
-    const writing = await Qcow2Image.open(log.add(spoilt.bytes), { mode: 'readwrite', resolve });
-    await writing.write(MIB, new Uint8Array(512).fill(1));
-    await writing.close();
-    const epochs = epochsOf(log);
-    expect(epochs[0]!.map(({ at, bytes }) => [at, bytes.length])).toEqual([[0, 512]]);
-    for (let flushes = 1; flushes < epochs.length; flushes++) {
-      const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
-      for (let subset = 0; subset < Math.min(16, 2 ** sectors); subset++) {
-        const left = crashed(spoilt.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
-        const opened = await Qcow2Image.open(left, { resolve });
-        expect((await opened.check()).corruptions).toBe(0);
-        expect(opened.bitmaps).toEqual([]);
-        if (!qemuJudges(subset)) continue;
-        qemu.write(left);
-        expect(qemu.check().corruptions).toBe(0);
-        expect(qemu.bitmaps()).toEqual([]);
+      const log = new DeviceLog();
+      const resolve = async () => ({ source: new Uint8Array(64 * MIB), format: 'raw' as const });
+      const writing = await Qcow2Image.open(log.add(changed.bytes), { mode: 'readwrite', resolve });
+      await writing.write(MIB, new Uint8Array(512).fill(1));
+      await writing.close();
+      const epochs = epochsOf(log);
+      expect(epochs[0]!.map(({ at, bytes }) => [at, bytes.length])).toEqual([[0, 512]]);
+      for (let flushes = 1; flushes < epochs.length; flushes++) {
+        const sectors = epochs[flushes]!.flatMap(sectorsOf).length;
+        for (let subset = 0; subset < Math.min(16, 2 ** sectors); subset++) {
+          const left = crashed(changed.bytes, epochs, flushes, (index) => ((subset >> index) & 1) === 1);
+          const opened = await Qcow2Image.open(left, { resolve });
+          expect((await opened.check()).corruptions).toBe(0);
+          expect(opened.bitmaps).toEqual([]);
+          if (!qemuJudges(subset)) continue;
+          qemu.write(left);
+          expect(qemu.check().corruptions).toBe(0);
+          expect(qemu.bitmaps()).toEqual([]);
+        }
       }
-    }
-    qemu.write(crashed(spoilt.bytes, epochs, epochs.length, () => true));
-    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
-    const { info } = await Qcow2Image.open(qemu.read(), { resolve });
-    expect(info.extensions.some(({ type }) => type === 0x12345678)).toBe(more);
-    expect(info.backingFile).toBe(options.includes('base') ? 'base.raw' : undefined);
-  });
+      qemu.write(crashed(changed.bytes, epochs, epochs.length, () => true));
+      expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+      const { info } = await Qcow2Image.open(qemu.read(), { resolve });
+      expect(info.extensions.some(({ type }) => type === 0x12345678)).toBe(more);
+      expect(info.backingFile).toBe(options.includes('base') ? 'base.raw' : undefined);
+    },
+  );
 
-  it('keep an extension whose type and length may be torn apart', () => {
+  it('stay in an extension whose type and length may be torn apart', () => {
     const at = (offset: number) => ({ type: BITMAPS, offset, data: new Uint8Array(24) });
     expect(dropExtensions([at(516)], BITMAPS)).toEqual([]);
     expect(dropExtensions([at(512)], BITMAPS).map(({ at }) => at)).toEqual([504]);
   });
 });
 
-describe('bitmaps that nobody vouches for', () => {
-  it('stay out of the way', async () => {
+describe('bitmaps without the autoclear bit', () => {
+  it('are ignored', async () => {
     const { bytes, view } = image();
     view.setUint32(92, view.getUint32(92) & ~1);
     const device = bufferDevice(bytes);
@@ -181,7 +185,7 @@ describe('bitmaps that nobody vouches for', () => {
     await writing.write(0, new Uint8Array(8 * MIB).fill(3));
     await writing.close();
     const after = device.bytes();
-    const { extensionAt } = new Spoilt(after);
+    const { extensionAt } = new ChangedImage(after);
     expect([...after.subarray(0, extensionAt + 24)]).toEqual([...bytes.subarray(0, extensionAt + 24)]);
     qemu.write(after);
     expect(qemu.check().corruptions).toBe(0);
@@ -190,16 +194,16 @@ describe('bitmaps that nobody vouches for', () => {
   });
 });
 
-describe('extra data that may be passed over', () => {
-  it('stays with its bitmap, which follows', async () => {
-    const spoilt = image();
+describe('extra data that may be ignored', () => {
+  it('is kept with its bitmap, which is tracked', async () => {
+    const changed = image();
     const extra = Uint8Array.of(1, 2, 3, 4, 5);
-    spoilt.put((bitmap) => ({ ...bitmap, extra, flags: bitmap.flags | 4 }));
-    const device = bufferDevice(spoilt.bytes);
+    changed.put((bitmap) => ({ ...bitmap, extra, flags: bitmap.flags | 4 }));
+    const device = bufferDevice(changed.bytes);
     const writing = await Qcow2Image.open(device, { mode: 'readwrite' });
     await writing.write(20 * MIB, new Uint8Array(512).fill(1));
     await writing.close();
-    const after = new Spoilt(device.bytes());
+    const after = new ChangedImage(device.bytes());
     expect(after.bitmaps.map(({ extra, flags }) => [[...extra], flags])).toEqual([
       [[...extra], 4],
       [[...extra], 6],

@@ -35,7 +35,7 @@ function busyDevice(bytes: Uint8Array): BlockDevice & { large: number } {
   };
 }
 
-it('an abort ends it before all of them are read', async () => {
+it('an abort ends the read before all bits are read', async () => {
   qemu.create('cluster_size=65536', SIZE, { one: 512 });
   const device = busyDevice(qemu.read());
   const image = await Qcow2Image.open(device, { mode: 'readwrite' });

@@ -19,7 +19,7 @@ test('needs neither the backing file nor the data file', async () => {
   expect(await external.check()).toMatchObject({ corruptions: 0, leaks: 0, extra: 0, allocatedClusters: 16 });
 });
 
-test('says of a cluster in the data file that it is not where the guest has it', async () => {
+test('reports a cluster of the data file that is not at its guest offset', async () => {
   const device = bufferDevice();
   const resolve = async () => bufferDevice();
   await Qcow2Image.create(device, { size: 2 ** 20, dataFile: 'nowhere', preallocation: 'metadata', resolve });

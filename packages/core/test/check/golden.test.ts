@@ -14,7 +14,7 @@ function arguments_({ file, info }: Golden): string[] {
 }
 
 describe.each(loadGolden())('$name', (golden) => {
-  test('has the figures of qemu-img, and nothing beyond them', async () => {
+  test('has the figures of qemu-img, and no others', async () => {
     const expected = qemuChecks(golden.folder, golden.file, arguments_(golden));
     await using image = await Qcow2Image.open(new Uint8Array(readFileSync(golden.file)));
     const report = await image.check();

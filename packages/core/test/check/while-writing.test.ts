@@ -48,7 +48,7 @@ describe.each(KINDS)('%s', (_, options) => {
     }
   });
 
-  it('looks at what was written and not flushed', async () => {
+  it('includes writes that were not flushed', async () => {
     const image = await slow(options, 1);
     await image.write(0, noiseOf(1, MIB));
     const { clusterSize } = image.info;
@@ -59,7 +59,7 @@ describe.each(KINDS)('%s', (_, options) => {
 });
 
 describe('beside a check', () => {
-  it('reads go on, changes wait, and both are right', async () => {
+  it('reads continue, changes wait, and both are correct', async () => {
     const image = await slow({ clusterSize: 4096 }, 3);
     await image.write(0, noiseOf(1, MIB));
     const done: string[] = [];
@@ -81,7 +81,7 @@ describe('beside a check', () => {
     await image.close();
   });
 
-  it('close ends it, and an abort lets changes go on', async () => {
+  it('close ends it, and after an abort changes continue', async () => {
     const image = await slow({ clusterSize: 4096 }, 3);
     await image.write(0, noiseOf(1, MIB));
     const abort = new AbortController();
@@ -96,7 +96,7 @@ describe('beside a check', () => {
     await closing;
   });
 
-  it('a check of what was never changed makes no call of writing', async () => {
+  it('a check of an unchanged image makes no write calls', async () => {
     const device = bufferDevice();
     await (await Qcow2Image.create(device, { size: SIZE })).close();
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });

@@ -38,7 +38,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('writes and reads batches of many runs, neighbours and strangers, in any order', async () => {
+    it('writes and reads batches of many transfers, adjacent and not, in any order', async () => {
       const device = await make();
       const places = [0, 4096, 8192, 70_000, 1_000_000, 12_288, 500_001];
       await device.write(places.map((at, index) => ({ at, bytes: noiseOf(index, 4096) })));
@@ -48,7 +48,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('takes an empty batch and an empty run', async () => {
+    it('accepts an empty batch and an empty transfer', async () => {
       const device = await make();
       await device.write([]);
       await device.read([]);
@@ -57,7 +57,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('writes large runs whole', async () => {
+    it('writes large transfers completely', async () => {
       const device = await make();
       const large = noiseOf(5, 9 * 1024 * 1024 + 7);
       await device.write([{ at: 3, bytes: large }]);
@@ -66,7 +66,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('takes views of larger buffers, and touches nothing around them', async () => {
+    it('accepts views of larger buffers, and does not change the bytes around them', async () => {
       const device = await make();
       const buffer = noiseOf(6, 3000);
       await device.write([{ at: 0, bytes: buffer.subarray(1000, 2000) }]);
@@ -79,7 +79,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('has taken what was written when the write is done: the buffer is the caller’s again', async () => {
+    it('has copied the bytes when the write has ended, so that the caller may change the buffer', async () => {
       const device = await make();
       const bytes = noiseOf(7, 5000);
       await device.write([{ at: 0, bytes }]);
@@ -88,7 +88,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('is cut and grown by truncate, and shows nothing old when it grows again', async () => {
+    it('shrinks and grows by truncate, and reads zeros where it has grown again', async () => {
       const device = await make();
       await device.write([{ at: 0, bytes: noiseOf(2, 200_000) }]);
       await device.truncate(70_001);
@@ -102,7 +102,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('refuses a length that is none', async () => {
+    it('refuses an invalid length', async () => {
       const device = await make();
       for (const size of [-1, 0.5, Number.NaN]) {
         await expect(attempt(() => device.truncate(size))).rejects.toThrow(RangeError);
@@ -120,7 +120,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('serves batches at the same time without mixing them', async () => {
+    it('serves concurrent batches correctly', async () => {
       const device = await make();
       const work = Array.from({ length: 20 }, async (_, index) => {
         await device.write([{ at: index * 10_000, bytes: noiseOf(index, 10_000) }]);
@@ -139,7 +139,7 @@ export function deviceSuite(name: string, make: () => BlockDevice | Promise<Bloc
       await device.close?.();
     });
 
-    it('is closed twice without harm, and used no more', async () => {
+    it('can be closed twice, and not used afterwards', async () => {
       const device = await make();
       await device.write([{ at: 0, bytes: noiseOf(4, 100) }]);
       await device.close?.();

@@ -16,7 +16,7 @@ deviceSuite('memory', () => bufferDevice());
 deviceSuite('a file', () => fileDevice(join(folder, `${files++}`), { create: true }));
 
 describe('fileDevice', () => {
-  it('creates only what is not there, and opens only what is', () => {
+  it('creates only a file that does not exist, and opens only one that does', () => {
     const path = join(folder, 'once');
     expect(() => fileDevice(path)).toThrow(expect.objectContaining({ code: 'not-found' }));
     fileDevice(path, { create: true }).close?.();
@@ -27,7 +27,7 @@ describe('fileDevice', () => {
 });
 
 describe('bufferDevice', () => {
-  it('begins with a copy, and gives its bytes away as one', async () => {
+  it('copies its initial bytes, and returns a copy', async () => {
     const initial = new Uint8Array(100_000).fill(7);
     const device = bufferDevice(initial);
     initial.fill(0);
@@ -38,7 +38,7 @@ describe('bufferDevice', () => {
     expectSame(device.bytes(), expected);
   });
 
-  it('takes no memory for what was never written', async () => {
+  it('allocates no memory for pages that were never written', async () => {
     const device = bufferDevice();
     await device.truncate(2 ** 50);
     const bytes = new Uint8Array(10).fill(1);

@@ -82,10 +82,10 @@ if (REPLAY !== undefined)
 
 if (REPLAY === undefined)
   describe('a power cut', () => {
-    test.each(NAMED)('leaves %s sound', (_, kind) => crashKind(kind), 600_000);
-    test.each(NAMED)('and another one leave %s sound', (_, kind) => cutTwice(kind), 600_000);
-    test.each(NAMED)('does not happen, and %s has no flaw', (_, kind) => closesClean(kind));
-    test('was tried as often as was asked', () => {
+    test.each(NAMED)('leaves %s intact', (_, kind) => crashKind(kind), 600_000);
+    test.each(NAMED)('and another one leave %s intact', (_, kind) => cutTwice(kind), 600_000);
+    test.each(NAMED)('does not happen, and %s is intact', (_, kind) => closesClean(kind));
+    test('was simulated as often as requested', () => {
       expect(judgedInAll).toBeGreaterThanOrEqual(CRASHES);
     });
   });

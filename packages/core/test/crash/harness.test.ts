@@ -42,7 +42,7 @@ describe('a medium', () => {
     expect([...(await leftBy(log))].sort()).toEqual(['000', '001', '010', '011', '100', '101', '110', '111']);
   });
 
-  test('tears at absolute borders, wherever the write begins', async () => {
+  test('tears at sector borders, wherever the write begins', async () => {
     const log = new DeviceLog();
     log.add(sectors(0, 0)).write([{ at: 256, bytes: new Uint8Array(512).fill(1) }]);
     const walk = new CrashWalk(log);
@@ -66,7 +66,7 @@ describe('a medium', () => {
     expect([...(await leftBy(log))].sort()).toEqual(['00', '02', '10', '12']);
   });
 
-  test('has all of what was flushed, and a flush of another device brings nothing', async () => {
+  test('has all flushed writes, and a flush of another device does not flush this one', async () => {
     const log = new DeviceLog();
     const [image, data] = [log.add(sectors(0)), log.add(sectors(0))];
     image.write([{ at: 0, bytes: sectors(1) }]);
@@ -75,7 +75,7 @@ describe('a medium', () => {
     expect([...(await leftBy(log))].sort()).toEqual(['1|0', '1|2']);
   });
 
-  test('may be as short as it was, or as long as any write or truncation made it', async () => {
+  test('may have its old length, or that of any later write or truncation', async () => {
     const log = new DeviceLog();
     const device = log.add(sectors(1, 1));
     device.truncate(512);
@@ -85,7 +85,7 @@ describe('a medium', () => {
     expect([...(await leftBy(log))].sort()).toEqual(['1', '100', '103']);
   });
 
-  test('is as it was when a crash has been looked at', async () => {
+  test('is unchanged after a crash state was read', async () => {
     const log = new DeviceLog();
     const device = log.add(sectors(0, 0));
     device.write([{ at: 0, bytes: sectors(1, 1) }]);
@@ -100,7 +100,7 @@ describe('the oracle', () => {
     change: { offset: 2, length: 2, bytes: Uint8Array.of(value, value) },
   });
 
-  test('takes what was acknowledged or written since, byte by byte, and nothing else', () => {
+  test('accepts acknowledged or later data for each byte, and nothing else', () => {
     const oracle = new Oracle(Uint8Array.of(0, 0, 0, 0, 0), [
       change(1, 7),
       { at: 2, change: null },
@@ -159,7 +159,7 @@ function byHand(
 }
 
 describe('the judge', () => {
-  test('finds nothing wrong with an order that is right', async () => {
+  test('accepts a correct order', async () => {
     const recording = byHand((device, { data, count, entry }) => {
       data();
       count();
@@ -170,7 +170,7 @@ describe('the judge', () => {
     expect(await crashEverywhere(recording, 400)).toMatchObject({ failure: null });
   });
 
-  test('finds the entry that may be there before its refcount', async () => {
+  test('finds an entry that may be on the medium before its refcount', async () => {
     const recording = byHand((device, { data, count, entry }) => {
       data();
       device.flush();
@@ -184,7 +184,7 @@ describe('the judge', () => {
     expect(failure?.missing).toHaveLength(1);
   });
 
-  test('finds the entry that may be there before its data', async () => {
+  test('finds an entry that may be on the medium before its data', async () => {
     const recording = byHand((device, { data, count, entry }) => {
       data();
       count();
@@ -195,7 +195,7 @@ describe('the judge', () => {
     expect(failure).not.toBeNull();
   });
 
-  test('finds what was acknowledged and not flushed', async () => {
+  test('finds data that was acknowledged and not flushed', async () => {
     const recording = byHand((device, { data, count, entry }) => {
       data();
       count();

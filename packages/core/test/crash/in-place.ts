@@ -8,7 +8,7 @@ const OFFSET = 0x00ff_ffff_ffff_fe00n;
 const COMPRESSED = 1n << 62n;
 
 /** The numbers of those clusters. Compressed clusters are not among them: several streams may share one. */
-export async function* writtenInPlace(
+export async function* clustersWrittenInPlace(
   source: ByteSource,
   { header, geometry }: Checked['context'],
 ): AsyncGenerator<number> {

@@ -4,7 +4,7 @@
  */
 import { type ByteSource, type Finding, Qcow2Image, type Resolved } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
-import { writtenInPlace } from './in-place.js';
+import { clustersWrittenInPlace } from './in-place.js';
 import { judgeBitmaps } from './judge-bitmaps.js';
 import type { Oracle } from './oracle.js';
 
@@ -51,7 +51,7 @@ async function judgeReferences({ sources, snapshot }: Case): Promise<string | nu
   if (!dirty) return null;
   // Once it is repaired the counts are what the references are: nothing that is written in place may have two.
   const most = snapshot === null ? 1 : 2;
-  for await (const cluster of writtenInPlace(sources[0]!, context)) {
+  for await (const cluster of clustersWrittenInPlace(sources[0]!, context)) {
     const count = context.references.get(cluster);
     if (count > most) return `cluster ${cluster} is referenced ${count} times`;
   }

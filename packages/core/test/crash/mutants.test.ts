@@ -147,12 +147,12 @@ describe('the seams', () => {
     expect(flushing.sort()).toEqual(['flushes.ts', 'tracked-device.ts']);
   });
 
-  test('must be there', () => {
+  test('must exist', () => {
     expect(replaced(stages, 'gone' as 'roots', (own) => own)).toThrow('no function "gone"');
     expect(reordered('grow', 'roots')).toThrow('The stages are');
   });
 
-  test('are as they were after a fault, also one in a workload that fails', async () => {
+  test('are restored after a fault, also if the workload fails', async () => {
     const before = { flushes: { ...flushes }, stages: { ...stages }, order: [...stageOrder] };
     const faults = [unflushed('rooted'), reordered('trim', 'release', 'roots', 'reserve', 'grow')];
     const broken = withContent(() => {

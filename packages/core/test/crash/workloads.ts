@@ -108,7 +108,7 @@ class Workload {
   }
 
   async #flush(): Promise<void> {
-    this.#tell('flush');
+    this.#record('flush');
     await this.#image!.flush();
     this.timeline.push({ at: this.log.entries.length, change: null });
   }
@@ -119,19 +119,19 @@ class Workload {
   }
 
   async #close(): Promise<void> {
-    this.#tell('close');
+    this.#record('close');
     await this.#image!.close();
     this.timeline.push({ at: this.log.entries.length, change: null });
   }
 
   async #change(change: GuestChange, what: string, make: (image: Qcow2Image) => Promise<void>): Promise<void> {
-    this.#tell(what);
+    this.#record(what);
     this.timeline.push({ at: this.log.entries.length, change });
     this.#last = change;
     await make(this.#image!);
   }
 
-  #tell(what: string): void {
+  #record(what: string): void {
     this.story.push(`${this.log.entries.length}: ${what}`);
   }
 

@@ -63,7 +63,7 @@ async function createHere(name: string, options: CreateOptions): Promise<Qcow2Im
 async function compare(asked: CreateOptions): Promise<'created' | 'refused'> {
   const number = files++;
   const [ours, theirs] = [`ours-${number}.qcow2`, `theirs-${number}.qcow2`];
-  const made = folder.ask(...qemuArguments(theirs, asked, `theirs-${number}.raw`));
+  const made = folder.tryImg(...qemuArguments(theirs, asked, `theirs-${number}.raw`));
   const options = asked.dataFile === undefined ? asked : { ...asked, dataFile: `ours-${number}.raw` };
   const image = await createHere(ours, options).catch((error: unknown) => error);
   try {
@@ -73,7 +73,7 @@ async function compare(asked: CreateOptions): Promise<'created' | 'refused'> {
       return 'refused';
     }
     expect(image).toBeInstanceOf(Qcow2Image);
-    const check = folder.ask('check', ours);
+    const check = folder.tryImg('check', ours);
     expect([check.status, check.out]).toEqual([0, expect.stringContaining('No errors were found')]);
     expect(described(ours)).toEqual(described(theirs));
     expect((image as Qcow2Image).info.virtualSize).toBe(Math.ceil(asked.size / 512) * 512);
@@ -90,7 +90,7 @@ describe('Qcow2Image.create', () => {
     ['the defaults', { size: 10 * MIB }],
     ['version 2', { size: 10 * MIB, version: 2 }],
     ['an empty disk', { size: 0 }],
-    ['a size that is no multiple of anything', { size: 1_234_567 }],
+    ['a size that is not a multiple of the sector size', { size: 1_234_567 }],
     ['512-byte clusters', { size: 3 * MIB, clusterSize: 512 }],
     ['2 MiB clusters', { size: 2 ** 40, clusterSize: 2 * MIB }],
     ['1-bit refcounts', { size: MIB, refcountBits: 1 }],
@@ -110,7 +110,7 @@ describe('Qcow2Image.create', () => {
     ['zstd and lazy refcounts', { size: MIB, compressionType: 'zstd', lazyRefcounts: true }],
     ['64 TiB', { size: 64 * 2 ** 40 }],
     ['a pebibyte', { size: 2 ** 50 }],
-  ])('makes what qemu-img makes: %s', async (_, options) => {
+  ])('creates the same image as qemu-img: %s', async (_, options) => {
     expect(await compare(options)).toBe('created');
   });
 
@@ -121,7 +121,7 @@ describe('Qcow2Image.create', () => {
     ['version 2 with a data file', { size: MIB, version: 2, dataFile: 'd' }],
     ['version 2 with zstd', { size: MIB, version: 2, compressionType: 'zstd' }],
     ['subclusters of less than a sector', { size: MIB, extendedL2: true, clusterSize: 8192 }],
-    ['a raw data file that is none', { size: MIB, dataFileRaw: true }],
+    ['dataFileRaw without a data file', { size: MIB, dataFileRaw: true }],
     [
       'a backing file behind a raw data file',
       { size: MIB, dataFile: 'd', dataFileRaw: true, backingFile: 'base.raw', backingFormat: 'raw' },
@@ -167,7 +167,7 @@ describe('Qcow2Image.create', () => {
     expect(outcomes.refused).toBeGreaterThan(0);
   });
 
-  it('reads as zeros, through preallocated metadata too, and says so in its map', async () => {
+  it('reads as zeros, also with preallocated metadata, and its map agrees', async () => {
     for (const preallocation of ['off', 'metadata'] as const) {
       const device = bufferDevice();
       const image = await Qcow2Image.create(device, { size: 3 * MIB, preallocation });
@@ -189,7 +189,7 @@ describe('Qcow2Image.create', () => {
     expect([...bytes]).toEqual([9, 0]);
   });
 
-  it('replaces what the device held, and leaves the device to the caller', async () => {
+  it('replaces the contents of the device, and does not close the device', async () => {
     const device = bufferDevice(new Uint8Array(5 * MIB).fill(0xff));
     const image = await Qcow2Image.create(device, { size: MIB, overwrite: true });
     expect(device.size).toBe(4 * 65_536);
@@ -198,7 +198,7 @@ describe('Qcow2Image.create', () => {
     expect(checkStatus(device.bytes())).toBe(0);
   });
 
-  it('changes nothing for options that cannot be, nor for a data file that is refused', async () => {
+  it('changes nothing for invalid options, nor for a data file that is refused', async () => {
     const device = bufferDevice(new Uint8Array([1, 2, 3]));
     for (const options of [
       { size: -1 },
@@ -224,7 +224,7 @@ describe('Qcow2Image.create', () => {
     expect([...device.bytes()]).toEqual([1, 2, 3]);
   });
 
-  it('refuses a device or a data file that holds something, unless it is to be overwritten', async () => {
+  it('refuses a device or a data file that is not empty, unless overwrite is set', async () => {
     const device = bufferDevice(new Uint8Array([1, 2, 3]));
     const details = { what: 'device', size: 3 };
     await expect(Qcow2Image.create(device, { size: MIB })).rejects.toMatchObject({ code: 'exists', details });
@@ -246,7 +246,7 @@ describe('Qcow2Image.create', () => {
     expect(checkStatus(device.bytes())).toBe(0);
   });
 
-  it('can be stopped, tells how far it is, and until its end leaves no image', async () => {
+  it('can be aborted, reports its progress, and leaves no image before its end', async () => {
     const size = 512 * 1024 * MIB;
     const heard: Progress[] = [];
     const onProgress = (progress: Progress) => heard.push(progress);
@@ -277,5 +277,5 @@ describe('Qcow2Image.create', () => {
 function checkStatus(bytes: Uint8Array): number {
   const name = `check-${files++}.qcow2`;
   folder.put(name, bytes);
-  return folder.ask('check', name).status;
+  return folder.tryImg('check', name).status;
 }

@@ -25,7 +25,7 @@ describe.each(REPORTS)('at the %s report', (which) => {
     await expect(Qcow2Image.open(device)).rejects.toMatchObject({ code: 'not-qcow2' });
   });
 
-  test('check, map and readable let go of the image, which is written and checked afterwards', async () => {
+  test('check, map and readable release the image, which is written and checked afterwards', async () => {
     const image = await Qcow2Image.create(bufferDevice(), { size: 2 ** 30, clusterSize: 512 });
     for (let at = 0; at < 2 ** 20; at += 1024) await image.write(at, Uint8Array.of(1));
     const onProgress = throwing(which, mine);

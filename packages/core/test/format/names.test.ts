@@ -50,18 +50,18 @@ describe('decodeName', () => {
     ['a byte order mark', [0xef, 0xbb, 0xbf, 0x61], '\ufeffa'],
     ['a byte of Latin-1', [0x61, 0xe9, 0x62], 'a\udce9b'],
     ['an overlong slash', [0xc0, 0xaf], '\udcc0\udcaf'],
-    ['half of a surrogate pair', [0xed, 0xa0, 0x80], '\udced\udca0\udc80'],
+    ['a lone surrogate', [0xed, 0xa0, 0x80], '\udced\udca0\udc80'],
     ['a character past U+10FFFF', [0xf4, 0x90, 0x80, 0x80], '\udcf4\udc90\udc80\udc80'],
-    ['a character that is cut', [0x61, 0xe2, 0x82], 'a\udce2\udc82'],
+    ['a truncated character', [0x61, 0xe2, 0x82], 'a\udce2\udc82'],
     ['U+FFFD itself', [0xef, 0xbf, 0xbd], '\ufffd'],
-    ['what follows a NUL', [0x61, 0, 0x62], 'a'],
-  ])('knows %s', (_, bytes, name) => {
+    ['bytes after a NUL', [0x61, 0, 0x62], 'a'],
+  ])('decodes %s', (_, bytes, name) => {
     expect(decodeName(Uint8Array.from(bytes))).toBe(name);
   });
 });
 
 describe('a file that an image names', () => {
-  test('is asked for by the bytes of its name, and never by those of another', async () => {
+  test('is resolved by the bytes of its name, and never by those of another', async () => {
     const asked: string[] = [];
     const resolve = async ({ name }: { name: string }) => {
       asked.push(name);
@@ -74,7 +74,7 @@ describe('a file that an image names', () => {
     expect(asked).toEqual(['\ufeffb', 'b\udcff', 'b\udcfe', 'b\ufffd', 'b']);
   });
 
-  test('with a byte order mark is the one that qemu-img reads', async () => {
+  test('with a byte order mark is the same one that qemu-img reads', async () => {
     const name = '\ufeffbase.raw';
     writeFileSync(folder.at(name), new Uint8Array(65_536).fill(1));
     writeFileSync(folder.at('base.raw'), new Uint8Array(65_536).fill(2));

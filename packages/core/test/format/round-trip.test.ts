@@ -4,16 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../src/format/bitmaps.js';
 import { decodeBitmapsExtension, encodeBitmapsExtension } from '../../src/format/bitmaps-extension.js';
 import { viewOf } from '../../src/format/bytes.js';
+import { setL1Entry, setL2Entry } from '../../src/format/encode-entries.js';
 import { encodeExtensions, encodeFeatureNames } from '../../src/format/encode-extensions.js';
 import { encodeHeader } from '../../src/format/encode-header.js';
-import {
-  countContiguous,
-  getL1Entry,
-  getL2Entry,
-  type Mapping,
-  setL1Entry,
-  setL2Entry,
-} from '../../src/format/entries.js';
+import { countContiguous, getL1Entry, getL2Entry, type Mapping } from '../../src/format/entries.js';
 import { decodeExtensions } from '../../src/format/extensions.js';
 import { decodeFeatureNames } from '../../src/format/feature-names.js';
 import { geometryOf, type HostOffset } from '../../src/format/geometry.js';
@@ -24,7 +18,7 @@ import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../src/forma
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const uint64 = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const bits = fc.uniqueArray(fc.integer({ min: 0, max: 63 })).map((set) => set.sort((a, b) => a - b));
-const bytes = (most: number) => fc.uint8Array({ maxLength: most });
+const bytes = (max: number) => fc.uint8Array({ maxLength: max });
 
 const commonFields = {
   backingFileOffset: uint64,
@@ -73,7 +67,7 @@ const headerOf2: fc.Arbitrary<Header> = fc.record({
 });
 
 describe('header', () => {
-  it('is itself again after encoding and decoding', () => {
+  it('is unchanged by encoding and decoding', () => {
     fc.assert(
       fc.property(fc.oneof(headerOf2, headerOf3), (header) => {
         const encoded = encodeHeader(header);
@@ -102,7 +96,7 @@ describe('extensions', () => {
     );
   });
 
-  it('need no end marker when they fill the area', () => {
+  it('need no end marker if they fill the area', () => {
     const encoded = encodeExtensions([{ type: 7, data: new Uint8Array(8) }]);
     const full = encoded.subarray(0, encoded.length - 8);
     expect(decodeExtensions(full, 0, full.length)).toHaveLength(1);
@@ -121,7 +115,7 @@ describe('extensions', () => {
     );
   });
 
-  it('keep where the bitmap directory is', () => {
+  it('keep the offset of the bitmap directory', () => {
     fc.assert(
       fc.property(fc.record({ count: uint32, directorySize: uint64, directoryOffset: uint64 }), (bitmaps) => {
         const data = encodeBitmapsExtension(bitmaps);
@@ -141,7 +135,7 @@ const hostCluster = (clusterBits: number) =>
   fc.integer({ min: 1, max: 2 ** (53 - clusterBits) - 1 }).map((cluster) => (cluster * 2 ** clusterBits) as HostOffset);
 
 describe('entries', () => {
-  it('of an L1 table are themselves again', () => {
+  it('of an L1 table are unchanged by encoding and decoding', () => {
     const entry = fc.record({ offset: fc.option(hostCluster(9)), owned: fc.boolean() });
     fc.assert(
       fc.property(entry, fc.integer({ min: 0, max: 7 }), (l1Entry, index) => {
@@ -152,7 +146,7 @@ describe('entries', () => {
     );
   });
 
-  it('of an L2 table are themselves again, of every kind and at every cluster size', () => {
+  it('of an L2 table are unchanged by encoding and decoding, of every kind and at every cluster size', () => {
     const sample = geometries.chain((geometry) => {
       const host = hostCluster(geometry.clusterBits);
       // x = 62 - (cluster_bits - 8) bits of offset, the rest counts 512-byte sectors.
@@ -192,7 +186,7 @@ describe('entries', () => {
     );
   });
 
-  it('say offset 0 is a place only in an external data file', () => {
+  it('accept host offset 0 only in an external data file', () => {
     const table = new DataView(new ArrayBuffer(8));
     table.setUint32(0, 0x8000_0000);
     const fields = { version: 3, clusterBits: 16, extendedL2: false } as const;
@@ -203,7 +197,7 @@ describe('entries', () => {
     });
   });
 
-  it('count as contiguous across the border of 32 bits, and no further than they are', () => {
+  it('count as contiguous across 2^32, and exactly as far as they are', () => {
     const geometry = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: false });
     const table = new DataView(new ArrayBuffer(65_536));
     const start = 2 ** 32 - 3 * 65_536;
@@ -218,29 +212,32 @@ describe('entries', () => {
 });
 
 describe('refcounts', () => {
-  it.each([0, 1, 2, 3, 4, 5, 6])('of order %i are themselves again and leave their neighbours alone', (order) => {
-    const most = 2n ** BigInt(2 ** order) - 1n;
-    const count = refcountsPerBlock(512, order);
-    const writes = fc.array(
-      fc.record({ index: fc.integer({ min: 0, max: count - 1 }), value: fc.bigInt({ min: 0n, max: most }) }),
-      { maxLength: 50 },
-    );
-    fc.assert(
-      fc.property(writes, (list) => {
-        const block = new DataView(new ArrayBuffer(512));
-        const model = new Map<number, bigint>();
-        for (const { index, value } of list) {
-          setRefcount(block, order, index, order === 6 ? value : Number(value));
-          model.set(index, value);
-        }
-        for (let index = 0; index < count; index++) {
-          expect(BigInt(getRefcount(block, order, index))).toBe(model.get(index) ?? 0n);
-        }
-      }),
-      { numRuns: 20 },
-    );
-    expect(() => setRefcount(new DataView(new ArrayBuffer(512)), order, 0, most + 1n)).toThrow(RangeError);
-  });
+  it.each([0, 1, 2, 3, 4, 5, 6])(
+    'of order %i are unchanged by encoding and decoding, and do not change adjacent ones',
+    (order) => {
+      const max = 2n ** BigInt(2 ** order) - 1n;
+      const count = refcountsPerBlock(512, order);
+      const writes = fc.array(
+        fc.record({ index: fc.integer({ min: 0, max: count - 1 }), value: fc.bigInt({ min: 0n, max }) }),
+        { maxLength: 50 },
+      );
+      fc.assert(
+        fc.property(writes, (list) => {
+          const block = new DataView(new ArrayBuffer(512));
+          const model = new Map<number, bigint>();
+          for (const { index, value } of list) {
+            setRefcount(block, order, index, order === 6 ? value : Number(value));
+            model.set(index, value);
+          }
+          for (let index = 0; index < count; index++) {
+            expect(BigInt(getRefcount(block, order, index))).toBe(model.get(index) ?? 0n);
+          }
+        }),
+        { numRuns: 20 },
+      );
+      expect(() => setRefcount(new DataView(new ArrayBuffer(512)), order, 0, max + 1n)).toThrow(RangeError);
+    },
+  );
 });
 
 describe('snapshots', () => {
@@ -257,7 +254,7 @@ describe('snapshots', () => {
     name: bytes(30),
   });
 
-  it('are themselves again, and a table that is cut short is seen', () => {
+  it('are unchanged by encoding and decoding, and a truncated table is detected', () => {
     fc.assert(
       fc.property(fc.array(snapshot, { minLength: 1, maxLength: 6 }), fc.nat(), (snapshots, cut) => {
         const encoded = encodeSnapshots(snapshots);
@@ -281,12 +278,12 @@ describe('bitmaps', () => {
     name: fc.uint8Array({ minLength: 1, maxLength: 40 }),
   });
 
-  it('are themselves again, and a directory with too many or too few is seen', () => {
+  it('are unchanged by encoding and decoding, and a wrong number in a directory is detected', () => {
     fc.assert(
       fc.property(fc.array(bitmap, { minLength: 1, maxLength: 6 }), (bitmaps) => {
         const encoded = encodeBitmaps(bitmaps);
         expect(decodeBitmaps(encoded, bitmaps.length, 0)).toEqual(bitmaps);
-        expect(() => decodeBitmaps(encoded, bitmaps.length + 1, 0)).toThrow(/should hold/);
+        expect(() => decodeBitmaps(encoded, bitmaps.length + 1, 0)).toThrow(/instead of/);
         expect(viewOf(encoded).byteLength % 8).toBe(0);
       }),
     );

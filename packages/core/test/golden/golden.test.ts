@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { openAsBlob, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fileSource } from '../../node/index.js';
+import { fileSource, nodeHash } from '../../node/index.js';
 import {
   type ByteSource,
   type Extent,
@@ -173,6 +173,23 @@ async function compareBytes(image: Qcow2Image, golden: Golden, windows: readonly
   }
 }
 
+/** Whether the one window is the whole disk, so that its hash is the disk's. */
+function isWhole({ info, windows }: Golden): boolean {
+  return windows.length === 1 && windows[0]!.start === 0 && windows[0]!.length === info['virtual-size'];
+}
+
+/** The digest of the disk and of each snapshot's. */
+async function compareDigests(image: Qcow2Image, golden: Golden): Promise<void> {
+  const digest = async (disk: Qcow2Image) =>
+    Buffer.from(await disk.digest('SHA-256', { createHash: nodeHash })).toString('hex');
+  expect(await digest(image)).toBe(golden.windows[0]!.sha256);
+  for (const { id, windows } of golden.snapshots) {
+    await using view = await image.openSnapshot(id);
+    expect(windows[0]!.length).toBe(view.size);
+    expect(await digest(view), `snapshot ${id}`).toBe(windows[0]!.sha256);
+  }
+}
+
 async function compareMap(image: Qcow2Image, map: readonly QemuExtent[]): Promise<void> {
   const extents: Extent[] = [];
   for await (const extent of image.map()) extents.push(extent);
@@ -211,6 +228,7 @@ async function expectRefusal(image: Qcow2Image, golden: Golden): Promise<void> {
 
 test('there are golden images of every feature', () => {
   expect(goldens.length).toBeGreaterThanOrEqual(100);
+  expect(goldens.filter(isWhole).length).toBeGreaterThanOrEqual(90);
 });
 
 describe.each<SourceKind>(['node file', 'blob', 'buffer'])('through a %s', (kind) => {
@@ -227,6 +245,8 @@ describe.each<SourceKind>(['node file', 'blob', 'buffer'])('through a %s', (kind
         golden.unsupported ? expectRefusal(image, golden) : compareBytes(image, golden, golden.windows),
       ),
     );
+
+    if (isWhole(golden)) test('digest', () => withImage(golden, kind, (image) => compareDigests(image, golden)));
 
     if (golden.snapshots.length > 0) {
       test('snapshots', () => withImage(golden, kind, (image) => compareSnapshots(image, golden)));

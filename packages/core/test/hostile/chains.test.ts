@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import type { Resolved } from '../../src/api/openable.js';
 import { isQcow2Error, Qcow2Image } from '../../src/index.js';
 import { put } from '../support/big-endian.js';
-import { errorOf } from './ask.js';
 import { overlayImage, plainImage } from './bases.js';
+import { errorOf } from './operation.js';
 
 /** QEMU sets no limit and overflows its stack; this library follows 16 files. */
-const MOST = 16;
+const MAX_FILES = 16;
 
 test.each<[string, (bytes: Uint8Array) => Resolved]>([
   ['with a format', (source) => ({ source: source as Uint8Array<ArrayBuffer>, format: 'qcow2' })],
@@ -21,30 +21,30 @@ test.each<[string, (bytes: Uint8Array) => Resolved]>([
   });
 });
 
-test.each([2, 3, 7])('a circle of %i files is refused when it closes', async (length) => {
+test.each([2, 3, 7])('a circular chain of %i files is refused', async (length) => {
   const files = Array.from({ length }, () => overlayImage().bytes);
-  let asked = 0;
-  const resolve = async () => ({ source: files[++asked % length]!, format: 'qcow2' as const });
+  let resolved = 0;
+  const resolve = async () => ({ source: files[++resolved % length]!, format: 'qcow2' as const });
   const error = await errorOf(files[0]!, 'open', resolve);
   expect(error).toMatchObject({ code: 'corrupt', details: { what: 'backing file', at: 8, depth: length } });
-  expect(asked).toBe(length);
+  expect(resolved).toBe(length);
 });
 
-test('a chain without an end, each file another, is followed to its limit and not beyond', async () => {
-  let asked = 0;
+test('an endless chain of different files is followed up to the limit', async () => {
+  let resolved = 0;
   const resolve = async () => {
-    asked++;
+    resolved++;
     return { source: overlayImage().bytes, format: 'qcow2' as const };
   };
   const error = await errorOf(overlayImage().bytes, 'open', resolve);
-  expect(error).toMatchObject({ code: 'unsupported', details: { what: 'backing file', depth: MOST } });
-  expect(asked).toBe(MOST);
+  expect(error).toMatchObject({ code: 'unsupported', details: { what: 'backing file', depth: MAX_FILES } });
+  expect(resolved).toBe(MAX_FILES);
 });
 
-test('a chain as long as the limit is read', async () => {
-  let asked = 0;
+test('a chain of the maximum length is read', async () => {
+  let resolved = 0;
   const resolve = async () => {
-    const isLast = ++asked === MOST - 1;
+    const isLast = ++resolved === MAX_FILES - 1;
     return isLast
       ? { source: new Uint8Array(16 * 4096).fill(0x42), format: 'raw' as const }
       : { source: overlayImage().bytes, format: 'qcow2' as const };
@@ -55,19 +55,19 @@ test('a chain as long as the limit is read', async () => {
   expect(byte[0]).toBe(0x42);
 });
 
-test('a chain whose base is broken is refused, and the error says where in which file', async () => {
+test('a chain whose base is damaged is refused, and the error names the file and the offset', async () => {
   const base = plainImage().bytes;
   put(base, 36, 4, 0xffff_ffff);
   const error = await errorOf(overlayImage().bytes, 'open', async () => ({ source: base, format: 'qcow2' }));
   expect(error).toMatchObject({ code: 'unsupported', details: { what: 'l1_size', at: 36, layer: 1 } });
 });
 
-test('a chain whose base is no image although it should be is refused', async () => {
+test('a chain whose qcow2 base is not an image is refused', async () => {
   const resolve = async () => ({ source: new Uint8Array(4096), format: 'qcow2' as const });
   expect(await errorOf(overlayImage().bytes, 'open', resolve)).toMatchObject({ code: 'not-qcow2' });
 });
 
-test('a chain that needs a format which is not read is refused', async () => {
+test('a chain that needs an unsupported format is refused', async () => {
   const resolve = async () => ({ source: new Uint8Array(4096), format: 'vmdk' as never });
   await expect(Qcow2Image.open(overlayImage().bytes, { resolve })).rejects.toSatisfy((error) =>
     isQcow2Error(error, 'unsupported'),

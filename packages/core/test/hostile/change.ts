@@ -7,7 +7,7 @@ import { withAllocationsWatched } from './guard.js';
 import { OverlayDevice } from './overlay-device.js';
 
 /** What a change of a damaged image may be answered with. */
-const ANSWERS: readonly Qcow2ErrorCode[] = [
+const OUTCOMES: readonly Qcow2ErrorCode[] = [
   'corrupt',
   'unsupported',
   'needs-repair',
@@ -32,9 +32,9 @@ export interface Changed {
 }
 
 /** The code of an error that is an answer; throws on what is none. */
-function answerOf(error: unknown): Qcow2ErrorCode {
+function outcomeOf(error: unknown): Qcow2ErrorCode {
   if (!isQcow2Error(error)) throw error;
-  expect(ANSWERS, error.message).toContain(error.code);
+  expect(OUTCOMES, error.message).toContain(error.code);
   if (error.code === 'corrupt') {
     expect(error.details, error.message).toMatchObject({ what: expect.any(String), at: expect.any(Number) });
   }
@@ -75,8 +75,8 @@ export async function change(file: Uint8Array, resolve?: OpenOptions['resolve'])
   const changed = await withAllocationsWatched(() => changeOn(device, resolve), file.length);
   expect(device.violations).toEqual([]);
   expect(performance.now() - started).toBeLessThan(TIME_LIMIT_MS);
-  expect(device.asked.reads).toBeLessThan(MAX_READS);
-  expect(device.asked.writes).toBeLessThan(MAX_WRITES);
+  expect(device.requested.reads).toBeLessThan(MAX_READS);
+  expect(device.requested.writes).toBeLessThan(MAX_WRITES);
   return changed;
 }
 
@@ -85,21 +85,21 @@ async function changeOn(device: OverlayDevice, resolve: OpenOptions['resolve']):
   try {
     image = await Qcow2Image.open(device, { mode: 'readwrite', verify: false, resolve });
   } catch (error) {
-    expect(device.asked.writes, 'opening writes nothing').toBe(0);
-    return { open: answerOf(error), done: 0, refused: 0 };
+    expect(device.requested.writes, 'opening writes nothing').toBe(0);
+    return { open: outcomeOf(error), done: 0, refused: 0 };
   }
-  expect(device.asked.writes, 'opening writes nothing').toBe(0);
+  expect(device.requested.writes, 'opening writes nothing').toBe(0);
   const outcome = { done: 0, refused: 0 };
   for (const request of [...requests(image), () => image.close()]) {
     try {
       await request();
       outcome.done++;
     } catch (error) {
-      answerOf(error);
+      outcomeOf(error);
       outcome.refused++;
     }
   }
-  expect(device.asked.bytesWritten).toBeLessThan(MAX_CLUSTERS * image.info.clusterSize);
+  expect(device.requested.bytesWritten).toBeLessThan(MAX_CLUSTERS * image.info.clusterSize);
   if (outcome.refused === 0) {
     // What was changed without complaint opens again.
     await using again = await Qcow2Image.open(device, { resolve });

@@ -51,7 +51,7 @@ async function* corruptions(subject: Subject): AsyncGenerator<{ damage: Damage; 
 }
 
 describe.each(subjects().map((subject): [string, Subject] => [subject.name, subject]))('%s', (_, subject) => {
-  it('is not opened for writing with a bit flipped that check calls corrupt', { timeout: 600_000 }, async () => {
+  it('is not opened for writing with a flipped bit that check reports as corrupt', { timeout: 600_000 }, async () => {
     let corrupt = 0;
     for await (const { bytes, where } of corruptions(subject)) {
       corrupt++;
@@ -60,7 +60,9 @@ describe.each(subjects().map((subject): [string, Subject] => [subject.name, subj
     expect(corrupt).toBeGreaterThan(100 / EVERY);
   });
 
-  it('is refused uncounted, or nothing is destroyed, by the bit that is flipped', { timeout: 600_000 }, async () => {
+  it('is refused without verification, or a write destroys nothing, with a flipped bit', {
+    timeout: 600_000,
+  }, async () => {
     let corrupt = 0;
     let refused = 0;
     for await (const { damage, bytes, where } of corruptions(subject)) {

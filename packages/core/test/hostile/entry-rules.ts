@@ -14,8 +14,8 @@ const rich = richImage();
 const plain = plainImage();
 const old = oldImage();
 const extended = extendedImage();
-const reading = (what: string, at: number): Expectation => ({ ask: 'read', code: 'corrupt', what, at });
-const mapping = (what: string, at: number): Expectation => ({ ask: 'map', code: 'corrupt', what, at });
+const reading = (what: string, at: number): Expectation => ({ operation: 'read', code: 'corrupt', what, at });
+const mapping = (what: string, at: number): Expectation => ({ operation: 'map', code: 'corrupt', what, at });
 const l2 = plain.entryAt(0);
 const data = get(plain.bytes, l2, 8);
 const sub = extended.entryAt(1);
@@ -96,9 +96,14 @@ export const mappingRules: readonly BrokenRule[] = [
 ];
 
 const block = plain.refcountBlocks[0]!;
-const writing = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({ ask: 'write', code, what, at });
+const writing = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({
+  operation: 'write',
+  code,
+  what,
+  at,
+});
 const openingToWrite = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({
-  ask: 'open to write',
+  operation: 'open to write',
   code,
   what,
   at,

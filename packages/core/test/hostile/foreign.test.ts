@@ -28,7 +28,7 @@ const foreign: readonly [string, () => Uint8Array, RegExp][] = [
   ['a VMDK descriptor', () => file(600, [0, '# Disk DescriptorFile\nversion=1\n']), /VMDK/],
   ['VDI', () => made('vdi'), /VDI/],
   ['dynamic VHD', () => made('vpc'), /VHD/],
-  ['fixed VHD, known by its end', () => made('vpc', 'subformat=fixed'), /VHD/],
+  ['fixed VHD, recognised by its last sector', () => made('vpc', 'subformat=fixed'), /VHD/],
   ['VHDX', () => made('vhdx'), /VHDX/],
   ['ISO 9660', () => file(40_000, [32_769, 'CD001']), /ISO/],
   ['a raw disk with a boot sector', () => file(4096, [510, [0x55, 0xaa]]), /raw disk/],
@@ -38,8 +38,8 @@ const foreign: readonly [string, () => Uint8Array, RegExp][] = [
   ['nothing', () => file(0), /empty/],
   ['text', () => new TextEncoder().encode('Dear disk,\n\nplease open.\n'), /text/],
   ['zeros', () => file(4096), /zeros|raw/],
-  ['three bytes', () => file(3, [0, [1, 2, 3]]), /no qcow2/],
-  ['half of the magic', () => file(2, [0, 'QF']), /text|no qcow2/],
+  ['three bytes', () => file(3, [0, [1, 2, 3]]), /not a qcow2/],
+  ['half of the magic', () => file(2, [0, 'QF']), /text|not a qcow2/],
 ];
 
 test.each(foreign)('%s', async (_, make, words) => {
@@ -51,5 +51,5 @@ test.each(foreign)('%s', async (_, make, words) => {
 test('an unknown version is unsupported and named', async () => {
   const outcome = await handle(file(200, [0, [0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 4]]));
   expect(outcome.open).toBe('unsupported');
-  expect(outcome.messages[0]).toMatch(/version 4/);
+  expect(outcome.messages[0]).toMatch(/version is 4/);
 });

@@ -32,7 +32,7 @@ function fuzz(seed: number): Uint8Array {
   return file;
 }
 
-test('qemu-img reads the images as we do before they are broken', async () => {
+test('qemu-img reads the undamaged images as this library does', async () => {
   for (const { bytes } of bases) {
     const wanted = qemuReads(folder, bytes);
     expect(wanted).not.toBeNull();

@@ -10,7 +10,7 @@ const PAGE = 4096;
 export class OverlayDevice implements BlockDevice {
   size: number;
   /** What was asked of it. */
-  readonly asked = { reads: 0, writes: 0, bytesWritten: 0, flushes: 0 };
+  readonly requested = { reads: 0, writes: 0, bytesWritten: 0, flushes: 0 };
   readonly violations: string[] = [];
   readonly #file: Uint8Array;
   /** Bytes of the file that still count: what was cut off reads as zeros when the device grows again. */
@@ -24,7 +24,7 @@ export class OverlayDevice implements BlockDevice {
   }
 
   read(transfers: readonly Transfer[]): void {
-    this.asked.reads++;
+    this.requested.reads++;
     for (const { at, bytes } of transfers) {
       this.#note('read', at, bytes.length);
       for (let done = 0; done < bytes.length; ) {
@@ -38,10 +38,10 @@ export class OverlayDevice implements BlockDevice {
   }
 
   write(transfers: readonly Transfer[]): void {
-    this.asked.writes++;
+    this.requested.writes++;
     for (const { at, bytes } of transfers) {
       this.#note('write', at, bytes.length);
-      this.asked.bytesWritten += bytes.length;
+      this.requested.bytesWritten += bytes.length;
       for (let done = 0; done < bytes.length; ) {
         const page = Math.floor((at + done) / PAGE);
         const from = at + done - page * PAGE;
@@ -56,7 +56,7 @@ export class OverlayDevice implements BlockDevice {
   }
 
   truncate(size: number): void {
-    this.asked.writes++;
+    this.requested.writes++;
     if (!Number.isSafeInteger(size) || size < 0) this.violations.push(`truncate to ${size}`);
     this.#kept = Math.min(this.#kept, size);
     for (const [page, held] of this.#pages) {
@@ -67,7 +67,7 @@ export class OverlayDevice implements BlockDevice {
   }
 
   flush(): void {
-    this.asked.flushes++;
+    this.requested.flushes++;
   }
 
   #note(what: string, at: number, length: number): void {

@@ -3,8 +3,8 @@
  * `details`.
  */
 import { describe, expect, test } from 'vitest';
-import { errorOf } from './ask.js';
 import { mappingRules, writerRules } from './entry-rules.js';
+import { errorOf } from './operation.js';
 import { type BrokenRule, extensionRules, headerRules, snapshotRules } from './rules.js';
 
 const groups: readonly [string, readonly BrokenRule[]][] = [
@@ -16,7 +16,7 @@ const groups: readonly [string, readonly BrokenRule[]][] = [
 ];
 
 describe.each(groups)('%s', (_, rules) => {
-  test.each(rules)('$rule', async ({ file, ask, code, what, at }) => {
+  test.each(rules)('$rule', async ({ file, operation: ask, code, what, at }) => {
     const { code: got, details, message } = await errorOf(file(), ask);
     expect({ code: got, what: details.what, at: details.at }, message).toEqual({ code, what, at });
   });

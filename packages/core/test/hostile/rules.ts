@@ -5,8 +5,8 @@
 import type { Qcow2ErrorCode } from '../../src/errors.js';
 import { get, put } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
-import type { Question } from './ask.js';
 import { oldImage, overlayImage, plainImage, richImage } from './bases.js';
+import type { Operation } from './operation.js';
 
 /** A rule, broken. */
 export interface BrokenRule {
@@ -14,7 +14,7 @@ export interface BrokenRule {
   readonly rule: string;
   readonly file: () => Uint8Array;
   /** What is asked of the image, and refused. */
-  readonly ask: Question;
+  readonly operation: Operation;
   readonly code: Qcow2ErrorCode;
   /** The structure that `details` must name, and its offset in the file. */
   readonly what: string;
@@ -46,7 +46,12 @@ const overlay = overlayImage();
 const end = rich.bytes.length;
 const TOO_FAR = 1n << 56n;
 
-const opening = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({ ask: 'open', code, what, at });
+const opening = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({
+  operation: 'open',
+  code,
+  what,
+  at,
+});
 
 /** Rules of the header's fields. */
 export const headerRules: readonly BrokenRule[] = [
@@ -116,7 +121,12 @@ export const headerRules: readonly BrokenRule[] = [
 const marks = rich.extensions[1]! + 8;
 const directory = Number(get(rich.bytes, marks + 16, 8));
 const table = Number(get(rich.bytes, directory, 8));
-const asking = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({ ask: 'dirty', code, what, at });
+const listing = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({
+  operation: 'dirty',
+  code,
+  what,
+  at,
+});
 
 /** Rules of the extensions, and of the bitmaps that one of them leads to. */
 export const extensionRules: readonly BrokenRule[] = [
@@ -134,7 +144,7 @@ export const extensionRules: readonly BrokenRule[] = [
   ),
   changed('a bitmaps extension of 24 bytes', rich, [marks - 4, 4, 23], opening('corrupt', 'bitmaps extension', marks)),
   changed('a reserved field of zeros', rich, [marks + 4, 4, 1], opening('corrupt', 'bitmaps extension', marks)),
-  changed('a bitmap at least', rich, [marks, 4, 0], opening('corrupt', 'nb_bitmaps', marks)),
+  changed('at least one bitmap', rich, [marks, 4, 0], opening('corrupt', 'nb_bitmaps', marks)),
   changed('65,535 bitmaps', rich, [marks, 4, 65_536], opening('unsupported', 'nb_bitmaps', marks)),
   changed(
     'a directory of 1024 bytes for each of them',
@@ -154,47 +164,57 @@ export const extensionRules: readonly BrokenRule[] = [
     [marks + 16, 8, directory + 8],
     opening('corrupt', 'bitmap_directory_offset', marks + 16),
   ),
-  changed('as many bitmaps as it says', rich, [marks, 4, 2], opening('corrupt', 'bitmap directory', directory)),
+  changed('as many bitmaps as nb_bitmaps', rich, [marks, 4, 2], opening('corrupt', 'bitmap directory', directory)),
   changed('whole entries of the directory', rich, [marks + 8, 8, 40], opening('corrupt', 'bitmap 1', directory + 32)),
   changed('an entry within the directory', rich, [directory + 20, 4, 64], opening('corrupt', 'bitmap 0', directory)),
   changed('a bitmap of type 1', rich, [directory + 16, 1, 2], opening('corrupt', 'bitmap 0', directory)),
   changed('granularity bits of 9 at least', rich, [directory + 17, 1, 8], opening('corrupt', 'bitmap 0', directory)),
   changed('granularity bits of 31 at most', rich, [directory + 17, 1, 32], opening('corrupt', 'bitmap 0', directory)),
   changed('a name', rich, [directory + 18, 2, 0], opening('corrupt', 'bitmap 0', directory)),
-  changed('a bitmap that was saved', rich, [directory + 12, 4, 3], asking('corrupt', 'bitmap "mark"', table)),
+  changed('a bitmap that was saved', rich, [directory + 12, 4, 3], listing('corrupt', 'bitmap "mark"', table)),
   changed(
     'a bitmap table at a cluster',
     rich,
     [directory, 8, table + 8],
-    asking('corrupt', 'bitmap "mark"', table + 8),
+    listing('corrupt', 'bitmap "mark"', table + 8),
   ),
-  changed('a bitmap table within the file', rich, [directory, 8, 1 << 20], asking('corrupt', 'bitmap "mark"', 1 << 20)),
+  changed(
+    'a bitmap table within the file',
+    rich,
+    [directory, 8, 1 << 20],
+    listing('corrupt', 'bitmap "mark"', 1 << 20),
+  ),
   changed(
     'a bitmap table that covers the disk',
     rich,
     [directory + 8, 4, 0],
-    asking('corrupt', 'bitmap "mark"', table),
+    listing('corrupt', 'bitmap "mark"', table),
   ),
-  changed('512 MiB of bits', rich, [directory + 8, 4, 131_073], asking('unsupported', 'bitmap "mark"', table)),
-  changed('bits at a cluster', rich, [table, 8, 512], asking('corrupt', 'table of bitmap "mark"', table)),
+  changed('512 MiB of bits', rich, [directory + 8, 4, 131_073], listing('unsupported', 'bitmap "mark"', table)),
+  changed('bits at a cluster', rich, [table, 8, 512], listing('corrupt', 'table of bitmap "mark"', table)),
   changed(
     'all-ones only without an offset',
     rich,
     [table, 8, 4097],
-    asking('corrupt', 'table of bitmap "mark"', table),
+    listing('corrupt', 'table of bitmap "mark"', table),
   ),
   changed(
     'no reserved bits in a bitmap table',
     rich,
     [table, 8, 2],
-    asking('corrupt', 'table of bitmap "mark"', table),
+    listing('corrupt', 'table of bitmap "mark"', table),
   ),
-  changed('bits within the file', rich, [table, 8, 1 << 20], asking('corrupt', 'data of bitmap "mark"', 1 << 20)),
+  changed('bits within the file', rich, [table, 8, 1 << 20], listing('corrupt', 'data of bitmap "mark"', 1 << 20)),
 ];
 
 const first = rich.snapshotTable;
 const second = first + 64;
-const looking = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({ ask: 'snapshot', code, what, at });
+const openingSnapshot = (code: Qcow2ErrorCode, what: string, at: number): Expectation => ({
+  operation: 'snapshot',
+  code,
+  what,
+  at,
+});
 const snapshotL1 = Number(get(rich.bytes, first, 8));
 const ofOne = 'L1 table of snapshot "one"';
 
@@ -212,25 +232,30 @@ export const snapshotRules: readonly BrokenRule[] = [
     "a snapshot's L1 table of 4,194,304 entries",
     rich,
     [first + 8, 4, 0x40_0001],
-    looking('unsupported', ofOne, snapshotL1),
+    openingSnapshot('unsupported', ofOne, snapshotL1),
   ),
   changed(
     "a snapshot's L1 table at a cluster",
     rich,
     [first, 8, snapshotL1 + 8],
-    looking('corrupt', ofOne, snapshotL1 + 8),
+    openingSnapshot('corrupt', ofOne, snapshotL1 + 8),
   ),
-  changed("a snapshot's L1 table within the file", rich, [first, 8, 1 << 20], looking('corrupt', ofOne, 1 << 20)),
+  changed(
+    "a snapshot's L1 table within the file",
+    rich,
+    [first, 8, 1 << 20],
+    openingSnapshot('corrupt', ofOne, 1 << 20),
+  ),
   changed(
     "a snapshot's disk that an L1 table can map",
     rich,
     [first + 48, 8, 1n << 52n],
-    looking('corrupt', ofOne, snapshotL1),
+    openingSnapshot('corrupt', ofOne, snapshotL1),
   ),
   changed(
     "a snapshot's L2 table at a cluster",
     rich,
     [snapshotL1, 8, get(rich.bytes, snapshotL1, 8) + 512n],
-    looking('corrupt', 'L2 table 0', Number(get(rich.bytes, snapshotL1, 8)) + 512),
+    openingSnapshot('corrupt', 'L2 table 0', Number(get(rich.bytes, snapshotL1, 8)) + 512),
   ),
 ];

@@ -40,24 +40,24 @@ test.each<[string, Uint8Array]>([
   ['ends early', whole.subarray(0, whole.length / 2)],
   ['is empty but for one byte', new Uint8Array(1)],
   ['is noise', pattern(4096, 0xff).reverse()],
-  ['gives a byte less than a cluster', deflateRawSync(sound.subarray(1))],
-  ['gives a byte more than a cluster', deflateRawSync(joined(sound, new Uint8Array(1)))],
-  ['gives a thousand clusters', deflateRawSync(new Uint8Array(1000 * CLUSTER))],
-  ['gives nothing', deflateRawSync(new Uint8Array(0))],
+  ['has a byte less than a cluster', deflateRawSync(sound.subarray(1))],
+  ['has a byte more than a cluster', deflateRawSync(joined(sound, new Uint8Array(1)))],
+  ['has a thousand clusters of content', deflateRawSync(new Uint8Array(1000 * CLUSTER))],
+  ['has no content', deflateRawSync(new Uint8Array(0))],
   ['has a zlib header', joined(new Uint8Array([0x78, 0x9c]), whole)],
-])('a stream that %s is corrupt, and its neighbours read', async (_, payload) => {
+])('a stream that %s is corrupt, and adjacent clusters can be read', async (_, payload) => {
   const source = imageWith(payload);
   await expect(read(source, 1)).rejects.toMatchObject({ name: 'Qcow2Error', code: 'corrupt' });
   expect(Buffer.compare(await read(source, 0), sound)).toBe(0);
   expect(Buffer.compare(await read(source, 2), sound)).toBe(0);
 });
 
-test('what follows the stream in its last sector is of no account', async () => {
+test('bytes after the stream in its last sector are ignored', async () => {
   const garbage = pattern(512 - (whole.length % 512), 0xaa);
   expect(Buffer.compare(await read(imageWith(joined(whole, garbage)), 1), sound)).toBe(0);
 });
 
-test('a stream that begins where another ends, in the middle of a sector, reads', async () => {
+test('a stream that begins where another ends, within a sector, can be read', async () => {
   const source = imageWith(whole);
   for (const cluster of [0, 1, 2]) expect(Buffer.compare(await read(source, cluster), sound)).toBe(0);
 });

@@ -12,7 +12,7 @@ const TABLES = 20;
 const geometry = geometryOf({ version: 3, clusterBits: 9, extendedL2: false, externalData: false });
 
 /** Where the table of an L1 entry lies; entry 3 has none. */
-const placeOf = (index: number): number => (index + 1) * CLUSTER;
+const offsetOf = (index: number): number => (index + 1) * CLUSTER;
 const EMPTY = 3;
 
 /** A file of tables, each filled with its own index, and an L1 table that leads to them. */
@@ -20,8 +20,8 @@ function made(options: { asynchronous?: boolean; budget?: number } = {}) {
   const bytes = new Uint8Array((TABLES + 1) * CLUSTER);
   const l1 = new DataView(new ArrayBuffer(TABLES * 8));
   for (let index = 0; index < TABLES; index++) {
-    bytes.fill(index, placeOf(index), placeOf(index) + CLUSTER);
-    if (index !== EMPTY) put(new Uint8Array(l1.buffer), index * 8, 8, placeOf(index));
+    bytes.fill(index, offsetOf(index), offsetOf(index) + CLUSTER);
+    if (index !== EMPTY) put(new Uint8Array(l1.buffer), index * 8, 8, offsetOf(index));
   }
   const source = new RecordingSource(bytes, { asynchronous: options.asynchronous ?? false });
   const counters: Counters = newCounters();
@@ -44,7 +44,7 @@ const inMemory = (cache: TableCache): number[] =>
   Array.from({ length: TABLES }, (_, index) => index).filter((index) => cache.peek(index) instanceof DataView);
 
 describe('acquiring', () => {
-  it('nothing, and entries that name no table, reads nothing', () => {
+  it('nothing, and entries without a table, reads nothing', () => {
     const { cache, source } = made();
     expect(cache.acquire([])).toEqual({ tables: [], loading: undefined });
     expect(cache.acquire(one(EMPTY))).toEqual({ tables: [[null]], loading: undefined });
@@ -68,7 +68,7 @@ describe('acquiring', () => {
         [2, undefined, 4],
         [4, 5],
       ]);
-      expect(source.calls).toEqual([[2, 4, 5].map((index) => ({ at: placeOf(index), length: CLUSTER }))]);
+      expect(source.calls).toEqual([[2, 4, 5].map((index) => ({ at: offsetOf(index), length: CLUSTER }))]);
       expect(counters.l2Loads).toBe(3);
       const again = cache.acquire(ranges);
       expect(again.loading).toBeUndefined();
@@ -82,20 +82,20 @@ describe('acquiring', () => {
     load(cache, 1);
     const { tables } = cache.acquire([{ first: 0, last: 2 }]);
     expect(tables[0]!.map(first)).toEqual([0, 1, 2]);
-    expect(source.calls[1]!.map(({ at }) => at)).toEqual([placeOf(0), placeOf(2)]);
+    expect(source.calls[1]!.map(({ at }) => at)).toEqual([offsetOf(0), offsetOf(2)]);
   });
 
-  it('refuses an entry that leads between two clusters', () => {
+  it('refuses an entry that points into a cluster', () => {
     const { source, l1 } = made();
     const coarse = geometryOf({ version: 3, clusterBits: 10, extendedL2: false, externalData: false });
     const cache = new TableCache(coarse, source, l1, 0, newCounters());
-    const details = { what: 'L2 table 0', at: placeOf(0) };
+    const details = { what: 'L2 table 0', at: offsetOf(0) };
     expect(() => cache.acquire(one(0))).toThrow(expect.objectContaining({ code: 'corrupt', details }));
     expect(() => cache.acquire(one(0))).toThrow(/not a multiple of the cluster size/);
     expect(source.calls).toEqual([]);
   });
 
-  it('refuses an entry that leads to the end of the file, before anything is loaded', () => {
+  it('refuses an entry that points to the end of the file, before anything is loaded', () => {
     const { cache, source, l1 } = made();
     put(new Uint8Array(l1.buffer), 8, 8, source.size);
     const details = { what: 'L2 table 1', at: source.size };
@@ -116,7 +116,7 @@ describe('a load in flight', () => {
     expect(a![0]).toBe(b![0]);
     expect(c![1]).toBe(a![0]);
     expect(c!.map(first)).toEqual([0, 1, 2]);
-    expect(source.calls.map((call) => call.map(({ at }) => at))).toEqual([[placeOf(1)], [placeOf(0), placeOf(2)]]);
+    expect(source.calls.map((call) => call.map(({ at }) => at))).toEqual([[offsetOf(1)], [offsetOf(0), offsetOf(2)]]);
     expect(counters.l2Loads).toBe(3);
   });
 
@@ -137,7 +137,7 @@ describe('a load in flight', () => {
     expect(first(cache.peek(1))).toBe(1);
   });
 
-  it('of which the only request aborts keeps its table all the same', async () => {
+  it('whose only request aborts still caches its table', async () => {
     const { cache, source } = made({ asynchronous: true });
     const gate = deferred();
     source.gate = gate.promise;
@@ -148,7 +148,7 @@ describe('a load in flight', () => {
     expect(first(cache.peek(1))).toBe(1);
   });
 
-  it('that fails fails every request, and the next one loads anew', async () => {
+  it('that fails fails every request, and the next one loads again', async () => {
     const { cache, source, counters } = made({ asynchronous: true });
     const gate = deferred();
     source.gate = gate.promise;
@@ -165,7 +165,7 @@ describe('a load in flight', () => {
     expect(first(again.tables[0]![0])).toBe(1);
   });
 
-  it('that throws at once leaves nothing behind', () => {
+  it('that throws synchronously leaves no state', () => {
     const { cache, source } = made();
     source.failure = new Error('no');
     expect(() => cache.acquire(one(1))).toThrow('no');
@@ -176,8 +176,8 @@ describe('a load in flight', () => {
 
 describe('the budget', () => {
   it.each([
-    ['four at least', 0, 4],
-    ['as many as it says', 10 * CLUSTER, 10],
+    ['at least four', 0, 4],
+    ['as many as its budget', 10 * CLUSTER, 10],
   ])('bounds the tables: %s', (_, budget, most) => {
     const { cache } = made({ budget });
     for (let index = 0; index < TABLES; index++) if (index !== EMPTY) load(cache, index);
@@ -185,7 +185,7 @@ describe('the budget', () => {
     expect(inMemory(cache)).toContain(TABLES - 1);
   });
 
-  it('drops the table that was used longest ago', () => {
+  it('evicts the least recently used table', () => {
     const { cache } = made({ budget: 4 * CLUSTER });
     for (const index of [0, 1, 2, 4]) load(cache, index);
     cache.peek(0);
@@ -199,8 +199,8 @@ describe('the budget', () => {
   it('is that of the cache over another L1 table, which shares no table', () => {
     const { cache, source } = made({ budget: 6 * CLUSTER });
     const l1 = new DataView(new ArrayBuffer(16));
-    put(new Uint8Array(l1.buffer), 8, 8, placeOf(7));
-    const other = cache.over(l1);
+    put(new Uint8Array(l1.buffer), 8, 8, offsetOf(7));
+    const other = cache.forL1Table(l1);
     expect(other.l1Size).toBe(2);
     expect(first(load(other, 1))).toBe(7);
     expect(cache.peek(7)).toBeUndefined();
@@ -216,43 +216,43 @@ describe('a pinned table', () => {
     return table;
   };
 
-  it('is there without being loaded, is never dropped, and counts in the budget', () => {
+  it('is not loaded, is never evicted, and counts in the budget', () => {
     const { cache, source } = made({ budget: 10 * CLUSTER });
     const tables = [0, 1].map((index) => {
       const table = view();
-      cache.pin(placeOf(index), table);
+      cache.pin(offsetOf(index), table);
       return table;
     });
     for (let index = 4; index < TABLES; index++) load(cache, index);
-    expect(source.calls.flat().map(({ at }) => at)).not.toContain(placeOf(0));
+    expect(source.calls.flat().map(({ at }) => at)).not.toContain(offsetOf(0));
     expect([cache.peek(0), cache.peek(1)]).toEqual(tables);
     expect(inMemory(cache).length).toBeLessThanOrEqual(10);
   });
 
-  it('takes the place of the one that was loaded', () => {
+  it('replaces the one that was loaded', () => {
     const { cache } = made();
     load(cache, 1);
     const changed = view();
-    cache.pin(placeOf(1), changed);
+    cache.pin(offsetOf(1), changed);
     expect(cache.peek(1)).toBe(changed);
     expect(load(cache, 1)).toBe(changed);
   });
 
-  it('may be dropped once it is unpinned', () => {
+  it('may be evicted once it is unpinned', () => {
     const { cache, source } = made({ budget: 4 * CLUSTER });
     const table = view();
-    cache.pin(placeOf(0), table);
-    cache.unpin(placeOf(0));
+    cache.pin(offsetOf(0), table);
+    cache.unpin(offsetOf(0));
     expect(cache.peek(0)).toBe(table);
     for (let index = 4; index < 9; index++) load(cache, index);
     expect(cache.peek(0)).toBeUndefined();
     expect(first(load(cache, 0))).toBe(0);
-    expect(source.calls.at(-1)).toEqual([{ at: placeOf(0), length: CLUSTER }]);
+    expect(source.calls.at(-1)).toEqual([{ at: offsetOf(0), length: CLUSTER }]);
   });
 
-  it('that was never pinned is unpinned without a trace', () => {
+  it('that was never pinned can be unpinned', () => {
     const { cache } = made();
-    cache.unpin(placeOf(0));
+    cache.unpin(offsetOf(0));
     expect(cache.peek(0)).toBeUndefined();
   });
 });

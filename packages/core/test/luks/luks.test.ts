@@ -57,14 +57,14 @@ describe('a LUKS image', () => {
     '',
     ',encrypt.cipher-alg=twofish-256,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha256',
     ',encrypt.cipher-alg=cast5-128,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=plain',
-  ])('says what qemu-img says of it: defaults%s', async (options) => {
+  ])('has the same info as in qemu-img: defaults%s', async (options) => {
     bench.write(bench.image, options === '' ? sound : make(options)); // to make one takes seconds
     const luks = await luksOf(new Uint8Array(bench.read(bench.image)));
     expect(luks).toEqual(qemuInforms());
     expect(structuredClone(luks)).toEqual(luks);
   });
 
-  it('says which of its key slots are taken', async () => {
+  it('shows which of its key slots are active', async () => {
     bench.write(bench.image, sound);
     const more = 'encrypt.state=active,encrypt.new-secret=two,encrypt.iter-time=10,encrypt.keyslot=5';
     const keys = [...bench.key('one'), '--object', 'secret,id=two,data=two'];
@@ -74,7 +74,7 @@ describe('a LUKS image', () => {
     expect(luks).toEqual(qemuInforms());
   });
 
-  it('costs one read more to open than another, of its header alone', async () => {
+  it('needs one read more to open, of its header alone', async () => {
     const calls = async (image: Uint8Array) => {
       await using opened = await Qcow2Image.open(image);
       return await opened.stats();
@@ -86,7 +86,7 @@ describe('a LUKS image', () => {
     expect(luks.deviceBytes - without.deviceBytes).toBe(LUKS_HEADER_BYTES);
   });
 
-  it('with the older method has none', async () => {
+  it('with the older method has no LUKS header', async () => {
     const options = 'encrypt.format=aes,encrypt.key-secret=key';
     bench.img('create', '-q', '-f', 'qcow2', ...bench.key('one'), '-o', options, bench.image, '1m');
     await using image = await Qcow2Image.open(new Uint8Array(bench.read(bench.image)));
@@ -155,7 +155,7 @@ const DAMAGES: readonly Damage[] = [
     harm: ({ view, pointer }) => view.setBigUint64(pointer + 8, 591n),
   },
   {
-    name: 'a length that ends among the keys',
+    name: 'a length that ends within the key material',
     what: 'LUKS header, key slot 1, key-material-offset',
     harm: ({ view, pointer }) => view.setBigUint64(pointer + 8, 0x5_0000n),
     qemuOpens: true,
@@ -174,7 +174,7 @@ const DAMAGES: readonly Damage[] = [
     harm: (parts) => parts.text(8, 'rot13'),
   },
   {
-    name: 'a cipher whose name does not end',
+    name: 'a cipher name without NUL',
     what: 'LUKS header, cipher-name',
     harm: (parts) => parts.text(8, 'a'.repeat(32)),
   },
@@ -213,20 +213,20 @@ const DAMAGES: readonly Damage[] = [
     harm: (parts) => parts.text(72, 'crc32'),
   },
   {
-    name: 'a key of no length',
+    name: 'a key of length 0',
     code: 'unsupported',
     what: 'LUKS header, key-bytes',
     harm: (parts) => parts.u32(108, 0),
   },
   {
-    name: 'a key of a length beyond all',
+    name: 'a key of an excessive length',
     code: 'unsupported',
     what: 'LUKS header, key-bytes',
     harm: (parts) => parts.u32(108, 0xffffffff),
   },
   { name: 'a payload in the header', what: 'LUKS header, payload-offset', harm: (parts) => parts.u32(104, 7) },
   {
-    name: 'a payload among the keys',
+    name: 'a payload within the key material',
     what: 'LUKS header, key slot 7, key-material-offset',
     harm: (parts) => parts.u32(104, 4000),
   },
@@ -252,19 +252,19 @@ const DAMAGES: readonly Damage[] = [
     harm: (parts) => parts.u32(slotAt(0) + 40, 0),
   },
   {
-    name: 'a slot past all',
+    name: 'a slot past the end of the key material',
     what: 'LUKS header, key slot 7, key-material-offset',
     harm: (parts) => parts.u32(slotAt(7) + 40, 0x7fffffff),
   },
   {
-    name: 'a slot in another',
+    name: 'a slot that overlaps another',
     what: 'LUKS header, key slot 6, key-material-offset',
     harm: (parts) => parts.u32(slotAt(6) + 40, 64),
   },
 ];
 
 describe('a LUKS header with', () => {
-  it.each(DAMAGES)('$name is told when the disk is read, and everything else works', async (damage) => {
+  it.each(DAMAGES)('$name is reported when the disk is read, and everything else works', async (damage) => {
     const parts = new Parts(sound.slice());
     damage.harm(parts);
     await using image = await Qcow2Image.open(parts.bytes);
@@ -279,7 +279,7 @@ describe('a LUKS header with', () => {
     expect(() => bench.img('info', 'harmed.qcow2')).toThrow();
   });
 
-  it('damage is not written to either', async () => {
+  it('damage cannot be written either', async () => {
     const parts = new Parts(sound.slice());
     parts.u32(164, 0);
     const device = bufferDevice(parts.bytes);
@@ -289,7 +289,7 @@ describe('a LUKS header with', () => {
     expect(Buffer.compare(device.bytes(), parts.bytes)).toBe(0);
   });
 
-  it('any bytes changed says something or nothing, and never fails in another way', async () => {
+  it('any bytes changed gives an info or a Qcow2Error, and never fails in another way', async () => {
     const next = numbers(17);
     const { header } = new Parts(sound);
     for (let round = 0; round < 200; round++) {

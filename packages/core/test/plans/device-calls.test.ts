@@ -14,7 +14,7 @@ function sequentialImage(): Uint8Array {
 }
 
 describe('device calls', () => {
-  it('read 1 MiB of 16 neighbouring clusters in one call of one transfer, once the table is there', async () => {
+  it('read 1 MiB of 16 adjacent clusters in one call of one transfer, once the table is loaded', async () => {
     const source = new RecordingSource(sequentialImage());
     const image = await Qcow2Image.open(source);
     await image.read(0, new Uint8Array(1));
@@ -27,7 +27,7 @@ describe('device calls', () => {
     for (let index = 0; index < 16; index++) expect(into[index * CLUSTER + 77]).toBe(index + 1);
   });
 
-  it('load a table once, also for callers at the same time', async () => {
+  it('load a table once, also for concurrent callers', async () => {
     const source = new RecordingSource(sequentialImage(), { asynchronous: true });
     const image = await Qcow2Image.open(source);
     source.calls.length = 0;
@@ -36,7 +36,7 @@ describe('device calls', () => {
     expect((await image.stats()).l2Loads).toBe(1);
   });
 
-  it('read nothing at all for zeros and holes, once the table is there', async () => {
+  it('read nothing for zeros and holes, once the table is loaded', async () => {
     const clusters = new Map<number, Cell>([[0, { kind: 'zero', allocated: false }]]);
     const source = new RecordingSource(buildImage({ size: MIB, clusters }).bytes);
     const image = await Qcow2Image.open(source);

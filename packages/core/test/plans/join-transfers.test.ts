@@ -30,7 +30,7 @@ describe('joinTransfers', () => {
       ],
     ],
     [
-      'neighbours, in any order',
+      'adjacent transfers, in any order',
       [
         [20, 10],
         [0, 10],
@@ -77,7 +77,7 @@ describe('joinTransfers', () => {
       ],
     ],
     [
-      'what overlaps',
+      'overlapping transfers',
       [
         [0, 30],
         [10, 5],
@@ -93,7 +93,7 @@ describe('joinTransfers', () => {
       ],
     ],
     [
-      'no more than the longest',
+      'up to the maximum length',
       [
         [0, 600],
         [600, 400],
@@ -112,7 +112,7 @@ describe('joinTransfers', () => {
       ],
     ],
     [
-      'what is longer, in pieces',
+      'longer transfers, which are split',
       [[0, 2500]],
       [
         [
@@ -130,7 +130,7 @@ describe('joinTransfers', () => {
       ],
     ],
     [
-      'what is empty, or past the end',
+      'empty transfers, and those past the end',
       [
         [50, 0],
         [10_000, 5],
@@ -147,7 +147,7 @@ describe('joinTransfers', () => {
     expect(plan(transfers)).toEqual(expected);
   });
 
-  it('fills what lies past the end with zeros', () => {
+  it('fills bytes past the end with zeros', () => {
     const past = transfer(95, 10);
     joinTransfers([past], 100, 0, 1000);
     expect([...past.bytes]).toEqual([...new Array(5).fill(0xee), ...new Array(5).fill(0)]);
@@ -157,7 +157,7 @@ describe('joinTransfers', () => {
 describe('withCoalescing', () => {
   const bytes = Uint8Array.from({ length: 10_000 }, (_, index) => (index * 7 + (index >> 12)) & 0xff);
 
-  it('makes one call of a batch, and gives everybody their bytes', async () => {
+  it('makes one call of a batch, and fills each buffer with its bytes', async () => {
     const inner = new RecordingSource(bytes);
     const batch = [900, 0, 100, 210, 95].map((at) => transfer(at, 10));
     await withCoalescing(inner, { gap: 100, longest: 300 }).read(batch);
@@ -170,7 +170,7 @@ describe('withCoalescing', () => {
     ]);
   });
 
-  it('takes no memory for what needs none, and for the rest 36 MiB at a time', async () => {
+  it('allocates no memory for single transfers, and 36 MiB at a time for joined ones', async () => {
     const inner = new RecordingSource(bytes);
     const lone = transfer(5, 5000);
     let given: Uint8Array | null = null;
@@ -190,7 +190,7 @@ describe('withCoalescing', () => {
     expect(Math.max(...sums)).toBeLessThanOrEqual(36 * 1024 * 1024);
   });
 
-  it('refuses what is no number of bytes', () => {
+  it('refuses options that are not numbers of bytes', () => {
     for (const options of [{ gap: -1 }, { gap: 0.5 }, { longest: 0 }]) {
       expect(() => withCoalescing(new RecordingSource(bytes), options)).toThrow(RangeError);
     }

@@ -1,7 +1,8 @@
 /** Plans as data: what a read of given tables comes to, without a device. */
 import { describe, expect, it } from 'vitest';
 import { emptyPlan, planRead, type ReadPlan } from '../../src/engine/mapping/plan-read.js';
-import { type Mapping, setL2Entry } from '../../src/format/entries.js';
+import { setL2Entry } from '../../src/format/encode-entries.js';
+import type { Mapping } from '../../src/format/entries.js';
 import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
 
 const CLUSTER = 65_536;
@@ -24,7 +25,7 @@ function plan(geometry: Geometry, tables: (DataView | null)[], offset: number, l
 }
 
 /** A plan with its buffers told as places in the request. */
-function told({ transfers, compressed, zeros, unallocated }: ReadPlan) {
+function summary({ transfers, compressed, zeros, unallocated }: ReadPlan) {
   return {
     transfers: transfers.map(({ at, bytes }) => ({ at, from: bytes.byteOffset, length: bytes.length })),
     compressed: compressed.map(({ host, stored, skip, into }) => ({ host, stored, skip, from: into.byteOffset })),
@@ -34,9 +35,9 @@ function told({ transfers, compressed, zeros, unallocated }: ReadPlan) {
 }
 
 describe('planRead', () => {
-  it('makes one transfer of 16 neighbouring clusters', () => {
+  it('makes one transfer of 16 adjacent clusters', () => {
     const entries = Object.fromEntries(Array.from({ length: 16 }, (_, index) => [index, data(100 + index)]));
-    const result = told(plan(plain, [tableOf(plain, entries)], 0, 16 * CLUSTER));
+    const result = summary(plan(plain, [tableOf(plain, entries)], 0, 16 * CLUSTER));
     expect(result).toEqual({
       transfers: [{ at: 100 * CLUSTER, from: 0, length: 16 * CLUSTER }],
       compressed: [],
@@ -46,7 +47,7 @@ describe('planRead', () => {
   });
 
   it('begins and ends inside clusters', () => {
-    const result = told(plan(plain, [tableOf(plain, { 3: data(9), 4: data(7) })], 3 * CLUSTER + 1000, CLUSTER));
+    const result = summary(plan(plain, [tableOf(plain, { 3: data(9), 4: data(7) })], 3 * CLUSTER + 1000, CLUSTER));
     expect(result.transfers).toEqual([
       { at: 9 * CLUSTER + 1000, from: 0, length: CLUSTER - 1000 },
       { at: 7 * CLUSTER, from: CLUSTER - 1000, length: 1000 },
@@ -56,18 +57,18 @@ describe('planRead', () => {
   it('merges across the border of two tables', () => {
     const last = plain.l2Entries - 1;
     const tables = [tableOf(plain, { [last]: data(20) }), tableOf(plain, { 0: data(21), 1: data(22) })];
-    const result = told(plan(plain, tables, last * CLUSTER, 3 * CLUSTER));
+    const result = summary(plan(plain, tables, last * CLUSTER, 3 * CLUSTER));
     expect(result.transfers).toEqual([{ at: 20 * CLUSTER, from: 0, length: 3 * CLUSTER }]);
   });
 
-  it('tells zeros, holes, data and compressed clusters apart', () => {
+  it('distinguishes zeros, holes, data and compressed clusters', () => {
     const table = tableOf(plain, {
       0: { kind: 'zero', host: null, owned: false },
       1: { kind: 'zero', host: host(5), owned: false },
       3: data(6),
       4: { kind: 'compressed', host: (7 * CLUSTER + 100) as HostOffset, length: 924 },
     });
-    expect(told(plan(plain, [table], 0, 6 * CLUSTER))).toEqual({
+    expect(summary(plan(plain, [table], 0, 6 * CLUSTER))).toEqual({
       transfers: [{ at: 6 * CLUSTER, from: 3 * CLUSTER, length: CLUSTER }],
       compressed: [{ host: 7 * CLUSTER + 100, stored: 924, skip: 0, from: 4 * CLUSTER }],
       zeros: [{ from: 0, length: 2 * CLUSTER }],
@@ -78,19 +79,21 @@ describe('planRead', () => {
     });
   });
 
-  it('takes the middle of a compressed cluster', () => {
+  it('reads the middle of a compressed cluster', () => {
     const table = tableOf(plain, { 0: { kind: 'compressed', host: 512 as HostOffset, length: 512 } });
-    expect(told(plan(plain, [table], 4096, 100)).compressed).toEqual([{ host: 512, stored: 512, skip: 4096, from: 0 }]);
+    expect(summary(plan(plain, [table], 4096, 100)).compressed).toEqual([
+      { host: 512, stored: 512, skip: 4096, from: 0 },
+    ]);
   });
 
-  it('has one hole where there is no table', () => {
+  it('plans one hole where there is no table', () => {
     const length = 3 * CLUSTER;
-    expect(told(plan(plain, [null], 8 * CLUSTER, length)).unallocated).toEqual([
+    expect(summary(plan(plain, [null], 8 * CLUSTER, length)).unallocated).toEqual([
       { offset: 8 * CLUSTER, from: 0, length },
     ]);
   });
 
-  it('reads subclusters, and merges over the border of clusters that lie together', () => {
+  it('reads subclusters, and merges across the border of adjacent clusters', () => {
     const sub = extended.subclusterSize;
     const subclusters = (cluster: number, allocated: number, zero: number): Mapping => {
       return { kind: 'subclusters', host: host(cluster), owned: false, allocated, zero };
@@ -100,7 +103,7 @@ describe('planRead', () => {
       0: subclusters(10, 0xffffff00, 0x0000000f),
       1: subclusters(11, 0xffffffff, 0),
     });
-    expect(told(plan(extended, [table], 0, 2 * CLUSTER))).toEqual({
+    expect(summary(plan(extended, [table], 0, 2 * CLUSTER))).toEqual({
       transfers: [{ at: 10 * CLUSTER + 8 * sub, from: 8 * sub, length: 56 * sub }],
       compressed: [],
       zeros: [{ from: 0, length: 4 * sub }],
@@ -110,7 +113,7 @@ describe('planRead', () => {
 
   it.each([
     ['a subcluster that is allocated and zero', { allocated: 1, zero: 1 }, host(3)],
-    ['a subcluster that is allocated nowhere', { allocated: 2, zero: 0 }, null],
+    ['an allocated subcluster without a cluster', { allocated: 2, zero: 0 }, null],
   ])('refuses %s', (_, words, place) => {
     const table = tableOf(extended, { 0: { kind: 'subclusters', host: place, owned: false, ...words } });
     expect(() => plan(extended, [table], 0, 10)).toThrow(expect.objectContaining({ code: 'corrupt' }));

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { clustersNeeded, planWrite } from '../../src/engine/mapping/plan-write.js';
 import { planZero } from '../../src/engine/mapping/plan-zero.js';
-import { type Mapping, setL2Entry } from '../../src/format/entries.js';
+import { setL2Entry } from '../../src/format/encode-entries.js';
+import type { Mapping } from '../../src/format/entries.js';
 import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
 
 const CLUSTER = 65_536;
@@ -27,7 +28,7 @@ function plan(
 ) {
   let next = 100;
   const allocator = { allocate: () => host(next++, geometry.clusterSize) };
-  const context = { geometry, allocator, base, end, take: (bytes: number) => new Uint8Array(bytes).fill(0xee) };
+  const context = { geometry, allocator, base, end, takeBuffer: (bytes: number) => new Uint8Array(bytes).fill(0xee) };
   const held = { first: 0, tables: [tableOf(geometry, entries)] };
   const needed = clustersNeeded(geometry, held, offset, length, end);
   const made = planWrite(context, held, offset, new Uint8Array(length).fill(1));
@@ -73,7 +74,7 @@ describe('planWrite', () => {
     expect(changes).toEqual([{ l1Index: 0, index: 0, mapping: data(100) }]);
   });
 
-  it('fills head and tail of a fresh cluster with zeros, where the file has none by itself', () => {
+  it('fills head and tail of a new cluster with zeros, unless it is past the end of the file', () => {
     const within = plan(plain, {}, { offset: 1000, length: 2000, end: 200 * CLUSTER });
     expect(within.transfers).toEqual([{ at: 100 * CLUSTER, length: CLUSTER }]);
     expect(within.copies).toEqual([]);
@@ -83,7 +84,7 @@ describe('planWrite', () => {
     expect(past.transfers).toEqual([{ at: 100 * CLUSTER + 1000, length: 2000 }]);
   });
 
-  it('copies from the layer behind what it does not hold itself, of the first and of the last cluster alone', () => {
+  it('copies unallocated bytes from the backing layer, for the first and the last cluster only', () => {
     const { transfers, copies } = plan(plain, {}, { offset: CLUSTER - 100, length: CLUSTER + 300, base: false });
     expect(transfers).toEqual([{ at: 100 * CLUSTER, length: 3 * CLUSTER }]);
     expect(copies).toEqual([
@@ -92,7 +93,7 @@ describe('planWrite', () => {
     ]);
   });
 
-  it('copies nothing more for 4 KiB in a fresh cluster of 128 KiB with subclusters', () => {
+  it('copies only what subclusters require for 4 KiB in a new cluster of 128 KiB', () => {
     const { transfers, copies, changes } = plan(extended, {}, { offset: 8192, length: 4096, base: false });
     expect(transfers).toEqual([{ at: 100 * 2 * CLUSTER + 8192, length: 4096 }]);
     expect(copies).toEqual([]);
@@ -100,7 +101,7 @@ describe('planWrite', () => {
     expect(changes).toEqual([{ l1Index: 0, index: 0, mapping }]);
   });
 
-  it('takes the allocated subclusters along when the cluster is shared, and leaves the others where they are', () => {
+  it('copies the allocated subclusters of a shared cluster, and not the others', () => {
     const old: Mapping = {
       kind: 'subclusters',
       host: host(7, 2 * CLUSTER),
@@ -113,7 +114,7 @@ describe('planWrite', () => {
     expect(changes[0]!.mapping).toMatchObject({ allocated: 0b1001, zero: 0b0010, owned: true });
   });
 
-  it('copies nothing of a cluster that is overwritten whole, and frees all that a compressed one touched', () => {
+  it('copies nothing of a cluster that is overwritten completely, and frees all clusters of a compressed one', () => {
     const entry: Mapping = { kind: 'compressed', host: (9 * CLUSTER - 700) as HostOffset, length: 1212 };
     const { transfers, copies, freed } = plan(plain, { 0: entry }, { offset: 0, length: CLUSTER });
     expect(transfers).toEqual([{ at: 100 * CLUSTER, length: CLUSTER }]);
@@ -121,13 +122,13 @@ describe('planWrite', () => {
     expect(freed).toEqual([{ host: 9 * CLUSTER - 700, length: 1212 }]);
   });
 
-  it('gives each cluster of an external data file its own place', () => {
+  it('writes each cluster of an external data file at its guest offset', () => {
     const { transfers, changes } = plan(external, {}, { offset: 3 * CLUSTER, length: 2 * CLUSTER });
     expect(transfers).toEqual([{ at: 3 * CLUSTER, length: 2 * CLUSTER }]);
     expect(changes.map(({ mapping }) => mapping)).toEqual([data(3), data(4)]);
   });
 
-  it('does not assemble a mebibyte for the sake of a head', () => {
+  it('does not copy a mebibyte to join it with a head', () => {
     const { transfers, copies } = plan(plain, {}, { offset: 512, length: 16 * CLUSTER, base: false });
     expect(transfers.length).toBeGreaterThan(1);
     expect(transfers.reduce((sum, { length }) => sum + length, 0)).toBe(17 * CLUSTER);
@@ -137,7 +138,7 @@ describe('planWrite', () => {
   it.each([
     ['an unaligned cluster', { kind: 'data', host: 512 as HostOffset, owned: true }],
     ['a cluster past the end of the file', { kind: 'data', host: (2 ** 40) as HostOffset, owned: true }],
-    ['a compressed stream out of reach', { kind: 'compressed', host: (2 ** 53) as HostOffset, length: 512 }],
+    ['a compressed stream past 2^53', { kind: 'compressed', host: (2 ** 53) as HostOffset, length: 512 }],
   ] as [string, Mapping][])('refuses %s before anything is allocated', (_, mapping) => {
     const held = { first: 0, tables: [tableOf(plain, { 1: mapping })] };
     expect(() => clustersNeeded(plain, held, 0, 2 * CLUSTER, 2 ** 30)).toThrow(
@@ -150,7 +151,7 @@ describe('planZero', () => {
   const zero = (geometry: Geometry, entries: Record<number, Mapping>, unmap: boolean, base = true, end = CLUSTER * 4) =>
     planZero({ geometry, base, unmap }, 0, tableOf(geometry, entries), 0, end);
 
-  it('gives up clusters, or keeps them for later', () => {
+  it('frees clusters, or keeps them allocated', () => {
     const entries = { 0: data(5), 1: data(6, false) };
     expect(zero(plain, entries, true)).toEqual({
       changes: [0, 1].map((index) => ({ l1Index: 0, index, mapping: { kind: 'zero', host: null, owned: false } })),
@@ -169,7 +170,7 @@ describe('planZero', () => {
     });
   });
 
-  it('changes nothing where there is nothing, but over a backing file', () => {
+  it('changes nothing in unallocated clusters, unless there is a backing file', () => {
     expect(zero(plain, {}, true)).toEqual({ changes: [], freed: [], written: [] });
     expect(zero(plain, {}, true, false).changes).toHaveLength(4);
   });
@@ -184,7 +185,7 @@ describe('planZero', () => {
     expect(zero(extended, entries, true, true, 2 * CLUSTER).freed).toEqual([{ host: host(9), length: 1024 }]);
   });
 
-  it('keeps a cluster of which subclusters are left', () => {
+  it('keeps a cluster that still has allocated subclusters', () => {
     const old: Mapping = { kind: 'subclusters', host: host(8, 2 * CLUSTER), owned: true, allocated: 0b11, zero: 0 };
     const one = zero(extended, { 0: old }, true, true, 4096);
     expect(one.changes[0]!.mapping).toMatchObject({ host: host(8, 2 * CLUSTER), allocated: 0b10, zero: 0b01 });

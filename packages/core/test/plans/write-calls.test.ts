@@ -43,7 +43,7 @@ describe('device calls of writing', () => {
     expect(calls).toEqual([{ call: 'write', transfers: 1, bytes: MIB }]);
   });
 
-  it('are few for the flush that follows: data and tables, the roots, and no more than two flushes', async () => {
+  it('are few for the following flush: data and tables, the roots, and at most two flushes', async () => {
     const { image, calls } = await fresh({ size: 64 * MIB });
     await image.write(0, noiseOf(1, MIB));
     calls.length = 0;
@@ -55,7 +55,7 @@ describe('device calls of writing', () => {
     expect(calls).toEqual([]);
   });
 
-  it('are one for 4 KiB in place, and one flush makes it safe', async () => {
+  it('are one write for 4 KiB in place, and one flush', async () => {
     const { image, calls } = await opened(buildImage({ size: MIB, clusters: new Map([[2, filled(1)]]) }).bytes);
     await image.read(0, new Uint8Array(1));
     calls.length = 0;
@@ -67,13 +67,13 @@ describe('device calls of writing', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('copy nothing more for 4 KiB in a fresh cluster of 128 KiB with subclusters', async () => {
+  it('copy only what subclusters require for 4 KiB in a new cluster of 128 KiB', async () => {
     const { image, calls } = await fresh({ size: 64 * MIB, clusterSize: 131_072, extendedL2: true });
     await image.write(3 * 131_072 + 8192, noiseOf(1, 4096));
     expect(writes(calls)).toEqual([{ call: 'write', transfers: 1, bytes: 4096 }]);
   });
 
-  it('are one write for a copied head and tail: the clusters are whole', async () => {
+  it('are one write for a copied head and tail, since the clusters are whole', async () => {
     const base = noiseOf(4, MIB);
     const built = buildImage({ size: MIB, backingName: 'base.raw' });
     const { image, calls } = await opened(built.bytes, base);
@@ -81,7 +81,7 @@ describe('device calls of writing', () => {
     expect(writes(calls)).toEqual([{ call: 'write', transfers: 1, bytes: 2 * CLUSTER }]);
   });
 
-  it('are none for zeroing or discarding what is a hole already', async () => {
+  it('are none for zeroing or discarding a hole', async () => {
     const { image, calls } = await fresh({ size: 64 * MIB });
     await image.discard(0, 64 * MIB);
     await image.writeZeroes(100, 10 * MIB);
@@ -114,7 +114,7 @@ describe('device calls of writing', () => {
     expect(rest).toEqual([{ call: 'write', transfers: 1, bytes: CLUSTER }]);
   });
 
-  it('keep changes to themselves when they fit the budget: many writes, one write-back', async () => {
+  it('write metadata once for many writes if the changes fit the budget', async () => {
     const { image, calls } = await fresh({ size: 64 * MIB });
     for (let at = 0; at < 32 * MIB; at += MIB) await image.write(at, noiseOf(1, MIB));
     expect(writes(calls)).toHaveLength(32);
@@ -123,7 +123,7 @@ describe('device calls of writing', () => {
     expect(flushes(calls).length).toBeLessThanOrEqual(3);
   });
 
-  it('are no flush a write when lazy refcounts outgrow their budget', async () => {
+  it('are not one flush for each write when lazy refcounts exceed their budget', async () => {
     const device = bufferDevice();
     const options = { size: 8 * MIB, clusterSize: 512, refcountBits: 64, lazyRefcounts: true };
     await (await Qcow2Image.create(device, options)).close();
@@ -135,7 +135,7 @@ describe('device calls of writing', () => {
     await image.close();
   });
 
-  it('write what has changed of a long L1 table, not what lies between', async () => {
+  it('write the changed parts of a long L1 table, not the bytes between them', async () => {
     const size = 127 * 1024 * MIB;
     // 32 KiB an entry: the table takes 31.75 MiB.
     const { image, calls } = await fresh({ size, clusterSize: 512 });
@@ -146,7 +146,7 @@ describe('device calls of writing', () => {
     expect(writes(calls).reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(32 * 512);
   });
 
-  it('are none to pass the holes of one cluster again, for a request of many', async () => {
+  it('are none for skipping free runs of one cluster again, for a request of several', async () => {
     const { image, calls } = await holed();
     // The first request of each length learns the way.
     for (let pair = 0; pair < 5; pair++) await image.write(4 * MIB + pair * 32_768, noiseOf(pair, 16 * 512));
@@ -160,7 +160,7 @@ describe('device calls of writing', () => {
     await image.close();
   });
 
-  it('are some with few refcount blocks each to release clusters all over the file', async () => {
+  it('load few refcount blocks each to release clusters all over the file', async () => {
     const { image, calls } = await holed();
     await image.discard(0, 4 * MIB);
     calls.length = 0;

@@ -17,7 +17,7 @@ function expected({ unit, disk, lost }: Subject): object[] {
   return lost.map(({ first, count, what, layer }: ExpectedLoss) => ({
     start: first * unit,
     length: Math.min(count * unit, disk.length - first * unit),
-    code: what === 'file' ? 'io' : 'corrupt',
+    code: what === 'file' || what === 'data file' ? 'io' : 'corrupt',
     what,
     ...(layer !== undefined && { layer }),
   }));

@@ -461,7 +461,7 @@ function external(): Subject[] {
       unit: CLUSTER,
       lost: [
         { first: 2, count: 1, ...L2 },
-        { first: 3, count: 1, ...FILE },
+        { first: 3, count: 1, ...FILE, what: 'data file' },
         { first: 6, count: 1, ...L2 },
       ],
     },

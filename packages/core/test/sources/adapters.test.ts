@@ -51,7 +51,7 @@ describe.each(Object.entries(sources))('%s', (_, source) => {
     }
   });
 
-  it('stops for a signal with its reason, and answers nothing after close', async () => {
+  it('rejects with the reason of a signal, and with closed after close', async () => {
     const reason = { mine: true };
     const abort = new AbortController();
     const into = new Uint8Array(100).fill(0xee);
@@ -66,7 +66,7 @@ describe.each(Object.entries(sources))('%s', (_, source) => {
 });
 
 describe('asyncBufferSource', () => {
-  it('says that a file was cut, or is gone', async () => {
+  it('reports that a file was truncated or deleted', async () => {
     const other = join(folder, 'other');
     writeFileSync(other, bytes);
     const source = asyncBufferSource(await asyncBufferFromFile(other));
@@ -79,7 +79,7 @@ describe('asyncBufferSource', () => {
 });
 
 describe('pmtilesSource', () => {
-  it('notices another file', async () => {
+  it('detects a replaced file', async () => {
     const file = await host(bytes, { etag: '"1"' });
     const source = pmtilesSource(new FetchSource(file.url), bytes.length);
     const into = new Uint8Array(10);
@@ -88,7 +88,7 @@ describe('pmtilesSource', () => {
     await expect(source.read([{ at: 5, bytes: into }])).rejects.toMatchObject({ name: 'Qcow2Error', code: 'changed' });
   });
 
-  it('refuses a size that is none', () => {
+  it('refuses an invalid size', () => {
     expect(() => pmtilesSource(new FetchSource('http://127.0.0.1:1/'), -1)).toThrow(RangeError);
   });
 });

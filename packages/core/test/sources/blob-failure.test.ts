@@ -1,6 +1,6 @@
 /** What a Blob fails with becomes one error, wherever it is read. */
 import { describe, expect, it } from 'vitest';
-import { blobSource } from '../../src/index.js';
+import { blobSource, Qcow2Image } from '../../src/index.js';
 import { blobFailure } from '../../src/internal.js';
 
 /** A Blob whose reads fail as a browser's do. */
@@ -37,5 +37,11 @@ describe('a Blob that cannot be read', () => {
       await expect(source.read([{ at: 0, bytes: new Uint8Array(length) }])).rejects.toMatchObject({ code });
     }
     expect(blobFailure(new DOMException('no', name), 7)).toMatchObject({ code, details: { what: 'file', at: 7 } });
+  });
+
+  it('is no empty file, though Chromium gives a deleted one the size 0', async () => {
+    const deleted = new FailingBlob(0, 'NotFoundError');
+    await expect(Qcow2Image.open(deleted)).rejects.toMatchObject({ code: 'changed' });
+    await expect(Qcow2Image.open(new Blob())).rejects.toMatchObject({ code: 'not-qcow2' });
   });
 });

@@ -16,7 +16,7 @@ const path = join(folder, 'bytes');
 writeFileSync(path, bytes);
 
 describe('fileSource', () => {
-  it('fills every transfer of a batch, neighbours and strangers, with zeros past the end', () => {
+  it('fills every transfer of a batch, adjacent and not, with zeros past the end', () => {
     const source = fileSource(path);
     expect(source.size).toBe(bytes.length);
     const places = [0, 100, 200, 150_000, bytes.length - 50, bytes.length + 50, 90_000];
@@ -30,7 +30,7 @@ describe('fileSource', () => {
     source.close?.();
   });
 
-  it('takes more neighbours than one system call does', () => {
+  it('reads more adjacent transfers than one system call accepts', () => {
     const source = fileSource(pathToFileURL(path));
     const transfers = Array.from({ length: 3000 }, (_, index) => ({ at: index * 50, bytes: new Uint8Array(50) }));
     source.read(transfers);
@@ -38,12 +38,12 @@ describe('fileSource', () => {
     source.close?.();
   });
 
-  it('says what is wrong with a path', () => {
+  it('describes what is wrong with a path', () => {
     expect(() => fileSource(join(folder, 'nothing'))).toThrow(expect.objectContaining({ code: 'not-found' }));
     expect(() => fileSource(folder)).toThrow(expect.objectContaining({ code: 'io' }));
   });
 
-  it('refuses what was cut off since it was opened, and still reads the rest', () => {
+  it('refuses bytes that were truncated since it was opened, and still reads the rest', () => {
     const shrinking = join(folder, 'shrinking');
     writeFileSync(shrinking, bytes);
     const source = fileSource(shrinking);
@@ -60,7 +60,7 @@ describe('fileSource', () => {
     source.close?.();
   });
 
-  it('is closed twice without harm, and read no more', () => {
+  it('can be closed twice, and not read afterwards', () => {
     const source = fileSource(path);
     source.close?.();
     source.close?.();
@@ -71,7 +71,7 @@ describe('fileSource', () => {
 });
 
 describe('blobSource over a file of the disk', () => {
-  it('says that the file was changed since', async () => {
+  it('reports that the file was changed since', async () => {
     const changing = join(folder, 'changing');
     writeFileSync(changing, bytes);
     const source = blobSource(await openAsBlob(changing));

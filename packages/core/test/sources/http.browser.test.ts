@@ -14,7 +14,7 @@ httpServersSuite();
 const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index & 0xff);
 
 describe('httpSource on another origin', () => {
-  it('asks no leave first, and needs none', async () => {
+  it('sends no preflight request', async () => {
     const file = await host(bytes, { etag: '"1"' });
     const source = await httpSource(file.url);
     const into = new Uint8Array(100);
@@ -25,7 +25,7 @@ describe('httpSource on another origin', () => {
     expect(seen[0]!.headers.origin).toBe(location.origin);
   });
 
-  it('says which headers a server must expose', async () => {
+  it('names the headers that a server must expose', async () => {
     const file = await host(bytes, { etag: '"1"', cors: 'hidden' });
     await expect(httpSource(file.url)).rejects.toMatchObject({
       code: 'unsupported',
@@ -35,7 +35,7 @@ describe('httpSource on another origin', () => {
     expect(await file.ranges()).toHaveLength(1);
   });
 
-  it('says what a server must answer that lets no other origin read', async () => {
+  it('names the header that a server must send for other origins', async () => {
     const file = await host(bytes, { cors: 'none' });
     await expect(httpSource(file.url, { retries: 1, retryDelay: 5 })).rejects.toMatchObject({
       code: 'io',
@@ -43,7 +43,7 @@ describe('httpSource on another origin', () => {
     });
   });
 
-  it('lets headers of the caller’s own ask for leave', async () => {
+  it('sends a preflight request for headers of the caller', async () => {
     const file = await host(bytes);
     await httpSource(file.url, { headers: { 'X-Key': 'mine' } });
     expect((await file.seen()).map(({ method }) => method)).toEqual(['OPTIONS', 'GET']);

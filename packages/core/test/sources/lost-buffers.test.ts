@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'qcow2-lost-buffers-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('a file', () => {
-  it('refuses a batch with a buffer that was transferred, and touches nothing', () => {
+  it('refuses a batch with a transferred buffer, and changes nothing', () => {
     const path = join(folder, 'file');
     writeFileSync(path, new Uint8Array(100).fill(7));
     const gone = new Uint8Array(10);

@@ -41,11 +41,11 @@ if (isLinux)
 
     /** Whether QEMU itself finds the file locked. */
     function isLocked(file: string): boolean {
-      return /Failed to get .*lock/.test(folder.ask('check', '-f', 'qcow2', file).error) || isLockedForWriting(file);
+      return /Failed to get .*lock/.test(folder.tryImg('check', '-f', 'qcow2', file).error) || isLockedForWriting(file);
     }
 
     function isLockedForWriting(file: string): boolean {
-      return /Failed to get .*lock/.test(folder.ask('bitmap', '--add', file, 'x').error);
+      return /Failed to get .*lock/.test(folder.tryImg('bitmap', '--add', file, 'x').error);
     }
 
     test.each<[string, (file: string) => [string, ...string[]]]>([
@@ -72,7 +72,7 @@ if (isLinux)
       device.close?.();
     });
 
-    test('is not taken for another file', async () => {
+    test('is not mistaken for another file', async () => {
       folder.img('create', '-q', '-f', 'qcow2', 'held.qcow2', '1M');
       folder.img('create', '-q', '-f', 'qcow2', 'free.qcow2', '1M');
       const letGo = await hold('held.qcow2', 'qemu-io', '-f', 'qcow2', 'held.qcow2');
@@ -84,7 +84,7 @@ if (isLinux)
 
 if (process.platform !== 'win32')
   describe('a FIFO', () => {
-    test('is refused at once', () => {
+    test('is refused without blocking', () => {
       execFileSync('mkfifo', [folder.at('fifo')]);
       const refused = expect.objectContaining({ code: 'io', message: expect.stringContaining('not a regular file') });
       expect(() => fileSource(folder.at('fifo'))).toThrow(refused);
@@ -95,7 +95,7 @@ if (process.platform !== 'win32')
 describe('calls of 2 GiB and more', () => {
   const GIB = 1024 * MIB;
 
-  test('are what Node cuts to 32 bits, and no call is as long', () => {
+  test('are truncated to 32 bits by Node, and never made', () => {
     const fd = openSync(folder.at('cut'), 'w+');
     const bytes = new Uint8Array(4 * GIB);
     expect(() => readSync(fd, bytes, 0, 2 * GIB, 0)).toThrow(/out of range/);
@@ -103,7 +103,7 @@ describe('calls of 2 GiB and more', () => {
   });
 
   // The bytes are never filled, so that the test takes neither memory nor time: what is missing is noticed first.
-  test.each([2 * GIB, 3 * GIB, 4 * GIB])('read %i bytes as far as there are any', (length) => {
+  test.each([2 * GIB, 3 * GIB, 4 * GIB])('read %i bytes up to the end of the file', (length) => {
     const path = folder.at('shrinking');
     writeFileSync(path, 'abc');
     truncateSync(path, 6 * GIB);
@@ -122,7 +122,7 @@ describe('calls of 2 GiB and more', () => {
     source.close?.();
   });
 
-  test('are as good as short ones where a file ends', () => {
+  test('end at the end of a file like short ones', () => {
     writeFileSync(folder.at('short'), new Uint8Array(3 * MIB).fill(7));
     const source = fileSource(folder.at('short'));
     const bytes = new Uint8Array(4 * MIB).fill(1);

@@ -44,7 +44,7 @@ const LATERS: Record<string, Postpone> = {
 const laters = Object.entries(LATERS);
 
 describe.each(laters)('a device that returns %s', (_, later) => {
-  it('is waited for: what is written is read, flush ends last, and QEMU agrees', async () => {
+  it('is awaited: written data is read, flush ends last, and QEMU agrees', async () => {
     const memory = bufferDevice();
     /** Writes that have begun and not ended. */
     let writing = 0;
@@ -81,7 +81,7 @@ describe.each(laters)('a device that returns %s', (_, later) => {
     expectSame(folder.raw('image.qcow2'), disk);
   });
 
-  it('is waited for behind a cache, a joiner, and as a backing file; its failures arrive', async () => {
+  it('is awaited behind withCache and withCoalescing, and as a backing file; its errors are thrown', async () => {
     const built = buildImage({
       size: MIB,
       clusters: new Map([[2, { kind: 'data', bytes: noiseOf(1, CLUSTER) } as Cell]]),
@@ -134,7 +134,7 @@ describe('values of another realm', () => {
     await image.close();
   });
 
-  it('nothing else is taken for bytes', async () => {
+  it('other values are not accepted as bytes', async () => {
     const image = await Qcow2Image.create(bufferDevice(), { size: MIB });
     for (const wrong of [[1, 2], new Uint16Array(2), new DataView(new ArrayBuffer(2)), 'ab', null, undefined, {}]) {
       await expect(image.write(0, wrong as never)).rejects.toThrow(TypeError);
@@ -145,7 +145,7 @@ describe('values of another realm', () => {
     await image.close();
   });
 
-  it('errors of another realm keep their words', async () => {
+  it('errors of another realm keep their messages', async () => {
     const source: ByteSource = {
       size: MIB,
       read() {
@@ -158,7 +158,7 @@ describe('values of another realm', () => {
 });
 
 describe('a seed that is a Buffer', () => {
-  it('is copied: what its owner does with its memory later is not seen', async () => {
+  it('is copied: later changes of its memory have no effect', async () => {
     const bytes = noiseOf(3, 200_000);
     const seed = Buffer.from(bytes.subarray(0, 131_072));
     const cached = withCache(bufferSource(bytes), {}, seed);

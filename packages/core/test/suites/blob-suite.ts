@@ -38,7 +38,7 @@ export function blobSuite(): void {
       }
     });
 
-    it('serves small reads in sequence from slices that double up to a mebibyte, also when they come at once', async () => {
+    it('serves sequential small reads from slices that double up to a mebibyte, also concurrent ones', async () => {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
       const reads = Array.from({ length: 200 }, async (_, index) => {
@@ -52,14 +52,14 @@ export function blobSuite(): void {
       expect(blob.slices[0]!.start).toBe(MIB);
     });
 
-    it('fetches no more than a block for a small read somewhere', async () => {
+    it('fetches one block for a small random read', async () => {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
       for (const at of [5 * MIB, 100, 7 * MIB, 3 * MIB]) await source.read([{ at, bytes: new Uint8Array(4096) }]);
       expect(blob.slices.map(({ length }) => length)).toEqual([65_536, 65_536, 65_536, 65_536]);
     });
 
-    it('keeps what it fetched, and lets go of what was used longest ago', async () => {
+    it('caches blocks, and evicts the least recently used ones', async () => {
       const blob = new CountingBlob([new Uint8Array(40 * MIB)]);
       const source = blobSource(blob);
       const touch = (at: number) => source.read([{ at, bytes: new Uint8Array(10) }]);
@@ -72,7 +72,7 @@ export function blobSuite(): void {
       expect(blob.slices).toHaveLength(before + 1);
     });
 
-    it('merges neighbours of a batch, in any order, into few large slices', async () => {
+    it('joins adjacent transfers of a batch, in any order, into few large slices', async () => {
       const blob = new CountingBlob([bytes]);
       const parts = [3, 0, 2, 1].map((part) => ({ at: 100 + part * 2 * MIB, bytes: new Uint8Array(2 * MIB) }));
       await blobSource(blob).read(parts);
@@ -83,7 +83,7 @@ export function blobSuite(): void {
       for (const part of parts) expectSame(part.bytes, bytes.subarray(part.at, part.at + 2 * MIB));
     });
 
-    it('fetches a large read as it is, and one that carries on by blocks ahead', async () => {
+    it('fetches a large read directly, and a sequential one with read-ahead', async () => {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
       const into = new Uint8Array(64 * 1024);
@@ -94,7 +94,7 @@ export function blobSuite(): void {
       ]);
     });
 
-    it('keeps the first block, which opening reads', async () => {
+    it('caches the first block, which opening reads', async () => {
       const blob = new CountingBlob([bytes]);
       const source = blobSource(blob);
       await source.read([{ at: 0, bytes: new Uint8Array(64 * 1024) }]);
@@ -102,7 +102,7 @@ export function blobSuite(): void {
       expect(blob.slices).toEqual([{ start: 0, length: 64 * 1024 }]);
     });
 
-    it('stops for a signal with its reason, and answers nothing after close', async () => {
+    it('rejects with the reason of a signal, and with closed after close', async () => {
       const source = blobSource(new Blob([bytes]));
       const reason = new Error('enough');
       const read = source.read([{ at: 0, bytes: new Uint8Array(10) }], AbortSignal.abort(reason));
@@ -116,7 +116,7 @@ export function blobSuite(): void {
       ['changed', 'NotReadableError'],
       ['deleted, in Chromium', 'NotFoundError'],
       ['deleted, in Firefox', 'AbortError'],
-    ])('says that a file was %s, and tries again when asked again', async (_, name) => {
+    ])('reports that a file was %s, and retries at the next read', async (_, name) => {
       const blob = new CountingBlob([bytes]);
       let gone = true;
       const slice = blob.slice.bind(blob);

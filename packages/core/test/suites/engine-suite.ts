@@ -37,7 +37,7 @@ const MIXED: ImagePlan = {
   ]),
 };
 
-function mixedBytes(): Uint8Array {
+function mixedBytes(): Uint8Array<ArrayBuffer> {
   const guest = new Uint8Array(MIXED.size!);
   guest.set(noiseOf(1, CLUSTER), 0);
   guest.set(softNoiseOf(4, CLUSTER), 4 * CLUSTER);
@@ -56,7 +56,7 @@ export function engineSuite(
     Qcow2Image.open(await wrap(buildImage({ clusterBits: 12, ...plan }).bytes), options);
 
   describe(`engine over ${name}`, () => {
-    it('reads every kind of cluster, whole and in odd pieces', async () => {
+    it('reads every kind of cluster, whole and in unaligned parts', async () => {
       const image = await open(MIXED);
       const guest = mixedBytes();
       expectSame(await readAll(image), guest);
@@ -70,7 +70,7 @@ export function engineSuite(
       await image.close();
     });
 
-    it('answers many reads at once', async () => {
+    it('serves many concurrent reads', async () => {
       const image = await open(MIXED);
       const guest = mixedBytes();
       const reads = Array.from({ length: 64 }, async (_, index) => {
@@ -82,7 +82,7 @@ export function engineSuite(
       await Promise.all(reads);
     });
 
-    it('reads into views of larger buffers and leaves the rest alone', async () => {
+    it('reads into views of larger buffers, and does not change the rest', async () => {
       const image = await open(MIXED);
       const around = new Uint8Array(300).fill(0xaa);
       await image.read(CLUSTER - 50, around.subarray(100, 200));
@@ -91,7 +91,7 @@ export function engineSuite(
       expect(around.subarray(100, 200)).toEqual(mixedBytes().subarray(CLUSTER - 50, CLUSTER + 50));
     });
 
-    it('reads into memory of its own', async () => {
+    it('reads into a new buffer', async () => {
       const image = await open(MIXED);
       const bytes = await image.read(CLUSTER - 50, 100);
       expect(bytes).toEqual(mixedBytes().slice(CLUSTER - 50, CLUSTER + 50));
@@ -158,7 +158,7 @@ export function engineSuite(
       expect(await image.seekData(image.size)).toBeUndefined();
     });
 
-    it('streams the guest, whole and in part, and stops when told', async () => {
+    it('streams the disk, whole and in part, and stops when cancelled', async () => {
       const image = await open(MIXED);
       const guest = mixedBytes();
       const whole = new Uint8Array(await new Response(image.readable() as BodyInit).arrayBuffer());
@@ -175,7 +175,7 @@ export function engineSuite(
       );
     });
 
-    it('streams into buffers that the reader brings, of any size', async () => {
+    it('streams into buffers of the reader, of any size', async () => {
       const image = await open(MIXED);
       const guest = mixedBytes();
       const reader = image.readable().getReader({ mode: 'byob' });
@@ -191,7 +191,7 @@ export function engineSuite(
       expectSame(got, guest);
     });
 
-    it('streams more than it reads ahead, and ends for a reader that stops in the middle', async () => {
+    it('streams more than its read-ahead, and ends for a reader that cancels', async () => {
       const clusters = new Map(Array.from({ length: 60 }, (_, index) => [index * 40, data(index)] as const));
       const image = await open({ size: 10 * 1024 * 1024, clusters });
       const whole = new Uint8Array(await new Response(image.readable() as BodyInit).arrayBuffer());
@@ -204,6 +204,15 @@ export function engineSuite(
       await reader.read();
       await reader.cancel();
       await image.close();
+    });
+
+    it('hashes the guest', async () => {
+      const image = await open(MIXED);
+      const guest = mixedBytes();
+      for (const algorithm of ['SHA-1', 'SHA-256'] as const) {
+        const expected = new Uint8Array(await crypto.subtle.digest(algorithm, guest));
+        expect(await image.digest(algorithm), algorithm).toEqual(expected);
+      }
     });
 
     it('reports progress that rises to the end', async () => {
@@ -267,7 +276,7 @@ export function engineSuite(
       ]);
     });
 
-    it('reads a raw base whose length is no multiple of anything', async () => {
+    it('reads a raw base whose length is not a multiple of the sector size', async () => {
       const raw = noiseOf(3, 9001);
       const image = await open(
         { size: 3 * CLUSTER, backingName: 'disk.raw' },
@@ -290,7 +299,7 @@ export function engineSuite(
       ]);
     });
 
-    it('opens without the files it names, and says at the read which one it needs', async () => {
+    it('opens without the referenced files, and names the one that a read needs', async () => {
       const plan: ImagePlan = { size: 2 * CLUSTER, backingName: 'gone.qcow2', clusters: new Map([[0, data(1)]]) };
       for (const options of [undefined, { resolve: async () => undefined }]) {
         const image = await open(plan, options);
@@ -309,7 +318,7 @@ export function engineSuite(
       }
     });
 
-    it('refuses a damaged stream, and one that holds more or less than a cluster', async () => {
+    it('refuses a damaged stream, and one that contains more or less than a cluster', async () => {
       const streams = [
         deflateSync(softNoiseOf(1, CLUSTER - 1)),
         deflateSync(softNoiseOf(1, CLUSTER + 1)),
@@ -322,7 +331,7 @@ export function engineSuite(
       }
     });
 
-    it('refuses what lies past the end of the disk, and nonsense', async () => {
+    it('refuses ranges past the end of the disk, and invalid arguments', async () => {
       const image = await open(MIXED);
       const into = new Uint8Array(10);
       await expect(image.read(image.size - 9, into)).rejects.toMatchObject({ code: 'out-of-range' });
@@ -337,7 +346,7 @@ export function engineSuite(
       await image.read(image.size, new Uint8Array(0));
     });
 
-    it('is closed once, and for good', async () => {
+    it('is closed once, and stays closed', async () => {
       const image = await open(MIXED);
       const stream = image.readable();
       await image.close();
@@ -349,7 +358,7 @@ export function engineSuite(
       await expect(stream.getReader().read()).rejects.toMatchObject({ code: 'closed' });
     });
 
-    it('rethrows the reason of a signal untouched', async () => {
+    it('rethrows the reason of a signal', async () => {
       const reason = { mine: true };
       const signal = AbortSignal.abort(reason);
       await expect(open(MIXED, { signal })).rejects.toBe(reason);
@@ -368,7 +377,7 @@ export function engineSuite(
       expectSame(into, mixedBytes());
     });
 
-    it('disposes of itself where the platform knows how', async () => {
+    it('supports `await using` where the platform has it', async () => {
       const image = await open(MIXED);
       expect(Symbol.asyncDispose in image).toBe(Symbol.asyncDispose !== undefined);
       await image[Symbol.asyncDispose]?.();

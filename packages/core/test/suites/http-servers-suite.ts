@@ -13,9 +13,9 @@ const small = bytes.slice(0, 300);
 
 /** Runs the suite in the current runtime. */
 export function httpServersSuite(): void {
-  describe('httpSource on servers that send fewer bytes than were asked for', () => {
-    it('asks for the rest, at opening and at reading', async () => {
-      const { file, source } = await open({ etag: '"1"', most: 30_000 });
+  describe('httpSource on servers that send fewer bytes than requested', () => {
+    it('requests the rest, when opening and when reading', async () => {
+      const { file, source } = await open({ etag: '"1"', maxBytes: 30_000 });
       expect(await file.ranges()).toEqual(['0-65535', '30000-65535', '60000-65535']);
       expectSame(await readAt(source, 0, 65_536), expected(0, 65_536));
       expect(await file.ranges()).toHaveLength(3);
@@ -23,22 +23,22 @@ export function httpServersSuite(): void {
       expectSame(await readAt(source, bytes.length - 40_000, 50_000), expected(bytes.length - 40_000, 50_000));
     });
 
-    it('asks for the rest of a file that is shorter than its first range', async () => {
-      const file = await host(small, { most: 100 });
+    it('requests the rest of a file that is shorter than its first range', async () => {
+      const file = await host(small, { maxBytes: 100 });
       const source = await httpSource(file.url, quick);
       expect(source.size).toBe(300);
       expectSame(await readAt(source, 0, 400), expected(0, 300, 400));
       expect(await file.ranges()).toEqual(['0-65535', '100-299', '200-299']);
     });
 
-    it('asks for the rest however many parts that takes, as long as each brings some', async () => {
-      const { source } = await open({ etag: '"1"', most: 2000 });
+    it('requests the rest in any number of parts, if each is large enough', async () => {
+      const { source } = await open({ etag: '"1"', maxBytes: 2000 });
       // More than 500 parts in one request of the source.
       expectSame(await readAt(source, 65_536, MIB), expected(65_536, MIB));
     });
 
-    it('gives up when the parts are too many', async () => {
-      const file = await host(bytes, { most: 1 });
+    it('rejects when there are too many small parts', async () => {
+      const file = await host(bytes, { maxBytes: 1 });
       await expect(httpSource(file.url, quick)).rejects.toMatchObject({
         name: 'Qcow2Error',
         code: 'io',
@@ -47,21 +47,21 @@ export function httpServersSuite(): void {
       expect(await file.ranges()).toHaveLength(256);
     });
 
-    it('notices a change between two parts', async () => {
+    it('detects a change between two parts', async () => {
       const { file, source } = await open({ etag: '"1"' });
-      await file.plan({ etag: '"2"', most: 40_000 });
+      await file.plan({ etag: '"2"', maxBytes: 40_000 });
       await expect(readAt(source, 700_000, 100)).rejects.toMatchObject({ code: 'changed' });
     });
   });
 
   describe('httpSource on files that are shorter than the first range', () => {
     it.each<[string, FilePlan, string[]]>([
-      ['the part that is there', {}, ['0-65535']],
-      ['the whole file', { past: 'whole' }, ['0-65535']],
-      ['the whole file, since it does no ranges', { ranges: false }, ['0-65535']],
-      ['status 416 and the size', { past: '416' }, ['0-65535', '0-299']],
-      ['status 416 without the size', { past: '416 without size' }, ['0-65535', '0-0', '1-299']],
-    ])('takes %s', async (_, plan, ranges) => {
+      ['the part up to the end', {}, ['0-65535']],
+      ['the whole file', { pastEnd: 'whole' }, ['0-65535']],
+      ['the whole file, without support for ranges', { ranges: false }, ['0-65535']],
+      ['status 416 and the size', { pastEnd: '416' }, ['0-65535', '0-299']],
+      ['status 416 without the size', { pastEnd: '416 without size' }, ['0-65535', '0-0', '1-299']],
+    ])('accepts %s', async (_, plan, ranges) => {
       const file = await host(small, { etag: '"1"', ...plan });
       const source = await httpSource(file.url, { ...quick, cacheBytes: 0, blockSize: 4096 });
       expect(source.size).toBe(300);
@@ -72,7 +72,7 @@ export function httpServersSuite(): void {
       await expect(readAt(source, 0, 1)).rejects.toMatchObject({ code: 'closed' });
     });
 
-    it('takes a whole file of exactly the first range, and refuses one that is a byte longer', async () => {
+    it('accepts a whole file of exactly the first range, and refuses one that is a byte longer', async () => {
       const file = await host(bytes.slice(0, 64 * KIB), { ranges: false });
       const source = await httpSource(file.url, quick);
       expectSame(await readAt(source, 0, 64 * KIB), expected(0, 64 * KIB));
@@ -83,14 +83,14 @@ export function httpServersSuite(): void {
       });
     });
 
-    it.each(['416', '416 without size'] as const)('finds an empty file behind status %s', async (past) => {
-      const file = await host(new Uint8Array(0), { past });
+    it.each(['416', '416 without size'] as const)('recognises an empty file with status %s', async (past) => {
+      const file = await host(new Uint8Array(0), { pastEnd: past });
       expect((await httpSource(file.url, quick)).size).toBe(0);
     });
   });
 
-  describe('httpSource on what a file is known by', () => {
-    it('takes a weak and a strong tag of one name for the same file', async () => {
+  describe('httpSource on validators', () => {
+    it('treats a weak and a strong ETag with the same tag as the same file', async () => {
       const { file, source } = await open({ etag: '"1"' });
       await file.plan({ etag: 'W/"1"' });
       expectSame(await readAt(source, 700_000, 100), expected(700_000, 100));
@@ -101,20 +101,23 @@ export function httpServersSuite(): void {
     it.each([
       ['etag', 'ETag'],
       ['last-modified', 'Last-Modified'],
-    ] as const)('says that the %s changes with every answer, and asks no more', async (unsteady, name) => {
-      const { file, source } = await open({ unsteady });
-      const said = {
-        name: 'Qcow2Error',
-        code: 'unsupported',
-        message: expect.stringContaining(`gives every answer another ${name}`),
-      };
-      await expect(readAt(source, 700_000, 100)).rejects.toMatchObject(said);
-      expect(await file.ranges()).toHaveLength(3);
-      await expect(readAt(source, 1_000_000, 2 * MIB)).rejects.toMatchObject(said);
-      expect(await file.ranges()).toHaveLength(3);
-    });
+    ] as const)(
+      'reports that the %s changes with every response, and sends no more requests',
+      async (unsteady, name) => {
+        const { file, source } = await open({ changingValidator: unsteady });
+        const said = {
+          name: 'Qcow2Error',
+          code: 'unsupported',
+          message: expect.stringContaining(`sends a different ${name} with every response`),
+        };
+        await expect(readAt(source, 700_000, 100)).rejects.toMatchObject(said);
+        expect(await file.ranges()).toHaveLength(3);
+        await expect(readAt(source, 1_000_000, 2 * MIB)).rejects.toMatchObject(said);
+        expect(await file.ranges()).toHaveLength(3);
+      },
+    );
 
-    it('says "changed" where the new tag stays', async () => {
+    it('rejects with changed if the new tag stays', async () => {
       const { file, source } = await open({ etag: '"1"' });
       await file.plan({ etag: '"2"' });
       await expect(readAt(source, 700_000, 100)).rejects.toMatchObject({ code: 'changed' });
@@ -122,8 +125,8 @@ export function httpServersSuite(): void {
     });
   });
 
-  describe('httpSource on ranges that are compressed on their way', () => {
-    it('says so, and blames nothing else', async () => {
+  describe('httpSource on ranges with a Content-Encoding', () => {
+    it('names the encoding as the cause', async () => {
       const file = await host(bytes, { faults: Array.from({ length: 9 }, () => ({ kind: 'gzip' }) as const) });
       const refused = expect(httpSource(file.url, { ...quick, retries: 1 })).rejects;
       await refused.toMatchObject({ name: 'Qcow2Error', message: expect.stringMatching(/encoded/) });

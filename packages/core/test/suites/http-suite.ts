@@ -12,7 +12,7 @@ import { bytes, expected, KIB, MIB, open, readAt } from './http-reads.js';
 /** Runs the suite in the current runtime. */
 export function httpSuite(): void {
   describe('httpSource', () => {
-    it('learns the size from the first range, and reads anywhere, with zeros past the end', async () => {
+    it('gets the size from the first range, and reads at any offset, with zeros past the end', async () => {
       const { file, source } = await open({ etag: '"1"' });
       expect(source.size).toBe(bytes.length);
       for (const [at, length] of [
@@ -33,7 +33,7 @@ export function httpSuite(): void {
       expect(seen.every(({ headers }) => headers['accept-encoding'] === 'identity')).toBe(true);
     });
 
-    it('asks for neighbours and near neighbours of a batch once, and for what is far apart', async () => {
+    it('joins adjacent and nearby transfers of a batch in one request, and not distant ones', async () => {
       const { file, source } = await open();
       const places = [1_000_000, 200_000, 264_000, 2_500_000, 390_000];
       const batch = places.map((at) => ({ at, bytes: new Uint8Array(4096) }));
@@ -43,7 +43,7 @@ export function httpSuite(): void {
       expect(far).toEqual([range(3 * 64, 64 * 3 + 64), range(15 * 64, 64), range(38 * 64, 64)].sort());
     });
 
-    it('keeps blocks within its budget, those used last, and answers from them at once', async () => {
+    it('caches the most recently used blocks within its budget, and reads them synchronously', async () => {
       const { file, source } = await open({}, { cacheBytes: 256 * KIB });
       for (const block of [1, 3, 5, 1, 7, 9]) await readAt(source, block * 64 * KIB + 5, 100);
       const before = (await file.seen()).length;
@@ -53,7 +53,7 @@ export function httpSuite(): void {
       expect((await file.seen()).length).toBe(before + 1);
     });
 
-    it('loads once what many want, also when the one who began it goes', async () => {
+    it('shares a load among concurrent reads, also if the first one aborts', async () => {
       const { file, source } = await open({ delay: 100 });
       const abort = new AbortController();
       const reason = { mine: true };
@@ -67,7 +67,7 @@ export function httpSuite(): void {
       expect(await file.ranges()).toHaveLength(2);
     });
 
-    it('stops a request that nobody wants any more, and makes it again for who comes then', async () => {
+    it('cancels a request when all its reads abort, and sends it again for a later read', async () => {
       const { file, source } = await open();
       await file.plan({ faults: [{ kind: 'stall' }] });
       const aborts = [new AbortController(), new AbortController()];
@@ -80,10 +80,10 @@ export function httpSuite(): void {
     });
 
     it.each<[string, Fault]>([
-      ['while the server is silent', { kind: 'silence' }],
+      ['while the server does not respond', { kind: 'silence' }],
       ['in the middle of a body', { kind: 'stall' }],
-      ['while it waits to try again', { kind: 'status', status: 503, retryAfter: '30' }],
-    ])('aborts with the signal’s reason, untouched: %s', async (_, fault) => {
+      ['while it waits for a retry', { kind: 'status', status: 503, retryAfter: '30' }],
+    ])('rejects with the signal’s reason: %s', async (_, fault) => {
       const { file, source } = await open();
       await file.plan({ faults: [fault] });
       for (const length of [100, 2 * MIB]) {
@@ -103,7 +103,7 @@ export function httpSuite(): void {
       await expect(readAt(source, 0, 1, AbortSignal.abort(reason))).rejects.toBe(reason);
     });
 
-    it('closes: what is under way is refused, and what comes after', async () => {
+    it('rejects pending and later reads after close', async () => {
       const { file, source } = await open();
       await file.plan({ faults: [{ kind: 'silence' }] });
       const read = readAt(source, 700_000, 100);
@@ -115,7 +115,7 @@ export function httpSuite(): void {
       await expect(readAt(source, 0, 2 * MIB)).rejects.toMatchObject({ code: 'closed' });
     });
 
-    it('bounds how many requests are under way', async () => {
+    it('limits the concurrent requests', async () => {
       const { file } = await open({ delay: 30 });
       let running = 0;
       let most = 0;
@@ -136,7 +136,7 @@ export function httpSuite(): void {
   });
 
   describe('httpSource on addresses and options', () => {
-    it('opens an empty file, whatever the server makes of a range of nothing', async () => {
+    it('opens an empty file, however the server responds to its range', async () => {
       for (const ranges of [true, false]) {
         const file = await host(new Uint8Array(0), { ranges });
         const source = await httpSource(file.url);
@@ -170,7 +170,7 @@ export function httpSuite(): void {
       await expect(httpSource(file.url, options)).rejects.toThrow(/header|must be/);
     });
 
-    it('sends the caller’s headers with the caller’s fetch', async () => {
+    it('sends the caller’s headers, with the caller’s fetch', async () => {
       const file = await host(bytes);
       const asked: string[] = [];
       const source = await httpSource(new URL(file.url), {
@@ -186,7 +186,7 @@ export function httpSuite(): void {
       expect(gets.map(({ headers }) => headers['x-key'])).toEqual(['mine', 'mine']);
     });
 
-    it('takes blocks of other sizes', async () => {
+    it('accepts other block sizes', async () => {
       for (const blockSize of [4096, 256 * KIB]) {
         const { file, source } = await open({}, { blockSize });
         expectSame(await readAt(source, 0, 60_000), expected(0, 60_000));
@@ -226,7 +226,7 @@ export function httpSuite(): void {
       await disk.close();
     });
 
-    it('opens an image and its backing file by their addresses, which are closed with it', async () => {
+    it('opens an image and its backing file by their URLs, and closes the sources with it', async () => {
       const base = await host(buildImage({ size: 2 * MIB, clusters: new Map([[9, cell(9)]]) }).bytes);
       const top = await host(
         buildImage({ size: 2 * MIB, backingName: 'base.qcow2', clusters: new Map([[1, cell(1)]]) }).bytes,
@@ -240,7 +240,7 @@ export function httpSuite(): void {
       await expect(itself).rejects.toMatchObject({ code: 'corrupt', details: { roles: ['image', 'backing file'] } });
     });
 
-    it('refuses an address that cannot be fetched, and stops when the signal aborts', async () => {
+    it('refuses a URL that cannot be fetched, and stops when the signal aborts', async () => {
       await expect(Qcow2Image.open(new URL('file:///nowhere.qcow2'))).rejects.toThrow(TypeError);
       const file = await host(new Uint8Array(100), { faults: [{ kind: 'silence' }] });
       const abort = new AbortController();

@@ -59,7 +59,7 @@ function sourcesCases(): void {
             { at: AT + 2 * length, bytes: last },
           ];
           const reading = outcomeOf(() => source.read(batch));
-          losable.take();
+          losable.detach();
           await expectLost(async () => {
             const error = await reading;
             if (error !== undefined) throw error;
@@ -74,7 +74,7 @@ function sourcesCases(): void {
   it.each(WAYS_TO_LOSE.slice(0, 3))('of %s, before the request: nothing is started', async (_, make) => {
     for (const source of [...(await sources()), bufferSource(content), bufferDevice(content)]) {
       const losable = make(8 * KIB);
-      losable.take();
+      losable.detach();
       const other = new Uint8Array(8 * KIB).fill(0xee);
       const batch = [
         { at: 0, bytes: other },
@@ -85,7 +85,7 @@ function sourcesCases(): void {
     }
   });
 
-  it('a buffer that grows gets what was asked for, and no more', async () => {
+  it('a buffer that grows is filled up to its length at the call', async () => {
     for (const source of await sources()) {
       const buffer = resizable(8 * KIB, 16 * KIB);
       const bytes = new Uint8Array(buffer);
@@ -97,11 +97,11 @@ function sourcesCases(): void {
     }
   });
 
-  it('a source over memory that is taken away reads neither zeros nor nothing', async () => {
+  it('a source over detached memory rejects', async () => {
     for (const [, make] of WAYS_TO_LOSE) {
       const losable = make(8 * KIB);
       const source = bufferSource(losable.bytes);
-      losable.take();
+      losable.detach();
       const read = () => source.read([{ at: 0, bytes: new Uint8Array(10) }]);
       expect(await outcomeOf(read)).toMatchObject({ name: 'Qcow2Error', code: 'changed' });
     }
@@ -130,7 +130,7 @@ async function images(): Promise<Qcow2Image[]> {
 }
 
 function imageCases(): void {
-  it.each(WAYS_TO_LOSE)('of %s, under a read of an image, its tables cold or not', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, during a read of an image, with cached tables or not', async (_, make) => {
     for (const image of await images()) {
       for (const [offset, length] of [
         [0, 2 * PAGE],
@@ -139,7 +139,7 @@ function imageCases(): void {
       ] as const) {
         const losable = make(length);
         const reading = outcomeOf(() => image.read(offset, losable.bytes));
-        losable.take();
+        losable.detach();
         await expectLost(async () => {
           const error = await reading;
           if (error !== undefined) throw error;
@@ -150,7 +150,7 @@ function imageCases(): void {
   });
 
   it.each(WAYS_TO_LOSE)(
-    'of %s, under a write: a TypeError, at whichever call of the device, and the image goes on',
+    'of %s, during a write: a TypeError, at any call of the device, and the image stays usable',
     async (_, make) => {
       const length = 5 * MIB + 1000;
       for (const calls of [0, 1, 2, 3, 5, 8]) {
@@ -159,7 +159,7 @@ function imageCases(): void {
         const losable = make(length);
         let left = calls;
         const device = new SlowDevice(memory, () => {
-          if (left-- === 0) losable.take();
+          if (left-- === 0) losable.detach();
           return 2;
         });
         // The first calls are those of opening.
@@ -186,7 +186,7 @@ function imageCases(): void {
   it.each(WAYS_TO_LOSE.slice(0, 3))('of %s, before a read or a write: a TypeError', async (_, make) => {
     const image = await Qcow2Image.create(bufferDevice(), { size: MIB });
     const losable = make(PAGE);
-    losable.take();
+    losable.detach();
     await expect(image.write(0, losable.bytes)).rejects.toThrow(TypeError);
     await expect(image.read(0, losable.bytes)).rejects.toThrow(TypeError);
     expect(() => image.writeSync(0, losable.bytes)).toThrow(TypeError);
@@ -196,13 +196,13 @@ function imageCases(): void {
     await image.close();
   });
 
-  it.each(WAYS_TO_LOSE)('of %s, while the write waits for its turn', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, while the write waits for the lock', async (_, make) => {
     const image = await Qcow2Image.create(new SlowDevice(bufferDevice(), () => 3), { size: MIB });
     const first = image.write(0, noiseOf(1, PAGE));
     const losable = make(1000);
     const second = image.write(0, losable.bytes);
     const expecting = expect(second).rejects.toThrow(TypeError);
-    losable.take();
+    losable.detach();
     await first;
     await expecting;
     const into = new Uint8Array(PAGE);
@@ -211,7 +211,7 @@ function imageCases(): void {
     await image.close();
   });
 
-  it.each(WAYS_TO_LOSE)('of %s, under a chunk of a writable stream', async (_, make) => {
+  it.each(WAYS_TO_LOSE)('of %s, during a chunk of a writable stream', async (_, make) => {
     const image = await Qcow2Image.create(new SlowDevice(bufferDevice(), () => 2), { size: 16 * MIB });
     const writer = image.writable().getWriter();
     const losable = make(7 * MIB);
@@ -220,7 +220,7 @@ function imageCases(): void {
     const writing = writer.write(losable.bytes);
     writer.closed.catch(() => {});
     const expecting = expect(writing).rejects.toThrow(TypeError);
-    losable.take();
+    losable.detach();
     await expecting;
     await image.close();
   });
@@ -228,7 +228,7 @@ function imageCases(): void {
 
 /** Runs the suite in the current runtime. */
 export function lostBuffersSuite(): void {
-  describe('memory that is taken away under a request', () => {
+  describe('memory that is detached or shrunk during a request', () => {
     sourcesCases();
     imageCases();
   });

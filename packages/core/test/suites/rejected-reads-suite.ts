@@ -100,8 +100,9 @@ const SOURCES: Record<string, (arrive: Arrive) => ByteSource | Promise<ByteSourc
   'an archive of pmtiles': pmtiles,
   'a cache': (arrive) => withCache(asyncBuffer(arrive)),
   'a cache over a Blob': (arrive) => withCache(blobSource(arriving(arrive))),
-  'a joiner of requests': (arrive) => withCoalescing(asyncBuffer(arrive), { gap: 0, longest: 64 * KIB }),
-  'a cache over a joiner': (arrive) => withCache(withCoalescing(asyncBuffer(arrive), { gap: 0, longest: 64 * KIB })),
+  withCoalescing: (arrive) => withCoalescing(asyncBuffer(arrive), { gap: 0, longest: 64 * KIB }),
+  'a cache over withCoalescing': (arrive) =>
+    withCache(withCoalescing(asyncBuffer(arrive), { gap: 0, longest: 64 * KIB })),
 };
 
 /** Batches that touch the bad byte and others: in small parts, through blocks, and past every cache. */
@@ -126,7 +127,7 @@ function unchanged(buffers: readonly Uint8Array[]): boolean {
 /** Runs the suite in the current runtime. */
 export function rejectedReadsSuite(): void {
   describe.each(Object.entries(SOURCES))('the buffers of a read of %s', (_, make) => {
-    it.each(Object.entries(BATCHES))('stay as they are once one part has failed: %s', async (_, batch) => {
+    it.each(Object.entries(BATCHES))('are not changed after one part has failed: %s', async (_, batch) => {
       const source = await make(oneFails);
       const buffers = batch.map(([, length]) => new Uint8Array(length));
       const reading = async () => source.read(batch.map(([at], index) => ({ at, bytes: buffers[index]! })));
@@ -136,7 +137,7 @@ export function rejectedReadsSuite(): void {
       expect(unchanged(buffers)).toBe(true);
     });
 
-    it.each(Object.entries(BATCHES))('stay as they are once the source was closed: %s', async (_, batch) => {
+    it.each(Object.entries(BATCHES))('are not changed after the source was closed: %s', async (_, batch) => {
       const late: (() => void)[] = [];
       const source = await make(() => new Promise((resolve) => late.push(resolve)));
       const buffers = batch.map(([, length]) => new Uint8Array(length));

@@ -34,7 +34,7 @@ function chunked(bytes: Uint8Array<ArrayBuffer>, seed: number): ReadableStream<U
 /** Runs the suite. */
 export function writableSuite(): void {
   describe('a batch of writes', () => {
-    it('writes every part, the later over the earlier', async () => {
+    it('writes every transfer, the later over the earlier', async () => {
       const image = await fresh(4 * MIB);
       const expected = new Uint8Array(4 * MIB);
       const parts = [
@@ -51,7 +51,7 @@ export function writableSuite(): void {
       await image.close();
     });
 
-    it('writes nothing when a part lies past the end, or is no Uint8Array', async () => {
+    it('writes nothing if a transfer is past the end, or is not a Uint8Array', async () => {
       const image = await fresh(MIB);
       const inside = { at: 0, bytes: noiseOf(1, 512) };
       const past = { at: MIB - 1, bytes: new Uint8Array(2) };
@@ -64,7 +64,7 @@ export function writableSuite(): void {
 
   describe('the writable stream', () => {
     it.each([0, 1, 65_536, 3 * MIB - 1])(
-      'takes chunks of any size from %i on, and is flushed when it is closed',
+      'accepts chunks of any size from %i on, and flushes when it is closed',
       async (start) => {
         const bytes = noiseOf(start, 9 * MIB + 777);
         const image = await fresh(16 * MIB);
@@ -91,7 +91,7 @@ export function writableSuite(): void {
       await image.close();
     });
 
-    it('lets go of a chunk that it took: the buffer is the caller’s again', async () => {
+    it('copies an accepted chunk, so that the caller may change the buffer', async () => {
       const image = await fresh(MIB);
       const writer = image.writable().getWriter();
       const chunk = noiseOf(1, 1000);
@@ -102,7 +102,7 @@ export function writableSuite(): void {
       await image.close();
     });
 
-    it('takes no more while it writes', async () => {
+    it('applies backpressure while it writes', async () => {
       const device = bufferDevice();
       const image = await Qcow2Image.create(device, { size: 16 * MIB });
       await image.close();
@@ -140,7 +140,7 @@ export function writableSuite(): void {
       await slow.close();
     });
 
-    it('errors past the end of the disk, and for a chunk that is none; what came before is there', async () => {
+    it('errors past the end of the disk, and for an invalid chunk; earlier chunks are written', async () => {
       const image = await fresh(MIB);
       const writer = image.writable({ start: MIB - 1000 }).getWriter();
       await writer.write(noiseOf(1, 1000));
@@ -154,7 +154,7 @@ export function writableSuite(): void {
       expect(() => image.writable()).toThrow(expect.objectContaining({ code: 'closed' }));
     });
 
-    it('takes a gzip stream as it is unpacked', async () => {
+    it('accepts a gzip stream while it is decompressed', async () => {
       const image = await fresh(4 * MIB);
       const bytes = noiseOf(4, 3 * MIB);
       const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream('gzip'));

@@ -23,8 +23,8 @@ import { join } from 'node:path';
  */
 export function dirtyRanges(run, image, bitmap) {
   // A socket's path must be absolute, and short.
-  const place = mkdtempSync(join(tmpdir(), 'qcow2-nbd-'));
-  const socket = join(place, 's');
+  const folder = mkdtempSync(join(tmpdir(), 'qcow2-nbd-'));
+  const socket = join(folder, 's');
   try {
     // It ends when its one client has left.
     run('qemu-nbd', ['--fork', '-r', '-f', 'qcow2', '-B', bitmap, '-k', socket, image]);
@@ -34,7 +34,7 @@ export function dirtyRanges(run, image, bitmap) {
     // That is how it shows them: dirty is what has no data.
     return mergedRanges(extents.filter(({ data }) => !data));
   } finally {
-    rmSync(place, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,10 +1,10 @@
-/** Owns a device that fails when it is told to, and writes down what was asked of it. */
+/** A device that records its calls, and fails at the call that the test chooses. */
 import type { BlockDevice, Done, Transfer } from '../../src/index.js';
 
 /** The calls of a device. */
 export type Call = 'read' | 'write' | 'flush' | 'truncate';
 
-/** One call: which, and how many bytes at how many places. */
+/** One call: its kind, and the numbers of its transfers and bytes. */
 export interface Called {
   readonly call: Call;
   readonly transfers: number;
@@ -27,8 +27,8 @@ export interface Fault {
 export class FaultyDevice implements BlockDevice {
   readonly calls: Called[] = [];
   fault: Fault | null = null;
-  /** Whether the fault has come. */
-  struck = false;
+  /** True once the fault has occurred. */
+  failed = false;
   readonly #device: BlockDevice;
   readonly #counts: Record<Call, number> = { read: 0, write: 0, flush: 0, truncate: 0 };
 
@@ -67,7 +67,7 @@ export class FaultyDevice implements BlockDevice {
     const count = this.#counts[call]++;
     const { fault } = this;
     if (fault === null || fault.call !== call || count < fault.nth) return work(transfers);
-    this.struck = true;
+    this.failed = true;
     if (call === 'write') work(transfers.slice(0, Math.floor((fault.done ?? 0) * transfers.length)));
     if (fault.promised) return Promise.reject(fault.error);
     throw fault.error;

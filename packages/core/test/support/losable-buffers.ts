@@ -5,7 +5,7 @@ const PAGE = 65_536;
 /** A buffer, and what takes its memory away, or a part of it. */
 export interface LosableBuffer {
   readonly bytes: Uint8Array;
-  take(): void;
+  detach(): void;
 }
 
 /** An ArrayBuffer with the method that the types of this version of the language lack. */
@@ -25,28 +25,28 @@ export const WAYS_TO_LOSE: readonly (readonly [name: string, make: (length: numb
     'WebAssembly memory that grows',
     (length) => {
       const memory = new WebAssembly.Memory({ initial: Math.ceil(length / PAGE) + 1 });
-      return { bytes: new Uint8Array(memory.buffer, 4096, length), take: () => memory.grow(1) };
+      return { bytes: new Uint8Array(memory.buffer, 4096, length), detach: () => memory.grow(1) };
     },
   ],
   [
     'a buffer that is transferred',
     (length) => {
       const bytes = new Uint8Array(length);
-      return { bytes, take: () => structuredClone(bytes.buffer, { transfer: [bytes.buffer] }) };
+      return { bytes, detach: () => structuredClone(bytes.buffer, { transfer: [bytes.buffer] }) };
     },
   ],
   [
     'a resizable buffer that shrinks',
     (length) => {
       const buffer = resizable(length + 100, 2 * length + 200);
-      return { bytes: new Uint8Array(buffer, 100, length), take: () => buffer.resize(100 + length / 2) };
+      return { bytes: new Uint8Array(buffer, 100, length), detach: () => buffer.resize(100 + length / 2) };
     },
   ],
   [
     'a resizable buffer that shrinks under a view of its length',
     (length) => {
       const buffer = resizable(length, 2 * length);
-      return { bytes: new Uint8Array(buffer), take: () => buffer.resize(length / 2) };
+      return { bytes: new Uint8Array(buffer), detach: () => buffer.resize(length / 2) };
     },
   ],
 ];

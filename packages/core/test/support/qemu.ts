@@ -34,14 +34,14 @@ export class QemuFolder {
   }
 
   /** Runs qemu-img, which may fail. */
-  ask(...args: readonly string[]): ToolResult {
+  tryImg(...args: readonly string[]): ToolResult {
     return runTool('qemu-img', args, this.path);
   }
 
   /** Runs qemu-img, which must succeed; returns what it prints. */
   img(...args: readonly string[]): string {
     for (const until = Date.now() + MAX_WAIT_MS; ; Atomics.wait(PAUSE, 0, 0, 20)) {
-      const { status, out, error } = this.ask(...args);
+      const { status, out, error } = this.tryImg(...args);
       if (status === 0) return out;
       if (!error.includes(LOCKED) || Date.now() > until) throw new Error(`qemu-img ${args.join(' ')}: ${out}${error}`);
     }

@@ -2,7 +2,7 @@
 import type { ByteSource, Done, Transfer } from '../../src/index.js';
 
 /** One transfer of a call. */
-export interface Asked {
+export interface RecordedRead {
   readonly at: number;
   readonly length: number;
 }
@@ -17,7 +17,7 @@ export interface RecordingOptions {
 /** A source over bytes that records its calls. */
 export class RecordingSource implements ByteSource {
   readonly size: number;
-  readonly calls: Asked[][] = [];
+  readonly calls: RecordedRead[][] = [];
   /** How often it was closed. */
   closed = 0;
   /** When set, the next read waits for it. */

@@ -29,7 +29,7 @@ rm -r "$1"
 class Shell {
   readonly #folder = mkdtempSync(join(tmpdir(), 'qcow2-shell-'));
   readonly #requests: number;
-  readonly #answers: number;
+  readonly #responses: number;
 
   constructor() {
     const pipes = ['requests', 'answers'].map((name) => join(this.#folder, name));
@@ -37,16 +37,16 @@ class Shell {
     if (status !== 0) throw new Error('mkfifo failed, with which the tests start programs.');
     spawn('sh', ['-c', SHELL, 'sh', this.#folder], { stdio: 'ignore' }).unref();
     this.#requests = openSync(pipes[0]!, 'w');
-    this.#answers = openSync(pipes[1]!, 'r');
+    this.#responses = openSync(pipes[1]!, 'r');
   }
 
   run(tool: string, args: readonly string[], cwd: string): ToolResult {
     const words = [tool, ...args].map(quoted).join(' ');
     writeFileSync(join(this.#folder, 'command'), `cd ${quoted(cwd)} || exit 127\nexec ${words}\n`);
     writeSync(this.#requests, '\n');
-    const answer = new Uint8Array(16);
-    const length = readSync(this.#answers, answer);
-    const status = Number.parseInt(Buffer.from(answer.subarray(0, length)).toString(), 10);
+    const response = new Uint8Array(16);
+    const length = readSync(this.#responses, response);
+    const status = Number.parseInt(Buffer.from(response.subarray(0, length)).toString(), 10);
     if (Number.isNaN(status)) throw new Error('The shell that starts programs has ended.');
     // What a shell says of a program that is not there, or that may not be run.
     if (status === 126 || status === 127) throw new Error(`${tool} cannot be run: ${this.#text('error')}`);

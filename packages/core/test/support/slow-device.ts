@@ -12,7 +12,7 @@ export interface LaterCalls {
   readonly flush?: Later;
 }
 
-const atOnce: Later = (work) => work();
+const synchronously: Later = (work) => work();
 
 /** A device over another one, some of whose calls are carried out later. */
 export class LaterDevice implements BlockDevice {
@@ -29,22 +29,22 @@ export class LaterDevice implements BlockDevice {
   }
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
-    const { read = atOnce } = this.#later;
+    const { read = synchronously } = this.#later;
     return read(() => this.#device.read(transfers, signal));
   }
 
   write(transfers: readonly Transfer[]): Done {
-    const { write = atOnce } = this.#later;
+    const { write = synchronously } = this.#later;
     return write(() => this.#device.write(transfers));
   }
 
   truncate(size: number): Done {
-    const { truncate = atOnce } = this.#later;
+    const { truncate = synchronously } = this.#later;
     return truncate(() => this.#device.truncate(size));
   }
 
   flush(): Done {
-    const { flush = atOnce } = this.#later;
+    const { flush = synchronously } = this.#later;
     return flush(() => this.#device.flush());
   }
 }

@@ -18,7 +18,6 @@ export const WAITING_SOURCES: Readonly<Record<string, (bytes: Uint8Array<ArrayBu
   'a web server': async (bytes) => httpSource((await host(bytes, { etag: '"1"' })).url),
   'an AsyncBuffer': async (bytes) => asyncBufferSource(bytes.buffer),
   'a cache': async (bytes) => withCache(asyncBufferSource(bytes.buffer)),
-  'a joiner of requests': async (bytes) =>
-    withCoalescing(asyncBufferSource(bytes.buffer), { gap: 16 * KIB, longest: MIB }),
-  'a cache over a joiner': async (bytes) => withCache(withCoalescing(asyncBufferSource(bytes.buffer))),
+  withCoalescing: async (bytes) => withCoalescing(asyncBufferSource(bytes.buffer), { gap: 16 * KIB, longest: MIB }),
+  'a cache over withCoalescing': async (bytes) => withCache(withCoalescing(asyncBufferSource(bytes.buffer))),
 };

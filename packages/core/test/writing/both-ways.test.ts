@@ -61,51 +61,54 @@ async function byUs(image: Qcow2Image, next: () => number, disk: Uint8Array): Pr
 }
 
 describe.each(OPTIONS)('%s', (options) => {
-  it.each(['alone', 'over a backing file', 'with snapshots'] as const)('goes back and forth, %s', async (how) => {
-    if (how === 'with snapshots' && options.includes('data_file')) return expectRefused(options);
-    folder.put('base.raw', base);
-    const behind = how === 'over a backing file' ? ['-b', 'base.raw', '-F', 'raw'] : [];
-    folder.img('create', '-q', '-f', 'qcow2', '-o', options, ...behind, 'image.qcow2', String(SIZE));
-    const disk = new Uint8Array(SIZE);
-    if (behind.length > 0) disk.set(base);
-    const next = numbers(options.length);
-    const taken = new Map<string, Uint8Array>();
-    for (let round = 0; round < 2; round++) {
-      folder.io('image.qcow2', ...byQemu(next, disk));
-      if (how === 'with snapshots') {
-        folder.img('snapshot', '-c', `s${round}`, 'image.qcow2');
-        taken.set(`s${round}`, disk.slice());
+  it.each(['alone', 'over a backing file', 'with snapshots'] as const)(
+    'is written by QEMU and by this library in turns, %s',
+    async (how) => {
+      if (how === 'with snapshots' && options.includes('data_file')) return expectRefused(options);
+      folder.put('base.raw', base);
+      const behind = how === 'over a backing file' ? ['-b', 'base.raw', '-F', 'raw'] : [];
+      folder.img('create', '-q', '-f', 'qcow2', '-o', options, ...behind, 'image.qcow2', String(SIZE));
+      const disk = new Uint8Array(SIZE);
+      if (behind.length > 0) disk.set(base);
+      const next = numbers(options.length);
+      const taken = new Map<string, Uint8Array>();
+      for (let round = 0; round < 2; round++) {
+        folder.io('image.qcow2', ...byQemu(next, disk));
+        if (how === 'with snapshots') {
+          folder.img('snapshot', '-c', `s${round}`, 'image.qcow2');
+          taken.set(`s${round}`, disk.slice());
+        }
+        const image = await open();
+        const into = new Uint8Array(SIZE);
+        await image.read(0, into);
+        expectSame(into, disk);
+        await byUs(image, next, disk);
+        await image.close();
+        folder.img('check', '-f', 'qcow2', 'image.qcow2');
+        expectSame(folder.raw('image.qcow2'), disk);
       }
+      for (const [name, content] of taken) expectSame(folder.raw('image.qcow2', name), content);
+      // QEMU frees what only the snapshots held, and the image goes on.
+      for (const name of taken.keys()) folder.img('snapshot', '-d', name, 'image.qcow2');
       const image = await open();
+      await byUs(image, next, disk);
       const into = new Uint8Array(SIZE);
       await image.read(0, into);
       expectSame(into, disk);
-      await byUs(image, next, disk);
       await image.close();
       folder.img('check', '-f', 'qcow2', 'image.qcow2');
-      expectSame(folder.raw('image.qcow2'), disk);
-    }
-    for (const [name, content] of taken) expectSame(folder.raw('image.qcow2', name), content);
-    // QEMU frees what only the snapshots held, and the image goes on.
-    for (const name of taken.keys()) folder.img('snapshot', '-d', name, 'image.qcow2');
-    const image = await open();
-    await byUs(image, next, disk);
-    const into = new Uint8Array(SIZE);
-    await image.read(0, into);
-    expectSame(into, disk);
-    await image.close();
-    folder.img('check', '-f', 'qcow2', 'image.qcow2');
-  });
+    },
+  );
 });
 
 /** An image with a data file has no snapshots: QEMU says so. */
 function expectRefused(options: string): void {
   folder.img('create', '-q', '-f', 'qcow2', '-o', options, 'image.qcow2', String(SIZE));
-  expect(folder.ask('snapshot', '-c', 'one', 'image.qcow2').status).not.toBe(0);
+  expect(folder.tryImg('snapshot', '-c', 'one', 'image.qcow2').status).not.toBe(0);
 }
 
 describe('an image of 512-byte clusters that grows', () => {
-  it('moves its refcount table again and again, and QEMU goes on with it', async () => {
+  it('moves its refcount table repeatedly, and QEMU can write it afterwards', async () => {
     const size = 48 * 1024 * KIB;
     folder.img('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=512', 'image.qcow2', String(size));
     const image = await open();

@@ -132,7 +132,7 @@ describe('closing over a web server', () => {
       ({ code }) => code,
     );
 
-  it('ends reads that wait for a silent one, soon', async () => {
+  it('soon ends reads that wait for a server without response', async () => {
     const { device, image } = await overlay(silent);
     const reading = end(image.read(700_000, new Uint8Array(512)));
     const started = performance.now();
@@ -147,7 +147,7 @@ describe('closing over a web server', () => {
     expectSame(disk.subarray(65_536), base.subarray(65_536));
   });
 
-  it('ends changes that wait for a silent one, soon, and keeps what was written before', async () => {
+  it('soon ends changes that wait for a server without response, and keeps earlier writes', async () => {
     const { device, image } = await overlay(silent);
     const requests = [
       image.write(700_000, noiseOf(2, 512)),
@@ -167,7 +167,7 @@ describe('closing over a web server', () => {
     expectSame(disk.subarray(65_536), base.subarray(65_536));
   });
 
-  it('waits for changes that the server answers', async () => {
+  it('waits for changes whose responses arrive', async () => {
     const { device, image } = await overlay({ delay: 200 });
     const writing = image.write(700_000, noiseOf(2, 512));
     await image.close();
@@ -192,7 +192,7 @@ describe('closing over a file behind the image', () => {
     return { memory, image: await Qcow2Image.create(device, { ...options, resolve }) };
   }
 
-  it('carries out all that was started, however long the whole takes', { timeout: 120_000 }, async () => {
+  it('completes all requests that were started, however long they take in total', { timeout: 120_000 }, async () => {
     const base = noiseOf(4, SIZE);
     const { memory, image } = await over(new Blob([base]), 5);
     const expected = base.slice();
@@ -221,7 +221,7 @@ describe('closing over a file behind the image', () => {
 
   /** Sources that go silent: `silent` says when. */
   const sources: Record<string, (state: { silent: boolean; late?: () => void }) => ByteSource> = {
-    'one that honours only the signal': (state) => ({
+    'one that only follows the signal': (state) => ({
       size: SIZE,
       read: (_, signal) =>
         state.silent
@@ -247,7 +247,7 @@ describe('closing over a file behind the image', () => {
     }),
   };
 
-  it.each(Object.entries(sources))('does not wait for ever for %s', async (_, make) => {
+  it.each(Object.entries(sources))('has a timeout for %s', async (_, make) => {
     const state = { silent: false };
     for (const change of ['write', 'writeZeroes', 'discard'] as const) {
       state.silent = false;
@@ -270,7 +270,7 @@ describe('closing over a file behind the image', () => {
     }
   });
 
-  it.each(Object.entries(sources))('does not wait for ever for a read of %s', async (name, make) => {
+  it.each(Object.entries(sources))('has a timeout for a read of %s', async (name, make) => {
     const state: { silent: boolean; late?: () => void } = { silent: false };
     const { image } = await over(make(state));
     state.silent = true;
@@ -292,7 +292,7 @@ describe('closing over a file behind the image', () => {
 });
 
 describe('requests that are not awaited', () => {
-  it('are carried out in their order: zeroing does not reach what is written after it', async () => {
+  it('are carried out in order: zeroing does not affect later writes', async () => {
     const { image } = await fresh(MIB);
     await image.write(0, noiseOf(1, 64 * 1024));
     const under = [
@@ -313,7 +313,7 @@ describe('requests that are not awaited', () => {
     await image.close();
   });
 
-  it('let others in between the tables of a long discard', async () => {
+  it('run between the tables of a long discard', async () => {
     const size = 32 * MIB;
     const { image } = await sixteenTables(size);
     let discarded = false;
@@ -349,7 +349,7 @@ describe('requests that are not awaited', () => {
     ],
   ];
 
-  it.each(written)('let others in between the parts of zeros that are written, in %s', async (_, open) => {
+  it.each(written)('run between the parts of written zeros, in %s', async (_, open) => {
     for (const promises of [true, false]) {
       const target = new CountingDevice();
       const image = await open(target);

@@ -31,7 +31,7 @@ function made(options: string, size = MIB, bitmaps: Readonly<Record<string, numb
 }
 
 describe('while it is written', () => {
-  it('is built anew only when it has changed, and of the length of the file that alone', async () => {
+  it("is created again only when it has changed; if only the file's length has, the rest is reused", async () => {
     const { image } = await writing(made('cluster_size=64k'));
     await image.write(0, noiseOf(1, 10_000));
     const first = image.info;
@@ -58,7 +58,7 @@ describe('while it is written', () => {
     expect(image.info).toEqual(await reread(device));
   });
 
-  it('says where the refcount table is after it grew', async () => {
+  it('has the offset of the refcount table after it grew', async () => {
     const { device, image } = await writing(made('cluster_size=512', 16 * MIB));
     const before = image.info.header;
     await image.write(0, noiseOf(2, 16 * MIB));
@@ -71,7 +71,7 @@ describe('while it is written', () => {
     expect(image.info).toEqual(await reread(device));
   });
 
-  it('says where it is in version 2, whose header ends before the feature bits', async () => {
+  it('has that offset in version 2, too, whose header ends before the feature bits', async () => {
     const { device, image } = await writing(made('cluster_size=512,compat=0.10', 16 * MIB));
     await image.write(0, noiseOf(3, 16 * MIB));
     await image.flush();
@@ -79,7 +79,7 @@ describe('while it is written', () => {
     expect(image.info).toEqual(await reread(device));
   });
 
-  it('has autoclear bits that nobody knows until the first change', async () => {
+  it('has unknown autoclear bits until the first change', async () => {
     const bytes = made('cluster_size=4k');
     bytes[88] = 0x80; // bit 63
     const { device, image } = await writing(bytes);
@@ -90,7 +90,7 @@ describe('while it is written', () => {
     expect(image.info).toEqual(await reread(device));
   });
 
-  it('has the bitmaps that follow in use, as the file has them, and can be asked what they mark', async () => {
+  it('shows tracked bitmaps as in-use, as the file does, and they can be read', async () => {
     qemu.create('cluster_size=4k', MIB, { follows: 65_536, still: 65_536 });
     qemu.disableBitmap('still');
     const { device, image } = await writing(qemu.read());
@@ -106,7 +106,7 @@ describe('while it is written', () => {
     expect(image.info).toEqual(await reread(device));
   });
 
-  it('keeps what lies behind the first sector of a long header', async () => {
+  it('keeps the fields after the first sector of a long header', async () => {
     const { device, image } = await writing(longHeader(made('cluster_size=4k,lazy_refcounts=on')));
     expect(image.info.header.headerLength).toBe(1024);
     await image.write(0, noiseOf(6, 100));

@@ -20,7 +20,7 @@ function refcountTable(image: Uint8Array): Uint8Array {
 }
 
 describe('an image with lazy refcounts whose refcount table moves', () => {
-  it('keeps the table that its header leads to, and QEMU repairs it after a power cut', async () => {
+  it('keeps the table that its header points to, and QEMU repairs it after a power cut', async () => {
     // 64 refcounts a block and 64 blocks a table of one cluster: it moves when the file passes 2 MiB.
     const device = bufferDevice();
     const options = { size: 8 * MIB, clusterSize: CLUSTER, refcountBits: 64, lazyRefcounts: true };
@@ -34,9 +34,9 @@ describe('an image with lazy refcounts whose refcount table moves', () => {
     const crashed = device.bytes();
     expectSame(refcountTable(crashed), before);
     folder.put('crashed.qcow2', crashed);
-    const repair = folder.ask('check', '-q', '-r', 'all', '-f', 'qcow2', 'crashed.qcow2');
+    const repair = folder.tryImg('check', '-q', '-r', 'all', '-f', 'qcow2', 'crashed.qcow2');
     expect(repair, repair.out + repair.error).toMatchObject({ status: 0 });
-    const clean = folder.ask('check', '-f', 'qcow2', 'crashed.qcow2');
+    const clean = folder.tryImg('check', '-f', 'qcow2', 'crashed.qcow2');
     expect(clean, clean.out + clean.error).toMatchObject({ status: 0 });
     expectSame(folder.raw('crashed.qcow2').subarray(0, disk.length), disk);
     await image.close();

@@ -32,7 +32,7 @@ async function worked(plan: ImagePlan, work: (image: Qcow2Image) => Promise<void
 const u64 = (bytes: Uint8Array, at: number): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at);
 
 describe('opening', () => {
-  it('for reading gives an image that refuses every change', async () => {
+  it('for reading returns an image that refuses every change', async () => {
     const image = await Qcow2Image.open(bufferDevice(buildImage({ size: MIB }).bytes));
     const refused = { name: 'Qcow2Error', code: 'read-only' };
     await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject(refused);
@@ -62,7 +62,7 @@ describe('opening', () => {
   it.each([
     ['a Blob', new Blob(['QFI'])],
     ['bytes', new Uint8Array(9)],
-  ])('for writing refuses %s, which nothing can be written to', async (_, source) => {
+  ])('for writing refuses %s, which cannot be written', async (_, source) => {
     await expect(Qcow2Image.open(source, { mode: 'readwrite' })).rejects.toThrow();
     const image = buildImage({ size: MIB }).bytes;
     await expect(
@@ -70,7 +70,7 @@ describe('opening', () => {
     ).rejects.toThrow(TypeError);
   });
 
-  it('refuses tables that lie past the end of the file', async () => {
+  it('refuses tables past the end of the file', async () => {
     const built = buildImage({ size: MIB });
     const bytes = built.bytes.slice();
     put(bytes, 48, 8, 2 ** 40);
@@ -78,8 +78,8 @@ describe('opening', () => {
   });
 });
 
-describe('what is not known', () => {
-  it('of autoclear features is cleared before the first change, and stays until then', async () => {
+describe('unknown parts', () => {
+  it('the bits of autoclear features are cleared before the first change, and kept until then', async () => {
     const plan = { autoclear: (1n << 60n) | (1n << 5n) };
     const [before, untouched] = await worked(plan, (image) => image.flush());
     expectSame(untouched, before);
@@ -92,7 +92,7 @@ describe('what is not known', () => {
     expect(u64(discarded, 88)).toBe(plan.autoclear); // nothing was there: nothing changed
   });
 
-  it('of compatible features, header fields and extensions is kept byte for byte', async () => {
+  it('the bits of compatible features, header fields and extensions are kept byte for byte', async () => {
     const headerLength = 160;
     const extensions = [
       { type: 0x1234_5678, data: noiseOf(1, 37) },
@@ -109,7 +109,7 @@ describe('what is not known', () => {
     expectSame(device.bytes().subarray(0, 512), bytes.subarray(0, 512));
   });
 
-  it('is kept also when the refcount table moves, and the header says where to', async () => {
+  it('are kept also when the refcount table moves, and the header has its new offset', async () => {
     const extensions = [{ type: 0x1234_5678, data: noiseOf(1, 37) }];
     const built = buildImage({ size: 4 * MIB, clusterBits: 9, refcountOrder: 6, compatible: 1n << 33n, extensions });
     const device = bufferDevice(built.bytes);
@@ -126,7 +126,7 @@ describe('what is not known', () => {
   });
 });
 
-describe('an image that contradicts itself', () => {
+describe('an inconsistent image', () => {
   /** Opens a damaged image, and expects a change to be refused, the image marked corrupt, and nothing else written. */
   async function refuses(bytes: Uint8Array, change: (image: Qcow2Image) => Promise<void>, what: string): Promise<void> {
     const device = bufferDevice(bytes);
@@ -176,7 +176,7 @@ describe('an image that contradicts itself', () => {
       'refcount block',
     ));
 
-  it('does not hand out a cluster of metadata that no refcount counts', () => {
+  it('does not allocate a cluster of metadata with refcount 0', () => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
     put(bytes, built.refcountBlocks[0]! + (built.l1 / CLUSTER) * 2, 2, 0);
@@ -185,7 +185,7 @@ describe('an image that contradicts itself', () => {
 
   it.each([
     ['1 << 56, past the end of the file', () => 1n << 56n],
-    ['the highest offset there is', () => 0xffff_ffff_ffff_f000n],
+    ['the highest possible offset', () => 0xffff_ffff_ffff_f000n],
     ['with a bit set that must be zero', (sound: bigint) => sound | 1n],
     ['inside a cluster', (sound: bigint) => sound + 512n],
   ])('is not opened with an entry of the refcount table that is %s', async (_, entry) => {
@@ -206,7 +206,7 @@ describe('an image that contradicts itself', () => {
     expectSame(device.bytes(), bytes);
   });
 
-  it('is not written by what a damaged refcount block calls free', () => {
+  it('does not write to clusters that a damaged refcount block marks as free', () => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
     bytes.fill(0, built.refcountBlocks[0]!, built.refcountBlocks[0]! + CLUSTER);
@@ -218,7 +218,7 @@ describe('an image that contradicts itself', () => {
   it.each([
     ['an L2 entry', (built: BuiltImage) => built.entryAt(0)],
     ['an L1 entry', (built: BuiltImage) => built.l1],
-  ])('does not change the snapshot that COPIED in %s denies', (_, entryOf) => {
+  ])("does not change a snapshot's cluster whose COPIED in %s is wrong", (_, entryOf) => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]), snapshots });
     const bytes = built.bytes.slice();
     put(bytes, entryOf(built), 8, u64(bytes, entryOf(built)) | (1n << 63n));
@@ -258,7 +258,7 @@ describe('an image that contradicts itself', () => {
     expectSame(into, new Uint8Array(CLUSTER).fill(1));
   });
 
-  it('frees what an entry without COPIED led to where there are no snapshots', async () => {
+  it('frees the cluster of an entry without COPIED if there are no snapshots', async () => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
     put(bytes, built.entryAt(0), 8, u64(bytes, built.entryAt(0)) & ~(1n << 63n));
@@ -270,7 +270,7 @@ describe('an image that contradicts itself', () => {
     expect(report).toMatchObject({ corruptions: 0, leaks: 0 });
   });
 
-  it('is refused when a cluster that is given up has no reference', async () => {
+  it('is refused when a freed cluster has no reference', async () => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
     const data = Number(u64(bytes, built.entryAt(0)) & 0xff_ffff_ffff_fe00n);
@@ -283,7 +283,7 @@ describe('an image that contradicts itself', () => {
     expect(u64(device.bytes(), 72) & 2n).toBe(2n);
   });
 
-  it('of version 2 fails as well, though it has no place for the mark', async () => {
+  it('of version 2 is refused as well, though it has no corrupt bit', async () => {
     const built = buildImage({ version: 2, size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
     put(bytes, built.entryAt(0), 8, (1n << 63n) | BigInt(built.l1));
@@ -295,7 +295,7 @@ describe('an image that contradicts itself', () => {
     expectSame(device.bytes(), bytes);
   });
 
-  it('is told from a request that reads one damaged entry: nothing changes, and the rest can be written', async () => {
+  it('differs from a request for one damaged entry: nothing changes, and the rest can be written', async () => {
     const built = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const bytes = built.bytes.slice();
     put(bytes, built.entryAt(0), 8, 512n);
@@ -309,8 +309,8 @@ describe('an image that contradicts itself', () => {
   });
 });
 
-describe('an entry that leads past the end of the file', () => {
-  it('is refused, by the first request and by later ones, and takes no cluster with it', async () => {
+describe('an entry that points past the end of the file', () => {
+  it('is refused by the first and by later requests, and no cluster is allocated for it', async () => {
     const built = buildImage({ size: MIB, clusters: new Map([[1, filled(1)]]) });
     const bytes = built.bytes.slice();
     put(bytes, built.entryAt(1), 8, (1n << 63n) | (1n << 40n));
@@ -329,8 +329,8 @@ describe('an entry that leads past the end of the file', () => {
   });
 });
 
-describe('what cannot be done', () => {
-  it('is refused past the end of the disk, and for numbers that are none', async () => {
+describe('a change that is not possible', () => {
+  it('is refused past the end of the disk, and for invalid numbers', async () => {
     const image = await writing(bufferDevice(buildImage({ size: MIB }).bytes));
     const outside = { code: 'out-of-range', details: { size: MIB } };
     await expect(image.write(MIB - 1, new Uint8Array(2))).rejects.toMatchObject(outside);
@@ -359,7 +359,7 @@ describe('what cannot be done', () => {
     expectSame(device.bytes(), bytes);
   });
 
-  it('is not done: version 2 over a backing file cannot say zeros, so a discard does nothing', async () => {
+  it('is not made: version 2 with a backing file has no zero flag, so a discard does nothing', async () => {
     const built = buildImage({ version: 2, size: MIB, backingName: 'base', clusters: new Map([[0, filled(1)]]) });
     const device = bufferDevice(built.bytes);
     const resolve = async () => ({ source: noiseOf(1, MIB), format: 'raw' as const });
@@ -376,7 +376,7 @@ describe('what cannot be done', () => {
     expectSame(into, expected);
   });
 
-  it('needs the files that are not there: the data file, and the backing file for parts of clusters alone', async () => {
+  it('is refused if it needs a missing file: the data file, or the backing file for parts of clusters', async () => {
     const backed = buildImage({ size: MIB, backingName: 'base' });
     const image = await writing(bufferDevice(backed.bytes));
     await expect(image.write(100, new Uint8Array(1))).rejects.toMatchObject({ code: 'reference-refused' });

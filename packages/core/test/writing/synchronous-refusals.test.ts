@@ -47,11 +47,12 @@ const soon = async (work: () => Done): Promise<void> => {
 /** A source over the image's bytes, made for each test. */
 const SOURCES: Record<string, () => Promise<ByteSource>> = {
   ...Object.fromEntries(Object.entries(WAITING_SOURCES).map(([name, make]) => [name, () => make(built.bytes)])),
-  'a source that promises': async () => slowSource(built.bytes),
-  'a source that returns nothing for an empty batch': async () => looping(bufferSource(built.bytes)),
-  'a cache over one that promises': async () => withCache(slowSource(built.bytes)),
-  'a cache over one that returns nothing for an empty batch': async () => withCache(looping(bufferSource(built.bytes))),
-  'a joiner of requests to a buffer': async () => withCoalescing(bufferSource(built.bytes)),
+  'an asynchronous source': async () => slowSource(built.bytes),
+  'an asynchronous source that returns undefined for an empty batch': async () => looping(bufferSource(built.bytes)),
+  'a cache over an asynchronous source': async () => withCache(slowSource(built.bytes)),
+  'a cache over one that returns undefined for an empty batch': async () =>
+    withCache(looping(bufferSource(built.bytes))),
+  'withCoalescing over a buffer': async () => withCoalescing(bufferSource(built.bytes)),
 };
 const sources = Object.entries(SOURCES);
 
@@ -102,7 +103,7 @@ describe('readSync', () => {
     await image.close();
   });
 
-  it('over a snapshot of an image that promises', async () => {
+  it('over a snapshot of an asynchronous image', async () => {
     folder.img('create', '-q', '-f', 'qcow2', 'snapshot.qcow2', String(MIB));
     folder.img('snapshot', '-c', 'first', 'snapshot.qcow2');
     const image = await Qcow2Image.open(slowSource(folder.get('snapshot.qcow2')));
@@ -111,7 +112,7 @@ describe('readSync', () => {
     await image.close();
   });
 
-  it('while a write is at work: it does not wait in the background', async () => {
+  it('while a write is running: it does not wait in the background', async () => {
     const device = new SlowDevice(bufferDevice(built.bytes), () => 7);
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
     const writing = image.write(0, new Uint8Array(100).fill(0x22));
@@ -120,7 +121,7 @@ describe('readSync', () => {
     await image.close();
   });
 
-  it('works over a cache of a source that answers at once, and leaves nothing of a failure', () => {
+  it('works over a cache of a synchronous source, and caches nothing after a failure', () => {
     let fails = true;
     const flaky: ByteSource = {
       size: built.bytes.length,
@@ -139,7 +140,7 @@ describe('readSync', () => {
 });
 
 describe('writeSync and flushSync', () => {
-  it.each(['write', 'flush'] as const)('over a device of which only %s promises', async (slow) => {
+  it.each(['write', 'flush'] as const)('over a device of which only %s is asynchronous', async (slow) => {
     const memory = bufferDevice(built.bytes);
     const image = await Qcow2Image.open(new LaterDevice(memory, { [slow]: soon }), { mode: 'readwrite' });
     const bytes = new Uint8Array(100).fill(0x11);
@@ -168,13 +169,13 @@ describe('writeSync and flushSync', () => {
   });
 });
 
-describe('a device that is asked whether it makes its caller wait', () => {
+describe('a device that is probed for being asynchronous', () => {
   const failed = expect.objectContaining({ name: 'Qcow2Error', code: 'failed' });
 
   it.each<[string, (image: Qcow2Image) => void]>([
     ['writeSync', (image) => image.writeSync(0, new Uint8Array(512))],
     ['flushSync', (image) => image.flushSync()],
-  ])('and fails then, fails the image, as any write that fails does: %s', async (name, call) => {
+  ])('and fails then, fails the image, as any failed write does: %s', async (name, call) => {
     const memory = bufferDevice(built.bytes);
     const cause = new TypeError('disk gone');
     let gone = false;
@@ -203,7 +204,7 @@ describe('a device that is asked whether it makes its caller wait', () => {
     expect(await closing).toEqual(name === 'flushSync' ? undefined : expect.objectContaining({ code: 'io' }));
   });
 
-  it('by one flush, is not written to before that has ended', async () => {
+  it('by a flush, is not written to before that has ended', async () => {
     const memory = bufferDevice(built.bytes);
     const calls: string[] = [];
     const device: BlockDevice = {
@@ -233,7 +234,7 @@ describe('a device that is asked whether it makes its caller wait', () => {
 });
 
 describe('over codecs that were loaded', () => {
-  it.each(['zlib', 'zstd'])('readSync inflates %s at once', async (type) => {
+  it.each(['zlib', 'zstd'])('readSync inflates %s synchronously', async (type) => {
     const soft = softNoiseOf(1, MIB);
     folder.put('soft.raw', soft);
     const options = ['-o', `compression_type=${type}`];

@@ -15,7 +15,7 @@ const CLUSTER = 65_536;
 const folder = new QemuFolder('sync');
 
 describe('synchronous forms', () => {
-  it('write, read and flush before they return, over fresh, old and backing clusters', async () => {
+  it('write, read and flush before they return, over new, allocated and backing clusters', async () => {
     const base = noiseOf(1, MIB);
     const built = buildImage({ size: MIB, backingName: 'base.raw', clusters: new Map([[2, filled(3)]]) });
     const device = bufferDevice(built.bytes);
@@ -44,7 +44,7 @@ describe('synchronous forms', () => {
     await image.close();
   });
 
-  it('throw what their promising forms reject with', async () => {
+  it('throw what the asynchronous forms reject with', async () => {
     const image = await Qcow2Image.open(bufferDevice(buildImage({ size: MIB }).bytes), { mode: 'readwrite' });
     expect(() => image.writeSync(MIB, new Uint8Array(1))).toThrow(expect.objectContaining({ code: 'out-of-range' }));
     expect(() => image.readSync(MIB, new Uint8Array(1))).toThrow(expect.objectContaining({ code: 'out-of-range' }));
@@ -54,7 +54,7 @@ describe('synchronous forms', () => {
     expect(() => image.flushSync()).toThrow(expect.objectContaining({ code: 'closed' }));
   });
 
-  it('are refused over a device that promises, and change nothing', async () => {
+  it('are refused over an asynchronous device, and change nothing', async () => {
     const { bytes } = buildImage({ size: MIB, clusters: new Map([[0, filled(1)]]) });
     const device = bufferDevice(bytes);
     const image = await Qcow2Image.open(new SlowDevice(device, () => 1), { mode: 'readwrite' });
@@ -66,7 +66,7 @@ describe('synchronous forms', () => {
     expectSame(device.bytes(), bytes);
   });
 
-  it('are refused over a backing file that promises: a part of a cluster would have to be copied from it', async () => {
+  it('are refused over an asynchronous backing file: a part of a cluster would have to be copied from it', async () => {
     const built = buildImage({ size: MIB, backingName: 'base.raw' });
     const device = bufferDevice(built.bytes);
     const resolve = async () => ({ source: slowSource(noiseOf(1, MIB)), format: 'raw' as const });
@@ -78,7 +78,7 @@ describe('synchronous forms', () => {
     expectSame(device.bytes(), built.bytes); // nothing was written behind the caller's back
   });
 
-  it('are refused over a data file that promises, and over a Blob', async () => {
+  it('are refused over an asynchronous data file, and over a Blob', async () => {
     folder.img('create', '-q', '-f', 'qcow2', '-o', 'data_file=data.raw', 'split.qcow2', String(MIB));
     const data = new SlowDevice(bufferDevice(), () => 1);
     const split = await Qcow2Image.open(bufferDevice(folder.get('split.qcow2')), {
@@ -97,7 +97,7 @@ describe('synchronous forms', () => {
     await blob.close();
   });
 
-  it('are refused while another request is at work', async () => {
+  it('are refused while another request is running', async () => {
     const built = buildImage({ size: MIB, backingName: 'base.raw' });
     const resolve = async () => ({ source: slowSource(noiseOf(1, MIB)), format: 'raw' as const });
     const image = await Qcow2Image.open(bufferDevice(built.bytes), { mode: 'readwrite', resolve });

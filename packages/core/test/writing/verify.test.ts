@@ -20,11 +20,11 @@ function twoClusters(plan: Partial<ImagePlan> = {}): BuiltImage & { readonly l2:
 
 /** Damage that no entry shows by itself: only a count of all references does. */
 const damages: Record<string, (image: ReturnType<typeof twoClusters>) => void> = {
-  'two entries that lead to one cluster': ({ bytes, l2 }) => put(bytes, l2 + 8, 8, get(bytes, l2, 8)),
-  'a cluster of the guest that no refcount counts': ({ bytes, l2, refcountBlocks }) =>
+  'two entries that point to one cluster': ({ bytes, l2 }) => put(bytes, l2 + 8, 8, get(bytes, l2, 8)),
+  'a cluster of guest data with refcount 0': ({ bytes, l2, refcountBlocks }) =>
     put(bytes, refcountBlocks[0]! + (Number(get(bytes, l2, 8) & OFFSET) / CLUSTER) * 2, 2, 0n),
-  'an entry that leads to the L2 table': ({ bytes, l2 }) => put(bytes, l2, 8, (1n << 63n) | BigInt(l2)),
-  'two L1 entries that lead to one table': ({ bytes, l1 }) => put(bytes, l1 + 8, 8, get(bytes, l1, 8)),
+  'an entry that points to the L2 table': ({ bytes, l2 }) => put(bytes, l2, 8, (1n << 63n) | BigInt(l2)),
+  'two L1 entries that point to one table': ({ bytes, l1 }) => put(bytes, l1 + 8, 8, get(bytes, l1, 8)),
 };
 
 describe('an image that is opened for writing', () => {
@@ -48,7 +48,7 @@ describe('an image that is opened for writing', () => {
     ['the disk', 'active'],
     ['a snapshot', 'snapshot'],
   ] as const)(
-    'is refused when an L1 table of %s names an L2 table twice, even if it is counted twice',
+    'is refused when an L1 table of %s refers to an L2 table twice, even if its refcount is 2',
     async (_, whose) => {
       const image = twoClusters({ size: 1024 * MIB, snapshots: [{ id: '1', name: 'one' }] });
       const { bytes, l2, refcountBlocks, snapshotTable } = image;
@@ -65,7 +65,7 @@ describe('an image that is opened for writing', () => {
     },
   );
 
-  it('is opened when all that a check finds is leaks', async () => {
+  it('is opened when a check finds only leaks', async () => {
     const image = twoClusters();
     put(image.bytes, image.l2 + 8, 8, 0n);
     const device = bufferDevice(image.bytes);
@@ -74,7 +74,7 @@ describe('an image that is opened for writing', () => {
     await opened.close();
   });
 
-  it('is not read twice for it when it was just created', async () => {
+  it('is not verified when it was just created', async () => {
     const image = await Qcow2Image.create(bufferDevice(), { size: 1024 * MIB, preallocation: 'metadata' });
     expect((await image.stats()).deviceReads).toBeLessThan(5);
     await image.close();

@@ -4,8 +4,8 @@
  */
 import { transfer } from 'comlink';
 import type { ImageReference, LostRange, Progress, SalvageOptions } from 'qcow2';
-import { isBytes, reasonOf } from 'qcow2/internal';
-import type { Answer, PageSide, WireFile, WireResolved } from '../protocol/messages.js';
+import { isBytes, reasonOf, requireEmpty } from 'qcow2/internal';
+import type { PageSide, PromisedOutcome, WireFile, WireResolved } from '../protocol/messages.js';
 import { isRemoteFile, type StoreResolved, wireRemoteFile } from '../protocol/remote-file.js';
 import { isArrayBuffer, isBlob } from '../protocol/shape.js';
 import type { WireError } from '../protocol/wire-error.js';
@@ -56,16 +56,16 @@ export class Callbacks implements PageSide {
   /** The original error object that a resolver threw, by the key that comes back from the worker. */
   readonly kept = (key: number): unknown => this.#kept.get(key)?.error;
 
-  async resolve(call: number, reference: ImageReference): Answer<WireResolved> {
+  async resolve(call: number, reference: ImageReference): PromisedOutcome<WireResolved> {
     try {
       const resolver = this.#calls.get(call)?.resolve;
-      return { value: resolver ? crossable(await resolver(reference), reference) : undefined };
+      return { value: resolver ? await toWireResolved(await resolver(reference), reference) : undefined };
     } catch (error) {
       return { error: this.#keep(call, error) };
     }
   }
 
-  async pull(call: number): Answer<Uint8Array<ArrayBuffer> | null> {
+  async pull(call: number): PromisedOutcome<Uint8Array<ArrayBuffer> | null> {
     try {
       const value = (await this.#calls.get(call)?.pull?.()) ?? null;
       return value ? transfer({ value }, [value.buffer]) : { value };
@@ -105,23 +105,27 @@ export class Callbacks implements PageSide {
   }
 }
 
-/** Converts what a resolver returned for `postMessage`. Throws TypeError for a value that cannot be cloned. */
-function crossable(resolved: StoreResolved, reference: ImageReference): WireResolved {
+/**
+ * Converts what a resolver returned for `postMessage`. Throws TypeError for a value that cannot be cloned, and
+ * {@link Qcow2Error} `changed` for a deleted file.
+ */
+async function toWireResolved(resolved: StoreResolved, reference: ImageReference): Promise<WireResolved> {
   // JavaScript callers may also refuse with null, as in the engine.
   if (resolved === undefined || resolved === null) return undefined;
-  const file = crossableFile(resolved);
+  const file = await toWireFile(resolved);
   if (file !== null) return file;
-  const source = typeof resolved === 'object' && 'format' in resolved ? crossableFile(resolved.source) : null;
+  const source = typeof resolved === 'object' && 'format' in resolved ? await toWireFile(resolved.source) : null;
   if (source !== null) return { source, format: (resolved as { format: 'raw' | 'qcow2' }).format };
   throw new TypeError(
-    `resolve() returned for ${JSON.stringify(reference.name)} something that cannot cross to the worker: return a Blob, ` +
-      'a File, an ArrayBuffer, a Uint8Array, a URL or { url } of a web server, { source, format } around one of them, or ' +
-      'undefined to refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a worker of ' +
-      'your own.',
+    `resolve() returned for ${JSON.stringify(reference.name)} a value that cannot be sent to the worker: return a ` +
+      'Blob, a File, an ArrayBuffer, a Uint8Array, a URL or { url } of a web server, { source, format } with one of ' +
+      'them, or undefined to refuse. A byte source of your own works with Qcow2Image.open of the package qcow2, in a ' +
+      'worker of your own.',
   );
 }
 
-function crossableFile(value: unknown): WireFile | null {
+async function toWireFile(value: unknown): Promise<WireFile | null> {
+  if (isBlob(value) && value.size === 0) await requireEmpty(value);
   if (isBlob(value) || isArrayBuffer(value) || isBytes(value)) return value;
   return isRemoteFile(value) ? wireRemoteFile(value) : null;
 }

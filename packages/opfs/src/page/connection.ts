@@ -2,7 +2,7 @@
 import { proxy, type Remote, wrap } from 'comlink';
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import type { Answer, WorkerSide } from '../protocol/messages.js';
+import type { PromisedOutcome, WorkerSide } from '../protocol/messages.js';
 import { fromWireError } from '../protocol/wire-error.js';
 import { Callbacks, type CallCallbacks } from './callbacks.js';
 import { WorkerWatch } from './worker-watch.js';
@@ -32,9 +32,9 @@ export interface CallOptions extends CallCallbacks {
    * The earlier call that opened the object this call uses. Its number is used for aborts and callbacks. Without it the
    * call has its own.
    */
-  readonly within?: number;
+  readonly parentCall?: number;
   /** Keep the callbacks after the response, until {@link Connection.forget}. */
-  readonly lasting?: boolean;
+  readonly keepCallbacks?: boolean;
 }
 
 /** A live worker and its pending calls. */
@@ -45,8 +45,8 @@ export class Connection {
   readonly #pending = new Set<(error: unknown) => void>();
   readonly #watch: WorkerWatch;
   /** Resolves when the worker is detected as dead. */
-  readonly #gone: Promise<void>;
-  #onGone = (): void => {};
+  readonly #died: Promise<void>;
+  #resolveDied = (): void => {};
   /** The error that every further call rejects with; null while the worker lives. */
   #ended: Qcow2Error | null = null;
   #closing: Promise<void> | null = null;
@@ -56,8 +56,8 @@ export class Connection {
     this.#worker = worker;
     this.#remote = wrap<WorkerSide>(worker);
     this.#callbacks = new Callbacks((call) => this.#abort(call));
-    this.#gone = new Promise((resolve) => {
-      this.#onGone = resolve;
+    this.#died = new Promise((resolve) => {
+      this.#resolveDied = resolve;
     });
     const waiting = (): boolean => this.#pending.size > 0 || this.#closing !== null;
     const ping = (): void => void this.#remote.ping().catch(() => {});
@@ -98,25 +98,29 @@ export class Connection {
    *
    * @throws the worker's error, rebuilt; {@link Qcow2Error} `failed` when the worker died, `closed` after `close`
    */
-  call<T>(send: (worker: RemoteWorker, call: number) => Answer<T>, options: CallOptions = {}, id?: number): Promise<T> {
+  call<T>(
+    send: (worker: RemoteWorker, call: number) => PromisedOutcome<T>,
+    options: CallOptions = {},
+    id?: number,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#ended) return reject(this.#ended);
       const { signal } = options;
       if (signal?.aborted) return reject(signal.reason);
       const call = id ?? this.reserve();
-      const owner = options.within ?? call;
+      const owner = options.parentCall ?? call;
 
       const settle = (): void => {
         this.#pending.delete(fail);
-        ignore?.();
-        if (owner === call && !options.lasting) this.forget(call);
+        removeListener?.();
+        if (owner === call && !options.keepCallbacks) this.forget(call);
       };
       const fail = (error: unknown): void => {
         settle();
         reject(error);
       };
       // Must come first: an invalid signal throws here, before the call has any state to clean up.
-      const ignore =
+      const removeListener =
         signal &&
         onAbort(signal, () => {
           this.#abort(owner);
@@ -124,7 +128,7 @@ export class Connection {
         });
       if (owner === call) this.#callbacks.register(call, options);
       this.#pending.add(fail);
-      this.#watch.expectAnswer();
+      this.#watch.expectResponse();
       send(this.#remote, call).then((outcome) => {
         const thrown = this.#callbacks.thrown(owner);
         if (thrown) return fail(thrown.error);
@@ -171,7 +175,7 @@ export class Connection {
       );
     };
     const onTimeout = (): void => {
-      const message = `The worker did not answer within ${timeout / 1000} seconds. Try to open the store again.`;
+      const message = `The worker did not respond within ${timeout / 1000} seconds. Try to open the store again.`;
       this.#end(new Qcow2Error('failed', message));
     };
     this.#worker.addEventListener('error', onError);
@@ -193,11 +197,11 @@ export class Connection {
     const message =
       how === 'ended'
         ? 'The worker ended unexpectedly. Open the store again to go on.'
-        : 'The worker does not answer any more, as happens when the data of this site are cleared. Open the store again, or ' +
-          'reload the page, to go on.';
+        : 'The worker no longer responds, as happens when the data of this site are cleared. Open the store again, ' +
+          'or reload the page, to go on.';
     this.#end(new Qcow2Error('failed', message));
     this.#worker.terminate();
-    this.#onGone();
+    this.#resolveDied();
   }
 
   #abort(call: number): void {
@@ -215,9 +219,9 @@ export class Connection {
   async #close(): Promise<void> {
     if (!this.#ended) {
       const stopped = this.#remote.shutdown().catch(() => {});
-      this.#watch.expectAnswer();
+      this.#watch.expectResponse();
       this.#end(new Qcow2Error('closed', 'The store was closed.'));
-      await Promise.race([stopped, this.#gone]);
+      await Promise.race([stopped, this.#died]);
     }
     this.#watch.end();
     this.#worker.terminate();

@@ -1,7 +1,7 @@
 /** The page's connection to one image open in the worker: keeps its calls in order, tracks its state and closes it. */
 import { type ImageInfo, isQcow2Error, Qcow2Error } from 'qcow2';
 import type { BufferPool } from '../protocol/buffer-pool.js';
-import type { Answer, Changed } from '../protocol/messages.js';
+import type { Changed, PromisedOutcome } from '../protocol/messages.js';
 import type { CallOptions, Connection, RemoteWorker } from './connection.js';
 import { SendOrder } from './send-order.js';
 
@@ -12,7 +12,7 @@ import { SendOrder } from './send-order.js';
 const SEND_TIMEOUT_MS = 1000;
 
 /** The connection and the number of an open image. */
-export interface ImagePlace {
+export interface ImageTarget {
   readonly connection: Connection;
   /** The number of the call that opened it. */
   readonly id: number;
@@ -23,7 +23,7 @@ export interface ImagePlace {
 
 /** One image open in the worker. */
 export class ImageChannel {
-  readonly place: ImagePlace;
+  readonly target: ImageTarget;
   readonly order: SendOrder = new SendOrder();
   readonly #ending = new AbortController();
   #info: ImageInfo;
@@ -31,8 +31,8 @@ export class ImageChannel {
   #unflushed = false;
   #closing: Promise<void> | null = null;
 
-  constructor(place: ImagePlace, info: ImageInfo) {
-    this.place = place;
+  constructor(target: ImageTarget, info: ImageInfo) {
+    this.target = target;
     this.#info = info;
   }
 
@@ -52,12 +52,12 @@ export class ImageChannel {
    * @throws {@link Qcow2Error} `closed` after `close`; else as {@link Connection.call} does
    */
   async call<T>(
-    send: (worker: RemoteWorker, call: number) => Answer<T>,
+    send: (worker: RemoteWorker, call: number) => PromisedOutcome<T>,
     options?: CallOptions,
     id?: number,
   ): Promise<T> {
     this.requireOpen();
-    return this.order.run(() => this.place.connection.call(send, options, id), options?.signal);
+    return this.order.run(() => this.target.connection.call(send, options, id), options?.signal);
   }
 
   /** Stores the image's state that the worker sent after a change. */
@@ -73,7 +73,7 @@ export class ImageChannel {
 
   /** @throws {@link Qcow2Error} `closed` after `close`. A dead worker is reported by the call itself. */
   requireOpen(): void {
-    if (this.#closing && this.place.connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
+    if (this.#closing && this.target.connection.alive) throw new Qcow2Error('closed', 'The image was closed.');
   }
 
   /** Closes the image as `WorkerImage.close` does. */
@@ -83,7 +83,7 @@ export class ImageChannel {
   }
 
   async #close(): Promise<void> {
-    const { connection, id, stored } = this.place;
+    const { connection, id, stored } = this.target;
     this.#ending.abort();
     const { backingFile, dataFile } = this.#info;
     const alone = backingFile === undefined && dataFile === undefined;

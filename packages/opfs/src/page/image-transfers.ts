@@ -3,24 +3,24 @@
  */
 import { transfer } from 'comlink';
 import { Qcow2Error, type Transfer } from 'qcow2';
-import { fixedView, lengthOf, onAbort, put, requireIntact } from 'qcow2/internal';
-import type { Answer, Written } from '../protocol/messages.js';
+import { fixedView, lengthOf, onAbort, put, requireInside, requireIntact } from 'qcow2/internal';
+import type { PromisedOutcome, Written } from '../protocol/messages.js';
 import type { RemoteWorker } from './connection.js';
 import type { ImageChannel } from './image-channel.js';
 import { type PiecePart, planMessages } from './message-plan.js';
 import {
-  crossesShared,
+  detachPieces,
+  isSharedMemory,
   type OutgoingBytes,
   type OutgoingPiece,
   outgoing,
-  takenOver,
   type WriteOptions,
 } from './outgoing-bytes.js';
 
 /** A buffer to fill. */
 interface ReadTarget extends OutgoingPiece {
   /** True if its bytes come back in the response. Those of shared memory do not. */
-  readonly carried: boolean;
+  readonly isCopied: boolean;
 }
 
 /** State of one read. */
@@ -43,12 +43,14 @@ export class ImageTransfers {
 
   /** Fills every buffer with guest bytes from its offset. Throws as `WorkerImage.read` does. */
   async read(transfers: readonly Transfer[], signal: AbortSignal | undefined): Promise<void> {
-    const targets = checked(transfers).map((piece): ReadTarget => ({ ...piece, carried: !crossesShared(piece.bytes) }));
+    const targets = this.#checked(transfers).map(
+      (piece): ReadTarget => ({ ...piece, isCopied: !isSharedMemory(piece.bytes) }),
+    );
     const messages = planMessages(targets.map(({ length }) => length));
-    const run = { signal, prompt: targets.every(({ carried }) => carried) };
+    const run = { signal, prompt: targets.every(({ isCopied }) => isCopied) };
     const { order } = this.#channel;
     if (messages.length === 1) await order.run(() => this.#readMessage(targets, messages[0]!, run), signal);
-    else await order.alone(() => this.#readMessages(targets, messages, run), signal);
+    else await order.runExclusive(() => this.#readMessages(targets, messages, run), signal);
     targets.forEach(({ bytes, length }, index) => {
       requireIntact(bytes, length, nameOf(transfers, index));
     });
@@ -56,12 +58,12 @@ export class ImageTransfers {
 
   /** Writes all bytes to their offsets, in order. Throws as `WorkerImage.write` does. */
   write(transfers: readonly Transfer[], options: WriteOptions): Promise<void> {
-    const { order, place } = this.#channel;
-    const given = checked(transfers);
-    const pieces = options.transfer ? takenOver(given) : given;
+    const { order, target } = this.#channel;
+    const given = this.#checked(transfers);
+    const pieces = options.transfer ? detachPieces(given) : given;
     const messages = planMessages(pieces.map(({ length }) => length));
     if (messages.length === 1) {
-      const message = outgoing(pieces, options, place.pool);
+      const message = outgoing(pieces, options, target.pool);
       return order.run(() => this.#writeMessage(message));
     }
     // A buffer can be transferred with one message only. These pieces are split over several, so what is not shared is
@@ -72,14 +74,29 @@ export class ImageTransfers {
         requireIntact(bytes, whole, nameOf(transfers, index));
         return { at: at + from, bytes: bytes.subarray(from, from + length) };
       });
-      return this.#writeMessage(outgoing(part, {}, place.pool));
+      return this.#writeMessage(outgoing(part, {}, target.pool));
     });
-    return order.alone(() => order.sendAll(sends, false));
+    return order.runExclusive(() => order.sendAll(sends, false));
+  }
+
+  /**
+   * The transfers of a batch with their lengths. Refuses what the worker would refuse, before any part is sent.
+   *
+   * @throws as `lengthOf` and `requireInside` do.
+   */
+  #checked(transfers: readonly Transfer[]): OutgoingPiece[] {
+    const { virtualSize } = this.#channel.info;
+    const pieces = transfers.map(({ at, bytes }, index) => {
+      const length = lengthOf(bytes, nameOf(transfers, index));
+      return { at, bytes: fixedView(bytes), length };
+    });
+    for (const { at, length } of pieces) requireInside(at, length, virtualSize);
+    return pieces;
   }
 
   async #writeMessage({ pieces, packed, moved }: OutgoingBytes): Promise<void> {
-    const { connection, id, pool } = this.#channel.place;
-    const send = (worker: RemoteWorker, call: number): Answer<Written> =>
+    const { connection, id, pool } = this.#channel.target;
+    const send = (worker: RemoteWorker, call: number): PromisedOutcome<Written> =>
       worker.write(call, id, transfer(pieces, moved), packed);
     const written = await connection.call(send).catch((error: unknown) => {
       // The buffer is detached unless the message could not be sent.
@@ -115,28 +132,28 @@ export class ImageTransfers {
     run: ReadRun,
     failed?: AbortSignal,
   ): Promise<void> {
-    const { connection, id, pool } = this.#channel.place;
-    const carried = parts.filter(({ index }) => targets[index]!.carried);
-    const total = carried.reduce((sum, { length }) => sum + length, 0);
+    const { connection, id, pool } = this.#channel.target;
+    const copied = parts.filter(({ index }) => targets[index]!.isCopied);
+    const total = copied.reduce((sum, { length }) => sum + length, 0);
     const spare = total > 0 ? (pool.take(total) ?? null) : null;
     const pieces = parts.map(({ index, from, length }) => {
-      const { at, bytes, carried } = targets[index]!;
-      return { at: at + from, length, shared: carried ? undefined : bytes.subarray(from, from + length) };
+      const { at, bytes, isCopied } = targets[index]!;
+      return { at: at + from, length, shared: isCopied ? undefined : bytes.subarray(from, from + length) };
     });
-    const send = (worker: RemoteWorker, call: number): Answer<ArrayBuffer | null> =>
+    const send = (worker: RemoteWorker, call: number): PromisedOutcome<ArrayBuffer | null> =>
       worker.read(call, id, pieces, spare && transfer(spare, [spare]));
-    const answer = await connection.call(send, run).catch((error: unknown) => {
+    const response = await connection.call(send, run).catch((error: unknown) => {
       // The buffer is detached unless the message could not be sent.
       if (spare) pool.give(spare);
       throw error;
     });
-    if (!answer) return;
+    if (!response) return;
     let at = 0;
-    for (const { index, from, length } of failed?.aborted ? [] : carried) {
-      put(targets[index]!.bytes, from, new Uint8Array(answer, at, length));
+    for (const { index, from, length } of failed?.aborted ? [] : copied) {
+      put(targets[index]!.bytes, from, new Uint8Array(response, at, length));
       at += length;
     }
-    pool.give(answer);
+    pool.give(response);
   }
 
   /** A promise that rejects when this image is closed. `end` removes its listener. */
@@ -148,14 +165,6 @@ export class ImageTransfers {
     promise.catch(() => {});
     return { promise, end };
   }
-}
-
-/** The transfers of a batch with their lengths. Throws TypeError as `lengthOf` does. */
-function checked(transfers: readonly Transfer[]): OutgoingPiece[] {
-  return transfers.map(({ at, bytes }, index) => {
-    const length = lengthOf(bytes, nameOf(transfers, index));
-    return { at, bytes: fixedView(bytes), length };
-  });
 }
 
 /** The name of a buffer of a batch in error messages. */

@@ -41,7 +41,7 @@ async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: 
   // Whether a flush resolves or rejects, `close` has no earlier loss left to report.
   if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
   const { value, changed } = await channel.call(
-    (worker, call) => worker.invoke(call, channel.place.id, verb, args, reports),
+    (worker, call) => worker.invoke(call, channel.target.id, verb, args, reports),
     options,
   );
   if (changed) channel.changed(changed);
@@ -54,7 +54,7 @@ function cursorOf<Packet extends NonNullable<CursorPacket>>(
   row: Row,
   given: readonly unknown[],
 ): RemoteCursor<Packet | null> {
-  const { connection, id: image } = channel.place;
+  const { connection, id: image } = channel.target;
   const { args, options } = splitArguments(row, given);
   const reports = wireReports(options);
   return new RemoteCursor<Packet | null>(

@@ -17,21 +17,21 @@ export interface PiecePart {
  * Plans the messages of a request whose pieces have these lengths in bytes, in order. Each message has at most `most`
  * bytes.
  */
-export function planMessages(lengths: readonly number[], most: number = MAX_MESSAGE_BYTES): PiecePart[][] {
+export function planMessages(lengths: readonly number[], maxBytes: number = MAX_MESSAGE_BYTES): PiecePart[][] {
   let message: PiecePart[] = [];
   const messages = [message];
-  let room = most;
+  let left = maxBytes;
   lengths.forEach((length, index) => {
     let from = 0;
     do {
-      if (room === 0) {
+      if (left === 0) {
         message = [];
         messages.push(message);
-        room = most;
+        left = maxBytes;
       }
-      const part = Math.min(length - from, room);
+      const part = Math.min(length - from, left);
       message.push({ index, from, length: part });
-      room -= part;
+      left -= part;
       from += part;
     } while (from < length);
   });

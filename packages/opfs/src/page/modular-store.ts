@@ -1,15 +1,15 @@
 /** Implements openStore of the package's main entry, whose worker is a separate script. */
 
-import { startAnyway } from '../protocol/script-worker.js';
+import { startFromAnyOrigin } from '../protocol/script-worker.js';
 import { openStoreWith, type StoreOptions, type WorkerStart } from './open-store.js';
 import type { Store } from './store.js';
 
 const MODULAR: WorkerStart = {
   // Bundlers recognise this expression only when it is written in one piece.
-  create: () => startAnyway(() => new Worker(new URL('../worker.js', import.meta.url), { type: 'module' })),
+  create: () => startFromAnyOrigin(() => new Worker(new URL('../worker.js', import.meta.url), { type: 'module' })),
   advice:
-    "Import openStore from 'qcow2-opfs/inline' where the bundler or the server does not give out the worker's script, " +
-    'or make the worker with the option `worker`.',
+    "Import openStore from 'qcow2-opfs/inline' where the bundler or the server does not serve the worker's script, " +
+    'or create the worker with the option `worker`.',
 };
 
 /**

@@ -30,7 +30,7 @@ export interface WorkerStart {
 }
 
 /** The advice for a worker that the caller made. */
-const OWN_ADVICE = 'The option `worker` must make a module worker whose script is, or imports, qcow2-opfs/worker.';
+const OWN_ADVICE = 'The option `worker` must create a module worker whose script is, or imports, qcow2-opfs/worker.';
 
 /**
  * Starts a worker and opens its storage. `openStore` of both entries calls this; their doc comments list what it

@@ -38,25 +38,25 @@ export interface OutgoingBytes {
  * @throws TypeError for memory that cannot be detached, such as WebAssembly's; buffers before it in the batch are
  *   detached then
  */
-export function takenOver<Piece extends OutgoingPiece>(pieces: readonly Piece[]): Piece[] {
-  const taken = new Map<ArrayBufferLike, ArrayBuffer>();
+export function detachPieces<Piece extends OutgoingPiece>(pieces: readonly Piece[]): Piece[] {
+  const detachedBuffers = new Map<ArrayBufferLike, ArrayBuffer>();
   // A detached view has a `byteOffset` of 0.
   const offsets = pieces.map(({ bytes }) => bytes.byteOffset);
   return pieces.map((piece, index) => {
     const { buffer } = piece.bytes;
-    if (crossesShared(piece.bytes) || !canMove(buffer)) return piece;
-    const own = taken.get(buffer) ?? detached(buffer);
-    taken.set(buffer, own);
+    if (isSharedMemory(piece.bytes) || !canMove(buffer)) return piece;
+    const own = detachedBuffers.get(buffer) ?? moveBuffer(buffer);
+    detachedBuffers.set(buffer, own);
     return { ...piece, bytes: new Uint8Array(own, offsets[index], piece.length) };
   });
 }
 
 /** Moves the memory of a buffer to a new one. The old buffer is detached. */
-function detached(buffer: ArrayBuffer): ArrayBuffer {
+function moveBuffer(buffer: ArrayBuffer): ArrayBuffer {
   try {
     return structuredClone(buffer, { transfer: [buffer] });
   } catch (cause) {
-    throw new TypeError('A buffer cannot be handed over: its memory cannot be detached. Write it without `transfer`.', {
+    throw new TypeError('A buffer cannot be transferred: its memory cannot be detached. Write it without `transfer`.', {
       cause,
     });
   }
@@ -71,7 +71,7 @@ export function outgoing(
   { transfer = false }: WriteOptions,
   pool: BufferPool,
 ): OutgoingBytes {
-  const isCopied = ({ bytes }: Transfer): boolean => isCarried(bytes, transfer);
+  const isCopied = ({ bytes }: Transfer): boolean => isCopiedIntoMessage(bytes, transfer);
   const length = transfers.filter(isCopied).reduce((sum, { bytes }) => sum + bytes.length, 0);
   const packed = length > 0 ? (pool.take(length) ?? new ArrayBuffer(roundedLength(length))) : null;
   const moved = new Set<ArrayBuffer>(packed ? [packed] : []);
@@ -93,14 +93,14 @@ export function outgoing(
  * True if the bytes are in memory that page and worker can share. Only a cross-origin isolated page can send such
  * memory, and OPFS does not accept growable memory.
  */
-export function crossesShared({ buffer }: Uint8Array): boolean {
+export function isSharedMemory({ buffer }: Uint8Array): boolean {
   if (globalThis.crossOriginIsolated !== true || !isOf(buffer, 'SharedArrayBuffer')) return false;
   return (buffer as { growable?: boolean }).growable !== true;
 }
 
 /** True if bytes are copied into the message of a write, and not shared or transferred. */
-function isCarried(bytes: Uint8Array, transfer: boolean | undefined): boolean {
-  return !crossesShared(bytes) && !(transfer && canMove(bytes.buffer));
+function isCopiedIntoMessage(bytes: Uint8Array, transfer: boolean | undefined): boolean {
+  return !isSharedMemory(bytes) && !(transfer && canMove(bytes.buffer));
 }
 
 /** OPFS does not accept resizable memory. */

@@ -1,7 +1,7 @@
 /** The page's side of a cursor: reads packets from the worker, one packet ahead. */
 import type { SalvageOptions } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import type { Answer, CursorPacket } from '../protocol/messages.js';
+import type { CursorPacket, PromisedOutcome } from '../protocol/messages.js';
 import type { CallOptions, Connection } from './connection.js';
 
 /**
@@ -16,11 +16,11 @@ export class RemoteCursor<Packet extends CursorPacket> {
   readonly #id: number;
   readonly #opener: OpenCursor;
   readonly #options: Pick<SalvageOptions, 'signal' | 'onProgress' | 'onLost'>;
-  #ahead: Promise<Packet> | null = null;
+  #nextPacket: Promise<Packet> | null = null;
   #state: 'new' | 'open' | 'ended' = 'new';
   #aborted = false;
   /** Removes the abort listener. */
-  #ignoreAbort: () => void = () => {};
+  #removeListener: () => void = () => {};
 
   constructor(connection: Connection, open: OpenCursor, options: SalvageOptions = {}) {
     this.#connection = connection;
@@ -39,7 +39,7 @@ export class RemoteCursor<Packet extends CursorPacket> {
     try {
       if (this.#state === 'new') await this.open();
       if (!this.#isOpen()) return null;
-      const packet = await (this.#ahead ?? this.#fetch());
+      const packet = await (this.#nextPacket ?? this.#fetch());
       if (packet === null) await this.release();
       else this.#fetchAhead();
       return packet;
@@ -54,7 +54,7 @@ export class RemoteCursor<Packet extends CursorPacket> {
   async open(): Promise<void> {
     this.#state = 'open';
     try {
-      await this.#opener(this.#id, { ...this.#options, prompt: true, lasting: true });
+      await this.#opener(this.#id, { ...this.#options, prompt: true, keepCallbacks: true });
     } catch (error) {
       // An abort can come just when the worker has opened it.
       await this.release().catch(() => {});
@@ -63,7 +63,7 @@ export class RemoteCursor<Packet extends CursorPacket> {
     // Released meanwhile: the worker may not have had the cursor then.
     if (!this.#isOpen()) return this.#free();
     const { signal } = this.#options;
-    if (signal !== undefined) this.#ignoreAbort = onAbort(signal, () => this.#end());
+    if (signal !== undefined) this.#removeListener = onAbort(signal, () => this.#end());
   }
 
   /** Frees the cursor immediately; otherwise the worker would keep it for ever. */
@@ -76,7 +76,7 @@ export class RemoteCursor<Packet extends CursorPacket> {
   async release(): Promise<void> {
     const opened = this.#isOpen();
     this.#state = 'ended';
-    this.#ignoreAbort();
+    this.#removeListener();
     if (opened) await this.#free();
   }
 
@@ -91,17 +91,17 @@ export class RemoteCursor<Packet extends CursorPacket> {
 
   #fetch(): Promise<Packet> {
     const { signal } = this.#options;
-    return this.#connection.call((worker) => worker.next(this.#id) as Answer<Packet>, {
+    return this.#connection.call((worker) => worker.next(this.#id) as PromisedOutcome<Packet>, {
       signal,
       prompt: true,
-      within: this.#id,
+      parentCall: this.#id,
     });
   }
 
   #fetchAhead(): void {
     if (this.#state !== 'open') return;
-    this.#ahead = this.#fetch();
+    this.#nextPacket = this.#fetch();
     // The call that takes this packet throws its error.
-    this.#ahead.catch(() => {});
+    this.#nextPacket.catch(() => {});
   }
 }

@@ -22,7 +22,8 @@ import type { WorkerImage } from './worker-image.js';
  * pauses it. A store opened afterwards has a new worker. Methods of stored images reject with `unavailable` where the
  * platform refuses OPFS, with TypeError for a name that is not a string, and with RangeError for an invalid one.
  * `locked` comes after two seconds, in which the locks of a crashed tab are released. A change waits until no reader
- * has the image open: readers that overlap without end keep it `locked`.
+ * has the image open: readers that overlap without end keep it `locked`, and keep an `open` for writing with `lock:
+ * 'wait'` waiting.
  */
 export interface Store extends AsyncDisposable {
   /**
@@ -36,7 +37,8 @@ export interface Store extends AsyncDisposable {
   persist(): Promise<boolean>;
   /**
    * Every stored image, sorted by name, described by its header alone. An image that is being changed, or whose header
-   * is invalid, has an `error`. A header is read once, and again when its file has changed.
+   * is invalid, has an `error`. A header is read once, and again when its file has changed. The folder is not locked:
+   * an image that another tab renames meanwhile may be listed under both names, or under neither.
    *
    * @example
    * ```ts

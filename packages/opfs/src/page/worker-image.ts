@@ -12,7 +12,7 @@ import type {
 } from 'qcow2';
 import { boundsOf, writableOf } from 'qcow2/internal';
 import { makeDisposable } from './disposable.js';
-import { ImageChannel, type ImagePlace } from './image-channel.js';
+import { ImageChannel, type ImageTarget } from './image-channel.js';
 import { ImageTransfers } from './image-transfers.js';
 import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
@@ -51,8 +51,8 @@ export class WorkerImage implements Disk {
   }
 
   /** @internal Images are made by the store. */
-  constructor(place: ImagePlace, info: ImageInfo) {
-    this.#channel = new ImageChannel(place, info);
+  constructor(target: ImageTarget, info: ImageInfo) {
+    this.#channel = new ImageChannel(target, info);
     this.#transfers = new ImageTransfers(this.#channel);
   }
 
@@ -114,9 +114,10 @@ export class WorkerImage implements Disk {
    * fails, those before it have been written, the one after it may have been, and no other has.
    *
    * @throws {@link Qcow2Error} `read-only` unless the image was opened for writing, `no-space` when the quota is used
-   *   up, `out-of-range`, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed` after an earlier failure:
-   *   flushed bytes are there when the image is opened again; RangeError for an invalid offset; TypeError if it is not
-   *   a Uint8Array, if its memory was detached or shrunk, and, with `transfer`, if its memory cannot be transferred
+   *   up, `out-of-range` before any part is sent, `corrupt`, `unsupported`, `reference-refused`, `io`, and `failed`
+   *   after an earlier failure: flushed bytes are there when the image is opened again; RangeError for an invalid
+   *   offset; TypeError if it is not a Uint8Array, if its memory was detached or shrunk, and, with `transfer`, if its
+   *   memory cannot be transferred
    *
    * @example
    * ```ts
@@ -158,10 +159,10 @@ export class WorkerImage implements Disk {
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
   async openSnapshot(idOrName: string): Promise<WorkerImage> {
-    const { place } = this.#channel;
-    const id = place.connection.reserve();
-    const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, place.id, idOrName), {}, id);
-    return new WorkerImage({ ...place, id }, info);
+    const { target } = this.#channel;
+    const id = target.connection.reserve();
+    const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, target.id, idOrName), {}, id);
+    return new WorkerImage({ ...target, id }, info);
   }
 
   /**
@@ -188,7 +189,7 @@ export class WorkerImage implements Disk {
     const { format, to, signal, onProgress, onLost } = options;
     requireRaw(format);
     if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
-    const { id } = this.#channel.place;
+    const { id } = this.#channel.target;
     const wire = wireExport(options);
     await this.#channel.call((worker, call) => worker.export(call, id, to, wire), { signal, onProgress, onLost });
   }
@@ -203,7 +204,7 @@ export class WorkerImage implements Disk {
   async temporaryExport(options: TemporaryExportOptions): Promise<TemporaryExport> {
     const { format, signal, onProgress, onLost } = options;
     requireRaw(format);
-    const { connection, id: image } = this.#channel.place;
+    const { connection, id: image } = this.#channel.target;
     const id = connection.reserve();
     const wire = wireExport(options);
     const file = await this.#channel.call(
@@ -228,5 +229,5 @@ export class WorkerImage implements Disk {
 }
 
 function requireRaw(format: unknown): void {
-  if (format !== 'raw') throw new TypeError(`The only format so far is 'raw', not ${JSON.stringify(format)}.`);
+  if (format !== 'raw') throw new TypeError(`The only supported format is 'raw', not ${JSON.stringify(format)}.`);
 }

@@ -1,8 +1,9 @@
 /** Implements the store that openStore returns: each verb is sent to its worker. */
 import type { ImageInfo, OperationOptions } from 'qcow2';
+import { requireEmpty } from 'qcow2/internal';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
-import type { Answer, WireOpenOptions } from '../protocol/messages.js';
+import type { PromisedOutcome, WireOpenOptions } from '../protocol/messages.js';
 import {
   type FileOpenOptions,
   isRemoteFile,
@@ -86,7 +87,10 @@ export class WorkerStore implements Store {
   }
 
   async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
-    if (isBlob(from)) return this.#import(name, from, options);
+    if (isBlob(from)) {
+      if (from.size === 0) await requireEmpty(from);
+      return this.#import(name, from, options);
+    }
     if (!isOf(from, 'ReadableStream')) throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
     // Must come before any check that throws, so that the stream is cancelled with that reason.
     const stream = streamPull(from);
@@ -127,9 +131,10 @@ export class WorkerStore implements Store {
     if (!isBlob(file) && !isRemoteFile(file)) {
       throw new TypeError('openFile() opens a File or another Blob, or a URL or { url } of a web server.');
     }
-    if (options.mode === 'readwrite') {
+    if (options.mode === 'readwrite' || options.mode === 'repair') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
+    if (isBlob(file) && file.size === 0) await requireEmpty(file);
     const wireFile = isBlob(file) ? file : wireRemoteFile(file);
     return this.#open(options, (worker, id, wire) => worker.open(id, wireFile, wire), false);
   }
@@ -167,7 +172,8 @@ export class WorkerStore implements Store {
     requireFormat(options);
     const id = this.#connection.reserve();
     const wire = wireExport(options);
-    const send = (worker: RemoteWorker): Answer<File> => worker.temporaryExportStored(id, stored, format, wire);
+    const send = (worker: RemoteWorker): PromisedOutcome<File> =>
+      worker.temporaryExportStored(id, stored, format, wire);
     const file = await this.#connection.call(send, { signal, onProgress, onLost }, id);
     return temporaryExportOf(this.#connection, id, file);
   }
@@ -198,11 +204,18 @@ export class WorkerStore implements Store {
 
   async #open(
     options: FileOpenOptions,
-    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => Answer<ImageInfo>,
+    send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => PromisedOutcome<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
-    const { mode, verify, cache, resolve, signal, onProgress } = options;
-    const wire = { mode, verify, cache, resolves: resolve !== undefined, reports: wireReports({ onProgress }) };
+    const { mode, verify, repairDirty, cache, resolve, signal, onProgress } = options;
+    const wire = {
+      mode,
+      verify,
+      repairDirty,
+      cache,
+      resolves: resolve !== undefined,
+      reports: wireReports({ onProgress }),
+    };
     const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
     if (!signal?.aborted) return image;
     await image.close();
@@ -215,7 +228,7 @@ export class WorkerStore implements Store {
    */
   async #opening(
     callbacks: CallOptions,
-    send: (worker: RemoteWorker, id: number) => Answer<ImageInfo>,
+    send: (worker: RemoteWorker, id: number) => PromisedOutcome<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
     const id = this.#connection.reserve();

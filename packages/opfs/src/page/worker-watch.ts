@@ -9,7 +9,7 @@ const PING_EVERY_MS = 5000;
  * message reads or writes half as much (`message-plan.ts`). Pings are counted instead of time: a suspended page, or one
  * with throttled timers, counts fewer. A worker paused in a debugger is silent, too.
  */
-const MAX_UNANSWERED = 6;
+const MAX_MISSED_PINGS = 6;
 
 /** The callbacks of a watch. */
 export interface Watched {
@@ -28,14 +28,14 @@ export class WorkerWatch {
   readonly #lockWait = new AbortController();
   #state: 'new' | 'watching' | 'over' = 'new';
   #timer: ReturnType<typeof setInterval> | null = null;
-  #unanswered = 0;
+  #missedPings = 0;
 
   /** @param pingEvery milliseconds */
   constructor(worker: Worker, watched: Watched, pingEvery: number = PING_EVERY_MS) {
     this.#watched = watched;
     this.#pingEvery = pingEvery;
     worker.addEventListener('message', () => {
-      this.#unanswered = 0;
+      this.#missedPings = 0;
     });
   }
 
@@ -44,7 +44,7 @@ export class WorkerWatch {
     const { held = [] } = await navigator.locks.query();
     if (this.#state === 'over') return;
     this.#state = 'watching';
-    this.expectAnswer();
+    this.expectResponse();
     // After the site's data were cleared, Chromium gives workers that start later other locks than the page. The page
     // would get this lock immediately, and treat a live worker as dead.
     if (!held.some(({ name }) => name === lock)) return;
@@ -60,9 +60,9 @@ export class WorkerWatch {
   }
 
   /** Called when a call becomes pending. */
-  expectAnswer(): void {
+  expectResponse(): void {
     if (this.#timer !== null || this.#state !== 'watching') return;
-    this.#unanswered = 0;
+    this.#missedPings = 0;
     this.#timer = setInterval(() => this.#tick(), this.#pingEvery);
   }
 
@@ -75,9 +75,9 @@ export class WorkerWatch {
 
   #tick(): void {
     if (!this.#watched.waiting()) this.#stopPings();
-    else if (this.#unanswered >= MAX_UNANSWERED) this.#die('silent');
+    else if (this.#missedPings >= MAX_MISSED_PINGS) this.#die('silent');
     else {
-      this.#unanswered++;
+      this.#missedPings++;
       this.#watched.ping();
     }
   }

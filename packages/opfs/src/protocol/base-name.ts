@@ -10,10 +10,26 @@ export interface NamedFile {
 }
 
 /** URLs with a path that ends in a file's name. */
-const ADDRESS = /^(?:https?|ftps?|ssh|nfs):\/\/[^/?#]*/i;
+const URL_PREFIX = /^(?:https?|ftps?|ssh|nfs):\/\/[^/?#]*/i;
 /** QEMU's other protocols: what follows is not a path, but a host, an export, a device or a folder. */
-const PROTOCOL =
-  /^(?:nbds?|fat|rbd|iscsi|iser|gluster|sheepdog|nvme|null|blkdebug|blkverify|vxhs|virtio-blk|host_(?:device|cdrom))\b[^/:]*:/i;
+const PROTOCOLS = [
+  'nbds?',
+  'fat',
+  'rbd',
+  'iscsi',
+  'iser',
+  'gluster',
+  'sheepdog',
+  'nvme',
+  'null',
+  'blkdebug',
+  'blkverify',
+  'vxhs',
+  'virtio-blk',
+  'host_device',
+  'host_cdrom',
+];
+const PROTOCOL_PREFIX = new RegExp(String.raw`^(?:${PROTOCOLS.join('|')})\b[^/:]*:`, 'i');
 
 /**
  * Parses the name of a backing or data file as images contain it: a path of either kind, `file:` and a path, a URL, or
@@ -47,8 +63,8 @@ export function baseName(name: string): string {
 }
 
 function lastPart(name: string): string {
-  if (ADDRESS.test(name)) return lastOfAddress(name);
-  if (PROTOCOL.test(name)) return name;
+  if (URL_PREFIX.test(name)) return lastOfUrl(name);
+  if (PROTOCOL_PREFIX.test(name)) return name;
   return lastOfPath(name.replace(/^file:/, ''));
 }
 
@@ -57,8 +73,8 @@ function lastOfPath(path: string): string {
 }
 
 /** A query may contain slashes of its own, and the path is percent-encoded. */
-function lastOfAddress(address: string): string {
-  const part = lastOfPath(address.replace(ADDRESS, '').replace(/[?#].*$/s, ''));
+function lastOfUrl(address: string): string {
+  const part = lastOfPath(address.replace(URL_PREFIX, '').replace(/[?#].*$/s, ''));
   try {
     const decoded = decodeURIComponent(part);
     // A decoded slash would be part of the name; no stored file can have such a name.

@@ -1,14 +1,14 @@
 /** Reuses the buffers transferred between page and worker: a new one costs several times the read it is for. */
 
 /** Smallest buffer. Sizes are powers of two of it, so that one buffer fits requests of many lengths. Bytes. */
-const SMALLEST = 64 * 1024;
+const MIN_BUFFER_BYTES = 64 * 1024;
 /** From this size on, sizes are multiples of it: doubling a large buffer wastes too much. Bytes. */
-const LARGE = 1024 * 1024;
+const LARGE_BUFFER_BYTES = 1024 * 1024;
 
 /** The size of a buffer for `length` bytes. */
 export function roundedLength(length: number): number {
-  if (length >= LARGE) return Math.ceil(length / LARGE) * LARGE;
-  let rounded = SMALLEST;
+  if (length >= LARGE_BUFFER_BYTES) return Math.ceil(length / LARGE_BUFFER_BYTES) * LARGE_BUFFER_BYTES;
+  let rounded = MIN_BUFFER_BYTES;
   while (rounded < length) rounded *= 2;
   return rounded;
 }
@@ -16,17 +16,17 @@ export function roundedLength(length: number): number {
 /** Spare buffers on the page, transferred to the worker with the next request that they fit. */
 export class BufferPool {
   #spares: ArrayBuffer[] = [];
-  #held = 0;
+  #bytes = 0;
   readonly #limit: number;
 
   /** @param limit the most bytes of spare buffers; more than that are dropped */
-  constructor(limit: number = 32 * LARGE) {
+  constructor(limit: number = 32 * LARGE_BUFFER_BYTES) {
     this.#limit = limit;
   }
 
   /** Total size of the spare buffers, in bytes. */
-  get held(): number {
-    return this.#held;
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The smallest spare of at least `length` bytes, or undefined when the worker must allocate one. */
@@ -37,7 +37,7 @@ export class BufferPool {
     }
     if (best < 0) return undefined;
     const [spare] = this.#spares.splice(best, 1);
-    this.#held -= spare!.byteLength;
+    this.#bytes -= spare!.byteLength;
     return spare;
   }
 
@@ -45,7 +45,7 @@ export class BufferPool {
   give(buffer: ArrayBuffer): void {
     if (buffer.byteLength === 0 || buffer.byteLength > this.#limit) return;
     this.#spares.push(buffer);
-    this.#held += buffer.byteLength;
-    while (this.#held > this.#limit) this.#held -= this.#spares.shift()!.byteLength;
+    this.#bytes += buffer.byteLength;
+    while (this.#bytes > this.#limit) this.#bytes -= this.#spares.shift()!.byteLength;
   }
 }

@@ -15,8 +15,27 @@ export interface FileDescription {
 /** Drivers that read one file unchanged. */
 const FILE_DRIVERS: readonly unknown[] = ['file', 'http', 'https', 'ftp', 'ftps'];
 /** Options that do not change the bytes read. */
-const HARMLESS =
-  /^(?:node-name|(?:auto-)?read-only|discard(?:-no-unref)?|detect-zeroes|force-share|locking|aio(?:-max-batch)?|drop-cache|x-check-cache-dropped|cache(?:-size|-clean-interval|\..*)?|(?:l2|refcount)-cache-.*|lazy-refcounts|pass-discard-.*|overlap-check(?:\..*)?|readahead|timeout|sslverify)$/;
+const IGNORED_OPTIONS = new RegExp(
+  `^(?:${[
+    'node-name',
+    '(?:auto-)?read-only',
+    'discard(?:-no-unref)?',
+    'detect-zeroes',
+    'force-share',
+    'locking',
+    'aio(?:-max-batch)?',
+    'drop-cache',
+    'x-check-cache-dropped',
+    String.raw`cache(?:-size|-clean-interval|\..*)?`,
+    '(?:l2|refcount)-cache-.*',
+    'lazy-refcounts',
+    'pass-discard-.*',
+    String.raw`overlap-check(?:\..*)?`,
+    'readahead',
+    'timeout',
+    'sslverify',
+  ].join('|')})$`,
+);
 
 /**
  * Parses a description; null if the name is not one.
@@ -27,8 +46,8 @@ export function fileDescription(name: string): FileDescription | null {
   const options = name.startsWith('json:') ? parse(name.slice('json:'.length)) : null;
   if (options === null) return null;
   const refuse = (option: string): never => {
-    const value = JSON.stringify(options.get(option));
-    const message = `The description ${JSON.stringify(name)} has the option ${JSON.stringify(option)} (${value}), which is not honoured here.`;
+    const setting = `${JSON.stringify(option)} (${JSON.stringify(options.get(option))})`;
+    const message = `The description ${JSON.stringify(name)} has the option ${setting}, which is not supported.`;
     throw new Qcow2Error('unsupported', `${message} Without it other bytes would be read.`, {
       what: 'file',
       name,
@@ -42,7 +61,9 @@ export function fileDescription(name: string): FileDescription | null {
     const isName = own === 'filename' || own === 'url';
     if (isName && typeof value === 'string' && path === null) path = { option, value };
     else if (
-      own === 'driver' ? !isHonoured(option, value) : !(own === 'offset' && value === 0) && !HARMLESS.test(own)
+      own === 'driver'
+        ? !isSupportedDriver(option, value)
+        : !(own === 'offset' && value === 0) && !IGNORED_OPTIONS.test(own)
     ) {
       refuse(option);
     }
@@ -61,7 +82,7 @@ export function fileDescription(name: string): FileDescription | null {
  * True if the driver is supported here. The top layer may be raw or qcow2; below it only drivers that read one file
  * unchanged.
  */
-function isHonoured(option: string, driver: unknown): boolean {
+function isSupportedDriver(option: string, driver: unknown): boolean {
   return driver === 'raw' || (driver === 'qcow2' && option === 'driver') || FILE_DRIVERS.includes(driver);
 }
 

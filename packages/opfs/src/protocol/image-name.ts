@@ -5,7 +5,7 @@ import { type NamedFile, namedFile } from './base-name.js';
 /** The length that every platform's file system supports. Bytes of UTF-8. */
 const MAX_NAME_BYTES = 200;
 /** Control characters, and lone surrogates, which no file system stores unchanged. */
-const UNFIT = /[\p{Cc}\p{Cs}]/u;
+const FORBIDDEN_CHARACTERS = /[\p{Cc}\p{Cs}]/u;
 
 /**
  * Validates a name and normalises it (NFC), so that the same letters are the same name.
@@ -42,7 +42,7 @@ function faultOf(name: string): string | null {
   // Chromium refuses a backslash, on every system.
   if (/[\\/]/.test(name)) return 'a store has no folders, so a name has no "/" and no "\\"';
   // Must come before normalising: Firefox replaces lone surrogates by other characters.
-  if (UNFIT.test(name)) return 'it has a control character or half of a character';
+  if (FORBIDDEN_CHARACTERS.test(name)) return 'it has a control character or a lone surrogate';
   const { length } = new TextEncoder().encode(name.normalize('NFC'));
-  return length > MAX_NAME_BYTES ? `it is ${length} bytes of UTF-8, and at most ${MAX_NAME_BYTES} fit` : null;
+  return length > MAX_NAME_BYTES ? `it is ${length} bytes of UTF-8; the maximum is ${MAX_NAME_BYTES}` : null;
 }

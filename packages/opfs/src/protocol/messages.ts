@@ -9,7 +9,7 @@ import type { WireError } from './wire-error.js';
 export type Outcome<T> = { readonly value: T } | { readonly error: WireError };
 
 /** A promise of an {@link Outcome}, which never rejects. */
-export type Answer<T> = Promise<Outcome<T>>;
+export type PromisedOutcome<T> = Promise<Outcome<T>>;
 
 /** The state of an image that is sent after a change. */
 export interface Changed {
@@ -46,6 +46,7 @@ export interface WireExportOptions {
 export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
   readonly verify?: OpenOptions['verify'];
+  readonly repairDirty?: OpenOptions['repairDirty'];
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: WireReports;
@@ -98,14 +99,14 @@ export type WireResolved = WireFile | { source: WireFile; format: 'raw' | 'qcow2
  */
 export interface WorkerSide {
   /** The first call. Takes the lock by which the page detects this worker's death, and receives the page's side. */
-  connect(lock: string, page: PageSide): Answer<void>;
+  connect(lock: string, page: PageSide): PromisedOutcome<void>;
   /** Returns at once, which shows the page that this worker handles its messages. */
-  ping(): Answer<void>;
+  ping(): PromisedOutcome<void>;
   /** Aborts a call or a cursor. Does nothing when it has ended. */
   abort(call: number): void;
-  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageInfo>;
+  open(call: number, file: WireFile, options: WireOpenOptions): PromisedOutcome<ImageInfo>;
   /** Opens the view of a snapshot as an image of its own. Closing the other image closes it. */
-  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageInfo>;
+  openSnapshot(call: number, image: number, idOrName: string): PromisedOutcome<ImageInfo>;
   /**
    * Fills the pieces. Those without shared memory follow each other in the response's buffer, which is `spare` if it
    * fits.
@@ -115,9 +116,14 @@ export interface WorkerSide {
     image: number,
     pieces: readonly WirePiece[],
     spare: ArrayBuffer | null,
-  ): Answer<ArrayBuffer | null>;
+  ): PromisedOutcome<ArrayBuffer | null>;
   /** Writes the pieces, in order. Those without a buffer of their own follow each other in `packed`. */
-  write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written>;
+  write(
+    call: number,
+    image: number,
+    pieces: readonly WireBytes[],
+    packed: ArrayBuffer | null,
+  ): PromisedOutcome<Written>;
   /** Calls a verb that has a single result. `args` come from `splitArguments`. */
   invoke(
     call: number,
@@ -125,7 +131,7 @@ export interface WorkerSide {
     verb: CalledVerb,
     args: readonly unknown[],
     reports: WireReports,
-  ): Answer<Invoked>;
+  ): PromisedOutcome<Invoked>;
   /** Opens a cursor over the result of a verb: packed items, or bytes. */
   openCursor(
     call: number,
@@ -133,27 +139,32 @@ export interface WorkerSide {
     verb: CursorVerb,
     args: readonly unknown[],
     reports: WireReports,
-  ): Answer<void>;
-  next(cursor: number): Answer<CursorPacket>;
-  release(cursor: number): Answer<void>;
+  ): PromisedOutcome<void>;
+  next(cursor: number): PromisedOutcome<CursorPacket>;
+  release(cursor: number): PromisedOutcome<void>;
   /** Writes the guest bytes into a file of the caller's. */
-  export(call: number, image: number, to: FileSystemFileHandle, options: WireExportOptions): Answer<void>;
+  export(call: number, image: number, to: FileSystemFileHandle, options: WireExportOptions): PromisedOutcome<void>;
   /** Writes the guest bytes into a temporary file, and returns it. */
-  temporaryExport(call: number, image: number, options: WireExportOptions): Answer<File>;
-  removeTemporaryExport(id: number): Answer<void>;
-  close(image: number): Answer<void>;
+  temporaryExport(call: number, image: number, options: WireExportOptions): PromisedOutcome<File>;
+  removeTemporaryExport(id: number): PromisedOutcome<void>;
+  close(image: number): PromisedOutcome<void>;
   /** Selects where images are stored, and returns where they are. Without a fallback storage is not opened yet. */
-  useStorage(options: WireStorageOptions): Answer<'opfs' | 'memory'>;
-  list(): Answer<StoredImage[]>;
-  has(name: string): Answer<boolean>;
-  stat(name: string): Answer<StoredImage>;
+  useStorage(options: WireStorageOptions): PromisedOutcome<'opfs' | 'memory'>;
+  list(): PromisedOutcome<StoredImage[]>;
+  has(name: string): PromisedOutcome<boolean>;
+  stat(name: string): PromisedOutcome<StoredImage>;
   /** Total length of all stored images, in bytes. */
-  usage(): Answer<number>;
+  usage(): PromisedOutcome<number>;
   /** Creates an image and opens it for writing. */
-  createStored(call: number, name: string, options: WireCreateOptions, reports: WireReports): Answer<ImageInfo>;
+  createStored(
+    call: number,
+    name: string,
+    options: WireCreateOptions,
+    reports: WireReports,
+  ): PromisedOutcome<ImageInfo>;
   /** Imports a Blob, or, for null, the chunks that the worker then requests. */
-  importStored(call: number, name: string, from: Blob | null, reports: WireReports): Answer<void>;
-  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo>;
+  importStored(call: number, name: string, from: Blob | null, reports: WireReports): PromisedOutcome<void>;
+  openStored(call: number, name: string, options: WireOpenOptions): PromisedOutcome<ImageInfo>;
   /** Writes a stored image into a file of the caller's. */
   exportStored(
     call: number,
@@ -161,25 +172,30 @@ export interface WorkerSide {
     format: 'raw' | 'qcow2',
     to: FileSystemFileHandle,
     options: WireExportOptions,
-  ): Answer<void>;
+  ): PromisedOutcome<void>;
   /** Opens a cursor over the bytes of a stored image. */
-  streamStored(call: number, name: string, format: 'raw' | 'qcow2', options: WireExportOptions): Answer<void>;
+  streamStored(call: number, name: string, format: 'raw' | 'qcow2', options: WireExportOptions): PromisedOutcome<void>;
   /** Writes a stored image into a temporary file, and returns it. */
-  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', options: WireExportOptions): Answer<File>;
-  rename(call: number, from: string, to: string): Answer<void>;
-  remove(call: number, name: string): Answer<void>;
+  temporaryExportStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    options: WireExportOptions,
+  ): PromisedOutcome<File>;
+  rename(call: number, from: string, to: string): PromisedOutcome<void>;
+  remove(call: number, name: string): PromisedOutcome<void>;
   /**
    * Aborts running calls, waits until they have cleaned up, and closes everything. The page then terminates the worker.
    */
-  shutdown(): Answer<void>;
+  shutdown(): PromisedOutcome<void>;
 }
 
 /** The calls that the page serves. */
 export interface PageSide {
   /** Calls the resolver of the call that opened an image. */
-  resolve(call: number, reference: ImageReference): Answer<WireResolved>;
+  resolve(call: number, reference: ImageReference): PromisedOutcome<WireResolved>;
   /** Returns the next chunk of the stream that a call imports; null at its end. */
-  pull(call: number): Answer<Uint8Array<ArrayBuffer> | null>;
+  pull(call: number): PromisedOutcome<Uint8Array<ArrayBuffer> | null>;
   /**
    * Reports the progress of a call. Returns, once it is delivered, whether the call continues: false if its callback
    * threw.

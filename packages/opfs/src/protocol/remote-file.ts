@@ -56,7 +56,8 @@ export function wireRemoteFile(file: RemoteFile | URL): WireRemoteFile {
   const { url, ...options }: RemoteFile = isUrl(file) ? { url: file } : file;
   if ('fetch' in options && options.fetch !== undefined) {
     throw new TypeError(
-      'A fetch of your own cannot cross to the worker: use httpSource and Qcow2Image.open of the package qcow2.',
+      'A fetch function of your own cannot be sent to the worker: use httpSource and Qcow2Image.open of the ' +
+        'package qcow2.',
     );
   }
   const { headers, credentials, timeout, retries, retryDelay, concurrency, blockSize, cacheBytes } = options;

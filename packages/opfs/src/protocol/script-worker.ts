@@ -20,16 +20,14 @@ interface TrustedTypes {
 const POLICY = 'qcow2-opfs';
 
 /** Returns the URL unchanged: for platforms without Trusted Types, and for pages that do not allow the policy. */
-const UNTRUSTED: Policy = { createScriptURL: (address) => address };
+const IDENTITY_POLICY: Policy = { createScriptURL: (address) => address };
 
 let policy: Policy | undefined;
 
 /** @throws TypeError where workers cannot start others, as in Chromium's SharedWorker */
 function requireWorkers(): void {
   if (globalThis.Worker) return;
-  throw new TypeError(
-    'There is no constructor Worker here: in this kind of worker the browser has no nested dedicated workers.',
-  );
+  throw new TypeError('There is no Worker constructor here: this kind of worker cannot start dedicated workers.');
 }
 
 /**
@@ -60,7 +58,7 @@ export function workerOfText(text: string, options?: WorkerOptions): Worker {
  * @param create does nothing but `new Worker`
  * @throws what `create` throws, and as {@link workerOfText}
  */
-export function startAnyway(create: () => Worker): Worker {
+export function startFromAnyOrigin(create: () => Worker): Worker {
   requireWorkers();
   const made = recordScript(create);
   if (!('address' in made)) return made;
@@ -101,17 +99,17 @@ function startTrusted(address: string, options: WorkerOptions | undefined): Work
   try {
     return new Worker(policy.createScriptURL(address), options);
   } catch (cause) {
-    if (policy !== UNTRUSTED || !trustedTypes() || !(cause instanceof TypeError)) throw cause;
+    if (policy !== IDENTITY_POLICY || !trustedTypes() || !(cause instanceof TypeError)) throw cause;
     throw new TypeError(`${cause.message} The page's policy must have \`trusted-types ${POLICY}\`.`, { cause });
   }
 }
 
 function makePolicy(): Policy {
   try {
-    return trustedTypes()?.createPolicy(POLICY, { createScriptURL: (address) => address }) ?? UNTRUSTED;
+    return trustedTypes()?.createPolicy(POLICY, { createScriptURL: (address) => address }) ?? IDENTITY_POLICY;
   } catch {
     // A page that does not allow it may have a default policy, or not enforce Trusted Types.
-    return UNTRUSTED;
+    return IDENTITY_POLICY;
   }
 }
 

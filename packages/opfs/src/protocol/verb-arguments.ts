@@ -10,11 +10,18 @@ export interface SplitArguments {
   readonly options: Pick<SalvageOptions, 'signal' | 'onProgress' | 'onLost'>;
 }
 
-/** Removes the signal and the callbacks from the options, the last argument. The other options are sent. */
+/**
+ * Removes the signal and the callbacks from the options, the last argument. The other options are sent.
+ *
+ * @throws TypeError when another option is a function: the worker cannot call it.
+ */
 export function splitArguments(row: Row, given: readonly unknown[]): SplitArguments {
   const args = Array.from({ length: row.arguments }, (_, index) => given[index]);
   if (!row.options) return { args, options: {} };
   const { signal, onProgress, onLost, ...rest } = (given[row.arguments] ?? {}) as SalvageOptions;
+  for (const [name, value] of Object.entries(row.salvage ? rest : { onLost, ...rest })) {
+    if (typeof value === 'function') throw new TypeError(`The option "${name}" is a function: no worker can call it.`);
+  }
   return { args: [...args, rest], options: { signal, onProgress, onLost } };
 }
 

@@ -46,16 +46,16 @@ export function holdLock(
 
 /**
  * Holds the lock `name` exclusively, in the order of requests; null when it is not granted within `limit` milliseconds.
- * For locks that are never shared: see {@link holdAlone}.
+ * For locks that are never shared: see {@link holdExclusiveLock}.
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
-export async function holdInTurn(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
+export async function holdQueuedLock(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
   signal?.throwIfAborted();
   const wait = new AbortController();
   const end = (): void => wait.abort();
   const timer = setTimeout(end, limit);
-  const ignore = signal && onAbort(signal, end);
+  const removeListener = signal && onAbort(signal, end);
   try {
     return await holdLock(name, { signal: wait.signal });
   } catch (cause) {
@@ -64,7 +64,7 @@ export async function holdInTurn(name: string, limit: number, signal?: AbortSign
     return null;
   } finally {
     clearTimeout(timer);
-    ignore?.();
+    removeListener?.();
   }
 }
 
@@ -75,7 +75,7 @@ export async function holdInTurn(name: string, limit: number, signal?: AbortSign
  *
  * @throws `signal.reason` when the signal aborts the wait
  */
-export async function holdAlone(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
+export async function holdExclusiveLock(name: string, limit: number, signal?: AbortSignal): Promise<Release | null> {
   const started = performance.now();
   for (;;) {
     signal?.throwIfAborted();
@@ -84,19 +84,19 @@ export async function holdAlone(name: string, limit: number, signal?: AbortSigna
     signal?.throwIfAborted();
     const waited = performance.now() - started;
     if (release || waited >= limit) return release;
-    await pause(waited < RETRY_OFTEN_MS ? RETRY_EVERY_MS : RETRY_LATER_EVERY_MS, signal);
+    await sleep(waited < RETRY_OFTEN_MS ? RETRY_EVERY_MS : RETRY_LATER_EVERY_MS, signal);
   }
 }
 
 /** Resolves after `duration` milliseconds, or immediately when the signal aborts. */
-function pause(duration: number, signal: AbortSignal | undefined): Promise<void> {
+function sleep(duration: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
-      ignore?.();
+      removeListener?.();
       resolve();
     };
     const timer = setTimeout(end, duration);
-    const ignore = signal && onAbort(signal, end);
+    const removeListener = signal && onAbort(signal, end);
   });
 }

@@ -2,11 +2,11 @@
 import { transfer } from 'comlink';
 import { type ImageInfo, isQcow2Error, type OpenOptions, type SalvageOptions } from 'qcow2';
 import type {
-  Answer,
   CursorPacket,
   Invoked,
   Outcome,
   PageSide,
+  PromisedOutcome,
   WireBytes,
   WireCreateOptions,
   WireExportOptions,
@@ -55,7 +55,7 @@ export class Service implements WorkerSide {
   #store: ImageStore = new ImageStore(new OpfsFolder(this.#folder));
   #page: PageClient | null = null;
 
-  connect(lock: string, page: PageSide): Answer<void> {
+  connect(lock: string, page: PageSide): PromisedOutcome<void> {
     return outcomeOf(async () => {
       this.#page = new PageClient(page);
       // Held until this worker ends, by which the page detects its death.
@@ -63,7 +63,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  async ping(): Answer<void> {
+  async ping(): PromisedOutcome<void> {
     return { value: undefined };
   }
 
@@ -72,13 +72,13 @@ export class Service implements WorkerSide {
     this.#cursors.abort(call);
   }
 
-  open(call: number, file: WireFile, options: WireOpenOptions): Answer<ImageInfo> {
+  open(call: number, file: WireFile, options: WireOpenOptions): PromisedOutcome<ImageInfo> {
     return this.#reporting(call, options.reports, async (running) =>
       this.#images.add(call, await openForeign(file, this.#openOptions(call, options, running))),
     );
   }
 
-  openSnapshot(call: number, image: number, idOrName: string): Answer<ImageInfo> {
+  openSnapshot(call: number, image: number, idOrName: string): PromisedOutcome<ImageInfo> {
     return this.#calls.run(call, async () => {
       const view = await this.#images.get(image).openSnapshot(idOrName);
       return this.#images.add(call, { image: view, close: () => view.close() }, image);
@@ -90,18 +90,23 @@ export class Service implements WorkerSide {
     image: number,
     pieces: readonly WirePiece[],
     spare: ArrayBuffer | null,
-  ): Answer<ArrayBuffer | null> {
-    const answer = this.#calls.run(call, async (signal) => readPieces(this.#images.get(image), pieces, spare, signal));
-    return transferring(answer, (buffer) => buffer);
+  ): PromisedOutcome<ArrayBuffer | null> {
+    const outcome = this.#calls.run(call, async (signal) => readPieces(this.#images.get(image), pieces, spare, signal));
+    return transferring(outcome, (buffer) => buffer);
   }
 
-  write(call: number, image: number, pieces: readonly WireBytes[], packed: ArrayBuffer | null): Answer<Written> {
-    const answer = this.#calls.run(call, async () => {
+  write(
+    call: number,
+    image: number,
+    pieces: readonly WireBytes[],
+    packed: ArrayBuffer | null,
+  ): PromisedOutcome<Written> {
+    const outcome = this.#calls.run(call, async () => {
       const disk = this.#images.get(image);
       await writePieces(disk, pieces, packed);
       return { ...this.#images.changed(image, disk), spare: packed };
     });
-    return transferring(answer, ({ spare }) => spare);
+    return transferring(outcome, ({ spare }) => spare);
   }
 
   invoke(
@@ -110,7 +115,7 @@ export class Service implements WorkerSide {
     verb: CalledVerb,
     args: readonly unknown[],
     reports: WireReports,
-  ): Answer<Invoked> {
+  ): PromisedOutcome<Invoked> {
     return this.#reporting(call, reports, async ({ signal, onProgress }) => {
       const disk = this.#images.get(image);
       const value = await callVerb(disk, verb, args, { signal, onProgress });
@@ -124,22 +129,27 @@ export class Service implements WorkerSide {
     verb: CursorVerb,
     args: readonly unknown[],
     reports: WireReports,
-  ): Answer<void> {
+  ): PromisedOutcome<void> {
     return this.#openCursor(call, image, reports, async (options) =>
       packetsOf(this.#images.get(image), verb, args, options),
     );
   }
 
-  next(cursor: number): Answer<CursorPacket> {
-    const answer = outcomeOf(() => this.#cursors.next(cursor));
-    return transferring(answer, (packet) => packet?.buffer ?? null);
+  next(cursor: number): PromisedOutcome<CursorPacket> {
+    const outcome = outcomeOf(() => this.#cursors.next(cursor));
+    return transferring(outcome, (packet) => packet?.buffer ?? null);
   }
 
-  release(cursor: number): Answer<void> {
+  release(cursor: number): PromisedOutcome<void> {
     return outcomeOf(() => this.#cursors.release(cursor));
   }
 
-  export(call: number, image: number, to: FileSystemFileHandle, { salvage, reports }: WireExportOptions): Answer<void> {
+  export(
+    call: number,
+    image: number,
+    to: FileSystemFileHandle,
+    { salvage, reports }: WireExportOptions,
+  ): PromisedOutcome<void> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
       await this.#store.exports.requireForeign(to);
@@ -147,7 +157,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  temporaryExport(call: number, image: number, { salvage, reports }: WireExportOptions): Answer<File> {
+  temporaryExport(call: number, image: number, { salvage, reports }: WireExportOptions): PromisedOutcome<File> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
       const fill = (to: FileSystemFileHandle) => exportDisk(to, disk, { ...options, salvage });
@@ -155,11 +165,11 @@ export class Service implements WorkerSide {
     });
   }
 
-  removeTemporaryExport(id: number): Answer<void> {
+  removeTemporaryExport(id: number): PromisedOutcome<void> {
     return outcomeOf(() => this.#temporaryExports.remove(id));
   }
 
-  close(image: number): Answer<void> {
+  close(image: number): PromisedOutcome<void> {
     return outcomeOf(async () => {
       const { open, ended } = this.#images.take(image);
       await this.#cursors.releaseOf(ended);
@@ -167,7 +177,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  shutdown(): Answer<void> {
+  shutdown(): PromisedOutcome<void> {
     return outcomeOf(async () => {
       await this.#calls.abortAll(ABORT_TIMEOUT_MS);
       await this.#cursors.releaseAll();
@@ -181,7 +191,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  useStorage({ directory, fallback }: WireStorageOptions): Answer<'opfs' | 'memory'> {
+  useStorage({ directory, fallback }: WireStorageOptions): PromisedOutcome<'opfs' | 'memory'> {
     return outcomeOf(async () => {
       this.#folder = new PrivateFolder(directory);
       const folder = await folderFor(this.#folder, fallback);
@@ -190,23 +200,28 @@ export class Service implements WorkerSide {
     });
   }
 
-  list(): Answer<StoredImage[]> {
+  list(): PromisedOutcome<StoredImage[]> {
     return outcomeOf(() => this.#store.images.list());
   }
 
-  has(name: string): Answer<boolean> {
+  has(name: string): PromisedOutcome<boolean> {
     return outcomeOf(() => this.#store.images.has(name));
   }
 
-  stat(name: string): Answer<StoredImage> {
+  stat(name: string): PromisedOutcome<StoredImage> {
     return outcomeOf(() => this.#store.images.stat(name));
   }
 
-  usage(): Answer<number> {
+  usage(): PromisedOutcome<number> {
     return outcomeOf(() => this.#store.images.usage());
   }
 
-  createStored(call: number, name: string, options: WireCreateOptions, reports: WireReports): Answer<ImageInfo> {
+  createStored(
+    call: number,
+    name: string,
+    options: WireCreateOptions,
+    reports: WireReports,
+  ): PromisedOutcome<ImageInfo> {
     const { resolves, ...wanted } = options;
     return this.#reporting(call, reports, async (running) => {
       const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
@@ -214,14 +229,14 @@ export class Service implements WorkerSide {
     });
   }
 
-  importStored(call: number, name: string, from: Blob | null, reports: WireReports): Answer<void> {
+  importStored(call: number, name: string, from: Blob | null, reports: WireReports): PromisedOutcome<void> {
     return this.#reporting(call, reports, (options) => {
       const source = from ? blobImport(from) : pulledImport(async () => this.#page?.pull(call) ?? null, options.signal);
       return this.#store.import(name, source, options);
     });
   }
 
-  openStored(call: number, name: string, options: WireOpenOptions): Answer<ImageInfo> {
+  openStored(call: number, name: string, options: WireOpenOptions): PromisedOutcome<ImageInfo> {
     return this.#reporting(call, options.reports, async (running) => {
       const opening = { ...this.#openOptions(call, options, running), lock: options.lock };
       return this.#images.add(call, await this.#store.open(name, opening));
@@ -234,7 +249,7 @@ export class Service implements WorkerSide {
     format: 'raw' | 'qcow2',
     to: FileSystemFileHandle,
     { salvage, reports }: WireExportOptions,
-  ): Answer<void> {
+  ): PromisedOutcome<void> {
     return this.#reporting(call, reports, (options) =>
       this.#store.exports.into(name, format, to, { ...options, salvage }),
     );
@@ -245,7 +260,7 @@ export class Service implements WorkerSide {
     name: string,
     format: 'raw' | 'qcow2',
     { salvage, reports }: WireExportOptions,
-  ): Answer<void> {
+  ): PromisedOutcome<void> {
     return this.#openCursor(call, call, reports, (options) =>
       this.#store.exports.stream(name, format, { ...options, salvage }),
     );
@@ -256,32 +271,36 @@ export class Service implements WorkerSide {
     name: string,
     format: 'raw' | 'qcow2',
     { salvage, reports }: WireExportOptions,
-  ): Answer<File> {
+  ): PromisedOutcome<File> {
     return this.#reporting(call, reports, (options) => {
       const fill = (to: FileSystemFileHandle) => this.#store.exports.into(name, format, to, { ...options, salvage });
       return this.#temporaryExports.create(call, this.#folder, 0, fill);
     });
   }
 
-  rename(call: number, from: string, to: string): Answer<void> {
+  rename(call: number, from: string, to: string): PromisedOutcome<void> {
     return this.#calls.run(call, (signal) => this.#store.names.rename(from, to, signal));
   }
 
-  remove(call: number, name: string): Answer<void> {
+  remove(call: number, name: string): PromisedOutcome<void> {
     return this.#calls.run(call, (signal) => this.#store.names.remove(name, signal));
   }
 
   #openOptions(
     call: number,
-    { mode, verify, cache, resolves }: WireOpenOptions,
+    { mode, verify, repairDirty, cache, resolves }: WireOpenOptions,
     running: AbortableOptions,
   ): OpenOptions {
     const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
-    return { ...running, mode, verify, cache, resolve };
+    return { ...running, mode, verify, repairDirty, cache, resolve };
   }
 
   /** Runs a call that has reports. Its result is sent after its last report has been delivered. */
-  #reporting<T>(call: number, wanted: WireReports, work: (options: ReportingOptions) => Promise<T>): Answer<T> {
+  #reporting<T>(
+    call: number,
+    wanted: WireReports,
+    work: (options: ReportingOptions) => Promise<T>,
+  ): PromisedOutcome<T> {
     const reports = this.#reports(call, wanted);
     return this.#calls.run(call, async (signal) => {
       const { onProgress, onLost, delivered } = reports;
@@ -291,7 +310,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  #openCursor(call: number, image: number, reports: WireReports, open: OpenPackets): Answer<void> {
+  #openCursor(call: number, image: number, reports: WireReports, open: OpenPackets): PromisedOutcome<void> {
     return this.#calls.run(call, (opening) =>
       this.#cursors.open(call, image, opening, this.#reports(call, reports), open),
     );
@@ -312,13 +331,16 @@ async function folderFor(folder: PrivateFolder, fallback: 'memory' | null): Prom
     return new MemoryFolder();
   }
   // In the background: no call waits for the removal of stale temporary files.
-  folder.swept();
+  folder.sweepOnce();
   return new OpfsFolder(folder);
 }
 
 /** The outcome, marked so that a buffer in it is transferred and not copied. */
-async function transferring<T>(answer: Answer<T>, bufferOf: (value: T) => ArrayBuffer | null): Answer<T> {
-  const outcome: Outcome<T> = await answer;
+async function transferring<T>(
+  promised: PromisedOutcome<T>,
+  bufferOf: (value: T) => ArrayBuffer | null,
+): PromisedOutcome<T> {
+  const outcome: Outcome<T> = await promised;
   const buffer = 'value' in outcome ? bufferOf(outcome.value) : null;
   return buffer ? transfer(outcome, [buffer]) : outcome;
 }

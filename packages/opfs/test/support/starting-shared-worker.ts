@@ -1,5 +1,5 @@
 /** The entry of a SharedWorker that starts a worker, and sends what came of it. */
-import { startAnyway } from '../../src/protocol/script-worker.js';
+import { startFromAnyOrigin } from '../../src/protocol/script-worker.js';
 
 /** What came of it. */
 export interface Started {
@@ -14,7 +14,9 @@ async function start(): Promise<Started> {
   const before = 'Worker' in self;
   let message: string | null = null;
   try {
-    const worker = startAnyway(() => new Worker(new URL('./hello-worker.ts', import.meta.url), { type: 'module' }));
+    const worker = startFromAnyOrigin(
+      () => new Worker(new URL('./hello-worker.ts', import.meta.url), { type: 'module' }),
+    );
     await new Promise((resolve) => worker.addEventListener('message', resolve, { once: true }));
     worker.terminate();
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Owns the workers that tests start by hand: one that can be ended from outside, and those that lack something. */
+/** Starts the workers of tests: one that a test can end, and workers where the platform lacks something. */
 
 /** The package's own worker. */
 function ownWorker(): Worker {
@@ -27,14 +27,14 @@ export function workerWithoutMove(): Worker {
   return new Worker(new URL('./moveless-worker.ts', import.meta.url), { type: 'module' });
 }
 
-/** The package's worker, which tells of its flushes on the BroadcastChannel `flushes`. */
-export function tellingWorker(): Worker {
-  return new Worker(new URL('./telling-worker.ts', import.meta.url), { type: 'module' });
+/** The package's worker, which reports its flushes on the BroadcastChannel `flushes`. */
+export function flushReportingWorker(): Worker {
+  return new Worker(new URL('./flush-reporting-worker.ts', import.meta.url), { type: 'module' });
 }
 
-/** The package's worker, which counts what it asks of its files and tells that on the BroadcastChannel `looks`. */
-export function lookingWorker(): Worker {
-  return new Worker(new URL('./looking-worker.ts', import.meta.url), { type: 'module' });
+/** The package's worker, which counts its reads of files and reports them on the BroadcastChannel `reads`. */
+export function readCountingWorker(): Worker {
+  return new Worker(new URL('./read-counting-worker.ts', import.meta.url), { type: 'module' });
 }
 
 /** The package's worker where no worker can be started from it: there are none, or their script does not run. */
@@ -48,11 +48,11 @@ export function blockingWorker(): Worker {
 }
 
 /** The package's worker, which shares no locks with its page; and its end. */
-export function workerApart(): { create: () => Worker; kill: () => void } {
+export function workerWithOtherLocks(): { create: () => Worker; kill: () => void } {
   let made: Worker | undefined;
   return {
     create: () => {
-      made = new Worker(new URL('./apart-worker.ts', import.meta.url), { type: 'module' });
+      made = new Worker(new URL('./other-locks-worker.ts', import.meta.url), { type: 'module' });
       return made;
     },
     kill: () => made?.terminate(),

@@ -46,12 +46,12 @@ export function decodeFrames(input: Uint8Array, output: Uint8Array, scratch: Uin
       const header = readHeader(view, from);
       const ends = decodeBlocks(input, header, output, at, scratch);
       if (header.contentBytes !== null && header.contentBytes !== ends.at - at) {
-        bad(`a frame gives ${ends.at - at} bytes and should give ${header.contentBytes}`);
+        bad(`a frame has ${ends.at - at} bytes of content instead of ${header.contentBytes}`);
       }
       from = ends.from + (header.checksum ? 4 : 0);
       at = ends.at;
     } else {
-      bad(at === 0 ? 'it does not begin with a frame' : `it gives ${at} of ${output.length} bytes`);
+      bad(at === 0 ? 'it does not begin with a frame' : `it has ${at} of ${output.length} bytes of content`);
     }
   }
   if (from > input.length) bad('its last frame is cut short');
@@ -70,7 +70,7 @@ function readHeader(view: DataView, from: number): FrameHeader {
   for (let at = dictionaryAt; at < sizeAt; at++) if (view.getUint8(at) !== 0) bad('a frame needs a dictionary');
   const contentBytes = sizeBytes === 0 ? null : contentSize(view, sizeAt, sizeBytes);
   const windowBytes = single ? contentBytes! : windowSize(view.getUint8(from + 5));
-  if (windowBytes > MAX_WINDOW_BYTES) bad('a frame asks for a window of more than 128 MiB');
+  if (windowBytes > MAX_WINDOW_BYTES) bad('a frame needs a window of more than 128 MiB');
   return {
     start,
     maxBlockBytes: Math.min(MAX_BLOCK_BYTES, windowBytes),
@@ -111,11 +111,11 @@ function decodeBlocks(
     last = (head & 1) !== 0;
     from += 3;
     const end = from + (kind === 1 ? 1 : size);
-    if (size > maxBlockBytes) bad('a block is larger than it may be');
+    if (size > maxBlockBytes) bad('a block is too large');
     if (end > input.length) bad('a block is cut short');
     const limit = Math.min(output.length, at + maxBlockBytes);
     if (kind < 2) {
-      if (size > limit - at) bad('it gives more than one cluster');
+      if (size > limit - at) bad('it has more content than one cluster');
       if (kind === 0) output.set(input.subarray(from, end), at);
       else output.fill(input[from]!, at, at + size);
       at += size;

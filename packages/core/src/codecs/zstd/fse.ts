@@ -52,18 +52,18 @@ export function readFse(
   bytes: Uint8Array,
   from: number,
   to: number,
-  most: number,
+  max: number,
   mostAccurate: number,
 ): { table: FseTable; end: number } {
   if (from >= to) bad('an entropy table is missing');
   const accuracy = (bytes[from]! & 15) + 5;
-  if (accuracy > mostAccurate) bad('an entropy table is too accurate');
-  const counts = new Int16Array(most + 1);
+  if (accuracy > mostAccurate) bad('the accuracy of an entropy table is too high');
+  const counts = new Int16Array(max + 1);
   let at = from * 8 + 4;
   let left = 1 << accuracy;
   let symbol = 0;
   while (left > 0) {
-    if (symbol > most || at > to * 8) bad('an entropy table is damaged');
+    if (symbol > max || at > to * 8) bad('an entropy table is damaged');
     // A count has one of `left + 2` values, so the smaller ones take one bit less.
     const wide = log2(left + 1) + 1;
     const saving = (1 << wide) - 2 - left;
@@ -78,6 +78,6 @@ export function readFse(
     for (let more = count === 0 ? 3 : 0; more === 3; at += 2) symbol += more = bitsAt(bytes, at, 2);
   }
   const end = (at + 7) >> 3;
-  if (left < 0 || symbol > most + 1 || end > to) bad('an entropy table is damaged');
+  if (left < 0 || symbol > max + 1 || end > to) bad('an entropy table is damaged');
   return { table: fseTable(counts.subarray(0, symbol), accuracy), end };
 }

@@ -40,17 +40,17 @@ function readWeights(bytes: Uint8Array, from: number, to: number, weights: Uint8
   const states: [number, number] = [stream.take(table.accuracy), stream.take(table.accuracy)];
   if (stream.left < 0) bad('a Huffman table is cut short');
   let count = 0;
-  for (let turn: 0 | 1 = 0; ; turn = turn === 0 ? 1 : 0) {
+  for (let current: 0 | 1 = 0; ; current = current === 0 ? 1 : 0) {
     // At most two more can follow. Without this limit, states that read no bits would loop for ever.
     if (count > MAX_WEIGHTS - 2) bad('a Huffman table has too many weights');
-    const state = states[turn];
+    const state = states[current];
     weights[count++] = table.symbols[state]!;
     const bits = table.bits[state]!;
     if (stream.left < bits) {
-      weights[count++] = table.symbols[states[turn === 0 ? 1 : 0]]!;
+      weights[count++] = table.symbols[states[current === 0 ? 1 : 0]]!;
       return count;
     }
-    states[turn] = table.bases[state]! + stream.take(bits);
+    states[current] = table.bases[state]! + stream.take(bits);
   }
 }
 

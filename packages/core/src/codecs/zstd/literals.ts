@@ -33,7 +33,7 @@ export function readLiterals(
     headBytes === 1
       ? head >> 3
       : (head >> 4) | (bytes[from + 1]! << 4) | (headBytes === 3 ? bytes[from + 2]! << 12 : 0);
-  if (size > scratch.length) bad('a block has more literals than it may');
+  if (size > scratch.length) bad('a block has too many literals');
   if (repeated) return { bytes: scratch.fill(bytes[start]!, 0, size).subarray(0, size), table, end: start + 1 };
   if (start + size > to) bad('its literals are cut short');
   return { bytes: bytes.subarray(start, start + size), table, end: start + size };
@@ -59,9 +59,9 @@ function readCoded(
   const size = Math.floor(word / 16) % 2 ** sizeBits;
   const end = start + Math.floor(word / 2 ** (4 + sizeBits));
   if (end > to) bad('its literals are cut short');
-  if (size > scratch.length) bad('a block has more literals than it may');
+  if (size > scratch.length) bad('a block has too many literals');
   const read = (head & 3) === 2 ? readHuffman(bytes, start, end) : { table: known, end: start };
-  if (read.table === null) bad('its literals use a Huffman table that is not there');
+  if (read.table === null) bad('its literals use a missing Huffman table');
   const into = scratch.subarray(0, size);
   if (format === 0) decodeHuffman(read.table, bytes, read.end, end, into);
   else decodeFour(read.table, bytes, read.end, end, into);

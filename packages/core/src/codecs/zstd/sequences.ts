@@ -59,7 +59,7 @@ const MATCH_LENGTHS = code(
 const MAX_OFFSET_CODE = 22;
 const OFFSETS = {
   accuracy: 8,
-  most: 31,
+  max: 31,
   predefined: fseTable([...times(6, 1), 2, 2, 2, ...times(15, 1), ...times(5, -1)], 5),
 };
 
@@ -82,14 +82,14 @@ export function runSequences(
   let { at } = place;
   let taken = 0;
   if (count === 0) {
-    if (start !== to) bad('a block goes on behind its end');
+    if (start !== to) bad('a block continues past its end');
   } else {
     const { tables, end } = readTables(bytes, start, to, state.tables);
     state.tables = tables;
     [at, taken] = copy(tables, state.recent, bytes, end, to, count, literals, output, place);
   }
   const rest = literals.length - taken;
-  if (rest > place.limit - at) bad('a block gives more than it may');
+  if (rest > place.limit - at) bad('a block has too much content');
   output.set(literals.subarray(taken), at);
   return at + rest;
 }
@@ -114,22 +114,22 @@ function readTables(
   if (from >= to || (bytes[from]! & 3) !== 0) bad('the modes of its sequences are damaged');
   const modes = bytes[from]!;
   let end = from + 1;
-  const read = (shift: number, most: number, accuracy: number, predefined: FseTable, last?: FseTable): FseTable => {
+  const read = (shift: number, max: number, accuracy: number, predefined: FseTable, last?: FseTable): FseTable => {
     const mode = (modes >> shift) & 3;
     if (mode === 0) return predefined;
-    if (mode === 3) return last ?? bad('its sequences use a table that is not there');
+    if (mode === 3) return last ?? bad('its sequences use a missing table');
     if (mode === 1) {
-      if (end >= to || bytes[end]! > most) bad('the tables of its sequences are damaged');
+      if (end >= to || bytes[end]! > max) bad('the tables of its sequences are damaged');
       return fseOfOne(bytes[end++]!);
     }
-    const described = readFse(bytes, end, to, most, accuracy);
+    const described = readFse(bytes, end, to, max, accuracy);
     end = described.end;
     return described.table;
   };
   const lengths = (shift: number, of: Code, last?: FseTable) =>
     read(shift, of.bits.length - 1, of.accuracy, of.predefined, last);
   const literalLengths = lengths(6, LITERAL_LENGTHS, before?.literalLengths);
-  const offsets = read(4, OFFSETS.most, OFFSETS.accuracy, OFFSETS.predefined, before?.offsets);
+  const offsets = read(4, OFFSETS.max, OFFSETS.accuracy, OFFSETS.predefined, before?.offsets);
   const matchLengths = lengths(2, MATCH_LENGTHS, before?.matchLengths);
   return { tables: { literalLengths, offsets, matchLengths }, end };
 }
@@ -167,7 +167,7 @@ function copy(
     }
     if (stream.left < 0) bad('its sequences are cut short');
     if (literalLength > literals.length - taken) bad('its sequences need more literals than there are');
-    if (literalLength + matchLength > limit - at) bad('a block gives more than it may');
+    if (literalLength + matchLength > limit - at) bad('a block has too much content');
     for (let i = 0; i < literalLength; i++) output[at + i] = literals[taken + i]!;
     taken += literalLength;
     at += literalLength;

@@ -42,7 +42,7 @@ export class SpaceAllocator implements Allocator {
   /**
    * Reserves `clusters` free clusters, in few runs, for the {@link allocate} calls that follow. A request for several
    * clusters skips shorter free runs, to avoid fragmentation. Returns the blocks that must be loaded before
-   * {@link searchOn} can continue, or null when it is done; `findClusters` does both.
+   * {@link continueSearch} can continue, or null when it is done; `findClusters` does both.
    *
    * @throws {@link Qcow2Error} `corrupt` when a new refcount block would overwrite metadata with refcount 0, `no-space`
    *   when the image is full.
@@ -52,22 +52,22 @@ export class SpaceAllocator implements Allocator {
     this.#reserved = [];
     const length = Math.min(clusters, LONG_RUN);
     this.#search = { at: this.#runs.start(length), missing: clusters, length };
-    return this.searchOn();
+    return this.continueSearch();
   }
 
   /** Continues the search of {@link reserve}. The blocks that it has passed may be evicted in between. */
-  searchOn(): readonly number[] | null {
+  continueSearch(): readonly number[] | null {
     const refcounts = this.#refcounts;
     const search = this.#search;
     while (search.missing > 0) {
       const block = this.#blockOf(search.at);
       const blockEnd = (block + 1) * refcounts.perBlock;
       const length = Math.min(search.missing, LONG_RUN);
-      if (refcounts.blockOffset(block) === 0) this.#add(block);
+      if (refcounts.blockOffset(block) === 0) this.#addBlock(block);
       else if (this.#runs.skips(block, length)) {
         search.at = blockEnd;
         continue;
-      } else if (!refcounts.loaded(block)) return this.#ahead(block, length);
+      } else if (!refcounts.loaded(block)) return this.#blocksToSearch(block, length);
       const start = refcounts.nextFree(search.at, blockEnd);
       const end = start === blockEnd ? start : refcounts.nextUsed(start, Math.min(blockEnd, start + search.missing));
       if (end - start >= length || (end === blockEnd && end > start)) {
@@ -101,10 +101,10 @@ export class SpaceAllocator implements Allocator {
   }
 
   /** Frees a cluster that was allocated and never used. */
-  giveBack(host: HostOffset): void {
+  freeUnused(host: HostOffset): void {
     const cluster = host / this.#refcounts.clusterSize;
     this.#refcounts.lower(cluster, 1);
-    this.#freed(cluster);
+    this.#recordFreed(cluster);
   }
 
   /** Puts the clusters that a run of bytes touches into quarantine, one reference each. */
@@ -130,10 +130,10 @@ export class SpaceAllocator implements Allocator {
   *release(): Generator<readonly number[], void, undefined> {
     const clusters = [...this.quarantine.keys()].sort((a, b) => a - b);
     for (const [index, cluster] of clusters.entries()) {
-      if (!this.#refcounts.loaded(this.#blockOf(cluster))) yield this.#missing(clusters, index);
+      if (!this.#refcounts.loaded(this.#blockOf(cluster))) yield this.#blocksToLoad(clusters, index);
       if (this.#refcounts.lower(cluster, this.quarantine.get(cluster)!)) {
         if (this.#shared.has(cluster)) this.#refcounts.take(cluster);
-        else this.#freed(cluster);
+        else this.#recordFreed(cluster);
       }
       this.quarantine.delete(cluster);
       this.#shared.delete(cluster);
@@ -144,7 +144,7 @@ export class SpaceAllocator implements Allocator {
     this.quarantine.set(cluster, (this.quarantine.get(cluster) ?? 0) + 1);
   }
 
-  #freed(cluster: number): void {
+  #recordFreed(cluster: number): void {
     this.#metadata.delete(cluster);
     const block = this.#blockOf(cluster);
     const first = Math.max(block * this.#refcounts.perBlock, cluster - LONG_RUN + 1);
@@ -157,12 +157,12 @@ export class SpaceAllocator implements Allocator {
     return Math.floor(cluster / this.#refcounts.perBlock);
   }
 
-  #add(block: number): void {
+  #addBlock(block: number): void {
     for (const cluster of this.#refcounts.add(block)) this.#retireCluster(cluster);
   }
 
   /** The blocks that a search for runs of `length` clusters needs from `first` on. */
-  #ahead(first: number, length: number): readonly number[] {
+  #blocksToSearch(first: number, length: number): readonly number[] {
     const blocks: number[] = [];
     for (let block = first; blocks.length < BLOCKS_AHEAD; block++) {
       if (this.#refcounts.blockOffset(block) === 0) break;
@@ -172,7 +172,7 @@ export class SpaceAllocator implements Allocator {
   }
 
   /** The blocks that are not loaded for `clusters`, which ascend, from `index` on. */
-  #missing(clusters: readonly number[], index: number): readonly number[] {
+  #blocksToLoad(clusters: readonly number[], index: number): readonly number[] {
     const missing = new Set<number>();
     for (let next = index; next < clusters.length && missing.size < BLOCKS_AHEAD; next++) {
       const block = this.#blockOf(clusters[next]!);

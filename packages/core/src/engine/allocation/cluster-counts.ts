@@ -38,14 +38,14 @@ export class ClusterCounts {
   }
 
   /** Increments the count of a cluster. Returns false, and changes nothing, when it is `most` already. */
-  add(cluster: number, most: number): boolean {
+  add(cluster: number, max: number): boolean {
     const page = this.#pages[cluster >>> PAGE_BITS] ?? this.page(cluster);
     const count = page[cluster & PAGE_MASK]!;
-    if (count < LARGE_COUNT - 1 && count < most) {
+    if (count < LARGE_COUNT - 1 && count < max) {
       page[cluster & PAGE_MASK] = count + 1;
       return true;
     }
-    return this.#addLarge(cluster, most);
+    return this.#addLarge(cluster, max);
   }
 
   /**
@@ -67,9 +67,9 @@ export class ClusterCounts {
     return this.#pages[cluster >>> PAGE_BITS] !== undefined;
   }
 
-  #addLarge(cluster: number, most: number): boolean {
+  #addLarge(cluster: number, max: number): boolean {
     const count = this.get(cluster);
-    if (count >= most) return false;
+    if (count >= max) return false;
     this.set(cluster, count + 1);
     return true;
   }

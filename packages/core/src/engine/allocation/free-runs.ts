@@ -13,7 +13,7 @@ export const LONG_RUN = 16;
  */
 export class FreeRuns {
   /** By length: no free run as long begins below this cluster. The values never decrease with the length. */
-  readonly #from: number[] = new Array(LONG_RUN + 1).fill(0);
+  readonly #searchStart: number[] = new Array(LONG_RUN + 1).fill(0);
   /**
    * By refcount block: the upper bound of its free runs' lengths. Absent where it is unknown. The table has 2^20 blocks
    * at most.
@@ -22,13 +22,13 @@ export class FreeRuns {
 
   /** Where a search for runs of `length` clusters begins. */
   start(length: number): number {
-    return this.#from[length]!;
+    return this.#searchStart[length]!;
   }
 
   /** Records that every free run of `length` clusters and more that began below `cluster` has been taken. */
   passed(length: number, cluster: number): void {
     for (let longer = length; longer <= LONG_RUN; longer++) {
-      this.#from[longer] = Math.max(this.#from[longer]!, cluster);
+      this.#searchStart[longer] = Math.max(this.#searchStart[longer]!, cluster);
     }
   }
 
@@ -46,9 +46,10 @@ export class FreeRuns {
 
   /** Adds a free run of `length` clusters from `start` on, in `block`. */
   freed(block: number, start: number, length: number): void {
-    const most = Math.min(length, LONG_RUN);
-    for (let shorter = 1; shorter <= most; shorter++) this.#from[shorter] = Math.min(this.#from[shorter]!, start);
+    const max = Math.min(length, LONG_RUN);
+    for (let shorter = 1; shorter <= max; shorter++)
+      this.#searchStart[shorter] = Math.min(this.#searchStart[shorter]!, start);
     const longest = this.#longest.get(block);
-    if (longest !== undefined && longest < most) this.#longest.set(block, most);
+    if (longest !== undefined && longest < max) this.#longest.set(block, max);
   }
 }

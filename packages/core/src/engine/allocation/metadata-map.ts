@@ -95,8 +95,12 @@ export class MetadataMap {
     for (let cluster = Math.floor(at / this.#clusterSize); cluster <= last; cluster++) {
       const there = this.#clusters.get(cluster);
       if (there === undefined || (there === kind && !this.#claimedTwice.has(cluster))) continue;
-      const place = cluster * this.#clusterSize;
-      this.refuse(there, place, `A write of ${kind} to ${hex(at)} would destroy the ${there} at ${hex(place)}.`);
+      const clusterOffset = cluster * this.#clusterSize;
+      this.refuse(
+        there,
+        clusterOffset,
+        `A write of ${kind} to ${hex(at)} would destroy the ${there} at ${hex(clusterOffset)}.`,
+      );
     }
   }
 }

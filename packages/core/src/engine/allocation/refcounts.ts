@@ -5,11 +5,13 @@
  * A refcount in memory does not fall before its cluster leaves the allocator's quarantine. So it is never less than the
  * references in the tables on the medium, and may be written at any time before the roots stage.
  */
+
 import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
-import { describeFault, faultNames, refcountTableFaults } from '../../format/entry-faults.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
-import { getRefcount, getRefcountTableEntry, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
+import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { describeAnyFault } from '../../format/table-faults.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
@@ -20,7 +22,7 @@ interface Block {
 }
 
 /** The place of the refcount table: its host offset in bytes, and its clusters. */
-export interface RefcountTablePlace {
+export interface RefcountTableLocation {
   readonly at: number;
   readonly clusters: number;
 }
@@ -40,14 +42,20 @@ export class Refcounts {
   readonly #metadata: MetadataMap;
   readonly #blocks = new Map<number, Block>();
   #table: DataView;
-  #place: RefcountTablePlace;
+  #location: RefcountTableLocation;
 
-  constructor(clusterSize: number, order: number, table: DataView, place: RefcountTablePlace, metadata: MetadataMap) {
+  constructor(
+    clusterSize: number,
+    order: number,
+    table: DataView,
+    location: RefcountTableLocation,
+    metadata: MetadataMap,
+  ) {
     this.clusterSize = clusterSize;
     this.order = order;
     this.perBlock = refcountsPerBlock(clusterSize, order);
     this.#table = table;
-    this.#place = place;
+    this.#location = location;
     this.#metadata = metadata;
   }
 
@@ -56,8 +64,8 @@ export class Refcounts {
     return this.#table;
   }
 
-  get place(): RefcountTablePlace {
-    return this.#place;
+  get location(): RefcountTableLocation {
+    return this.#location;
   }
 
   /** The number of blocks in memory. */
@@ -75,7 +83,7 @@ export class Refcounts {
     const { offset: at } = getRefcountTableEntry(this.#table, index);
     const faults = refcountTableFaults(this.clusterSize, this.#table, index);
     if (faults === 0) return at;
-    const message = `Refcount table entry ${index} ${describeFault(faultNames(faults)[0]!, at)}.`;
+    const message = `Refcount table entry ${index} ${describeAnyFault(faults, at)}.`;
     throw new Qcow2Error('corrupt', message, { what: `refcount block ${index}`, at });
   }
 
@@ -109,10 +117,10 @@ export class Refcounts {
   }
 
   /** Evicts the blocks loaded longest ago while more than `most` are in memory. Dirty and `needed` blocks stay. */
-  evict(most: number, needed: (index: number) => boolean = () => false): void {
-    if (this.#blocks.size <= most) return;
+  evict(maxBlocks: number, needed: (index: number) => boolean = () => false): void {
+    if (this.#blocks.size <= maxBlocks) return;
     for (const [index, { dirty }] of this.#blocks) {
-      if (this.#blocks.size <= most) return;
+      if (this.#blocks.size <= maxBlocks) return;
       if (dirty.empty && !this.unlinked.has(index) && !needed(index)) this.#blocks.delete(index);
     }
   }
@@ -241,7 +249,7 @@ export class Refcounts {
   #grow(index: number): readonly number[] {
     const { clusterSize, perBlock } = this;
     const entriesPerCluster = clusterSize / 8;
-    const old = this.#place;
+    const old = this.#location;
     let blocks = 1;
     // Half as much again, so that a growing image does not move its table at every step; but never more than the limit.
     let clusters = Math.min(Math.ceil(old.clusters * 1.5) + 1, MAX_REFCOUNT_TABLE_BYTES / clusterSize);
@@ -260,7 +268,7 @@ export class Refcounts {
     const at = (first + blocks) * clusterSize;
     for (let step = 0; step < clusters; step++) this.#claim(first + blocks + step, 'refcount table');
     for (let cluster = first; cluster < first + blocks + clusters; cluster++) this.take(cluster);
-    this.#place = { at, clusters };
+    this.#location = { at, clusters };
     this.moved = true;
     return Array.from({ length: old.clusters }, (_, step) => old.at / clusterSize + step);
   }

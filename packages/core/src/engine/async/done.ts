@@ -36,7 +36,7 @@ export function after(done: Done, next: () => Done): Done {
  * Turns what a device or a source returned into a promise of this realm, also a promise of an iframe, of a `vm` context
  * or of a library. Returns undefined for anything else: the work was synchronous.
  */
-export function adopted(done: Done): Done {
+export function asPromise(done: Done): Done {
   return isPromise(done) ? Promise.resolve(done) : undefined;
 }
 
@@ -54,15 +54,15 @@ export async function settled(work: Promise<unknown>, signal: AbortSignal | unde
     await work;
     return;
   }
-  let ignore = () => {};
+  let removeListener = () => {};
   const aborted = new Promise<never>((_, reject) => {
     const stop = () => reject(signal.reason);
     if (signal.aborted) stop();
-    else ignore = onAbort(signal, stop);
+    else removeListener = onAbort(signal, stop);
   });
   try {
     await Promise.race([work, aborted]);
   } finally {
-    ignore();
+    removeListener();
   }
 }

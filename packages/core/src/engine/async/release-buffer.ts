@@ -3,9 +3,9 @@
 /** Bytes that are gathered and freed with one message: a message for each chunk made an import about 5 % slower. */
 const BATCH = 2 * 1024 * 1024;
 
-const spent = new Set<ArrayBuffer>();
-let gathered = 0;
-let outlet: MessagePort | null = null;
+const released = new Set<ArrayBuffer>();
+let releasedBytes = 0;
+let port: MessagePort | null = null;
 
 /**
  * Frees the memory of `bytes`, now or soon. Its buffer must not be used any more: it becomes detached. Browsers collect
@@ -15,18 +15,18 @@ let outlet: MessagePort | null = null;
  */
 export function releaseBuffer({ buffer }: Uint8Array<ArrayBuffer>): void {
   // Two views of one buffer would be counted, and transferred, twice.
-  if (buffer.byteLength === 0 || spent.has(buffer)) return;
-  spent.add(buffer);
-  gathered += buffer.byteLength;
-  if (gathered < BATCH) return;
-  if (outlet === null) {
+  if (buffer.byteLength === 0 || released.has(buffer)) return;
+  released.add(buffer);
+  releasedBytes += buffer.byteLength;
+  if (releasedBytes < BATCH) return;
+  if (port === null) {
     const { port1, port2 } = new MessageChannel();
     port2.close();
-    outlet = port1;
+    port = port1;
   }
   // A buffer that was detached since cannot be transferred.
-  const there = [...spent].filter(({ byteLength }) => byteLength > 0);
-  spent.clear();
-  gathered = 0;
-  outlet.postMessage(null, there);
+  const attached = [...released].filter(({ byteLength }) => byteLength > 0);
+  released.clear();
+  releasedBytes = 0;
+  port.postMessage(null, attached);
 }

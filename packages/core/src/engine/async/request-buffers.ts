@@ -32,7 +32,7 @@ function requireMemory(bytes: Uint8Array, which: string | undefined): void {
   try {
     bytes.fill(0);
   } catch {
-    throw lost(which);
+    throw detachedError(which);
   }
 }
 
@@ -72,7 +72,7 @@ export function requireBuffers(transfers: readonly Transfer[]): void {
  * @throws TypeError
  */
 export function requireIntact(bytes: Uint8Array, length: number, which?: string): void {
-  if (length > 0 && !hasBytes(bytes, length)) throw lost(which);
+  if (length > 0 && !hasBytes(bytes, length)) throw detachedError(which);
 }
 
 /**
@@ -116,6 +116,6 @@ function nameOf(index: number): string {
   return `Buffer ${index} of the batch`;
 }
 
-function lost(which = 'The buffer'): TypeError {
+function detachedError(which = 'The buffer'): TypeError {
   return new TypeError(`${which} was detached or shrunk: its memory must stay until the request has ended.`);
 }

@@ -3,7 +3,7 @@ import type { Qcow2Error } from '../../errors.js';
 import { onAbort } from './on-abort.js';
 
 /** Upper limit of the backoff, ms. */
-const LONGEST_WAIT = 10_000;
+const MAX_WAIT_MS = 10_000;
 /** A server that asks for a longer wait than this is not retried, ms. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
@@ -52,7 +52,7 @@ export async function withRetries<T>(attempt: () => Promise<T>, policy: RetryPol
 
 /** Half of it is random jitter, so that readers that failed together do not retry together. */
 function backoff(delay: number, tries: number): number {
-  return Math.min(LONGEST_WAIT, delay * 2 ** tries) * (0.5 + Math.random() / 2);
+  return Math.min(MAX_WAIT_MS, delay * 2 ** tries) * (0.5 + Math.random() / 2);
 }
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -62,9 +62,9 @@ function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
       reject(signal.reason);
     };
     const timer = setTimeout(() => {
-      ignore();
+      removeListener();
       resolve();
     }, milliseconds);
-    const ignore = onAbort(signal, stop);
+    const removeListener = onAbort(signal, stop);
   });
 }

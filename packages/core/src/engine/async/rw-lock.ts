@@ -13,8 +13,8 @@ export class RwLock {
   #readers = 0;
   #writing = false;
   readonly #queue: Waiting[] = [];
-  /** How often {@link leaveReaders} was called, and its last reason. */
-  #leavings = 0;
+  /** How often {@link abandonReaders} was called, and its last reason. */
+  #abandonCount = 0;
   #reason: unknown;
 
   /** True if the lock is free and its queue is empty. */
@@ -49,8 +49,8 @@ export class RwLock {
    * Takes the lock away from its readers, which may never end. They may still fill their buffers, but a writer can
    * change the image meanwhile, so they reject with `reason` when they end.
    */
-  leaveReaders(reason: unknown): void {
-    this.#leavings++;
+  abandonReaders(reason: unknown): void {
+    this.#abandonCount++;
     this.#reason = reason;
     this.#readers = 0;
     this.#next();
@@ -70,15 +70,15 @@ export class RwLock {
       return result;
     }
     if (exclusive) return result.finally(() => this.#end(exclusive));
-    const leavings = this.#leavings;
+    const abandonCount = this.#abandonCount;
     return result.then(
       (value) => {
-        if (leavings !== this.#leavings) throw this.#reason;
+        if (abandonCount !== this.#abandonCount) throw this.#reason;
         this.#end(false);
         return value;
       },
       (error) => {
-        if (leavings === this.#leavings) this.#end(false);
+        if (abandonCount === this.#abandonCount) this.#end(false);
         throw error;
       },
     );
@@ -89,7 +89,7 @@ export class RwLock {
       const waiting: Waiting = {
         exclusive,
         grant: () => {
-          ignore?.();
+          removeListener?.();
           resolve();
         },
       };
@@ -98,7 +98,7 @@ export class RwLock {
         reject(signal?.reason);
         this.#next();
       };
-      const ignore = signal && onAbort(signal, abort);
+      const removeListener = signal && onAbort(signal, abort);
       this.#queue.push(waiting);
     });
   }

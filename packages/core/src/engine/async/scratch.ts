@@ -1,7 +1,7 @@
 /** A pool of buffers for requests: allocating one costs more than the read that fills it. */
 
 /** Idle buffers in the pool: two concurrent requests are common, more are not. */
-const KEPT = 2;
+const MAX_IDLE = 2;
 
 /** A pool of buffers. */
 export class Scratch {
@@ -16,6 +16,6 @@ export class Scratch {
 
   /** Returns a buffer of {@link take} to the pool. */
   give(buffer: Uint8Array): void {
-    if (this.#idle.length < KEPT) this.#idle.push(new Uint8Array(buffer.buffer as ArrayBuffer));
+    if (this.#idle.length < MAX_IDLE) this.#idle.push(new Uint8Array(buffer.buffer as ArrayBuffer));
   }
 }

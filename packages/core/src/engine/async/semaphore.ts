@@ -18,18 +18,18 @@ export class Semaphore {
   async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
-    else await this.#turn(signal);
+    else await this.#wait(signal);
     try {
       return await work();
     } finally {
-      this.#leave();
+      this.#release();
     }
   }
 
-  #turn(signal: AbortSignal): Promise<void> {
+  #wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const enter = () => {
-        ignore();
+        removeListener();
         resolve();
       };
       const stop = () => {
@@ -37,12 +37,12 @@ export class Semaphore {
         reject(signal.reason);
       };
       this.#waiting.add(enter);
-      const ignore = onAbort(signal, stop);
+      const removeListener = onAbort(signal, stop);
     });
   }
 
   /** Passes the place on to the first in the queue. */
-  #leave(): void {
+  #release(): void {
     const [next] = this.#waiting;
     if (next === undefined) this.#free++;
     else {

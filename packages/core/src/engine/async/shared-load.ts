@@ -3,7 +3,7 @@
  * aborted.
  */
 import type { Done } from '../../api/device.js';
-import { adopted, settled } from './done.js';
+import { asPromise, settled } from './done.js';
 
 /** A load, started by the constructor. */
 export class SharedLoad {
@@ -11,7 +11,7 @@ export class SharedLoad {
   readonly #work: Promise<void> | null;
   readonly #closed: () => void;
   #waiting = 0;
-  #over = false;
+  #ended = false;
 
   /**
    * @param start starts the work
@@ -21,11 +21,11 @@ export class SharedLoad {
    */
   constructor(start: (signal: AbortSignal) => Done, closed: () => void) {
     this.#closed = closed;
-    const done = adopted(start(this.#controller.signal));
-    this.#over = done === undefined;
+    const done = asPromise(start(this.#controller.signal));
+    this.#ended = done === undefined;
     this.#work =
       done?.finally(() => {
-        this.#over = true;
+        this.#ended = true;
         closed();
       }) ?? null;
     // The waiting callers report a failure; there may be none left.
@@ -33,8 +33,8 @@ export class SharedLoad {
   }
 
   /** True if the work has ended. */
-  get over(): boolean {
-    return this.#over;
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /**
@@ -48,7 +48,7 @@ export class SharedLoad {
       if (this.#work !== null) await settled(this.#work, signal);
     } finally {
       this.#waiting--;
-      if (this.#waiting === 0 && !this.#over) {
+      if (this.#waiting === 0 && !this.#ended) {
         this.#closed();
         this.#controller.abort();
       }

@@ -1,7 +1,7 @@
 /** Yields to the event loop every few milliseconds, so that long CPU-bound work does not starve timers and messages. */
 
 /** Milliseconds. */
-const LONGEST = 20;
+const MAX_BLOCKING_MS = 20;
 
 /**
  * Returns a function that a loop awaits now and then. The loop's other promises may all be fulfilled already, since
@@ -9,15 +9,15 @@ const LONGEST = 20;
  * ends. A hostile image can refer to one table a million times.
  */
 export function yieldToEventLoop(): () => Promise<void> {
-  const turn = yieldWhenDue();
-  return async () => turn();
+  const yieldIfDue = yieldWhenDue();
+  return async () => yieldIfDue();
 }
 
 /** As {@link yieldToEventLoop}, but the function returns a promise only when it is time to yield. */
 export function yieldWhenDue(): () => Promise<void> | undefined {
   let since = Date.now();
   return () => {
-    if (Date.now() - since < LONGEST) return;
+    if (Date.now() - since < MAX_BLOCKING_MS) return;
     return nextTask().then(() => {
       since = Date.now();
     });

@@ -1,7 +1,7 @@
 /** Counts device calls. Their number dominates the engine's speed. */
 import type { ByteSource, Done, Transfer } from '../../api/device.js';
-import { adopted } from '../async/done.js';
-import type { FilePlace, WaitTracker } from './wait-tracker.js';
+import { asPromise } from '../async/done.js';
+import type { FileRole, WaitTracker } from './wait-tracker.js';
 
 /** The counters that all layers of a chain share. */
 export interface Counters {
@@ -40,16 +40,16 @@ export function newCounters(): Counters {
 export class CountingSource implements ByteSource {
   readonly #source: ByteSource;
   readonly #counters: Counters;
-  readonly #place: FilePlace;
-  readonly #wait: WaitTracker;
+  readonly #role: FileRole;
+  readonly #waitTracker: WaitTracker;
   /** True once a read has returned a promise, and from then on; null before the first read of bytes. */
   waited: boolean | null = null;
 
-  constructor(source: ByteSource, counters: Counters, place: FilePlace, wait: WaitTracker) {
+  constructor(source: ByteSource, counters: Counters, role: FileRole, waitTracker: WaitTracker) {
     this.#source = source;
     this.#counters = counters;
-    this.#place = place;
-    this.#wait = wait;
+    this.#role = role;
+    this.#waitTracker = waitTracker;
   }
 
   get size(): number {
@@ -58,22 +58,22 @@ export class CountingSource implements ByteSource {
 
   /** Reads to find out whether that returns a promise, and counts nothing. */
   probe(transfers: readonly Transfer[]): Done {
-    return adopted(this.#source.read(transfers));
+    return asPromise(this.#source.read(transfers));
   }
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     if (transfers.length > 0) this.#counters.deviceReads++;
     this.#counters.deviceTransfers += transfers.length;
     for (const { bytes } of transfers) this.#counters.deviceBytes += bytes.length;
-    const done = adopted(this.#source.read(transfers, signal));
+    const done = asPromise(this.#source.read(transfers, signal));
     if (done !== undefined) {
-      this.#wait.for = this.#place;
+      this.#waitTracker.for = this.#role;
       this.waited = true;
     } else if (transfers.length > 0) this.waited ??= false;
     return done;
   }
 
   close(): Done {
-    return adopted(this.#source.close?.());
+    return asPromise(this.#source.close?.());
   }
 }

@@ -60,9 +60,9 @@ async function readLuks(
   const view = viewOf(pointer.data);
   const at = getUint64(view, 0);
   const length = getUint64(view, 8);
-  if (at % clusterSize !== 0) throw damaged(`leads to ${hex(at)}, no multiple of the cluster size`, pointer.offset);
+  if (at % clusterSize !== 0) throw damaged(`points to ${hex(at)}, no multiple of the cluster size`, pointer.offset);
   if (at + length > source.size) {
-    throw damaged(`leads to ${hex(at)}, ${length} bytes, and the file ends at ${hex(source.size)}`, pointer.offset);
+    throw damaged(`points to ${hex(at)}, ${length} bytes, but the file ends at ${hex(source.size)}`, pointer.offset);
   }
   const bytes = await readBytes(source, at, Math.min(length, LUKS_HEADER_BYTES), signal);
   return decodeLuks(bytes, at, length);

@@ -1,4 +1,4 @@
-/** Owns the reading of what an image says of itself: the header's cluster, and the tables that opening needs. */
+/** Reads the metadata that opening an image needs: the header's cluster, and the tables. */
 
 import type { ByteSource, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
@@ -14,9 +14,9 @@ import {
 } from '../../format/extensions.js';
 import { type Geometry, geometryOf } from '../../format/geometry.js';
 import { AUTOCLEAR, decodeHeader, type Header, INCOMPATIBLE, isQcow2 } from '../../format/header.js';
+import { featureViolation, isTooLongFormat, layoutViolation, tableViolation } from '../../format/header-rules.js';
 import { MAX_CLUSTER_BITS, MAX_SNAPSHOT_TABLE_BYTES, MIN_CLUSTER_BITS } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshots.js';
-import { validateBackingFormat, validateFeatures, validateLayout, validateTables } from '../../format/validate.js';
 import { readBytes } from './read-bytes.js';
 
 /** What is read first: the header and, at the usual 64 KiB clusters, all of its cluster. */
@@ -43,36 +43,51 @@ export interface Tables {
 }
 
 /**
- * Reads the header and its extensions.
+ * Reads the first cluster, as much of it as the file has.
  *
- * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the source throws.
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported` for another version, and what the source throws.
  */
-export async function readHeader(source: ByteSource, signal: AbortSignal | undefined): Promise<FirstCluster> {
-  let bytes = await readBytes(source, 0, Math.min(HEAD_BYTES, source.size), signal);
+export async function readFirstCluster(source: ByteSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const bytes = await readBytes(source, 0, Math.min(HEAD_BYTES, source.size), signal);
   if (!isQcow2(bytes)) {
-    const { notQcow2 } = await import('./not-qcow2.js');
-    throw await notQcow2(source, bytes, signal);
+    const failure = await import('./not-qcow2.js');
+    throw await failure.notQcow2(source, bytes, signal);
   }
   const version = viewOf(bytes).getUint32(4);
   if (version > 3) {
-    throw new Qcow2Error('unsupported', `This is qcow2 of version ${version}; 2 and 3 are known.`, {
+    throw new Qcow2Error('unsupported', `The qcow2 version is ${version}; 2 and 3 are supported.`, {
       what: 'version',
       at: 4,
     });
   }
   const clusterBits = bytes.length < 24 ? 0 : viewOf(bytes).getUint32(20);
   const firstCluster = Math.min(source.size, 2 ** Math.min(clusterBits, MAX_CLUSTER_BITS));
-  if (clusterBits >= MIN_CLUSTER_BITS && firstCluster > bytes.length) {
-    bytes = await readBytes(source, 0, firstCluster, signal);
-  }
+  const isLonger = clusterBits >= MIN_CLUSTER_BITS && firstCluster > bytes.length;
+  return isLonger ? readBytes(source, 0, firstCluster, signal) : bytes;
+}
+
+/** The end of the area of header extensions: the backing file's name, or the end of the first cluster. */
+export function extensionsEnd({ backingFileOffset, clusterBits }: Header): number {
+  return backingFileOffset === 0 ? 2 ** clusterBits : backingFileOffset;
+}
+
+/**
+ * Reads the header and its extensions.
+ *
+ * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the source throws.
+ */
+export async function readHeader(source: ByteSource, signal: AbortSignal | undefined): Promise<FirstCluster> {
+  const bytes = await readFirstCluster(source, signal);
   const header = decodeHeader(bytes);
-  validateLayout(header);
-  const end = header.backingFileOffset === 0 ? 2 ** header.clusterBits : header.backingFileOffset;
-  const extensions = decodeExtensions(bytes, header.headerLength, end);
+  if (layoutViolation(header) >= 0) (await failures()).validateLayout(header);
+  const extensions = decodeExtensions(bytes, header.headerLength, extensionsEnd(header));
   const featureNames = await featureNamesOf(header, extensions);
-  validateFeatures(header, featureNames);
+  if (featureViolation(header) >= 0) (await failures()).validateFeatures(header, featureNames);
   return { header, extensions, featureNames, bytes };
 }
+
+/** The errors of invalid headers, which a reader of valid images does not load. */
+const failures = () => import('../../format/validate.js');
 
 async function featureNamesOf(
   { incompatibleFeatures, compatibleFeatures, autoclearFeatures }: Header,
@@ -81,7 +96,9 @@ async function featureNamesOf(
   const table = findExtension(extensions, EXTENSION.featureNames);
   const fields = [incompatibleFeatures, compatibleFeatures, autoclearFeatures];
   const areKnown = fields.every((bits, kind) => bits.every((bit) => isKnownFeature(kind, bit)));
-  return table === undefined || areKnown ? [] : (await import('./optional-tables.js')).decodeFeatureNames(table.data);
+  if (table === undefined || areKnown) return [];
+  const tables = await import('./optional-tables.js');
+  return tables.decodeFeatureNames(table.data);
 }
 
 /**
@@ -89,10 +106,10 @@ async function featureNamesOf(
  *
  * @throws {@link Qcow2Error} `unsupported` or `corrupt` when the header says what no table can be.
  */
-export function geometryIn(
+export async function geometryIn(
   { header, extensions }: Pick<FirstCluster, 'header' | 'extensions'>,
   fileSize: number,
-): Geometry {
+): Promise<Geometry> {
   const { version, clusterBits, incompatibleFeatures } = header;
   const geometry = geometryOf({
     version,
@@ -100,8 +117,9 @@ export function geometryIn(
     extendedL2: incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
     externalData: incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
   });
-  validateTables(header, geometry, fileSize);
-  validateBackingFormat(findExtension(extensions, EXTENSION.backingFormat));
+  const format = findExtension(extensions, EXTENSION.backingFormat);
+  if (tableViolation(header, geometry, fileSize) >= 0) (await failures()).validateTables(header, geometry, fileSize);
+  if (isTooLongFormat(format)) (await failures()).validateBackingFormat(format);
   return geometry;
 }
 
@@ -147,6 +165,6 @@ async function snapshotsOf(
   signal: AbortSignal | undefined,
 ): Promise<readonly Snapshot[]> {
   if (header.snapshotCount === 0) return [];
-  const { continueSnapshotTable } = await import('./optional-tables.js');
-  return (await continueSnapshotTable(source, header, bytes, signal)).snapshots;
+  const tables = await import('./optional-tables.js');
+  return (await tables.continueSnapshotTable(source, header, bytes, signal)).snapshots;
 }

@@ -15,7 +15,7 @@ export async function notQcow2(
 ): Promise<Qcow2Error> {
   const tail = await readBytes(source, Math.max(0, source.size - IDENTIFY_TAIL_BYTES), IDENTIFY_TAIL_BYTES, signal);
   const found = identify(head.subarray(0, IDENTIFY_HEAD_BYTES), tail);
-  const message = found === null ? 'This is no qcow2 image.' : `This is no qcow2 image: it is ${found}.`;
+  const message = found === null ? 'This is not a qcow2 image.' : `This is not a qcow2 image: it is ${found}.`;
   const magic = head.length < 4 ? undefined : viewOf(head).getUint32(0);
   return new Qcow2Error('not-qcow2', message, {
     what: 'magic',

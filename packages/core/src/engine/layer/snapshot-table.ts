@@ -39,15 +39,15 @@ export async function continueSnapshotTable(
   bytes: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<SnapshotTable> {
-  const most = Math.min(MAX_SNAPSHOT_TABLE_BYTES, Math.max(0, source.size - snapshotsOffset));
-  let table = bytes.subarray(0, Math.min(bytes.length, most));
+  const maxBytes = Math.min(MAX_SNAPSHOT_TABLE_BYTES, Math.max(0, source.size - snapshotsOffset));
+  let table = bytes.subarray(0, Math.min(bytes.length, maxBytes));
   for (;;) {
     const decoded = decodeSnapshots(table, snapshotCount, snapshotsOffset);
     if (decoded !== null) return decoded;
-    if (table.length >= most) {
+    if (table.length >= maxBytes) {
       const message = `The snapshot table at ${hex(snapshotsOffset)} runs past the end of the file or past 64 MiB.`;
       throw new Qcow2Error('corrupt', message, { what: 'snapshot table', at: snapshotsOffset });
     }
-    table = await readBytes(source, snapshotsOffset, Math.min(most, Math.max(4096, table.length * 4)), signal);
+    table = await readBytes(source, snapshotsOffset, Math.min(maxBytes, Math.max(4096, table.length * 4)), signal);
   }
 }

@@ -4,10 +4,10 @@ import type { ByteSource, Done, Transfer } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
-import { describeFault, faultNames, l1Faults, UNREADABLE_L1 } from '../../format/entry-faults.js';
+import { describeFault, UNALIGNED } from '../../format/entry-faults.js';
 import type { Geometry } from '../../format/geometry.js';
 import { after, settled } from '../async/done.js';
-import { setTablePlace } from '../mapping/table-places.js';
+import { setTableOffset } from '../mapping/table-offsets.js';
 import type { Counters } from './counting-source.js';
 
 /** Tables that are cached whatever the budget. */
@@ -42,7 +42,7 @@ export class TableCache {
   readonly #geometry: Geometry;
   readonly #source: ByteSource;
   readonly #l1: DataView;
-  readonly #most: number;
+  readonly #maxTables: number;
   readonly #counters: Counters;
   readonly #tables = new Map<number, CachedTable>();
   /** Tables that differ from the medium, by offset: they are never evicted. */
@@ -56,12 +56,12 @@ export class TableCache {
     this.#source = source;
     this.#l1 = l1;
     this.#counters = counters;
-    this.#most = Math.max(MIN_TABLES, Math.floor(budget / geometry.clusterSize));
+    this.#maxTables = Math.max(MIN_TABLES, Math.floor(budget / geometry.clusterSize));
   }
 
   /** Returns a new cache, with the same budget, for another L1 table of the same file: a snapshot's. */
-  over(l1: DataView): TableCache {
-    const budget = this.#most * this.#geometry.clusterSize;
+  forL1Table(l1: DataView): TableCache {
+    const budget = this.#maxTables * this.#geometry.clusterSize;
     return new TableCache(this.#geometry, this.#source, l1, budget, this.#counters);
   }
 
@@ -101,16 +101,16 @@ export class TableCache {
     let missing: Set<number> | null = null;
     const tables: (DataView | null)[][] = [];
     for (const { first, last } of ranges) {
-      const held: (DataView | null)[] = [];
+      const row: (DataView | null)[] = [];
       for (let l1Index = first; l1Index <= last; l1Index++) {
         const table = this.peek(l1Index);
         if (table === undefined) {
           missing ??= new Set();
           missing.add(l1Index);
         }
-        held.push(table ?? null);
+        row.push(table ?? null);
       }
-      tables.push(held);
+      tables.push(row);
     }
     if (missing === null) return { tables, loading: undefined };
     const loaded = new Map<number, DataView>();
@@ -128,10 +128,10 @@ export class TableCache {
     const fresh: { l1Index: number; offset: number; view: DataView }[] = [];
     const transfers: Transfer[] = [];
     for (const l1Index of l1Indexes) {
-      const offset = this.#check(l1Index);
-      const flying = this.#loading.get(offset);
-      if (flying !== undefined) {
-        waits.push(flying.then((view) => loaded.set(l1Index, view)));
+      const offset = this.#requireOffset(l1Index);
+      const pending = this.#loading.get(offset);
+      if (pending !== undefined) {
+        waits.push(pending.then((view) => loaded.set(l1Index, view)));
         continue;
       }
       const bytes = new Uint8Array(this.#geometry.clusterSize);
@@ -143,7 +143,7 @@ export class TableCache {
       const keep = () => {
         this.#counters.l2Loads += fresh.length;
         for (const { l1Index, offset, view } of fresh) {
-          this.#keep(offset, view);
+          this.#store(offset, view);
           loaded.set(l1Index, view);
         }
       };
@@ -155,7 +155,7 @@ export class TableCache {
 
   /** Pins a table, new or about to be changed, until {@link unpin}. */
   pin(offset: number, view: DataView): void {
-    setTablePlace(view, offset);
+    setTableOffset(view, offset);
     this.#tables.delete(offset);
     this.#pinned.set(offset, view);
   }
@@ -164,15 +164,15 @@ export class TableCache {
   unpin(offset: number): void {
     const view = this.#pinned.get(offset);
     this.#pinned.delete(offset);
-    if (view !== undefined) this.#keep(offset, view);
+    if (view !== undefined) this.#store(offset, view);
   }
 
   /** Shares the load with later callers. */
   #share(done: Promise<void>, fresh: readonly { offset: number; view: DataView }[]): Promise<void> {
     for (const { offset, view } of fresh) {
-      const flying = done.then(() => view);
-      flying.catch(() => {}); // The first caller reports it; there may be no other.
-      this.#loading.set(offset, flying);
+      const pending = done.then(() => view);
+      pending.catch(() => {}); // The first caller reports it; there may be no other.
+      this.#loading.set(offset, pending);
     }
     return done.finally(() => {
       for (const { offset } of fresh) this.#loading.delete(offset);
@@ -180,12 +180,12 @@ export class TableCache {
   }
 
   /** The offset of a table. Throws if the L1 entry is invalid. */
-  #check(l1Index: number): number {
+  #requireOffset(l1Index: number): number {
     const offset = l2TableOffset(this.#l1, l1Index);
     const details = { what: `L2 table ${l1Index}`, at: offset };
-    const faults = l1Faults(this.#geometry, this.#l1, l1Index) & UNREADABLE_L1;
-    if (faults !== 0) {
-      const message = `L1 entry ${l1Index} ${describeFault(faultNames(faults)[0]!, offset)}.`;
+    // Reserved bits do not change where the table is.
+    if (offset % this.#geometry.clusterSize !== 0) {
+      const message = `L1 entry ${l1Index} ${describeFault(UNALIGNED, offset)}.`;
       throw new Qcow2Error('corrupt', message, details);
     }
     if (offset >= this.#source.size) {
@@ -196,10 +196,10 @@ export class TableCache {
     return offset;
   }
 
-  #keep(offset: number, view: DataView): void {
-    setTablePlace(view, offset);
-    const most = Math.max(MIN_TABLES, this.#most - this.#pinned.size);
-    if (this.#tables.size >= most) this.#evict(Math.ceil(most / 8));
+  #store(offset: number, view: DataView): void {
+    setTableOffset(view, offset);
+    const maxTables = Math.max(MIN_TABLES, this.#maxTables - this.#pinned.size);
+    if (this.#tables.size >= maxTables) this.#evict(Math.ceil(maxTables / 8));
     this.#tables.set(offset, { view, used: ++this.#clock });
   }
 

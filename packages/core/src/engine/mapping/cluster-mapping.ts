@@ -1,6 +1,7 @@
 /** Decodes an L2 entry that is about to be changed: its cluster as subclusters. Throws at every contradiction. */
 import { getL2Entry } from '../../format/entries.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
+import { describeAnyFault } from '../../format/table-faults.js';
 import { refuseFaults } from './runs.js';
 
 /**
@@ -48,7 +49,7 @@ export function subclusterMask(first: number, last: number): number {
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
 export function clusterMapping(geometry: Geometry, table: DataView, index: number, at: number): ClusterMapping {
-  refuseFaults(geometry, table, index, at, EVERY_FAULT);
+  refuseFaults(geometry, table, index, at, EVERY_FAULT, describeAnyFault);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'unallocated':
@@ -76,7 +77,7 @@ export function isWritableInPlace({ host, owned, stored }: ClusterMapping): bool
 }
 
 /** The host clusters that a write of `length` bytes from the guest offset `offset` on overwrites in place. */
-export function writtenInPlace(
+export function clustersWrittenInPlace(
   geometry: Geometry,
   { first, tables }: { readonly first: number; readonly tables: readonly DataView[] },
   offset: number,
@@ -99,7 +100,7 @@ export function writtenInPlace(
  *
  * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
  */
-export function placeInCluster(
+export function hostOffsetInCluster(
   geometry: Geometry,
   table: DataView,
   index: number,

@@ -16,7 +16,7 @@ export function requireInside(offset: number, length: number, size: number): voi
     throw new RangeError(`A length must be a whole number of bytes from 0 on, not ${length}.`);
   }
   if (offset + length > size) {
-    const message = `Bytes ${offset} to ${offset + length} were asked for; the disk ends at ${size}.`;
+    const message = `Bytes ${offset} to ${offset + length} are not all on the disk, which ends at ${size}.`;
     throw new Qcow2Error('out-of-range', message, { what: 'request', at: offset, length, size });
   }
 }

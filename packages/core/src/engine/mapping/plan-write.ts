@@ -55,7 +55,7 @@ export interface WriteContext {
    */
   readonly end: number;
   /** Returns a buffer to assemble bytes in, with undefined contents. */
-  readonly take: (length: number) => Uint8Array;
+  readonly takeBuffer: (length: number) => Uint8Array;
 }
 
 /** The L2 tables that map the request, in order, all of them allocated and owned, and the L1 index of the first. */
@@ -80,14 +80,19 @@ interface TargetRun {
  *
  * @throws {@link Qcow2Error} `corrupt` when an entry contradicts the specification.
  */
-export function planWrite(context: WriteContext, held: WritableTables, offset: number, bytes: Uint8Array): WritePlan {
+export function planWrite(
+  context: WriteContext,
+  written: WritableTables,
+  offset: number,
+  bytes: Uint8Array,
+): WritePlan {
   const { clusterSize } = context.geometry;
   const plan: WritePlan = { transfers: [], copies: [], changes: [], freed: [], taken: [] };
   const runs: TargetRun[] = [];
   const end = offset + bytes.length;
   for (let at = offset; at < end; ) {
     const upTo = Math.min(end, at - (at % clusterSize) + clusterSize);
-    planCluster(context, held, at, upTo, plan, runs);
+    planCluster(context, written, at, upTo, plan, runs);
     at = upTo;
   }
   addTransfers(context, runs, { at: offset, bytes }, plan);
@@ -157,7 +162,7 @@ function planCluster(
   const inPlaceMask = inPlace ? old.allocated : 0;
   const copyMask = inPlace ? 0 : present & ~touched;
   const cluster = { start, host, at, upTo, old, inPlaceMask, copyMask };
-  addSpans(context, cluster, runs);
+  addClusterRuns(context, cluster, runs);
   const allocated = (present | touched) >>> 0;
   const zero = (old.zero & ~touched) >>> 0;
   if (inPlace && old.owned && allocated === old.allocated && zero === old.zero) return;
@@ -179,35 +184,41 @@ interface Cluster {
 }
 
 /** The runs of one cluster, in order: copied subclusters, the head, the new bytes, the tail, copied subclusters. */
-function addSpans(context: WriteContext, cluster: Cluster, runs: TargetRun[]): void {
+function addClusterRuns(context: WriteContext, cluster: Cluster, runs: TargetRun[]): void {
   const { subclusterSize } = context.geometry;
   const { start, at, upTo, inPlaceMask } = cluster;
   const first = Math.floor((at - start) / subclusterSize);
   const last = Math.floor((upTo - 1 - start) / subclusterSize);
-  addAlong(context, cluster, 0, first, runs);
+  addCopiedSubclusters(context, cluster, 0, first, runs);
   if (((inPlaceMask >>> first) & 1) === 0) {
-    addOld(context, cluster, first, start + first * subclusterSize, at, runs);
+    addRemainder(context, cluster, first, start + first * subclusterSize, at, runs);
   }
-  addSpan(context, cluster, at, upTo, 'new', runs);
+  addRun(context, cluster, at, upTo, 'new', runs);
   if (((inPlaceMask >>> last) & 1) === 0) {
-    addOld(context, cluster, last, upTo, start + (last + 1) * subclusterSize, runs);
+    addRemainder(context, cluster, last, upTo, start + (last + 1) * subclusterSize, runs);
   }
-  addAlong(context, cluster, last + 1, context.geometry.clusterSize / subclusterSize, runs);
+  addCopiedSubclusters(context, cluster, last + 1, context.geometry.clusterSize / subclusterSize, runs);
 }
 
 /** Whole subclusters from `from` to before `to` that are copied into a new cluster. */
-function addAlong(context: WriteContext, cluster: Cluster, from: number, to: number, runs: TargetRun[]): void {
+function addCopiedSubclusters(
+  context: WriteContext,
+  cluster: Cluster,
+  from: number,
+  to: number,
+  runs: TargetRun[],
+): void {
   if (cluster.copyMask === 0) return;
   const { subclusterSize } = context.geometry;
   for (let subcluster = from; subcluster < to; subcluster++) {
     if (((cluster.copyMask >>> subcluster) & 1) === 0) continue;
     const at = cluster.start + subcluster * subclusterSize;
-    addSpan(context, cluster, at, at + subclusterSize, 'old', runs);
+    addRun(context, cluster, at, at + subclusterSize, 'old', runs);
   }
 }
 
 /** The part of a subcluster beside the new bytes, with its present contents. */
-function addOld(
+function addRemainder(
   context: WriteContext,
   cluster: Cluster,
   subcluster: number,
@@ -218,12 +229,12 @@ function addOld(
   if (from >= to) return;
   const { allocated, zero, stored } = cluster.old;
   const isZero = ((zero >>> subcluster) & 1) === 1;
-  const nobodyHasIt = context.base && stored === 0 && ((allocated >>> subcluster) & 1) === 0;
-  addSpan(context, cluster, from, to, isZero || nobodyHasIt ? 'zero' : 'old', runs);
+  const isUnallocated = context.base && stored === 0 && ((allocated >>> subcluster) & 1) === 0;
+  addRun(context, cluster, from, to, isZero || isUnallocated ? 'zero' : 'old', runs);
 }
 
 /** Appends a run, or extends the last one if the new one continues it. */
-function addSpan(
+function addRun(
   context: WriteContext,
   { start, host }: Cluster,
   from: number,
@@ -257,7 +268,7 @@ function addTransfers(context: WriteContext, runs: readonly TargetRun[], request
       const start = first.guest - request.at;
       plan.transfers.push({ at: first.host, bytes: request.bytes.subarray(start, start + first.length) });
     } else {
-      assemble(context.take(length), runs.slice(from, to), request, plan);
+      assemble(context.takeBuffer(length), runs.slice(from, to), request, plan);
     }
     from = to;
   }

@@ -74,6 +74,8 @@ function zeroed({ geometry, base, unmap }: ZeroContext, old: ClusterMapping, tou
   // kept.
   const keep = host !== null && old.stored === 0 && (allocated !== 0 || !unmap);
   if (zero === old.zero && allocated === old.allocated && keep === (host !== null)) return null;
-  const place = keep ? { host, owned } : { host: null, owned: false };
-  return geometry.extendedL2 ? { kind: 'subclusters', ...place, allocated, zero } : { kind: 'zero', ...place };
+  const hostFields = keep ? { host, owned } : { host: null, owned: false };
+  return geometry.extendedL2
+    ? { kind: 'subclusters', ...hostFields, allocated, zero }
+    : { kind: 'zero', ...hostFields };
 }

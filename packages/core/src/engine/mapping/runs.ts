@@ -2,9 +2,9 @@
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../../format/entries.js';
-import { describeFault, faultNames, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
+import { describeFault, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
-import { tablePlace } from './table-places.js';
+import { tableOffset } from './table-offsets.js';
 
 /** Consecutive guest bytes of one kind. If they have a host offset, they are contiguous in the file. */
 export interface Run {
@@ -29,23 +29,23 @@ const SUBCLUSTERS = 32;
 export function nextRun(geometry: Geometry, table: DataView | null, at: number, end: number): Run {
   const { clusterSize, bytesPerL2 } = geometry;
   const within = at % bytesPerL2;
-  const most = Math.min(end - at, bytesPerL2 - within);
-  if (table === null) return { kind: 'unallocated', length: most, host: null, stored: 0 };
+  const max = Math.min(end - at, bytesPerL2 - within);
+  if (table === null) return { kind: 'unallocated', length: max, host: null, stored: 0 };
   const index = Math.floor(within / clusterSize);
   const skip = within - index * clusterSize;
-  const limit = Math.ceil((skip + most) / clusterSize);
-  refuseFaults(geometry, table, index, at - skip, UNREADABLE);
+  const limit = Math.ceil((skip + max) / clusterSize);
+  refuseFaults(geometry, table, index, at - skip);
   const mapping = getL2Entry(geometry, table, index);
   switch (mapping.kind) {
     case 'compressed': {
-      const length = Math.min(most, clusterSize - skip);
+      const length = Math.min(max, clusterSize - skip);
       return { kind: 'compressed', length, host: mapping.host, stored: mapping.length };
     }
     case 'subclusters':
-      return subclusterRun(geometry, table, index, mapping, at, most);
+      return subclusterRun(geometry, table, index, mapping, at, max);
     default: {
       const count = countContiguous(geometry, table, index, limit);
-      const length = Math.min(most, count * clusterSize - skip);
+      const length = Math.min(max, count * clusterSize - skip);
       const host = mapping.kind === 'unallocated' ? null : hostAt(mapping.host, skip);
       return { kind: mapping.kind, length, host, stored: 0 };
     }
@@ -83,7 +83,7 @@ function subclusterRun(
   index: number,
   mapping: Mapping & { kind: 'subclusters' },
   at: number,
-  most: number,
+  max: number,
 ): Run {
   const { clusterSize, subclusterSize } = geometry;
   const skip = at % clusterSize;
@@ -93,30 +93,38 @@ function subclusterRun(
   let end = first + count;
   let length = end * subclusterSize - skip;
   // Extends the run into the next clusters, while they begin with the same kind and are contiguous in the file.
-  for (let next = index + 1; end === SUBCLUSTERS && length < most; next++) {
+  for (let next = index + 1; end === SUBCLUSTERS && length < max; next++) {
     const following = getL2Entry(geometry, table, next);
     if (following.kind !== 'subclusters') break;
     if (following.host !== (host === null ? null : host + length)) break;
-    refuseFaults(geometry, table, next, at + length, UNREADABLE);
+    refuseFaults(geometry, table, next, at + length);
     const run = subclusterKind(following, 0);
     if (run.kind !== kind) break;
     end = run.count;
     length += run.count * subclusterSize;
   }
-  return { kind, length: Math.min(most, length), host, stored: 0 };
+  return { kind, length: Math.min(max, length), host, stored: 0 };
 }
 
 /**
- * Throws if an L2 entry has one of the faults of the mask `refused`; `guest` is the guest offset of its cluster.
+ * Throws if an L2 entry has one of the faults of the mask `refused`, which `describe` describes; `guest` is the guest
+ * offset of its cluster.
  *
  * @throws {@link Qcow2Error} `corrupt`.
  */
-export function refuseFaults(geometry: Geometry, table: DataView, index: number, guest: number, refused: number): void {
+export function refuseFaults(
+  geometry: Geometry,
+  table: DataView,
+  index: number,
+  guest: number,
+  refused: number = UNREADABLE,
+  describe: (faults: number, offset: number) => string = describeFault,
+): void {
   const faults = l2Faults(geometry, table, index, guest) & refused;
   if (faults === 0) return;
   const mapping = getL2Entry(geometry, table, index);
   const host = mapping.kind === 'unallocated' ? 0 : (mapping.host ?? 0);
-  throw damaged(geometry, table, guest, describeFault(faultNames(faults)[0]!, host));
+  throw damaged(geometry, table, guest, describe(faults, host));
 }
 
 /**
@@ -125,7 +133,7 @@ export function refuseFaults(geometry: Geometry, table: DataView, index: number,
  */
 export function damaged(geometry: Geometry, table: DataView, guest: number, finding: string): Qcow2Error {
   const { bytesPerL2, clusterSize, l2EntrySize } = geometry;
-  const at = tablePlace(table) + Math.floor((guest % bytesPerL2) / clusterSize) * l2EntrySize;
+  const at = tableOffset(table) + Math.floor((guest % bytesPerL2) / clusterSize) * l2EntrySize;
   const message = `The L2 entry for guest offset ${hex(guest)} ${finding}.`;
   return new Qcow2Error('corrupt', message, { what: 'L2 entry', at, guest });
 }

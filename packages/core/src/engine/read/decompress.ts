@@ -22,14 +22,14 @@ export function readCompressed(layer: Qcow2Layer, reads: readonly CompressedRead
   if (reads.length === 0) return;
   return readBatches(
     layer,
-    reads.filter((read) => !copyKept(layer, read)),
+    reads.filter((read) => !copyCached(layer, read)),
     0,
     signal,
   );
 }
 
 /** Carries out a read from the cache of inflated clusters; returns false if its cluster is not there. */
-function copyKept(layer: Qcow2Layer, { host, skip, into }: CompressedRead): boolean {
+function copyCached(layer: Qcow2Layer, { host, skip, into }: CompressedRead): boolean {
   const cluster = layer.inflated.get(host);
   if (cluster === undefined) return false;
   into.set(cluster.subarray(skip, skip + into.length));
@@ -53,7 +53,7 @@ function readBatch(layer: Qcow2Layer, reads: readonly CompressedRead[], signal?:
   const { joined, length } = joinStreams(layer, reads);
   const buffer = layer.scratch.take(length);
   const transfers = joined.map(
-    ({ at, end, place }): Transfer => ({ at, bytes: buffer.subarray(place, place + end - at) }),
+    ({ at, end, bufferOffset }): Transfer => ({ at, bytes: buffer.subarray(bufferOffset, bufferOffset + end - at) }),
   );
   return after(layer.source.read(transfers, signal), () => {
     signal?.throwIfAborted();
@@ -65,7 +65,7 @@ function readBatch(layer: Qcow2Layer, reads: readonly CompressedRead[], signal?:
 interface JoinedStreams {
   readonly at: number;
   end: number;
-  readonly place: number;
+  readonly bufferOffset: number;
 }
 
 /** Joins streams that touch or overlap, as those of adjacent clusters do in a shared sector. */
@@ -80,7 +80,7 @@ function joinStreams(layer: Qcow2Layer, reads: readonly CompressedRead[]): { joi
       length += Math.max(0, end - last.end);
       last.end = Math.max(last.end, end);
     } else {
-      joined.push({ at: host, end, place: length });
+      joined.push({ at: host, end, bufferOffset: length });
       length += stored;
     }
   }
@@ -99,8 +99,8 @@ function inflate(
   let joinedIndex = 0;
   const jobs = reads.map((read): InflateJob => {
     while (read.host < joined[joinedIndex]!.at || read.host >= joined[joinedIndex]!.end) joinedIndex++;
-    const place = joined[joinedIndex]!.place + read.host - joined[joinedIndex]!.at;
-    const input = buffer.subarray(place, place + read.stored);
+    const from = joined[joinedIndex]!.bufferOffset + read.host - joined[joinedIndex]!.at;
+    const input = buffer.subarray(from, from + read.stored);
     if (read.into.length === clusterSize) return { input, output: read.into, at: read.host };
     const cluster = new Uint8Array(clusterSize);
     partial.push({ read, cluster });

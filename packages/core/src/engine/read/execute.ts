@@ -72,10 +72,10 @@ function clip(layer: Qcow2Layer, transfers: readonly Transfer[]): readonly Trans
   return inside;
 }
 
-function plan(layer: Qcow2Layer, transfers: readonly Transfer[], held: readonly (DataView | null)[][]): ReadPlan {
+function plan(layer: Qcow2Layer, transfers: readonly Transfer[], tables: readonly (DataView | null)[][]): ReadPlan {
   const result = emptyPlan();
   transfers.forEach((transfer, index) => {
-    planRead(layer.geometry, held[index]!, transfer, result);
+    planRead(layer.geometry, tables[index]!, transfer, result);
   });
   return result;
 }
@@ -98,7 +98,7 @@ function execute(
 function readTransfers(layer: Qcow2Layer, transfers: ReadPlan['transfers'], signal?: AbortSignal): Done {
   if (transfers.length === 0) return;
   if (layer.unreadable !== null) throw layer.unreadable;
-  if (layer.data === null) throw refused(layer.dataReference!);
+  if (layer.data === null) throw fileNotProvided(layer.dataReference!);
   if (!layer.geometry.externalData) refusePastEnd(layer, transfers);
   return layer.data.read(transfers, signal);
 }
@@ -119,13 +119,13 @@ function readUnallocated(layer: Qcow2Layer, transfers: readonly Transfer[], sign
     for (const { bytes } of transfers) bytes.fill(0);
     return;
   }
-  if (layer.backing === null) throw refused(layer.backingReference!);
+  if (layer.backing === null) throw fileNotProvided(layer.backingReference!);
   return layer.backing.read(transfers, signal);
 }
 
-function refused({ kind, name, depth }: ImageReference): Qcow2Error {
+function fileNotProvided({ kind, name, depth }: ImageReference): Qcow2Error {
   const what = `${kind} file`;
-  return new Qcow2Error('reference-refused', `The read needs the ${what} "${name}", which was not handed over.`, {
+  return new Qcow2Error('reference-refused', `The read needs the ${what} "${name}", which was not provided.`, {
     what,
     name,
     depth,

@@ -8,7 +8,7 @@ import type { Qcow2Error } from '../../errors.js';
 import { lengthOf } from '../async/request-buffers.js';
 import type { CountingSource } from '../layer/counting-source.js';
 import type { Layer, Qcow2Layer } from '../layer/layer.js';
-import { mustWait, type WaitTracker } from '../layer/wait-tracker.js';
+import { notSynchronous, type WaitTracker } from '../layer/wait-tracker.js';
 import { requireInside } from '../mapping/guest-range.js';
 import { readGuest } from './execute.js';
 
@@ -25,7 +25,7 @@ export interface SynchronousImage {
  */
 export function read({ layer, waitTracker }: SynchronousImage, offset: number, into: Uint8Array): void {
   requireInside(offset, lengthOf(into), layer.size);
-  atOnce(waitTracker, readWaits(layer), () => readGuest(layer, [{ at: offset, bytes: into }]));
+  runSynchronously(waitTracker, readRefusal(layer), () => readGuest(layer, [{ at: offset, bytes: into }]));
 }
 
 /**
@@ -38,22 +38,22 @@ export function change(
   { waiting }: { readonly waiting: Qcow2Error | null },
   work: () => Done,
 ): void {
-  atOnce(waitTracker, waiting, work);
+  runSynchronously(waitTracker, waiting, work);
 }
 
 /** The error that names what a read would have to wait for; null when it need not wait. */
-function readWaits(layer: Qcow2Layer): Qcow2Error | null {
-  return layer.lock?.busy ? mustWait(null) : readsWait(layer);
+function readRefusal(layer: Qcow2Layer): Qcow2Error | null {
+  return layer.lock?.busy ? notSynchronous(null) : asynchronousFile(layer);
 }
 
 /** The error that names the first asynchronous file of a chain; null when there is none. */
-export function readsWait(top: Layer): Qcow2Error | null {
+export function asynchronousFile(top: Layer): Qcow2Error | null {
   for (let layer: Layer | undefined = top; layer; layer = layer.kind === 'qcow2' ? layer.backing?.layer : undefined) {
     const { depth, source } = layer;
     const what = depth === 0 ? 'image' : 'backing file';
-    if (promises(source)) return mustWait({ what, depth });
-    if (layer.kind === 'qcow2' && layer.data !== null && promises(layer.data)) {
-      return mustWait({ what: 'data file', depth: depth + 1 });
+    if (isAsynchronous(source)) return notSynchronous({ what, depth });
+    if (layer.kind === 'qcow2' && layer.data !== null && isAsynchronous(layer.data)) {
+      return notSynchronous({ what: 'data file', depth: depth + 1 });
     }
   }
   return null;
@@ -63,7 +63,7 @@ export function readsWait(top: Layer): Qcow2Error | null {
  * True if a read returns a promise. An empty batch may show it, and changes nothing. If it does not, earlier reads show
  * it; before the first read, one byte is read.
  */
-function promises(source: CountingSource): boolean {
+function isAsynchronous(source: CountingSource): boolean {
   if (source.waited) return true;
   const first = source.waited === null && source.size > 0 ? { at: 0, bytes: new Uint8Array(1) } : null;
   const done = source.probe([]) ?? (first === null ? undefined : source.probe([first]));
@@ -76,11 +76,11 @@ function promises(source: CountingSource): boolean {
  * Runs `work`, which was found to be synchronous. If a device returns a promise nevertheless, this throws, though the
  * request has started.
  */
-function atOnce(waitTracker: WaitTracker, wait: Qcow2Error | null, work: () => Done): void {
-  if (wait !== null) throw wait;
+function runSynchronously(waitTracker: WaitTracker, refusal: Qcow2Error | null, work: () => Done): void {
+  if (refusal !== null) throw refusal;
   waitTracker.for = null;
   const done = work();
   if (done === undefined) return;
   done.catch(() => {});
-  throw mustWait(waitTracker.for);
+  throw notSynchronous(waitTracker.for);
 }

@@ -13,12 +13,12 @@ import type { Backing, Layer } from '../layer/layer.js';
  * apart. A single timer would fire first after the thread was blocked, before the responses that arrived meanwhile are
  * processed.
  */
-const LOOK_MS = 250;
-const MAX_LOOKS = 4;
+const CHECK_INTERVAL_MS = 250;
+const MAX_CHECKS = 4;
 
 /** A read that has not ended, and how many checks it has outlasted since closing began. */
 interface Pending {
-  looks: number;
+  checks: number;
 }
 
 /** The backing chain of an image that is written. */
@@ -26,9 +26,9 @@ export class WatchedBacking implements Backing {
   readonly layer: Layer;
   readonly #backing: Backing;
   readonly #pending = new Set<Pending>();
-  readonly #givingUp = new AbortController();
+  readonly #timeout = new AbortController();
   /** True once a read has returned a promise. */
-  #waits = false;
+  #isAsynchronous = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(backing: Backing) {
@@ -38,13 +38,14 @@ export class WatchedBacking implements Backing {
 
   /** Aborts with the error `closed` when a read took too long while the image was being closed. */
   get signal(): AbortSignal {
-    return this.#givingUp.signal;
+    return this.#timeout.signal;
   }
 
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     this.signal.throwIfAborted();
     // A synchronous read cannot be aborted, and a linked signal would cost as much as the read.
-    if (!this.#waits && this.layer.source.waited === false) return this.#watched(this.#backing.read(transfers, signal));
+    if (!this.#isAsynchronous && this.layer.source.waited === false)
+      return this.#watched(this.#backing.read(transfers, signal));
     const link = linkedAbort(this.signal, signal);
     try {
       const done = this.#watched(this.#backing.read(transfers, link.signal));
@@ -64,19 +65,19 @@ export class WatchedBacking implements Backing {
    * Starts the checks, as the image is being closed. If one read takes too long from now on, aborts all, and calls
    * `onGivingUp`.
    */
-  startClosing(onGivingUp: (reason: unknown) => void): void {
-    const look = (): void => {
-      for (const pending of this.#pending) pending.looks++;
-      if ([...this.#pending].some(({ looks }) => looks > MAX_LOOKS)) giveUp();
-      else this.#timer = setTimeout(look, LOOK_MS);
+  startClosing(onTimeout: (reason: unknown) => void): void {
+    const check = (): void => {
+      for (const pending of this.#pending) pending.checks++;
+      if ([...this.#pending].some(({ checks }) => checks > MAX_CHECKS)) abortReads();
+      else this.#timer = setTimeout(check, CHECK_INTERVAL_MS);
     };
-    const giveUp = (): void => {
+    const abortReads = (): void => {
       this.endClosing();
       const message = 'The image was closed during a read of its backing file, which took too long.';
-      this.#givingUp.abort(new Qcow2Error('closed', message, { what: 'backing file' }));
-      onGivingUp(this.signal.reason);
+      this.#timeout.abort(new Qcow2Error('closed', message, { what: 'backing file' }));
+      onTimeout(this.signal.reason);
     };
-    this.#timer = setTimeout(look, LOOK_MS);
+    this.#timer = setTimeout(check, CHECK_INTERVAL_MS);
   }
 
   /** Ends the checks: the image is closed. */
@@ -87,8 +88,8 @@ export class WatchedBacking implements Backing {
   /** Tracks a read until it ends. */
   #watched(done: Done): Done {
     if (done === undefined) return;
-    this.#waits = true;
-    const pending = { looks: 0 };
+    this.#isAsynchronous = true;
+    const pending = { checks: 0 };
     this.#pending.add(pending);
     return done.finally(() => this.#pending.delete(pending));
   }

@@ -1,7 +1,7 @@
 /** The L2 tables that differ from the medium: their dirty ranges, and whether the medium refers to them yet. */
 
 import type { Transfer } from '../../api/device.js';
-import { setL2Entry } from '../../format/entries.js';
+import { setL2Entry } from '../../format/encode-entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import { DirtyRanges } from '../allocation/dirty-ranges.js';
 import type { TableCache } from '../layer/table-cache.js';

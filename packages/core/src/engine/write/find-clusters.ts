@@ -11,7 +11,7 @@ import type { WriteState } from './write-state.js';
 export function* findClusters({ space, refcounts, mostBlocks, loadBlocks }: WriteState, clusters: number): Steps {
   if (clusters === 0) return;
   const needed = (block: number) => space.needs(block);
-  for (let missing = space.reserve(clusters); missing !== null; missing = space.searchOn()) {
+  for (let missing = space.reserve(clusters); missing !== null; missing = space.continueSearch()) {
     refcounts.evict(mostBlocks, needed);
     yield* loadBlocks(missing);
   }

@@ -76,7 +76,9 @@ export async function openWriter(
   const state: WriteState = {
     geometry,
     device: written,
-    data: geometry.externalData ? data && new TrackedDevice(data, layer.counters, lifecycle) : written,
+    data: geometry.externalData
+      ? data && new TrackedDevice(data, layer.counters, lifecycle, layer.dataReference)
+      : written,
     lifecycle,
     header: new WrittenHeader(layer, viewOf(sector)),
     l1: layer.tables.l1,
@@ -121,7 +123,7 @@ function enterMetadata(layer: Qcow2Layer, refcounts: Refcounts, metadata: Metada
   const { header, geometry, source, tables } = layer;
   const { clusterSize } = geometry;
   metadata.add('header', 0, clusterSize);
-  metadata.add('refcount table', refcounts.place.at, refcounts.table.byteLength);
+  metadata.add('refcount table', refcounts.location.at, refcounts.table.byteLength);
   for (let index = 0; index < refcounts.table.byteLength / 8; index++) {
     const at = refcounts.blockOffset(index);
     if (at === 0) continue;

@@ -2,9 +2,10 @@
 
 import type { BlockDevice, Done, Transfer } from '../../api/device.js';
 import { isQcow2Error, Qcow2Error, reasonOf } from '../../errors.js';
-import { adopted } from '../async/done.js';
+import { asPromise } from '../async/done.js';
 import { requireBuffers } from '../async/request-buffers.js';
 import type { Counters } from '../layer/counting-source.js';
+import { type DataFileName, withinDataFile } from '../read/data-file.js';
 import type { Lifecycle } from './lifecycle.js';
 
 /** A device that is written to, with its counters. */
@@ -18,11 +19,14 @@ export class TrackedDevice {
   readonly #device: BlockDevice;
   readonly #counters: Counters;
   readonly #lifecycle: Lifecycle;
+  readonly #dataFile: DataFileName | null;
 
-  constructor(device: BlockDevice, counters: Counters, lifecycle: Lifecycle) {
+  /** `dataFile` names the device in its errors; null for the image's own file. */
+  constructor(device: BlockDevice, counters: Counters, lifecycle: Lifecycle, dataFile: DataFileName | null = null) {
     this.#device = device;
     this.#counters = counters;
     this.#lifecycle = lifecycle;
+    this.#dataFile = dataFile;
   }
 
   /** Length in bytes. */
@@ -79,7 +83,7 @@ export class TrackedDevice {
   /** `intact` throws if a buffer was detached during the call. That is no failure of the device. */
   #noting(call: () => Done, intact: () => void = () => {}): Done {
     try {
-      const done = adopted(call());
+      const done = asPromise(call());
       if (done === undefined) return;
       this.waited = true;
       return done.then(intact, (error: unknown) => {
@@ -93,7 +97,8 @@ export class TrackedDevice {
 
   /** Reports the failure. A device may throw anything; a caller that writes to an image gets a `Qcow2Error`. */
   #fail(reason: unknown): never {
-    const error = isQcow2Error(reason) ? reason : ioError(reason);
+    const own = isQcow2Error(reason) ? reason : ioError(reason);
+    const error = this.#dataFile === null ? own : withinDataFile(own, this.#dataFile);
     this.#lifecycle.deviceFailed(error);
     throw error;
   }

@@ -136,7 +136,7 @@ function* grow(state: WriteState, { counting }: WriteBackContent): Steps {
     transfers.push({ at, bytes: bytesOf(view) });
   }
   if (refcounts.moved) {
-    const { at } = refcounts.place;
+    const { at } = refcounts.location;
     metadata.refuseOverlap('refcount table', at, refcounts.table.byteLength);
     transfers.push({ at, bytes: bytesOf(refcounts.table) });
   }
@@ -174,12 +174,12 @@ function* reserve(state: WriteState, { counting, bitmaps }: WriteBackContent): S
 function linkTransfers(state: WriteState): Transfer[] {
   const { refcounts } = state;
   if (refcounts.moved) {
-    const { at, clusters } = refcounts.place;
+    const { at, clusters } = refcounts.location;
     const header = state.header.change((sector) => setRefcountTable(sector, at, clusters));
     return header === null ? [] : [header];
   }
   const transfers: Transfer[] = [];
-  addDirty(transfers, refcounts.table, refcounts.place.at, refcounts.dirtyTable);
+  addDirty(transfers, refcounts.table, refcounts.location.at, refcounts.dirtyTable);
   refuseOverlaps(state, 'refcount table', transfers);
   return transfers;
 }

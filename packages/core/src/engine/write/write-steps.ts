@@ -3,21 +3,15 @@
  */
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import {
-  copyL2Table,
-  getL1Entry,
-  isCompressed,
-  l2TableOffset,
-  setL1Entry,
-  standardOffset,
-} from '../../format/entries.js';
-import { describeFault, faultNames, l1Faults } from '../../format/entry-faults.js';
+import { copyL2Table, setL1Entry } from '../../format/encode-entries.js';
+import { getL1Entry, isCompressed, l2TableOffset, standardOffset } from '../../format/entries.js';
 import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
+import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
 import type { Steps } from '../async/steps.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
-import { type Freed, placeInCluster, writtenInPlace } from '../mapping/cluster-mapping.js';
+import { clustersWrittenInPlace, type Freed, hostOffsetInCluster } from '../mapping/cluster-mapping.js';
 import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../mapping/plan-write.js';
 import { readLayer } from '../read/execute.js';
 import { findClusters } from './find-clusters.js';
@@ -75,7 +69,7 @@ export class WriteSteps {
     if (table === null || table === undefined) return null;
     const { offset: tableAt, owned } = getL1Entry(l1, l1Index);
     if (!owned || l1Faults(geometry, l1, l1Index) !== 0 || !this.#vetted.has(tableAt!)) return null;
-    const place = placeInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
+    const place = hostOffsetInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
     // What would reach metadata, or past the end of the file, is refused on the long way.
     const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
     return sound && !this.#mayBeShared(place) ? place : null;
@@ -145,17 +139,17 @@ export class WriteSteps {
     yield* this.track(offset, offset + length);
     const tables = yield* this.writableTables(first, last);
     if (layer.snapshots.length > 0) {
-      yield* this.#refuseShared(writtenInPlace(geometry, { first, tables }, offset, length));
+      yield* this.#refuseShared(clustersWrittenInPlace(geometry, { first, tables }, offset, length));
     }
     yield* findClusters(this.#state, clustersNeeded(geometry, { first, tables }, offset, length, target.size));
     requireIntact(bytes, length);
     const borrowed: Uint8Array[] = [];
-    const take = (length: number): Uint8Array => {
+    const takeBuffer = (length: number): Uint8Array => {
       const buffer = layer.scratch.take(length);
       borrowed.push(buffer);
       return buffer;
     };
-    const context = { geometry, allocator: space, base: isBase(layer), end: target.size, take };
+    const context = { geometry, allocator: space, base: isBase(layer), end: target.size, takeBuffer };
     const plan = planWrite(context, { first, tables }, offset, bytes);
     yield* this.#place(target, plan, bytes);
     for (const buffer of borrowed) layer.scratch.give(buffer);
@@ -179,7 +173,7 @@ export class WriteSteps {
       }
       yield target.write(transfers);
     } catch (error) {
-      if (!lifecycle.failed) for (const host of taken) space.giveBack(host);
+      if (!lifecycle.failed) for (const host of taken) space.freeUnused(host);
       throw error;
     }
   }
@@ -236,7 +230,7 @@ export class WriteSteps {
     const { l1, l1At, geometry } = this.#state;
     const faults = l1Faults(geometry, l1, index);
     if (faults === 0) return;
-    const how = describeFault(faultNames(faults)[0]!, l2TableOffset(l1, index));
+    const how = describeAnyFault(faults, l2TableOffset(l1, index));
     throw new Qcow2Error('corrupt', `L1 entry ${index} ${how}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
   }
 

@@ -8,8 +8,8 @@ import type { RwLock } from '../async/rw-lock.js';
 import { run, type Steps } from '../async/steps.js';
 import { yieldWhenDue } from '../async/yield-to-event-loop.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
-import { mustWait } from '../layer/wait-tracker.js';
-import { readsWait } from '../read/synchronous.js';
+import { notSynchronous } from '../layer/wait-tracker.js';
+import { asynchronousFile } from '../read/synchronous.js';
 import type { WatchedBacking } from '../read/watched-backing.js';
 import type { TrackedDevice } from './tracked-device.js';
 import { markCorrupt, writeBack } from './write-back.js';
@@ -51,10 +51,10 @@ export class Writer {
    */
   get waiting(): Qcow2Error | null {
     const { device, data } = this.#state;
-    if (!this.#lock.idle) return mustWait(null);
-    if (this.#makesWait(device)) return mustWait({ what: 'image', depth: 0 });
-    if (data !== null && this.#makesWait(data)) return mustWait({ what: 'data file', depth: 1 });
-    return readsWait(this.#layer);
+    if (!this.#lock.idle) return notSynchronous(null);
+    if (this.#makesWait(device)) return notSynchronous({ what: 'image', depth: 0 });
+    if (data !== null && this.#makesWait(data)) return notSynchronous({ what: 'data file', depth: 1 });
+    return asynchronousFile(this.#layer);
   }
 
   /** True if a device returns promises. A probe that it starts has the lock until it ends. */
@@ -180,7 +180,7 @@ export class Writer {
     const bases = this.#bases;
     const closing = this.#finish();
     if (closing === undefined || bases === null) return closing;
-    bases.startClosing((reason) => this.#lock.leaveReaders(reason));
+    bases.startClosing((reason) => this.#lock.abandonReaders(reason));
     return closing.finally(() => bases.endClosing());
   }
 

@@ -3,7 +3,8 @@
 import type { Transfer } from '../../api/device.js';
 import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getRefcount, getRefcountTableEntry, refcountsPerBlock } from '../../format/refcounts.js';
+import { getRefcountTableEntry } from '../../format/refcount-table.js';
+import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
 import type { CheckContext } from './check-context.js';
 
 /** Bytes of refcount blocks that are loaded in one batch. */

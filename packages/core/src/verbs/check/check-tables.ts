@@ -4,8 +4,21 @@ import type { Fault, Finding } from '../../api/check-report.js';
 import type { Transfer } from '../../api/device.js';
 import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping, PLAIN_HIGH } from '../../format/entries.js';
-import { describeFault, type EntryFault, faultNames, l1Faults, l2Faults } from '../../format/entry-faults.js';
+import { getL1Entry, getL2Entry, l2TableOffset, type Mapping } from '../../format/entries.js';
+import {
+  COMPRESSED_BITMAP,
+  COMPRESSED_DATA_FILE,
+  COPIED_COMPRESSED,
+  DATA_FILE_OFFSET,
+  l2Faults,
+  RESERVED_BITS,
+  SUBCLUSTERS_BOTH,
+  SUBCLUSTERS_NOWHERE,
+  UNALIGNED,
+  ZERO_FLAG,
+} from '../../format/entry-faults.js';
+import { isEmptyEntry, PLAIN_HIGH } from '../../format/plain-entries.js';
+import { describeAnyFault, faultsIn, l1Faults } from '../../format/table-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './findings.js';
@@ -17,21 +30,20 @@ const BATCH_BYTES = 4 * 1024 * 1024;
  * How a check reports the faults of entries. What makes an entry lead past the end of the file is reported as that, as
  * QEMU does.
  */
-const REPORTED: Readonly<Record<EntryFault, { readonly kind: Finding['kind']; readonly fault: Fault } | null>> = {
-  'reserved-bits': { kind: 'corruption', fault: 'reserved-bits' },
-  unaligned: { kind: 'corruption', fault: 'unaligned' },
-  'copied-compressed': { kind: 'corruption', fault: 'copied-compressed' },
-  'compressed-bitmap': { kind: 'corruption', fault: 'subclusters' },
-  'compressed-data-file': { kind: 'corruption', fault: 'external-data' },
-  'compressed-offset': null,
-  'zero-flag': { kind: 'extra', fault: 'zero-flag' },
-  'subclusters-both': { kind: 'corruption', fault: 'subclusters' },
-  'subclusters-nowhere': { kind: 'corruption', fault: 'subclusters' },
-  'data-file-offset': { kind: 'extra', fault: 'data-file-offset' },
-};
+const REPORTED: ReadonlyMap<number, { readonly kind: Finding['kind']; readonly fault: Fault }> = new Map([
+  [RESERVED_BITS, { kind: 'corruption', fault: 'reserved-bits' }],
+  [UNALIGNED, { kind: 'corruption', fault: 'unaligned' }],
+  [COPIED_COMPRESSED, { kind: 'corruption', fault: 'copied-compressed' }],
+  [COMPRESSED_BITMAP, { kind: 'corruption', fault: 'subclusters' }],
+  [COMPRESSED_DATA_FILE, { kind: 'corruption', fault: 'external-data' }],
+  [ZERO_FLAG, { kind: 'extra', fault: 'zero-flag' }],
+  [SUBCLUSTERS_BOTH, { kind: 'corruption', fault: 'subclusters' }],
+  [SUBCLUSTERS_NOWHERE, { kind: 'corruption', fault: 'subclusters' }],
+  [DATA_FILE_OFFSET, { kind: 'extra', fault: 'data-file-offset' }],
+]);
 
 /** The faults with which a compressed cluster is not counted, as in QEMU. */
-const UNCOUNTED: readonly EntryFault[] = ['compressed-bitmap', 'compressed-data-file'];
+const UNCOUNTED = COMPRESSED_BITMAP | COMPRESSED_DATA_FILE;
 
 /** No page of counts. */
 const NO_COUNTS: Uint16Array = new Uint16Array(0);
@@ -222,11 +234,11 @@ export class TableWalk {
   }
 
   #report(faults: number, offset: number, place: () => Place): void {
-    for (const name of faultNames(faults)) {
-      const reported = REPORTED[name];
-      if (reported === null) continue;
+    for (const bit of faultsIn(faults)) {
+      const reported = REPORTED.get(bit);
+      if (reported === undefined) continue;
       const { kind, fault } = reported;
-      this.#context.findings.add(kind, fault, place(), () => `It ${describeFault(name, offset)}.`);
+      this.#context.findings.add(kind, fault, place(), () => `It ${describeAnyFault(bit, offset)}.`);
     }
   }
 
@@ -252,7 +264,7 @@ export class TableWalk {
     active: boolean,
     place: () => Place,
   ): void {
-    if (faultNames(faults).some((name) => UNCOUNTED.includes(name))) return;
+    if ((faults & UNCOUNTED) !== 0) return;
     this.#context.refer(host, length, place);
     if (!active) return;
     this.allocation.allocated++;

@@ -10,7 +10,7 @@ import { progressOf } from '../../engine/async/progress.js';
 import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { readHeader } from '../../engine/layer/metadata.js';
-import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
+import { readSnapshotTable, type SnapshotTable } from '../../engine/layer/snapshot-table.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { isQcow2Error } from '../../errors.js';
 import { getUint64, hex, viewOf } from '../../format/bytes.js';
@@ -36,6 +36,14 @@ const V3_EXTRA_BYTES = 16;
 export interface Checked {
   readonly report: CheckReport;
   readonly context: CheckContext;
+  /** The refcounts on the medium; null when the file has more clusters than can be counted. */
+  readonly refcounts: RefcountsOnDisk | null;
+}
+
+/** The options of {@link checkSource}. */
+export interface SourceCheckOptions extends CheckOptions {
+  /** Read in place of the source for the header and the snapshot table, which are read beyond their ends. */
+  readonly ahead?: ByteSource | undefined;
 }
 
 /**
@@ -61,12 +69,12 @@ export function checkImage(
  */
 export async function checkSource(
   source: ByteSource,
-  options: CheckOptions = {},
+  options: SourceCheckOptions = {},
   findings: Findings = new Findings(),
 ): Promise<Checked> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const { header, extensions } = await readHeader(source, signal);
+  const { header, extensions } = await readHeader(options.ahead ?? source, signal);
   const geometry = geometryOf({
     version: header.version,
     clusterBits: header.clusterBits,
@@ -80,7 +88,7 @@ export async function checkSource(
   if (context.clusters > MAX_CLUSTERS) {
     const message = () => `The file has ${context.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
     findings.add('check-error', 'too-large', { what: 'file', at: 0 }, message);
-    return { context, report: report(findings, { ...figures, imageEndOffset: 0 }) };
+    return { context, refcounts: null, report: report(findings, { ...figures, imageEndOffset: 0 }) };
   }
   const turn = yieldToEventLoop();
   const refcounts = await RefcountsOnDisk.read(context, turn);
@@ -93,7 +101,7 @@ export async function checkSource(
     fragmentedClusters: fragmented,
     compressedClusters: compressed,
   });
-  return { context, report: report(findings, { ...figures, imageEndOffset }) };
+  return { context, refcounts, report: report(findings, { ...figures, imageEndOffset }) };
 }
 
 function report(
@@ -109,12 +117,12 @@ async function countReferences(
   walk: TableWalk,
   refcounts: RefcountsOnDisk,
   extensions: readonly HeaderExtension[],
-  options: CheckOptions,
+  options: SourceCheckOptions,
   turn: () => Promise<void>,
 ): Promise<void> {
   const { header, geometry } = context;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters } = header;
-  const { snapshots, length } = await readSnapshots(context);
+  const { snapshots, length } = await readSnapshots(context, options.ahead ?? context.source);
   const tables = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
   const progress = progressOf(options, 'check', tables * geometry.bytesPerL2);
   let before = 0;
@@ -140,8 +148,8 @@ async function countReferences(
 }
 
 /** The snapshots, and the length of their table; none when it cannot be read, which is a finding. */
-async function readSnapshots(context: CheckContext): Promise<{ snapshots: readonly Snapshot[]; length: number }> {
-  const { source, header, findings, geometry, signal } = context;
+async function readSnapshots(context: CheckContext, source: ByteSource): Promise<SnapshotTable> {
+  const { header, findings, geometry, signal } = context;
   try {
     const { snapshots, length } = await readSnapshotTable(source, header, signal);
     if (geometry.externalData && snapshots.length > 0) {

@@ -22,27 +22,27 @@ export function planOf(options: CreateOptions): ImagePlan {
     backingFormat,
   } = options;
   if (version !== 2 && version !== 3) throw new RangeError(`The version must be 2 or 3, not ${version}.`);
-  oneOf('compressionType', compressionType, ['zlib', 'zstd']);
-  oneOf('preallocation', preallocation, ['off', 'metadata']);
+  requireOneOf('compressionType', compressionType, ['zlib', 'zstd']);
+  requireOneOf('preallocation', preallocation, ['off', 'metadata']);
   const dataFileRaw = options.dataFileRaw ?? false;
   const plan: ImagePlan = {
-    size: sizeOf(options.size),
+    size: requireSize(options.size),
     version,
-    clusterBits: powerOfTwo(
+    clusterBits: requirePowerOfTwo(
       'clusterSize',
       options.clusterSize ?? DEFAULT_CLUSTER_SIZE,
       MIN_CLUSTER_BITS,
       MAX_CLUSTER_BITS,
     ),
-    refcountOrder: powerOfTwo('refcountBits', options.refcountBits ?? 16, 0, 6),
+    refcountOrder: requirePowerOfTwo('refcountBits', options.refcountBits ?? 16, 0, 6),
     lazyRefcounts: options.lazyRefcounts ?? false,
     zstd: compressionType === 'zstd',
     extendedL2: options.extendedL2 ?? false,
     // A raw data file can be read without the metadata, which must map it all the same: all of them are allocated.
     preallocated: preallocation === 'metadata' || dataFileRaw,
-    backingFile: name('backingFile', backingFile),
-    backingFormat: name('backingFormat', backingFormat),
-    dataFile: name('dataFile', dataFile),
+    backingFile: requireName('backingFile', backingFile),
+    backingFormat: requireName('backingFormat', backingFormat),
+    dataFile: requireName('dataFile', dataFile),
     dataFileRaw,
   };
   refuseExclusions(plan);
@@ -80,7 +80,7 @@ function needsVersion3(what: string): never {
   throw new TypeError(`${what} needs version 3.`);
 }
 
-function sizeOf(size: number): number {
+function requireSize(size: number): number {
   if (!Number.isSafeInteger(size) || size < 0) {
     throw new RangeError(`The size must be a whole number of bytes from 0 on, not ${size}.`);
   }
@@ -90,25 +90,25 @@ function sizeOf(size: number): number {
 }
 
 /** The exponent of a power of two within bounds. */
-function powerOfTwo(what: string, value: number, least: number, most: number): number {
+function requirePowerOfTwo(what: string, value: number, min: number, max: number): number {
   const exponent = Math.log2(value);
-  if (Number.isInteger(exponent) && exponent >= least && exponent <= most) return exponent;
-  throw new RangeError(`${what} must be a power of two from ${2 ** least} to ${2 ** most}, not ${value}.`);
+  if (Number.isInteger(exponent) && exponent >= min && exponent <= max) return exponent;
+  throw new RangeError(`${what} must be a power of two from ${2 ** min} to ${2 ** max}, not ${value}.`);
 }
 
-function oneOf(what: string, value: string, known: readonly string[]): void {
+function requireOneOf(what: string, value: string, known: readonly string[]): void {
   if (!known.includes(value)) throw new RangeError(`${what} must be one of ${known.join(', ')}, not ${value}.`);
 }
 
 /** NUL, where a name ends, and lone surrogates, which UTF-8 does not have. */
-const UNFIT = /[\0\p{Cs}]/u;
+const FORBIDDEN_CHARACTERS = /[\0\p{Cs}]/u;
 
 /**
  * A name that an image can store. Throws for an empty one and for unfit characters: it would be read back as another.
  */
-function name(what: string, value: string | undefined): string | undefined {
+function requireName(what: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '' || UNFIT.test(value)) {
+  if (typeof value !== 'string' || value === '' || FORBIDDEN_CHARACTERS.test(value)) {
     throw new RangeError(`${what} must be a name of at least one character, without NUL and lone surrogates.`);
   }
   return value;

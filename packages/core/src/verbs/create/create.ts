@@ -4,6 +4,7 @@ import type { BlockDevice, Transfer } from '../../api/device.js';
 import type { ImageReference, Resolved } from '../../api/openable.js';
 import type { CreateOptions, OpenOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
+import { withinDataFile } from '../../engine/read/data-file.js';
 import { Qcow2Error } from '../../errors.js';
 import {
   type ClusterRun,
@@ -17,9 +18,15 @@ import {
   layoutOf,
   refcountTableBytes,
 } from '../../format/layout.js';
-import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from '../../sources/file-parts.js';
+import {
+  type ChainFile,
+  includesFile,
+  type ProvidedFile,
+  refuseSecondRole,
+  resolveReference,
+} from '../../sources/chain-files.js';
 import { closeUnopened, isBlockDevice } from '../../sources/openable.js';
-import { holdForWriting } from '../../sources/written-files.js';
+import { lockForWriting } from '../../sources/written-files.js';
 import { planOf } from './create-plan.js';
 
 /** Bytes of tables that are written in one batch: bounds the memory however large the disk. */
@@ -58,16 +65,16 @@ export async function createImage<T>(
   }
   const layout = layoutOf(planOf(options));
   options.signal?.throwIfAborted();
-  const files: FilePart[] = [{ openable: device, reference: null }];
+  const files: ChainFile[] = [{ openable: device, reference: null }];
   /** The files that `open` has resolved, and closes itself. */
-  const taken = new Set<ImageReference['kind']>();
+  const resolvedKinds = new Set<ImageReference['kind']>();
   try {
     const named = await writeImage(device, layout, options, files);
-    return await open(openOptions(named, options, taken));
+    return await open(openOptions(named, options, resolvedKinds));
   } catch (error) {
-    const left = files.filter(({ reference }) => reference !== null && !taken.has(reference.kind));
+    const unopened = files.filter(({ reference }) => reference !== null && !resolvedKinds.has(reference.kind));
     // The first error matters more than a failed close.
-    await Promise.allSettled(left.map(({ openable }) => closeUnopened(openable)));
+    await Promise.allSettled(unopened.map(({ openable }) => closeUnopened(openable)));
     throw error;
   }
 }
@@ -75,7 +82,7 @@ export async function createImage<T>(
 /** Throws if a device or data file is not empty, unless `overwrite` is set. */
 function requireEmpty(what: 'device' | 'data file', { size }: BlockDevice, { overwrite }: CreateImageOptions): void {
   if (overwrite || size === 0) return;
-  throw new Qcow2Error('exists', `The ${what} holds ${size} bytes. Pass overwrite: true to replace them.`, {
+  throw new Qcow2Error('exists', `The ${what} contains ${size} bytes. Pass overwrite: true to replace them.`, {
     what,
     size,
   });
@@ -89,20 +96,20 @@ async function writeImage(
   device: BlockDevice,
   layout: ImageLayout,
   options: CreateImageOptions,
-  files: FilePart[],
+  files: ChainFile[],
 ): Promise<NamedFiles> {
   const header = headerCluster(layout);
-  const holds = [holdForWriting(device, 'image')];
+  const releases = [lockForWriting(device, 'image')];
   try {
     requireEmpty('device', device, options);
     const dataFile = await dataFileOf(layout.plan, options, files);
     if (dataFile !== null) {
-      holds.push(holdForWriting(dataFile, 'data file'));
+      releases.push(lockForWriting(dataFile, 'data file'));
       requireEmpty('data file', dataFile, options);
     }
     const backingFile = await backingFileOf(layout.plan, options, files);
     options.signal?.throwIfAborted();
-    await emptyDisk(dataFile, layout.plan.size);
+    if (dataFile !== null) await clearDataFile(dataFile, layout.plan);
     await device.truncate(0);
     await device.truncate(fileSizeOf(layout));
     await writeTables(device, layout, options);
@@ -111,14 +118,14 @@ async function writeImage(
     await device.flush();
     return { dataFile, backingFile };
   } finally {
-    for (const release of holds) release();
+    for (const release of releases) release();
   }
 }
 
 function openOptions(
   { dataFile, backingFile }: NamedFiles,
   { signal, cache, resolve }: CreateImageOptions,
-  taken: Set<ImageReference['kind']>,
+  resolvedKinds: Set<ImageReference['kind']>,
 ): OpenOptions {
   return {
     mode: 'readwrite',
@@ -129,7 +136,7 @@ function openOptions(
     async resolve(reference) {
       const { kind, parent } = reference;
       if (parent !== undefined) return resolve?.(reference);
-      taken.add(kind);
+      resolvedKinds.add(kind);
       return kind === 'data' ? (dataFile ?? undefined) : backingFile;
     },
   };
@@ -180,17 +187,17 @@ async function* writeRun(
 }
 
 /** Resolves a file. Throws if it has another role in the image already. */
-async function ask(
+async function resolveFile(
   reference: ImageReference,
   options: CreateImageOptions,
-  files: FilePart[],
-): Promise<HandedFile | null> {
-  const file = await askFor(reference, options, files);
+  files: ChainFile[],
+): Promise<ProvidedFile | null> {
+  const file = await resolveReference(reference, options, files);
   if (file === null) return null;
   // The device belongs to the caller; any other resolved file is closed when this fails.
-  const known = isHandedOver(files, file.openable);
+  const known = includesFile(files, file.openable);
   if (!known) files.push({ openable: file.openable, reference });
-  refuseSecondPart(known ? files : files.slice(0, -1), file.openable, reference);
+  refuseSecondRole(known ? files : files.slice(0, -1), file.openable, reference);
   return file;
 }
 
@@ -198,12 +205,12 @@ async function ask(
 async function dataFileOf(
   { dataFile: name }: ImagePlan,
   options: CreateImageOptions,
-  files: FilePart[],
+  files: ChainFile[],
 ): Promise<BlockDevice | null> {
   if (name === undefined) return null;
-  const file = await ask({ kind: 'data', name, format: 'raw', writable: true, depth: 1 }, options, files);
+  const file = await resolveFile({ kind: 'data', name, format: 'raw', writable: true, depth: 1 }, options, files);
   if (file === null) {
-    const message = `The data file "${name}" was not handed over: resolve must return a device for it.`;
+    const message = `The data file "${name}" was not provided: resolve must return a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
   if (isBlockDevice(file.openable)) return file.openable;
@@ -213,17 +220,21 @@ async function dataFileOf(
 async function backingFileOf(
   { backingFile: name, backingFormat: format }: ImagePlan,
   options: CreateImageOptions,
-  files: FilePart[],
+  files: ChainFile[],
 ): Promise<Resolved> {
   if (name === undefined) return undefined;
-  const file = await ask({ kind: 'backing', name, format, writable: false, depth: 1 }, options, files);
+  const file = await resolveFile({ kind: 'backing', name, format, writable: false, depth: 1 }, options, files);
   if (file === null) return undefined;
   return { source: file.openable, format: file.format as 'raw' | 'qcow2' };
 }
 
 /** Makes the data file a disk of zeros, as long as the guest's. */
-async function emptyDisk(file: BlockDevice | null, size: number): Promise<void> {
-  await file?.truncate(0);
-  await file?.truncate(size);
-  await file?.flush();
+async function clearDataFile(file: BlockDevice, { dataFile: name = '', size }: ImagePlan): Promise<void> {
+  try {
+    await file.truncate(0);
+    await file.truncate(size);
+    await file.flush();
+  } catch (error) {
+    throw withinDataFile(error, { name, depth: 1 });
+  }
 }

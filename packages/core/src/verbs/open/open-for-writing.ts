@@ -7,36 +7,32 @@ import { RwLock } from '../../engine/async/rw-lock.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { openWriter } from '../../engine/write/open-writer.js';
 import type { Writer } from '../../engine/write/writer.js';
-import { isBlockDevice } from '../../sources/openable.js';
-import { holdForWriting } from '../../sources/written-files.js';
+import { lockForWriting } from '../../sources/written-files.js';
 import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
 import type { CacheBudgets } from './cache-budgets.js';
-
-/** What an image that is open for writing has beyond one that is only read. */
-export interface Writing {
-  readonly writer: Writer;
-  /** The image's present information. */
-  readonly info: () => ImageInfo;
-  readonly changes: Changes;
-  /** Releases the files, so that another image may write to them. */
-  release(): void;
-}
+import { deviceOf, type Opening, type Writing } from './opening.js';
 
 /** Opens an image for writing. From the start, no other image of this process can write to its file. */
-export class WriteOpening {
+export class WriteOpening implements Opening {
   /** The lock for the requests of the image. */
   readonly lock: RwLock = new RwLock();
-  readonly #device: BlockDevice;
-  readonly #holds: (() => void)[];
+  /** The image is read from its device. */
+  readonly view = null;
+  readonly device: BlockDevice;
+  readonly #budgets: CacheBudgets;
+  readonly #options: OpenOptions;
+  readonly #releases: (() => void)[];
 
   /**
    * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process
    *   writes to it.
    */
-  constructor(image: Openable) {
-    this.#device = deviceOf(image, 'image');
-    this.#holds = [holdForWriting(this.#device, 'image')];
+  constructor(image: Openable, budgets: CacheBudgets, options: OpenOptions) {
+    this.device = deviceOf(image, 'image');
+    this.#budgets = budgets;
+    this.#options = options;
+    this.#releases = [lockForWriting(this.device, 'image')];
   }
 
   /**
@@ -46,24 +42,20 @@ export class WriteOpening {
    *   another image of this process writes to the data file, and what the device throws; the signal's reason when it
    *   aborts.
    */
-  async finish(
-    layer: Qcow2Layer,
-    dataFile: Openable | null,
-    budgets: CacheBudgets,
-    options: OpenOptions,
-  ): Promise<Writing> {
-    const { signal, onProgress, verify = true } = options;
+  async finish(layer: Qcow2Layer, dataFile: Openable | null): Promise<{ write: Writing }> {
+    const { signal, onProgress, verify = true } = this.#options;
     const data = dataFile === null ? null : deviceOf(dataFile, 'data file');
-    if (data !== null) this.#holds.push(holdForWriting(data, 'data file'));
-    const writer = await openWriter({ layer, device: this.#device, data, lock: this.lock, budgets }, signal);
+    if (data !== null) this.#releases.push(lockForWriting(data, 'data file'));
+    const { device, lock } = this;
+    const writer = await openWriter({ layer, device, data, lock, budgets: this.#budgets }, signal);
     if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
     const changes = new Changes(writer, () => layer.size);
-    return { writer, info: currentInfo(writer, layer), changes, release: () => this.release() };
+    return { write: { writer, info: currentInfo(writer, layer), changes, release: () => this.release() } };
   }
 
   /** Releases the files. */
   release(): void {
-    for (const release of this.#holds.splice(0)) release();
+    for (const release of this.#releases.splice(0)) release();
   }
 }
 
@@ -81,11 +73,4 @@ function currentInfo(writer: Writer, layer: Qcow2Layer): () => ImageInfo {
     }
     return info;
   };
-}
-
-function deviceOf(openable: Openable, what: string): BlockDevice {
-  if (isBlockDevice(openable)) return openable;
-  throw new TypeError(
-    `The ${what} must be a BlockDevice to be written: something with read, write, truncate and flush.`,
-  );
 }

@@ -1,35 +1,45 @@
-/**
- * Owns the other files that an image names: its references, what the caller answers for them, and the layers they
- * become.
- */
+/** Opens the files that an image references: calls `resolve` for each, and creates its layer. */
 
+import type { ByteSource } from '../../api/device.js';
 import type { ImageReference, Openable } from '../../api/openable.js';
 import type { OpenOptions } from '../../api/options.js';
 import type { CountingSource } from '../../engine/layer/counting-source.js';
 import type { Backing, Qcow2Layer } from '../../engine/layer/layer.js';
 import { probeFormat } from '../../engine/layer/probe.js';
-import type { FilePlace } from '../../engine/layer/wait-tracker.js';
+import type { FileRole } from '../../engine/layer/wait-tracker.js';
 import { BackingFile, withinBacking } from '../../engine/read/backing-file.js';
+import { DataFileSource } from '../../engine/read/data-file.js';
 import { Qcow2Error } from '../../errors.js';
 import type { HeaderExtension } from '../../format/extensions.js';
 import type { Header } from '../../format/header.js';
 import { MAX_CHAIN_DEPTH } from '../../format/limits.js';
-import { askFor, type FilePart, type HandedFile, isHandedOver, refuseSecondPart } from '../../sources/file-parts.js';
+import {
+  type ChainFile,
+  includesFile,
+  type ProvidedFile,
+  refuseSecondRole,
+  resolveReference,
+} from '../../sources/chain-files.js';
 import { backingFormatIn, backingNameIn, dataFileNameIn } from '../named-files.js';
 
-/** Who opens the files of one chain. */
+/** The state and the functions that open the files of one chain. */
 export interface LayerOpener {
   readonly options: OpenOptions;
-  /** What was handed over as the external data file of the image itself. */
+  /** The external data file of the image itself, as `resolve` returned it. */
   dataFile: Openable | null;
-  /** The image and every file that was handed over so far. */
-  readonly files: FilePart[];
-  own(openable: Openable, keptByCaller: boolean, place: FilePlace): Promise<CountingSource>;
+  /** The image, and every file that `resolve` has returned so far. */
+  readonly files: ChainFile[];
+  openSource(
+    openable: Openable,
+    keptByCaller: boolean,
+    role: FileRole,
+    decorate?: (source: ByteSource) => ByteSource,
+  ): Promise<CountingSource>;
   openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer>;
 }
 
-/** An image that may name other files, and where it stands in its chain. */
-export interface NamingFile {
+/** An image that may reference other files, and its position in its chain. */
+export interface ReferencingFile {
   readonly header: Header;
   readonly extensions: readonly HeaderExtension[];
   /** Its first cluster. */
@@ -40,7 +50,7 @@ export interface NamingFile {
   readonly writable: boolean;
 }
 
-/** The files that an image names; `data` is where its guest clusters are, null when that was not handed over. */
+/** The files that an image references. `data` contains its guest clusters; null when that was not provided. */
 export interface References {
   readonly dataReference: ImageReference | null;
   readonly data: CountingSource | null;
@@ -49,15 +59,15 @@ export interface References {
 }
 
 /**
- * Asks for the files that an image names, and opens those that are handed over. `source` is its own.
+ * Resolves the files that an image references, and opens those that are provided. `source` is the image's own file.
  *
- * @throws {@link Qcow2Error} `corrupt` when one file would have two parts in the chain, as in one that leads in a
- *   circle, `unsupported` for a chain that is too long or of another format, and what opening a layer throws; what
- *   `resolve` throws; the signal's reason when it aborts.
+ * @throws {@link Qcow2Error} `corrupt` when one file would have two roles in the chain, as in a circular chain,
+ *   `unsupported` for a chain that is too long or of another format, and what opening a layer throws; what `resolve`
+ *   throws; the signal's reason when it aborts.
  */
 export async function openReferences(
   opener: LayerOpener,
-  file: NamingFile,
+  file: ReferencingFile,
   source: CountingSource,
 ): Promise<References> {
   const dataReference = dataReferenceOf(file);
@@ -67,68 +77,70 @@ export async function openReferences(
   return { dataReference, data, backingReference, backing };
 }
 
-function dataReferenceOf(file: NamingFile): ImageReference | null {
+function dataReferenceOf(file: ReferencingFile): ImageReference | null {
   const { parent, depth, writable } = file;
   const name = dataFileNameIn(file);
   if (name === null) return null;
   return { kind: 'data', name, format: 'raw', writable, parent, depth: depth + 1 };
 }
 
-function backingReferenceOf(file: NamingFile): ImageReference | null {
+function backingReferenceOf(file: ReferencingFile): ImageReference | null {
   const { parent, depth } = file;
   const name = backingNameIn(file);
   if (name === null) return null;
   return { kind: 'backing', name, format: backingFormatIn(file), writable: false, parent, depth: depth + 1 };
 }
 
-/** A file that was handed over, opened as a source. */
-interface ResolvedFile extends HandedFile {
+/** A provided file, opened as a source. */
+interface ResolvedFile extends ProvidedFile {
   readonly source: CountingSource;
 }
 
 /**
- * What the caller answers for a reference: the file and, if anyone says, its format. An object that was handed over
- * before stays whose it was.
+ * Resolves a reference, and opens the file as a source. An object that is in the chain already is not closed with the
+ * image a second time.
  *
- * @throws {@link Qcow2Error} `corrupt` when the file has a part in the chain already; as {@link askFor} does.
+ * @throws {@link Qcow2Error} `corrupt` when the file is in the chain already; as {@link resolveReference} does.
  */
-async function resolved(opener: LayerOpener, reference: ImageReference): Promise<ResolvedFile | null> {
+async function openProvided(opener: LayerOpener, reference: ImageReference): Promise<ResolvedFile | null> {
   const { files } = opener;
-  const answer = await askFor(reference, opener.options, files);
-  if (answer === null) return null;
-  const place: FilePlace = { what: `${reference.kind} file`, depth: reference.depth };
-  const source = await opener.own(answer.openable, isHandedOver(files, answer.openable), place);
-  refuseSecondPart(files, answer.openable, reference);
-  opener.files.push({ openable: answer.openable, reference });
-  return { ...answer, source };
+  const file = await resolveReference(reference, opener.options, files);
+  if (file === null) return null;
+  const role: FileRole = { what: `${reference.kind} file`, depth: reference.depth };
+  const decorate =
+    reference.kind === 'data' ? (source: ByteSource) => new DataFileSource(source, reference) : undefined;
+  const source = await opener.openSource(file.openable, includesFile(files, file.openable), role, decorate);
+  refuseSecondRole(files, file.openable, reference);
+  opener.files.push({ openable: file.openable, reference });
+  return { ...file, source };
 }
 
 async function openData(opener: LayerOpener, reference: ImageReference): Promise<CountingSource | null> {
-  const answer = await resolved(opener, reference);
-  if (reference.writable) opener.dataFile = answer?.openable ?? null;
-  return answer === null ? null : answer.source;
+  const file = await openProvided(opener, reference);
+  if (reference.writable) opener.dataFile = file?.openable ?? null;
+  return file === null ? null : file.source;
 }
 
-/** What images call a raw file: `file` and `host_device` stood there before QEMU told format from protocol. */
+/** The names of the raw format: old versions of QEMU wrote the protocol there, `file` or `host_device`. */
 const RAW_FORMATS: readonly string[] = ['raw', 'file', 'host_device'];
 
 async function openBacking(opener: LayerOpener, reference: ImageReference): Promise<Backing | null> {
-  const answer = await resolved(opener, reference);
-  if (answer === null) return null;
-  const { source } = answer;
+  const file = await openProvided(opener, reference);
+  if (file === null) return null;
+  const { source } = file;
   const { name, depth } = reference;
   const details = { what: 'backing file', name, depth };
   if (depth >= MAX_CHAIN_DEPTH) {
     throw new Qcow2Error('unsupported', `The chain of backing files is longer than ${MAX_CHAIN_DEPTH}.`, details);
   }
   try {
-    const format = answer.format ?? (await probeFormat(source, opener.options.signal));
+    const format = file.format ?? (await probeFormat(source, opener.options.signal));
     if (RAW_FORMATS.includes(format))
       return new BackingFile({ kind: 'raw', depth, size: source.size, source }, reference);
     if (format === 'qcow2') {
       return new BackingFile(await opener.openLayer(source, reference), reference);
     }
-    throw new Qcow2Error('unsupported', `It is of the format "${format}", and only raw and qcow2 are read.`, details);
+    throw new Qcow2Error('unsupported', `Its format is "${format}"; only raw and qcow2 are supported.`, details);
   } catch (error) {
     throw withinBacking(error, reference, opener.options.signal);
   }

@@ -30,7 +30,7 @@ export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promis
     size,
     // Bitmaps refer to the active disk.
     bitmaps: [],
-    tables: layer.tables.over(viewOf(l1)),
+    tables: layer.tables.forL1Table(viewOf(l1)),
     inflated: new ClusterCache(layer.geometry.clusterSize),
     scratch: new Scratch(),
     // A raw data file contains the active disk; QEMU takes no snapshots of it.
@@ -55,17 +55,17 @@ function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): n
     throw new Qcow2Error(code, `The L1 table of ${what} ${finding}.`, { what: `L1 table of ${what}`, at });
   };
   if (l1Size > MAX_L1_BYTES / L1_ENTRY_BYTES) {
-    refuse('unsupported', `has ${l1Size} entries; QEMU and this library take 4,194,304 at the most`);
+    refuse('unsupported', `has ${l1Size} entries; the maximum of QEMU and this library is 4,194,304`);
   }
   if (at % geometry.clusterSize !== 0) refuse('corrupt', `is at ${hex(at)}, no multiple of the cluster size`);
   if (l1Size > 0 && at + l1Size * L1_ENTRY_BYTES > source.size) {
     refuse('corrupt', `(${l1Size} entries at ${hex(at)}) lies past the end of the file, ${hex(source.size)}`);
   }
-  const said = decodeSnapshotExtra(snapshot.extra).diskSize ?? size;
+  const diskSize = decodeSnapshotExtra(snapshot.extra).diskSize ?? size;
   // A shorter table is valid: the clusters that it does not map are unallocated.
-  if (l1EntriesFor(geometry, said) > MAX_L1_BYTES / L1_ENTRY_BYTES) {
-    refuse('corrupt', `cannot map the ${said} bytes of its disk`);
+  if (l1EntriesFor(geometry, diskSize) > MAX_L1_BYTES / L1_ENTRY_BYTES) {
+    refuse('corrupt', `cannot map the ${diskSize} bytes of its disk`);
   }
-  if (!Number.isSafeInteger(said)) refuse('unsupported', 'maps a disk of 2^53 bytes or more');
-  return said - (said % 512);
+  if (!Number.isSafeInteger(diskSize)) refuse('unsupported', 'maps a disk of 2^53 bytes or more');
+  return diskSize - (diskSize % 512);
 }

@@ -1,4 +1,4 @@
-/** Owns the opening of an image: bytes become a validated layer, and the files it names become the layers behind it. */
+/** Opens an image: creates a validated layer from its bytes, and layers from the files that it references. */
 
 import type { ByteSource } from '../../api/device.js';
 import type { ImageReference, Openable } from '../../api/openable.js';
@@ -11,7 +11,7 @@ import { type Counters, CountingSource, newCounters } from '../../engine/layer/c
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { geometryIn, readHeader, readTables } from '../../engine/layer/metadata.js';
 import { TableCache } from '../../engine/layer/table-cache.js';
-import type { FilePlace, WaitTracker } from '../../engine/layer/wait-tracker.js';
+import type { FileRole, WaitTracker } from '../../engine/layer/wait-tracker.js';
 import {
   AUTOCLEAR,
   COMPRESSION_TYPE,
@@ -20,53 +20,54 @@ import {
   type Header,
   INCOMPATIBLE,
 } from '../../format/header.js';
-import type { FilePart } from '../../sources/file-parts.js';
+import type { ChainFile } from '../../sources/chain-files.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
 import { type CacheBudgets, cacheBudgets } from './cache-budgets.js';
-import type { Writing } from './open-for-writing.js';
-import type { LayerOpener, NamingFile } from './open-references.js';
+import type { LayerOpener, ReferencingFile } from './open-references.js';
+import type { Repairing, Writing } from './opening.js';
 
-/** What carries out the synchronous forms. */
+/** The module that implements the synchronous forms. */
 export type Synchronous = typeof import('../../engine/read/synchronous.js');
 
-/** An open image: its layers, and what must be closed with it. */
+/** An open image: its layers, and the sources that are closed with it. */
 export interface OpenedImage {
   readonly layer: Qcow2Layer;
   /** Null when the image was opened for reading. */
   readonly write: Writing | null;
+  /** Null when the image was not opened for repair. */
+  readonly repair: Repairing | null;
   readonly counters: Counters;
   readonly waitTracker: WaitTracker;
-  /** Null when the image's own file has made its caller wait: then no synchronous form can be had. */
+  /** Null when the image's own file is asynchronous: then there are no synchronous forms. */
   readonly synchronous: Synchronous | null;
-  /** The sources that opening made or was handed by `resolve`. */
+  /** The sources that were created while opening, or returned by `resolve`. */
   readonly owned: readonly ByteSource[];
 }
 
 /**
- * Opens an image and every file of its chain that `options.resolve` hands over.
+ * Opens an image and every file of its chain that `options.resolve` returns.
  *
  * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the sources throw; TypeError for an
- *   argument that is nothing to open; RangeError for a budget that is none.
+ *   argument that cannot be opened; RangeError for an invalid cache budget.
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
   const { mode = 'read', signal } = options;
-  if (mode !== 'read' && mode !== 'readwrite') {
-    throw new TypeError(`The mode must be 'read' or 'readwrite', not ${JSON.stringify(mode)}.`);
-  }
   const budgets = cacheBudgets(options);
-  const writing = mode === 'readwrite' ? new (await import('./open-for-writing.js')).WriteOpening(openable) : null;
-  const opener = new Opener(options, budgets, openable, writing?.lock ?? null);
+  const changing = mode === 'read' ? null : await import('./open-for-changes.js');
+  const opening = (await changing?.startChanges(openable, mode, budgets, options)) ?? null;
+  const opener = new Opener(options, budgets, openable, opening?.lock ?? null);
   try {
     signal?.throwIfAborted();
-    const source = await opener.own(openable, isByteSource(openable), { what: 'image', depth: 0 });
+    const file = opening?.view ?? openable;
+    const source = await opener.openSource(file, isByteSource(openable), { what: 'image', depth: 0 });
     const layer = await opener.openLayer(source);
-    const write = (await writing?.finish(layer, opener.dataFile, budgets, options)) ?? null;
     const synchronous = layer.source.waited ? null : await import('../../engine/read/synchronous.js');
     const { counters, waitTracker, owned } = opener;
-    return { layer, write, counters, waitTracker, synchronous, owned };
+    const changes = await opening?.finish(layer, opener.dataFile, waitTracker);
+    return { layer, write: null, repair: null, counters, waitTracker, synchronous, owned, ...changes };
   } catch (error) {
-    writing?.release();
-    // What went wrong is worth more than whether every file could be let go of.
+    opening?.release();
+    // The first error matters more than a failed close.
     await closeAll(opener.owned).catch(() => {});
     throw error;
   }
@@ -75,7 +76,7 @@ export async function openImage(openable: Openable, options: OpenOptions = {}): 
 /**
  * Closes every source, also when one of them fails.
  *
- * @throws what the first that failed threw.
+ * @throws the error of the first that failed.
  */
 export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
   const closings = await Promise.allSettled(sources.map(async (source) => source.close?.()));
@@ -83,16 +84,16 @@ export async function closeAll(sources: readonly ByteSource[]): Promise<void> {
   if (failure !== undefined) throw failure.reason;
 }
 
-/** One opening: what the layers of a chain share. */
+/** The state that all layers of a chain share while they are opened. */
 class Opener implements LayerOpener {
   readonly counters = newCounters();
   readonly waitTracker: WaitTracker = { for: null };
   readonly owned: ByteSource[] = [];
-  /** What was handed over as the external data file of the image itself. */
+  /** The external data file of the image itself, as `resolve` returned it. */
   dataFile: Openable | null = null;
-  readonly files: FilePart[];
+  readonly files: ChainFile[];
   readonly options: OpenOptions;
-  /** Of the image itself, when it is opened for writing; the files behind it are only read. */
+  /** The lock of the image itself when it is opened for writing. Files behind it are only read. */
   readonly #lock: RwLock | null;
   readonly #budgets: CacheBudgets;
 
@@ -103,23 +104,28 @@ class Opener implements LayerOpener {
     this.#lock = lock;
   }
 
-  /** The source of what was handed in, counted; closed with the image unless the caller keeps it. */
-  async own(openable: Openable, keptByCaller: boolean, place: FilePlace): Promise<CountingSource> {
+  /** Returns a counting source for an openable, decorated. It is closed with the image unless the caller keeps it. */
+  async openSource(
+    openable: Openable,
+    keptByCaller: boolean,
+    role: FileRole,
+    decorate = (source: ByteSource): ByteSource => source,
+  ): Promise<CountingSource> {
     const source = await sourceOf(openable, this.options.signal);
     if (!keptByCaller) this.owned.push(source);
-    return new CountingSource(source, this.counters, place, this.waitTracker);
+    return new CountingSource(decorate(source), this.counters, role, this.waitTracker);
   }
 
-  /** Opens one qcow2 file, then what it names. */
+  /** Opens one qcow2 file, then the files that it references. */
   async openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer> {
     const { signal } = this.options;
     const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
-    const geometry = geometryIn({ header, extensions }, source.size);
+    const geometry = await geometryIn({ header, extensions }, source.size);
     const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
     const hasTables = snapshots.length > 0 || bitmaps.length > 0;
     const depth = parent?.depth ?? 0;
     const lock = parent === undefined ? this.#lock : null;
-    const names: NamingFile = {
+    const file: ReferencingFile = {
       header,
       extensions,
       bytes,
@@ -127,13 +133,13 @@ class Opener implements LayerOpener {
       depth,
       writable: lock !== null,
     };
-    const { dataReference, data, backingReference, backing } = namesOthers(header)
-      ? await (await import('./open-references.js')).openReferences(this, names, source)
+    const references = referencesFiles(header) ? await import('./open-references.js') : null;
+    const { dataReference, data, backingReference, backing } = references
+      ? await references.openReferences(this, file, source)
       : { dataReference: null, data: source, backingReference: null, backing: null };
     const encrypted = header.cryptMethod !== CRYPT_METHOD.none;
-    const encryption = encrypted
-      ? await (await import('../../engine/layer/encryption.js')).readEncryption(source, header, extensions, signal)
-      : null;
+    const reader = encrypted ? await import('../../engine/layer/encryption.js') : null;
+    const encryption = (await reader?.readEncryption(source, header, extensions, signal)) ?? null;
     return {
       kind: 'qcow2',
       depth,
@@ -163,17 +169,17 @@ class Opener implements LayerOpener {
   }
 }
 
-/** Whether the image says that it needs other files. */
-function namesOthers({ incompatibleFeatures, backingFileOffset }: Header): boolean {
+/** True if the header references other files. */
+function referencesFiles({ incompatibleFeatures, backingFileOffset }: Header): boolean {
   return backingFileOffset !== 0 || incompatibleFeatures.includes(INCOMPATIBLE.dataFile);
 }
 
-/** Loaded at open, so that no read has to wait for it. */
+/** Loads the codec at open, so that no read has to wait for it. */
 async function codecFor(header: Header): Promise<Codec> {
   if (header.compressionType === COMPRESSION_TYPE.zstd) {
-    const { zstdCodec } = await import('../../codecs/zstd.js');
-    return zstdCodec();
+    const zstd = await import('../../codecs/zstd.js');
+    return zstd.zstdCodec();
   }
-  const { deflateCodec } = await import('../../codecs/deflate.js');
-  return deflateCodec();
+  const deflate = await import('../../codecs/deflate.js');
+  return deflate.deflateCodec();
 }

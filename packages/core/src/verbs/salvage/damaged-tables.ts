@@ -9,7 +9,7 @@ import { withinBacking } from '../../engine/read/backing-file.js';
 import { pastEnd } from '../../engine/read/past-end.js';
 import { alignUp } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
-import { l1Faults, l2Faults, UNREADABLE, UNREADABLE_L1 } from '../../format/entry-faults.js';
+import { alignment, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
 import { l1IndexOf } from '../../format/geometry.js';
 import { acquireTables, type ExtentsFrom, nextTables } from '../map.js';
 import { isLoss, type LossError, lostRange } from './lost-ranges.js';
@@ -185,9 +185,8 @@ function storedBytes({ geometry, source, unreadable }: Qcow2Layer, { kind, host,
 function isDamagedL1({ geometry, tables, source }: Qcow2Layer, l1Index: number): boolean {
   // A table that is not on the medium yet can lie past the end of the file.
   if (tables.peek(l1Index) !== undefined) return false;
-  return (
-    (l1Faults(geometry, tables.l1, l1Index) & UNREADABLE_L1) !== 0 || l2TableOffset(tables.l1, l1Index) >= source.size
-  );
+  const offset = l2TableOffset(tables.l1, l1Index);
+  return alignment(offset, geometry.clusterSize) !== 0 || offset >= source.size;
 }
 
 function isDamagedEntry({ geometry }: Qcow2Layer, table: DataView, guest: number): boolean {

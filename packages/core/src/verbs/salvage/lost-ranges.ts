@@ -27,7 +27,7 @@ export class LostRanges {
   #found: LostRange[] = [];
   #sorted = true;
   /** The last settled range, which the next one may continue. */
-  #held: LostRange | null = null;
+  #pending: LostRange | null = null;
 
   /** Ranges are passed to `report`, if there is one. */
   constructor(report: ((lost: LostRange) => void) | undefined) {
@@ -50,9 +50,9 @@ export class LostRanges {
     if (!this.#sorted) this.#found.sort((a, b) => a.start - b.start);
     this.#sorted = true;
     let count = 0;
-    while (count < this.#found.length && this.#found[count]!.start < until) this.#hold(this.#found[count++]!);
+    while (count < this.#found.length && this.#found[count]!.start < until) this.#queue(this.#found[count++]!);
     if (count > 0) this.#found = this.#found.slice(count);
-    if (this.#held !== null && endOf(this.#held) < until) this.#release();
+    if (this.#pending !== null && endOf(this.#pending) < until) this.#reportPending();
   }
 
   /** Reports the ranges that are left. */
@@ -60,21 +60,21 @@ export class LostRanges {
     this.settle(Number.POSITIVE_INFINITY);
   }
 
-  /** Joins the next range in order to the held one, or reports that one and holds the next. */
-  #hold(next: LostRange): void {
-    const held = this.#held;
-    if (held !== null && continues(held, next)) {
-      this.#held = joined(held, next);
+  /** Joins the next range in order to the pending one, or reports that one and keeps the next. */
+  #queue(next: LostRange): void {
+    const pending = this.#pending;
+    if (pending !== null && continues(pending, next)) {
+      this.#pending = joined(pending, next);
       return;
     }
-    this.#release();
-    this.#held = next;
+    this.#reportPending();
+    this.#pending = next;
   }
 
-  #release(): void {
-    const held = this.#held;
-    this.#held = null;
-    if (held !== null) this.#report(held);
+  #reportPending(): void {
+    const pending = this.#pending;
+    this.#pending = null;
+    if (pending !== null) this.#report(pending);
   }
 }
 

@@ -21,7 +21,7 @@ export class SalvagedReads {
   readonly #lost: LostRanges;
   readonly #tables: DamagedTables;
   /** Damage is found without I/O: nothing else would run until the end of the stream. */
-  readonly #turn: () => Promise<void> = yieldToEventLoop();
+  readonly #yieldIfDue: () => Promise<void> = yieldToEventLoop();
   /** The smallest unit of allocation in the chain, bytes: data that cannot be read are lost in such units. */
   readonly #unit: number;
 
@@ -65,7 +65,7 @@ export class SalvagedReads {
 
   /** Fills `into` extent by extent. */
   async #salvage(offset: number, into: Uint8Array): Promise<void> {
-    await this.#turn();
+    await this.#yieldIfDue();
     const { extentsFrom } = this.#tables;
     const options = { signal: this.#signal };
     const batches = mapBatches(this.#layer, offset, offset + into.length, this.#alive, options, extentsFrom);

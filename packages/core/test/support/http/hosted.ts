@@ -1,4 +1,4 @@
-/** Owns a test's hold of a file on the tests' web server: putting it there, changing it, and asking what was asked. */
+/** Controls a file on the tests' web server: puts it there, changes it, and returns the requests for it. */
 import { inject } from 'vitest';
 import type { FilePlan, Seen } from './plan.js';
 
@@ -29,15 +29,15 @@ const there = new WeakMap<Uint8Array, string>();
 export async function host(bytes: Uint8Array, plan: FilePlan = {}): Promise<Hosted> {
   const origin = inject('httpOrigin');
   const id = crypto.randomUUID();
-  const tell = async (verb: string, body: BodyInit) => {
+  const send = async (verb: string, body: BodyInit) => {
     await fetch(`${origin}/${verb}/${id}`, { method: 'PUT', body });
   };
   const hosted: Hosted = {
     url: `${origin}/file/${id}`,
-    plan: (next) => tell('plan', JSON.stringify(next)),
+    plan: (next) => send('plan', JSON.stringify(next)),
     put(next) {
       if (there.get(bytes) === id) there.delete(bytes);
-      return tell('bytes', next.slice());
+      return send('bytes', next.slice());
     },
     async seen() {
       const response = await fetch(`${origin}/seen/${id}`, { cache: 'no-store' });

@@ -1,6 +1,4 @@
-/**
- * Owns what a test can tell the test's web server to do, and what the server tells of what it was asked: plain JSON.
- */
+/** The messages between a test and the tests' web server: how to serve a file, and which requests arrived. JSON. */
 
 /** What goes wrong with one answer. */
 export type Fault =
@@ -39,14 +37,14 @@ export interface FilePlan {
   zeros?: number;
   etag?: string;
   /** Another tag, or another date, with every answer. */
-  unsteady?: 'etag' | 'last-modified';
+  changingValidator?: 'etag' | 'last-modified';
   /** The most bytes of one answer. */
-  most?: number;
+  maxBytes?: number;
   /**
    * What a range past the end of the file brings: the part that is there (the default), the whole file, or 416 with or
    * without the size.
    */
-  past?: 'part' | 'whole' | '416' | '416 without size';
+  pastEnd?: 'part' | 'whole' | '416' | '416 without size';
   lastModified?: string;
   /** To other origins: not at all, without the headers that must be exposed, or with them. Default `'exposed'`. */
   cors?: 'none' | 'hidden' | 'exposed';

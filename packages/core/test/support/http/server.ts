@@ -97,8 +97,9 @@ async function serve(file: Served | undefined, request: IncomingMessage, respons
   if (plan.etag !== undefined) response.setHeader('ETag', plan.etag);
   if (plan.lastModified !== undefined) response.setHeader('Last-Modified', plan.lastModified);
   const { length } = file.seen;
-  if (plan.unsteady === 'etag') response.setHeader('ETag', `"${length}"`);
-  if (plan.unsteady === 'last-modified') response.setHeader('Last-Modified', new Date(length * 1000).toUTCString());
+  if (plan.changingValidator === 'etag') response.setHeader('ETag', `"${length}"`);
+  if (plan.changingValidator === 'last-modified')
+    response.setHeader('Last-Modified', new Date(length * 1000).toUTCString());
   await send(response, seen, headOf(plan, fault, seen, bytes, response), fault);
 }
 
@@ -119,20 +120,20 @@ function cors({ cors = 'exposed' }: FilePlan, { headers }: IncomingMessage, resp
 
 /** Sets status and headers, and answers the bytes that the body is to be. */
 function headOf(
-  { ranges = true, most, past = 'part' }: FilePlan,
+  { ranges = true, maxBytes: max, pastEnd: past = 'part' }: FilePlan,
   fault: Fault,
   seen: Seen,
   bytes: Buffer,
   response: ServerResponse,
 ): Buffer {
-  const asked = /^(\d+)-(\d+)$/.exec(seen.range ?? '');
-  const isPast = asked !== null && Number(asked[2]) >= bytes.length;
-  if (!ranges || fault.kind === 'whole' || asked === null || (isPast && past === 'whole')) {
+  const requested = /^(\d+)-(\d+)$/.exec(seen.range ?? '');
+  const isPast = requested !== null && Number(requested[2]) >= bytes.length;
+  if (!ranges || fault.kind === 'whole' || requested === null || (isPast && past === 'whole')) {
     response.writeHead(200, { 'Content-Length': bytes.length });
     return bytes;
   }
-  const start = Number(asked[1]);
-  const end = Math.min(Number(asked[2]) + 1, bytes.length, start + (most ?? bytes.length));
+  const start = Number(requested[1]);
+  const end = Math.min(Number(requested[2]) + 1, bytes.length, start + (max ?? bytes.length));
   if (start >= bytes.length || (isPast && past !== 'part')) {
     response.writeHead(416, past === '416 without size' ? {} : { 'Content-Range': `bytes */${bytes.length}` });
     return Buffer.from('no such range');
@@ -157,7 +158,7 @@ async function send(response: ServerResponse, seen: Seen, body: Buffer, fault: F
     const chunk = body.subarray(at, Math.min(end, at + CHUNK));
     seen.sent += chunk.length;
     if (fault.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.pause));
-    if (!response.write(chunk)) await room(response);
+    if (!response.write(chunk)) await drained(response);
   }
   if (fault.kind === 'drop') {
     // What was written must be on its way before the connection is cut.
@@ -169,7 +170,7 @@ async function send(response: ServerResponse, seen: Seen, body: Buffer, fault: F
 }
 
 /** Until the connection takes more, or is gone. */
-function room(response: ServerResponse): Promise<void> {
+function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       response.off('drain', done).off('close', done);

@@ -1,7 +1,7 @@
 /** Opens an image outside the store: a file that the page passed, or one that the worker fetches. */
 import { type ByteSource, httpSource, type Openable, type OpenOptions, Qcow2Image } from 'qcow2';
 import type { WireFile } from '../../protocol/messages.js';
-import type { OpenImage } from '../store/held-image.js';
+import type { OpenImage } from '../store/open-image.js';
 
 /**
  * The engine's source for a file that came from the page.

@@ -2,7 +2,7 @@
 import { type ImageInfo, Qcow2Error, type Qcow2Image } from 'qcow2';
 import { revisionOf } from 'qcow2/internal';
 import type { Changed } from '../../protocol/messages.js';
-import type { OpenImage } from '../store/held-image.js';
+import type { OpenImage } from '../store/open-image.js';
 
 interface Entry {
   readonly open: OpenImage;

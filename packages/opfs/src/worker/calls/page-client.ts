@@ -1,6 +1,6 @@
 /** Calls the page from its worker: for the files that an image names, chunks of a stream, and reports. */
 import type { Openable, OpenOptions, Resolved } from 'qcow2';
-import type { Answer, PageSide, WireFile, WireReports, WireResolved } from '../../protocol/messages.js';
+import type { PageSide, PromisedOutcome, WireFile, WireReports, WireResolved } from '../../protocol/messages.js';
 import { fromWireError, KeptError } from '../../protocol/wire-error.js';
 import { CallReports } from './call-reports.js';
 import { sourceOf } from './foreign-image.js';
@@ -35,22 +35,22 @@ export class PageClient {
     };
     return async (reference): Promise<Resolved> => {
       // A resolver may be waiting for the user, who may have aborted.
-      const answer = await unlessAborted(answered<WireResolved>(this.#page.resolve(call, reference)), signal);
-      if (answer === undefined) return undefined;
-      if ('format' in answer) return { source: await opened(answer.source), format: answer.format };
-      return opened(answer);
+      const resolved = await unlessAborted(unwrapOutcome<WireResolved>(this.#page.resolve(call, reference)), signal);
+      if (resolved === undefined) return undefined;
+      if ('format' in resolved) return { source: await opened(resolved.source), format: resolved.format };
+      return opened(resolved);
     };
   }
 
   /** The next chunk of the stream that a call imports; null at its end. */
   pull(call: number): Promise<Uint8Array<ArrayBuffer> | null> {
-    return answered(this.#page.pull(call));
+    return unwrapOutcome(this.#page.pull(call));
   }
 }
 
 /** The value of an outcome. An error that the page threw goes back to it as the same object. */
-async function answered<T>(answer: Answer<T>): Promise<T> {
-  const outcome = await answer;
+async function unwrapOutcome<T>(promised: PromisedOutcome<T>): Promise<T> {
+  const outcome = await promised;
   if ('value' in outcome) return outcome.value;
   const { key, message } = outcome.error;
   throw key === undefined ? fromWireError(outcome.error) : new KeptError(key, message);

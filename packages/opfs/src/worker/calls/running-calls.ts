@@ -11,12 +11,12 @@ export class RunningCalls {
   run<T>(call: number, work: (signal: AbortSignal) => Promise<T>): Promise<Outcome<T>> {
     const controller = new AbortController();
     this.#controllers.set(call, controller);
-    const answer = outcomeOf(() => work(controller.signal)).finally(() => {
+    const outcome = outcomeOf(() => work(controller.signal)).finally(() => {
       this.#controllers.delete(call);
-      this.#running.delete(answer);
+      this.#running.delete(outcome);
     });
-    this.#running.add(answer);
-    return answer;
+    this.#running.add(outcome);
+    return outcome;
   }
 
   /** Aborts a call. Does nothing when it has ended. The page has the real reason and throws it. */
@@ -28,10 +28,10 @@ export class RunningCalls {
   async abortAll(limit: number): Promise<void> {
     for (const controller of this.#controllers.values()) controller.abort();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const spent = new Promise<void>((resolve) => {
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, limit);
     });
-    await Promise.race([this.settled(), spent]);
+    await Promise.race([this.settled(), timeout]);
     clearTimeout(timer);
   }
 

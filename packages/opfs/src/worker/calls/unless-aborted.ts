@@ -5,7 +5,7 @@ import { onAbort } from 'qcow2/internal';
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) reject(signal.reason);
-    const ignore = onAbort(signal, () => reject(signal.reason));
-    promise.then(resolve, reject).finally(ignore);
+    const removeListener = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(removeListener);
   });
 }

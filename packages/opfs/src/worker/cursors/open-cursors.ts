@@ -25,9 +25,9 @@ export class OpenCursors {
    */
   async open(id: number, image: number, opening: AbortSignal, reports: CallReports, open: OpenPackets): Promise<void> {
     const controller = new AbortController();
-    const ignore = onAbort(opening, () => controller.abort());
+    const removeListener = onAbort(opening, () => controller.abort());
     const { onProgress, onLost } = reports;
-    const packets = await open({ signal: controller.signal, onProgress, onLost }).finally(ignore);
+    const packets = await open({ signal: controller.signal, onProgress, onLost }).finally(removeListener);
     const cursor = new Cursor(image, packets, reports, controller);
     if (opening.aborted) {
       await cursor.release();

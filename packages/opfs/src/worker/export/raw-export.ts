@@ -6,9 +6,9 @@ import type { AbortableOptions } from '../store/file-copy.js';
 import { openSink, type RawSink } from './raw-sink.js';
 
 /** Most guest bytes of one read: large beside the cost of reading a slice, small beside 64 MiB. Bytes. */
-const WINDOW = 2 * 1024 * 1024;
-/** Reads in flight; each has a buffer of WINDOW bytes. */
-const DEPTH = 4;
+const MAX_READ_BYTES = 2 * 1024 * 1024;
+/** Reads in flight; each has a buffer of MAX_READ_BYTES. */
+const MAX_PENDING = 4;
 
 /** Options of an export. */
 export type ExportOptions = OperationOptions & Pick<AbortableOptions, 'reported'>;
@@ -19,10 +19,10 @@ export interface ExportedDisk extends Pick<Disk, 'size' | 'map'> {
 }
 
 /** Guest bytes that are read in one go, and the parts of them that are written. The rest are holes. */
-interface Window {
+interface ExportRead {
   readonly start: number;
   end: number;
-  readonly parts: { start: number; end: number }[];
+  readonly runs: { start: number; end: number }[];
 }
 
 /**
@@ -40,7 +40,7 @@ export async function exportInto(to: FileSystemFileHandle, disk: ExportedDisk, o
  * @throws whatever the disk or the sink throws; the signal's reason when it aborts
  */
 export async function exportRaw(disk: ExportedDisk, sink: RawSink, options: ExportOptions): Promise<void> {
-  const copy = new Copy(disk, sink, options);
+  const copy = new RawCopy(disk, sink, options);
   try {
     await copy.run();
     await options.reported?.();
@@ -51,14 +51,14 @@ export async function exportRaw(disk: ExportedDisk, sink: RawSink, options: Expo
   }
 }
 
-class Copy {
+class RawCopy {
   readonly #disk: ExportedDisk;
   readonly #sink: RawSink;
   readonly #signal: AbortSignal | undefined;
   readonly #report: (done: number) => void;
   /** A synchronous disk would otherwise never yield to incoming messages. */
-  readonly #turn: () => Promise<void> = yieldToEventLoop();
-  readonly #busy = new Set<Promise<void>>();
+  readonly #yieldIfDue: () => Promise<void> = yieldToEventLoop();
+  readonly #pending = new Set<Promise<void>>();
   readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
   #failure: { readonly error: unknown } | null = null;
   #done = 0;
@@ -74,41 +74,41 @@ class Copy {
     const { size } = this.#disk;
     try {
       let covered = 0;
-      for await (const window of windowsOf(this.#disk.map(undefined, { signal: this.#signal }))) {
-        this.#advance(window.start - covered);
-        covered = window.end;
-        await this.#start(window);
+      for await (const read of readsOf(this.#disk.map(undefined, { signal: this.#signal }))) {
+        this.#advance(read.start - covered);
+        covered = read.end;
+        await this.#start(read);
         if (this.#failure) break;
       }
       if (!this.#failure) this.#advance(size - covered);
     } finally {
       // All writes must have ended before the caller releases the sink.
-      await Promise.all(this.#busy);
+      await Promise.all(this.#pending);
     }
     if (this.#failure) throw this.#failure.error;
     this.#signal?.throwIfAborted();
     this.#report(size);
   }
 
-  /** Starts a window as soon as fewer than DEPTH are in flight. */
-  async #start(window: Window): Promise<void> {
-    await this.#turn();
-    while (this.#busy.size >= DEPTH) await Promise.race(this.#busy);
+  /** Starts a read as soon as fewer than MAX_PENDING are in flight. */
+  async #start(read: ExportRead): Promise<void> {
+    await this.#yieldIfDue();
+    while (this.#pending.size >= MAX_PENDING) await Promise.race(this.#pending);
     this.#signal?.throwIfAborted();
-    const job = this.#copy(window)
+    const job = this.#copy(read)
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
-      .finally(() => this.#busy.delete(job));
-    this.#busy.add(job);
+      .finally(() => this.#pending.delete(job));
+    this.#pending.add(job);
   }
 
-  async #copy({ start, end, parts }: Window): Promise<void> {
-    const buffer = this.#buffers.pop() ?? new Uint8Array(WINDOW);
+  async #copy({ start, end, runs }: ExportRead): Promise<void> {
+    const buffer = this.#buffers.pop() ?? new Uint8Array(MAX_READ_BYTES);
     await this.#disk.read(start, buffer.subarray(0, end - start), { signal: this.#signal });
-    for (const part of parts) {
+    for (const run of runs) {
       if (this.#failure) return;
-      await this.#sink.write(part.start, buffer.subarray(part.start - start, part.end - start));
+      await this.#sink.write(run.start, buffer.subarray(run.start - start, run.end - start));
     }
     this.#buffers.push(buffer);
     this.#advance(end - start);
@@ -121,31 +121,31 @@ class Copy {
   }
 }
 
-/** The windows that cover everything that can be read and is not known to read as zeros, in order. */
-async function* windowsOf(extents: AsyncIterable<Extent>): AsyncGenerator<Window, void, undefined> {
-  let window: Window | null = null;
+/** The reads that cover everything that can be read and is not known to read as zeros, in order. */
+async function* readsOf(extents: AsyncIterable<Extent>): AsyncGenerator<ExportRead, void, undefined> {
+  let read: ExportRead | null = null;
   for await (const extent of extents) {
     // A read across a range that cannot be read would fail.
-    if (extent.unreadable && window) {
-      yield window;
-      window = null;
+    if (extent.unreadable && read) {
+      yield read;
+      read = null;
     }
     if (extent.zero || extent.unreadable) continue;
     let { start } = extent;
     const end = start + extent.length;
     while (start < end) {
-      if (window && start >= window.start + WINDOW) {
-        yield window;
-        window = null;
+      if (read && start >= read.start + MAX_READ_BYTES) {
+        yield read;
+        read = null;
       }
-      window ??= { start, end: start, parts: [] };
-      const until = Math.min(end, window.start + WINDOW);
-      const last = window.parts.at(-1);
+      read ??= { start, end: start, runs: [] };
+      const until = Math.min(end, read.start + MAX_READ_BYTES);
+      const last = read.runs.at(-1);
       if (last && last.end === start) last.end = until;
-      else window.parts.push({ start, end: until });
-      window.end = until;
+      else read.runs.push({ start, end: until });
+      read.end = until;
       start = until;
     }
   }
-  if (window) yield window;
+  if (read) yield read;
 }

@@ -5,7 +5,7 @@ import { TemporaryFile } from '../storage/temporary-file.js';
 
 /** The temporary exports of one worker, by the number of the call that made each. */
 export class TemporaryExports {
-  readonly #held = new Map<number, TemporaryFile>();
+  readonly #files = new Map<number, TemporaryFile>();
 
   /**
    * Fills a new temporary file.
@@ -21,7 +21,7 @@ export class TemporaryExports {
   ): Promise<File> {
     const directory = await folder.open();
     // Deleting stale temporary files frees space.
-    await folder.swept();
+    await folder.sweepOnce();
     const available = await availableBytes();
     const temporary = await TemporaryFile.create(directory).catch((error) => {
       throw storageError(error, needed, available);
@@ -29,7 +29,7 @@ export class TemporaryExports {
     try {
       await fill(temporary.handle);
       const file = await temporary.handle.getFile();
-      this.#held.set(id, temporary);
+      this.#files.set(id, temporary);
       return file;
     } catch (error) {
       await temporary.remove();
@@ -39,13 +39,13 @@ export class TemporaryExports {
 
   /** Deletes a temporary export. Does nothing if it is deleted already. */
   async remove(id: number): Promise<void> {
-    const temporary = this.#held.get(id);
-    this.#held.delete(id);
+    const temporary = this.#files.get(id);
+    this.#files.delete(id);
     await temporary?.remove();
   }
 
   /** Deletes every temporary export. */
   async removeAll(): Promise<void> {
-    await Promise.all([...this.#held.keys()].map((id) => this.remove(id)));
+    await Promise.all([...this.#files.keys()].map((id) => this.remove(id)));
   }
 }

@@ -24,7 +24,7 @@ export class Flusher {
     this.#worker = worker;
     // It would be reported to the page as an uncaught error.
     worker.addEventListener('error', (event) => event.preventDefault());
-    this.#opened = this.#ask(file).then((reply) => reply === 'opened');
+    this.#opened = this.#request(file).then((reply) => reply === 'opened');
   }
 
   /** @param file every open handle of it must be an unlocked one. Returns null where this worker cannot start others */
@@ -48,12 +48,12 @@ export class Flusher {
   }
 
   async #close(): Promise<void> {
-    if (await this.#opened) await this.#ask('close');
+    if (await this.#opened) await this.#request('close');
     this.#worker.terminate();
   }
 
   /** Sends a request and waits for its response; null when the worker fails or does not respond in time. */
-  #ask(request: Request): Promise<Reply | null> {
+  #request(request: Request): Promise<Reply | null> {
     return new Promise((resolve) => {
       const done = new AbortController();
       const { signal } = done;

@@ -30,7 +30,7 @@ export interface Draft {
    */
   flushAhead(): void;
   /** Closes the device and prepares to give the file a name, which must be free. Does all the slow work. */
-  readyAs(name: string): Promise<Move>;
+  prepareMove(name: string): Promise<Move>;
   /** Deletes the file. */
   discard(): Promise<void>;
 }
@@ -68,7 +68,7 @@ export interface Folder {
   /** The name of the image that a caller's file handle refers to; null when it is not in this folder. */
   imageOf(handle: FileSystemFileHandle): Promise<string | null>;
   /** Prepares to give an existing file another name, which must be free. Does all the slow work. */
-  readyToRename(from: string, to: string): Promise<Move>;
+  prepareRename(from: string, to: string): Promise<Move>;
   /** Deletes a file. */
   remove(name: string): Promise<void>;
 }

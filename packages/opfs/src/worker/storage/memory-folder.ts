@@ -46,9 +46,9 @@ export class MemoryFolder implements Folder {
     const finish = async (name: string): Promise<void> => {
       this.#files.set(name, { device, lastModified: Date.now() });
     };
-    const readyAs = async (name: string): Promise<Move> => ({ finish: () => finish(name), cancel: async () => {} });
+    const prepareMove = async (name: string): Promise<Move> => ({ finish: () => finish(name), cancel: async () => {} });
     const discard = async (): Promise<void> => device.close?.();
-    return { device, flushAhead: () => {}, readyAs, discard };
+    return { device, flushAhead: () => {}, prepareMove, discard };
   }
 
   /** A file handle never refers to a file in memory. */
@@ -56,7 +56,7 @@ export class MemoryFolder implements Folder {
     return null;
   }
 
-  async readyToRename(from: string, to: string): Promise<Move> {
+  async prepareRename(from: string, to: string): Promise<Move> {
     const finish = async (): Promise<void> => {
       this.#files.set(to, this.#files.get(from)!);
       this.#files.delete(from);
@@ -83,7 +83,7 @@ function memoryDevice(): BlockDevice {
         return device.write(transfers);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        const end = transfers.reduce((most, { at, bytes }) => Math.max(most, at + bytes.length), 0);
+        const end = transfers.reduce((length, { at, bytes }) => Math.max(length, at + bytes.length), 0);
         throw noSpace(end, null, error);
       }
     },

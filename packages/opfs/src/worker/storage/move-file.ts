@@ -13,7 +13,7 @@ const CHUNK = 1024 * 1024;
  *
  * @throws {@link Qcow2Error} `no-space` where the file has to be copied; `DOMException` as the platform does
  */
-export async function readyToMove(
+export async function prepareMove(
   folder: FileSystemDirectoryHandle,
   file: FileSystemFileHandle,
   name: string,
@@ -69,10 +69,10 @@ class FileCopy implements Move {
 
   async copyRest(): Promise<void> {
     const { size } = this.#from;
-    const turn = yieldToEventLoop();
+    const yieldIfDue = yieldToEventLoop();
     this.#to.truncate(size);
     for (let at = Math.floor(size / CHUNK) * CHUNK; at > 0; at -= CHUNK) {
-      await turn();
+      await yieldIfDue();
       this.#copy(at);
     }
     this.#to.flush();
@@ -104,6 +104,6 @@ class FileCopy implements Move {
 
 async function requireSyncHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
   const handle = await openSyncHandle(file);
-  if (!handle) throw new DOMException('The file does not lie in OPFS.', 'InvalidStateError');
+  if (!handle) throw new DOMException('The file is not in OPFS.', 'InvalidStateError');
   return handle;
 }

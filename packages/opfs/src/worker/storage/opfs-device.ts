@@ -33,7 +33,7 @@ export class OpfsDevice implements BlockDevice {
       const stored = Math.max(0, Math.min(bytes.length, this.#size - at));
       if (stored > 0) {
         const count = this.#attempt('read', at, () => handle.read(bytes.subarray(0, stored), { at }));
-        if (count !== stored) throw failure('read', at, `${count} bytes came of ${stored}`);
+        if (count !== stored) throw failure('read', at, `${count} of ${stored} bytes were read`);
       }
       bytes.fill(0, stored);
     }
@@ -78,7 +78,7 @@ export class OpfsDevice implements BlockDevice {
     this.#size = handle.getSize();
     if (this.#size === size) return;
     // Off the record (in private windows) `truncate` can silently do nothing.
-    throw grows ? noSpace(size, null) : failure('truncate', size, `it stayed ${this.#size} bytes long`);
+    throw grows ? noSpace(size, null) : failure('truncate', size, `its length is still ${this.#size} bytes`);
   }
 
   /** @throws {@link Qcow2Error} `io`, `closed` after `close` */

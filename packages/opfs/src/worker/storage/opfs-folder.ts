@@ -3,7 +3,7 @@ import { type ByteSource, blobSource, Qcow2Error } from 'qcow2';
 import { isImageName } from '../../protocol/image-name.js';
 import { Flusher } from './flusher.js';
 import type { Draft, Folder, FolderFile, Move, WritableFile } from './folder.js';
-import { readyToMove } from './move-file.js';
+import { prepareMove } from './move-file.js';
 import { OpfsDevice } from './opfs-device.js';
 import type { PrivateFolder } from './private-folder.js';
 import { storageError } from './storage-error.js';
@@ -62,9 +62,9 @@ export class OpfsFolder implements Folder {
   async writable(name: string): Promise<WritableFile | null> {
     const directory = await this.#folder.open();
     // Deleting stale temporary files frees space.
-    await this.#folder.swept();
+    await this.#folder.sweepOnce();
     try {
-      const device = new OpfsDevice(await patientHandle(await fileOf(directory, name)));
+      const device = new OpfsDevice(await handleWithRetries(await fileOf(directory, name)));
       return { device, close: () => device.close() };
     } catch (error) {
       if (isMissing(error)) return null;
@@ -75,7 +75,7 @@ export class OpfsFolder implements Folder {
   async draft(): Promise<Draft> {
     const directory = await this.#folder.open();
     // Deleting stale temporary files frees space.
-    await this.#folder.swept();
+    await this.#folder.sweepOnce();
     const file = await guard(TemporaryFile.create(directory));
     try {
       // The lock of its name excludes others.
@@ -97,9 +97,9 @@ export class OpfsFolder implements Folder {
     return path !== null && path.length === 1 && isImageName(path[0]!) ? path[0]!.normalize('NFC') : null;
   }
 
-  async readyToRename(from: string, to: string): Promise<Move> {
+  async prepareRename(from: string, to: string): Promise<Move> {
     const directory = await this.#folder.open();
-    return guardedMove(fileOf(directory, from).then((handle) => readyToMove(directory, handle, to)));
+    return guardedMove(fileOf(directory, from).then((handle) => prepareMove(directory, handle, to)));
   }
 
   async remove(name: string): Promise<void> {
@@ -126,9 +126,9 @@ class OpfsDraft implements Draft {
     this.#flusher?.flush();
   }
 
-  async readyAs(name: string): Promise<Move> {
+  async prepareMove(name: string): Promise<Move> {
     await this.#close();
-    return guardedMove(this.#file.readyAs(name));
+    return guardedMove(this.#file.prepareMove(name));
   }
 
   async discard(): Promise<void> {
@@ -171,7 +171,7 @@ async function requireHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
 }
 
 /** Retries for a while, after its Web Lock was acquired: the handle of a crashed tab can outlive its locks. */
-async function patientHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
+async function handleWithRetries(file: FileSystemFileHandle): Promise<SyncHandle> {
   const until = performance.now() + HANDLE_TIMEOUT_MS;
   for (;;) {
     try {
@@ -184,8 +184,8 @@ async function patientHandle(file: FileSystemFileHandle): Promise<SyncHandle> {
   }
 }
 
-async function guardedMove(ready: Promise<Move>): Promise<Move> {
-  const move = await guard(ready);
+async function guardedMove(prepared: Promise<Move>): Promise<Move> {
+  const move = await guard(prepared);
   return { finish: () => guard(move.finish()), cancel: () => guard(move.cancel()) };
 }
 

@@ -38,7 +38,7 @@ export class PrivateFolder {
   }
 
   /** Deletes the temporary files of earlier runs, once. Errors are ignored. */
-  swept(): Promise<void> {
+  sweepOnce(): Promise<void> {
     this.#swept ??= this.#sweep().catch(() => {});
     return this.#swept;
   }

@@ -10,7 +10,8 @@ export function noSpace(needed: number, reported: number | null, cause?: unknown
   const have = available === null ? 'the browser has less' : `the browser reports ${available} available`;
   return new Qcow2Error(
     'no-space',
-    `${needed > 0 ? `${needed} bytes are` : 'Space is'} needed and ${have}: free some of this site's storage and try again.`,
+    `${needed > 0 ? `${needed} bytes are` : 'Space is'} needed, and ${have}: ` +
+      "free some of this site's storage and try again.",
     { needed, available: available ?? undefined },
     { cause },
   );
@@ -55,7 +56,7 @@ export function knownStorageError(error: unknown, needed: number, available: num
       return new Qcow2Error('not-found', `The file is not there any more: ${error.message}`, {}, { cause: error });
     case 'InvalidModificationError':
     case 'TypeMismatchError':
-      return new Qcow2Error('io', `The file could not get its name: ${error.message}`, {}, { cause: error });
+      return new Qcow2Error('io', `The file could not be given its name: ${error.message}`, {}, { cause: error });
     default:
       return null;
   }

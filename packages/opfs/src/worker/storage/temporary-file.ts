@@ -5,7 +5,7 @@
 
 import { holdLock, type Release } from '../../protocol/web-lock.js';
 import type { Move } from './folder.js';
-import { readyToMove } from './move-file.js';
+import { prepareMove } from './move-file.js';
 
 const TEMPORARY_NAME = /^\.tmp-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -38,8 +38,8 @@ export class TemporaryFile {
    * Prepares to give the file a name, which must be free. Does all the slow work. The file is no longer temporary then.
    * Its handles must be closed.
    */
-  async readyAs(name: string): Promise<Move> {
-    const move = await readyToMove(this.#folder, this.handle, name);
+  async prepareMove(name: string): Promise<Move> {
+    const move = await prepareMove(this.#folder, this.handle, name);
     const finish = async (): Promise<void> => {
       await move.finish();
       this.#release();

@@ -8,14 +8,14 @@ export type Bases = ReadonlyMap<string, string | null>;
  * base. If it counted, the images of a circle could never be removed.
  */
 export function overlaysOf(name: string, bases: Bases): string[] {
-  return [...bases.keys()].filter((overlay) => bases.get(overlay) === name && !isInCircle(overlay, bases)).sort();
+  return [...bases.keys()].filter((overlay) => bases.get(overlay) === name && !hasCircularChain(overlay, bases)).sort();
 }
 
 /**
  * True if a file with the backing file `base` must not have the name `name`, because its chain would be circular.
  * `named` returns the backing file's name of an image, whether that file exists or not. Throws what `named` throws.
  */
-export async function leadsTo(
+export async function isBasedOn(
   base: string | null,
   name: string,
   named: (image: string) => Promise<string | null>,
@@ -28,7 +28,7 @@ export async function leadsTo(
   return false;
 }
 
-function isInCircle(name: string, bases: Bases): boolean {
+function hasCircularChain(name: string, bases: Bases): boolean {
   const seen = new Set<string>();
   for (let at: string | null = name; at !== null; at = bases.get(at) ?? null) {
     if (seen.has(at)) return true;

@@ -23,7 +23,7 @@ const LONG = 32 * 1024 * 1024;
 /** Writes the whole source, from the start of the file. Throws what either throws; the signal's reason. */
 export async function copyInto(draft: Draft, source: ImportSource, options: AbortableOptions): Promise<void> {
   const progress = progressOf(options, 'import', source.size ?? Number.POSITIVE_INFINITY);
-  const turn = yieldToEventLoop();
+  const yieldIfDue = yieldToEventLoop();
   // From the start, since the flusher takes time to start. Not if the file grows meanwhile, as with a stream: while a
   // file has two handles Chromium counts its growth twice, and never corrects that, not even when the file is deleted.
   let flushAt = source.size !== null && source.size >= LONG ? 0 : Number.POSITIVE_INFINITY;
@@ -33,7 +33,7 @@ export async function copyInto(draft: Draft, source: ImportSource, options: Abor
       draft.flushAhead();
       flushAt = at + FLUSH_EVERY;
     }
-    await turn();
+    await yieldIfDue();
     const bytes = await unlessAborted(source.next(), options.signal);
     if (!bytes) break;
     await draft.device.write([{ at, bytes }]);

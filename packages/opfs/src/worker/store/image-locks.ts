@@ -3,7 +3,7 @@
  */
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
-import { holdAlone, holdInTurn, holdLock, type Release } from '../../protocol/web-lock.js';
+import { holdExclusiveLock, holdLock, holdQueuedLock, type Release } from '../../protocol/web-lock.js';
 import { unlessAborted } from '../calls/unless-aborted.js';
 
 /** Timeout for an image's lock: a crashed tab can hold its locks for a second or two. Milliseconds. */
@@ -43,7 +43,7 @@ export class ImageLocks {
     const wait = new AbortController();
     const end = (): void => wait.abort();
     const timer = setTimeout(end, IMAGE_TIMEOUT_MS);
-    const ignore = signal && onAbort(signal, end);
+    const removeListener = signal && onAbort(signal, end);
     try {
       return await holdLock(this.#nameOf(name), { mode: 'shared', signal: wait.signal });
     } catch (cause) {
@@ -52,7 +52,7 @@ export class ImageLocks {
       throw lockedImage(name, 'being changed', cause);
     } finally {
       clearTimeout(timer);
-      ignore?.();
+      removeListener?.();
     }
   }
 
@@ -68,7 +68,7 @@ export class ImageLocks {
    */
   async change(name: string, { signal, lock }: LockWait = {}): Promise<Release> {
     const limit = lock === 'wait' ? Number.POSITIVE_INFINITY : IMAGE_TIMEOUT_MS;
-    const release = await holdAlone(this.#nameOf(name), limit, signal);
+    const release = await holdExclusiveLock(this.#nameOf(name), limit, signal);
     if (!release) throw lockedImage(name, 'open');
     return release;
   }
@@ -82,7 +82,7 @@ export class ImageLocks {
    */
   async changeNames<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
     const before = this.#changes;
-    const changed = unlessAborted(before, signal).then(() => this.#changeAlone(signal, change));
+    const changed = unlessAborted(before, signal).then(() => this.#changeExclusively(signal, change));
     // If a waiting change is aborted, the next one still waits for those before it.
     this.#changes = changed.then(
       () => {},
@@ -91,8 +91,8 @@ export class ImageLocks {
     return changed;
   }
 
-  async #changeAlone<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
-    const release = await holdInTurn(this.#scope, DIRECTORY_TIMEOUT_MS, signal);
+  async #changeExclusively<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
+    const release = await holdQueuedLock(this.#scope, DIRECTORY_TIMEOUT_MS, signal);
     try {
       if (release) return await change();
     } finally {

@@ -2,7 +2,7 @@
 import { Qcow2Error } from 'qcow2';
 import type { Release } from '../../protocol/web-lock.js';
 import type { Draft, Folder, Move } from '../storage/folder.js';
-import { type Bases, leadsTo, overlaysOf } from './bases.js';
+import { type Bases, isBasedOn, overlaysOf } from './bases.js';
 import type { ImageLocks } from './image-locks.js';
 import { imageNotFound } from './image-not-found.js';
 import { storedBaseOf } from './stored-headers.js';
@@ -38,9 +38,9 @@ export class ImageNames {
   }
 
   /** Gives a complete file its name, unless its chain would be circular. */
-  async give(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
+  async nameDraft(name: string, draft: Draft, signal: AbortSignal): Promise<void> {
     const base = await storedBaseOf(draft.device);
-    await this.#move(await draft.readyAs(name), signal, () => this.#requireNoCircle(base, name));
+    await this.#move(await draft.prepareMove(name), signal, () => this.#requireNoCircle(base, name));
   }
 
   /** Renames an image. */
@@ -56,10 +56,10 @@ export class ImageNames {
     await this.#requireFree(to);
     await this.#requireNoCircle(base, to);
     // In a fixed order: two renames that swap names would otherwise deadlock.
-    await this.#alone([from, to].sort(), signal, async () => {
+    await this.#withExclusiveLocks([from, to].sort(), signal, async () => {
       if (!(await this.#folder.has(from))) imageNotFound(from);
       await this.#requireFree(to);
-      await this.#move(await this.#folder.readyToRename(from, to), signal, check);
+      await this.#move(await this.#folder.prepareRename(from, to), signal, check);
     });
   }
 
@@ -67,7 +67,7 @@ export class ImageNames {
   async remove(name: string, signal: AbortSignal): Promise<void> {
     // First without waiting for a lock: an image that is a base is refused whether it is open or not.
     requireUnused(name, await this.#images.bases());
-    await this.#alone([name], signal, () =>
+    await this.#withExclusiveLocks([name], signal, () =>
       this.#locks.changeNames(signal, async () => {
         requireUnused(name, await this.#images.bases());
         await this.#folder.remove(name);
@@ -94,7 +94,7 @@ export class ImageNames {
   }
 
   /** Runs `work` on images that no other call, tab or worker has open. */
-  async #alone(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  async #withExclusiveLocks(names: readonly string[], signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const releases = [];
     try {
       for (const name of names) releases.push(await this.#locks.change(name, { signal }));
@@ -106,7 +106,7 @@ export class ImageNames {
 
   /** An image cannot have the name of a file that it is based on: its chain would be circular. */
   async #requireNoCircle(base: string | null, name: string): Promise<void> {
-    if (!(await leadsTo(base, name, (image) => this.#images.baseOf(image)))) return;
+    if (!(await isBasedOn(base, name, (image) => this.#images.baseOf(image)))) return;
     throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: it is based on an image of that name.`);
   }
 
@@ -121,8 +121,8 @@ function requireUnused(name: string, bases: Bases): void {
   if (!bases.has(name)) imageNotFound(name);
   const overlays = overlaysOf(name, bases);
   if (overlays.length === 0) return;
-  const who = overlays.map((overlay) => `"${overlay}"`).join(', ');
-  throw new Qcow2Error('locked', `"${name}" is the base of ${who}, which cannot be read without it.`, {
+  const names = overlays.map((overlay) => `"${overlay}"`).join(', ');
+  throw new Qcow2Error('locked', `"${name}" is the base of ${names}, which cannot be read without it.`, {
     name,
     overlays,
   });

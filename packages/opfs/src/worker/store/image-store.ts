@@ -3,12 +3,12 @@ import { type CreateOptions, type Openable, type OpenOptions, Qcow2Image } from 
 import type { Release } from '../../protocol/web-lock.js';
 import type { Draft, Folder } from '../storage/folder.js';
 import { type AbortableOptions, copyInto } from './file-copy.js';
-import { HeldFiles } from './held-files.js';
-import { type OpenImage, openHeld, resolverOf } from './held-image.js';
 import { ImageLocks, type LockWait } from './image-locks.js';
 import { ImageNames } from './image-names.js';
 import { imageNotFound } from './image-not-found.js';
 import type { ImportSource } from './import-source.js';
+import { LockedFiles } from './locked-files.js';
+import { type OpenImage, openLockedImage, resolverOf } from './open-image.js';
 import { StoredExports } from './stored-exports.js';
 import { StoredImages } from './stored-images.js';
 
@@ -32,18 +32,18 @@ export class ImageStore {
   async create(name: string, options: CreateOptions & AbortableOptions & OpenOptions): Promise<OpenImage> {
     const lock = await this.names.lockFree(name, options.signal);
     // Its base stays locked until the image has its name: from then on its header protects the base.
-    const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
       await this.#fill(name, await this.#folder.draft(), options, async ({ device }) => {
-        held.set(name, device);
+        lockedFiles.set(name, device);
         // The caller's resolver is called once, when the image is opened.
-        await (await Qcow2Image.create(device, { ...options, resolve: resolverOf(held, {}) })).close();
+        await (await Qcow2Image.create(device, { ...options, resolve: resolverOf(lockedFiles, {}) })).close();
       });
-      held.release();
+      lockedFiles.release();
       const { image, close } = await this.#openNew(name, options);
       return { image, close: () => close().finally(lock) };
     } catch (error) {
-      held.release();
+      lockedFiles.release();
       lock();
       throw error;
     }
@@ -53,13 +53,13 @@ export class ImageStore {
   async import(name: string, source: ImportSource, options: AbortableOptions): Promise<void> {
     const { signal } = options;
     // A file that is not an image is refused immediately, and one that does not fit before it is copied.
-    const looked = source.whole ? requireImage(source.whole, signal) : null;
+    const validated = source.whole ? requireImage(source.whole, signal) : null;
     // Awaiting it throws its error.
-    looked?.catch(() => {});
+    validated?.catch(() => {});
     try {
       await this.#add(name, options, async (draft) => {
         const { device } = draft;
-        await looked;
+        await validated;
         if (source.size !== null) await device.truncate(source.size);
         await copyInto(draft, source, options);
         await requireImage(device, signal);
@@ -74,12 +74,14 @@ export class ImageStore {
    * is locked exclusively if it is opened for writing.
    */
   async open(name: string, options: OpenOptions & LockWait = {}): Promise<OpenImage> {
-    const held = new HeldFiles(this.#folder, this.#locks, options);
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, options);
     try {
-      const source = await (options.mode === 'readwrite' ? held.holdWritable(name) : held.hold(name));
-      return await openHeld(held, source ?? imageNotFound(name), options);
+      const source = await (options.mode === 'readwrite' || options.mode === 'repair'
+        ? lockedFiles.openExclusive(name)
+        : lockedFiles.openShared(name));
+      return await openLockedImage(lockedFiles, source ?? imageNotFound(name), options);
     } catch (error) {
-      held.release();
+      lockedFiles.release();
       throw error;
     }
   }
@@ -106,12 +108,12 @@ export class ImageStore {
 
   /** Opens a new image for writing, or deletes it on failure. */
   async #openNew(name: string, { signal, cache, resolve }: OpenOptions): Promise<OpenImage> {
-    const held = new HeldFiles(this.#folder, this.#locks, { signal });
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, { signal });
     try {
-      const device = (await held.openLocked(name)) ?? imageNotFound(name);
-      return await openHeld(held, device, { mode: 'readwrite', verify: false, signal, cache, resolve });
+      const device = (await lockedFiles.openLocked(name)) ?? imageNotFound(name);
+      return await openLockedImage(lockedFiles, device, { mode: 'readwrite', verify: false, signal, cache, resolve });
     } catch (error) {
-      held.release();
+      lockedFiles.release();
       await this.#folder.remove(name);
       throw error;
     }
@@ -129,7 +131,7 @@ export class ImageStore {
       await fill(draft);
       await draft.device.flush();
       await reported?.();
-      await this.names.give(name, draft, signal);
+      await this.names.nameDraft(name, draft, signal);
     } catch (error) {
       await draft.discard();
       throw error;

@@ -17,7 +17,7 @@ export interface ImportSource {
 }
 
 /** How many chunks are read ahead while the target file is created. Chromium's have up to 2 MiB. */
-const AHEAD = 6;
+const READ_AHEAD = 6;
 
 /**
  * The bytes of a Blob, read some chunks ahead. Not with a BYOB reader: on the stream of a Blob it occasionally stalls
@@ -32,7 +32,7 @@ export function blobImport(blob: Blob): ImportSource {
     next.catch(() => {});
     return next;
   };
-  const ahead = Array.from({ length: AHEAD }, read);
+  const ahead = Array.from({ length: READ_AHEAD }, read);
   return {
     size: blob.size,
     whole: blob,
@@ -65,7 +65,7 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
     async next() {
       const chunk = await (ahead ?? pull());
       ahead = null;
-      if (chunk && head) head = await lookInto(joined(head, chunk), signal);
+      if (chunk && head) head = await identifyHead(concatenated(head, chunk), signal);
       if (chunk && !head) {
         ahead = pull();
         ahead.catch(() => {});
@@ -78,15 +78,15 @@ export function pulledImport(pull: () => Promise<Chunk | null>, signal?: AbortSi
 }
 
 /** The bytes that identify an image: its magic and its version. */
-const TELLING_BYTES = 8;
+const IDENTIFY_BYTES = 8;
 
 /**
  * Validates the first bytes of an image: null when done, else the bytes so far, which are too few.
  *
  * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`; errors in the rest of the header are found at the end
  */
-async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
-  if (head.length < TELLING_BYTES) return head;
+async function identifyHead(head: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
+  if (head.length < IDENTIFY_BYTES) return head;
   try {
     await readBackingName(bufferSource(head), signal);
   } catch (error) {
@@ -96,7 +96,7 @@ async function lookInto(head: Uint8Array, signal: AbortSignal | undefined): Prom
 }
 
 /** The bytes so far, at most seven, followed by the next ones. */
-function joined(head: Uint8Array, chunk: Chunk): Uint8Array {
+function concatenated(head: Uint8Array, chunk: Chunk): Uint8Array {
   if (head.length === 0) return chunk;
   const both = new Uint8Array(head.length + chunk.length);
   both.set(head);

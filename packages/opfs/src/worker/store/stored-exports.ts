@@ -6,10 +6,10 @@ import { exportDisk } from '../export/salvaged-disk.js';
 import { fileDisk, filePackets } from '../storage/file-disk.js';
 import type { Folder } from '../storage/folder.js';
 import type { AbortableOptions } from './file-copy.js';
-import { HeldFiles } from './held-files.js';
-import type { OpenImage } from './held-image.js';
 import type { ImageLocks } from './image-locks.js';
 import { imageNotFound } from './image-not-found.js';
+import { LockedFiles } from './locked-files.js';
+import type { OpenImage } from './open-image.js';
 
 /** Opens an image of the store for reading. */
 type OpenStored = (name: string, options: OpenOptions) => Promise<OpenImage>;
@@ -49,14 +49,14 @@ export class StoredExports {
   async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions & SalvageOptions): Promise<Packets> {
     if (format === 'raw') {
       const open = await this.#open(name, { signal: options.signal });
-      return endingWith(bytePackets(open.image.readable(undefined, options)), () => open.close());
+      return withCleanup(bytePackets(open.image.readable(undefined, options)), () => open.close());
     }
-    const held = new HeldFiles(this.#folder, this.#locks, { signal: options.signal });
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, { signal: options.signal });
     try {
-      const file = (await held.hold(name)) ?? imageNotFound(name);
-      return endingWith(filePackets(file, options), () => held.release());
+      const file = (await lockedFiles.openShared(name)) ?? imageNotFound(name);
+      return withCleanup(filePackets(file, options), () => lockedFiles.release());
     } catch (error) {
-      held.release();
+      lockedFiles.release();
       throw error;
     }
   }
@@ -69,16 +69,16 @@ export class StoredExports {
   }
 
   async #withFile(name: string, signal: AbortSignal, work: (file: ByteSource) => Promise<void>): Promise<void> {
-    const held = new HeldFiles(this.#folder, this.#locks, { signal });
+    const lockedFiles = new LockedFiles(this.#folder, this.#locks, { signal });
     try {
-      await work((await held.hold(name)) ?? imageNotFound(name));
+      await work((await lockedFiles.openShared(name)) ?? imageNotFound(name));
     } finally {
-      held.release();
+      lockedFiles.release();
     }
   }
 }
 
-function endingWith(packets: Packets, then: () => void | Promise<void>): Packets {
+function withCleanup(packets: Packets, then: () => void | Promise<void>): Packets {
   return {
     next: () => packets.next(),
     async end() {

@@ -13,7 +13,7 @@ const PARALLEL = 16;
  */
 const RECENT = 2000;
 /** How often a header is read again because its file changed meanwhile. */
-const TRIES = 5;
+const MAX_TRIES = 5;
 
 /** A file of the store and its header. */
 export interface StoredHeader {
@@ -64,8 +64,8 @@ export class StoredHeaders {
       if (known?.size === size && known.lastModified === lastModified) return known;
       const header = { name, size, lastModified, ...(await headerOf(file)) };
       // A File is a snapshot: one that is being written has to be read again. Its writer also locks its base.
-      if (header.error?.code === 'changed' && tries < TRIES) continue;
-      if (isLasting(header) && Date.now() - lastModified > RECENT) this.#known.set(name, header);
+      if (header.error?.code === 'changed' && tries < MAX_TRIES) continue;
+      if (isCacheable(header) && Date.now() - lastModified > RECENT) this.#known.set(name, header);
       else this.#known.delete(name);
       return header;
     }
@@ -93,7 +93,7 @@ async function headerOf({ source }: FolderFile): Promise<Pick<StoredHeader, 'bas
   try {
     const first = await readHeader(bytes, undefined);
     base = storedNameOf(backingNameIn(first));
-    return { base, info: imageSummary(first, bytes.size), error: undefined };
+    return { base, info: await imageSummary(first, bytes.size), error: undefined };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { base, info: undefined, error: { code: isQcow2Error(error) ? error.code : 'io', message } };
@@ -105,6 +105,6 @@ function storedNameOf(backingName: string | null): string | null {
 }
 
 /** True if reading the same bytes again gives the same result. */
-function isLasting({ error }: StoredHeader): boolean {
+function isCacheable({ error }: StoredHeader): boolean {
   return error === undefined || ['not-qcow2', 'unsupported', 'corrupt'].includes(error.code);
 }

@@ -22,7 +22,7 @@ export class StoredImages {
 
   /** Every image, sorted by name, including locked ones and those with an invalid header. */
   async list(): Promise<StoredImage[]> {
-    const headers = await this.#headers.each((name) => this.#look(name));
+    const headers = await this.#headers.each((name) => this.#readHeader(name));
     const bases = basesOf(headers);
     return headers.map((header) => storedImage(header, bases));
   }
@@ -33,7 +33,7 @@ export class StoredImages {
    * @throws {@link Qcow2Error} `not-found`
    */
   async stat(name: string): Promise<StoredImage> {
-    const header = (await this.#look(name)) ?? imageNotFound(name);
+    const header = (await this.#readHeader(name)) ?? imageNotFound(name);
     return storedImage(header, await this.bases());
   }
 
@@ -63,7 +63,7 @@ export class StoredImages {
   }
 
   /** The header of an image; only its base while the image is being changed. */
-  async #look(name: string): Promise<StoredHeader | null> {
+  async #readHeader(name: string): Promise<StoredHeader | null> {
     const release = await this.#locks.tryRead(name);
     try {
       const header = await this.#headers.of(name);

@@ -1,0 +1,156 @@
+/** The file under repair: a device, or for a dry run a source whose changes stay in memory. */
+import type { BlockDevice, ByteSource, Transfer } from '../../api/device.js';
+
+/** A file that a repair reads and changes. */
+export interface Medium extends ByteSource {
+  write(transfers: readonly Transfer[]): Promise<void>;
+  /** Copies bytes within the file. */
+  copy(from: number, to: number, length: number): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** A device under repair. */
+export class DeviceMedium implements Medium {
+  readonly #device: BlockDevice;
+  #unflushed = false;
+
+  constructor(device: BlockDevice) {
+    this.#device = device;
+  }
+
+  get size(): number {
+    return this.#device.size;
+  }
+
+  async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
+    await this.#device.read(transfers, signal);
+  }
+
+  async write(transfers: readonly Transfer[]): Promise<void> {
+    if (transfers.length === 0) return;
+    this.#unflushed = true;
+    await this.#device.write(transfers);
+  }
+
+  async copy(from: number, to: number, length: number): Promise<void> {
+    const bytes = new Uint8Array(length);
+    await this.#device.read([{ at: from, bytes }]);
+    await this.write([{ at: to, bytes }]);
+  }
+
+  async flush(): Promise<void> {
+    if (!this.#unflushed) return;
+    await this.#device.flush();
+    this.#unflushed = false;
+  }
+}
+
+/** A medium that is marked before its first change. */
+export class MarkedMedium implements Medium {
+  readonly #medium: Medium;
+  #mark: (() => Promise<void>) | null;
+
+  /** `mark` marks the medium itself, and flushes. */
+  constructor(medium: Medium, mark: () => Promise<void>) {
+    this.#medium = medium;
+    this.#mark = mark;
+  }
+
+  get size(): number {
+    return this.#medium.size;
+  }
+
+  async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
+    await this.#medium.read(transfers, signal);
+  }
+
+  async write(transfers: readonly Transfer[]): Promise<void> {
+    if (transfers.length === 0) return;
+    await this.#markOnce();
+    await this.#medium.write(transfers);
+  }
+
+  async copy(from: number, to: number, length: number): Promise<void> {
+    await this.#markOnce();
+    await this.#medium.copy(from, to, length);
+  }
+
+  flush(): Promise<void> {
+    return this.#medium.flush();
+  }
+
+  async #markOnce(): Promise<void> {
+    const mark = this.#mark;
+    this.#mark = null;
+    await mark?.();
+  }
+}
+
+/** The unit in which changes are kept in memory, bytes. */
+const PAGE = 4096;
+
+/** A source with changes in memory. A copy of guest data only lengthens it: no check reads such bytes. */
+export class OverlayMedium implements Medium {
+  readonly #source: ByteSource;
+  readonly #pages = new Map<number, Uint8Array>();
+  #size: number;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+    this.#size = source.size;
+  }
+
+  /** That of its source: both are the same file. */
+  get identity(): object | string | undefined {
+    return this.#source.identity ?? this.#source;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
+    await this.#source.read(transfers, signal);
+    for (const { at, bytes } of transfers) this.#eachPage(at, bytes, (page, into) => page && into.set(page));
+  }
+
+  async write(transfers: readonly Transfer[]): Promise<void> {
+    for (const transfer of transfers) await this.#writeOne(transfer);
+  }
+
+  async copy(_from: number, to: number, length: number): Promise<void> {
+    this.#size = Math.max(this.#size, to + length);
+  }
+
+  async flush(): Promise<void> {}
+
+  async #writeOne({ at, bytes }: Transfer): Promise<void> {
+    this.#size = Math.max(this.#size, at + bytes.length);
+    for (let done = 0; done < bytes.length; ) {
+      const index = Math.floor((at + done) / PAGE);
+      const within = (at + done) % PAGE;
+      const length = Math.min(PAGE - within, bytes.length - done);
+      const page = this.#pages.get(index) ?? (await this.#pageOf(index, length));
+      page.set(bytes.subarray(done, done + length), within);
+      this.#pages.set(index, page);
+      done += length;
+    }
+  }
+
+  /** The page's present bytes; all of it will be overwritten when `length` is a page. */
+  async #pageOf(index: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(PAGE);
+    if (length < PAGE) await this.#source.read([{ at: index * PAGE, bytes }]);
+    return bytes;
+  }
+
+  #eachPage(at: number, bytes: Uint8Array, visit: (page: Uint8Array | undefined, into: Uint8Array) => void): void {
+    for (let done = 0; done < bytes.length; ) {
+      const within = (at + done) % PAGE;
+      const length = Math.min(PAGE - within, bytes.length - done);
+      const page = this.#pages.get(Math.floor((at + done) / PAGE));
+      visit(page?.subarray(within, within + length), bytes.subarray(done, done + length));
+      done += length;
+    }
+  }
+}

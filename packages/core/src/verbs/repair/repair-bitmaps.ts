@@ -1,0 +1,145 @@
+/** Removes the bitmaps that cannot be trusted. */
+import { readBytes } from '../../engine/layer/read-bytes.js';
+import { isQcow2Error } from '../../errors.js';
+import { decodeBitmapTableEntry } from '../../format/bitmap-table.js';
+import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../format/bitmaps.js';
+import {
+  decodeBitmapsExtension,
+  encodeBitmapsExtension,
+  validateBitmapsExtension,
+} from '../../format/bitmaps-extension.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
+import type { Geometry } from '../../format/geometry.js';
+import { AUTOCLEAR, type Header } from '../../format/header.js';
+import { setAutoclear } from '../../format/header-fields.js';
+import { decodeName } from '../../format/names.js';
+import type { FileEnd } from './file-end.js';
+import { changeHeader } from './header-sector.js';
+import type { Medium } from './medium.js';
+import type { RepairContext } from './repair-context.js';
+import { dropExtension } from './repair-header.js';
+import type { RepairLog } from './repair-log.js';
+
+/** Bytes of a bitmap's table that are checked in one batch. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** Decides whether host bytes are in use by something other than a bitmap. */
+export type IsTaken = (at: number, length: number) => boolean;
+
+/**
+ * Removes each bitmap with an invalid table, and all of them when the directory is invalid. A bitmap that is not valid
+ * loses nothing of the guest: a backup must be a full one.
+ *
+ * @throws what the medium throws; the signal's reason.
+ */
+export async function correctBitmaps(
+  { medium, header, extensions, geometry, end, log, signal }: RepairContext,
+  isTaken: IsTaken,
+): Promise<void> {
+  const extension = findExtension(extensions, EXTENSION.bitmaps);
+  if (extension === undefined) return;
+  const isValid = header.autoclearFeatures.includes(AUTOCLEAR.bitmaps);
+  const bitmaps = isValid ? await readDirectory(medium, extension, geometry, isTaken, log, signal) : null;
+  if (bitmaps === null) {
+    if (!isValid)
+      log.dropped.push({
+        kind: 'bitmap',
+        name: 'all',
+        reason: 'A writer that does not know bitmaps has changed the image.',
+      });
+    await dropBitmaps(medium, header, extensions, log);
+    return;
+  }
+  const kept: Bitmap[] = [];
+  for (const bitmap of bitmaps) {
+    const reason = await tableFault(medium, bitmap, geometry, isTaken, signal);
+    if (reason === null) kept.push(bitmap);
+    else log.dropped.push({ kind: 'bitmap', name: decodeName(bitmap.name), reason });
+  }
+  if (kept.length === bitmaps.length) return;
+  if (kept.length === 0) await dropBitmaps(medium, header, extensions, log);
+  else await writeDirectory(medium, extension, kept, end, log);
+}
+
+async function readDirectory(
+  medium: Medium,
+  extension: HeaderExtension,
+  geometry: Geometry,
+  isTaken: IsTaken,
+  log: RepairLog,
+  signal: AbortSignal | undefined,
+): Promise<readonly Bitmap[] | null> {
+  const drop = (reason: string): null => {
+    log.dropped.push({ kind: 'bitmap', name: 'all', reason });
+    return null;
+  };
+  try {
+    const { count, directoryOffset, directorySize } = decodeBitmapsExtension(extension);
+    validateBitmapsExtension({ count, directoryOffset, directorySize }, extension.offset, geometry, medium.size);
+    if (isTaken(directoryOffset, directorySize)) return drop('The bitmap directory overlaps other metadata.');
+    return decodeBitmaps(await readBytes(medium, directoryOffset, directorySize, signal), count, directoryOffset);
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt', 'unsupported')) throw error;
+    return drop(error.message);
+  }
+}
+
+/** What is wrong with a bitmap's table, a sentence; null when nothing is. */
+async function tableFault(
+  medium: Medium,
+  { tableOffset, tableSize }: Bitmap,
+  { clusterSize }: Geometry,
+  isTaken: IsTaken,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  const length = tableSize * 8;
+  if (tableOffset % clusterSize !== 0) return `Its table is at ${hex(tableOffset)}, inside a cluster.`;
+  if (tableOffset + length > medium.size) return 'Its table is past the end of the file.';
+  if (isTaken(tableOffset, length)) return 'Its table overlaps other metadata.';
+  for (let start = 0; start < length; start += BATCH_BYTES) {
+    const table = viewOf(await readBytes(medium, tableOffset + start, Math.min(BATCH_BYTES, length - start), signal));
+    for (let index = 0; index < table.byteLength / 8; index++) {
+      const entry = decodeBitmapTableEntry(table, index, clusterSize);
+      if (typeof entry === 'string') continue;
+      const where = `Entry ${start / 8 + index} of its table`;
+      if ('fault' in entry) return `${where} ${entry.fault}.`;
+      if (entry.offset >= medium.size) return `${where} points to ${hex(entry.offset)}, past the end of the file.`;
+      if (isTaken(entry.offset, clusterSize)) return `${where} points to other metadata.`;
+    }
+  }
+  return null;
+}
+
+/** The autoclear bit first: without it, nothing reads the extension. */
+async function dropBitmaps(
+  medium: Medium,
+  { version }: Header,
+  extensions: readonly HeaderExtension[],
+  log: RepairLog,
+): Promise<void> {
+  if (version === 3) await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, false));
+  await dropExtension(medium, extensions, EXTENSION.bitmaps);
+  log.count('bitmaps-rewritten');
+}
+
+/**
+ * Writes a directory without the removed bitmaps at the end of the file. The extension may lie across two sectors, so
+ * the bitmaps do not count as valid while it changes.
+ */
+async function writeDirectory(
+  medium: Medium,
+  extension: HeaderExtension,
+  bitmaps: readonly Bitmap[],
+  end: FileEnd,
+  log: RepairLog,
+): Promise<void> {
+  const directory = encodeBitmaps(bitmaps);
+  const directoryOffset = end.take(directory.length);
+  await medium.write([{ at: directoryOffset, bytes: directory }]);
+  await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, false));
+  const data = encodeBitmapsExtension({ count: bitmaps.length, directorySize: directory.length, directoryOffset });
+  await medium.write([{ at: extension.offset, bytes: data }]);
+  await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, true));
+  log.count('bitmaps-rewritten');
+}

@@ -1,0 +1,191 @@
+/** Makes the snapshot table consistent: snapshots whose tables cannot be read are removed. */
+import { readBytes } from '../../engine/layer/read-bytes.js';
+import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
+import { isQcow2Error } from '../../errors.js';
+import { hex, setUint64, viewOf } from '../../format/bytes.js';
+import type { Geometry } from '../../format/geometry.js';
+import { diskSizeOf, type Header } from '../../format/header.js';
+import { setSnapshotTable } from '../../format/header-fields.js';
+import { MAX_L1_BYTES, MAX_SNAPSHOT_TABLE_BYTES, MAX_SNAPSHOTS } from '../../format/limits.js';
+import { decodeName } from '../../format/names.js';
+import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../format/snapshots.js';
+import type { FileEnd } from './file-end.js';
+import { changeHeader } from './header-sector.js';
+import type { Medium } from './medium.js';
+import type { RepairContext } from './repair-context.js';
+import type { RepairLog } from './repair-log.js';
+
+/** Smallest length of a snapshot's extra data in version 3. */
+const V3_EXTRA_BYTES = 16;
+
+/** What becomes of the snapshots. */
+export interface SnapshotPlan {
+  /** The snapshots that can be read. */
+  readonly kept: readonly Snapshot[];
+  /** Length of the table on the medium, as far as it can be read, bytes. */
+  readonly tableBytes: number;
+  /** True if entries of the table were left out. */
+  readonly shortened: boolean;
+}
+
+/**
+ * Reads the snapshot table, and decides which snapshots are kept. Writes nothing.
+ *
+ * @throws what the medium throws; the signal's reason.
+ */
+export async function planSnapshots(
+  medium: Medium,
+  header: Header,
+  geometry: Geometry,
+  log: RepairLog,
+  signal: AbortSignal | undefined,
+): Promise<SnapshotPlan> {
+  if (header.snapshotCount === 0) return { kept: [], tableBytes: 0, shortened: false };
+  const found = await readableSnapshots(medium, header, geometry, log, signal);
+  const kept = found.filter((snapshot) => isKept(snapshot, geometry, medium.size, log));
+  const shortened = kept.length < header.snapshotCount;
+  return { kept, tableBytes: encodeSnapshots(found).length, shortened };
+}
+
+/**
+ * Writes the snapshot table anew, at the end of the file, unless it is right as it is. Tables that overlap others are
+ * copied there.
+ *
+ * @throws what the medium throws; the signal's reason.
+ */
+export async function writeSnapshots(
+  { medium, header, geometry, end, log }: RepairContext,
+  { kept, shortened }: SnapshotPlan,
+): Promise<void> {
+  const complete = kept.map((snapshot) => withExtra(snapshot, header));
+  const placed = await withOwnTables(medium, complete, header, geometry, end, log);
+  if (!shortened && placed.length === kept.length && placed.every((snapshot, index) => snapshot === kept[index]))
+    return;
+  const bytes = encodeSnapshots(placed);
+  const at = placed.length === 0 ? 0 : end.take(bytes.length);
+  if (placed.length > 0) await medium.write([{ at, bytes }]);
+  await changeHeader(medium, (sector) => setSnapshotTable(sector, at, placed.length));
+  log.count('snapshots-rewritten');
+}
+
+/** The entries of the table up to the first that cannot be decoded. */
+async function readableSnapshots(
+  medium: Medium,
+  header: Header,
+  geometry: Geometry,
+  log: RepairLog,
+  signal: AbortSignal | undefined,
+): Promise<readonly Snapshot[]> {
+  const { snapshotsOffset: at } = header;
+  const count = Math.min(header.snapshotCount, MAX_SNAPSHOTS);
+  if (at % geometry.clusterSize !== 0 || !Number.isSafeInteger(at) || at === 0) {
+    return dropFrom(0, header, log, `The snapshot table cannot be at ${hex(at)}.`);
+  }
+  try {
+    const { snapshots } = await readSnapshotTable(medium, { ...header, snapshotCount: count }, signal);
+    return count === header.snapshotCount
+      ? snapshots
+      : [...snapshots, ...dropFrom(count, header, log, 'There are more than 65,536.')];
+  } catch (error) {
+    if (!isQcow2Error(error, 'corrupt')) throw error;
+    const bytes = await readBytes(medium, at, MAX_SNAPSHOT_TABLE_BYTES, signal);
+    const snapshots = longestPrefix(bytes, count, at);
+    dropFrom(snapshots.length, header, log, error.message);
+    return snapshots;
+  }
+}
+
+function dropFrom(first: number, { snapshotCount }: Header, log: RepairLog, reason: string): [] {
+  const last = snapshotCount - 1;
+  const name = first === last ? `snapshot ${first}` : `snapshots ${first} to ${last}`;
+  log.dropped.push({ kind: 'snapshot', name, reason });
+  return [];
+}
+
+/** As many entries as can be decoded. If some can be, so can all before them. */
+function longestPrefix(bytes: Uint8Array, count: number, place: number): readonly Snapshot[] {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (decoded(bytes, middle, place) === null) high = middle - 1;
+    else low = middle;
+  }
+  return decoded(bytes, low, place) ?? [];
+}
+
+function decoded(bytes: Uint8Array, count: number, place: number): readonly Snapshot[] | null {
+  try {
+    return decodeSnapshots(bytes, count, place)?.snapshots ?? null;
+  } catch (error) {
+    if (isQcow2Error(error, 'corrupt')) return null;
+    throw error;
+  }
+}
+
+function isKept(snapshot: Snapshot, geometry: Geometry, fileSize: number, log: RepairLog): boolean {
+  const reason = faultOf(snapshot, geometry, fileSize);
+  if (reason === null) return true;
+  log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+  return false;
+}
+
+function faultOf({ l1TableOffset, l1Size }: Snapshot, geometry: Geometry, fileSize: number): string | null {
+  if (geometry.externalData) return 'An image with an external data file has no snapshots.';
+  const end = l1TableOffset + l1Size * 8;
+  if (l1TableOffset % geometry.clusterSize !== 0) return `Its L1 table is at ${hex(l1TableOffset)}, inside a cluster.`;
+  if (l1Size > MAX_L1_BYTES / 8) return `Its L1 table has ${l1Size} entries: too many.`;
+  if (end > fileSize) return `Its L1 table ends at ${hex(end)}, and the file at ${hex(fileSize)}.`;
+  if (l1Size > 0 && l1TableOffset === 0) return 'Its L1 table is at the place of the header.';
+  return null;
+}
+
+/** Version 3 requires the size of the machine state and of the disk in the extra data. */
+function withExtra(snapshot: Snapshot, header: Header): Snapshot {
+  if (header.version === 2 || snapshot.extra.length >= V3_EXTRA_BYTES) return snapshot;
+  const extra = new Uint8Array(V3_EXTRA_BYTES);
+  setUint64(viewOf(extra), 0, snapshot.vmStateSize32);
+  setUint64(viewOf(extra), 8, diskSizeOf(header));
+  extra.set(snapshot.extra.subarray(0, snapshot.extra.length >= 8 ? 8 : 0));
+  return { ...snapshot, extra };
+}
+
+/** Copies each L1 table that overlaps the header, the active L1 table or another one to the end of the file. */
+async function withOwnTables(
+  medium: Medium,
+  snapshots: readonly Snapshot[],
+  header: Header,
+  { clusterSize }: Geometry,
+  end: FileEnd,
+  log: RepairLog,
+): Promise<Snapshot[]> {
+  const used = new Set<number>([0]);
+  const use = (at: number, length: number): boolean => {
+    let free = true;
+    for (let cluster = at / clusterSize; cluster * clusterSize < at + length; cluster++) {
+      if (used.has(cluster)) free = false;
+      used.add(cluster);
+    }
+    return free;
+  };
+  use(header.l1TableOffset, header.l1Size * 8);
+  const placed: Snapshot[] = [];
+  for (const snapshot of snapshots) {
+    const length = snapshot.l1Size * 8;
+    if (use(snapshot.l1TableOffset, length)) {
+      placed.push(snapshot);
+      continue;
+    }
+    const l1TableOffset = end.takeForCopy(length);
+    if (l1TableOffset === null) {
+      const reason = 'Its L1 table overlaps other metadata, and copies have taken as much space as the file had.';
+      log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+      continue;
+    }
+    const bytes = await readBytes(medium, snapshot.l1TableOffset, length);
+    await medium.write([{ at: l1TableOffset, bytes }]);
+    log.count('clusters-copied', Math.ceil(length / clusterSize));
+    placed.push({ ...snapshot, l1TableOffset });
+  }
+  return placed;
+}

@@ -1,0 +1,244 @@
+/** Repairs L1 and L2 entries: invalid bits are cleared, and entries that lead nowhere are removed. */
+import type { Transfer } from '../../api/device.js';
+import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
+import { addDirty } from '../../engine/write/dirty-tables.js';
+import { hex, viewOf } from '../../format/bytes.js';
+import { setL1Entry, setL2Entry } from '../../format/encode-entries.js';
+import { getL1Entry, getL2Entry, type Mapping } from '../../format/entries.js';
+import {
+  COMPRESSED_DATA_FILE,
+  COMPRESSED_OFFSET,
+  DATA_FILE_OFFSET,
+  l2Faults,
+  SUBCLUSTERS_NOWHERE,
+  UNALIGNED,
+} from '../../format/entry-faults.js';
+import type { Geometry } from '../../format/geometry.js';
+import { AUTOCLEAR } from '../../format/header.js';
+import { isEmptyEntry } from '../../format/plain-entries.js';
+import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
+import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
+import type { MetadataRoles } from './metadata-roles.js';
+import { hasBacking, type RepairContext } from './repair-context.js';
+
+/** A part of a table's guest bytes that is lost, from the first byte that the table maps on. */
+interface LostPart {
+  readonly start: number;
+  readonly length: number;
+  readonly reason: string;
+}
+
+/** Faults for which an entry is removed. The others can be corrected. */
+const REMOVED = UNALIGNED | COMPRESSED_DATA_FILE | COMPRESSED_OFFSET | DATA_FILE_OFFSET;
+
+/**
+ * Repairs every L2 table that a valid L1 entry leads to, each once.
+ *
+ * @throws what the medium throws; the signal's reason.
+ */
+export async function repairL2Tables(
+  context: RepairContext,
+  disks: readonly RepairedDisk[],
+  roles: MetadataRoles,
+): Promise<void> {
+  const { medium, geometry } = context;
+  const repaired = new Set<number>();
+  /** What is lost in a table, for the other disks that share it. */
+  const lostIn = new Map<number, readonly LostPart[]>();
+  for (const disk of disks) {
+    const l1 = await readL1(context, disk);
+    const isValid = (index: number) => (l1Faults(geometry, l1, index) & UNALIGNED) === 0;
+    for (let index = 0; index < l1.byteLength / 8; index++) {
+      const { offset } = getL1Entry(l1, index);
+      if (offset !== null && repaired.has(offset)) loseParts(context, disk, index, lostIn.get(offset) ?? []);
+    }
+    const isWanted = (at: number, index: number): boolean => {
+      if (!isValid(index) || !roles.isTable(at) || repaired.has(at)) return false;
+      repaired.add(at);
+      return true;
+    };
+    for await (const tables of tablesOf(context, l1, isWanted)) {
+      const transfers: Transfer[] = [];
+      for (const table of tables) {
+        const { dirty, lost } = repairTable(context, table, roles);
+        addDirty(transfers, table.view, table.at, dirty);
+        if (lost.length > 0) lostIn.set(table.at, lost);
+        loseParts(context, disk, table.l1Index, lost);
+      }
+      await medium.write(transfers);
+    }
+  }
+  await medium.flush();
+}
+
+/**
+ * Repairs the L1 table of every disk.
+ *
+ * @throws what the medium throws; the signal's reason.
+ */
+export async function repairL1Tables(
+  context: RepairContext,
+  disks: readonly RepairedDisk[],
+  roles: MetadataRoles,
+): Promise<void> {
+  const { medium, geometry, log, fileSize } = context;
+  for (const disk of disks) {
+    const l1 = await readL1(context, disk);
+    const dirty = new DirtyRanges();
+    for (let index = 0; index < l1.byteLength / 8; index++) {
+      if (isEmptyEntry(l1, index * 8)) continue;
+      const { offset, owned } = getL1Entry(l1, index);
+      const faults = l1Faults(geometry, l1, index);
+      const reason = offset === null ? null : tableFault(offset, faults, roles, fileSize);
+      if (offset !== null && faults === 0 && reason === null) continue;
+      if (reason !== null) await removeTable(context, disk, l1, index, reason);
+      else {
+        setL1Entry(l1, index, { offset, owned: owned && offset !== null });
+        log.count('bits-cleared');
+      }
+      dirty.add(index * 8, index * 8 + 8);
+    }
+    const transfers: Transfer[] = [];
+    addDirty(transfers, l1, disk.l1At, dirty);
+    // New tables of zeros are on the medium before entries lead to them.
+    await medium.flush();
+    await medium.write(transfers);
+  }
+  await medium.flush();
+}
+
+function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSize: number): string | null {
+  if ((faults & UNALIGNED) !== 0) return describeAnyFault(UNALIGNED, offset);
+  if (offset >= fileSize) return `points to ${hex(offset)}, past the end of the file`;
+  return roles.isTable(offset) ? null : `points to ${hex(offset)}, which is other metadata`;
+}
+
+/** Removes a table from an L1 table. What it mapped reads as zeros where that can be said. */
+async function removeTable(
+  context: RepairContext,
+  disk: RepairedDisk,
+  l1: DataView,
+  index: number,
+  reason: string,
+): Promise<void> {
+  const { geometry, log, medium, end, header } = context;
+  const at = hasBacking(context) && header.version === 3 ? end.takeForCopy(geometry.clusterSize) : null;
+  if (at !== null) await medium.write([{ at, bytes: tableOfZeros(geometry) }]);
+  setL1Entry(l1, index, { offset: at as Parameters<typeof setL1Entry>[2]['offset'], owned: false });
+  log.count('entries-removed');
+  const start = index * geometry.bytesPerL2;
+  const length = Math.min(geometry.bytesPerL2, disk.size - start);
+  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: hasBacking(context) && at === null });
+}
+
+function tableOfZeros(geometry: Geometry): Uint8Array {
+  const bytes = new Uint8Array(geometry.clusterSize);
+  for (let index = 0; index < geometry.l2Entries; index++) setL2Entry(geometry, viewOf(bytes), index, zeros(geometry));
+  return bytes;
+}
+
+function zeros({ extendedL2 }: Geometry): Mapping {
+  if (!extendedL2) return { kind: 'zero', host: null, owned: false };
+  return { kind: 'subclusters', host: null, owned: false, allocated: 0, zero: 0xffff_ffff };
+}
+
+function repairTable(
+  context: RepairContext,
+  { l1Index, view }: LoadedTable,
+  roles: MetadataRoles,
+): { dirty: DirtyRanges; lost: LostPart[] } {
+  const { geometry, log } = context;
+  const { l2Entries, l2EntrySize, clusterSize, bytesPerL2 } = geometry;
+  const dirty = new DirtyRanges();
+  const lost: LostPart[] = [];
+  for (let index = 0; index < l2Entries; index++) {
+    if (isEmptyEntry(view, index * l2EntrySize) && !geometry.extendedL2) continue;
+    const guest = l1Index * bytesPerL2 + index * clusterSize;
+    const faults = l2Faults(geometry, view, index, guest);
+    const mapping = getL2Entry(geometry, view, index);
+    const reason = removalReason(context, mapping, faults, roles);
+    if (reason !== null) {
+      lost.push({ start: index * clusterSize, length: clusterSize, reason });
+      setL2Entry(geometry, view, index, removedMapping(context));
+      log.count('entries-removed');
+    } else if (faults !== 0) {
+      const { corrected, lostSubclusters } = correct(geometry, mapping);
+      setL2Entry(geometry, view, index, corrected);
+      for (const part of lostParts(geometry, lostSubclusters)) {
+        lost.push({ ...part, start: index * clusterSize + part.start });
+      }
+      log.count('bits-cleared');
+    } else continue;
+    dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
+  }
+  return { dirty, lost };
+}
+
+/** Why an entry must be removed, a predicate; null when it can be kept. */
+function removalReason(
+  { geometry, fileSize }: RepairContext,
+  mapping: Mapping,
+  faults: number,
+  roles: MetadataRoles,
+): string | null {
+  const host = mapping.kind === 'unallocated' ? null : mapping.host;
+  if ((faults & REMOVED) !== 0) return describeAnyFault(faults & REMOVED, host ?? 0);
+  if (host === null || geometry.externalData) return null;
+  const length = mapping.kind === 'compressed' ? mapping.length : geometry.clusterSize;
+  if (host + length - fileSize >= geometry.clusterSize) return `points to ${hex(host)}, past the end of the file`;
+  return roles.touches(host, length) ? `points to ${hex(host)}, which is metadata` : null;
+}
+
+/** What a removed entry becomes: zeros where the backing file would be read instead. */
+export function removedMapping(context: RepairContext): Mapping {
+  const { header, geometry } = context;
+  return hasBacking(context) && header.version === 3 ? zeros(geometry) : { kind: 'unallocated' };
+}
+
+/**
+ * An entry without its faults, which do not hide where the bytes are. Data have precedence over zeros. Writing an entry
+ * anew clears its reserved bits.
+ */
+function correct(geometry: Geometry, mapping: Mapping): { corrected: Mapping; lostSubclusters: number } {
+  switch (mapping.kind) {
+    case 'zero': {
+      const { host, owned } = mapping;
+      if (geometry.version === 3) return { corrected: mapping, lostSubclusters: 0 };
+      const corrected: Mapping = host === null ? { kind: 'unallocated' } : { kind: 'data', host, owned };
+      return { corrected, lostSubclusters: 0 };
+    }
+    case 'subclusters': {
+      const { host, owned, allocated, zero } = mapping;
+      if (host !== null) {
+        return { corrected: { ...mapping, zero: (zero & ~allocated) >>> 0 }, lostSubclusters: 0 };
+      }
+      const corrected: Mapping = { kind: 'subclusters', host, owned, allocated: 0, zero: (zero | allocated) >>> 0 };
+      return { corrected, lostSubclusters: allocated };
+    }
+    default:
+      return { corrected: mapping, lostSubclusters: 0 };
+  }
+}
+
+/** The subclusters of a mask as ranges of their cluster. */
+function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
+  const parts: LostPart[] = [];
+  for (let subcluster = 0; subcluster < 32; subcluster++) {
+    if (((mask >>> subcluster) & 1) === 0) continue;
+    const start = subcluster * subclusterSize;
+    parts.push({ start, length: subclusterSize, reason: describeAnyFault(SUBCLUSTERS_NOWHERE, 0) });
+  }
+  return parts;
+}
+
+function loseParts(context: RepairContext, disk: RepairedDisk, l1Index: number, parts: readonly LostPart[]): void {
+  const { header, log, geometry } = context;
+  // The data file is a raw disk, which is read without the tables.
+  if (header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile)) return;
+  const readsBacking = hasBacking(context) && header.version === 2;
+  for (const { start, length, reason } of parts) {
+    const guest = l1Index * geometry.bytesPerL2 + start;
+    const inside = Math.min(length, disk.size - guest);
+    log.lose({ start: guest, length: inside, snapshot: disk.snapshot, reason, readsBacking });
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Repairs an image. `docs/durability.md` has the order of its writes: entries are corrected first, then clusters are
+ * copied, refcounts are raised, entries lead to the copies, refcounts fall, and the marks go last.
+ */
+
+import type { CheckReport } from '../../api/check-report.js';
+import type { BlockDevice } from '../../api/device.js';
+import type { RepairOptions, RepairReport } from '../../api/repair-report.js';
+import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
+import { readHeader } from '../../engine/layer/metadata.js';
+import { Qcow2Error } from '../../errors.js';
+import { viewOf } from '../../format/bytes.js';
+import { geometryOf } from '../../format/geometry.js';
+import { INCOMPATIBLE } from '../../format/header.js';
+import { type Checked, checkSource } from '../check/check.js';
+import { disksOf } from './disks.js';
+import { FileEnd } from './file-end.js';
+import { clearMarks, markUnderRepair } from './header-sector.js';
+import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
+import { metadataRoles } from './metadata-roles.js';
+import { correctBitmaps } from './repair-bitmaps.js';
+import type { RepairContext } from './repair-context.js';
+import { correctCopied } from './repair-copied.js';
+import { correctHeader } from './repair-header.js';
+import { RepairLog } from './repair-log.js';
+import { lowerRefcounts, raiseRefcounts } from './repair-refcounts.js';
+import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
+import { repairL1Tables, repairL2Tables } from './repair-tables.js';
+import { separateClusters } from './separate-clusters.js';
+
+/** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
+const MOST_ROUNDS = 4;
+
+/**
+ * Repairs the image on a device, which nothing else uses meanwhile. A dry run writes nothing.
+ *
+ * @throws {@link Qcow2Error} `needs-repair` when `'leaks'` is asked for and there are other faults; `not-qcow2`,
+ *   `unsupported` and `corrupt` when the header or the active L1 table cannot be read; what the device throws; the
+ *   signal's reason when it aborts: a later repair completes this one.
+ */
+export async function repairDevice(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
+  const { fix, dryRun = false, signal } = options;
+  if (fix !== 'leaks' && fix !== 'all') {
+    throw new TypeError(`fix must be 'leaks' or 'all', not ${JSON.stringify(fix)}.`);
+  }
+  signal?.throwIfAborted();
+  const medium = dryRun ? new OverlayMedium(device) : new DeviceMedium(device);
+  return fix === 'leaks' ? repairLeaks(medium, options) : repairAll(medium, options);
+}
+
+async function repairLeaks(medium: Medium, options: RepairOptions): Promise<RepairReport> {
+  const log = new RepairLog();
+  const before = await checked(medium, options, 'check');
+  refuseOtherFaults(before.report);
+  const context = await contextOf(medium, medium.size, log, options);
+  await lowerRefcounts(context, before);
+  await correctCopied(context, disksOf(context, [])[0]!, before);
+  return finish(context, before.report, options);
+}
+
+function refuseOtherFaults({ findings }: CheckReport): void {
+  const other = findings.find(({ kind, fault }) => kind !== 'leak' && kind !== 'extra' && !fault.startsWith('copied-'));
+  if (other === undefined) return;
+  const message = `The image has faults other than leaks: ${other.fault}. Repair it with fix: 'all'.`;
+  throw new Qcow2Error('needs-repair', message, { what: other.fault });
+}
+
+async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairReport> {
+  const { signal } = options;
+  const log = new RepairLog();
+  const medium = new MarkedMedium(inner, async () => markUnderRepair(inner, await versionOf(inner)));
+  const fileSize = medium.size;
+  await correctHeader(medium, log, signal);
+  const before = log.changed ? undefined : await checked(medium, options, 'check');
+  let now = before ?? (await checked(medium, options, 'check'));
+  for (let round = 0; round < MOST_ROUNDS && !isClean(now.report); round++) {
+    const context = await contextOf(medium, fileSize, log, options);
+    await repairRound(context, now);
+    const next = await checked(medium, { signal }, 'check');
+    if (isSame(next.report, now.report)) break;
+    now = next;
+  }
+  return finish(await contextOf(inner, fileSize, log, options), before?.report, options);
+}
+
+/** One round: everything that the check has shown. */
+async function repairRound(context: RepairContext, before: Checked): Promise<void> {
+  const { medium, header, geometry, log, signal, fileSize } = context;
+  const plan = await planSnapshots(medium, header, geometry, log, signal);
+  const disks = disksOf(context, plan.kept);
+  const roles = await metadataRoles(context, disks, plan.tableBytes, before);
+  await repairL2Tables(context, disks, roles);
+  await repairL1Tables(context, disks, roles);
+  await writeSnapshots(context, plan);
+  await correctBitmaps(context, (at, length) => roles.touches(at, length));
+
+  const placed = await contextOf(medium, fileSize, log, { signal });
+  const counted = await checked(medium, { signal }, 'check');
+  const { kept } = await planSnapshots(medium, placed.header, geometry, log, signal);
+  const { redirects, added } = await separateClusters(placed, disksOf(placed, kept), roles, counted);
+  await raiseRefcounts(placed, counted, added);
+  await medium.write(redirects);
+  await medium.flush();
+  const after = await checked(medium, { signal }, 'check');
+  const final = await contextOf(medium, fileSize, log, { signal });
+  await lowerRefcounts(final, after);
+  await correctCopied(final, disksOf(final, [])[0]!, after);
+}
+
+/** Checks the medium once more, and clears the marks of an image that is clean. */
+async function finish(
+  { medium, header, log }: RepairContext,
+  before: CheckReport | undefined,
+  options: RepairOptions,
+): Promise<RepairReport> {
+  await medium.flush();
+  const { report: after } = await checked(medium, options, 'verify');
+  if (isClean(after) && (await clearMarks(medium, header.version))) log.count('marks-cleared');
+  const { repairs, lost, copied, dropped } = log;
+  return { before, after, repairs, lost, copied, dropped };
+}
+
+/** The state of a round, as the medium is now. `fileSize` is its length when the repair began. */
+export async function contextOf(
+  medium: Medium,
+  fileSize: number,
+  log: RepairLog,
+  { signal }: Pick<RepairOptions, 'signal'>,
+): Promise<RepairContext> {
+  const { header, extensions } = await readHeader(medium, signal);
+  const geometry = geometryOf({
+    version: header.version,
+    clusterBits: header.clusterBits,
+    extendedL2: header.incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
+    externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
+  });
+  const end = new FileEnd(medium, geometry.clusterSize);
+  return { medium, header, geometry, extensions, fileSize, end, log, signal, yieldWhenDue: yieldToEventLoop() };
+}
+
+async function versionOf(medium: Medium): Promise<2 | 3> {
+  const bytes = new Uint8Array(8);
+  await medium.read([{ at: 0, bytes }]);
+  return viewOf(bytes).getUint32(4) === 2 ? 2 : 3;
+}
+
+function checked(
+  medium: Medium,
+  { signal, onProgress }: Pick<RepairOptions, 'signal' | 'onProgress'>,
+  phase: string,
+): Promise<Checked> {
+  return checkSource(medium, { signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, phase })) });
+}
+
+function isClean({ corruptions, leaks, checkErrors, extra }: CheckReport): boolean {
+  return corruptions + leaks + checkErrors + extra === 0;
+}
+
+/** True if a round has changed nothing that a check shows. */
+function isSame(a: CheckReport, b: CheckReport): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
