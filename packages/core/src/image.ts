@@ -6,7 +6,7 @@ import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './a
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions } from './api/options.js';
+import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
@@ -169,11 +169,11 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined> {
+  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = boundsOf(range, this.size);
-      const verb = await import('./verbs/map.js');
+      const verb = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
       return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
@@ -218,7 +218,7 @@ export class Qcow2Image implements Disk {
     });
   }
 
-  readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+  readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive();
     const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);

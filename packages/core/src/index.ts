@@ -17,8 +17,15 @@ export type {
   SnapshotInfo,
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
-export type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, Progress } from './api/options.js';
-export type { Extent, Range } from './api/range.js';
+export type {
+  CreateOptions,
+  DehydrateOptions,
+  OpenOptions,
+  OperationOptions,
+  Progress,
+  SalvageOptions,
+} from './api/options.js';
+export type { Extent, LostRange, Range } from './api/range.js';
 export type {
   CopiedRange,
   DroppedStructure,

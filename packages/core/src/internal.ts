@@ -16,4 +16,5 @@ export { BatchIterator } from './verbs/batch-iterator.js';
 export { imageSummary } from './verbs/image-summary.js';
 export { backingNameIn, readBackingName } from './verbs/named-files.js';
 export { revisionOf } from './verbs/revision.js';
+export { isLoss, LostRanges } from './verbs/salvage/lost-ranges.js';
 export { writableOf } from './verbs/writable.js';

@@ -12,6 +12,7 @@ import { sha256 } from '../../../docs/examples/core/digest.js';
 import { openOrExplain } from '../../../docs/examples/core/errors.js';
 import { bootSector } from '../../../docs/examples/core/http.js';
 import { describeImage } from '../../../docs/examples/core/inspect.js';
+import { salvageDisk } from '../../../docs/examples/core/salvage.js';
 import { newestSnapshot } from '../../../docs/examples/core/snapshot.js';
 import { rangeSource } from '../../../docs/examples/core/source.js';
 import { changeDisk, createDisk } from '../../../docs/examples/core/write.js';
@@ -19,7 +20,7 @@ import { rawDisk } from '../../../docs/examples/worker.js';
 import { fileDevice, fileSource } from '../node/index.js';
 import { Qcow2Image } from '../src/index.js';
 import { host } from './support/http/hosted.js';
-import { buildImage } from './support/image-builder.js';
+import { buildImage, type Cell } from './support/image-builder.js';
 
 const root = new URL('../../../', import.meta.url);
 const text = (path: string): string => readFileSync(new URL(path, root), 'utf8');
@@ -154,6 +155,18 @@ describe('the examples of qcow2', () => {
     const leaking = buildImage({ leaked: 1 }).bytes;
     const { sound, findings } = await checkImage(new Blob([leaking]), signal, () => {});
     expect([sound, findings]).toEqual([false, [expect.stringMatching(/^cluster at \d+: /)]]);
+  });
+
+  it('read a damaged image', async () => {
+    const entry = { kind: 'entry', entry: 512n } as const;
+    const clusters = new Map<number, Cell>([
+      [0, entry],
+      [1, cell],
+    ]);
+    const { disk, lost } = await salvageDisk(new Blob([buildImage({ size: 131_072, clusters }).bytes]));
+    const bytes = new Uint8Array(await new Response(disk as BodyInit).arrayBuffer());
+    expect([bytes.length, bytes[0], bytes[65_536]]).toEqual([131_072, 0, 7]);
+    expect(lost).toMatchObject([{ start: 0, length: 65_536, code: 'corrupt', what: 'L2 entry' }]);
   });
 
   it('report a damaged image without its data', async () => {

@@ -3,11 +3,11 @@ import type { Extent } from 'qcow2';
 import { isQcow2Error } from 'qcow2';
 import { expect, test } from 'vitest';
 import { packExtents, unpackExtents } from '../src/protocol/packed-extents.js';
-import { ProgressReports } from '../src/worker/calls/progress-reports.js';
+import { CallReports } from '../src/worker/calls/call-reports.js';
 import { bytePackets, Cursor, ITEMS_PER_PACKET, itemPackets, type Packets } from '../src/worker/cursors/cursor.js';
 
 function cursorOf(packets: Packets, controller = new AbortController()): Cursor {
-  return new Cursor(1, packets, new ProgressReports(null), controller);
+  return new Cursor(1, packets, new CallReports({}), controller);
 }
 
 /** Extents without end; says when it was ended. */
@@ -81,10 +81,12 @@ test('bytes are sent in buffers of their own', async () => {
 
 test('the last report of progress arrives before the packet that follows it', async () => {
   const arrived: number[] = [];
-  const reports = new ProgressReports(async ({ done }) => {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    arrived.push(done);
-    return true;
+  const reports = new CallReports({
+    progress: async ({ done }) => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      arrived.push(done);
+      return true;
+    },
   });
   const packets: Packets = {
     next: async () => {

@@ -15,6 +15,7 @@ const extent = fc
       data: fc.boolean(),
       compressed: fc.boolean(),
       offset: fc.maxSafeNat(),
+      unreadable: fc.constant(true as const),
     },
     { requiredKeys: ['start', 'length', 'depth', 'present', 'zero', 'data', 'compressed'] },
   )

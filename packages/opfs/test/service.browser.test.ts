@@ -14,12 +14,18 @@ const nobody: PageSide = {
   resolve: async () => ({ value: undefined }),
   pull: async () => ({ value: null }),
   progress: () => true,
+  lost: () => true,
 };
+
+/** A call without callbacks. */
+const SILENT = { progress: false, lost: false };
 
 async function serviceFor(page: PageSide, file: File): Promise<Service> {
   const service = new Service();
   expect(await service.connect(`test ${crypto.randomUUID()}`, page)).toEqual({ value: undefined });
-  expect(await service.open(1, file, { resolves: false, reports: false })).toMatchObject({ value: expect.anything() });
+  expect(await service.open(1, file, { resolves: false, reports: SILENT })).toMatchObject({
+    value: expect.anything(),
+  });
   return service;
 }
 
@@ -35,14 +41,16 @@ test('a response is sent after its last report has been delivered', async () => 
   };
   const { file, guest } = await mixedImage();
   const service = await serviceFor(page, file);
-  expect(await service.export(2, 1, await targetFile(), true)).toEqual({ value: undefined });
+  expect(
+    await service.export(2, 1, await targetFile(), { salvage: false, reports: { ...SILENT, progress: true } }),
+  ).toEqual({ value: undefined });
   expect(arrived.at(-1)).toBe(guest.length);
   await service.shutdown();
 });
 
 test('an aborted cursor stops before it is released', async () => {
   const service = await serviceFor(nobody, scatteredImage(20_000).file);
-  await service.openCursor(2, 1, 'map', [undefined, {}], false);
+  await service.openCursor(2, 1, 'map', [undefined, {}], SILENT);
   expect(await service.next(2)).toMatchObject({ value: expect.any(Float64Array) });
   service.abort(2);
   expect(await service.next(2)).toMatchObject({ error: { kind: 'dom', name: 'AbortError' } });
@@ -52,7 +60,9 @@ test('an aborted cursor stops before it is released', async () => {
 test('shutdown waits until running calls have cleaned up', async () => {
   const service = await serviceFor(nobody, repeatedImage(1024).file);
   const order: unknown[] = [];
-  const exporting = service.temporaryExport(2, 1, false).then((outcome) => order.push(outcome));
+  const exporting = service
+    .temporaryExport(2, 1, { salvage: false, reports: SILENT })
+    .then((outcome) => order.push(outcome));
   await expect.poll(packageFiles).not.toEqual([]);
   await service.shutdown();
   order.push('shutdown');
@@ -69,7 +79,7 @@ test('closing an image frees the cursors of its snapshots', async () => {
     [3, 1],
     [4, 2],
   ] as const) {
-    expect(await service.openCursor(cursor, image, 'readable', [undefined, {}], false)).toEqual({ value: undefined });
+    expect(await service.openCursor(cursor, image, 'readable', [undefined, {}], SILENT)).toEqual({ value: undefined });
   }
   expect(await service.close(1)).toEqual({ value: undefined });
   for (const cursor of [3, 4]) {
@@ -88,9 +98,9 @@ test('an unknown number is closed', async () => {
   expect(await service.removeTemporaryExport(77)).toEqual({ value: undefined });
   for (const answer of [
     service.next(77),
-    service.invoke(2, 77, 'stats', [], false),
-    service.openCursor(3, 77, 'map', [undefined, {}], false),
-    service.invoke(4, 77, 'seekData', [0], false),
+    service.invoke(2, 77, 'stats', [], SILENT),
+    service.openCursor(3, 77, 'map', [undefined, {}], SILENT),
+    service.invoke(4, 77, 'seekData', [0], SILENT),
   ]) {
     expect(await answer).toMatchObject({ error: { kind: 'qcow2', code: 'closed' } });
   }

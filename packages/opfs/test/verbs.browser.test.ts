@@ -94,17 +94,20 @@ test('it is refused after close, and counts as unflushed until a flush when its 
   }
 });
 
-test('only declared arguments are sent, without signal and callback', () => {
+test('only declared arguments are sent, without signal and callbacks', () => {
   const signal = AbortSignal.abort();
   const onProgress = (): void => {};
+  const onLost = (): void => {};
   const row = { kind: 'value', arguments: 2, options: true } as const;
-  expect(splitArguments(row, [1, undefined, { signal, onProgress, fix: 'all' }, 'more'])).toEqual({
+  const salvage = { ...row, salvage: true } as const;
+  expect(splitArguments(salvage, [1, undefined, { signal, onProgress, onLost, fix: 'all' }, 'more'])).toEqual({
     args: [1, undefined, { fix: 'all' }],
-    options: { signal, onProgress },
+    options: { signal, onProgress, onLost },
   });
   expect(splitArguments(row, [1])).toEqual({ args: [1, undefined, {}], options: {} });
   expect(splitArguments({ ...row, options: false }, [1, 2, onProgress])).toEqual({ args: [1, 2], options: {} });
   expect(() => splitArguments(row, [1, 2, { signal, use: onProgress }])).toThrow(/^The option "use" is a function/);
+  expect(() => splitArguments(row, [1, 2, { onLost }])).toThrow(/^The option "onLost" is a function/);
 });
 
 /** What the compiler says of rows that do not fit: a comment that expects no error is one itself. */
@@ -128,5 +131,7 @@ export function typesOfRows(): unknown[] {
   const iterated: VerbTable<Grown> = { ...VERBS, mend, trim: { ...trim, kind: 'items', packing: VERBS.map.packing } };
   // @ts-expect-error: its items are extents
   const mispacked: VerbTable = { ...VERBS, map: { ...VERBS.map, packing: VERBS.dirtyRanges.packing } };
-  return [whole, missing, unknown, miscounted, deaf, iterated, mispacked];
+  // @ts-expect-error: its options have `onLost`
+  const silent: VerbTable = { ...VERBS, readable: { ...VERBS.readable, salvage: undefined } };
+  return [whole, missing, unknown, miscounted, deaf, iterated, mispacked, silent];
 }

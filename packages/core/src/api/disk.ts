@@ -3,7 +3,7 @@ import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
-import type { DehydrateOptions, OperationOptions } from './options.js';
+import type { DehydrateOptions, OperationOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 
@@ -90,20 +90,28 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Returns the guest bytes as a stream: a byte stream where the platform supports it. Cancelling it stops the reads.
-   * The stream errors as {@link read} does.
+   * The stream errors as {@link read} does. With `salvage` it has zeros in place of what cannot be read, and `onLost`
+   * is called for those ranges. They are as small as can be told: a cluster behind a damaged entry or in a damaged
+   * compressed stream, what an L2 table maps where that cannot be loaded.
    *
    * @throws {@link Qcow2Error} `out-of-range`; RangeError for an invalid range
    *
    * @example
    * ```ts
    * const response = new Response(image.readable({ start: 2 ** 20, length: 4096 }));
+   * const damaged = image.readable(undefined, {
+   *   salvage: true,
+   *   onLost: ({ start, length, message }) => console.log(`${length} bytes at ${start} are lost: ${message}`),
+   * });
    * ```
    */
-  readable(range?: Range, options?: OperationOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
+  readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
 
   /**
    * Returns where the bytes of the range are stored, as `qemu-img map` reports it: in order, without gaps, adjacent
-   * extents of one kind merged. Leaving the loop early releases its resources.
+   * extents of one kind merged. Leaving the loop early releases its resources. With `salvage` it goes on behind damaged
+   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. The map reads no data, so that
+   * damaged compressed clusters and failing sources of data are found by {@link readable} alone.
    *
    * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and the errors of the source; RangeError for an invalid
    *   range; the signal's reason when it aborts
@@ -113,9 +121,12 @@ export interface Disk extends AsyncDisposable {
    * for await (const { start, length, data } of image.map()) {
    *   if (data) console.log(`${length} bytes are stored from ${start} on`);
    * }
+   * for await (const { start, length, unreadable } of image.map(undefined, { salvage: true })) {
+   *   if (unreadable) console.log(`${length} bytes are unreadable from ${start} on`);
+   * }
    * ```
    */
-  map(range?: Range, options?: OperationOptions): AsyncIterableIterator<Extent, undefined, undefined>;
+  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined>;
 
   /**
    * Returns the first offset from `offset` on that may contain data, undefined when there is none.
@@ -178,6 +189,8 @@ export interface Disk extends AsyncDisposable {
    *
    * @example
    * ```ts
+   * import { Qcow2Image } from 'qcow2';
+   *
    * const damaged = await Qcow2Image.open(device, { mode: 'repair' });
    * const { after, lost } = await damaged.repair({ fix: 'all' });
    * console.log(after.corruptions, lost);

@@ -1,5 +1,6 @@
 /** The types of options. */
 import type { ImageReference, Resolved } from './openable.js';
+import type { LostRange } from './range.js';
 
 /**
  * The progress of a long operation. `done` and `total` are in bytes, never decrease, and are reported at most ten times
@@ -20,6 +21,20 @@ export interface OperationOptions {
    * result is final.
    */
   onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** Options of operations that can read past damage. */
+export interface SalvageOptions extends OperationOptions {
+  /**
+   * Go on where an entry, a table or a compressed cluster is damaged, in any file of the chain, or where a source
+   * fails with `io`: such ranges are zeros. All other errors end the operation as without it. Default false.
+   */
+  salvage?: boolean | undefined;
+  /**
+   * Called with every lost range once, in ascending order: before the bytes or extents behind the range are returned,
+   * and before the operation ends. If it throws, the operation rejects with that error. Used only with `salvage`.
+   */
+  onLost?: ((lost: LostRange) => void) | undefined;
 }
 
 /** Options of dehydrating an image. */

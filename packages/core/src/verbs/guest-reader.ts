@@ -1,9 +1,11 @@
 /** Reads guest bytes in order for a stream. Loaded with the first chunk. */
 
-import type { OperationOptions } from '../api/options.js';
+import type { Done } from '../api/device.js';
+import type { SalvageOptions } from '../api/options.js';
 import { progressOf } from '../engine/async/progress.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { readGuest } from '../engine/read/execute.js';
+import type { SalvagedReads } from './salvage/salvaged-reads.js';
 
 /** Bytes of one read when the consumer passes no buffer. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -17,17 +19,19 @@ export class GuestReader {
   readonly #layer: Qcow2Layer;
   readonly #end: number;
   readonly #alive: () => void;
-  readonly #options: OperationOptions | undefined;
+  readonly #options: SalvageOptions | undefined;
   readonly #progress: (done: number) => void;
   readonly #start: number;
   /** The offset of the next read, and of the next byte for the consumer. */
   #next: number;
   #delivered: number;
   readonly #ahead: Promise<Chunk>[] = [];
+  /** What reads past damage, loaded with the first chunk; null without `salvage`. */
+  #salvaged: SalvagedReads | null = null;
   /** True once a read was asynchronous: from then on chunks are read ahead. */
   #isAsynchronous = false;
 
-  constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: OperationOptions | undefined) {
+  constructor(layer: Qcow2Layer, start: number, end: number, alive: () => void, options: SalvageOptions | undefined) {
     this.#layer = layer;
     this.#start = start;
     this.#next = start;
@@ -40,6 +44,7 @@ export class GuestReader {
 
   /** Serves a byte stream: fills the consumer's own buffer, or enqueues a chunk that was read ahead. */
   async pullBytes(controller: ReadableByteStreamController): Promise<void> {
+    if (this.#options?.salvage) await this.#loadSalvage();
     const request = controller.byobRequest!;
     if (this.#left > 0 && this.#isAsynchronous) {
       controller.enqueue(await this.#chunk());
@@ -57,8 +62,15 @@ export class GuestReader {
 
   /** Serves a default stream. */
   async pullChunk(controller: ReadableStreamDefaultController<Chunk>): Promise<void> {
+    if (this.#options?.salvage) await this.#loadSalvage();
     if (this.#left > 0) controller.enqueue(await this.#chunk());
     if (this.#left === 0) controller.close();
+  }
+
+  async #loadSalvage(): Promise<void> {
+    if (this.#salvaged !== null) return;
+    const module = await import('./salvage/salvaged-reads.js');
+    this.#salvaged = new module.SalvagedReads(this.#layer, this.#end, this.#alive, this.#options);
   }
 
   /** Bytes that were not passed to the consumer yet. */
@@ -69,7 +81,7 @@ export class GuestReader {
   /** Fills the consumer's own buffer. */
   async #fill(into: Uint8Array): Promise<void> {
     this.#check();
-    const done = readGuest(this.#layer, [{ at: this.#next, bytes: into }], this.#options?.signal);
+    const done = this.#request(this.#next, into);
     this.#next += into.length;
     if (done !== undefined) {
       this.#isAsynchronous = true;
@@ -100,12 +112,17 @@ export class GuestReader {
   }
 
   async #readInto(offset: number, into: Chunk): Promise<Chunk> {
-    const done = readGuest(this.#layer, [{ at: offset, bytes: into }], this.#options?.signal);
+    const done = this.#request(offset, into);
     if (done !== undefined) {
       this.#isAsynchronous = true;
       await done;
     }
     return into;
+  }
+
+  #request(offset: number, into: Uint8Array): Done {
+    if (this.#salvaged !== null) return this.#salvaged.read(offset, into);
+    return readGuest(this.#layer, [{ at: offset, bytes: into }], this.#options?.signal);
   }
 
   #check(): void {
@@ -115,6 +132,7 @@ export class GuestReader {
 
   #deliver(length: number): void {
     this.#delivered += length;
+    this.#salvaged?.delivering(this.#delivered);
     this.#progress(this.#delivered - this.#start);
   }
 }

@@ -6,6 +6,7 @@ import { progressOf } from '../engine/async/progress.js';
 import { yieldToEventLoop } from '../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
 import { isBase } from '../engine/layer/layer.js';
+import type { L1Range } from '../engine/layer/table-cache.js';
 import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
 import { l1IndexOf } from '../format/geometry.js';
 
@@ -26,11 +27,12 @@ export async function* mapBatches(
   end: number,
   alive: () => void,
   options?: OperationOptions,
+  extentsFrom: ExtentsFrom = readExtents,
 ): AsyncGenerator<Extent[], void, undefined> {
   const progress = progressOf(options, 'map', end - start);
   // The last extent is kept back, since the next batch may continue it.
   let pending: Extent[] = [];
-  const run = { signal: options?.signal, yieldIfDue: yieldToEventLoop() };
+  const run = { signal: options?.signal, yieldIfDue: yieldToEventLoop(), extentsFrom };
   for await (const batch of layerBatches(layer, start, end, run)) {
     alive();
     for (const extent of batch) appendExtent(pending, extent);
@@ -42,10 +44,25 @@ export async function* mapBatches(
   if (pending.length > 0) yield pending;
 }
 
-/** What all layers of one map share: its signal, and its yields to the event loop. */
+/** Returns the first extents of `[at, end)` in one layer. */
+export type ExtentsFrom = (
+  layer: Qcow2Layer,
+  at: number,
+  end: number,
+  signal: AbortSignal | undefined,
+) => Promise<Mapped>;
+
+/** Extents of a layer, and the guest offset up to which they map. */
+export interface Mapped {
+  readonly extents: Extent[];
+  readonly until: number;
+}
+
+/** What all layers of one map share: its signal, its yields to the event loop, and how it reads extents. */
 interface MapRun {
   readonly signal: AbortSignal | undefined;
   readonly yieldIfDue: () => Promise<void>;
+  readonly extentsFrom: ExtentsFrom;
 }
 
 async function* layerBatches(
@@ -59,53 +76,60 @@ async function* layerBatches(
     yield [rawExtent(layer.depth, start, end - start)];
     return;
   }
-  const traits = { depth: layer.depth, encrypted: layer.unreadable !== null };
   for (let at = start; at < end; ) {
     await run.yieldIfDue();
     run.signal?.throwIfAborted();
-    const { tables, until } = await nextTables(layer, at, end, run.signal);
-    const extents = layerExtents(layer.geometry, traits, tables, at, until);
+    const { extents, until } = await run.extentsFrom(layer, at, end, run.signal);
     if (isBase(layer)) yield extents.map(unallocatedAsZero);
     else yield* throughBacking(layer, extents, run);
     at = until;
   }
 }
 
-/** The next tables, about 4 MiB of them. */
-async function nextTables(
+async function readExtents(
   layer: Qcow2Layer,
   at: number,
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<Mapped> {
-  const load = () => loadTables(layer, at, end, signal);
+  const { range, until } = nextTables(layer, at, end);
+  const [tables] = await acquireTables(layer, [range], signal);
+  return { extents: layerExtents(layer.geometry, layer, tables!, at, until), until };
+}
+
+/** Loads L2 tables. Returns those of each range, in order, null for unallocated ones. */
+export async function acquireTables(
+  layer: Qcow2Layer,
+  ranges: readonly L1Range[],
+  signal: AbortSignal | undefined,
+): Promise<(DataView | null)[][]> {
+  const load = async () => {
+    const { tables, loading } = layer.tables.acquire(ranges, signal);
+    await loading;
+    return tables;
+  };
   // While a request changes the tables, they may refer to data that are not written yet, or already freed.
   return layer.lock === null ? load() : layer.lock.reading(load, signal);
 }
 
-/** Consecutive L2 tables, null for unallocated ones, and the guest offset up to which they map. */
-interface Mapped {
-  readonly tables: (DataView | null)[];
-  readonly until: number;
-}
-
-async function loadTables(
+/**
+ * The next tables of `[at, end)`, about 4 MiB of those that are `loaded`, and the guest offset up to which they map.
+ */
+export function nextTables(
   layer: Qcow2Layer,
   at: number,
   end: number,
-  signal: AbortSignal | undefined,
-): Promise<Mapped> {
+  loaded: (l1Index: number) => boolean = (l1Index) => layer.tables.has(l1Index),
+): { range: L1Range; until: number } {
   const { bytesPerL2, clusterSize } = layer.geometry;
   const maxTables = Math.max(1, BATCH_BYTES / clusterSize);
   const first = l1IndexOf(layer.geometry, at);
   const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
   let last = first;
-  for (let count = layer.tables.has(first) ? 1 : 0; last < limit && count < maxTables; last++) {
-    if (layer.tables.has(last + 1)) count++;
+  for (let count = loaded(first) ? 1 : 0; last < limit && count < maxTables; last++) {
+    if (loaded(last + 1)) count++;
   }
-  const { tables, loading } = layer.tables.acquire([{ first, last }], signal);
-  await loading;
-  return { tables: tables[0]!, until: Math.min(end, (last + 1) * bytesPerL2) };
+  return { range: { first, last }, until: Math.min(end, (last + 1) * bytesPerL2) };
 }
 
 /** The extents of a layer, with unallocated ones replaced by those of its backing chain. */
@@ -116,7 +140,7 @@ async function* throughBacking(
 ): AsyncGenerator<Extent[], void, undefined> {
   let batch: Extent[] = [];
   for (const extent of extents) {
-    if (extent.data || extent.zero) {
+    if (extent.present) {
       batch.push(extent);
       continue;
     }
@@ -147,7 +171,7 @@ function rawExtent(depth: number, start: number, length: number): Extent {
 }
 
 function unallocatedAsZero(extent: Extent): Extent {
-  if (!extent.data) extent.zero = true;
+  if (!extent.present) extent.zero = true;
   return extent;
 }
 

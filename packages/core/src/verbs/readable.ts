@@ -1,6 +1,6 @@
 /** Makes the stream of guest bytes. The reader is loaded with the first chunk. */
 
-import type { OperationOptions } from '../api/options.js';
+import type { SalvageOptions } from '../api/options.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import type { GuestReader } from './guest-reader.js';
 
@@ -16,7 +16,7 @@ export function readableOf(
   start: number,
   end: number,
   alive: () => void,
-  options?: OperationOptions,
+  options?: SalvageOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let loaded: Promise<GuestReader> | undefined;
   const reader = () => {

@@ -1,9 +1,9 @@
 /**
- * Serves the worker's calls to the page: the caller's resolvers, streams and progress callbacks, keyed by the number of
- * their call.
+ * Serves the worker's calls to the page: the caller's resolvers, streams, and callbacks of progress and lost ranges,
+ * keyed by the number of their call.
  */
 import { transfer } from 'comlink';
-import type { ImageReference, OperationOptions, Progress } from 'qcow2';
+import type { ImageReference, LostRange, Progress, SalvageOptions } from 'qcow2';
 import { isBytes, reasonOf, requireEmpty } from 'qcow2/internal';
 import type { PageSide, PromisedOutcome, WireFile, WireResolved } from '../protocol/messages.js';
 import { isRemoteFile, type StoreResolved, wireRemoteFile } from '../protocol/remote-file.js';
@@ -13,13 +13,14 @@ import type { WireError } from '../protocol/wire-error.js';
 /** The callbacks of one call. */
 export interface CallCallbacks {
   readonly resolve?: ((reference: ImageReference) => Promise<StoreResolved>) | undefined;
-  readonly onProgress?: OperationOptions['onProgress'];
+  readonly onProgress?: SalvageOptions['onProgress'];
+  readonly onLost?: SalvageOptions['onLost'];
   /** The next chunk of a stream, or null at its end. Its buffer is transferred. */
   readonly pull?: (() => Promise<Uint8Array<ArrayBuffer> | null>) | undefined;
 }
 
 interface Registered extends CallCallbacks {
-  /** The error that `onProgress` threw. The call rejects with it. */
+  /** The error that `onProgress` or `onLost` threw. The call rejects with it. */
   thrown?: { readonly error: unknown };
 }
 
@@ -37,8 +38,8 @@ export class Callbacks implements PageSide {
 
   /** Keeps the callbacks of a call until it is forgotten. */
   register(call: number, callbacks: CallCallbacks): void {
-    const { resolve, onProgress, pull } = callbacks;
-    if (resolve || onProgress || pull) this.#calls.set(call, { resolve, onProgress, pull });
+    const { resolve, onProgress, onLost, pull } = callbacks;
+    if (resolve || onProgress || onLost || pull) this.#calls.set(call, { resolve, onProgress, onLost, pull });
   }
 
   /** Drops the callbacks of a call and the errors they threw. */
@@ -47,7 +48,7 @@ export class Callbacks implements PageSide {
     for (const [key, kept] of this.#kept) if (kept.call === call) this.#kept.delete(key);
   }
 
-  /** The error that the progress callback of a call threw, if any. */
+  /** The error that a reporting callback of a call threw, if any. */
   thrown(call: number): { readonly error: unknown } | undefined {
     return this.#calls.get(call)?.thrown;
   }
@@ -74,10 +75,21 @@ export class Callbacks implements PageSide {
   }
 
   progress(call: number, progress: Progress): boolean {
+    return this.#report(call, ({ onProgress }) => onProgress?.(progress));
+  }
+
+  lost(call: number, lost: readonly LostRange[]): boolean {
+    return this.#report(call, ({ onLost }) => {
+      for (const range of lost) onLost?.(range);
+    });
+  }
+
+  /** Calls a callback. Returns false once one of the call has thrown, and aborts the call then. */
+  #report(call: number, report: (callbacks: CallCallbacks) => void): boolean {
     const registered = this.#calls.get(call);
     if (registered?.thrown) return false;
     try {
-      registered?.onProgress?.(progress);
+      if (registered) report(registered);
       return true;
     } catch (error) {
       registered!.thrown = { error };

@@ -7,6 +7,7 @@ import { itemsOf } from './cursor-iterator.js';
 import { guestStream } from './guest-stream.js';
 import type { ImageChannel } from './image-channel.js';
 import { RemoteCursor } from './remote-cursor.js';
+import { wireReports } from './wire-reports.js';
 
 /** The methods that {@link defineVerbs} defines. Their doc comments are those of `Disk`. */
 export type VerbMethods = Pick<Disk, Verb>;
@@ -36,7 +37,7 @@ function send(channel: ImageChannel, verb: Verb, given: readonly unknown[]): unk
 /** Calls a verb that has a single result. */
 async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: readonly unknown[]): Promise<unknown> {
   const { args, options } = splitArguments(row, given);
-  const reports = options.onProgress !== undefined;
+  const reports = wireReports(options);
   // Whether a flush resolves or rejects, `close` has no earlier loss left to report.
   if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
   const { value, changed } = await channel.call(
@@ -55,7 +56,7 @@ function cursorOf<Packet extends NonNullable<CursorPacket>>(
 ): RemoteCursor<Packet | null> {
   const { connection, id: image } = channel.target;
   const { args, options } = splitArguments(row, given);
-  const reports = options.onProgress !== undefined;
+  const reports = wireReports(options);
   return new RemoteCursor<Packet | null>(
     connection,
     (id, call) => channel.call((worker) => worker.openCursor(id, image, verb, args, reports), call, id),

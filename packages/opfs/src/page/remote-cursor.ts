@@ -1,5 +1,5 @@
 /** The page's side of a cursor: reads packets from the worker, one packet ahead. */
-import type { OperationOptions } from 'qcow2';
+import type { SalvageOptions } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 import type { CursorPacket, PromisedOutcome } from '../protocol/messages.js';
 import type { CallOptions, Connection } from './connection.js';
@@ -15,14 +15,14 @@ export class RemoteCursor<Packet extends CursorPacket> {
   readonly #connection: Connection;
   readonly #id: number;
   readonly #opener: OpenCursor;
-  readonly #options: OperationOptions;
+  readonly #options: Pick<SalvageOptions, 'signal' | 'onProgress' | 'onLost'>;
   #nextPacket: Promise<Packet> | null = null;
   #state: 'new' | 'open' | 'ended' = 'new';
   #aborted = false;
   /** Removes the abort listener. */
   #removeListener: () => void = () => {};
 
-  constructor(connection: Connection, open: OpenCursor, options: OperationOptions = {}) {
+  constructor(connection: Connection, open: OpenCursor, options: SalvageOptions = {}) {
     this.#connection = connection;
     this.#id = connection.reserve();
     this.#opener = open;

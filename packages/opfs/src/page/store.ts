@@ -130,10 +130,12 @@ export interface Store extends AsyncDisposable {
   openFile(file: Blob | URL | RemoteFile, options?: FileOpenOptions): Promise<WorkerImage>;
   /**
    * Writes an image into a file, from the worker. Holes are skipped in raw files. An abort or failure leaves no partial
-   * file: a file on the user's disk keeps its old content, a file in OPFS is left empty.
+   * file: a file on the user's disk keeps its old content, a file in OPFS is left empty. With `salvage`, what cannot be
+   * read is a hole in a raw file, and `onLost` is called with it.
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `no-space`, and what reading the image throws; TypeError when the
-   *   file is an image of this store, which would be overwritten; the signal's reason
+   *   file is an image of this store, which would be overwritten, and for `salvage` with the format `'qcow2'`; the
+   *   signal's reason
    *
    * @example
    * ```ts

@@ -4,8 +4,8 @@ import type {
   BitmapInfo,
   Disk,
   ImageInfo,
-  OperationOptions,
   ReadOptions,
+  SalvageOptions,
   SnapshotInfo,
   Transfer,
   WritableOptions,
@@ -17,9 +17,10 @@ import { ImageTransfers } from './image-transfers.js';
 import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
 import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
+import { wireExport } from './wire-reports.js';
 
 /** Options of an export into a file. */
-export interface ExportFileOptions extends OperationOptions {
+export interface ExportFileOptions extends SalvageOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
   /** The file to write: from `showSaveFilePicker`, or in OPFS. */
@@ -27,7 +28,7 @@ export interface ExportFileOptions extends OperationOptions {
 }
 
 /** Options of a temporary export. */
-export interface TemporaryExportOptions extends OperationOptions {
+export interface TemporaryExportOptions extends SalvageOptions {
   /** The bytes as the guest sees them; the only format so far. */
   format: 'raw';
 }
@@ -167,6 +168,7 @@ export class WorkerImage implements Disk {
   /**
    * Writes the guest bytes into a file from the worker, skipping holes. An abort or failure leaves no partial file: a
    * file on the user's disk keeps its old content, a file in OPFS is left empty. Resolves when the file is complete.
+   * With `salvage` what cannot be read is a hole, and `onLost` is called with it.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, `locked` when the file is in use;
    *   TypeError when it is an image of the store; the signal's reason, once the file has been cleaned up, when it
@@ -175,33 +177,39 @@ export class WorkerImage implements Disk {
    * @example
    * ```ts
    * await image.export({ format: 'raw', to: handle, onProgress: ({ done, total }) => console.log(done / total) });
+   * await image.export({
+   *   format: 'raw',
+   *   to: handle,
+   *   salvage: true,
+   *   onLost: ({ start, length, message }) => console.log(`${length} bytes at ${start} are lost: ${message}`),
+   * });
    * ```
    */
   async export(options: ExportFileOptions): Promise<void> {
-    const { format, to, signal, onProgress } = options;
+    const { format, to, signal, onProgress, onLost } = options;
     requireRaw(format);
     if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
     const { id } = this.#channel.target;
-    const reports = onProgress !== undefined;
-    await this.#channel.call((worker, call) => worker.export(call, id, to, reports), { signal, onProgress });
+    const wire = wireExport(options);
+    await this.#channel.call((worker, call) => worker.export(call, id, to, wire), { signal, onProgress, onLost });
   }
 
   /**
    * Writes the guest bytes into a temporary file in OPFS, for a download by an object URL. Also deletes temporary files
-   * that a crash left.
+   * that a crash left. With `salvage` as {@link export}.
    *
    * @throws {@link Qcow2Error} `no-space` with `needed` and `available` in bytes, before anything is written where the
    *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
    */
   async temporaryExport(options: TemporaryExportOptions): Promise<TemporaryExport> {
-    const { format, signal, onProgress } = options;
+    const { format, signal, onProgress, onLost } = options;
     requireRaw(format);
     const { connection, id: image } = this.#channel.target;
     const id = connection.reserve();
-    const reports = onProgress !== undefined;
+    const wire = wireExport(options);
     const file = await this.#channel.call(
-      (worker) => worker.temporaryExport(id, image, reports),
-      { signal, onProgress },
+      (worker) => worker.temporaryExport(id, image, wire),
+      { signal, onProgress, onLost },
       id,
     );
     return temporaryExportOf(connection, id, file);

@@ -27,6 +27,7 @@ import { RemoteCursor } from './remote-cursor.js';
 import type { Store } from './store.js';
 import { streamPull } from './stream-pull.js';
 import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
+import { wireExport, wireReports } from './wire-reports.js';
 import { WorkerImage } from './worker-image.js';
 
 /** A {@link Store} over one worker. */
@@ -79,7 +80,7 @@ export class WorkerStore implements Store {
       );
     }
     const stored = imageName(name);
-    const reports = onProgress !== undefined;
+    const reports = wireReports({ onProgress });
     const wire = { ...wanted, resolves: resolve !== undefined };
     const callbacks = { signal, onProgress, resolve };
     return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports), true);
@@ -109,7 +110,7 @@ export class WorkerStore implements Store {
     pull?: CallOptions['pull'],
   ): Promise<void> {
     const stored = imageName(name);
-    const reports = onProgress !== undefined;
+    const reports = wireReports({ onProgress });
     await this.#connection.call((worker, call) => worker.importStored(call, stored, blob, reports), {
       signal,
       onProgress,
@@ -145,37 +146,36 @@ export class WorkerStore implements Store {
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   async export(
     name: string,
-    { format, to, signal, onProgress }: StoreExportOptions,
+    options: StoreExportOptions,
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
+    const { format, to, signal, onProgress, onLost } = options;
     const stored = imageName(name);
-    const reports = onProgress !== undefined;
-    requireFormat(format);
+    requireFormat(options);
+    const wire = wireExport(options);
+    const callbacks = { signal, onProgress, onLost };
     if (to === undefined) {
       const cursor = new RemoteCursor<Uint8Array<ArrayBuffer> | null>(
         this.#connection,
-        (id, call) => this.#connection.call((worker) => worker.streamStored(id, stored, format, reports), call, id),
-        { signal, onProgress },
+        (id, call) => this.#connection.call((worker) => worker.streamStored(id, stored, format, wire), call, id),
+        callbacks,
       );
       await cursor.open();
       return guestStream(cursor);
     }
     if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
-    await this.#connection.call((worker, call) => worker.exportStored(call, stored, format, to, reports), {
-      signal,
-      onProgress,
-    });
+    await this.#connection.call((worker, call) => worker.exportStored(call, stored, format, to, wire), callbacks);
   }
 
-  async temporaryExport(
-    name: string,
-    { format, signal, onProgress }: StoreTemporaryExportOptions,
-  ): Promise<TemporaryExport> {
+  async temporaryExport(name: string, options: StoreTemporaryExportOptions): Promise<TemporaryExport> {
+    const { format, signal, onProgress, onLost } = options;
     const stored = imageName(name);
-    requireFormat(format);
+    requireFormat(options);
     const id = this.#connection.reserve();
+    const wire = wireExport(options);
     const send = (worker: RemoteWorker): PromisedOutcome<File> =>
-      worker.temporaryExportStored(id, stored, format, onProgress !== undefined);
-    return temporaryExportOf(this.#connection, id, await this.#connection.call(send, { signal, onProgress }, id));
+      worker.temporaryExportStored(id, stored, format, wire);
+    const file = await this.#connection.call(send, { signal, onProgress, onLost }, id);
+    return temporaryExportOf(this.#connection, id, file);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -214,7 +214,7 @@ export class WorkerStore implements Store {
       repairDirty,
       cache,
       resolves: resolve !== undefined,
-      reports: onProgress !== undefined,
+      reports: wireReports({ onProgress }),
     };
     const image = await this.#opening({ signal, resolve, onProgress }, (worker, id) => send(worker, id, wire), stored);
     if (!signal?.aborted) return image;
@@ -245,7 +245,11 @@ export class WorkerStore implements Store {
   }
 }
 
-function requireFormat(format: unknown): void {
-  if (format === 'raw' || format === 'qcow2') return;
-  throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
+function requireFormat({ format, salvage }: { format: unknown; salvage?: boolean | undefined }): void {
+  if (format !== 'raw' && format !== 'qcow2') {
+    throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
+  }
+  if (format === 'qcow2' && salvage) {
+    throw new TypeError("The format 'qcow2' is the image's file unchanged, damage included. Use 'raw' with `salvage`.");
+  }
 }

@@ -1,5 +1,5 @@
 /** The private protocol between page and worker: the calls that each side serves. All values can be cloned. */
-import type { CreateOptions, ImageInfo, ImageReference, OpenOptions, Progress } from 'qcow2';
+import type { CreateOptions, ImageInfo, ImageReference, LostRange, OpenOptions, Progress } from 'qcow2';
 import type { WireRemoteFile } from './remote-file.js';
 import type { StoredImage } from './stored-image.js';
 import type { CalledVerb, CursorVerb } from './verbs.js';
@@ -30,6 +30,18 @@ export interface Written extends Changed {
   readonly spare: ArrayBuffer | null;
 }
 
+/** The callbacks that a call has on the page: what need not be reported is not sent. */
+export interface WireReports {
+  readonly progress: boolean;
+  readonly lost: boolean;
+}
+
+/** An export: whether it goes on past damage, and its callbacks. */
+export interface WireExportOptions {
+  readonly salvage: boolean;
+  readonly reports: WireReports;
+}
+
 /** {@link OpenOptions} without what cannot be cloned: only whether there are callbacks is sent. */
 export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
@@ -37,7 +49,7 @@ export interface WireOpenOptions {
   readonly repairDirty?: OpenOptions['repairDirty'];
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
-  readonly reports: boolean;
+  readonly reports: WireReports;
   /** For stored images only. */
   readonly lock?: 'fail' | 'wait' | undefined;
 }
@@ -118,7 +130,7 @@ export interface WorkerSide {
     image: number,
     verb: CalledVerb,
     args: readonly unknown[],
-    reports: boolean,
+    reports: WireReports,
   ): PromisedOutcome<Invoked>;
   /** Opens a cursor over the result of a verb: packed items, or bytes. */
   openCursor(
@@ -126,14 +138,14 @@ export interface WorkerSide {
     image: number,
     verb: CursorVerb,
     args: readonly unknown[],
-    reports: boolean,
+    reports: WireReports,
   ): PromisedOutcome<void>;
   next(cursor: number): PromisedOutcome<CursorPacket>;
   release(cursor: number): PromisedOutcome<void>;
   /** Writes the guest bytes into a file of the caller's. */
-  export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): PromisedOutcome<void>;
+  export(call: number, image: number, to: FileSystemFileHandle, options: WireExportOptions): PromisedOutcome<void>;
   /** Writes the guest bytes into a temporary file, and returns it. */
-  temporaryExport(call: number, image: number, reports: boolean): PromisedOutcome<File>;
+  temporaryExport(call: number, image: number, options: WireExportOptions): PromisedOutcome<File>;
   removeTemporaryExport(id: number): PromisedOutcome<void>;
   close(image: number): PromisedOutcome<void>;
   /** Selects where images are stored, and returns where they are. Without a fallback storage is not opened yet. */
@@ -144,9 +156,14 @@ export interface WorkerSide {
   /** Total length of all stored images, in bytes. */
   usage(): PromisedOutcome<number>;
   /** Creates an image and opens it for writing. */
-  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): PromisedOutcome<ImageInfo>;
+  createStored(
+    call: number,
+    name: string,
+    options: WireCreateOptions,
+    reports: WireReports,
+  ): PromisedOutcome<ImageInfo>;
   /** Imports a Blob, or, for null, the chunks that the worker then requests. */
-  importStored(call: number, name: string, from: Blob | null, reports: boolean): PromisedOutcome<void>;
+  importStored(call: number, name: string, from: Blob | null, reports: WireReports): PromisedOutcome<void>;
   openStored(call: number, name: string, options: WireOpenOptions): PromisedOutcome<ImageInfo>;
   /** Writes a stored image into a file of the caller's. */
   exportStored(
@@ -154,12 +171,17 @@ export interface WorkerSide {
     name: string,
     format: 'raw' | 'qcow2',
     to: FileSystemFileHandle,
-    reports: boolean,
+    options: WireExportOptions,
   ): PromisedOutcome<void>;
   /** Opens a cursor over the bytes of a stored image. */
-  streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): PromisedOutcome<void>;
+  streamStored(call: number, name: string, format: 'raw' | 'qcow2', options: WireExportOptions): PromisedOutcome<void>;
   /** Writes a stored image into a temporary file, and returns it. */
-  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): PromisedOutcome<File>;
+  temporaryExportStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    options: WireExportOptions,
+  ): PromisedOutcome<File>;
   rename(call: number, from: string, to: string): PromisedOutcome<void>;
   remove(call: number, name: string): PromisedOutcome<void>;
   /**
@@ -179,4 +201,6 @@ export interface PageSide {
    * threw.
    */
   progress(call: number, progress: Progress): boolean | Promise<boolean>;
+  /** Reports lost ranges of a call, in order. Returns as {@link progress} does. */
+  lost(call: number, lost: readonly LostRange[]): boolean | Promise<boolean>;
 }

@@ -8,6 +8,7 @@ const PRESENT = 1;
 const ZERO = 2;
 const DATA = 4;
 const COMPRESSED = 8;
+const UNREADABLE = 16;
 
 /** Packs extents into one transferable array. */
 export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffer> {
@@ -21,7 +22,8 @@ export function packExtents(extents: readonly Extent[]): Float64Array<ArrayBuffe
       (extent.present ? PRESENT : 0) |
       (extent.zero ? ZERO : 0) |
       (extent.data ? DATA : 0) |
-      (extent.compressed ? COMPRESSED : 0);
+      (extent.compressed ? COMPRESSED : 0) |
+      (extent.unreadable ? UNREADABLE : 0);
     packed[at++] = extent.offset ?? NO_OFFSET;
   }
   return packed;
@@ -43,6 +45,7 @@ export function unpackExtents(packed: Float64Array): Extent[] {
       compressed: (flags & COMPRESSED) !== 0,
     };
     if (offset !== NO_OFFSET) extent.offset = offset;
+    if ((flags & UNREADABLE) !== 0) extent.unreadable = true;
     extents.push(extent);
   }
   return extents;

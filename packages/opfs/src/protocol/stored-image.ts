@@ -1,5 +1,5 @@
 /** The plain values that describe a store and its images, and the options of the store's verbs. */
-import type { ImageSummary, OperationOptions, Qcow2ErrorCode } from 'qcow2';
+import type { ImageSummary, Qcow2ErrorCode, SalvageOptions } from 'qcow2';
 
 /**
  * Where a store keeps its images. `'persistent'` storage is deleted only by the user, `'best-effort'` storage also by
@@ -37,8 +37,8 @@ export interface StoredImageError {
   readonly message: string;
 }
 
-/** Options of an export from a store. */
-export interface StoreExportOptions extends OperationOptions {
+/** Options of an export from a store. `salvage` needs the format `'raw'`. */
+export interface StoreExportOptions extends SalvageOptions {
   /** `'raw'`: the disk as the guest sees it. `'qcow2'`: the image's file unchanged. */
   format: 'raw' | 'qcow2';
   /** The file to write: from `showSaveFilePicker`, or in OPFS. Without it a stream is returned. */

@@ -18,11 +18,16 @@ type VerbsOf<D> = {
   [Name in keyof D & string]: D[Name] extends (...args: never) => unknown ? Exclude<Name, Unlisted> : never;
 }[keyof D & string];
 
+/** Whether the options are those of salvage. */
+type SalvageOf<Options> = 'onLost' extends keyof Options
+  ? { readonly salvage: true }
+  : { readonly salvage?: undefined };
+
 /** How a method's arguments are sent. */
 type ArgumentsOf<Args extends readonly unknown[]> =
   Required<Args> extends readonly [...infer Before, infer Last]
     ? 'signal' extends keyof NonNullable<Last>
-      ? { readonly arguments: Before['length']; readonly options: true }
+      ? { readonly arguments: Before['length']; readonly options: true } & SalvageOf<NonNullable<Last>>
       : { readonly arguments: Required<Args>['length']; readonly options: false }
     : { readonly arguments: 0; readonly options: false };
 
@@ -63,7 +68,10 @@ type KindOf<Args extends readonly unknown[], Result> =
         ? CalledRow
         : never;
 
-/** The row of a method: `arguments` counts those before the options, `options` is true if they include a signal. */
+/**
+ * The row of a method: `arguments` counts those before the options, `options` is true if they include a signal,
+ * `salvage` if they include `onLost`.
+ */
 type RowOf<Method> = Method extends (...args: infer Args) => infer Result
   ? ArgumentsOf<Args> & KindOf<Args, Result>
   : never;
@@ -81,11 +89,11 @@ export type CalledVerb = { [Name in Verb]: VerbTable[Name] extends CalledRow ? N
 export type CursorVerb = Exclude<Verb, CalledVerb>;
 
 /** Any row, where the verb is not known. */
-export type Row = { readonly arguments: number; readonly options: boolean } & (
-  | CalledRow
-  | ItemsRow<unknown>
-  | BytesRow<readonly unknown[]>
-);
+export type Row = {
+  readonly arguments: number;
+  readonly options: boolean;
+  readonly salvage?: true | undefined;
+} & (CalledRow | ItemsRow<unknown> | BytesRow<readonly unknown[]>);
 
 /** To add a verb, declare a method in `Disk`, implement it in the engine's image, and add its row here. */
 export const VERBS: VerbTable = {
@@ -93,6 +101,7 @@ export const VERBS: VerbTable = {
     kind: 'items',
     arguments: 1,
     options: true,
+    salvage: true,
     packing: { pack: packExtents, unpack: unpackExtents },
   },
   dirtyRanges: {
@@ -105,6 +114,7 @@ export const VERBS: VerbTable = {
     kind: 'bytes',
     arguments: 1,
     options: true,
+    salvage: true,
     validate: (size, range) => boundsOf(range, size),
   },
   dehydrate: { kind: 'bytes', arguments: 0, options: true, validate: () => {} },

@@ -1,6 +1,6 @@
 /** Carries out the page's requests on the open images and on the store. */
 import { transfer } from 'comlink';
-import { type ImageInfo, isQcow2Error, type OpenOptions } from 'qcow2';
+import { type ImageInfo, isQcow2Error, type OpenOptions, type SalvageOptions } from 'qcow2';
 import type {
   CursorPacket,
   Invoked,
@@ -9,9 +9,11 @@ import type {
   PromisedOutcome,
   WireBytes,
   WireCreateOptions,
+  WireExportOptions,
   WireFile,
   WireOpenOptions,
   WirePiece,
+  WireReports,
   WireStorageOptions,
   WorkerSide,
   Written,
@@ -19,15 +21,15 @@ import type {
 import type { StoredImage } from '../protocol/stored-image.js';
 import { type CalledVerb, type CursorVerb, VERBS } from '../protocol/verbs.js';
 import { holdLock } from '../protocol/web-lock.js';
+import { CallReports } from './calls/call-reports.js';
 import { openForeign } from './calls/foreign-image.js';
 import { OpenImages } from './calls/open-images.js';
 import { PageClient } from './calls/page-client.js';
 import { readPieces, writePieces } from './calls/pieces.js';
-import { ProgressReports } from './calls/progress-reports.js';
 import { outcomeOf, RunningCalls } from './calls/running-calls.js';
 import { callVerb, packetsOf } from './calls/verb-calls.js';
 import { OpenCursors, type OpenPackets } from './cursors/open-cursors.js';
-import { exportInto } from './export/raw-export.js';
+import { exportDisk } from './export/salvaged-disk.js';
 import { TemporaryExports } from './export/temporary-exports.js';
 import type { Folder } from './storage/folder.js';
 import { MemoryFolder } from './storage/memory-folder.js';
@@ -36,6 +38,9 @@ import { PrivateFolder } from './storage/private-folder.js';
 import type { AbortableOptions } from './store/file-copy.js';
 import { ImageStore } from './store/image-store.js';
 import { blobImport, pulledImport } from './store/import-source.js';
+
+/** The options of a call that has reports. */
+type ReportingOptions = AbortableOptions & Pick<SalvageOptions, 'onLost'>;
 
 /** How long aborted calls may take to end before their images are closed. Milliseconds. */
 const ABORT_TIMEOUT_MS = 1000;
@@ -109,7 +114,7 @@ export class Service implements WorkerSide {
     image: number,
     verb: CalledVerb,
     args: readonly unknown[],
-    reports: boolean,
+    reports: WireReports,
   ): PromisedOutcome<Invoked> {
     return this.#reporting(call, reports, async ({ signal, onProgress }) => {
       const disk = this.#images.get(image);
@@ -123,7 +128,7 @@ export class Service implements WorkerSide {
     image: number,
     verb: CursorVerb,
     args: readonly unknown[],
-    reports: boolean,
+    reports: WireReports,
   ): PromisedOutcome<void> {
     return this.#openCursor(call, image, reports, async (options) =>
       packetsOf(this.#images.get(image), verb, args, options),
@@ -139,18 +144,24 @@ export class Service implements WorkerSide {
     return outcomeOf(() => this.#cursors.release(cursor));
   }
 
-  export(call: number, image: number, to: FileSystemFileHandle, reports: boolean): PromisedOutcome<void> {
+  export(
+    call: number,
+    image: number,
+    to: FileSystemFileHandle,
+    { salvage, reports }: WireExportOptions,
+  ): PromisedOutcome<void> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
       await this.#store.exports.requireForeign(to);
-      await exportInto(to, disk, options);
+      await exportDisk(to, disk, { ...options, salvage });
     });
   }
 
-  temporaryExport(call: number, image: number, reports: boolean): PromisedOutcome<File> {
+  temporaryExport(call: number, image: number, { salvage, reports }: WireExportOptions): PromisedOutcome<File> {
     return this.#reporting(call, reports, async (options) => {
       const disk = this.#images.get(image);
-      return this.#temporaryExports.create(call, this.#folder, disk.size, (to) => exportInto(to, disk, options));
+      const fill = (to: FileSystemFileHandle) => exportDisk(to, disk, { ...options, salvage });
+      return this.#temporaryExports.create(call, this.#folder, disk.size, fill);
     });
   }
 
@@ -205,7 +216,12 @@ export class Service implements WorkerSide {
     return outcomeOf(() => this.#store.images.usage());
   }
 
-  createStored(call: number, name: string, options: WireCreateOptions, reports: boolean): PromisedOutcome<ImageInfo> {
+  createStored(
+    call: number,
+    name: string,
+    options: WireCreateOptions,
+    reports: WireReports,
+  ): PromisedOutcome<ImageInfo> {
     const { resolves, ...wanted } = options;
     return this.#reporting(call, reports, async (running) => {
       const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
@@ -213,7 +229,7 @@ export class Service implements WorkerSide {
     });
   }
 
-  importStored(call: number, name: string, from: Blob | null, reports: boolean): PromisedOutcome<void> {
+  importStored(call: number, name: string, from: Blob | null, reports: WireReports): PromisedOutcome<void> {
     return this.#reporting(call, reports, (options) => {
       const source = from ? blobImport(from) : pulledImport(async () => this.#page?.pull(call) ?? null, options.signal);
       return this.#store.import(name, source, options);
@@ -232,19 +248,34 @@ export class Service implements WorkerSide {
     name: string,
     format: 'raw' | 'qcow2',
     to: FileSystemFileHandle,
-    reports: boolean,
+    { salvage, reports }: WireExportOptions,
   ): PromisedOutcome<void> {
-    return this.#reporting(call, reports, (options) => this.#store.exports.into(name, format, to, options));
-  }
-
-  streamStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): PromisedOutcome<void> {
-    return this.#openCursor(call, call, reports, (options) => this.#store.exports.stream(name, format, options));
-  }
-
-  temporaryExportStored(call: number, name: string, format: 'raw' | 'qcow2', reports: boolean): PromisedOutcome<File> {
     return this.#reporting(call, reports, (options) =>
-      this.#temporaryExports.create(call, this.#folder, 0, (to) => this.#store.exports.into(name, format, to, options)),
+      this.#store.exports.into(name, format, to, { ...options, salvage }),
     );
+  }
+
+  streamStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    { salvage, reports }: WireExportOptions,
+  ): PromisedOutcome<void> {
+    return this.#openCursor(call, call, reports, (options) =>
+      this.#store.exports.stream(name, format, { ...options, salvage }),
+    );
+  }
+
+  temporaryExportStored(
+    call: number,
+    name: string,
+    format: 'raw' | 'qcow2',
+    { salvage, reports }: WireExportOptions,
+  ): PromisedOutcome<File> {
+    return this.#reporting(call, reports, (options) => {
+      const fill = (to: FileSystemFileHandle) => this.#store.exports.into(name, format, to, { ...options, salvage });
+      return this.#temporaryExports.create(call, this.#folder, 0, fill);
+    });
   }
 
   rename(call: number, from: string, to: string): PromisedOutcome<void> {
@@ -264,25 +295,29 @@ export class Service implements WorkerSide {
     return { ...running, mode, verify, repairDirty, cache, resolve };
   }
 
-  /** Runs a call that reports progress. Its result is sent after its last report has been delivered. */
-  #reporting<T>(call: number, reports: boolean, work: (options: AbortableOptions) => Promise<T>): PromisedOutcome<T> {
-    const progress = this.#reports(call, reports);
+  /** Runs a call that has reports. Its result is sent after its last report has been delivered. */
+  #reporting<T>(
+    call: number,
+    wanted: WireReports,
+    work: (options: ReportingOptions) => Promise<T>,
+  ): PromisedOutcome<T> {
+    const reports = this.#reports(call, wanted);
     return this.#calls.run(call, async (signal) => {
-      const { onProgress, delivered } = progress;
-      const value = await work({ signal, onProgress, reported: delivered });
+      const { onProgress, onLost, delivered } = reports;
+      const value = await work({ signal, onProgress, onLost, reported: delivered });
       await delivered();
       return value;
     });
   }
 
-  #openCursor(call: number, image: number, reports: boolean, open: OpenPackets): PromisedOutcome<void> {
+  #openCursor(call: number, image: number, reports: WireReports, open: OpenPackets): PromisedOutcome<void> {
     return this.#calls.run(call, (opening) =>
       this.#cursors.open(call, image, opening, this.#reports(call, reports), open),
     );
   }
 
-  #reports(call: number, wanted: boolean): ProgressReports {
-    return this.#page?.reports(call, wanted) ?? new ProgressReports(null);
+  #reports(call: number, wanted: WireReports): CallReports {
+    return this.#page?.reports(call, wanted) ?? new CallReports({});
   }
 }
 

@@ -1,13 +1,14 @@
 /** Turns the tables of one layer into extents, and merges adjacent ones. */
 
 import type { Extent } from '../../api/range.js';
+import type { Qcow2Error } from '../../errors.js';
 import type { Geometry } from '../../format/geometry.js';
 import { nextRun, type Run } from './runs.js';
 
-/** The layer's depth, and whether it is encrypted. Extents of an encrypted layer have no `offset`. */
+/** The layer's depth, and the error of reading it when it is encrypted. Its extents have no `offset` then. */
 export interface LayerTraits {
   readonly depth: number;
-  readonly encrypted: boolean;
+  readonly unreadable: Qcow2Error | null;
 }
 
 /**
@@ -58,7 +59,8 @@ export function continues(last: Extent, next: Extent): boolean {
   );
 }
 
-function extentOf(run: Run, start: number, { depth, encrypted }: LayerTraits): Extent {
+/** The extent of a run at the guest offset `start`. */
+export function extentOf(run: Run, start: number, { depth, unreadable }: LayerTraits): Extent {
   const extent: Extent = {
     start,
     length: run.length,
@@ -68,6 +70,6 @@ function extentOf(run: Run, start: number, { depth, encrypted }: LayerTraits): E
     data: run.kind === 'data' || run.kind === 'compressed',
     compressed: run.kind === 'compressed',
   };
-  if (run.host !== null && run.kind !== 'compressed' && !encrypted) extent.offset = run.host;
+  if (run.host !== null && run.kind !== 'compressed' && unreadable === null) extent.offset = run.host;
   return extent;
 }

@@ -4,12 +4,11 @@
  */
 
 import type { Done, Transfer } from '../../api/device.js';
-import { Qcow2Error } from '../../errors.js';
-import { hex } from '../../format/bytes.js';
 import { after } from '../async/done.js';
 import type { InflateJob } from '../layer/codec.js';
 import type { Qcow2Layer } from '../layer/layer.js';
 import type { CompressedRead } from '../mapping/plan-read.js';
+import { pastEnd } from './past-end.js';
 
 /** Bytes of streams that are fetched at once: enough for one large request, and a bound on memory. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -74,7 +73,7 @@ function joinStreams(layer: Qcow2Layer, reads: readonly CompressedRead[]): { joi
   const joined: JoinedStreams[] = [];
   let length = 0;
   for (const { host, stored } of reads) {
-    if (host >= layer.source.size) throw pastEnd(layer, host);
+    if (host >= layer.source.size) throw pastEnd(layer, 'compressed', host);
     const last = joined.at(-1);
     const end = host + stored;
     if (last !== undefined && host >= last.at && host <= last.end) {
@@ -114,13 +113,4 @@ function inflate(
       layer.inflated.set(read.host, cluster);
     }
   });
-}
-
-function pastEnd(layer: Qcow2Layer, at: number): Qcow2Error {
-  const end = hex(layer.source.size);
-  return new Qcow2Error(
-    'corrupt',
-    `The image has a compressed cluster at ${hex(at)}, but the file ends at ${end}. Is it cut short?`,
-    { what: 'compressed cluster', at, fileSize: layer.source.size },
-  );
 }

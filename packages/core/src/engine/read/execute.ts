@@ -3,7 +3,7 @@
 import type { Done, Transfer } from '../../api/device.js';
 import type { ImageReference } from '../../api/openable.js';
 import { Qcow2Error } from '../../errors.js';
-import { alignUp, hex } from '../../format/bytes.js';
+import { alignUp } from '../../format/bytes.js';
 import { l1IndexOf } from '../../format/geometry.js';
 import { all } from '../async/done.js';
 import { fixedView } from '../async/request-buffers.js';
@@ -11,6 +11,7 @@ import { isBase, type Qcow2Layer } from '../layer/layer.js';
 import { emptyPlan, planRead, type ReadPlan } from '../mapping/plan-read.js';
 import { nextRun } from '../mapping/runs.js';
 import { readCompressed } from './decompress.js';
+import { pastEnd } from './past-end.js';
 
 /**
  * Fills the bytes of every transfer, at its guest offset, from `layer` and its backing chain; past the layer's end with
@@ -108,14 +109,7 @@ function refusePastEnd(layer: Qcow2Layer, transfers: ReadPlan['transfers']): voi
   for (const { at, bytes } of transfers) {
     if (at + bytes.length <= size) continue;
     const end = alignUp(size, layer.geometry.clusterSize);
-    if (at + bytes.length > end) {
-      const first = Math.max(at, end);
-      throw new Qcow2Error(
-        'corrupt',
-        `The image has data at ${hex(first)}, but the file ends at ${hex(size)}. Is it cut short?`,
-        { what: 'data cluster', at: first, fileSize: size },
-      );
-    }
+    if (at + bytes.length > end) throw pastEnd(layer, 'data', Math.max(at, end));
   }
 }
 

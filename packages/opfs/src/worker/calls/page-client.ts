@@ -1,9 +1,9 @@
-/** Calls the page from its worker: for the files that an image names, chunks of a stream, and reports of progress. */
+/** Calls the page from its worker: for the files that an image names, chunks of a stream, and reports. */
 import type { Openable, OpenOptions, Resolved } from 'qcow2';
-import type { PageSide, PromisedOutcome, WireFile, WireResolved } from '../../protocol/messages.js';
+import type { PageSide, PromisedOutcome, WireFile, WireReports, WireResolved } from '../../protocol/messages.js';
 import { fromWireError, KeptError } from '../../protocol/wire-error.js';
+import { CallReports } from './call-reports.js';
 import { sourceOf } from './foreign-image.js';
-import { ProgressReports } from './progress-reports.js';
 import { unlessAborted } from './unless-aborted.js';
 
 /** The page that started this worker. */
@@ -14,9 +14,12 @@ export class PageClient {
     this.#page = page;
   }
 
-  /** The reports of a call. They are discarded if the caller passed no callback. */
-  reports(call: number, wanted: boolean): ProgressReports {
-    return new ProgressReports(wanted ? async (progress) => this.#page.progress(call, progress) : null);
+  /** The reports of a call. Those for which the caller passed no callback are discarded. */
+  reports(call: number, wanted: WireReports): CallReports {
+    return new CallReports({
+      progress: wanted.progress ? async (progress) => this.#page.progress(call, progress) : undefined,
+      lost: wanted.lost ? async (lost) => this.#page.lost(call, lost) : undefined,
+    });
   }
 
   /** A resolver that requests from the page the other files that an image names. */

@@ -1,7 +1,7 @@
 /** The worker's side of a cursor: extents, ranges or guest bytes that the page fetches one packet at a time. */
 import { Qcow2Error } from 'qcow2';
 import type { CursorPacket } from '../../protocol/messages.js';
-import type { ProgressReports } from '../calls/progress-reports.js';
+import type { CallReports } from '../calls/call-reports.js';
 
 /** Most extents or ranges of one packet. */
 export const ITEMS_PER_PACKET = 4096;
@@ -20,11 +20,11 @@ export class Cursor {
   /** The number of the image it reads; its own number if it has opened that image itself. */
   readonly image: number;
   readonly #packets: Packets;
-  readonly #reports: ProgressReports;
+  readonly #reports: CallReports;
   readonly #controller: AbortController;
   #released = false;
 
-  constructor(image: number, packets: Packets, reports: ProgressReports, controller: AbortController) {
+  constructor(image: number, packets: Packets, reports: CallReports, controller: AbortController) {
     this.image = image;
     this.#packets = packets;
     this.#reports = reports;

@@ -2,13 +2,14 @@
 import { Qcow2Error } from 'qcow2';
 import { onAbort } from 'qcow2/internal';
 import type { CursorPacket } from '../../protocol/messages.js';
-import type { ProgressReports } from '../calls/progress-reports.js';
+import type { CallReports } from '../calls/call-reports.js';
 import { Cursor, type Packets } from './cursor.js';
 
 /** Opens the packets of a cursor. The signal and the reports last as long as the cursor. */
 export type OpenPackets = (options: {
   signal: AbortSignal;
-  onProgress: ProgressReports['onProgress'];
+  onProgress: CallReports['onProgress'];
+  onLost: CallReports['onLost'];
 }) => Promise<Packets>;
 
 /** The cursors of one worker. */
@@ -22,17 +23,12 @@ export class OpenCursors {
    * @param opening aborts when the page gives up before it is open
    * @throws whatever `packets` throws; the signal's reason
    */
-  async open(
-    id: number,
-    image: number,
-    opening: AbortSignal,
-    progress: ProgressReports,
-    open: OpenPackets,
-  ): Promise<void> {
+  async open(id: number, image: number, opening: AbortSignal, reports: CallReports, open: OpenPackets): Promise<void> {
     const controller = new AbortController();
     const removeListener = onAbort(opening, () => controller.abort());
-    const packets = await open({ signal: controller.signal, onProgress: progress.onProgress }).finally(removeListener);
-    const cursor = new Cursor(image, packets, progress, controller);
+    const { onProgress, onLost } = reports;
+    const packets = await open({ signal: controller.signal, onProgress, onLost }).finally(removeListener);
+    const cursor = new Cursor(image, packets, reports, controller);
     if (opening.aborted) {
       await cursor.release();
       opening.throwIfAborted();

@@ -121,11 +121,16 @@ class RawCopy {
   }
 }
 
-/** The reads that cover everything not known to read as zeros, in order. */
+/** The reads that cover everything that can be read and is not known to read as zeros, in order. */
 async function* readsOf(extents: AsyncIterable<Extent>): AsyncGenerator<ExportRead, void, undefined> {
   let read: ExportRead | null = null;
   for await (const extent of extents) {
-    if (extent.zero) continue;
+    // A read across a range that cannot be read would fail.
+    if (extent.unreadable && read) {
+      yield read;
+      read = null;
+    }
+    if (extent.zero || extent.unreadable) continue;
     let { start } = extent;
     const end = start + extent.length;
     while (start < end) {

@@ -1,7 +1,8 @@
 /** Exports a store's images: into files of the caller's, and as streams. */
-import type { ByteSource, OpenOptions } from 'qcow2';
+import type { ByteSource, OpenOptions, SalvageOptions } from 'qcow2';
 import { bytePackets, type Packets } from '../cursors/cursor.js';
 import { exportInto } from '../export/raw-export.js';
+import { exportDisk } from '../export/salvaged-disk.js';
 import { fileDisk, filePackets } from '../storage/file-disk.js';
 import type { Folder } from '../storage/folder.js';
 import type { AbortableOptions } from './file-copy.js';
@@ -30,7 +31,7 @@ export class StoredExports {
     name: string,
     format: 'raw' | 'qcow2',
     to: FileSystemFileHandle,
-    options: AbortableOptions,
+    options: AbortableOptions & SalvageOptions,
   ): Promise<void> {
     await this.requireForeign(to);
     if (format === 'qcow2') {
@@ -38,14 +39,14 @@ export class StoredExports {
     }
     const open = await this.#open(name, { signal: options.signal });
     try {
-      await exportInto(to, open.image, options);
+      await exportDisk(to, open.image, options);
     } finally {
       await open.close();
     }
   }
 
   /** The bytes of an image, fetched packet by packet. It stays locked until the packets end. */
-  async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions): Promise<Packets> {
+  async stream(name: string, format: 'raw' | 'qcow2', options: AbortableOptions & SalvageOptions): Promise<Packets> {
     if (format === 'raw') {
       const open = await this.#open(name, { signal: options.signal });
       return withCleanup(bytePackets(open.image.readable(undefined, options)), () => open.close());
