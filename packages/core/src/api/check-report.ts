@@ -1,5 +1,6 @@
 /** The types of a check's options and report. */
 import type { OperationOptions } from './options.js';
+import type { Range } from './range.js';
 
 /** Options of a check. */
 export type CheckOptions = OperationOptions;
@@ -45,22 +46,56 @@ export type Fault =
   /** An entry of a version 2 image has the zero flag, which version 2 does not have. */
   | 'zero-flag';
 
-/** A fault of an image and its location. Structured-cloneable. */
+/** What a fault means for the guest: the closed set of {@link Finding.impact}, worst first. */
+export type Impact =
+  /** Bytes that the guest wrote are not in the file. */
+  | 'data-missing'
+  /** What the guest reads may be wrong. */
+  | 'data-doubtful'
+  /** The guest reads what it wrote, but a write could destroy data: repair the image first. */
+  | 'bookkeeping'
+  /** Space in the file is not used. */
+  | 'wasted-space';
+
+/** Something that refers to a cluster. */
+export interface Reference {
+  /** The structure, in the specification's words: `'L2 table 7, entry 3'`, `'L1 entry 2 of snapshot 0'`. */
+  readonly what: string;
+  /** Its offset in the image file, bytes. */
+  readonly at: number;
+  /** What it maps, on the disk of the image or of the snapshot that `what` names. */
+  readonly guest?: Range | undefined;
+}
+
+/** One place of a finding. */
+export interface FindingPlace {
+  /** The structure, in the specification's words: `'L2 table 7, entry 3'`, `'cluster'`, `'12 clusters'`. */
+  readonly what: string;
+  /** Its offset in the image file, bytes. */
+  readonly at: number;
+  /** Description of the fault, one sentence. */
+  readonly message: string;
+  /** What it maps, on the disk of the image or of the snapshot that `what` names. */
+  readonly guest?: Range | undefined;
+  /** All that refers to the cluster, at most 8, where several structures do. */
+  readonly references?: readonly Reference[] | undefined;
+}
+
+/** The faults of one cause. Structured-cloneable. */
 export interface Finding {
   /** The count of the report that includes it. */
   readonly kind: 'corruption' | 'leak' | 'check-error' | 'extra';
   readonly fault: Fault;
-  /** The structure, in the specification's words: `'L2 table 7, entry 3'`, `'cluster'`. */
-  readonly what: string;
-  /** Its offset in the image file, bytes. */
-  readonly at: number;
-  /** Number of faults in it: neighbouring clusters with the same fault are one finding. */
+  readonly impact: Impact;
+  /** Number of faults. */
   readonly count: number;
-  /** Description of the fault, one sentence. */
-  readonly message: string;
+  /** Where the first of them are, in the order of discovery; at most 16. */
+  readonly places: readonly FindingPlace[];
+  /** The ranges of the disk that are known to be concerned, ascending and merged; the first 1,024. */
+  readonly guest: readonly Range[];
 }
 
-/** The counts of `qemu-img check --output=json` in camelCase, and all findings. */
+/** The counts of `qemu-img check --output=json` in camelCase, and what was found. */
 export interface CheckReport {
   readonly corruptions: number;
   readonly leaks: number;
@@ -77,6 +112,6 @@ export interface CheckReport {
   /** Those whose host cluster does not follow the previous one, and all compressed ones. */
   readonly fragmentedClusters: number;
   readonly compressedClusters: number;
-  /** In the order of discovery. At most 65,536; the counts include all. */
+  /** Grouped by kind, fault and impact: the worst impact first, then in the order of discovery. */
   readonly findings: readonly Finding[];
 }

@@ -29,7 +29,14 @@ test('says of a cluster in the data file that it is not where the guest has it',
   view.setBigUint64(table + 8, view.getBigUint64(table + 16));
   const report = await (await Qcow2Image.open(bytes)).check();
   expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 1 });
-  expect(report.findings).toMatchObject([{ fault: 'data-file-offset', at: table + 8 }]);
+  expect(report.findings).toMatchObject([
+    {
+      fault: 'data-file-offset',
+      impact: 'data-doubtful',
+      places: [{ at: table + 8 }],
+      guest: [{ start: 65_536, length: 65_536 }],
+    },
+  ]);
 });
 
 test('can be cloned to another thread', async () => {

@@ -32,12 +32,12 @@ async function readDirectory(
     if (directory === null) return [];
     const { count, directoryOffset, directorySize } = directory;
     const place = { what: 'bitmap directory', at: directoryOffset };
-    context.referMetadata(directoryOffset, directorySize, () => place);
+    context.refer(directoryOffset, directorySize, 'bitmaps', () => place);
     return decodeBitmaps(await context.read(directoryOffset, directorySize), count, directoryOffset);
   } catch (error) {
     if (!isQcow2Error(error, 'corrupt', 'unsupported')) throw error;
     const place = { what: error.details.what ?? 'bitmap directory', at: error.details.at ?? 0 };
-    findings.add('corruption', 'bitmap', place, () => error.message);
+    findings.add('corruption', 'bitmap', 'bookkeeping', place, () => error.message);
     return [];
   }
 }
@@ -50,7 +50,7 @@ async function referBitmap(
 ): Promise<void> {
   const { geometry, fileSize, findings, signal } = context;
   const what = `table of bitmap ${number}`;
-  context.referMetadata(tableOffset, tableSize * 8, () => ({ what, at: tableOffset }));
+  context.refer(tableOffset, tableSize * 8, 'bitmaps', () => ({ what, at: tableOffset }));
   const end = Math.min(tableOffset + tableSize * 8, fileSize);
   for (let start = tableOffset; start + 8 <= end; start += BATCH_BYTES) {
     signal?.throwIfAborted();
@@ -59,8 +59,8 @@ async function referBitmap(
       const place = () => ({ what: `${what}, entry ${(start + at - tableOffset) / 8}`, at: start + at });
       const entry = decodeBitmapTableEntry(table, at / 8, geometry.clusterSize);
       if (typeof entry === 'string') continue;
-      if ('fault' in entry) findings.add('corruption', 'bitmap', place(), () => `It ${entry.fault}.`);
-      else context.referMetadata(entry.offset, geometry.clusterSize, place);
+      if ('fault' in entry) findings.add('corruption', 'bitmap', 'bookkeeping', place(), () => `It ${entry.fault}.`);
+      else context.refer(entry.offset, geometry.clusterSize, 'bitmaps', place);
     }
     await turn();
   }

@@ -1,5 +1,6 @@
 /** Reads the refcount table and its blocks for a check, and does not rely on their contents. */
 
+import type { Fault } from '../../api/check-report.js';
 import type { Transfer } from '../../api/device.js';
 import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
@@ -60,25 +61,26 @@ export class RefcountsOnDisk {
   }
 
   /** Checks the entries of the table, and counts them as references. */
-  checkTable(): void {
-    const { findings, geometry, references, clusters, header } = this.#context;
+  checkTable(context: CheckContext): void {
+    const { findings, geometry, references, clusters, header } = context;
     for (let index = 0; index * 8 < this.#table.byteLength; index++) {
       const { offset, reserved } = this.#entry(index);
       if (offset === 0 && !reserved) continue;
       const place = () => ({ what: `refcount table entry ${index}`, at: header.refcountTableOffset + index * 8 });
+      const report = (fault: Fault, message: string) =>
+        findings.add('corruption', fault, 'bookkeeping', place(), () => message);
+      const cluster = offset / geometry.clusterSize;
       const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
-      if (reserved) {
-        findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
-      } else if (offset % geometry.clusterSize !== 0) {
-        findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
-      } else if (offset / geometry.clusterSize >= end) {
-        findings.add('corruption', 'past-end', place(), () => `It points to ${hex(offset)}, past the end of the file.`);
-      } else {
-        this.#context.referMetadata(offset, geometry.clusterSize, place);
-        const count = references.get(offset / geometry.clusterSize);
+      if (reserved) report('reserved-bits', 'It has bits set that must be zero.');
+      else if (!Number.isInteger(cluster)) report('unaligned', `It points to ${hex(offset)}, inside a cluster.`);
+      else if (cluster >= end) report('past-end', `It points to ${hex(offset)}, past the end of the file.`);
+      else {
+        context.refer(offset, geometry.clusterSize, 'refcounts', place);
+        const count = references.get(cluster);
         if (count === 1) continue;
         const block = { what: `refcount block ${index}`, at: offset };
-        findings.add('corruption', 'refcount-block-shared', block, () => `It is referenced ${count} times.`);
+        const message = () => `It is referenced ${count} times.`;
+        findings.addShared('corruption', 'refcount-block-shared', cluster, block, message);
       }
     }
   }

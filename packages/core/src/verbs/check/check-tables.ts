@@ -1,6 +1,6 @@
 /** Walks over L1 and L2 tables for a check: counts every reference, and checks every entry. */
 
-import type { Fault, Finding } from '../../api/check-report.js';
+import type { Fault, Finding, Impact } from '../../api/check-report.js';
 import type { Transfer } from '../../api/device.js';
 import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
@@ -8,7 +8,7 @@ import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping, PLAI
 import { describeFault, type EntryFault, faultNames, l1Faults, l2Faults } from '../../format/entry-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
-import type { Place } from './findings.js';
+import type { MappedRange, Place } from './place.js';
 
 /** Bytes of L2 tables that are loaded in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -17,18 +17,25 @@ const BATCH_BYTES = 4 * 1024 * 1024;
  * How a check reports the faults of entries. What makes an entry lead past the end of the file is reported as that, as
  * QEMU does.
  */
-const REPORTED: Readonly<Record<EntryFault, { readonly kind: Finding['kind']; readonly fault: Fault } | null>> = {
-  'reserved-bits': { kind: 'corruption', fault: 'reserved-bits' },
-  unaligned: { kind: 'corruption', fault: 'unaligned' },
-  'copied-compressed': { kind: 'corruption', fault: 'copied-compressed' },
-  'compressed-bitmap': { kind: 'corruption', fault: 'subclusters' },
-  'compressed-data-file': { kind: 'corruption', fault: 'external-data' },
+const REPORTED: Readonly<Record<EntryFault, Reported | null>> = {
+  'reserved-bits': { kind: 'corruption', fault: 'reserved-bits', impact: 'data-doubtful' },
+  unaligned: { kind: 'corruption', fault: 'unaligned', impact: 'data-doubtful' },
+  'copied-compressed': { kind: 'corruption', fault: 'copied-compressed', impact: 'bookkeeping' },
+  'compressed-bitmap': { kind: 'corruption', fault: 'subclusters', impact: 'data-doubtful' },
+  'compressed-data-file': { kind: 'corruption', fault: 'external-data', impact: 'data-doubtful' },
   'compressed-offset': null,
-  'zero-flag': { kind: 'extra', fault: 'zero-flag' },
-  'subclusters-both': { kind: 'corruption', fault: 'subclusters' },
-  'subclusters-nowhere': { kind: 'corruption', fault: 'subclusters' },
-  'data-file-offset': { kind: 'extra', fault: 'data-file-offset' },
+  'zero-flag': { kind: 'extra', fault: 'zero-flag', impact: 'data-doubtful' },
+  'subclusters-both': { kind: 'corruption', fault: 'subclusters', impact: 'data-doubtful' },
+  'subclusters-nowhere': { kind: 'corruption', fault: 'subclusters', impact: 'data-doubtful' },
+  'data-file-offset': { kind: 'extra', fault: 'data-file-offset', impact: 'data-doubtful' },
 };
+
+/** How one fault is reported. */
+interface Reported {
+  readonly kind: Finding['kind'];
+  readonly fault: Fault;
+  readonly impact: Impact;
+}
 
 /** The faults with which a compressed cluster is not counted, as in QEMU. */
 const UNCOUNTED: readonly EntryFault[] = ['compressed-bitmap', 'compressed-data-file'];
@@ -52,6 +59,8 @@ export interface L1Place {
   readonly active: boolean;
   readonly at: number;
   readonly entries: number;
+  /** Size of its disk, bytes. */
+  readonly size: number;
 }
 
 /**
@@ -89,7 +98,7 @@ export class TableWalk {
   async walk(table: L1Place, progress: (entries: number) => void): Promise<void> {
     const context = this.#context;
     if (table.entries === 0) return;
-    context.referMetadata(table.at, table.entries * 8, () => ({ what: `L1 table${table.of}`, at: table.at }));
+    context.refer(table.at, table.entries * 8, 'metadata', () => ({ what: `L1 table${table.of}`, at: table.at }));
     const l1 = viewOf(await context.read(table.at, table.entries * 8));
     const most = Math.max(1, BATCH_BYTES / context.geometry.clusterSize);
     let batch: { index: number; offset: number }[] = [];
@@ -110,10 +119,12 @@ export class TableWalk {
   }
 
   /** No writer makes an L1 table that refers to an L2 table twice. QEMU accepts it when the refcount allows it. */
-  #tellApart({ of, at }: L1Place, index: number, offset: number, seen: Set<number>): void {
+  #tellApart(table: L1Place, index: number, offset: number, seen: Set<number>): void {
     if (seen.has(offset)) {
-      const place = { what: `L1 entry ${index}${of}`, at: at + index * 8 };
-      this.#context.findings.add('extra', 'overlap', place, () => `It leads to ${hex(offset)}, as another entry does.`);
+      const { findings, geometry } = this.#context;
+      const cluster = Math.floor(offset / geometry.clusterSize);
+      const message = () => `It leads to ${hex(offset)}, as another entry does.`;
+      findings.addShared('extra', 'overlap', cluster, this.#l1Place(table, index), message);
     }
     seen.add(offset);
   }
@@ -123,12 +134,18 @@ export class TableWalk {
     const context = this.#context;
     if (isEmptyEntry(l1, index * 8)) return null;
     const offset = l2TableOffset(l1, index);
-    const place = () => ({ what: `L1 entry ${index}${table.of}`, at: table.at + index * 8 });
+    const place = () => this.#l1Place(table, index);
     this.#report(l1Faults(context.geometry, l1, index), offset, place);
-    context.referTable(offset, place);
+    context.refer(offset, context.geometry.clusterSize, 'table', place);
     if (table.active && offset !== 0) this.#checkCopied(offset, getL1Entry(l1, index).owned, place);
     // Past the end of the file there are zeros, and so no entries.
     return offset < context.fileSize ? offset : null;
+  }
+
+  #l1Place(table: L1Place, index: number): Place {
+    const { bytesPerL2 } = this.#context.geometry;
+    const maps = mapped(table, index * bytesPerL2, bytesPerL2);
+    return { what: `L1 entry ${index}${table.of}`, at: table.at + index * 8, maps };
   }
 
   async #readTables(l1: L1Place, batch: readonly { index: number; offset: number }[]): Promise<void> {
@@ -148,10 +165,15 @@ export class TableWalk {
   }
 
   #l2Table(l1: L1Place, index: number, tableAt: number, table: DataView): void {
-    const { extendedL2, externalData, l2EntrySize } = this.#context.geometry;
+    const { extendedL2, externalData, l2EntrySize, bytesPerL2, clusterSize } = this.#context.geometry;
     let at = 0;
     // Made once for each table, not for each entry: it is called only for a finding.
-    const place = () => ({ what: `L2 table ${index}${l1.of}, entry ${at / l2EntrySize}`, at: tableAt + at });
+    const place = () => {
+      const entry = at / l2EntrySize;
+      const named = { what: `L2 table ${index}${l1.of}, entry ${entry}`, at: tableAt + at };
+      if (!this.#reachable) return named;
+      return { ...named, maps: mapped(l1, index * bytesPerL2 + entry * clusterSize, clusterSize) };
+    };
     this.#next = 0;
     this.#reachable = tableAt !== 0;
     const plain = !extendedL2 && !externalData && this.#refcounts.readable;
@@ -225,14 +247,13 @@ export class TableWalk {
     for (const name of faultNames(faults)) {
       const reported = REPORTED[name];
       if (reported === null) continue;
-      const { kind, fault } = reported;
-      this.#context.findings.add(kind, fault, place(), () => `It ${describeFault(name, offset)}.`);
+      const { kind, fault, impact } = reported;
+      this.#context.findings.add(kind, fault, impact, place(), () => `It ${describeFault(name, offset)}.`);
     }
   }
 
   #cluster(host: number, owned: boolean, active: boolean, place: () => Place): void {
-    const { geometry, references, fileSize, most } = this.#context;
-    const { clusterSize, externalData } = geometry;
+    const { clusterSize, externalData } = this.#context.geometry;
     const cluster = host / clusterSize;
     if (active) {
       if (this.#reachable) this.#checkDataCopied(host, owned, place);
@@ -240,10 +261,7 @@ export class TableWalk {
       if (this.#next !== 0 && cluster !== this.#next) this.allocation.fragmented++;
       this.#next = cluster + 1;
     }
-    if (externalData) return;
-    if (host >= fileSize || !Number.isInteger(cluster) || !references.add(cluster, most)) {
-      this.#context.refer(host, clusterSize, place);
-    }
+    if (!externalData) this.#context.refer(host, clusterSize, 'data', place);
   }
 
   #compressed(
@@ -253,7 +271,7 @@ export class TableWalk {
     place: () => Place,
   ): void {
     if (faultNames(faults).some((name) => UNCOUNTED.includes(name))) return;
-    this.#context.refer(host, length, place);
+    this.#context.refer(host, length, 'compressed', place);
     if (!active) return;
     this.allocation.allocated++;
     this.allocation.compressed++;
@@ -286,8 +304,12 @@ export class TableWalk {
 
   #copied(refcount: number, copied: boolean, place: Place): void {
     const fault = copied ? 'copied-set' : 'copied-missing';
-    this.#context.findings.add('corruption', fault, place, () => {
+    this.#context.findings.add('corruption', fault, 'bookkeeping', place, () => {
       return `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
     });
   }
+}
+
+function mapped({ active, size }: L1Place, start: number, length: number): MappedRange {
+  return { start, length, size, active };
 }

@@ -2,6 +2,7 @@
 import { nextPage } from '../../engine/allocation/cluster-counts.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
+import type { Place } from './place.js';
 
 /** A run of clusters with the same refcount and the same number of references, which differ. */
 interface Run {
@@ -62,12 +63,14 @@ class Comparison {
     for (let cluster = first; cluster < last; cluster++) {
       const counted = references.get(cluster);
       const refcount = this.refcounts.get(cluster);
-      if (refcount === null) unreadable(this.context, cluster);
-      else {
-        if (counted > 0 || refcount > 0) this.highest = cluster;
-        if (counted !== refcount) this.#differ(cluster, refcount, counted);
-        else if (counted > 1) shared(this.context, cluster);
+      if (refcount === null) {
+        unreadable(this.context, cluster);
+        continue;
       }
+      if (counted > 0 || refcount > 0) this.highest = cluster;
+      if (refcount < counted && counted > 1) sharedTooLow(this.context, cluster, refcount, counted);
+      else if (refcount !== counted) this.#differ(cluster, refcount, counted);
+      if (counted > 1 && refcount >= counted) sharedMetadata(this.context, cluster);
     }
   }
 
@@ -90,20 +93,35 @@ class Comparison {
 }
 
 function tell({ findings, geometry }: CheckContext, { first, refcount, references, clusters }: Run): void {
-  const low = refcount < references;
   const place = { what: clusters === 1 ? 'cluster' : `${clusters} clusters`, at: first * geometry.clusterSize };
-  const message = () => `The refcount is ${refcount}, and there are ${references} references.`;
-  findings.add(low ? 'corruption' : 'leak', low ? 'refcount-low' : 'refcount-high', place, message, clusters);
+  const message = () => difference(refcount, references);
+  if (refcount < references) findings.add('corruption', 'refcount-low', 'bookkeeping', place, message, clusters);
+  else findings.add('leak', 'refcount-high', 'wasted-space', place, message, clusters);
 }
 
-function unreadable({ findings, geometry }: CheckContext, cluster: number): void {
-  const place = { what: 'cluster', at: cluster * geometry.clusterSize };
-  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block has an invalid offset.');
+function difference(refcount: number, references: number): string {
+  const counted = references === 1 ? 'there is 1 reference' : `there are ${references} references`;
+  return `The refcount is ${refcount}, and ${counted}.`;
+}
+
+function unreadable(context: CheckContext, cluster: number): void {
+  const message = () => 'Its refcount block has an invalid offset.';
+  context.findings.add('check-error', 'refcount-unreadable', 'bookkeeping', placeOf(context, cluster), message);
+}
+
+/** What refers to such a cluster shows whether the count is wrong, or the references are. */
+function sharedTooLow(context: CheckContext, cluster: number, refcount: number, references: number): void {
+  const message = () => difference(refcount, references);
+  context.findings.addShared('corruption', 'refcount-low', cluster, placeOf(context, cluster), message);
 }
 
 /** Several references are valid for clusters that snapshots share, and never for metadata. */
-function shared(context: CheckContext, cluster: number): void {
+function sharedMetadata(context: CheckContext, cluster: number): void {
   if (!context.sharesMetadata(cluster)) return;
-  const place = { what: 'cluster', at: cluster * context.geometry.clusterSize };
-  context.findings.add('extra', 'overlap', place, () => 'It holds metadata and is used for something else as well.');
+  const message = () => 'It holds metadata and is used for something else as well.';
+  context.findings.addShared('extra', 'overlap', cluster, placeOf(context, cluster), message);
+}
+
+function placeOf({ geometry }: CheckContext, cluster: number): Place {
+  return { what: 'cluster', at: cluster * geometry.clusterSize };
 }
