@@ -102,6 +102,13 @@ describe('ranges of the disk', () => {
     expect(found!.places[0]).not.toHaveProperty('guest');
   });
 
+  test('are merged whatever the order in which they are found', async () => {
+    const built = image();
+    setEntry(built, FAR, entry(built, 1));
+    setEntry(built, FAR - 1, entry(built, 2));
+    expect(of(await check(built), 'refcount-low')[0]?.guest).toEqual([guestOf(1, 2), guestOf(FAR - 1, 2)]);
+  });
+
   test('of a snapshot are in the place, which names it, and not among those of the disk', async () => {
     const built = image({ snapshots: [{ id: '1', name: 'one' }] });
     const l1 = Number(get(built.bytes, built.snapshotTable, 8));
@@ -112,6 +119,15 @@ describe('ranges of the disk', () => {
       guest: [],
     });
   });
+});
+
+test('a bitmap past the end of the file is bookkeeping', async () => {
+  const built = image({ bitmaps: [{ name: 'one', flags: 0, bits: null }] });
+  const directory = Number(get(built.bytes, built.extensions[0]! + 8 + 16, 8));
+  put(built.bytes, Number(get(built.bytes, directory, 8)), 8, built.bytes.length);
+  expect(of(await check(built), 'past-end')).toMatchObject([
+    { impact: 'bookkeeping', places: [{ what: 'table of bitmap 0, entry 0' }] },
+  ]);
 });
 
 describe('a cluster with several references', () => {
@@ -170,6 +186,21 @@ describe('a cluster with several references', () => {
       places: [{ references: [{ what: 'L2 table 0, entry 2' }, { what: 'L2 table 0 of snapshot 0, entry 2' }] }],
       guest: [guestOf(2)],
     });
+  });
+
+  test('that a snapshot uses for another guest cluster is doubtful; the snapshot’s range is in the place alone', async () => {
+    const built = image({ snapshots: [{ id: '1', name: 'one' }] });
+    const table = built.bytes.slice(built.entryAt(0), built.entryAt(0) + CLUSTER);
+    put(table, 3 * 8, 8, entry(built, 1));
+    const bytes = new Uint8Array(built.bytes.length + CLUSTER);
+    bytes.set(built.bytes);
+    bytes.set(table, built.bytes.length);
+    const l1 = Number(get(bytes, built.snapshotTable, 8));
+    put(bytes, l1, 8, built.bytes.length);
+    expect(of(await check({ bytes }), 'refcount-low').map(({ impact, guest }) => [impact, guest])).toEqual([
+      ['data-doubtful', [guestOf(1)]],
+      ['bookkeeping', []],
+    ]);
   });
 
   test('that compressed clusters share, and that is counted too low, is only counted wrong', async () => {
