@@ -3,7 +3,14 @@ import type { OperationOptions } from './options.js';
 import type { Range } from './range.js';
 
 /** Options of a check. */
-export type CheckOptions = OperationOptions;
+export interface CheckOptions extends OperationOptions {
+  /**
+   * Also looks for faults that QEMU does not look for, which are findings of the kind `'extra'`: inflates every
+   * compressed cluster, of the disk and of its snapshots, and checks header extensions, autoclear bits, the LUKS header
+   * and the bits of bitmaps. Default false. It takes as long as reading all compressed clusters.
+   */
+  deep?: boolean | undefined;
+}
 
 /** The faults that a check finds: the closed set of {@link Finding.fault}. */
 export type Fault =
@@ -44,7 +51,17 @@ export type Fault =
   /** A guest cluster is not at its own offset in the external data file. */
   | 'data-file-offset'
   /** An entry of a version 2 image has the zero flag, which version 2 does not have. */
-  | 'zero-flag';
+  | 'zero-flag'
+  /** A compressed cluster does not inflate to exactly one cluster. Only in a deep check, as are the following. */
+  | 'compressed-stream'
+  /** An autoclear bit is set, and what it stands for is not there. */
+  | 'autoclear-bits'
+  /** There are two header extensions of one type. */
+  | 'duplicate-extension'
+  /** The LUKS header is invalid. */
+  | 'luks-header'
+  /** A bitmap has bits past the end of the disk. */
+  | 'bitmap-bits';
 
 /** What a fault means for the guest: the closed set of {@link Finding.impact}, worst first. */
 export type Impact =

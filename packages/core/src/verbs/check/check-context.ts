@@ -18,6 +18,8 @@ export class CheckContext {
   readonly references: ClusterCounts;
   /** The highest refcount of this width. */
   readonly most: number;
+  /** True once a compressed cluster was counted. */
+  hasCompressed = false;
   /** How many of the references are to metadata, and how many to L2 tables. */
   readonly #metadata: ClusterCounts;
   readonly #tables: ClusterCounts;
@@ -44,20 +46,25 @@ export class CheckContext {
   refer(offset: number, length: number, use: Use, place: () => Place): void {
     const { clusterSize } = this.geometry;
     if (length <= 0) return;
-    // The file's last cluster may be short, so less than a cluster past its end is valid.
-    if (offset + length - this.fileSize >= clusterSize) {
+    if (this.isPastEnd(offset, length)) {
       this.findings.add('corruption', 'past-end', impactOn(use, 'data-missing'), place(), () => {
         const end = hex(this.fileSize);
         return `It refers to ${hex(offset)} to ${hex(offset + length)}, but the file ends at ${end}.`;
       });
       return;
     }
+    if (use === 'compressed') this.hasCompressed = true;
     const role = this.#roleOf(use);
     const last = Math.floor((offset + length - 1) / clusterSize);
     for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) {
       if (!this.references.add(cluster, this.most)) this.#overflow(cluster, place());
       role?.add(cluster, Infinity);
     }
+  }
+
+  /** True if a range ends past the end of the file. Its last cluster may be short, so less than a cluster is valid. */
+  isPastEnd(offset: number, length: number): boolean {
+    return offset + length - this.fileSize >= this.geometry.clusterSize;
   }
 
   /** True if a cluster contains metadata and is used for something else as well. */

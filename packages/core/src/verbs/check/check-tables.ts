@@ -8,7 +8,8 @@ import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping, PLAI
 import { describeFault, type EntryFault, faultNames, l1Faults, l2Faults } from '../../format/entry-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
-import type { MappedRange, Place } from './place.js';
+import { type L1Table, l1EntryPlace, l2EntryPlace } from './l1-table.js';
+import type { Place } from './place.js';
 
 /** Bytes of L2 tables that are loaded in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -51,19 +52,6 @@ export interface Allocation {
 }
 
 /**
- * One L1 table: of the disk, or of a snapshot, whose COPIED flags are ignored and whose clusters count in no figure.
- */
-export interface L1Place {
-  /** The suffix of its tables' names: `''`, or ` of snapshot 2`. */
-  readonly of: string;
-  readonly active: boolean;
-  readonly at: number;
-  readonly entries: number;
-  /** Size of its disk, bytes. */
-  readonly size: number;
-}
-
-/**
  * An entry past the end of the file. Only a refcount block that is read later shows whether its COPIED flag is right.
  */
 interface LateEntry {
@@ -95,7 +83,7 @@ export class TableWalk {
   }
 
   /** Walks one L1 table and everything below it; `progress` takes how many of its entries are done. */
-  async walk(table: L1Place, progress: (entries: number) => void): Promise<void> {
+  async walk(table: L1Table, progress: (entries: number) => void): Promise<void> {
     const context = this.#context;
     if (table.entries === 0) return;
     context.refer(table.at, table.entries * 8, 'metadata', () => ({ what: `L1 table${table.of}`, at: table.at }));
@@ -119,22 +107,22 @@ export class TableWalk {
   }
 
   /** No writer makes an L1 table that refers to an L2 table twice. QEMU accepts it when the refcount allows it. */
-  #tellApart(table: L1Place, index: number, offset: number, seen: Set<number>): void {
+  #tellApart(table: L1Table, index: number, offset: number, seen: Set<number>): void {
     if (seen.has(offset)) {
       const { findings, geometry } = this.#context;
       const cluster = Math.floor(offset / geometry.clusterSize);
       const message = () => `It leads to ${hex(offset)}, as another entry does.`;
-      findings.addShared('extra', 'overlap', cluster, this.#l1Place(table, index), message);
+      findings.addShared('extra', 'overlap', cluster, l1EntryPlace(geometry, table, index), message);
     }
     seen.add(offset);
   }
 
   /** Checks an L1 entry; returns the offset of its table, or null when it has none. */
-  #l1Entry(table: L1Place, l1: DataView, index: number): number | null {
+  #l1Entry(table: L1Table, l1: DataView, index: number): number | null {
     const context = this.#context;
     if (isEmptyEntry(l1, index * 8)) return null;
     const offset = l2TableOffset(l1, index);
-    const place = () => this.#l1Place(table, index);
+    const place = () => l1EntryPlace(context.geometry, table, index);
     this.#report(l1Faults(context.geometry, l1, index), offset, place);
     context.refer(offset, context.geometry.clusterSize, 'table', place);
     if (table.active && offset !== 0) this.#checkCopied(offset, getL1Entry(l1, index).owned, place);
@@ -142,13 +130,7 @@ export class TableWalk {
     return offset < context.fileSize ? offset : null;
   }
 
-  #l1Place(table: L1Place, index: number): Place {
-    const { bytesPerL2 } = this.#context.geometry;
-    const maps = mapped(table, index * bytesPerL2, bytesPerL2);
-    return { what: `L1 entry ${index}${table.of}`, at: table.at + index * 8, maps };
-  }
-
-  async #readTables(l1: L1Place, batch: readonly { index: number; offset: number }[]): Promise<void> {
+  async #readTables(l1: L1Table, batch: readonly { index: number; offset: number }[]): Promise<void> {
     const { source, geometry, signal } = this.#context;
     const { clusterSize } = geometry;
     signal?.throwIfAborted();
@@ -164,15 +146,14 @@ export class TableWalk {
     }
   }
 
-  #l2Table(l1: L1Place, index: number, tableAt: number, table: DataView): void {
-    const { extendedL2, externalData, l2EntrySize, bytesPerL2, clusterSize } = this.#context.geometry;
+  #l2Table(l1: L1Table, index: number, tableAt: number, table: DataView): void {
+    const { geometry } = this.#context;
+    const { extendedL2, externalData, l2EntrySize } = geometry;
     let at = 0;
     // Made once for each table, not for each entry: it is called only for a finding.
     const place = () => {
-      const entry = at / l2EntrySize;
-      const named = { what: `L2 table ${index}${l1.of}, entry ${entry}`, at: tableAt + at };
-      if (!this.#reachable) return named;
-      return { ...named, maps: mapped(l1, index * bytesPerL2 + entry * clusterSize, clusterSize) };
+      const { maps, ...named } = l2EntryPlace(geometry, l1, index, tableAt, at / l2EntrySize);
+      return this.#reachable && maps !== undefined ? { ...named, maps } : named;
     };
     this.#next = 0;
     this.#reachable = tableAt !== 0;
@@ -308,8 +289,4 @@ export class TableWalk {
       return `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
     });
   }
-}
-
-function mapped({ active, size }: L1Place, start: number, length: number): MappedRange {
-  return { start, length, size, active };
 }

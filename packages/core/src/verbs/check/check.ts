@@ -7,6 +7,7 @@
 import type { CheckOptions, CheckReport } from '../../api/check-report.js';
 import type { ByteSource } from '../../api/device.js';
 import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
+import type { Codec } from '../../engine/layer/codec.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { readHeader } from '../../engine/layer/metadata.js';
 import type { Writer } from '../../engine/write/writer.js';
@@ -17,11 +18,18 @@ import { CheckContext } from './check-context.js';
 import { RefcountsOnDisk } from './check-refcounts.js';
 import { compareRefcounts } from './compare-refcounts.js';
 import { countReferences } from './count-references.js';
+import { checkDeep } from './deep/deep-check.js';
 import { findReferences } from './find-references.js';
 import { Findings } from './findings.js';
 
 /** QEMU's limit for the number of clusters that can be counted. */
 const MAX_CLUSTERS = 2 ** 31 - 1;
+
+/** Options of the check of a source. */
+export interface SourceCheckOptions extends CheckOptions {
+  /** Inflates compressed clusters. Without it, a deep check leaves them out. */
+  readonly codec?: Codec | undefined;
+}
 
 /** The report of a check, and the counts that it was made from, for operations that continue with them. */
 export interface Checked {
@@ -41,7 +49,8 @@ export function checkImage(
   { layer, write }: { readonly layer: Qcow2Layer; readonly write: { readonly writer: Writer } | null },
   options: CheckOptions = {},
 ): Promise<CheckReport> {
-  const check = async (signal = options.signal) => (await checkSource(layer.source, { ...options, signal })).report;
+  const { source, codec } = layer;
+  const check = async (signal = options.signal) => (await checkSource(source, { ...options, codec, signal })).report;
   return write === null ? check() : write.writer.atRest(check, options.signal);
 }
 
@@ -54,7 +63,7 @@ export function checkImage(
  */
 export async function checkSource(
   source: ByteSource,
-  options: CheckOptions = {},
+  options: SourceCheckOptions = {},
   findings: Findings = new Findings(),
 ): Promise<Checked> {
   const { signal } = options;
@@ -69,25 +78,28 @@ export async function checkSource(
   validateTables(header, geometry, source.size);
   const context = new CheckContext(source, header, geometry, source.size, findings, signal);
   const totalClusters = Math.ceil(diskSizeOf(header) / geometry.clusterSize);
-  const figures = { totalClusters, allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0 };
   if (context.clusters > MAX_CLUSTERS) {
     const message = () => `The file has ${context.clusters} clusters; ${MAX_CLUSTERS} is the most that can be counted.`;
     findings.add('check-error', 'too-large', 'bookkeeping', { what: 'file', at: 0 }, message);
-    return { context, refcounts: null, report: report(findings, { ...figures, imageEndOffset: 0 }) };
+    const none = { allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0, imageEndOffset: 0 };
+    return { context, refcounts: null, report: report(findings, { totalClusters, ...none }) };
   }
   const turn = yieldToEventLoop();
   const refcounts = await RefcountsOnDisk.read(context, turn);
   const counting = { refcounts, extensions, options, turn };
-  const { allocated, fragmented, compressed } = await countReferences(context, counting, 'check');
+  const { allocation, tables } = await countReferences(context, counting, 'check');
   const imageEndOffset = await compareRefcounts(context, refcounts, turn);
+  if (options.deep) await checkDeep(context, tables, counting, options.codec);
   if (findings.shared.size > 0) await findReferences(context, counting, findings.shared);
   findings.settle();
-  Object.assign(figures, {
-    allocatedClusters: allocated,
-    fragmentedClusters: fragmented,
-    compressedClusters: compressed,
+  const found = report(findings, {
+    totalClusters,
+    allocatedClusters: allocation.allocated,
+    fragmentedClusters: allocation.fragmented,
+    compressedClusters: allocation.compressed,
+    imageEndOffset,
   });
-  return { context, refcounts, report: report(findings, { ...figures, imageEndOffset }) };
+  return { context, refcounts, report: found };
 }
 
 function report(

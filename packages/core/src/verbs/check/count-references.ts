@@ -10,6 +10,7 @@ import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import { checkSnapshot, readSnapshots } from './check-snapshots.js';
 import { type Allocation, TableWalk } from './check-tables.js';
+import type { L1Table } from './l1-table.js';
 
 /** What a count needs besides its context. */
 export interface Counting {
@@ -20,33 +21,44 @@ export interface Counting {
   readonly turn: () => Promise<void>;
 }
 
+/** What was counted. */
+export interface Counted {
+  /** Figures of the active disk. */
+  readonly allocation: Allocation;
+  /** The L1 tables that were walked. */
+  readonly tables: readonly L1Table[];
+}
+
 /**
  * Counts every reference, in QEMU's order: when a count overflows, the order decides which reference is reported.
- * Returns the allocation figures of the active disk. `phase` is that of the progress reports.
+ * `phase` is that of the progress reports.
  */
 export async function countReferences(
   context: CheckContext,
   { refcounts, extensions, options, turn }: Counting,
   phase: string,
-): Promise<Allocation> {
+): Promise<Counted> {
   const { header, geometry } = context;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters } = header;
   const walk = new TableWalk(context, refcounts, turn);
   const { snapshots, length } = await readSnapshots(context);
-  const tables = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
-  const progress = progressOf(options, phase, tables * geometry.bytesPerL2);
+  const entries = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
+  const progress = progressOf(options, phase, entries * geometry.bytesPerL2);
   let before = 0;
   const walked = (entries: number) => progress((before + entries) * geometry.bytesPerL2);
   const size = diskSizeOf(header);
 
   context.refer(0, geometry.clusterSize, 'metadata', () => ({ what: 'header', at: 0 }));
-  await walk.walk({ of: '', active: true, at: l1TableOffset, entries: l1Size, size }, walked);
+  const tables: L1Table[] = [{ of: '', active: true, at: l1TableOffset, entries: l1Size, size }];
+  await walk.walk(tables[0]!, walked);
   before += l1Size;
   for (const [index, snapshot] of snapshots.entries()) {
     if (checkSnapshot(context, snapshot, index)) {
       const { l1TableOffset: at, l1Size: entries, extra } = snapshot;
-      const disk = { active: false, size: decodeSnapshotExtra(extra).diskSize ?? size };
-      await walk.walk({ of: ` of snapshot ${index}`, at, entries, ...disk }, walked);
+      const of = ` of snapshot ${index}`;
+      const table = { of, active: false, at, entries, size: decodeSnapshotExtra(extra).diskSize ?? size };
+      tables.push(table);
+      await walk.walk(table, walked);
     }
     before += snapshot.l1Size;
   }
@@ -57,7 +69,7 @@ export async function countReferences(
   referEncryption(context, extensions);
   await referBitmaps(context, extensions, turn);
   refcounts.checkTable(context);
-  return walk.allocation;
+  return { allocation: walk.allocation, tables };
 }
 
 function referEncryption(context: CheckContext, extensions: readonly HeaderExtension[]): void {

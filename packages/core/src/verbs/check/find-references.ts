@@ -28,7 +28,7 @@ class Watch extends CheckContext {
 
   override refer(offset: number, length: number, use: Use, place: () => Place): void {
     const { clusterSize } = this.geometry;
-    if (length <= 0 || offset + length - this.fileSize >= clusterSize) return;
+    if (length <= 0 || this.isPastEnd(offset, length)) return;
     const last = Math.floor((offset + length - 1) / clusterSize);
     for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) {
       this.#shared.get(cluster)?.add(use, place());
