@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { CheckReport, Fault, Impact } from '../../src/index.js';
-import { bufferSource } from '../../src/index.js';
+import { bufferDevice, bufferSource, Qcow2Image } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
 import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
@@ -377,5 +377,69 @@ describe('damage at random', () => {
       for (let i = next() % 3; i >= 0; i--) harmAtRandom(image, next);
       await judged(image.bytes);
     }
+  });
+});
+
+/** 40,000 clusters, each mapped in order: they are counted many at a time. */
+async function longRuns(refcountBits: number): Promise<Uint8Array> {
+  const device = bufferDevice();
+  const size = 40_000 * 512;
+  await (await Qcow2Image.create(device, { size, clusterSize: 512, refcountBits, preallocation: 'metadata' })).close();
+  return device.bytes();
+}
+
+describe('an image that is counted many clusters at a time', () => {
+  test.each([16, 8, 64])('undamaged, refcounts of %s bits', async (bits) => {
+    const report = await judged(await longRuns(bits));
+    expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 0, fragmentedClusters: 0 });
+  });
+
+  test('damaged at random', async () => {
+    const sound = await longRuns(16);
+    const tables = tablesOf(sound);
+    for (let round = 0; round < ROUNDS; round++) {
+      const next = numbers(7000 + round);
+      const bytes = sound.slice();
+      for (let i = next() % 12; i >= 0; i--) {
+        const at = tables[next() % tables.length]! + 8 * (next() % 64);
+        const cluster = BigInt(next() % (bytes.length / 512 + 3)) * 512n;
+        const choice = next() % 4;
+        if (choice === 0) bytes[at + (next() % 8)]! ^= 1 << (next() % 8);
+        else if (choice === 1) put(bytes, at, 8, cluster | COPIED);
+        else if (choice === 2) put(bytes, at, 8, 0);
+        else put(bytes, at, 8, get(bytes, at, 8) & ~COPIED);
+      }
+      await judged(bytes);
+    }
+  });
+});
+
+/** Offsets of the L2 tables and refcount blocks of an image with clusters of 512 bytes. */
+function tablesOf(bytes: Uint8Array): number[] {
+  const offsets = (at: number, count: number) =>
+    Array.from({ length: count }, (_, index) => Number(get(bytes, at + index * 8, 8) & 0x00ff_ffff_ffff_fe00n));
+  const l1 = offsets(Number(get(bytes, 40, 8)), Number(get(bytes, 36, 4)));
+  const blocks = offsets(Number(get(bytes, 48, 8)), Number(get(bytes, 56, 4)) * 64);
+  return [...l1, ...blocks].filter((offset) => offset !== 0);
+}
+
+describe('a cluster with 300 references', () => {
+  test.each([
+    [300, [], 4],
+    [299, ['refcount-low'], 4],
+    [301, ['refcount-high'], 4],
+    [65_535, ['refcount-high'], 4],
+    [255, ['refcount-overflow'], 3],
+  ] as const)('and a refcount of %s', async (refcount, faults, refcountOrder) => {
+    const image = mixed({ refcountOrder });
+    clearBits(image, image.entryAt(0), COPIED);
+    for (let cluster = 100; cluster < 399; cluster++) {
+      put(image.bytes, image.entryAt(cluster), 8, get(image.bytes, image.entryAt(0), 8));
+    }
+    const bytes = (1 << refcountOrder) / 8;
+    const at = image.refcountBlocks[0]! + (hostOf(image, 0) / image.clusterSize) * bytes;
+    put(image.bytes, at, bytes as 1 | 2, refcount);
+    const { findings } = await judged(image.bytes);
+    expect(findings.map(({ fault }) => fault).sort()).toEqual(faults);
   });
 });

@@ -1,18 +1,15 @@
 /** Walks over L1 and L2 tables for a check: counts every reference, and checks every entry. */
 
 import type { Fault, Finding, Impact } from '../../api/check-report.js';
-import type { Transfer } from '../../api/device.js';
-import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping, PLAIN_HIGH } from '../../format/entries.js';
+import { getL1Entry, getL2Entry, isEmptyEntry, l2TableOffset, type Mapping } from '../../format/entries.js';
 import { describeFault, type EntryFault, faultNames, l1Faults, l2Faults } from '../../format/entry-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import { type L1Table, l1EntryPlace, l2EntryPlace } from './l1-table.js';
 import type { Place } from './place.js';
-
-/** Bytes of L2 tables that are loaded in one batch. */
-const BATCH_BYTES = 4 * 1024 * 1024;
+import { countPlainEntries, type PlainCounting } from './plain-entries.js';
+import { readClusters } from './read-clusters.js';
 
 /**
  * How a check reports the faults of entries. What makes an entry lead past the end of the file is reported as that, as
@@ -40,9 +37,6 @@ interface Reported {
 
 /** The faults with which a compressed cluster is not counted, as in QEMU. */
 const UNCOUNTED: readonly EntryFault[] = ['compressed-bitmap', 'compressed-data-file'];
-
-/** No page of counts. */
-const NO_COUNTS: Uint16Array = new Uint16Array(0);
 
 /** The allocation figures of the active disk. */
 export interface Allocation {
@@ -74,12 +68,14 @@ export class TableWalk {
    * entries that the header would be.
    */
   #reachable = true;
-  #buffer = new Uint8Array(0);
+  readonly #counting: PlainCounting;
 
   constructor(context: CheckContext, refcounts: RefcountsOnDisk, turn: () => Promise<void>) {
     this.#context = context;
     this.#refcounts = refcounts;
     this.#turn = turn;
+    const { geometry, clusters, most, references } = context;
+    this.#counting = { clusterBits: geometry.clusterBits, clusters, most, references, refcounts: refcounts.counts };
   }
 
   /** Walks one L1 table and everything below it; `progress` takes how many of its entries are done. */
@@ -88,22 +84,28 @@ export class TableWalk {
     if (table.entries === 0) return;
     context.refer(table.at, table.entries * 8, 'metadata', () => ({ what: `L1 table${table.of}`, at: table.at }));
     const l1 = viewOf(await context.read(table.at, table.entries * 8));
-    const most = Math.max(1, BATCH_BYTES / context.geometry.clusterSize);
-    let batch: { index: number; offset: number }[] = [];
+    await readClusters(context, this.#l2Tables(table, l1), {
+      visit: ({ index, offset }, bytes) => {
+        this.#l2Table(table, index, offset, viewOf(bytes));
+        return this.#late.length > 0 ? this.#checkLate() : undefined;
+      },
+      afterBatch: async ({ index }) => {
+        progress(index);
+        await this.#turn();
+      },
+    });
+    progress(table.entries);
+  }
+
+  /** Checks the entries of an L1 table, and yields the L2 tables of those that have one. */
+  async *#l2Tables(table: L1Table, l1: DataView): AsyncGenerator<{ readonly index: number; readonly offset: number }> {
     const seen = new Set<number>();
     for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
       const offset = this.#l1Entry(table, l1, index);
       if (offset !== null) this.#tellApart(table, index, offset, seen);
       if (this.#late.length > 0) await this.#checkLate();
-      if (offset !== null) batch.push({ index, offset });
-      if (batch.length < most) continue;
-      await this.#readTables(table, batch);
-      progress(index);
-      await this.#turn();
-      batch = [];
+      if (offset !== null) yield { index, offset };
     }
-    if (batch.length > 0) await this.#readTables(table, batch);
-    progress(table.entries);
   }
 
   /** No writer makes an L1 table that refers to an L2 table twice. QEMU accepts it when the refcount allows it. */
@@ -130,22 +132,6 @@ export class TableWalk {
     return offset < context.fileSize ? offset : null;
   }
 
-  async #readTables(l1: L1Table, batch: readonly { index: number; offset: number }[]): Promise<void> {
-    const { source, geometry, signal } = this.#context;
-    const { clusterSize } = geometry;
-    signal?.throwIfAborted();
-    if (this.#buffer.length < batch.length * clusterSize) this.#buffer = new Uint8Array(batch.length * clusterSize);
-    const transfers = batch.map(({ offset }, number): Transfer => {
-      return { at: offset, bytes: this.#buffer.subarray(number * clusterSize, (number + 1) * clusterSize) };
-    });
-    const done = source.read(transfers, signal);
-    if (done !== undefined) await done;
-    for (let number = 0; number < batch.length; number++) {
-      this.#l2Table(l1, batch[number]!.index, batch[number]!.offset, viewOf(transfers[number]!.bytes));
-      if (this.#late.length > 0) await this.#checkLate();
-    }
-  }
-
   #l2Table(l1: L1Table, index: number, tableAt: number, table: DataView): void {
     const { geometry } = this.#context;
     const { extendedL2, externalData, l2EntrySize } = geometry;
@@ -165,51 +151,15 @@ export class TableWalk {
     }
   }
 
-  /**
-   * Counts entries that are unallocated, or valid data clusters: nearly all, so without a call for each. Returns the
-   * place of the first other entry, or the table's end.
-   */
+  /** As {@link countPlainEntries}. */
   #plainEntries(table: DataView, from: number, active: boolean): number {
-    const { geometry, references, clusters, most } = this.#context;
-    const { clusterBits, clusterSize } = geometry;
-    const { counts } = this.#refcounts;
-    const full = Math.min(most, LARGE_COUNT - 1);
-    const checkCopied = active && this.#reachable;
-    // In locals: imports and fields would be looked up for every entry.
-    const { flags, copied, offset } = PLAIN_HIGH;
-    const mask = PAGE_MASK;
-    const inCluster = clusterSize - 1;
-    const clustersPerWord = 2 ** (32 - clusterBits);
-    let { allocated, fragmented } = this.allocation;
-    let next = this.#next;
-    let page = -1;
-    let referencePage = NO_COUNTS;
-    let refcountPage = NO_COUNTS;
-    let at = from;
-    for (const end = table.byteLength; at < end; at += 8) {
-      const high = table.getUint32(at);
-      const low = table.getUint32(at + 4);
-      if (high === 0 && low === 0) continue;
-      if ((high & flags) !== 0 || (low & inCluster) !== 0) break;
-      const cluster = (high & offset) * clustersPerWord + (low >>> clusterBits);
-      if (cluster === 0 || cluster >= clusters) break;
-      if (cluster - (cluster & mask) !== page) {
-        page = cluster - (cluster & mask);
-        referencePage = references.page(cluster);
-        refcountPage = counts.page(cluster);
-      }
-      const count = referencePage[cluster & mask]!;
-      const owned = (high & copied) !== 0;
-      if (count >= full || (checkCopied && (refcountPage[cluster & mask] === 1) !== owned)) break;
-      referencePage[cluster & mask] = count + 1;
-      if (!active) continue;
-      allocated++;
-      if (next !== 0 && next !== cluster) fragmented++;
-      next = cluster + 1;
+    const figures = { allocated: 0, fragmented: 0, next: this.#next };
+    const at = countPlainEntries(table, from, this.#counting, active && this.#reachable, figures);
+    if (active) {
+      this.allocation.allocated += figures.allocated;
+      this.allocation.fragmented += figures.fragmented;
+      this.#next = figures.next;
     }
-    this.allocation.allocated = allocated;
-    this.allocation.fragmented = fragmented;
-    this.#next = next;
     return at;
   }
 

@@ -1,5 +1,5 @@
 /** Compares the counted references with the refcounts of the image. */
-import { nextPage } from '../../engine/allocation/cluster-counts.js';
+import { nextPage, wordsOf } from '../../engine/allocation/cluster-counts.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './place.js';
@@ -32,6 +32,9 @@ export async function compareRefcounts(
   return (comparison.highest + 1) * geometry.clusterSize;
 }
 
+/** In a word of four counts: one of them is more than 1. */
+const MORE_THAN_ONE = 0xfefe_fefe | 0;
+
 /** A comparison in progress. */
 class Comparison {
   /** The highest cluster in use. */
@@ -43,18 +46,24 @@ class Comparison {
     private readonly refcounts: RefcountsOnDisk,
   ) {}
 
-  /** The clusters of one page, nearly all of which have one reference and a refcount of 1, or neither. */
+  /** The clusters of one page, four at a time: nearly all have one reference and a refcount of 1, or neither. */
   page(first: number, last: number): void {
-    const references = this.context.references.page(first);
-    const refcounts = this.refcounts.counts.page(first);
-    let highest = -1;
-    for (let at = 0; at < last - first; at++) {
-      const count = references[at]!;
-      if (count === refcounts[at] && count < 2) {
-        if (count === 1) highest = at;
-      } else this.each(first + at, first + at + 1);
+    const references = wordsOf(this.context.references.page(first));
+    const refcounts = wordsOf(this.refcounts.counts.page(first));
+    const words = (last - first + 3) >> 2;
+    let used = -1;
+    for (let index = 0; index < words; index++) {
+      const word = references[index]!;
+      if (word === refcounts[index] && (word & MORE_THAN_ONE) === 0) {
+        if (word !== 0) used = index;
+      } else this.#four(first, index, last);
     }
-    if (highest >= 0) this.highest = Math.max(this.highest, first + highest);
+    // Which of the last four is the highest in use.
+    if (used >= 0) this.#four(first, used, last);
+  }
+
+  #four(first: number, index: number, last: number): void {
+    this.each(first + 4 * index, Math.min(first + 4 * index + 4, last));
   }
 
   /** Clusters one by one, with any counts. */
@@ -67,7 +76,7 @@ class Comparison {
         unreadable(this.context, cluster);
         continue;
       }
-      if (counted > 0 || refcount > 0) this.highest = cluster;
+      if (counted > 0 || refcount > 0) this.highest = Math.max(this.highest, cluster);
       if (refcount < counted && counted > 1) sharedTooLow(this.context, cluster, refcount, counted);
       else if (refcount !== counted) this.#differ(cluster, refcount, counted);
       if (counted > 1 && refcount >= counted) sharedMetadata(this.context, cluster);
