@@ -394,6 +394,13 @@ describe('an image that is counted many clusters at a time', () => {
     expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 0, fragmentedClusters: 0 });
   });
 
+  test('with refcounts of 0 at the start of a page of counts', async () => {
+    const bytes = await longRuns(16);
+    const blocks = blocksOf(bytes);
+    for (const cluster of [8192, 8193]) put(bytes, blocks[(cluster / 256) | 0]! + (cluster % 256) * 2, 2, 0);
+    expect(await judged(bytes)).toMatchObject({ leaks: 0 });
+  });
+
   test('damaged at random', async () => {
     const sound = await longRuns(16);
     const tables = tablesOf(sound);
@@ -416,11 +423,17 @@ describe('an image that is counted many clusters at a time', () => {
 
 /** Offsets of the L2 tables and refcount blocks of an image with clusters of 512 bytes. */
 function tablesOf(bytes: Uint8Array): number[] {
-  const offsets = (at: number, count: number) =>
-    Array.from({ length: count }, (_, index) => Number(get(bytes, at + index * 8, 8) & 0x00ff_ffff_ffff_fe00n));
-  const l1 = offsets(Number(get(bytes, 40, 8)), Number(get(bytes, 36, 4)));
-  const blocks = offsets(Number(get(bytes, 48, 8)), Number(get(bytes, 56, 4)) * 64);
-  return [...l1, ...blocks].filter((offset) => offset !== 0);
+  const l1 = offsetsIn(bytes, Number(get(bytes, 40, 8)), Number(get(bytes, 36, 4)));
+  return [...l1, ...blocksOf(bytes)];
+}
+
+function blocksOf(bytes: Uint8Array): number[] {
+  return offsetsIn(bytes, Number(get(bytes, 48, 8)), Number(get(bytes, 56, 4)) * 64);
+}
+
+function offsetsIn(bytes: Uint8Array, at: number, count: number): number[] {
+  const entries = Array.from({ length: count }, (_, index) => get(bytes, at + index * 8, 8));
+  return entries.map((entry) => Number(entry & 0x00ff_ffff_ffff_fe00n)).filter((offset) => offset !== 0);
 }
 
 describe('a cluster with 300 references', () => {

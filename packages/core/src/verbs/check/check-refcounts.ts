@@ -151,7 +151,8 @@ function takePage(
   for (let at = from; at < to; at += 4) {
     const one = pairs[at >> 1]!;
     const two = pairs[(at >> 1) + 1]!;
-    if (one === TWO_ONES && two === TWO_ONES && at + 4 <= to) words[(shift + at) >> 2] = FOUR_ONES;
+    // Counts past the last cluster are never read.
+    if (one === TWO_ONES && two === TWO_ONES) words[(shift + at) >> 2] = FOUR_ONES;
     else if (one !== 0 || two !== 0) {
       const end = Math.min(at + 4, to);
       for (let entry = at; entry < end; entry++) counts.set(first + entry, block.getUint16(entry * 2));
