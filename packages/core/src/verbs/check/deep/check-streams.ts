@@ -9,8 +9,9 @@ import type { CheckContext } from '../check-context.js';
 import type { Counting } from '../count-references.js';
 import { type L1Table, l2EntryPlace } from '../l1-table.js';
 import type { Place } from '../place.js';
+import { readClusters } from '../read-clusters.js';
 
-/** Bytes of clusters that are inflated at once, and bytes of L2 tables that are read at once. */
+/** Bytes of clusters that are inflated at once. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** One compressed cluster. */
@@ -23,7 +24,7 @@ interface Stream {
 /** An L2 table and the number of its L1 entry. */
 interface L2Table {
   readonly index: number;
-  readonly at: number;
+  readonly offset: number;
 }
 
 /** Inflates the compressed clusters of `tables`, those of an L2 table that several share once. */
@@ -43,38 +44,24 @@ export async function checkStreams(
       progress(before * geometry.bytesPerL2 + guest);
       await turn();
     });
-    await eachL2Table(context, table, seen, (l2, bytes) => batch.addTable(table, l2, bytes));
+    const l1 = viewOf(await context.read(table.at, table.entries * 8));
+    await readClusters(context, unseenTables(context, l1, seen), {
+      visit: (l2, bytes) => batch.addTable(table, l2, viewOf(bytes)),
+      afterBatch: turn,
+    });
     await batch.inflate();
     before += table.entries;
     progress(before * geometry.bytesPerL2);
   }
 }
 
-/** Reads the L2 tables that were not seen yet, in batches. */
-async function eachL2Table(
-  context: CheckContext,
-  table: L1Table,
-  seen: ClusterCounts,
-  visit: (table: L2Table, bytes: DataView) => Promise<void>,
-): Promise<void> {
-  const { fileSize, geometry, signal, source } = context;
-  const { clusterSize } = geometry;
-  const l1 = viewOf(await context.read(table.at, table.entries * 8));
-  const most = Math.max(1, BATCH_BYTES / clusterSize);
-  let batch: L2Table[] = [];
-  const visitAll = async () => {
-    signal?.throwIfAborted();
-    const transfers = batch.map(({ at }) => ({ at, bytes: new Uint8Array(clusterSize) }));
-    await source.read(transfers, signal);
-    for (const [number, { bytes }] of transfers.entries()) await visit(batch[number]!, viewOf(bytes));
-    batch = [];
-  };
+/** The L2 tables of an L1 table that were not seen yet. */
+function* unseenTables({ fileSize, geometry }: CheckContext, l1: DataView, seen: ClusterCounts): Generator<L2Table> {
   for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
-    const at = l2TableOffset(l1, index);
-    if (at === 0 || at >= fileSize || !seen.add(Math.floor(at / clusterSize), 1)) continue;
-    if (batch.push({ index, at }) === most) await visitAll();
+    const offset = l2TableOffset(l1, index);
+    if (offset === 0 || offset >= fileSize) continue;
+    if (seen.add(Math.floor(offset / geometry.clusterSize), 1)) yield { index, offset };
   }
-  if (batch.length > 0) await visitAll();
 }
 
 /** Streams that are inflated together. */
@@ -95,14 +82,14 @@ class StreamBatch {
   }
 
   /** Adds the streams of an L2 table, and inflates them when there are enough. */
-  async addTable(l1: L1Table, { index, at }: L2Table, table: DataView): Promise<void> {
+  async addTable(l1: L1Table, { index, offset }: L2Table, table: DataView): Promise<void> {
     const { geometry } = this.context;
     for (let entry = 0; entry < geometry.l2Entries; entry++) {
       if (!isCompressed(geometry, table, entry)) continue;
       const mapping = getL2Entry(geometry, table, entry);
       // One that is past the end of the file is reported as that.
       if (mapping.kind !== 'compressed' || this.context.isPastEnd(mapping.host, mapping.length)) continue;
-      const place = l2EntryPlace(geometry, l1, index, at, entry);
+      const place = l2EntryPlace(geometry, l1, index, offset, entry);
       if (this.#streams.push({ host: mapping.host, length: mapping.length, place }) < this.#most) continue;
       await this.inflate();
       await this.done(index * geometry.bytesPerL2 + entry * geometry.clusterSize);
