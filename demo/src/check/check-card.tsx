@@ -1,12 +1,12 @@
-/** Renders the section that checks the image: the button, the verdict, and a table of the findings. */
+/** Renders the section that checks the image: the button, the verdict, and a table of what was found. */
 import type { JSX } from 'preact';
 import type { CheckReport, Finding } from 'qcow2';
-import { formatCount, formatOffset } from '../engine/size.js';
+import { formatCount } from '../engine/size.js';
 import { Card } from '../ui/card.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
 import { ProgressFigures } from '../ui/progress-figures.js';
 import { ScrollTable } from '../ui/scroll-table.js';
-import { clusterWords, FINDING_WORDS, listedWords, MAX_LISTED, verdict } from './check-words.js';
+import { clusterWords, figureWords, IMPACT_WORDS, placeLines, rangeLines, verdict } from './check-words.js';
 import type { ImageCheck } from './image-check.js';
 
 /** The check, in any state. */
@@ -16,9 +16,7 @@ export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Elemen
   return (
     <Card title="Check" class="check-card">
       <div class="download-row">
-        <p>
-          Counts every reference to every cluster, and compares the counts with those in the file. Nothing is changed.
-        </p>
+        <p>Looks for damage and wasted space. Changes nothing.</p>
         <button type="button" class="button plain" onClick={() => (running ? check.cancel() : void check.run())}>
           {running ? 'Cancel the check' : 'Check the image'}
         </button>
@@ -28,7 +26,7 @@ export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Elemen
       )}
       {state.step === 'cancelled' && <p>Cancelled. The rest was not checked.</p>}
       {state.step === 'refused' && <ProblemNotice problem={state.problem} />}
-      {state.step === 'finished' && <Report report={state.report} />}
+      {state.step === 'finished' && <Report report={state.report} clusterSize={check.clusterSize} />}
       <p class="visually-hidden" role="status">
         {announcementOf(check)}
       </p>
@@ -36,30 +34,33 @@ export function CheckCard({ check }: { readonly check: ImageCheck }): JSX.Elemen
   );
 }
 
-function Report({ report }: { readonly report: CheckReport }): JSX.Element {
-  const listed = report.findings.slice(0, MAX_LISTED);
-  const words = listedWords(report);
+interface ReportProps {
+  readonly report: CheckReport;
+  readonly clusterSize: number;
+}
+
+function Report({ report, clusterSize }: ReportProps): JSX.Element {
   return (
     <>
       <div>
-        {verdict(report).map((sentence) => (
+        {verdict(report, clusterSize).map((sentence) => (
           <p key={sentence}>
             <strong>{sentence}</strong>
           </p>
         ))}
+        <p class="soft">{figureWords(report)}</p>
         <p class="soft">{clusterWords(report)}</p>
       </div>
-      {listed.length > 0 && (
+      {report.findings.length > 0 && (
         <ScrollTable
           label="Findings"
-          columns={['Kind', 'Where', { name: 'At', number: true }, { name: 'How often', number: true }, 'What']}
+          columns={['Meaning', { name: 'How often', number: true }, 'First places in the file', 'On the disk']}
         >
-          {listed.map((finding, index) => (
-            <FindingRow key={index} finding={finding} />
+          {report.findings.map((finding) => (
+            <FindingRow key={`${finding.kind} ${finding.fault} ${finding.impact}`} finding={finding} />
           ))}
         </ScrollTable>
       )}
-      {words !== null && <p class="soft">{words}</p>}
     </>
   );
 }
@@ -67,18 +68,21 @@ function Report({ report }: { readonly report: CheckReport }): JSX.Element {
 function FindingRow({ finding }: { readonly finding: Finding }): JSX.Element {
   return (
     <tr>
-      <td>{FINDING_WORDS[finding.kind]}</td>
-      <td>{finding.what}</td>
-      <td class="number code">{formatOffset(finding.at)}</td>
+      <td>{IMPACT_WORDS[finding.impact]}</td>
       <td class="number">{formatCount(finding.count)}</td>
-      <td class="words">{finding.message}</td>
+      <td class="words">{lines(placeLines(finding))}</td>
+      <td class="words">{lines(rangeLines(finding))}</td>
     </tr>
   );
 }
 
+function lines(texts: readonly string[]): JSX.Element[] {
+  return texts.map((text) => <div key={text}>{text}</div>);
+}
+
 /** For screen readers: the start and the end. */
-function announcementOf({ state: { value } }: ImageCheck): string {
+function announcementOf({ state: { value }, clusterSize }: ImageCheck): string {
   if (value.step === 'running') return 'Checking the image.';
   if (value.step === 'cancelled') return 'The check was cancelled.';
-  return value.step === 'finished' ? verdict(value.report).join(' ') : '';
+  return value.step === 'finished' ? verdict(value.report, clusterSize).join(' ') : '';
 }

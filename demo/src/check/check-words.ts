@@ -1,32 +1,59 @@
-/** Describes the findings of a check in words. */
-import type { CheckReport, Finding } from 'qcow2';
-import { formatCount, formatNumberOf, formatShare, formatSize } from '../engine/size.js';
+/** Describes the result of a check in words. */
+import type { CheckReport, Finding, FindingPlace, Impact } from 'qcow2';
+import { formatCount, formatNumberOf, formatOffset, formatShare, formatSize } from '../engine/size.js';
 
-/** Most findings listed. A damaged image can have thousands, and the first ones show the cause. */
-export const MAX_LISTED = 100;
+/** Most places and most ranges of a finding that are shown. */
+const MOST_SHOWN = 3;
 
-/** The label of each kind of finding. */
-export const FINDING_WORDS: Readonly<Record<Finding['kind'], string>> = {
-  corruption: 'Corruption',
-  leak: 'Leak',
-  'check-error': 'Not checked',
-  extra: 'Remark',
+/** The label of each impact. */
+export const IMPACT_WORDS: Readonly<Record<Impact, string>> = {
+  'data-missing': 'Data missing',
+  'data-doubtful': 'Data doubtful',
+  bookkeeping: 'Bookkeeping',
+  'wasted-space': 'Wasted space',
 };
 
-/** The result of a check, a sentence for each kind of finding. */
-export function verdict({ corruptions, leaks, checkErrors, extra }: CheckReport): string[] {
+/** The result of a check: a sentence for each impact, the worst first. */
+export function verdict({ findings }: CheckReport, clusterSize: number): string[] {
   const sentences: string[] = [];
-  if (corruptions > 0) {
-    const count = formatNumberOf(corruptions, 'corruption');
-    sentences.push(`${count}: the tables contradict each other, and what the guest reads may be wrong.`);
+  const of = (impact: Impact) => findings.filter((finding) => finding.impact === impact);
+  const missing = of('data-missing');
+  const doubtful = of('data-doubtful');
+  const wasted = of('wasted-space');
+  if (missing.length > 0) sentences.push(missingWords(missing));
+  if (doubtful.length > 0) sentences.push(doubtfulWords(doubtful));
+  if (of('bookkeeping').length > 0) {
+    const reads = sentences.length === 0 ? 'Your data reads fine. ' : '';
+    sentences.push(`${reads}Do not run a machine on it before it is repaired.`);
   }
-  if (leaks > 0) sentences.push(`${formatNumberOf(leaks, 'leak')}: space in the file that is not used.`);
-  if (checkErrors > 0) sentences.push(`${formatNumberOf(checkErrors, 'part')} could not be checked.`);
-  if (corruptions + leaks + checkErrors === 0) {
-    sentences.push('The image is clean: every refcount is correct.');
-  }
-  if (extra > 0) sentences.push(`${formatNumberOf(extra, 'remark')} on things that qemu-img check does not check.`);
-  return sentences;
+  if (wasted.length > 0) sentences.push(`${formatSize(countOf(wasted) * clusterSize)} are wasted. Harmless.`);
+  return sentences.length === 0 ? ['No problems found.'] : sentences;
+}
+
+function missingWords(findings: readonly Finding[]): string {
+  const ranges = findings.flatMap(({ guest }) => guest);
+  const bytes = ranges.reduce((sum, { length }) => sum + length, 0);
+  return `${bytes === 0 ? 'Some' : formatSize(bytes)} of your data are not in this file. Look for another copy.`;
+}
+
+function doubtfulWords(findings: readonly Finding[]): string {
+  const ranges = findings.reduce((sum, { guest }) => sum + guest.length, 0);
+  return `${ranges === 0 ? 'Some areas' : formatNumberOf(ranges, 'area')} of the disk may hold wrong data.`;
+}
+
+function countOf(findings: readonly Finding[]): number {
+  return findings.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** The figures of the check, those of `qemu-img check` first. */
+export function figureWords({ corruptions, leaks, checkErrors, extra }: CheckReport): string {
+  const figures = [
+    formatNumberOf(corruptions, 'corruption'),
+    formatNumberOf(leaks, 'leak'),
+    formatNumberOf(checkErrors, 'error'),
+  ].join(', ');
+  const more = extra === 0 ? '' : ` It does not look for ${formatNumberOf(extra, 'more fault')} that are listed here.`;
+  return `As qemu-img check counts: ${figures}.${more}`;
 }
 
 /** How the disk's clusters are stored in the file. */
@@ -38,8 +65,24 @@ export function clusterWords(report: CheckReport): string {
   return `${allocated}, ${fragmented}, ${compressed}; the last one in use ends at ${formatSize(imageEndOffset)}.`;
 }
 
-/** Which of the findings are listed; null if all are. */
-export function listedWords({ findings }: CheckReport): string | null {
-  if (findings.length <= MAX_LISTED) return null;
-  return `The first ${MAX_LISTED} of ${formatCount(findings.length)} findings.`;
+/** The first places of a finding, a line each. */
+export function placeLines({ places }: Finding): string[] {
+  const shown = places.slice(0, MOST_SHOWN);
+  const lines = shown.map((place) => `${place.what} at ${formatOffset(place.at)}: ${place.message}${usedBy(place)}`);
+  return places.length > shown.length ? [...lines, 'And others.'] : lines;
+}
+
+function usedBy({ references = [] }: FindingPlace): string {
+  if (references.length === 0) return '';
+  const users = references.slice(0, MOST_SHOWN).map(({ what, at }) => `${what} (${formatOffset(at)})`);
+  return ` Used by ${users.join(', ')}${references.length > MOST_SHOWN ? ' and others' : ''}.`;
+}
+
+/** The first ranges of the disk that a finding concerns, a line each. */
+export function rangeLines({ guest }: Finding): string[] {
+  const lines = guest
+    .slice(0, MOST_SHOWN)
+    .map(({ start, length }) => `${formatOffset(start)} to ${formatOffset(start + length)} (${formatSize(length)})`);
+  const more = guest.length - lines.length;
+  return more > 0 ? [...lines, `And ${formatNumberOf(more, 'other')}.`] : lines;
 }

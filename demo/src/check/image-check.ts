@@ -24,6 +24,11 @@ export class ImageCheck {
   readonly #name: string;
   #abort: AbortController | null = null;
 
+  /** Bytes. */
+  get clusterSize(): number {
+    return this.#image.info.clusterSize;
+  }
+
   /** `name` is the image's name on the page. */
   constructor(image: WorkerImage, name: string) {
     this.#image = image;

@@ -3,7 +3,7 @@
  * bench`.
  *
  *   --only=node|chromium   one of the two
- *   --what=reads|digests|writes|cliffs   one of the four
+ *   --what=reads|digests|writes|cliffs|checks   one of the five
  *   --rounds=7             turns of each contender
  */
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ import { chromiumCases } from './chromium-cases.js';
 import { chromiumWriteCases } from './chromium-write-cases.js';
 import { imageFolder } from './images.js';
 import { nodeCases, nodeDigestCases } from './node-cases.js';
+import { nodeCheckCases } from './node-check-cases.js';
 import { nodeCliffCases } from './node-cliff-cases.js';
 import { nodeWriteCases } from './node-write-cases.js';
 import { table } from './report.js';
@@ -31,6 +32,7 @@ const results = [
   ...(wanted('node', 'digests') ? await nodeDigestCases(folder, rounds) : []),
   ...(wanted('node', 'writes') ? await nodeWriteCases(folder, rounds) : []),
   ...(wanted('node', 'cliffs') ? await nodeCliffCases(folder, rounds) : []),
+  ...(wanted('node', 'checks') ? await nodeCheckCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
   ...(wanted('chromium', 'writes') ? await chromiumWriteCases(rounds) : []),
 ];

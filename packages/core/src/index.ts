@@ -1,7 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public exports of the package. */
 
-export type { CheckOptions, CheckReport, Fault, Finding } from './api/check-report.js';
+export type {
+  CheckOptions,
+  CheckReport,
+  Fault,
+  Finding,
+  FindingPlace,
+  Impact,
+  Reference,
+} from './api/check-report.js';
 export type { BlockDevice, ByteSource, Done, Transfer } from './api/device.js';
 export type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 export type { DigestOptions, Hash, HashAlgorithm } from './api/hash.js';

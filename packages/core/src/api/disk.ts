@@ -153,7 +153,7 @@ export interface Disk extends AsyncDisposable {
    * @example
    * ```ts
    * const { corruptions, leaks, findings } = await image.check({ signal });
-   * for (const { what, at, message } of findings) console.log(`${what} at ${at}: ${message}`);
+   * for (const { impact, count, places } of findings) console.log(impact, count, places[0]?.message);
    * ```
    */
   check(options?: CheckOptions): Promise<CheckReport>;

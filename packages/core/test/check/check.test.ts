@@ -1,9 +1,10 @@
 /** The check as a verb: what it needs, what it reports on the way, and how it ends early. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
-import { bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
+import { describe, expect, test } from 'vitest';
+import { type BlockDevice, type BufferDevice, bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
 import { repeatingImage } from '../hostile/repeating-image.js';
 import { buildImage } from '../support/image-builder.js';
+import { SlowDevice } from '../support/slow-device.js';
 
 async function preallocated(size: number): Promise<Qcow2Image> {
   return Qcow2Image.create(bufferDevice(), { size, clusterSize: 4096, preallocation: 'metadata' });
@@ -29,7 +30,14 @@ test('reports a cluster of the data file that is not at its guest offset', async
   view.setBigUint64(table + 8, view.getBigUint64(table + 16));
   const report = await (await Qcow2Image.open(bytes)).check();
   expect(report).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0, extra: 1 });
-  expect(report.findings).toMatchObject([{ fault: 'data-file-offset', at: table + 8 }]);
+  expect(report.findings).toMatchObject([
+    {
+      fault: 'data-file-offset',
+      impact: 'data-doubtful',
+      places: [{ at: table + 8 }],
+      guest: [{ start: 65_536, length: 65_536 }],
+    },
+  ]);
 });
 
 test('can be cloned to another thread', async () => {
@@ -49,6 +57,51 @@ test('loads tables in batches, not one by one', async () => {
   const before = (await image.stats()).deviceReads;
   await image.check();
   expect((await image.stats()).deviceReads - before).toBeLessThanOrEqual(8);
+});
+
+describe('several batches of tables', () => {
+  /** 8 MiB of L2 tables, which are two batches. */
+  async function twoBatches(): Promise<BufferDevice> {
+    const device = bufferDevice();
+    await (await Qcow2Image.create(device, { size: 2 ** 32, clusterSize: 4096, preallocation: 'metadata' })).close();
+    return device;
+  }
+
+  test.each([0, 3])('are read one ahead, each into memory of its own; microtasks of a read: %s', async (delay) => {
+    const image = await Qcow2Image.open(new SlowDevice(await twoBatches(), () => delay));
+    expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0, extra: 0, allocatedClusters: 2 ** 20 });
+  });
+
+  test('whose second cannot be read, behind a fault in the first: nothing is left unhandled', async () => {
+    const device = await twoBatches();
+    const entry = new Uint8Array(8);
+    const l1 = new Uint8Array(8);
+    await device.read([{ at: 40, bytes: l1 }]);
+    const l1At = Number(new DataView(l1.buffer).getBigUint64(0));
+    await device.read([{ at: l1At, bytes: entry }]);
+    const table = Number(new DataView(entry.buffer).getBigUint64(0) & 0x00ff_ffff_ffff_fe00n);
+    await device.read([{ at: table, bytes: entry }]);
+    entry[0]! |= 0x20;
+    await device.write([{ at: table, bytes: entry }]);
+    const lost = new Error('the medium is gone');
+    let batches = 0;
+    const failing: BlockDevice = {
+      size: device.size,
+      async read(transfers) {
+        if (transfers.length === 1024 && ++batches === 2) throw lost;
+        await device.read(transfers);
+      },
+      write: (transfers) => device.write(transfers),
+      truncate: (size) => device.truncate(size),
+      flush: () => device.flush(),
+    };
+    const opening = Qcow2Image.open(failing, { mode: 'readwrite' });
+    await expect(opening).rejects.toMatchObject({ code: 'corrupt', details: { fault: 'reserved-bits' } });
+    expect(batches).toBe(2);
+    const read = { size: device.size, read: failing.read };
+    batches = 0;
+    await expect((await Qcow2Image.open(read)).check()).rejects.toBe(lost);
+  });
 });
 
 test('throws the reason of an abort, and closed after close', async () => {

@@ -32,7 +32,8 @@ function refcountAt(image: BuiltImage, cluster: number): number {
   return image.refcountBlocks[Math.floor(cluster / perBlock)]! + (cluster % perBlock) * 2;
 }
 
-const COPIED = 1n << 63n;
+/** The flag of an entry whose cluster has one reference. */
+export const COPIED = 1n << 63n;
 
 /** One damage: what is done to the mixed image, and what is found then. */
 export interface Damage {
@@ -44,14 +45,16 @@ export interface Damage {
 }
 
 const end = (image: BuiltImage): number => image.bytes.length;
-const hostOf = (image: BuiltImage, cluster: number): number =>
+/** The host offset in the entry of a guest cluster. */
+export const hostOf = (image: BuiltImage, cluster: number): number =>
   Number(get(image.bytes, image.entryAt(cluster), 8) & 0x00ff_ffff_ffff_fe00n);
 
 function setBits(image: BuiltImage, at: number, bits: bigint): void {
   put(image.bytes, at, 8, get(image.bytes, at, 8) | bits);
 }
 
-function clearBits(image: BuiltImage, at: number, bits: bigint): void {
+/** Clears bits of the 64-bit word at an offset. */
+export function clearBits(image: BuiltImage, at: number, bits: bigint): void {
   put(image.bytes, at, 8, get(image.bytes, at, 8) & ~bits);
 }
 

@@ -44,6 +44,7 @@ async function judgeReferences({ sources, snapshot }: Case): Promise<string | nu
   const wrong = report.findings.filter((finding) => !isHarmless(finding, dirty));
   if (wrong.length > 0) {
     return wrong
+      .flatMap(({ fault, places }) => places.map((place) => ({ fault, ...place })))
       .slice(0, 5)
       .map(({ fault, what, at, message }) => `${fault} at ${what} (${at}): ${message}`)
       .join('\n');

@@ -40,7 +40,7 @@ export function asQemuChecks({ extra: _, findings: __, ...figures }: CheckReport
   return figures;
 }
 
-/** The sum of what the findings of one kind count: always the figure itself, unless there were too many to keep. */
+/** The sum of what the findings of one kind count. */
 export function countOf({ findings }: CheckReport, kind: CheckReport['findings'][number]['kind']): number {
   return findings.filter((finding) => finding.kind === kind).reduce((sum, { count }) => sum + count, 0);
 }

@@ -1,9 +1,10 @@
 /** Counts the references of the persistent bitmaps: their directory, their tables, and their clusters. */
 
 import { bitmapDirectory } from '../../engine/layer/bitmap-directory.js';
-import { isQcow2Error } from '../../errors.js';
+import { isQcow2Error, type Qcow2Error } from '../../errors.js';
 import { decodeBitmapTableEntry } from '../../format/bitmap-table.js';
 import { type Bitmap, decodeBitmaps } from '../../format/bitmaps.js';
+import type { BitmapsExtension } from '../../format/bitmaps-extension.js';
 import { viewOf } from '../../format/bytes.js';
 import type { HeaderExtension } from '../../format/extensions.js';
 import type { CheckContext } from './check-context.js';
@@ -11,34 +12,46 @@ import type { CheckContext } from './check-context.js';
 /** Bytes of a bitmap's table that are checked in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
+/** What the bitmap directory contains. */
+interface Directory {
+  /** Null when there is none, or when it cannot be found. */
+  readonly extension: BitmapsExtension | null;
+  /** None when the directory is invalid. */
+  readonly bitmaps: readonly Bitmap[];
+  readonly error: Qcow2Error | null;
+}
+
 /** Counts the references of the bitmaps. There are none when the autoclear bit of the bitmaps is clear. */
 export async function referBitmaps(
   context: CheckContext,
   extensions: readonly HeaderExtension[],
   turn: () => Promise<void>,
 ): Promise<void> {
-  for (const [index, bitmap] of (await readDirectory(context, extensions)).entries()) {
-    await referBitmap(context, bitmap, index, turn);
+  const { extension, bitmaps, error } = await readDirectory(context, extensions);
+  if (extension !== null) {
+    const place = { what: 'bitmap directory', at: extension.directoryOffset };
+    context.refer(extension.directoryOffset, extension.directorySize, 'bitmaps', () => place);
   }
+  if (error !== null) {
+    const { what = 'bitmap directory', at = 0 } = error.details;
+    context.findings.add('corruption', 'bitmap', 'bookkeeping', { what, at }, () => error.message);
+  }
+  for (const [index, bitmap] of bitmaps.entries()) await referBitmap(context, bitmap, index, turn);
 }
 
-async function readDirectory(
-  context: CheckContext,
-  extensions: readonly HeaderExtension[],
-): Promise<readonly Bitmap[]> {
-  const { header, geometry, fileSize, findings } = context;
+/** Reads the bitmap directory. */
+export async function readDirectory(context: CheckContext, extensions: readonly HeaderExtension[]): Promise<Directory> {
+  const { header, geometry, fileSize } = context;
+  let extension: BitmapsExtension | null = null;
   try {
-    const directory = bitmapDirectory(header, extensions, geometry, fileSize);
-    if (directory === null) return [];
-    const { count, directoryOffset, directorySize } = directory;
-    const place = { what: 'bitmap directory', at: directoryOffset };
-    context.referMetadata(directoryOffset, directorySize, () => place);
-    return decodeBitmaps(await context.read(directoryOffset, directorySize), count, directoryOffset);
+    extension = bitmapDirectory(header, extensions, geometry, fileSize);
+    if (extension === null) return { extension, bitmaps: [], error: null };
+    const { count, directoryOffset, directorySize } = extension;
+    const bytes = await context.read(directoryOffset, directorySize);
+    return { extension, bitmaps: decodeBitmaps(bytes, count, directoryOffset), error: null };
   } catch (error) {
     if (!isQcow2Error(error, 'corrupt', 'unsupported')) throw error;
-    const place = { what: error.details.what ?? 'bitmap directory', at: error.details.at ?? 0 };
-    findings.add('corruption', 'bitmap', place, () => error.message);
-    return [];
+    return { extension, bitmaps: [], error };
   }
 }
 
@@ -50,7 +63,7 @@ async function referBitmap(
 ): Promise<void> {
   const { geometry, fileSize, findings, signal } = context;
   const what = `table of bitmap ${number}`;
-  context.referMetadata(tableOffset, tableSize * 8, () => ({ what, at: tableOffset }));
+  context.refer(tableOffset, tableSize * 8, 'bitmaps', () => ({ what, at: tableOffset }));
   const end = Math.min(tableOffset + tableSize * 8, fileSize);
   for (let start = tableOffset; start + 8 <= end; start += BATCH_BYTES) {
     signal?.throwIfAborted();
@@ -59,8 +72,8 @@ async function referBitmap(
       const place = () => ({ what: `${what}, entry ${(start + at - tableOffset) / 8}`, at: start + at });
       const entry = decodeBitmapTableEntry(table, at / 8, geometry.clusterSize);
       if (typeof entry === 'string') continue;
-      if ('fault' in entry) findings.add('corruption', 'bitmap', place(), () => `It ${entry.fault}.`);
-      else context.referMetadata(entry.offset, geometry.clusterSize, place);
+      if ('fault' in entry) findings.add('corruption', 'bitmap', 'bookkeeping', place(), () => `It ${entry.fault}.`);
+      else context.refer(entry.offset, geometry.clusterSize, 'bitmaps', place);
     }
     await turn();
   }

@@ -7,7 +7,8 @@ import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { hex } from '../../format/bytes.js';
 import type { Geometry } from '../../format/geometry.js';
 import type { Header } from '../../format/header.js';
-import type { Findings, Place } from './findings.js';
+import type { Findings } from './findings.js';
+import { impactOn, type Place, type Use } from './place.js';
 
 /** The clusters of the file, and how often each is referenced. */
 export class CheckContext {
@@ -17,6 +18,8 @@ export class CheckContext {
   readonly references: ClusterCounts;
   /** The highest refcount of this width. */
   readonly most: number;
+  /** True once a compressed cluster was counted. */
+  hasCompressed = false;
   /** How many of the references are to metadata, and how many to L2 tables. */
   readonly #metadata: ClusterCounts;
   readonly #tables: ClusterCounts;
@@ -38,34 +41,30 @@ export class CheckContext {
 
   /**
    * Counts a reference to every cluster that `[offset, offset + length)` touches, unless it is past the end of the
-   * file; `place` is what refers.
+   * file; `place` is what refers. {@link sharesMetadata} finds other uses of clusters that hold metadata.
    */
-  refer(offset: number, length: number, place: () => Place): boolean {
+  refer(offset: number, length: number, use: Use, place: () => Place): void {
     const { clusterSize } = this.geometry;
-    if (length <= 0) return false;
-    // The file's last cluster may be short, so less than a cluster past its end is valid.
-    if (offset + length - this.fileSize >= clusterSize) {
-      this.findings.add('corruption', 'past-end', place(), () => {
+    if (length <= 0) return;
+    if (this.isPastEnd(offset, length)) {
+      this.findings.add('corruption', 'past-end', impactOn(use, 'data-missing'), place(), () => {
         const end = hex(this.fileSize);
         return `It refers to ${hex(offset)} to ${hex(offset + length)}, but the file ends at ${end}.`;
       });
-      return false;
+      return;
     }
+    if (use === 'compressed') this.hasCompressed = true;
+    const role = this.#roleOf(use);
     const last = Math.floor((offset + length - 1) / clusterSize);
     for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) {
       if (!this.references.add(cluster, this.most)) this.#overflow(cluster, place());
+      role?.add(cluster, Infinity);
     }
-    return true;
   }
 
-  /** As {@link refer}, for metadata. {@link sharesMetadata} finds other uses of the same clusters. */
-  referMetadata(offset: number, length: number, place: () => Place): void {
-    this.#referAs(this.#metadata, offset, length, place);
-  }
-
-  /** As {@link refer}, for an L2 table, which the disk and its snapshots may share. */
-  referTable(offset: number, place: () => Place): void {
-    this.#referAs(this.#tables, offset, this.geometry.clusterSize, place);
+  /** True if a range ends past the end of the file. Its last cluster may be short, so less than a cluster is valid. */
+  isPastEnd(offset: number, length: number): boolean {
+    return offset + length - this.fileSize >= this.geometry.clusterSize;
   }
 
   /** True if a cluster contains metadata and is used for something else as well. */
@@ -76,15 +75,13 @@ export class CheckContext {
     return this.#metadata.get(cluster) > 0 || (tables > 0 && tables < references);
   }
 
-  #referAs(role: ClusterCounts, offset: number, length: number, place: () => Place): void {
-    if (!this.refer(offset, length, place)) return;
-    const { clusterSize } = this.geometry;
-    const last = Math.floor((offset + length - 1) / clusterSize);
-    for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) role.add(cluster, Infinity);
+  #roleOf(use: Use): ClusterCounts | null {
+    if (use === 'data' || use === 'compressed') return null;
+    return use === 'table' ? this.#tables : this.#metadata;
   }
 
-  #overflow(cluster: number, { what, at }: Place): void {
-    this.findings.add('corruption', 'refcount-overflow', { what, at }, () => {
+  #overflow(cluster: number, place: Place): void {
+    this.findings.addShared('corruption', 'refcount-overflow', cluster, place, () => {
       const where = hex(cluster * this.geometry.clusterSize);
       return `The cluster at ${where} is referenced more than ${this.most} times, the highest refcount.`;
     });

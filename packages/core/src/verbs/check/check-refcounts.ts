@@ -1,14 +1,12 @@
 /** Reads the refcount table and its blocks for a check, and does not rely on their contents. */
 
-import type { Transfer } from '../../api/device.js';
-import { ClusterCounts, LARGE_COUNT, nextPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
+import type { Fault } from '../../api/check-report.js';
+import { ClusterCounts, FOUR_ONES, nextPage, PAGE_MASK, wordsOf } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { getRefcountTableEntry } from '../../format/refcount-table.js';
 import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
 import type { CheckContext } from './check-context.js';
-
-/** Bytes of refcount blocks that are loaded in one batch. */
-const BATCH_BYTES = 4 * 1024 * 1024;
+import { readClusters } from './read-clusters.js';
 
 /** QEMU reads nothing from here on, and zeros from the end of the file up to here. */
 const MAX_OFFSET = 2 ** 63;
@@ -61,25 +59,26 @@ export class RefcountsOnDisk {
   }
 
   /** Checks the entries of the table, and counts them as references. */
-  checkTable(): void {
-    const { findings, geometry, references, clusters, header } = this.#context;
+  checkTable(context: CheckContext): void {
+    const { findings, geometry, references, clusters, header } = context;
     for (let index = 0; index * 8 < this.#table.byteLength; index++) {
       const { offset, reserved } = this.#entry(index);
       if (offset === 0 && !reserved) continue;
       const place = () => ({ what: `refcount table entry ${index}`, at: header.refcountTableOffset + index * 8 });
+      const report = (fault: Fault, message: string) =>
+        findings.add('corruption', fault, 'bookkeeping', place(), () => message);
+      const cluster = offset / geometry.clusterSize;
       const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
-      if (reserved) {
-        findings.add('corruption', 'reserved-bits', place(), () => 'It has bits set that must be zero.');
-      } else if (offset % geometry.clusterSize !== 0) {
-        findings.add('corruption', 'unaligned', place(), () => `It points to ${hex(offset)}, inside a cluster.`);
-      } else if (offset / geometry.clusterSize >= end) {
-        findings.add('corruption', 'past-end', place(), () => `It points to ${hex(offset)}, past the end of the file.`);
-      } else {
-        this.#context.referMetadata(offset, geometry.clusterSize, place);
-        const count = references.get(offset / geometry.clusterSize);
+      if (reserved) report('reserved-bits', 'It has bits set that must be zero.');
+      else if (!Number.isInteger(cluster)) report('unaligned', `It points to ${hex(offset)}, inside a cluster.`);
+      else if (cluster >= end) report('past-end', `It points to ${hex(offset)}, past the end of the file.`);
+      else {
+        context.refer(offset, geometry.clusterSize, 'refcounts', place);
+        const count = references.get(cluster);
         if (count === 1) continue;
         const block = { what: `refcount block ${index}`, at: offset };
-        findings.add('corruption', 'refcount-block-shared', block, () => `It is referenced ${count} times.`);
+        const message = () => `It is referenced ${count} times.`;
+        findings.addShared('corruption', 'refcount-block-shared', cluster, block, message);
       }
     }
   }
@@ -93,59 +92,71 @@ export class RefcountsOnDisk {
     return this.#entry(index).offset;
   }
 
+  #readBlocks(turn: () => Promise<void>): Promise<void> {
+    return readClusters(this.#context, this.#blocks(), {
+      visit: ({ index }, bytes) => this.#take(index, bytes),
+      afterBatch: turn,
+    });
+  }
+
   /** Only the blocks that count clusters of the file: a hostile table refers to far more. */
-  async #readBlocks(turn: () => Promise<void>): Promise<void> {
-    const { clusterSize } = this.#context.geometry;
+  *#blocks(): Generator<{ readonly index: number; readonly offset: number }> {
     const blocks = Math.ceil(this.counts.clusters / this.#perBlock);
-    const batch: { index: number; offset: number }[] = [];
     for (let index = 0; index < blocks; index++) {
       const offset = this.#blockOffset(index);
-      if (offset % clusterSize !== 0 || offset >= MAX_OFFSET) this.#unreadable.add(index);
-      else if (offset !== 0 && offset < this.#context.fileSize) batch.push({ index, offset });
-      if (batch.length * clusterSize >= BATCH_BYTES) {
-        await this.#readBatch(batch.splice(0));
-        await turn();
-      }
+      if (offset % this.#context.geometry.clusterSize !== 0 || offset >= MAX_OFFSET) this.#unreadable.add(index);
+      else if (offset !== 0 && offset < this.#context.fileSize) yield { index, offset };
     }
-    if (batch.length > 0) await this.#readBatch(batch);
   }
 
-  async #readBatch(batch: readonly { index: number; offset: number }[]): Promise<void> {
-    const { source, geometry, signal } = this.#context;
-    const bytes = new Uint8Array(batch.length * geometry.clusterSize);
-    const transfers = batch.map(({ offset }, number): Transfer => {
-      const at = number * geometry.clusterSize;
-      return { at: offset, bytes: bytes.subarray(at, at + geometry.clusterSize) };
-    });
-    const done = source.read(transfers, signal);
-    if (done !== undefined) await done;
-    signal?.throwIfAborted();
-    batch.forEach(({ index }, number) => {
-      this.#take(index, viewOf(transfers[number]!.bytes));
-    });
-  }
-
-  #take(index: number, block: DataView): void {
+  #take(index: number, bytes: Uint8Array): undefined {
     const { counts } = this;
     const order = this.#context.header.refcountOrder;
     const first = index * this.#perBlock;
     const used = Math.min(this.#perBlock, counts.clusters - first);
-    for (let entry = 0; entry < used; ) {
-      // The usual width, a page at a time.
-      const end = Math.min(used, nextPage(first + entry) - first);
-      if (order === 4) takeWords(block, entry, end, counts, first);
-      else for (let at = entry; at < end; at++) counts.set(first + at, Number(getRefcount(block, order, at)));
-      entry = end;
+    if (order === 4) {
+      take16Bits(bytes, used, counts, first);
+      return;
     }
+    const block = viewOf(bytes);
+    for (let at = 0; at < used; at++) counts.set(first + at, Number(getRefcount(block, order, at)));
   }
 }
 
-function takeWords(block: DataView, from: number, to: number, counts: ClusterCounts, first: number): void {
-  const page = counts.page(first + from);
-  const shift = (first + from) & PAGE_MASK;
-  for (let entry = from; entry < to; entry++) {
-    const count = block.getUint16(entry * 2);
-    if (count < LARGE_COUNT) page[shift + entry - from] = count;
-    else counts.set(first + entry, count);
+/** Two refcounts of 1, of 16 bits, as one word in the byte order of the machine. */
+const TWO_ONES = new Int32Array(new Uint8Array([0, 1, 0, 1]).buffer)[0]!;
+
+/** Takes over the refcounts of the usual width, four at a time. */
+function take16Bits(bytes: Uint8Array, used: number, counts: ClusterCounts, first: number): void {
+  const pairs = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const block = viewOf(bytes);
+  for (let from = 0; from < used; ) {
+    const to = Math.min(used, nextPage(first + from) - first);
+    // No page is taken for clusters without refcounts.
+    while (from < to && pairs[from >> 1] === 0 && pairs[(from >> 1) + 1] === 0) from += 4;
+    if (from < to) takePage(pairs, block, from, to, counts, first);
+    from = to;
+  }
+}
+
+function takePage(
+  pairs: Int32Array,
+  block: DataView,
+  from: number,
+  to: number,
+  counts: ClusterCounts,
+  first: number,
+): void {
+  const words = wordsOf(counts.page(first + from));
+  const shift = ((first + from) & PAGE_MASK) - from;
+  for (let at = from; at < to; at += 4) {
+    const one = pairs[at >> 1]!;
+    const two = pairs[(at >> 1) + 1]!;
+    // Counts past the last cluster are never read.
+    if (one === TWO_ONES && two === TWO_ONES) words[(shift + at) >> 2] = FOUR_ONES;
+    else if (one !== 0 || two !== 0) {
+      const end = Math.min(at + 4, to);
+      for (let entry = at; entry < end; entry++) counts.set(first + entry, block.getUint16(entry * 2));
+    }
   }
 }

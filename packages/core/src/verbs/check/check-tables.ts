@@ -1,8 +1,6 @@
 /** Walks over L1 and L2 tables for a check: counts every reference, and checks every entry. */
 
-import type { Fault, Finding } from '../../api/check-report.js';
-import type { Transfer } from '../../api/device.js';
-import { LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
+import type { Fault, Finding, Impact } from '../../api/check-report.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { getL1Entry, getL2Entry, l2TableOffset, type Mapping } from '../../format/entries.js';
 import {
@@ -17,53 +15,46 @@ import {
   UNALIGNED,
   ZERO_FLAG,
 } from '../../format/entry-faults.js';
-import { isEmptyEntry, PLAIN_HIGH } from '../../format/plain-entries.js';
+import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, faultsIn, l1Faults } from '../../format/table-faults.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
-import type { Place } from './findings.js';
-
-/** Bytes of L2 tables that are loaded in one batch. */
-const BATCH_BYTES = 4 * 1024 * 1024;
+import { type L1Table, l1EntryPlace, l2EntryPlace } from './l1-table.js';
+import type { Place } from './place.js';
+import { countPlainEntries, type PlainCounting } from './plain-entries.js';
+import { readClusters } from './read-clusters.js';
 
 /**
  * How a check reports the faults of entries. What makes an entry lead past the end of the file is reported as that, as
  * QEMU does.
  */
-const REPORTED: ReadonlyMap<number, { readonly kind: Finding['kind']; readonly fault: Fault }> = new Map([
-  [RESERVED_BITS, { kind: 'corruption', fault: 'reserved-bits' }],
-  [UNALIGNED, { kind: 'corruption', fault: 'unaligned' }],
-  [COPIED_COMPRESSED, { kind: 'corruption', fault: 'copied-compressed' }],
-  [COMPRESSED_BITMAP, { kind: 'corruption', fault: 'subclusters' }],
-  [COMPRESSED_DATA_FILE, { kind: 'corruption', fault: 'external-data' }],
-  [ZERO_FLAG, { kind: 'extra', fault: 'zero-flag' }],
-  [SUBCLUSTERS_BOTH, { kind: 'corruption', fault: 'subclusters' }],
-  [SUBCLUSTERS_NOWHERE, { kind: 'corruption', fault: 'subclusters' }],
-  [DATA_FILE_OFFSET, { kind: 'extra', fault: 'data-file-offset' }],
+const REPORTED: ReadonlyMap<number, Reported> = new Map([
+  [RESERVED_BITS, { kind: 'corruption', fault: 'reserved-bits', impact: 'data-doubtful' }],
+  [UNALIGNED, { kind: 'corruption', fault: 'unaligned', impact: 'data-doubtful' }],
+  [COPIED_COMPRESSED, { kind: 'corruption', fault: 'copied-compressed', impact: 'bookkeeping' }],
+  [COMPRESSED_BITMAP, { kind: 'corruption', fault: 'subclusters', impact: 'data-doubtful' }],
+  [COMPRESSED_DATA_FILE, { kind: 'corruption', fault: 'external-data', impact: 'data-doubtful' }],
+  [ZERO_FLAG, { kind: 'extra', fault: 'zero-flag', impact: 'data-doubtful' }],
+  [SUBCLUSTERS_BOTH, { kind: 'corruption', fault: 'subclusters', impact: 'data-doubtful' }],
+  [SUBCLUSTERS_NOWHERE, { kind: 'corruption', fault: 'subclusters', impact: 'data-doubtful' }],
+  [DATA_FILE_OFFSET, { kind: 'extra', fault: 'data-file-offset', impact: 'data-doubtful' }],
 ]);
+
+/** How one fault is reported. */
+interface Reported {
+  readonly kind: Finding['kind'];
+  readonly fault: Fault;
+  readonly impact: Impact;
+}
 
 /** The faults with which a compressed cluster is not counted, as in QEMU. */
 const UNCOUNTED = COMPRESSED_BITMAP | COMPRESSED_DATA_FILE;
-
-/** No page of counts. */
-const NO_COUNTS: Uint16Array = new Uint16Array(0);
 
 /** The allocation figures of the active disk. */
 export interface Allocation {
   allocated: number;
   fragmented: number;
   compressed: number;
-}
-
-/**
- * One L1 table: of the disk, or of a snapshot, whose COPIED flags are ignored and whose clusters count in no figure.
- */
-export interface L1Place {
-  /** The suffix of its tables' names: `''`, or ` of snapshot 2`. */
-  readonly of: string;
-  readonly active: boolean;
-  readonly at: number;
-  readonly entries: number;
 }
 
 /**
@@ -89,81 +80,79 @@ export class TableWalk {
    * entries that the header would be.
    */
   #reachable = true;
-  #buffer = new Uint8Array(0);
+  readonly #counting: PlainCounting;
 
   constructor(context: CheckContext, refcounts: RefcountsOnDisk, turn: () => Promise<void>) {
     this.#context = context;
     this.#refcounts = refcounts;
     this.#turn = turn;
+    const { geometry, clusters, most, references } = context;
+    this.#counting = { clusterBits: geometry.clusterBits, clusters, most, references, refcounts: refcounts.counts };
   }
 
   /** Walks one L1 table and everything below it; `progress` takes how many of its entries are done. */
-  async walk(table: L1Place, progress: (entries: number) => void): Promise<void> {
+  async walk(table: L1Table, progress: (entries: number) => void): Promise<void> {
     const context = this.#context;
     if (table.entries === 0) return;
-    context.referMetadata(table.at, table.entries * 8, () => ({ what: `L1 table${table.of}`, at: table.at }));
+    context.refer(table.at, table.entries * 8, 'metadata', () => ({ what: `L1 table${table.of}`, at: table.at }));
     const l1 = viewOf(await context.read(table.at, table.entries * 8));
-    const most = Math.max(1, BATCH_BYTES / context.geometry.clusterSize);
-    let batch: { index: number; offset: number }[] = [];
+    await readClusters(context, this.#l2Tables(table, l1), {
+      visit: ({ index, offset }, bytes) => {
+        this.#l2Table(table, index, offset, viewOf(bytes));
+        return this.#late.length > 0 ? this.#checkLate() : undefined;
+      },
+      afterBatch: async ({ index }) => {
+        progress(index);
+        await this.#turn();
+      },
+    });
+    progress(table.entries);
+  }
+
+  /** Checks the entries of an L1 table, and yields the L2 tables of those that have one. */
+  async *#l2Tables(table: L1Table, l1: DataView): AsyncGenerator<{ readonly index: number; readonly offset: number }> {
     const seen = new Set<number>();
     for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
       const offset = this.#l1Entry(table, l1, index);
       if (offset !== null) this.#tellApart(table, index, offset, seen);
       if (this.#late.length > 0) await this.#checkLate();
-      if (offset !== null) batch.push({ index, offset });
-      if (batch.length < most) continue;
-      await this.#readTables(table, batch);
-      progress(index);
-      await this.#turn();
-      batch = [];
+      if (offset !== null) yield { index, offset };
     }
-    if (batch.length > 0) await this.#readTables(table, batch);
-    progress(table.entries);
   }
 
   /** No writer makes an L1 table that refers to an L2 table twice. QEMU accepts it when the refcount allows it. */
-  #tellApart({ of, at }: L1Place, index: number, offset: number, seen: Set<number>): void {
+  #tellApart(table: L1Table, index: number, offset: number, seen: Set<number>): void {
     if (seen.has(offset)) {
-      const place = { what: `L1 entry ${index}${of}`, at: at + index * 8 };
-      this.#context.findings.add('extra', 'overlap', place, () => `It leads to ${hex(offset)}, as another entry does.`);
+      const { findings, geometry } = this.#context;
+      const cluster = Math.floor(offset / geometry.clusterSize);
+      const message = () => `It leads to ${hex(offset)}, as another entry does.`;
+      findings.addShared('extra', 'overlap', cluster, l1EntryPlace(geometry, table, index), message);
     }
     seen.add(offset);
   }
 
   /** Checks an L1 entry; returns the offset of its table, or null when it has none. */
-  #l1Entry(table: L1Place, l1: DataView, index: number): number | null {
+  #l1Entry(table: L1Table, l1: DataView, index: number): number | null {
     const context = this.#context;
     if (isEmptyEntry(l1, index * 8)) return null;
     const offset = l2TableOffset(l1, index);
-    const place = () => ({ what: `L1 entry ${index}${table.of}`, at: table.at + index * 8 });
+    const place = () => l1EntryPlace(context.geometry, table, index);
     this.#report(l1Faults(context.geometry, l1, index), offset, place);
-    context.referTable(offset, place);
+    context.refer(offset, context.geometry.clusterSize, 'table', place);
     if (table.active && offset !== 0) this.#checkCopied(offset, getL1Entry(l1, index).owned, place);
     // Past the end of the file there are zeros, and so no entries.
     return offset < context.fileSize ? offset : null;
   }
 
-  async #readTables(l1: L1Place, batch: readonly { index: number; offset: number }[]): Promise<void> {
-    const { source, geometry, signal } = this.#context;
-    const { clusterSize } = geometry;
-    signal?.throwIfAborted();
-    if (this.#buffer.length < batch.length * clusterSize) this.#buffer = new Uint8Array(batch.length * clusterSize);
-    const transfers = batch.map(({ offset }, number): Transfer => {
-      return { at: offset, bytes: this.#buffer.subarray(number * clusterSize, (number + 1) * clusterSize) };
-    });
-    const done = source.read(transfers, signal);
-    if (done !== undefined) await done;
-    for (let number = 0; number < batch.length; number++) {
-      this.#l2Table(l1, batch[number]!.index, batch[number]!.offset, viewOf(transfers[number]!.bytes));
-      if (this.#late.length > 0) await this.#checkLate();
-    }
-  }
-
-  #l2Table(l1: L1Place, index: number, tableAt: number, table: DataView): void {
-    const { extendedL2, externalData, l2EntrySize } = this.#context.geometry;
+  #l2Table(l1: L1Table, index: number, tableAt: number, table: DataView): void {
+    const { geometry } = this.#context;
+    const { extendedL2, externalData, l2EntrySize } = geometry;
     let at = 0;
     // Made once for each table, not for each entry: it is called only for a finding.
-    const place = () => ({ what: `L2 table ${index}${l1.of}, entry ${at / l2EntrySize}`, at: tableAt + at });
+    const place = () => {
+      const { maps, ...named } = l2EntryPlace(geometry, l1, index, tableAt, at / l2EntrySize);
+      return this.#reachable && maps !== undefined ? { ...named, maps } : named;
+    };
     this.#next = 0;
     this.#reachable = tableAt !== 0;
     const plain = !extendedL2 && !externalData && this.#refcounts.readable;
@@ -174,51 +163,15 @@ export class TableWalk {
     }
   }
 
-  /**
-   * Counts entries that are unallocated, or valid data clusters: nearly all, so without a call for each. Returns the
-   * place of the first other entry, or the table's end.
-   */
+  /** As {@link countPlainEntries}. */
   #plainEntries(table: DataView, from: number, active: boolean): number {
-    const { geometry, references, clusters, most } = this.#context;
-    const { clusterBits, clusterSize } = geometry;
-    const { counts } = this.#refcounts;
-    const full = Math.min(most, LARGE_COUNT - 1);
-    const checkCopied = active && this.#reachable;
-    // In locals: imports and fields would be looked up for every entry.
-    const { flags, copied, offset } = PLAIN_HIGH;
-    const mask = PAGE_MASK;
-    const inCluster = clusterSize - 1;
-    const clustersPerWord = 2 ** (32 - clusterBits);
-    let { allocated, fragmented } = this.allocation;
-    let next = this.#next;
-    let page = -1;
-    let referencePage = NO_COUNTS;
-    let refcountPage = NO_COUNTS;
-    let at = from;
-    for (const end = table.byteLength; at < end; at += 8) {
-      const high = table.getUint32(at);
-      const low = table.getUint32(at + 4);
-      if (high === 0 && low === 0) continue;
-      if ((high & flags) !== 0 || (low & inCluster) !== 0) break;
-      const cluster = (high & offset) * clustersPerWord + (low >>> clusterBits);
-      if (cluster === 0 || cluster >= clusters) break;
-      if (cluster - (cluster & mask) !== page) {
-        page = cluster - (cluster & mask);
-        referencePage = references.page(cluster);
-        refcountPage = counts.page(cluster);
-      }
-      const count = referencePage[cluster & mask]!;
-      const owned = (high & copied) !== 0;
-      if (count >= full || (checkCopied && (refcountPage[cluster & mask] === 1) !== owned)) break;
-      referencePage[cluster & mask] = count + 1;
-      if (!active) continue;
-      allocated++;
-      if (next !== 0 && next !== cluster) fragmented++;
-      next = cluster + 1;
+    const figures = { allocated: 0, fragmented: 0, next: this.#next };
+    const at = countPlainEntries(table, from, this.#counting, active && this.#reachable, figures);
+    if (active) {
+      this.allocation.allocated += figures.allocated;
+      this.allocation.fragmented += figures.fragmented;
+      this.#next = figures.next;
     }
-    this.allocation.allocated = allocated;
-    this.allocation.fragmented = fragmented;
-    this.#next = next;
     return at;
   }
 
@@ -237,14 +190,13 @@ export class TableWalk {
     for (const bit of faultsIn(faults)) {
       const reported = REPORTED.get(bit);
       if (reported === undefined) continue;
-      const { kind, fault } = reported;
-      this.#context.findings.add(kind, fault, place(), () => `It ${describeAnyFault(bit, offset)}.`);
+      const { kind, fault, impact } = reported;
+      this.#context.findings.add(kind, fault, impact, place(), () => `It ${describeAnyFault(bit, offset)}.`);
     }
   }
 
   #cluster(host: number, owned: boolean, active: boolean, place: () => Place): void {
-    const { geometry, references, fileSize, most } = this.#context;
-    const { clusterSize, externalData } = geometry;
+    const { clusterSize, externalData } = this.#context.geometry;
     const cluster = host / clusterSize;
     if (active) {
       if (this.#reachable) this.#checkDataCopied(host, owned, place);
@@ -252,10 +204,7 @@ export class TableWalk {
       if (this.#next !== 0 && cluster !== this.#next) this.allocation.fragmented++;
       this.#next = cluster + 1;
     }
-    if (externalData) return;
-    if (host >= fileSize || !Number.isInteger(cluster) || !references.add(cluster, most)) {
-      this.#context.refer(host, clusterSize, place);
-    }
+    if (!externalData) this.#context.refer(host, clusterSize, 'data', place);
   }
 
   #compressed(
@@ -265,7 +214,7 @@ export class TableWalk {
     place: () => Place,
   ): void {
     if ((faults & UNCOUNTED) !== 0) return;
-    this.#context.refer(host, length, place);
+    this.#context.refer(host, length, 'compressed', place);
     if (!active) return;
     this.allocation.allocated++;
     this.allocation.compressed++;
@@ -298,7 +247,7 @@ export class TableWalk {
 
   #copied(refcount: number, copied: boolean, place: Place): void {
     const fault = copied ? 'copied-set' : 'copied-missing';
-    this.#context.findings.add('corruption', fault, place, () => {
+    this.#context.findings.add('corruption', fault, 'bookkeeping', place, () => {
       return `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
     });
   }

@@ -1,7 +1,8 @@
 /** Compares the counted references with the refcounts of the image. */
-import { nextPage } from '../../engine/allocation/cluster-counts.js';
+import { nextPage, wordsOf } from '../../engine/allocation/cluster-counts.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
+import type { Place } from './place.js';
 
 /** A run of clusters with the same refcount and the same number of references, which differ. */
 interface Run {
@@ -31,6 +32,9 @@ export async function compareRefcounts(
   return (comparison.highest + 1) * geometry.clusterSize;
 }
 
+/** In a word of four counts: one of them is more than 1. */
+const MORE_THAN_ONE = 0xfefe_fefe | 0;
+
 /** A comparison in progress. */
 class Comparison {
   /** The highest cluster in use. */
@@ -42,18 +46,24 @@ class Comparison {
     private readonly refcounts: RefcountsOnDisk,
   ) {}
 
-  /** The clusters of one page, nearly all of which have one reference and a refcount of 1, or neither. */
+  /** The clusters of one page, four at a time: nearly all have one reference and a refcount of 1, or neither. */
   page(first: number, last: number): void {
-    const references = this.context.references.page(first);
-    const refcounts = this.refcounts.counts.page(first);
-    let highest = -1;
-    for (let at = 0; at < last - first; at++) {
-      const count = references[at]!;
-      if (count === refcounts[at] && count < 2) {
-        if (count === 1) highest = at;
-      } else this.each(first + at, first + at + 1);
+    const references = wordsOf(this.context.references.page(first));
+    const refcounts = wordsOf(this.refcounts.counts.page(first));
+    const words = (last - first + 3) >> 2;
+    let used = -1;
+    for (let index = 0; index < words; index++) {
+      const word = references[index]!;
+      if (word === refcounts[index] && (word & MORE_THAN_ONE) === 0) {
+        if (word !== 0) used = index;
+      } else this.#four(first, index, last);
     }
-    if (highest >= 0) this.highest = Math.max(this.highest, first + highest);
+    // Which of the last four is the highest in use.
+    if (used >= 0) this.#four(first, used, last);
+  }
+
+  #four(first: number, index: number, last: number): void {
+    this.each(first + 4 * index, Math.min(first + 4 * index + 4, last));
   }
 
   /** Clusters one by one, with any counts. */
@@ -62,12 +72,14 @@ class Comparison {
     for (let cluster = first; cluster < last; cluster++) {
       const counted = references.get(cluster);
       const refcount = this.refcounts.get(cluster);
-      if (refcount === null) unreadable(this.context, cluster);
-      else {
-        if (counted > 0 || refcount > 0) this.highest = cluster;
-        if (counted !== refcount) this.#differ(cluster, refcount, counted);
-        else if (counted > 1) shared(this.context, cluster);
+      if (refcount === null) {
+        unreadable(this.context, cluster);
+        continue;
       }
+      if (counted > 0 || refcount > 0) this.highest = Math.max(this.highest, cluster);
+      if (refcount < counted && counted > 1) sharedTooLow(this.context, cluster, refcount, counted);
+      else if (refcount !== counted) this.#differ(cluster, refcount, counted);
+      if (counted > 1 && refcount >= counted) sharedMetadata(this.context, cluster);
     }
   }
 
@@ -90,20 +102,35 @@ class Comparison {
 }
 
 function tell({ findings, geometry }: CheckContext, { first, refcount, references, clusters }: Run): void {
-  const low = refcount < references;
   const place = { what: clusters === 1 ? 'cluster' : `${clusters} clusters`, at: first * geometry.clusterSize };
-  const message = () => `The refcount is ${refcount}, and there are ${references} references.`;
-  findings.add(low ? 'corruption' : 'leak', low ? 'refcount-low' : 'refcount-high', place, message, clusters);
+  const message = () => difference(refcount, references);
+  if (refcount < references) findings.add('corruption', 'refcount-low', 'bookkeeping', place, message, clusters);
+  else findings.add('leak', 'refcount-high', 'wasted-space', place, message, clusters);
 }
 
-function unreadable({ findings, geometry }: CheckContext, cluster: number): void {
-  const place = { what: 'cluster', at: cluster * geometry.clusterSize };
-  findings.add('check-error', 'refcount-unreadable', place, () => 'Its refcount block has an invalid offset.');
+function difference(refcount: number, references: number): string {
+  const counted = references === 1 ? 'there is 1 reference' : `there are ${references} references`;
+  return `The refcount is ${refcount}, and ${counted}.`;
+}
+
+function unreadable(context: CheckContext, cluster: number): void {
+  const message = () => 'Its refcount block has an invalid offset.';
+  context.findings.add('check-error', 'refcount-unreadable', 'bookkeeping', placeOf(context, cluster), message);
+}
+
+/** What refers to such a cluster shows whether the count is wrong, or the references are. */
+function sharedTooLow(context: CheckContext, cluster: number, refcount: number, references: number): void {
+  const message = () => difference(refcount, references);
+  context.findings.addShared('corruption', 'refcount-low', cluster, placeOf(context, cluster), message);
 }
 
 /** Several references are valid for clusters that snapshots share, and never for metadata. */
-function shared(context: CheckContext, cluster: number): void {
+function sharedMetadata(context: CheckContext, cluster: number): void {
   if (!context.sharesMetadata(cluster)) return;
-  const place = { what: 'cluster', at: cluster * context.geometry.clusterSize };
-  context.findings.add('extra', 'overlap', place, () => 'It holds metadata and is used for something else as well.');
+  const message = () => 'It holds metadata and is used for something else as well.';
+  context.findings.addShared('extra', 'overlap', cluster, placeOf(context, cluster), message);
+}
+
+function placeOf({ geometry }: CheckContext, cluster: number): Place {
+  return { what: 'cluster', at: cluster * geometry.clusterSize };
 }

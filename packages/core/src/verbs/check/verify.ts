@@ -5,7 +5,8 @@ import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { checkSource } from './check.js';
-import { Findings, type Place } from './findings.js';
+import { Findings } from './findings.js';
+import type { Place } from './place.js';
 
 /**
  * Counts every reference of the image. Without it, clusters that are in use with refcount 0 would be allocated again,
@@ -18,9 +19,9 @@ export async function verifyReferences({ source }: Qcow2Layer, options: CheckOpt
   await checkSource(source, options, new OnlyLeaks());
 }
 
-/** Ends the check at the first finding that is no leak: a hostile image may have more than can be listed. */
+/** Ends the check at the first finding that is no leak: that is enough to refuse the image. */
 class OnlyLeaks extends Findings {
-  override add(kind: Finding['kind'], fault: Fault, { what, at }: Place, message: () => string): void {
+  protected override count(kind: Finding['kind'], fault: Fault, { what, at }: Place, message: () => string): void {
     if (kind === 'leak') return;
     const text = `The image is damaged, and a write could destroy data. ${what} at ${hex(at)}: ${message()}`;
     throw new Qcow2Error('corrupt', `${text} Repair it first.`, { what, at, fault });
