@@ -188,7 +188,7 @@ describe('a cluster with several references', () => {
     });
   });
 
-  test('that a snapshot uses for another guest cluster is doubtful; the snapshot’s range is in the place alone', async () => {
+  test('that a snapshot uses for another guest cluster is doubtful; its range is only in the place', async () => {
     const built = image({ snapshots: [{ id: '1', name: 'one' }] });
     const table = built.bytes.slice(built.entryAt(0), built.entryAt(0) + CLUSTER);
     put(table, 3 * 8, 8, entry(built, 1));

@@ -30,10 +30,15 @@ export class FileEnd {
 
   /** As {@link take}, for a copy; null when copies have taken as much as the file had. */
   takeForCopy(length: number): number | null {
+    return this.reserve(length) ? this.take(length) : null;
+  }
+
+  /** Takes bytes from what copies may take; false when that is used up. */
+  reserve(length: number): boolean {
     const bytes = alignUp(length, this.#clusterSize);
-    if (bytes > this.#budget) return null;
+    if (bytes > this.#budget) return false;
     this.#budget -= bytes;
-    return this.take(length);
+    return true;
   }
 
   /** The end of the last new cluster, bytes. */

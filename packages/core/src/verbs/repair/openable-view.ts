@@ -22,8 +22,10 @@ export async function openableView(device: BlockDevice, signal: AbortSignal | un
   if (await hasReadableTables(view, signal)) return view;
   const context = await contextOf(view, view.size, log, { signal });
   const { header, geometry } = context;
-  await writeSnapshots(context, await planSnapshots(view, header, geometry, log, signal));
-  await correctBitmaps(context, () => false);
+  const snapshots = await writeSnapshots(context, await planSnapshots(view, header, geometry, log, signal));
+  await snapshots.commit();
+  const bitmaps = await correctBitmaps(context, () => false);
+  await bitmaps.commit();
   return view;
 }
 

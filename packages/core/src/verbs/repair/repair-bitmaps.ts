@@ -17,6 +17,7 @@ import { decodeName } from '../../format/names.js';
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
+import { type PendingChange, referencesTo } from './pending-change.js';
 import type { RepairContext } from './repair-context.js';
 import { dropExtension } from './repair-header.js';
 import type { RepairLog } from './repair-log.js';
@@ -36,9 +37,10 @@ export type IsTaken = (at: number, length: number) => boolean;
 export async function correctBitmaps(
   { medium, header, extensions, geometry, end, log, signal }: RepairContext,
   isTaken: IsTaken,
-): Promise<void> {
+): Promise<PendingChange> {
+  const nothing = { added: new Map<number, number>(), commit: async () => {} };
   const extension = findExtension(extensions, EXTENSION.bitmaps);
-  if (extension === undefined) return;
+  if (extension === undefined) return nothing;
   const isValid = header.autoclearFeatures.includes(AUTOCLEAR.bitmaps);
   const bitmaps = isValid ? await readDirectory(medium, extension, geometry, isTaken, log, signal) : null;
   if (bitmaps === null) {
@@ -48,8 +50,7 @@ export async function correctBitmaps(
         name: 'all',
         reason: 'A writer that does not know bitmaps has changed the image.',
       });
-    await dropBitmaps(medium, header, extensions, log);
-    return;
+    return { ...nothing, commit: () => dropBitmaps(medium, header, extensions, log) };
   }
   const kept: Bitmap[] = [];
   for (const bitmap of bitmaps) {
@@ -57,9 +58,9 @@ export async function correctBitmaps(
     if (reason === null) kept.push(bitmap);
     else log.dropped.push({ kind: 'bitmap', name: decodeName(bitmap.name), reason });
   }
-  if (kept.length === bitmaps.length) return;
-  if (kept.length === 0) await dropBitmaps(medium, header, extensions, log);
-  else await writeDirectory(medium, extension, kept, end, log);
+  if (kept.length === bitmaps.length) return nothing;
+  if (kept.length === 0) return { ...nothing, commit: () => dropBitmaps(medium, header, extensions, log) };
+  return writeDirectory(medium, extension, kept, end, geometry.clusterSize, log);
 }
 
 async function readDirectory(
@@ -132,14 +133,18 @@ async function writeDirectory(
   extension: HeaderExtension,
   bitmaps: readonly Bitmap[],
   end: FileEnd,
+  clusterSize: number,
   log: RepairLog,
-): Promise<void> {
+): Promise<PendingChange> {
   const directory = encodeBitmaps(bitmaps);
   const directoryOffset = end.take(directory.length);
   await medium.write([{ at: directoryOffset, bytes: directory }]);
-  await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, false));
   const data = encodeBitmapsExtension({ count: bitmaps.length, directorySize: directory.length, directoryOffset });
-  await medium.write([{ at: extension.offset, bytes: data }]);
-  await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, true));
-  log.count('bitmaps-rewritten');
+  const commit = async () => {
+    await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, false));
+    await medium.write([{ at: extension.offset, bytes: data }]);
+    await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.bitmaps, true));
+    log.count('bitmaps-rewritten');
+  };
+  return { added: referencesTo(directoryOffset, directory.length, clusterSize), commit };
 }

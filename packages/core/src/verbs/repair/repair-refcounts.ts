@@ -19,6 +19,28 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export type NewReferences = ReadonlyMap<number, number>;
 
 /**
+ * Clears the entries of the refcount table that lead past the end of the file, where blocks read as zeros. When the
+ * file grows, something else could be there.
+ *
+ * @throws what the medium throws.
+ */
+export async function clearBlocksPastEnd(context: RepairContext): Promise<void> {
+  const { medium, fileSize, log } = context;
+  const table = await readTable(context);
+  const dirty = new DirtyRanges();
+  for (let index = 0; index * 8 < table.byteLength; index++) {
+    if (getRefcountTableEntry(table, index).offset < fileSize) continue;
+    setUint64(table, index * 8, 0);
+    dirty.add(index * 8, index * 8 + 8);
+    log.count('entries-removed');
+  }
+  const transfers: Transfer[] = [];
+  addDirty(transfers, table, (await currentPlace(medium)).refcountTableOffset, dirty);
+  await medium.write(transfers);
+  await medium.flush();
+}
+
+/**
  * Raises every refcount that is lower than the number of references; when that cannot be done in place, writes all
  * refcounts anew.
  *

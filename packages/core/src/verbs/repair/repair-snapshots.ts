@@ -12,6 +12,7 @@ import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../format/sn
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
+import { type PendingChange, referencesTo } from './pending-change.js';
 import type { RepairContext } from './repair-context.js';
 import type { RepairLog } from './repair-log.js';
 
@@ -56,16 +57,22 @@ export async function planSnapshots(
 export async function writeSnapshots(
   { medium, header, geometry, end, log }: RepairContext,
   { kept, shortened }: SnapshotPlan,
-): Promise<void> {
+): Promise<PendingChange> {
   const complete = kept.map((snapshot) => withExtra(snapshot, header));
-  const placed = await withOwnTables(medium, complete, header, geometry, end, log);
-  if (!shortened && placed.length === kept.length && placed.every((snapshot, index) => snapshot === kept[index]))
-    return;
+  const { placed, added } = await withOwnTables(medium, complete, header, geometry, end, log);
+  const isSame = !shortened && placed.length === kept.length;
+  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { added, commit: async () => {} };
   const bytes = encodeSnapshots(placed);
   const at = placed.length === 0 ? 0 : end.take(bytes.length);
-  if (placed.length > 0) await medium.write([{ at, bytes }]);
-  await changeHeader(medium, (sector) => setSnapshotTable(sector, at, placed.length));
-  log.count('snapshots-rewritten');
+  if (placed.length > 0) {
+    await medium.write([{ at, bytes }]);
+    for (const [cluster, count] of referencesTo(at, bytes.length, geometry.clusterSize)) added.set(cluster, count);
+  }
+  const commit = async () => {
+    await changeHeader(medium, (sector) => setSnapshotTable(sector, at, placed.length));
+    log.count('snapshots-rewritten');
+  };
+  return { added, commit };
 }
 
 /** The entries of the table up to the first that cannot be decoded. */
@@ -158,7 +165,8 @@ async function withOwnTables(
   { clusterSize }: Geometry,
   end: FileEnd,
   log: RepairLog,
-): Promise<Snapshot[]> {
+): Promise<{ placed: Snapshot[]; added: Map<number, number> }> {
+  const added = new Map<number, number>();
   const used = new Set<number>([0]);
   const use = (at: number, length: number): boolean => {
     let free = true;
@@ -185,7 +193,8 @@ async function withOwnTables(
     const bytes = await readBytes(medium, snapshot.l1TableOffset, length);
     await medium.write([{ at: l1TableOffset, bytes }]);
     log.count('clusters-copied', Math.ceil(length / clusterSize));
+    for (const [cluster, count] of referencesTo(l1TableOffset, length, clusterSize)) added.set(cluster, count);
     placed.push({ ...snapshot, l1TableOffset });
   }
-  return placed;
+  return { placed, added };
 }

@@ -13,12 +13,13 @@ import {
   SUBCLUSTERS_NOWHERE,
   UNALIGNED,
 } from '../../format/entry-faults.js';
-import type { Geometry } from '../../format/geometry.js';
+import type { Geometry, HostOffset } from '../../format/geometry.js';
 import { AUTOCLEAR } from '../../format/header.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { MetadataRoles } from './metadata-roles.js';
+import type { PendingChange } from './pending-change.js';
 import { hasBacking, type RepairContext } from './repair-context.js';
 
 /** A part of a table's guest bytes that is lost, from the first byte that the table maps on. */
@@ -72,7 +73,8 @@ export async function repairL2Tables(
 }
 
 /**
- * Repairs the L1 table of every disk.
+ * Repairs the L1 table of every disk. Returns the places of removed entries that must lead to a table of zeros, so that
+ * the backing file is not read instead: host offsets.
  *
  * @throws what the medium throws; the signal's reason.
  */
@@ -80,8 +82,9 @@ export async function repairL1Tables(
   context: RepairContext,
   disks: readonly RepairedDisk[],
   roles: MetadataRoles,
-): Promise<void> {
+): Promise<readonly number[]> {
   const { medium, geometry, log, fileSize } = context;
+  const removed: number[] = [];
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
     const dirty = new DirtyRanges();
@@ -91,20 +94,45 @@ export async function repairL1Tables(
       const faults = l1Faults(geometry, l1, index);
       const reason = offset === null ? null : tableFault(offset, faults, roles, fileSize);
       if (offset !== null && faults === 0 && reason === null) continue;
-      if (reason !== null) await removeTable(context, disk, l1, index, reason);
-      else {
+      if (reason === null) {
         setL1Entry(l1, index, { offset, owned: owned && offset !== null });
         log.count('bits-cleared');
+      } else {
+        setL1Entry(l1, index, { offset: null, owned: false });
+        log.count('entries-removed');
+        if (loseTable(context, disk, index, reason)) removed.push(disk.l1At + index * 8);
       }
       dirty.add(index * 8, index * 8 + 8);
     }
     const transfers: Transfer[] = [];
     addDirty(transfers, l1, disk.l1At, dirty);
-    // New tables of zeros are on the medium before entries lead to them.
-    await medium.flush();
     await medium.write(transfers);
   }
   await medium.flush();
+  return removed;
+}
+
+/**
+ * Writes a table of zeros for each removed L1 entry.
+ *
+ * @throws what the medium throws.
+ */
+export async function addZeroTables(
+  { medium, geometry, end }: RepairContext,
+  entries: readonly number[],
+): Promise<PendingChange> {
+  const added = new Map<number, number>();
+  const transfers: Transfer[] = [];
+  const bytes = tableOfZeros(geometry);
+  for (const entry of entries) {
+    const at = end.take(geometry.clusterSize);
+    await medium.write([{ at, bytes }]);
+    added.set(at / geometry.clusterSize, 1);
+    const pointer = new Uint8Array(8);
+    setL1Entry(viewOf(pointer), 0, { offset: at as HostOffset, owned: false });
+    transfers.push({ at: entry, bytes: pointer });
+  }
+  return { added, commit: () => medium.write(transfers) };
 }
 
 function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSize: number): string | null {
@@ -113,22 +141,14 @@ function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSi
   return roles.isTable(offset) ? null : `points to ${hex(offset)}, which is other metadata`;
 }
 
-/** Removes a table from an L1 table. What it mapped reads as zeros where that can be said. */
-async function removeTable(
-  context: RepairContext,
-  disk: RepairedDisk,
-  l1: DataView,
-  index: number,
-  reason: string,
-): Promise<void> {
-  const { geometry, log, medium, end, header } = context;
-  const at = hasBacking(context) && header.version === 3 ? end.takeForCopy(geometry.clusterSize) : null;
-  if (at !== null) await medium.write([{ at, bytes: tableOfZeros(geometry) }]);
-  setL1Entry(l1, index, { offset: at as Parameters<typeof setL1Entry>[2]['offset'], owned: false });
-  log.count('entries-removed');
+/** Reports the range of a removed table. Returns true if it needs a table of zeros, for which there is room. */
+function loseTable(context: RepairContext, disk: RepairedDisk, index: number, reason: string): boolean {
+  const { geometry, log, end, header } = context;
+  const needsZeros = hasBacking(context) && header.version === 3 && end.reserve(geometry.clusterSize);
   const start = index * geometry.bytesPerL2;
   const length = Math.min(geometry.bytesPerL2, disk.size - start);
-  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: hasBacking(context) && at === null });
+  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: hasBacking(context) && !needsZeros });
+  return needsZeros;
 }
 
 function tableOfZeros(geometry: Geometry): Uint8Array {

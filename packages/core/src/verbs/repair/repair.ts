@@ -18,14 +18,15 @@ import { FileEnd } from './file-end.js';
 import { clearMarks, markUnderRepair } from './header-sector.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { metadataRoles } from './metadata-roles.js';
+import type { PendingChange } from './pending-change.js';
 import { correctBitmaps } from './repair-bitmaps.js';
 import type { RepairContext } from './repair-context.js';
 import { correctCopied } from './repair-copied.js';
 import { correctHeader } from './repair-header.js';
 import { RepairLog } from './repair-log.js';
-import { lowerRefcounts, raiseRefcounts } from './repair-refcounts.js';
+import { clearBlocksPastEnd, lowerRefcounts, raiseRefcounts } from './repair-refcounts.js';
 import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
-import { repairL1Tables, repairL2Tables } from './repair-tables.js';
+import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.js';
 import { separateClusters } from './separate-clusters.js';
 
 /** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
@@ -89,10 +90,14 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
   const plan = await planSnapshots(medium, header, geometry, log, signal);
   const disks = disksOf(context, plan.kept);
   const roles = await metadataRoles(context, disks, plan.tableBytes, before);
+  await clearBlocksPastEnd(context);
   await repairL2Tables(context, disks, roles);
-  await repairL1Tables(context, disks, roles);
-  await writeSnapshots(context, plan);
-  await correctBitmaps(context, (at, length) => roles.touches(at, length));
+  const removed = await repairL1Tables(context, disks, roles);
+  await applyCounted(context, [
+    await addZeroTables(context, removed),
+    await writeSnapshots(context, plan),
+    await correctBitmaps(context, (at, length) => roles.touches(at, length)),
+  ]);
 
   const placed = await contextOf(medium, fileSize, log, { signal });
   const counted = await checked(medium, { signal }, 'check');
@@ -105,6 +110,16 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
   const final = await contextOf(medium, fileSize, log, { signal });
   await lowerRefcounts(final, after);
   await correctCopied(final, disksOf(final, [])[0]!, after);
+}
+
+/** Applies changes that need new clusters, once these are counted. */
+async function applyCounted(context: RepairContext, changes: readonly PendingChange[]): Promise<void> {
+  const { medium, signal } = context;
+  const added = new Map(changes.flatMap((change) => [...change.added]));
+  await medium.flush();
+  if (added.size > 0) await raiseRefcounts(context, await checked(medium, { signal }, 'check'), added);
+  for (const { commit } of changes) await commit();
+  await medium.flush();
 }
 
 /** Checks the medium once more, and clears the marks of an image that is clean. */

@@ -1,0 +1,17 @@
+/** Changes in two steps: new clusters are written and counted before anything leads to them. */
+import type { NewReferences } from './repair-refcounts.js';
+
+/** New structures at the end of the file, to which nothing leads yet. */
+export interface PendingChange {
+  /** Their clusters, and how often each will be referenced. */
+  readonly added: NewReferences;
+  /** Lets the image lead to them. They must be counted on the medium. */
+  commit(): Promise<void>;
+}
+
+/** Each cluster of host bytes that are referenced once. */
+export function referencesTo(at: number, length: number, clusterSize: number): Map<number, number> {
+  const added = new Map<number, number>();
+  for (let cluster = at / clusterSize; cluster * clusterSize < at + length; cluster++) added.set(cluster, 1);
+  return added;
+}
