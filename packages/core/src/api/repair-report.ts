@@ -18,8 +18,8 @@ export interface RepairOptions extends OperationOptions {
 export type RepairAction =
   /** A field of the header was corrected, or a header extension was removed. */
   | 'header-corrected'
-  /** Bits that must be zero were cleared in table entries. */
-  | 'bits-cleared'
+  /** Table entries were corrected: what they map is where it was, or where it must be. */
+  | 'entries-corrected'
   /** Entries that lead nowhere were removed. What they mapped is in {@link RepairReport.lost}. */
   | 'entries-removed'
   /** Clusters with two uses were copied, so that each use has its own. */
@@ -44,7 +44,10 @@ export interface Repair {
   readonly count: number;
 }
 
-/** A range whose bytes the image no longer contains. It reads as zeros, or as the backing file where it says so. */
+/**
+ * A range whose bytes the image no longer contains. It reads as zeros, or as the backing file where it says so. Past the
+ * end of a snapshot's disk it is machine state.
+ */
 export interface RepairLoss extends Range {
   /** The id of the snapshot whose disk it is on; absent for the active disk. */
   readonly snapshot?: string | undefined;
@@ -78,8 +81,11 @@ export interface RepairReport {
   /** The check after the repair; of a dry run, the check that would follow. */
   readonly after: CheckReport;
   readonly repairs: readonly Repair[];
-  /** In ascending order, the active disk first. */
+  /** Bytes of all lost ranges, of the active disk and of snapshots. */
+  readonly lostBytes: number;
+  /** In ascending order, the active disk first; at most 65,536. */
   readonly lost: readonly RepairLoss[];
+  /** At most 65,536. */
   readonly copied: readonly CopiedRange[];
   readonly dropped: readonly DroppedStructure[];
 }

@@ -11,7 +11,7 @@ import { bytesAfter, damages, harmAtRandom, mixed, plans } from '../check/damage
 import { CrashWalk } from '../crash/crash-states.js';
 import { numbers } from '../support/numbers.js';
 import { DeviceLog } from '../support/recording-device.js';
-import { clustersOf, isLost } from './what-was-left.js';
+import { type Clusters, clustersOf, isLost } from './what-was-left.js';
 
 /** How many states of the medium are looked at, over all images. */
 const CRASHES = Number(process.env.QCOW2_REPAIR_CRASHES ?? 5000);
@@ -50,7 +50,7 @@ describe('a power cut in the middle of a repair', () => {
   test.each(images)('of $name', async ({ bytes }) => {
     const log = new DeviceLog();
     const report = await repairDevice(log.add(bytes), { fix: 'all' });
-    const before = { clusters: await clustersOf(bytes, undefined), faults: await faultsOf(bytes), report };
+    const before = { clusters: await clustersOf(bytes), faults: await faultsOf(bytes), report };
     const positions = log.entries.length + 1;
     const perPosition = Math.max(1, Math.round(CRASHES / images.length / positions));
     const walk = new CrashWalk(log);
@@ -69,7 +69,7 @@ describe('a power cut in the middle of a repair', () => {
 });
 
 interface Before {
-  readonly clusters: (Uint8Array | null)[] | null;
+  readonly clusters: Clusters | null;
   readonly faults: CheckReport['findings'] | null;
   readonly report: RepairReport;
 }
@@ -94,7 +94,7 @@ async function judge(state: Uint8Array, before: Before, where: string): Promise<
 /** Expects that every cluster that could be read, and is not lost, reads the same. */
 async function expectReadable(state: Uint8Array, { clusters, report }: Before, where: string): Promise<void> {
   if (clusters === null) return;
-  const now = await clustersOf(state, undefined);
+  const now = await clustersOf(state);
   expect(now, where).not.toBeNull();
   const size = clusters[0]?.length ?? 1;
   clusters.forEach((bytes, index) => {

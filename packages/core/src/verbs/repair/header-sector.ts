@@ -6,15 +6,26 @@ import type { Medium } from './medium.js';
 
 /** Changes fields of sector 0 in one write, between two flushes; returns false when `edit` changed nothing. */
 export async function changeHeader(medium: Medium, edit: (sector: DataView) => void): Promise<boolean> {
-  const bytes = new Uint8Array(HEADER_SECTOR_BYTES);
-  await medium.read([{ at: 0, bytes }]);
-  const before = bytes.slice();
+  if (!isChange(await readSector(medium), edit)) return false;
+  await medium.beforeChange();
+  const bytes = await readSector(medium);
   edit(viewOf(bytes));
-  if (before.every((byte, index) => byte === bytes[index])) return false;
   await medium.flush();
   await medium.write([{ at: 0, bytes }]);
   await medium.flush();
   return true;
+}
+
+async function readSector(medium: Medium): Promise<Uint8Array> {
+  const bytes = new Uint8Array(HEADER_SECTOR_BYTES);
+  await medium.read([{ at: 0, bytes }]);
+  return bytes;
+}
+
+function isChange(bytes: Uint8Array, edit: (sector: DataView) => void): boolean {
+  const edited = bytes.slice();
+  edit(viewOf(edited));
+  return edited.some((byte, index) => byte !== bytes[index]);
 }
 
 /**

@@ -4,6 +4,8 @@ import type { BlockDevice, ByteSource, Transfer } from '../../api/device.js';
 /** A file that a repair reads and changes. */
 export interface Medium extends ByteSource {
   write(transfers: readonly Transfer[]): Promise<void>;
+  /** Marks the image before its first change; a header that was read before lacks the mark. */
+  beforeChange(): Promise<void>;
   /** Copies bytes within the file. */
   copy(from: number, to: number, length: number): Promise<void>;
   flush(): Promise<void>;
@@ -38,6 +40,8 @@ export class DeviceMedium implements Medium {
     await this.write([{ at: to, bytes }]);
   }
 
+  async beforeChange(): Promise<void> {}
+
   async flush(): Promise<void> {
     if (!this.#unflushed) return;
     await this.#device.flush();
@@ -66,12 +70,12 @@ export class MarkedMedium implements Medium {
 
   async write(transfers: readonly Transfer[]): Promise<void> {
     if (transfers.length === 0) return;
-    await this.#markOnce();
+    await this.beforeChange();
     await this.#medium.write(transfers);
   }
 
   async copy(from: number, to: number, length: number): Promise<void> {
-    await this.#markOnce();
+    await this.beforeChange();
     await this.#medium.copy(from, to, length);
   }
 
@@ -79,7 +83,7 @@ export class MarkedMedium implements Medium {
     return this.#medium.flush();
   }
 
-  async #markOnce(): Promise<void> {
+  async beforeChange(): Promise<void> {
     const mark = this.#mark;
     this.#mark = null;
     await mark?.();
@@ -121,6 +125,8 @@ export class OverlayMedium implements Medium {
   async copy(_from: number, to: number, length: number): Promise<void> {
     this.#size = Math.max(this.#size, to + length);
   }
+
+  async beforeChange(): Promise<void> {}
 
   async flush(): Promise<void> {}
 

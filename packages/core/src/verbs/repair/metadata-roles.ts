@@ -40,6 +40,15 @@ export class MetadataRoles {
     return found;
   }
 
+  /** True if host bytes touch an L2 table. */
+  touchesTable(at: number, length: number): boolean {
+    let found = false;
+    this.#each(at, length, (cluster) => {
+      if (this.#roles.get(cluster) === L2_TABLE) found = true;
+    });
+    return found;
+  }
+
   /** Enters the L2 table of a valid L1 entry. Returns false when it cannot be one. */
   addTable(at: number): boolean {
     if (at >= this.#fileSize || this.#roles.get(at / this.#clusterSize) === OTHER) return false;

@@ -25,7 +25,7 @@ import type { RepairLog } from './repair-log.js';
 /** Bytes of a bitmap's table that are checked in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
-/** Decides whether host bytes are in use by something other than a bitmap. */
+/** Decides whether host bytes of a bitmap are in use as something else as well. */
 export type IsTaken = (at: number, length: number) => boolean;
 
 /**

@@ -13,7 +13,7 @@ export interface RepairContext {
   readonly header: Header;
   readonly geometry: Geometry;
   readonly extensions: readonly HeaderExtension[];
-  /** Length of the file when the repair began, bytes. Entries that lead further are invalid. */
+  /** Length of the file when the step began, bytes. Entries that lead further are invalid. */
   readonly fileSize: number;
   readonly end: FileEnd;
   readonly log: RepairLog;

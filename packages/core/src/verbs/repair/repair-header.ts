@@ -1,7 +1,7 @@
 /** Corrects the header, so that an image can be opened and checked if its fields and active L1 table are valid. */
 import { extensionsEnd, readFirstCluster } from '../../engine/layer/metadata.js';
 import { isQcow2Error } from '../../errors.js';
-import { alignUp, viewOf } from '../../format/bytes.js';
+import { alignUp, hex, viewOf } from '../../format/bytes.js';
 import { dropExtensions } from '../../format/encode-extensions.js';
 import {
   decodeExtensions,
@@ -11,9 +11,14 @@ import {
   findExtension,
   type HeaderExtension,
 } from '../../format/extensions.js';
-import { AUTOCLEAR, decodeHeader, type Header, INCOMPATIBLE } from '../../format/header.js';
-import { setAutoclear, setRefcountOrder, setRefcountTable } from '../../format/header-fields.js';
-import { MAX_BACKING_FORMAT_BYTES, MAX_REFCOUNT_ORDER, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
+import { AUTOCLEAR, CRYPT_METHOD, decodeHeader, type Header, INCOMPATIBLE } from '../../format/header.js';
+import { setAutoclear, setRefcountOrder, setRefcountTable, setSnapshotTable } from '../../format/header-fields.js';
+import {
+  MAX_BACKING_FORMAT_BYTES,
+  MAX_REFCOUNT_ORDER,
+  MAX_REFCOUNT_TABLE_BYTES,
+  MAX_SNAPSHOTS,
+} from '../../format/limits.js';
 import { validateLayout } from '../../format/validate.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
@@ -34,6 +39,7 @@ export async function correctHeader(medium: Medium, log: RepairLog, signal: Abor
   const extensions = await readableExtensions(medium, header, bytes, log);
   await dropInvalidFormat(medium, extensions, log);
   await correctRefcountFields(medium, header, log);
+  await correctSnapshotFields(medium, header, log);
   const hasBitmaps = findExtension(extensions, EXTENSION.bitmaps) !== undefined;
   const changed = await changeHeader(medium, (sector) => {
     if (header.version === 2) return;
@@ -55,7 +61,9 @@ async function readableExtensions(
   try {
     return decodeExtensions(bytes, header.headerLength, end);
   } catch (error) {
-    if (!isQcow2Error(error, 'corrupt') || error.details.at === undefined) throw error;
+    // Without its extensions the clusters of the LUKS header would be free.
+    const isEncrypted = header.cryptMethod !== CRYPT_METHOD.none;
+    if (isEncrypted || !isQcow2Error(error, 'corrupt') || error.details.at === undefined) throw error;
     const { at } = error.details;
     const type = viewOf(bytes).getUint32(at);
     const name = extensionName(type) ?? `type 0x${type.toString(16)}`;
@@ -92,6 +100,20 @@ export async function dropExtension(
 ): Promise<void> {
   await medium.write(dropExtensions(extensions, type));
   await medium.flush();
+}
+
+/** Removes a snapshot table that cannot be at its place, and limits the number of snapshots. */
+async function correctSnapshotFields(medium: Medium, header: Header, log: RepairLog): Promise<void> {
+  const { snapshotsOffset: at, snapshotCount: count, clusterBits } = header;
+  const isPlaced = Number.isSafeInteger(at) && at % 2 ** clusterBits === 0 && (count === 0 || at > 0);
+  if (isPlaced && count <= MAX_SNAPSHOTS) return;
+  const kept = isPlaced ? MAX_SNAPSHOTS : 0;
+  if (count > kept) {
+    const reason = isPlaced ? `There are more than ${MAX_SNAPSHOTS}.` : `The snapshot table cannot be at ${hex(at)}.`;
+    log.dropped.push({ kind: 'snapshot', name: `snapshots ${kept} to ${count - 1}`, reason });
+  }
+  await changeHeader(medium, (sector) => setSnapshotTable(sector, isPlaced ? at : 0, kept));
+  log.count('header-corrected');
 }
 
 /** Gives an image whose refcount table cannot be at its place an empty one at the end of the file. */

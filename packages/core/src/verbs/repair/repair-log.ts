@@ -8,6 +8,8 @@ const MOST = 65_536;
 export class RepairLog {
   readonly dropped: DroppedStructure[] = [];
   readonly copied: CopiedRange[] = [];
+  /** Bytes of all lost ranges. */
+  lostBytes = 0;
   readonly #lost: RepairLoss[] = [];
   readonly #counts = new Map<RepairAction, number>();
 
@@ -28,6 +30,7 @@ export class RepairLog {
   /** Adds a range whose bytes are lost. */
   lose(range: RepairLoss): void {
     if (range.length <= 0) return;
+    this.lostBytes += range.length;
     const last = this.#lost.at(-1);
     const continues = last !== undefined && last.start + last.length === range.start;
     if (continues && last.snapshot === range.snapshot && last.readsBacking === range.readsBacking) {

@@ -175,7 +175,7 @@ async function correctBlocks(
 /** Writes a new refcount table and new blocks at the end of the file, then lets the header lead to them. */
 async function rebuild(
   context: RepairContext,
-  { context: { references, clusters: counted } }: Checked,
+  { context: { references, clusters: counted, most: max }, report }: Checked,
   oldTable: DataView,
   added: NewReferences,
   clusters: number,
@@ -185,8 +185,11 @@ async function rebuild(
   const order = header.refcountOrder;
   const perBlock = refcountsPerBlock(clusterSize, order);
   const old = oldReferences(context, oldTable, counted);
-  const needed = (cluster: number) =>
-    added.get(cluster) ?? Math.max(0, references.get(cluster) - (old.get(cluster) ?? 0));
+  const hasOverflow = report.findings.some(({ fault }) => fault === 'refcount-overflow');
+  // A count that is as high as possible may stand for more: it is lowered when it is known.
+  const withoutOld = (count: number, less: number) =>
+    hasOverflow && count === max ? count : Math.max(0, count - less);
+  const needed = (cluster: number) => added.get(cluster) ?? withoutOld(references.get(cluster), old.get(cluster) ?? 0);
   const used: number[] = [];
   for (let index = 0; index * perBlock < clusters; index++) {
     const last = Math.min((index + 1) * perBlock, clusters);

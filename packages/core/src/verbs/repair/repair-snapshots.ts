@@ -3,11 +3,13 @@ import { readBytes } from '../../engine/layer/read-bytes.js';
 import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
 import { isQcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
+import { l2TableOffset } from '../../format/entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import { diskSizeOf, type Header } from '../../format/header.js';
 import { setSnapshotTable } from '../../format/header-fields.js';
-import { MAX_L1_BYTES, MAX_SNAPSHOT_TABLE_BYTES, MAX_SNAPSHOTS } from '../../format/limits.js';
+import { MAX_L1_BYTES, MAX_SNAPSHOT_TABLE_BYTES } from '../../format/limits.js';
 import { decodeName } from '../../format/names.js';
+import { isEmptyEntry } from '../../format/plain-entries.js';
 import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../format/snapshots.js';
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
@@ -18,6 +20,11 @@ import type { RepairLog } from './repair-log.js';
 
 /** Smallest length of a snapshot's extra data in version 3. */
 const V3_EXTRA_BYTES = 16;
+
+/**
+ * What else uses host bytes: an L2 table of the active disk, anything, or nothing.
+ */
+export type IsOwned = (at: number, length: number) => 'table' | 'shared' | 'free';
 
 /** What becomes of the snapshots. */
 export interface SnapshotPlan {
@@ -40,12 +47,54 @@ export async function planSnapshots(
   geometry: Geometry,
   log: RepairLog,
   signal: AbortSignal | undefined,
+  isOwned: IsOwned = () => 'free',
 ): Promise<SnapshotPlan> {
   if (header.snapshotCount === 0) return { kept: [], tableBytes: 0, shortened: false };
-  const found = await readableSnapshots(medium, header, geometry, log, signal);
-  const kept = found.filter((snapshot) => isKept(snapshot, geometry, medium.size, log));
-  const shortened = kept.length < header.snapshotCount;
-  return { kept, tableBytes: encodeSnapshots(found).length, shortened };
+  const found = await namedSnapshots(medium, header, log, signal);
+  const tableBytes = encodeSnapshots(found).length;
+  const kept: Snapshot[] = [];
+  let l1Bytes = 0;
+  for (const snapshot of found) {
+    l1Bytes += snapshot.l1Size * 8;
+    const reason =
+      faultOf(snapshot, geometry, medium.size) ??
+      (l1Bytes > medium.size ? 'The L1 tables of all snapshots are longer than the file.' : null) ??
+      (await overlapOf(medium, snapshot, header, tableBytes, isOwned));
+    if (reason === null) kept.push(snapshot);
+    else log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+  }
+  return { kept, tableBytes, shortened: kept.length < header.snapshotCount };
+}
+
+/**
+ * Why the L1 table of a snapshot cannot be at its place, a sentence: the table is in use as something else. A table that
+ * two disks share is copied instead.
+ */
+async function overlapOf(
+  medium: Medium,
+  { l1TableOffset: at, l1Size }: Snapshot,
+  header: Header,
+  tableBytes: number,
+  isOwned: IsOwned,
+): Promise<string | null> {
+  const length = l1Size * 8;
+  if (length === 0 || at === header.l1TableOffset) return null;
+  const touches = (start: number, bytes: number) => bytes > 0 && at < start + bytes && start < at + length;
+  const onTable = touches(header.snapshotsOffset, tableBytes) || touches(header.l1TableOffset, header.l1Size * 8);
+  if (onTable) return `Its L1 table at ${hex(at)} overlaps other metadata.`;
+  const owner = isOwned(at, length);
+  if (owner === 'table') return `Its L1 table at ${hex(at)} overlaps an L2 table of the disk.`;
+  // Either this place or the other entry is wrong: what is in the cluster decides.
+  const l1 = viewOf(await readBytes(medium, at, length));
+  const isTable = Array.from({ length: l1Size }, (_, index) => index).every((index) =>
+    isPlausible(l1, index, medium.size),
+  );
+  return owner === 'shared' && !isTable ? `Its L1 table at ${hex(at)} is in use as something else.` : null;
+}
+
+function isPlausible(l1: DataView, index: number, fileSize: number): boolean {
+  const offset = l2TableOffset(l1, index);
+  return isEmptyEntry(l1, index * 8) || (offset !== 0 && offset % 512 === 0 && offset < fileSize);
 }
 
 /**
@@ -75,38 +124,43 @@ export async function writeSnapshots(
   return { added, commit };
 }
 
+/** The entries of the table up to the first without an id: such entries are zeros behind the table. */
+async function namedSnapshots(
+  medium: Medium,
+  header: Header,
+  log: RepairLog,
+  signal: AbortSignal | undefined,
+): Promise<readonly Snapshot[]> {
+  const found = await readableSnapshots(medium, header, log, signal);
+  const end = found.findIndex(({ id }) => id.length === 0);
+  if (end < 0) return found;
+  dropRange(end, found.length - 1, log, 'It has no id.');
+  return found.slice(0, end);
+}
+
 /** The entries of the table up to the first that cannot be decoded. */
 async function readableSnapshots(
   medium: Medium,
   header: Header,
-  geometry: Geometry,
   log: RepairLog,
   signal: AbortSignal | undefined,
 ): Promise<readonly Snapshot[]> {
   const { snapshotsOffset: at } = header;
-  const count = Math.min(header.snapshotCount, MAX_SNAPSHOTS);
-  if (at % geometry.clusterSize !== 0 || !Number.isSafeInteger(at) || at === 0) {
-    return dropFrom(0, header, log, `The snapshot table cannot be at ${hex(at)}.`);
-  }
+  const { snapshotCount: count } = header;
   try {
-    const { snapshots } = await readSnapshotTable(medium, { ...header, snapshotCount: count }, signal);
-    return count === header.snapshotCount
-      ? snapshots
-      : [...snapshots, ...dropFrom(count, header, log, 'There are more than 65,536.')];
+    return (await readSnapshotTable(medium, header, signal)).snapshots;
   } catch (error) {
     if (!isQcow2Error(error, 'corrupt')) throw error;
     const bytes = await readBytes(medium, at, MAX_SNAPSHOT_TABLE_BYTES, signal);
     const snapshots = longestPrefix(bytes, count, at);
-    dropFrom(snapshots.length, header, log, error.message);
+    dropRange(snapshots.length, count - 1, log, error.message);
     return snapshots;
   }
 }
 
-function dropFrom(first: number, { snapshotCount }: Header, log: RepairLog, reason: string): [] {
-  const last = snapshotCount - 1;
+function dropRange(first: number, last: number, log: RepairLog, reason: string): void {
   const name = first === last ? `snapshot ${first}` : `snapshots ${first} to ${last}`;
   log.dropped.push({ kind: 'snapshot', name, reason });
-  return [];
 }
 
 /** As many entries as can be decoded. If some can be, so can all before them. */
@@ -128,13 +182,6 @@ function decoded(bytes: Uint8Array, count: number, place: number): readonly Snap
     if (isQcow2Error(error, 'corrupt')) return null;
     throw error;
   }
-}
-
-function isKept(snapshot: Snapshot, geometry: Geometry, fileSize: number, log: RepairLog): boolean {
-  const reason = faultOf(snapshot, geometry, fileSize);
-  if (reason === null) return true;
-  log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
-  return false;
 }
 
 function faultOf({ l1TableOffset, l1Size }: Snapshot, geometry: Geometry, fileSize: number): string | null {

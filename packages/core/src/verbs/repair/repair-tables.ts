@@ -14,7 +14,6 @@ import {
   UNALIGNED,
 } from '../../format/entry-faults.js';
 import type { Geometry, HostOffset } from '../../format/geometry.js';
-import { AUTOCLEAR } from '../../format/header.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
@@ -30,7 +29,9 @@ interface LostPart {
 }
 
 /** Faults for which an entry is removed. The others can be corrected. */
-const REMOVED = UNALIGNED | COMPRESSED_DATA_FILE | COMPRESSED_OFFSET | DATA_FILE_OFFSET;
+const REMOVED = UNALIGNED | COMPRESSED_OFFSET;
+/** Faults of an entry of an image with an external data file: there is only one place where its cluster can be. */
+const MISPLACED = UNALIGNED | COMPRESSED_DATA_FILE | DATA_FILE_OFFSET;
 
 /**
  * Repairs every L2 table that a valid L1 entry leads to, each once.
@@ -96,7 +97,7 @@ export async function repairL1Tables(
       if (offset !== null && faults === 0 && reason === null) continue;
       if (reason === null) {
         setL1Entry(l1, index, { offset, owned: owned && offset !== null });
-        log.count('bits-cleared');
+        log.count('entries-corrected');
       } else {
         setL1Entry(l1, index, { offset: null, owned: false });
         log.count('entries-removed');
@@ -146,9 +147,14 @@ function loseTable(context: RepairContext, disk: RepairedDisk, index: number, re
   const { geometry, log, end, header } = context;
   const needsZeros = hasBacking(context) && header.version === 3 && end.reserve(geometry.clusterSize);
   const start = index * geometry.bytesPerL2;
-  const length = Math.min(geometry.bytesPerL2, disk.size - start);
+  const length = insideDisk(disk, start, geometry.bytesPerL2);
   log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: hasBacking(context) && !needsZeros });
   return needsZeros;
+}
+
+/** The part of a range that is on the disk. Past the end of a snapshot's there is machine state. */
+function insideDisk({ size, snapshot }: RepairedDisk, start: number, length: number): number {
+  return snapshot === undefined ? Math.min(length, size - start) : length;
 }
 
 function tableOfZeros(geometry: Geometry): Uint8Array {
@@ -182,12 +188,14 @@ function repairTable(
       setL2Entry(geometry, view, index, removedMapping(context));
       log.count('entries-removed');
     } else if (faults !== 0) {
-      const { corrected, lostSubclusters } = correct(geometry, mapping);
+      const isMisplaced = geometry.externalData && (faults & MISPLACED) !== 0;
+      const placed = isMisplaced ? atGuestOffset(mapping, guest as HostOffset) : mapping;
+      const { corrected, lostSubclusters } = correct(geometry, placed);
       setL2Entry(geometry, view, index, corrected);
       for (const part of lostParts(geometry, lostSubclusters)) {
         lost.push({ ...part, start: index * clusterSize + part.start });
       }
-      log.count('bits-cleared');
+      log.count('entries-corrected');
     } else continue;
     dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
   }
@@ -202,7 +210,7 @@ function removalReason(
   roles: MetadataRoles,
 ): string | null {
   const host = mapping.kind === 'unallocated' ? null : mapping.host;
-  if ((faults & REMOVED) !== 0) return describeAnyFault(faults & REMOVED, host ?? 0);
+  if (!geometry.externalData && (faults & REMOVED) !== 0) return describeAnyFault(faults & REMOVED, host ?? 0);
   if (host === null || geometry.externalData) return null;
   const length = mapping.kind === 'compressed' ? mapping.length : geometry.clusterSize;
   if (host + length - fileSize >= geometry.clusterSize) return `points to ${hex(host)}, past the end of the file`;
@@ -213,6 +221,13 @@ function removalReason(
 export function removedMapping(context: RepairContext): Mapping {
   const { header, geometry } = context;
   return hasBacking(context) && header.version === 3 ? zeros(geometry) : { kind: 'unallocated' };
+}
+
+/** An entry of an image with an external data file, with the cluster at its guest offset. */
+function atGuestOffset(mapping: Mapping, host: HostOffset): Mapping {
+  const owned = true;
+  if (mapping.kind === 'subclusters') return { ...mapping, host, owned };
+  return mapping.kind === 'zero' ? { kind: 'zero', host, owned } : { kind: 'data', host, owned };
 }
 
 /**
@@ -253,12 +268,9 @@ function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
 
 function loseParts(context: RepairContext, disk: RepairedDisk, l1Index: number, parts: readonly LostPart[]): void {
   const { header, log, geometry } = context;
-  // The data file is a raw disk, which is read without the tables.
-  if (header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile)) return;
   const readsBacking = hasBacking(context) && header.version === 2;
   for (const { start, length, reason } of parts) {
     const guest = l1Index * geometry.bytesPerL2 + start;
-    const inside = Math.min(length, disk.size - guest);
-    log.lose({ start: guest, length: inside, snapshot: disk.snapshot, reason, readsBacking });
+    log.lose({ start: guest, length: insideDisk(disk, guest, length), snapshot: disk.snapshot, reason, readsBacking });
   }
 }

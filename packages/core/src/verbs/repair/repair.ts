@@ -53,7 +53,7 @@ async function repairLeaks(medium: Medium, options: RepairOptions): Promise<Repa
   const log = new RepairLog();
   const before = await checked(medium, options, 'check');
   refuseOtherFaults(before.report);
-  const context = await contextOf(medium, medium.size, log, options);
+  const context = await contextOf(medium, log, options);
   await lowerRefcounts(context, before);
   await correctCopied(context, disksOf(context, [])[0]!, before);
   return finish(context, before.report, options);
@@ -70,24 +70,27 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   const { signal } = options;
   const log = new RepairLog();
   const medium = new MarkedMedium(inner, async () => markUnderRepair(inner, await versionOf(inner)));
-  const fileSize = medium.size;
   await correctHeader(medium, log, signal);
   const before = log.changed ? undefined : await checked(medium, options, 'check');
   let now = before ?? (await checked(medium, options, 'check'));
   for (let round = 0; round < MOST_ROUNDS && !isClean(now.report); round++) {
-    const context = await contextOf(medium, fileSize, log, options);
-    await repairRound(context, now);
+    await repairRound(await contextOf(medium, log, options), now);
     const next = await checked(medium, { signal }, 'check');
     if (isSame(next.report, now.report)) break;
     now = next;
   }
-  return finish(await contextOf(inner, fileSize, log, options), before?.report, options);
+  return finish(await contextOf(inner, log, options), before?.report, options);
 }
 
 /** One round: everything that the check has shown. */
 async function repairRound(context: RepairContext, before: Checked): Promise<void> {
-  const { medium, header, geometry, log, signal, fileSize } = context;
-  const plan = await planSnapshots(medium, header, geometry, log, signal);
+  const { medium, header, geometry, log, signal } = context;
+  const active = await metadataRoles(context, disksOf(context, []), 0, before);
+  const isShared = sharing(before);
+  const plan = await planSnapshots(medium, header, geometry, log, signal, (at, length) => {
+    if (active.touchesTable(at, length)) return 'table';
+    return isShared(at, length) ? 'shared' : 'free';
+  });
   const disks = disksOf(context, plan.kept);
   const roles = await metadataRoles(context, disks, plan.tableBytes, before);
   await clearBlocksPastEnd(context);
@@ -96,20 +99,37 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
   await applyCounted(context, [
     await addZeroTables(context, removed),
     await writeSnapshots(context, plan),
-    await correctBitmaps(context, (at, length) => roles.touches(at, length)),
+    await correctBitmaps(context, (at, length) => {
+      return roles.touches(at, length) || isShared(at, length);
+    }),
   ]);
 
-  const placed = await contextOf(medium, fileSize, log, { signal });
+  const placed = await contextOf(medium, log, { signal });
   const counted = await checked(medium, { signal }, 'check');
   const { kept } = await planSnapshots(medium, placed.header, geometry, log, signal);
-  const { redirects, added } = await separateClusters(placed, disksOf(placed, kept), roles, counted);
+  const { redirects, added } = await separateClusters(placed, disksOf(placed, kept), counted);
   await raiseRefcounts(placed, counted, added);
   await medium.write(redirects);
   await medium.flush();
   const after = await checked(medium, { signal }, 'check');
-  const final = await contextOf(medium, fileSize, log, { signal });
+  const final = await contextOf(medium, log, { signal });
   await lowerRefcounts(final, after);
   await correctCopied(final, disksOf(final, [])[0]!, after);
+}
+
+/** Whether any cluster of host bytes has, or may have, more than one reference. */
+function sharing({
+  context: { references, geometry, most: max },
+  report,
+}: Checked): (at: number, length: number) => boolean {
+  const hasOverflow = report.findings.some(({ fault }) => fault === 'refcount-overflow');
+  return (at, length) => {
+    for (let cluster = Math.floor(at / geometry.clusterSize); cluster * geometry.clusterSize < at + length; cluster++) {
+      const count = references.get(cluster);
+      if (count > 1 || (hasOverflow && count === max)) return true;
+    }
+    return false;
+  };
 }
 
 /** Applies changes that need new clusters, once these are counted. */
@@ -131,14 +151,13 @@ async function finish(
   await medium.flush();
   const { report: after } = await checked(medium, options, 'verify');
   if (isClean(after) && (await clearMarks(medium, header.version))) log.count('marks-cleared');
-  const { repairs, lost, copied, dropped } = log;
-  return { before, after, repairs, lost, copied, dropped };
+  const { repairs, lost, lostBytes, copied, dropped } = log;
+  return { before, after, repairs, lost, lostBytes, copied, dropped };
 }
 
-/** The state of a round, as the medium is now. `fileSize` is its length when the repair began. */
+/** The state of a step, as the medium is now. */
 export async function contextOf(
   medium: Medium,
-  fileSize: number,
   log: RepairLog,
   { signal }: Pick<RepairOptions, 'signal'>,
 ): Promise<RepairContext> {
@@ -150,7 +169,17 @@ export async function contextOf(
     externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
   });
   const end = new FileEnd(medium, geometry.clusterSize);
-  return { medium, header, geometry, extensions, fileSize, end, log, signal, yieldWhenDue: yieldToEventLoop() };
+  return {
+    medium,
+    header,
+    geometry,
+    extensions,
+    fileSize: medium.size,
+    end,
+    log,
+    signal,
+    yieldWhenDue: yieldToEventLoop(),
+  };
 }
 
 async function versionOf(medium: Medium): Promise<2 | 3> {

@@ -20,15 +20,14 @@ import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
 import { ClusterOwners } from './cluster-owners.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
-import type { MetadataRoles } from './metadata-roles.js';
 import { hasBacking, type RepairContext } from './repair-context.js';
 import type { NewReferences } from './repair-refcounts.js';
 import { removedMapping } from './repair-tables.js';
 
 /** The owner of clusters with compressed streams: they are never overwritten, so they may be shared. */
 const COMPRESSED_OWNER = Number.MAX_SAFE_INTEGER;
-/** The owner of clusters with metadata. */
-const METADATA_OWNER = Number.MAX_SAFE_INTEGER - 1;
+/** The most entries that are redirected: a bound on memory. Clusters beyond it stay shared. */
+const MAX_REDIRECTS = 262_144;
 
 /** What the separation needs on the medium after the refcounts were raised. */
 export interface Separation {
@@ -47,12 +46,12 @@ export interface Separation {
 export async function separateClusters(
   context: RepairContext,
   disks: readonly RepairedDisk[],
-  roles: MetadataRoles,
   checked: Checked,
 ): Promise<Separation> {
-  const work = new SeparationWork(context, roles, checked);
+  const work = new SeparationWork(context, checked);
   await work.countTables(disks);
   await work.claimCompressed(disks);
+  for (const disk of disks) await work.planClones(disk);
   for (const disk of disks) await work.separate(disk);
   await context.medium.flush();
   return work;
@@ -63,7 +62,6 @@ class SeparationWork implements Separation {
   readonly redirects: Transfer[] = [];
   readonly added = new Map<number, number>();
   readonly #context: RepairContext;
-  readonly #roles: MetadataRoles;
   readonly #checked: Checked;
   readonly #hasOverflow: boolean;
   readonly #owners = new ClusterOwners();
@@ -75,10 +73,11 @@ class SeparationWork implements Separation {
   /** Copies of data, by cluster and owner. */
   readonly #copies = new Map<string, number>();
   readonly #visited = new Set<number>();
+  /** The places of copies of tables, by L1 index. */
+  readonly #clones = new Map<RepairedDisk, ReadonlyMap<number, number>>();
 
-  constructor(context: RepairContext, roles: MetadataRoles, checked: Checked) {
+  constructor(context: RepairContext, checked: Checked) {
     this.#context = context;
-    this.#roles = roles;
     this.#checked = checked;
     this.#hasOverflow = checked.report.findings.some(({ fault }) => fault === 'refcount-overflow');
     this.#tableReferences = new ClusterCounts(checked.context.clusters + 1);
@@ -118,8 +117,11 @@ class SeparationWork implements Separation {
     }
   }
 
-  /** Looks at all tables of a disk that were not looked at as another disk's. */
-  async separate(disk: RepairedDisk): Promise<void> {
+  /**
+   * Decides which L1 entries get a copy of their table, and clears COPIED of entries of shared tables. Copies take
+   * references from their originals, so this comes before any table is looked at.
+   */
+  async planClones(disk: RepairedDisk): Promise<void> {
     const { medium, geometry } = this.#context;
     const l1 = await readL1(this.#context, disk);
     const dirty = new DirtyRanges();
@@ -128,18 +130,29 @@ class SeparationWork implements Separation {
     for (let index = 0; index < l1.byteLength / 8; index++) {
       const { offset, owned } = getL1Entry(l1, index);
       if (offset === null) continue;
+      const cluster = offset / geometry.clusterSize;
       if (this.#needsOwnTable(offset, index, seen)) {
         const clone = this.#copyOf(offset, index);
-        if (clone !== null) clones.set(index, clone);
+        if (clone !== null) {
+          clones.set(index, clone);
+          this.#tableReferences.set(cluster, this.#tableReferences.get(cluster) - 1);
+        }
       }
       seen.add(offset);
-      if (!owned || this.#checked.context.references.get(offset / geometry.clusterSize) === 1) continue;
+      if (!owned || this.#checked.context.references.get(cluster) === 1) continue;
       setL1Entry(l1, index, { offset, owned: false });
       dirty.add(index * 8, index * 8 + 8);
     }
     const transfers: Transfer[] = [];
     addDirty(transfers, l1, disk.l1At, dirty);
     await medium.write(transfers);
+    this.#clones.set(disk, clones);
+  }
+
+  /** Looks at all tables of a disk that were not looked at as another disk's. */
+  async separate(disk: RepairedDisk): Promise<void> {
+    const l1 = await readL1(this.#context, disk);
+    const clones = this.#clones.get(disk)!;
     const isWanted = (at: number, index: number): boolean => {
       if (clones.has(index)) return true;
       if (this.#visited.has(at)) return false;
@@ -149,7 +162,7 @@ class SeparationWork implements Separation {
     for await (const tables of tablesOf(this.#context, l1, isWanted)) {
       const changes: Transfer[] = [];
       for (const table of tables) await this.#table(disk, table, clones.get(table.l1Index), changes);
-      await medium.write(changes);
+      await this.#context.medium.write(changes);
     }
     for (const [index, at] of clones) this.#redirectTable(disk, index, at);
   }
@@ -194,6 +207,12 @@ class SeparationWork implements Separation {
         dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
       }
       if (redirected === null) continue;
+      if (redirected.kind === 'zero' || redirected.kind === 'unallocated') {
+        // It leads nowhere, so it need not wait for counts.
+        setL2Entry(geometry, view, index, redirected);
+        dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
+        continue;
+      }
       const bytes = new Uint8Array(l2EntrySize);
       setL2Entry(geometry, new DataView(bytes.buffer), 0, redirected);
       this.redirects.push({ at: at + index * l2EntrySize, bytes });
@@ -225,14 +244,13 @@ class SeparationWork implements Separation {
     if (host === null) return null;
     const cluster = host / geometry.clusterSize;
     if (!this.#isCandidate(cluster)) return null;
-    const isMetadata = this.#isMetadata(cluster);
-    const owner = this.#owners.claim(cluster, isMetadata ? METADATA_OWNER : guest);
+    const owner = this.#owners.claim(cluster, guest);
     const isKept = owner === guest && this.#keep(cluster, references);
     if (isKept) return null;
     const mapping = getL2Entry(geometry, view, index) as Mapping & { kind: 'zero' | 'data' | 'subclusters' };
     if (mapping.kind === 'zero') return { kind: 'zero', host: null, owned: false };
     const isNew = !this.#copies.has(`${cluster}:${guest}`);
-    const to = await this.#copyOfData(cluster, guest, references);
+    const to = this.redirects.length < MAX_REDIRECTS ? await this.#copyOfData(cluster, guest, references) : null;
     if (to === null) return this.#withoutCopy(disk, cluster, guest, references);
     if (isNew) this.#logCopy(disk, guest, host, to);
     return { ...mapping, host: to as HostOffset, owned: false };
@@ -253,7 +271,7 @@ class SeparationWork implements Separation {
       if (this.#isCandidate(cluster) && !this.#keep(cluster, references)) isKept = false;
     });
     if (isKept) return null;
-    const to = this.#isMovable ? end.takeForCopy(mapping.length) : null;
+    const to = this.#mayCopy ? end.takeForCopy(mapping.length) : null;
     if (to === null) return this.#lose(disk, guest);
     await medium.copy(mapping.host, to, mapping.length);
     this.#eachCluster(to, mapping.length, (cluster) => this.added.set(cluster, references));
@@ -284,7 +302,7 @@ class SeparationWork implements Separation {
     const key = `${cluster}:${guest}`;
     let to = this.#copies.get(key);
     if (to === undefined) {
-      const place = this.#isMovable ? end.takeForCopy(clusterSize) : null;
+      const place = this.#mayCopy ? end.takeForCopy(clusterSize) : null;
       if (place === null) return null;
       to = place;
       await medium.copy(cluster * clusterSize, to, clusterSize);
@@ -333,14 +351,8 @@ class SeparationWork implements Separation {
     return true;
   }
 
-  /** Whether a cluster contains metadata: tables of the image, or of a bitmap. */
-  #isMetadata(cluster: number): boolean {
-    const { clusterSize } = this.#context.geometry;
-    return this.#roles.touches(cluster * clusterSize, 1) || this.#checked.context.sharesMetadata(cluster);
-  }
-
   /** An encrypted cluster of LUKS depends on its host offset. */
-  get #isMovable(): boolean {
+  get #mayCopy(): boolean {
     return this.#context.header.cryptMethod !== CRYPT_METHOD.luks;
   }
 
