@@ -12,13 +12,15 @@ import { sha256 } from '../../../docs/examples/core/digest.js';
 import { openOrExplain } from '../../../docs/examples/core/errors.js';
 import { bootSector } from '../../../docs/examples/core/http.js';
 import { describeImage } from '../../../docs/examples/core/inspect.js';
+import { repairImage } from '../../../docs/examples/core/repair.js';
 import { salvageDisk } from '../../../docs/examples/core/salvage.js';
 import { newestSnapshot } from '../../../docs/examples/core/snapshot.js';
 import { rangeSource } from '../../../docs/examples/core/source.js';
 import { changeDisk, createDisk } from '../../../docs/examples/core/write.js';
 import { rawDisk } from '../../../docs/examples/worker.js';
 import { fileDevice, fileSource } from '../node/index.js';
-import { Qcow2Image } from '../src/index.js';
+import { bufferDevice, Qcow2Image } from '../src/index.js';
+import { get, put } from './support/big-endian.js';
 import { host } from './support/http/hosted.js';
 import { buildImage, type Cell } from './support/image-builder.js';
 
@@ -155,6 +157,21 @@ describe('the examples of qcow2', () => {
     const leaking = buildImage({ leaked: 1 }).bytes;
     const { sound, findings } = await checkImage(new Blob([leaking]), signal, () => {});
     expect([sound, findings]).toEqual([false, [expect.stringMatching(/^wasted-space, 1 in all\. cluster at \d+: /)]]);
+  });
+
+  it('repair an image, if its owner agrees', async () => {
+    const image = buildImage({
+      clusters: new Map([
+        [0, cell],
+        [1, cell],
+      ]),
+    });
+    put(image.bytes, image.entryAt(1), 8, get(image.bytes, image.entryAt(0), 8));
+    const device = bufferDevice(image.bytes);
+    expect(await repairImage(device, async ({ copied }) => copied.length > 1)).toBeNull();
+    expect(device.bytes()).toEqual(image.bytes);
+    const report = await repairImage(device, async ({ copied }) => copied.length === 1);
+    expect(report?.after.findings).toEqual([]);
   });
 
   it('read a damaged image', async () => {

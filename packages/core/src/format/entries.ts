@@ -112,12 +112,14 @@ export function isCompressed({ l2EntrySize }: Geometry, l2: DataView, index: num
 
 /**
  * Counts the entries from `index` on, at most `limit`, that continue the mapping of the first: the same kind, with
- * consecutive host clusters if it has any. COPIED is ignored. Only for standard entries that are not compressed.
+ * consecutive host clusters if it has any. COPIED is ignored, unless it alone marks a cluster as allocated. Only for standard entries that are not compressed.
  */
 export function countContiguous(geometry: Geometry, l2: DataView, index: number, limit: number): number {
-  let high = l2.getUint32(index * 8) & ~COPIED;
-  let low = l2.getUint32(index * 8 + 4);
   const step = standardOffset(geometry, l2, index) === null ? 0 : geometry.clusterSize;
+  // Without an offset, COPIED alone marks a cluster of an external data file as allocated.
+  const ignored = step === 0 && geometry.externalData ? 0 : COPIED;
+  let high = l2.getUint32(index * 8) & ~ignored;
+  let low = l2.getUint32(index * 8 + 4);
   let count = 1;
   while (count < limit) {
     low += step;
@@ -126,7 +128,7 @@ export function countContiguous(geometry: Geometry, l2: DataView, index: number,
       high += 1;
     }
     const at = (index + count) * 8;
-    if (l2.getUint32(at + 4) !== low || (l2.getUint32(at) & ~COPIED) !== high) break;
+    if (l2.getUint32(at + 4) !== low || (l2.getUint32(at) & ~ignored) !== high) break;
     count++;
   }
   return count;

@@ -209,6 +209,14 @@ describe('entries', () => {
     expect(countContiguous(geometry, table, 2, 4)).toBe(4);
     expect(countContiguous(geometry, table, 8, 100)).toBe(100);
   });
+
+  it('count an unallocated run no further than a cluster that COPIED alone marks, beside a data file', () => {
+    const geometry = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: true });
+    const table = new DataView(new ArrayBuffer(64));
+    table.setUint32(24, 0x8000_0000);
+    expect(countContiguous(geometry, table, 0, 8)).toBe(3);
+    expect(countContiguous(geometry, table, 4, 4)).toBe(4);
+  });
 });
 
 describe('refcounts', () => {

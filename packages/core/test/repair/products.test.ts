@@ -34,7 +34,7 @@ const external: ImagePlan = {
   clusters: new Map([0, 1, 4, 1000].map((index) => [index, { kind: 'entry', entry: COPIED | BigInt(index * 4096) }])),
 };
 
-const kinds: readonly ImagePlan[] = [
+export const kinds: readonly ImagePlan[] = [
   { snapshots, bitmaps, autoclear: 1n },
   { snapshots, backingName: 'base.raw' },
   { version: 2, snapshots, backingName: 'base.raw' },
@@ -48,7 +48,7 @@ const kinds: readonly ImagePlan[] = [
 ];
 
 /** Offsets of 8-byte words of every structure but the header. */
-function wordsOf(image: BuiltImage): number[] {
+export function wordsOf(image: BuiltImage): number[] {
   const words: number[] = [];
   const add = (at: number, count: number) => {
     for (let word = 0; word < count; word++) words.push(at + word * 8);
@@ -72,8 +72,7 @@ function wordsOf(image: BuiltImage): number[] {
   return words.filter((at) => at + 8 <= image.bytes.length);
 }
 
-function harm(image: BuiltImage, next: () => number): void {
-  const words = wordsOf(image);
+export function harm(image: BuiltImage, words: readonly number[], next: () => number): void {
   const at = words[next() % words.length]!;
   const cluster = BigInt(next() % (image.bytes.length / image.clusterSize + 3)) * BigInt(image.clusterSize);
   const choice = next() % 5;
@@ -92,7 +91,8 @@ describe('damage at random', () => {
     for (let round = 0; round < ROUNDS; round++) {
       const next = numbers(index * 1000 + round);
       const image = mixed(plan);
-      for (let i = next() % 3; i >= 0; i--) harm(image, next);
+      const words = wordsOf(image);
+      for (let i = next() % 3; i >= 0; i--) harm(image, words, next);
       const device = bufferDevice(image.bytes);
       const where = `kind ${index}, round ${round}`;
       const report = await repairDevice(device, { fix: 'all' });

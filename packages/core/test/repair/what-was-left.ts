@@ -11,6 +11,9 @@ export interface Files {
 /** The bytes of each guest cluster; null for one that a read refuses. */
 export type Clusters = readonly (Uint8Array | null)[];
 
+/** The longest disk that is compared, bytes. */
+const MAX_SIZE = 2 ** 26;
+
 /** Guest bytes; null when a read refuses them. */
 async function read(disk: Disk, at: number, length: number): Promise<Uint8Array | null> {
   try {
@@ -23,6 +26,8 @@ async function read(disk: Disk, at: number, length: number): Promise<Uint8Array 
 
 async function clustersIn(disk: Disk, clusterSize: number): Promise<Clusters> {
   const clusters: (Uint8Array | null)[] = [];
+  // Damage to its size can make a snapshot's disk larger than memory.
+  if (disk.size > MAX_SIZE) return clusters;
   const whole = await read(disk, 0, disk.size);
   for (let at = 0; at < disk.size; at += clusterSize) {
     const length = Math.min(clusterSize, disk.size - at);

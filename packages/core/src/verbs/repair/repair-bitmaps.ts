@@ -11,8 +11,9 @@ import {
 import { hex, viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
 import type { Geometry } from '../../format/geometry.js';
-import { AUTOCLEAR, type Header } from '../../format/header.js';
+import { AUTOCLEAR, diskSizeOf, type Header } from '../../format/header.js';
 import { setAutoclear } from '../../format/header-fields.js';
+import { MAX_BITMAP_DATA_BYTES } from '../../format/limits.js';
 import { decodeName } from '../../format/names.js';
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
@@ -22,6 +23,8 @@ import type { RepairContext } from './repair-context.js';
 import { dropExtension } from './repair-header.js';
 import type { RepairLog } from './repair-log.js';
 
+/** All flags that are defined. */
+const ALL_FLAGS = 7;
 /** Bytes of a bitmap's table that are checked in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
@@ -54,7 +57,7 @@ export async function correctBitmaps(
   }
   const kept: Bitmap[] = [];
   for (const bitmap of bitmaps) {
-    const reason = await tableFault(medium, bitmap, geometry, isTaken, signal);
+    const reason = await tableFault(medium, bitmap, diskSizeOf(header), geometry, isTaken, signal);
     if (reason === null) kept.push(bitmap);
     else log.dropped.push({ kind: 'bitmap', name: decodeName(bitmap.name), reason });
   }
@@ -89,12 +92,18 @@ async function readDirectory(
 /** What is wrong with a bitmap's table, a sentence; null when nothing is. */
 async function tableFault(
   medium: Medium,
-  { tableOffset, tableSize }: Bitmap,
+  { tableOffset, tableSize, flags, granularityBits }: Bitmap,
+  size: number,
   { clusterSize }: Geometry,
   isTaken: IsTaken,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
   const length = tableSize * 8;
+  const needed = Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
+  if (flags > ALL_FLAGS) return `Its flags are ${hex(flags)}, with bits that must be zero.`;
+  if (tableSize < needed) return `Its table has ${tableSize} entries; the disk needs ${needed}.`;
+  if (tableSize * clusterSize > MAX_BITMAP_DATA_BYTES) return `Its table has ${tableSize} entries: too many.`;
+  if (tableOffset === 0) return 'It has no table.';
   if (tableOffset % clusterSize !== 0) return `Its table is at ${hex(tableOffset)}, inside a cluster.`;
   if (tableOffset + length > medium.size) return 'Its table is past the end of the file.';
   if (isTaken(tableOffset, length)) return 'Its table overlaps other metadata.';
