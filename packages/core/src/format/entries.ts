@@ -112,7 +112,8 @@ export function isCompressed({ l2EntrySize }: Geometry, l2: DataView, index: num
 
 /**
  * Counts the entries from `index` on, at most `limit`, that continue the mapping of the first: the same kind, with
- * consecutive host clusters if it has any. COPIED is ignored, unless it alone marks a cluster as allocated. Only for standard entries that are not compressed.
+ * consecutive host clusters if it has any. COPIED is ignored, unless it alone marks a cluster as allocated. Only for
+ * standard entries that are not compressed.
  */
 export function countContiguous(geometry: Geometry, l2: DataView, index: number, limit: number): number {
   const step = standardOffset(geometry, l2, index) === null ? 0 : geometry.clusterSize;

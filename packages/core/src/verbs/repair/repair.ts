@@ -10,6 +10,7 @@ import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
 import { readHeader } from '../../engine/layer/metadata.js';
 import { Qcow2Error } from '../../errors.js';
 import { viewOf } from '../../format/bytes.js';
+import { EXTENSION, findExtension } from '../../format/extensions.js';
 import { geometryOf } from '../../format/geometry.js';
 import { INCOMPATIBLE } from '../../format/header.js';
 import { type Checked, checkSource } from '../check/check.js';
@@ -30,7 +31,7 @@ import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.j
 import { separateClusters } from './separate-clusters.js';
 
 /** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
-const MOST_ROUNDS = 4;
+const MAX_ROUNDS = 4;
 
 /**
  * Repairs the image on a device, which nothing else uses meanwhile. A dry run writes nothing.
@@ -73,8 +74,12 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   await correctHeader(medium, log, signal);
   const before = log.changed ? undefined : await checked(medium, options, 'check');
   let now = before ?? (await checked(medium, options, 'check'));
-  for (let round = 0; round < MOST_ROUNDS && !isClean(now.report); round++) {
-    await repairRound(await contextOf(medium, log, options), now);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const context = await contextOf(medium, log, options);
+    // A check does not look at everything for which QEMU refuses a bitmap.
+    const hasBitmaps = findExtension(context.extensions, EXTENSION.bitmaps) !== undefined;
+    if (isClean(now.report) && (round > 0 || !hasBitmaps)) break;
+    await repairRound(context, now);
     const next = await checked(medium, { signal }, 'check');
     if (isSame(next.report, now.report)) break;
     now = next;
