@@ -30,7 +30,7 @@ import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.j
 import { separateClusters } from './separate-clusters.js';
 
 /** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
-const MOST_ROUNDS = 4;
+const MAX_ROUNDS = 4;
 
 /**
  * Repairs the image on a device, which nothing else uses meanwhile. A dry run writes nothing.
@@ -73,7 +73,7 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   await correctHeader(medium, log, signal);
   const before = log.changed ? undefined : await checked(medium, options, 'check');
   let now = before ?? (await checked(medium, options, 'check'));
-  for (let round = 0; round < MOST_ROUNDS && !isClean(now.report); round++) {
+  for (let round = 0; round < MAX_ROUNDS && !isClean(now.report); round++) {
     await repairRound(await contextOf(medium, log, options), now);
     const next = await checked(medium, { signal }, 'check');
     if (isSame(next.report, now.report)) break;
@@ -119,7 +119,7 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
 
 /** Whether any cluster of host bytes has, or may have, more than one reference. */
 function sharing({
-  context: { references, geometry, most: max },
+  context: { references, geometry, maxRefcount: max },
   report,
 }: Checked): (at: number, length: number) => boolean {
   const hasOverflow = report.findings.some(({ fault }) => fault === 'refcount-overflow');
