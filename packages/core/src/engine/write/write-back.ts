@@ -242,7 +242,7 @@ function* trim(state: WriteState, { closing }: WriteBackContent): Steps {
   yield flushes.trimmed(state);
 }
 
-/** Marks an image corrupt whose structures overlap, so that it is not written to before it is repaired. */
+/** Marks an image corrupt whose metadata contradict themselves: it must be repaired before it is written to again. */
 export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
   if (version === 2) return;
   const header = state.header.change((sector) => setIncompatible(sector, INCOMPATIBLE.corrupt, true));

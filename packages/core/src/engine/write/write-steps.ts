@@ -35,7 +35,7 @@ export class WriteSteps {
   readonly #layer: Qcow2Layer;
   readonly #state: WriteState;
   readonly #budgets: WriteBudgets;
-  /** Aborts when reads of the backing chain take too long while the image is closed. */
+  /** Aborts when reads of the backing chain take too long while the image is being closed. */
   readonly #backingSignal: AbortSignal | undefined;
   /** Length of the file when the image was opened, bytes. */
   readonly #sizeAtOpen: number;
@@ -52,8 +52,8 @@ export class WriteSteps {
 
   /**
    * The host offset where bytes can be written without a change of metadata, because they lie in one allocated cluster
-   * with a refcount of one. Null when more is to be done. This is the fast path: most writes of a running virtual machine
-   * take it.
+   * with a refcount of one. Null when more is to be done. This is the fast path, which most writes of a running virtual
+   * machine take.
    *
    * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
    */
@@ -76,7 +76,7 @@ export class WriteSteps {
     return sound && !this.#mayBeShared(host) ? host : null;
   }
 
-  /** Whether COPIED is set for the cluster at `host` though its refcount is not 1, or not loaded yet. */
+  /** True if a snapshot may use the cluster at `host`: its refcount is not 1, or is not in memory. */
   #mayBeShared(host: number): boolean {
     const { refcounts } = this.#state;
     if (this.#layer.snapshots.length === 0) return false;
@@ -199,10 +199,10 @@ export class WriteSteps {
       const { offset, owned } = getL1Entry(l1, index);
       if (offset !== null && owned) inPlace.push(offset);
     }
-    const missing = last - first + 1 - inPlace.length;
+    const newTables = last - first + 1 - inPlace.length;
     yield* this.#refuseShared(inPlace);
     const loaded = yield* this.loadTables(first, last);
-    if (missing > 0) yield* findClusters(this.#state, missing);
+    if (newTables > 0) yield* findClusters(this.#state, newTables);
     loaded.forEach((table, step) => {
       const { offset, owned } = getL1Entry(l1, first + step);
       if (table !== null) this.#checkTable(offset!, table);

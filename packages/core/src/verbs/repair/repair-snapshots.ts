@@ -67,8 +67,8 @@ export async function planSnapshots(
 }
 
 /**
- * Why the L1 table of a snapshot cannot be at its place, a sentence: the table is in use as something else. A table that
- * two disks share is copied instead.
+ * Why the L1 table of a snapshot cannot be at its place, a sentence: the table is in use as something else. A table
+ * that two disks share is copied instead.
  */
 async function overlapOf(
   medium: Medium,
