@@ -1,5 +1,5 @@
 /**
- * Knows whether anything is broken, from a clone with only Node and npm: `npm test`. `npm test -- --only unit,e2e` runs
+ * Checks and tests everything, from a clone with only Node and npm: `npm test`. `npm test -- --only unit,e2e` runs
  * those stages alone.
  */
 import { mkdirSync, rmSync } from 'node:fs';

@@ -3,7 +3,7 @@ import type { CheckReport, Finding, FindingPlace, Impact } from 'qcow2';
 import { formatCount, formatNumberOf, formatOffset, formatShare, formatSize } from '../engine/size.js';
 
 /** Most places and most ranges of a finding that are shown. */
-const MOST_SHOWN = 3;
+const MAX_SHOWN = 3;
 
 /** The label of each impact. */
 export const IMPACT_WORDS: Readonly<Record<Impact, string>> = {
@@ -67,21 +67,21 @@ export function clusterWords(report: CheckReport): string {
 
 /** The first places of a finding, a line each. */
 export function placeLines({ places }: Finding): string[] {
-  const shown = places.slice(0, MOST_SHOWN);
+  const shown = places.slice(0, MAX_SHOWN);
   const lines = shown.map((place) => `${place.what} at ${formatOffset(place.at)}: ${place.message}${usedBy(place)}`);
   return places.length > shown.length ? [...lines, 'And others.'] : lines;
 }
 
 function usedBy({ references = [] }: FindingPlace): string {
   if (references.length === 0) return '';
-  const users = references.slice(0, MOST_SHOWN).map(({ what, at }) => `${what} (${formatOffset(at)})`);
-  return ` Used by ${users.join(', ')}${references.length > MOST_SHOWN ? ' and others' : ''}.`;
+  const users = references.slice(0, MAX_SHOWN).map(({ what, at }) => `${what} (${formatOffset(at)})`);
+  return ` Used by ${users.join(', ')}${references.length > MAX_SHOWN ? ' and others' : ''}.`;
 }
 
 /** The first ranges of the disk that a finding concerns, a line each. */
 export function rangeLines({ guest }: Finding): string[] {
   const lines = guest
-    .slice(0, MOST_SHOWN)
+    .slice(0, MAX_SHOWN)
     .map(({ start, length }) => `${formatOffset(start)} to ${formatOffset(start + length)} (${formatSize(length)})`);
   const more = guest.length - lines.length;
   return more > 0 ? [...lines, `And ${formatNumberOf(more, 'other')}.`] : lines;

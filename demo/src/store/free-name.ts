@@ -23,9 +23,9 @@ export function freeName(wanted: string, existing: readonly { readonly name: str
 }
 
 /** The first characters of a text that fit into so many bytes of UTF-8. */
-function shortened(text: string, most: number): string {
+function shortened(text: string, maxBytes: number): string {
   let kept = '';
-  let left = most;
+  let left = maxBytes;
   for (const character of text) {
     left -= bytesOf(character);
     if (left < 0) break;

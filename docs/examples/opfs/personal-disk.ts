@@ -14,7 +14,7 @@ export async function personalDisk(name: string, url: string, size: number) {
 
 export async function save(name: string, url: string, changes: ReadableStream<Uint8Array>): Promise<void> {
   const { store, disk } = await personalDisk(name, url, 2 ** 30);
-  await disk.write(0, new Uint8Array([0xeb, 0x63])); // copied; with { transfer: true } the buffer is handed over
+  await disk.write(0, new Uint8Array([0xeb, 0x63])); // copied; with { transfer: true } the buffer is transferred
   await changes.pipeTo(disk.writable({ start: 4096 })); // whole clusters, with backpressure
   await disk.discard(2 ** 20, 65536);
   await disk.flush(); // now it survives a power cut

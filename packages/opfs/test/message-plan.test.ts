@@ -5,8 +5,8 @@ import { planMessages } from '../src/page/message-plan.js';
 
 test('every byte is in one part, in order, and no message exceeds the maximum', () => {
   fc.assert(
-    fc.property(fc.array(fc.nat(50), { maxLength: 30 }), fc.integer({ min: 1, max: 40 }), (lengths, most) => {
-      const messages = planMessages(lengths, most);
+    fc.property(fc.array(fc.nat(50), { maxLength: 30 }), fc.integer({ min: 1, max: 40 }), (lengths, maxBytes) => {
+      const messages = planMessages(lengths, maxBytes);
       const next = lengths.map(() => 0);
       let last = 0;
       for (const message of messages) {
@@ -18,7 +18,7 @@ test('every byte is in one part, in order, and no message exceeds the maximum', 
           next[index]! += length;
           total += length;
         }
-        expect(total).toBeLessThanOrEqual(most);
+        expect(total).toBeLessThanOrEqual(maxBytes);
       }
       expect(next).toEqual(lengths);
       // An empty piece is sent, too: whether its offset is right is for the engine to say.

@@ -7,7 +7,7 @@ export interface FeatureInfo {
   readonly bit: number;
   /** The specification's name, else the name in the image's feature name table, if there is one. */
   readonly name?: string | undefined;
-  /** True if this library knows the bit. */
+  /** True if the bit is known to this library. */
   readonly known: boolean;
 }
 

@@ -6,7 +6,7 @@ import { Qcow2Error } from '../errors.js';
 import { alignUp, viewOf } from './bytes.js';
 import { AUTOCLEAR, COMPATIBLE, INCOMPATIBLE } from './header.js';
 
-/** The extension types that this library knows. 0 ends the list. */
+/** The known extension types. 0 ends the list. */
 export const EXTENSION = {
   backingFormat: 0xe2792aca,
   featureNames: 0x6803f857,
@@ -43,7 +43,7 @@ export interface FeatureName {
   readonly name: string;
 }
 
-/** The features that this library knows, with the names that QEMU writes into images. */
+/** The known features, with the names that QEMU writes into images. */
 export const KNOWN_FEATURES: readonly FeatureName[] = [
   { kind: 0, bit: INCOMPATIBLE.dirty, name: 'dirty bit' },
   { kind: 0, bit: INCOMPATIBLE.corrupt, name: 'corrupt bit' },
@@ -96,7 +96,7 @@ export function findExtension(extensions: readonly HeaderExtension[], type: numb
   return extensions.findLast((extension) => extension.type === type);
 }
 
-/** True if this library knows the feature of a bit; `kind` as in {@link FeatureName}. */
+/** True if the feature of a bit is known; `kind` as in {@link FeatureName}. */
 export function isKnownFeature(kind: number, bit: number): boolean {
   return KNOWN_FEATURES.some((feature) => feature.kind === kind && feature.bit === bit);
 }

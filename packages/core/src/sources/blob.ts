@@ -177,7 +177,7 @@ class BlobSource implements ByteSource {
     }
   }
 
-  /** Limits concurrent reads to PARALLEL, and converts errors to {@link Qcow2Error}. */
+  /** Limits concurrent reads to {@link MAX_PARALLEL}, and converts errors to {@link Qcow2Error}. */
   async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
     while (this.#running >= MAX_PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;

@@ -88,7 +88,7 @@ function addressOf(url: string | URL): { url: string; name: string } {
   try {
     parsed = new URL(url);
   } catch {
-    // A relative URL: only fetch knows the base URL of the page or the worker.
+    // A relative URL: only fetch has the base URL of the page or the worker.
     return { url: String(url), name: String(url).replace(/[?#].*$/s, '') };
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {

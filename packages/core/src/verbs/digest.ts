@@ -40,11 +40,11 @@ export async function digestDisk(
   const { signal } = options;
   const hash = await startHash(algorithm, options);
   const update = updater(hash, layer.size, alive, options);
-  const most = Math.min(CHUNK_BYTES, layer.size);
-  const zeros = new Uint8Array(most);
+  const maxBytes = Math.min(CHUNK_BYTES, layer.size);
+  const zeros = new Uint8Array(maxBytes);
   // They take turns: one is filled while the other is hashed.
-  let memory = new Uint8Array(most);
-  let other = new Uint8Array(most);
+  let memory = new Uint8Array(maxBytes);
+  let other = new Uint8Array(maxBytes);
   // The chunk that is being read while the one before it is hashed.
   let ahead: Reading | null = null;
   for await (const parts of chunksOf(layer, alive, signal)) {
@@ -69,7 +69,7 @@ async function startHash(algorithm: HashAlgorithm, { createHash, signal }: Diges
 /** Returns a function that hashes bytes, reports them, and yields when it is due. */
 function updater(hash: Hash, size: number, alive: () => void, options: DigestOptions): (bytes: Uint8Array) => Done {
   const progress = progressOf(options, 'digest', size);
-  const turn = yieldWhenDue();
+  const yieldIfDue = yieldWhenDue();
   let hashed = 0;
   return (bytes) => {
     options.signal?.throwIfAborted();
@@ -77,7 +77,7 @@ function updater(hash: Hash, size: number, alive: () => void, options: DigestOpt
     hash.update(bytes);
     hashed += bytes.length;
     progress(hashed);
-    return turn();
+    return yieldIfDue();
   };
 }
 

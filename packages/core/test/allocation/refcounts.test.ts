@@ -136,15 +136,15 @@ describe('releasing clusters', () => {
     for (let index = 999; index >= 0; index--) {
       space.retire({ host: index * PER_BLOCK * CLUSTER, length: 20 * CLUSTER } as Freed);
     }
-    let most = 0;
+    let maxBlocks = 0;
     for (const missing of space.release()) {
       expect(missing.length).toBeLessThanOrEqual(16);
       for (const { dirty } of refcounts.dirtyBlocks()) dirty.clear();
       refcounts.evict(4);
       for (const index of missing) refcounts.adopt(index, block([]));
-      most = Math.max(most, refcounts.blocks);
+      maxBlocks = Math.max(maxBlocks, refcounts.blocks);
     }
-    expect(most).toBeLessThanOrEqual(4 + 16);
+    expect(maxBlocks).toBeLessThanOrEqual(4 + 16);
     expect(space.quarantine.size).toBe(0);
     expect(space.reserve(20)).toEqual(expect.arrayContaining([0]));
   });

@@ -16,49 +16,49 @@ function clock(): { now: number } {
 describe('yieldWhenDue', () => {
   it('returns undefined until 20 ms have passed', () => {
     const time = clock();
-    const turn = yieldWhenDue();
-    expect(turn()).toBeUndefined();
+    const yieldIfDue = yieldWhenDue();
+    expect(yieldIfDue()).toBeUndefined();
     time.now += 19;
-    expect(turn()).toBeUndefined();
+    expect(yieldIfDue()).toBeUndefined();
     time.now += 1;
-    expect(turn()).toBeInstanceOf(Promise);
+    expect(yieldIfDue()).toBeInstanceOf(Promise);
   });
 
   it('counts from the end of the last wait', async () => {
     const time = clock();
-    const turn = yieldWhenDue();
+    const yieldIfDue = yieldWhenDue();
     time.now += 20;
-    const waiting = turn();
+    const waiting = yieldIfDue();
     time.now += 500;
     await waiting;
-    expect(turn()).toBeUndefined();
+    expect(yieldIfDue()).toBeUndefined();
     time.now += 19;
-    expect(turn()).toBeUndefined();
+    expect(yieldIfDue()).toBeUndefined();
     time.now += 1;
-    expect(turn()).toBeInstanceOf(Promise);
+    expect(yieldIfDue()).toBeInstanceOf(Promise);
   });
 });
 
 describe('yieldToEventLoop', () => {
   it('lets a timer fire in a loop that waits for nothing else', async () => {
-    const turn = yieldToEventLoop();
+    const yieldIfDue = yieldToEventLoop();
     let fired = false;
     setTimeout(() => {
       fired = true;
     }, 1);
     const end = Date.now() + 5000;
-    while (!fired && Date.now() < end) await turn();
+    while (!fired && Date.now() < end) await yieldIfDue();
     expect(fired).toBe(true);
   });
 
   it('does not yield before it is due', async () => {
     clock();
-    const turn = yieldToEventLoop();
+    const yieldIfDue = yieldToEventLoop();
     let fired = false;
     setImmediate(() => {
       fired = true;
     });
-    for (let step = 0; step < 1000; step++) await turn();
+    for (let step = 0; step < 1000; step++) await yieldIfDue();
     expect(fired).toBe(false);
   });
 });

@@ -69,7 +69,7 @@ function oneByOne(
   references: ClusterCounts,
   from: number,
   bits: bigint,
-  most: number,
+  maxRefcount: number,
   checkCopied: boolean,
 ): { at: number; figures: PlainFigures } {
   const figures = { allocated: 0, fragmented: 0, next: 0 };
@@ -81,7 +81,7 @@ function oneByOne(
     const owned = (entry & COPIED) !== 0n;
     const count = references.get(cluster);
     const refcount = cluster <= CLUSTERS ? (refcounts.get(cluster) ?? 0) : 0;
-    const isOdd = !plain || cluster === 0 || cluster >= CLUSTERS || count >= Math.min(most, 254);
+    const isOdd = !plain || cluster === 0 || cluster >= CLUSTERS || count >= Math.min(maxRefcount, 254);
     if (isOdd || (checkCopied && (refcount === 1) !== owned)) return { at: index, figures };
     references.set(cluster, count + 1);
     figures.allocated++;
@@ -104,13 +104,13 @@ describe.each([
       random.table.forEach((entry, index) => {
         view.setBigUint64(index * 8, entry);
       });
-      const most = seed % 5 === 0 ? 1 : 65_535;
+      const maxRefcount = seed % 5 === 0 ? 1 : 65_535;
       const expected = countsOf(random.references);
       const references = countsOf(random.references);
       const refcounts = countsOf(random.refcounts);
-      const counting = { clusterBits: Number(bits), clusters: CLUSTERS, most, references, refcounts };
+      const counting = { clusterBits: Number(bits), clusters: CLUSTERS, maxRefcount, references, refcounts };
       for (let from = 0; from < ENTRIES; ) {
-        const wanted = oneByOne(random, expected, from, bits, most, checkCopied);
+        const wanted = oneByOne(random, expected, from, bits, maxRefcount, checkCopied);
         const figures = { allocated: 0, fragmented: 0, next: 0 };
         const at = countPlainEntries(view, from * 8, counting, checkCopied, figures);
         expect({ at: at / 8, figures }, `seed ${seed}, from ${from}`).toEqual(wanted);

@@ -124,10 +124,10 @@ function pickOf(next: () => number, sectors: number): Pick {
 
 /** The longest that a device ever is, in whole sectors. */
 function capacityOf({ entries }: DeviceLog, device: number, initial: number): number {
-  let most = initial;
+  let maxLength = initial;
   for (const entry of entries) {
     if (entry.device !== device || entry.kind === 'flush') continue;
-    most = Math.max(most, entry.kind === 'write' ? entry.at + entry.bytes.length : entry.size);
+    maxLength = Math.max(maxLength, entry.kind === 'write' ? entry.at + entry.bytes.length : entry.size);
   }
-  return Math.ceil(most / SECTOR) * SECTOR;
+  return Math.ceil(maxLength / SECTOR) * SECTOR;
 }

@@ -51,10 +51,10 @@ async function judgeReferences({ sources, snapshot }: Case): Promise<string | nu
   }
   if (!dirty) return null;
   // Once it is repaired the counts are what the references are: nothing that is written in place may have two.
-  const most = snapshot === null ? 1 : 2;
+  const max = snapshot === null ? 1 : 2;
   for await (const cluster of clustersWrittenInPlace(sources[0]!, context)) {
     const count = context.references.get(cluster);
-    if (count > most) return `cluster ${cluster} is referenced ${count} times`;
+    if (count > max) return `cluster ${cluster} is referenced ${count} times`;
   }
   return null;
 }

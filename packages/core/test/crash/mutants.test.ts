@@ -113,8 +113,8 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'with lazy refcounts, an old refcount table is released before the header points to the new one',
-    fault: withContent((content, { lazy, refcounts, mostBlocks }) => {
-      const counting = content.closing || !lazy || refcounts.blocks > mostBlocks;
+    fault: withContent((content, { lazy, refcounts, maxBlocks }) => {
+      const counting = content.closing || !lazy || refcounts.blocks > maxBlocks;
       return { ...content, counting: content.counting && counting };
     }),
     on: ['lazy refcounts + a growing refcount table', 'a growing refcount table, lazy'],

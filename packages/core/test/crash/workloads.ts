@@ -144,8 +144,8 @@ class Workload {
     const near = this.#last !== null && this.#next() % 3 === 0;
     const place = near ? Math.floor((this.#last!.offset - window.offset) / unit) : this.#next() % units;
     const offset = window.offset + Math.min(place, units - 1) * unit;
-    const most = unit === 1 ? 700 : Math.max(1, Math.min(4, Math.ceil((3 * clusterSize) / unit)));
-    const length = (1 + (this.#next() % most)) * unit;
+    const maxUnits = unit === 1 ? 700 : Math.max(1, Math.min(4, Math.ceil((3 * clusterSize) / unit)));
+    const length = (1 + (this.#next() % maxUnits)) * unit;
     return { offset, length: Math.min(length, window.offset + window.length - offset) };
   }
 }

@@ -159,14 +159,14 @@ describe('a large image', () => {
     const image = await Qcow2Image.open(device, { cache: { l2Bytes: MIB } });
     const copy = bufferDevice();
     const before = process.memoryUsage().arrayBuffers;
-    let most = 0;
+    let maxBytes = 0;
     let bytes = 0;
     const reports: Progress[] = [];
     const stream = image.dehydrate({ onProgress: (progress) => reports.push(progress) }).pipeThrough(
       new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
         transform(chunk, controller) {
           bytes += chunk.length;
-          most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+          maxBytes = Math.max(maxBytes, process.memoryUsage().arrayBuffers - before);
           controller.enqueue(chunk);
         },
       }),
@@ -174,7 +174,7 @@ describe('a large image', () => {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     for await (const chunk of stream as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) chunks.push(chunk);
     // 12 MiB are the counts of a check.
-    expect(most).toBeLessThan(40 * MIB);
+    expect(maxBytes).toBeLessThan(40 * MIB);
     expect(bytes).toBeLessThan(12 * MIB);
     expect(reports.at(-1)).toMatchObject({ phase: 'dehydrate', done: reports.at(-1)!.total });
     expect(reports.at(-1)!.total).toBeGreaterThan(48 * MIB);

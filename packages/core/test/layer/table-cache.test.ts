@@ -178,10 +178,10 @@ describe('the budget', () => {
   it.each([
     ['at least four', 0, 4],
     ['as many as its budget', 10 * CLUSTER, 10],
-  ])('bounds the tables: %s', (_, budget, most) => {
+  ])('bounds the tables: %s', (_, budget, max) => {
     const { cache } = made({ budget });
     for (let index = 0; index < TABLES; index++) if (index !== EMPTY) load(cache, index);
-    expect(inMemory(cache).length).toBeLessThanOrEqual(most);
+    expect(inMemory(cache).length).toBeLessThanOrEqual(max);
     expect(inMemory(cache)).toContain(TABLES - 1);
   });
 

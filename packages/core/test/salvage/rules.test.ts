@@ -28,7 +28,7 @@ async function drain(readable: ReadableStream<Uint8Array>): Promise<number> {
 }
 
 describe('errors that are not of damage end the stream', () => {
-  test('a backing file that was not handed over', async () => {
+  test('a backing file that was not provided', async () => {
     const image = await Qcow2Image.open(overlayImage().bytes);
     await expect(drain(image.readable(undefined, { salvage: true }))).rejects.toMatchObject({
       code: 'reference-refused',

@@ -135,7 +135,7 @@ describe('calls of 2 GiB and more', () => {
   if (isLinux)
     test('write as much as the operating system takes', () => {
       const device = fileDevice(folder.at('limited'), { create: true });
-      const most = 2 ** 43 + 2 ** 42;
+      const maxSize = 2 ** 43 + 2 ** 42;
       // Past the longest file of most file systems: the reason is the system's and not that the length was cut.
       const error = (() => {
         try {
@@ -146,7 +146,7 @@ describe('calls of 2 GiB and more', () => {
         }
       })();
       expect(error).toMatchObject({ code: 'io', cause: { code: 'EFBIG' } });
-      expect(device.size).toBeLessThan(most);
+      expect(device.size).toBeLessThan(maxSize);
       device.close?.();
     });
 });

@@ -118,11 +118,11 @@ export function httpSuite(): void {
     it('limits the concurrent requests', async () => {
       const { file } = await open({ delay: 30 });
       let running = 0;
-      let most = 0;
+      let maxRunning = 0;
       const limited = await httpSource(file.url, {
         concurrency: 2,
         fetch: async (url, init) => {
-          most = Math.max(most, ++running);
+          maxRunning = Math.max(maxRunning, ++running);
           return fetch(url, init).finally(() => running--);
         },
       });
@@ -131,7 +131,7 @@ export function httpSuite(): void {
         bytes: new Uint8Array(9),
       }));
       await limited.read(batch);
-      expect(most).toBe(2);
+      expect(maxRunning).toBe(2);
     });
   });
 

@@ -14,8 +14,8 @@ export interface PiecePart {
 }
 
 /**
- * Plans the messages of a request whose pieces have these lengths in bytes, in order. Each message has at most `most`
- * bytes.
+ * Plans the messages of a request whose pieces have these lengths in bytes, in order. Each message has at most
+ * `maxBytes` bytes.
  */
 export function planMessages(lengths: readonly number[], maxBytes: number = MAX_MESSAGE_BYTES): PiecePart[][] {
   let message: PiecePart[] = [];

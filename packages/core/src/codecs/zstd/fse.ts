@@ -46,18 +46,18 @@ export function fseOfOne(symbol: number): FseTable {
 /**
  * Reads a table description at `from`. Returns the table and its end.
  *
- * @throws Error when it runs past `to`, contains a symbol over `most` or has an accuracy over `mostAccurate`.
+ * @throws Error when it runs past `to`, contains a symbol over `max` or has an accuracy over `maxAccuracy`.
  */
 export function readFse(
   bytes: Uint8Array,
   from: number,
   to: number,
   max: number,
-  mostAccurate: number,
+  maxAccuracy: number,
 ): { table: FseTable; end: number } {
   if (from >= to) bad('an entropy table is missing');
   const accuracy = (bytes[from]! & 15) + 5;
-  if (accuracy > mostAccurate) bad('the accuracy of an entropy table is too high');
+  if (accuracy > maxAccuracy) bad('the accuracy of an entropy table is too high');
   const counts = new Int16Array(max + 1);
   let at = from * 8 + 4;
   let left = 1 << accuracy;

@@ -47,7 +47,7 @@ export class ClusterCounts {
     this.page(cluster)[cluster & PAGE_MASK] = Math.min(count, LARGE_COUNT);
   }
 
-  /** Increments the count of a cluster. Returns false, and changes nothing, when it is `most` already. */
+  /** Increments the count of a cluster. Returns false, and changes nothing, when it is `max` already. */
   add(cluster: number, max: number): boolean {
     const page = this.#pages[cluster >>> PAGE_BITS] ?? this.page(cluster);
     const count = page[cluster & PAGE_MASK]!;

@@ -116,7 +116,7 @@ export class Refcounts {
     return count === 1 || count === 1n;
   }
 
-  /** Evicts the blocks loaded longest ago while more than `most` are in memory. Dirty and `needed` blocks stay. */
+  /** Evicts the blocks loaded longest ago while more than `maxBlocks` are in memory. Dirty and `needed` blocks stay. */
   evict(maxBlocks: number, needed: (index: number) => boolean = () => false): void {
     if (this.#blocks.size <= maxBlocks) return;
     for (const [index, { dirty }] of this.#blocks) {

@@ -4,7 +4,7 @@ import { onAbort } from './on-abort.js';
 
 /** Upper limit of the backoff, ms. */
 const MAX_WAIT_MS = 10_000;
-/** A server that asks for a longer wait than this is not retried, ms. */
+/** A request is not retried when the server's `Retry-After` is longer than this, ms. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /** How many retries there are, and after what time. */
@@ -19,7 +19,7 @@ export interface RetryPolicy {
 export class TransientError extends Error {
   /** The error to throw when the retries are used up; a function makes it then. */
   readonly error: Qcow2Error | ((signal: AbortSignal) => Promise<Qcow2Error>);
-  /** The wait that the server asks for, ms (`Retry-After`); null when it sent none. */
+  /** The wait in the server's `Retry-After`, ms; null when it sent none. */
   readonly wait: number | null;
 
   constructor(error: TransientError['error'], wait: number | null = null) {

@@ -41,7 +41,7 @@ export interface Qcow2Layer {
   /** As on the medium. `WrittenHeader` replaces it when writing changes a field. */
   header: Header;
   extensions: readonly HeaderExtension[];
-  /** The image's feature name table; empty when this library knows all of its features. */
+  /** The image's feature name table; empty when all of its features are known. */
   readonly featureNames: readonly FeatureName[];
   readonly snapshots: readonly Snapshot[];
   /**

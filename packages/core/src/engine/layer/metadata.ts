@@ -38,7 +38,7 @@ export interface FirstCluster {
 export interface Tables {
   readonly l1: DataView;
   readonly snapshots: readonly Snapshot[];
-  /** Empty, too, when the image says that its bitmaps are not to be trusted. */
+  /** Also empty when the cleared autoclear bit makes the bitmaps invalid. */
   readonly bitmaps: readonly Bitmap[];
 }
 
@@ -139,8 +139,8 @@ export async function readTables(
   const l1 = new Uint8Array(header.l1Size * 8);
   const guess = Math.min(header.snapshotCount * SNAPSHOT_ENTRY_GUESS, source.size, MAX_SNAPSHOT_TABLE_BYTES);
   const table = new Uint8Array(guess);
-  const vouched = header.autoclearFeatures.includes(AUTOCLEAR.bitmaps);
-  const extension = vouched ? findExtension(extensions, EXTENSION.bitmaps) : undefined;
+  const valid = header.autoclearFeatures.includes(AUTOCLEAR.bitmaps);
+  const extension = valid ? findExtension(extensions, EXTENSION.bitmaps) : undefined;
   const marking = extension === undefined ? null : await import('./optional-tables.js');
   const directory = marking?.bitmapDirectory(header, extensions, geometry, source.size) ?? null;
   const entries = new Uint8Array(directory?.directorySize ?? 0);

@@ -63,7 +63,7 @@ export class WatchedBacking implements Backing {
 
   /**
    * Starts the checks, as the image is being closed. If one read takes too long from now on, aborts all, and calls
-   * `onGivingUp`.
+   * `onTimeout`.
    */
   startClosing(onTimeout: (reason: unknown) => void): void {
     const check = (): void => {

@@ -8,11 +8,11 @@ import type { WriteState } from './write-state.js';
  * Reserves `clusters` free clusters for the `allocate` calls that follow. In a full image the search is long, so few
  * blocks stay in memory.
  */
-export function* findClusters({ space, refcounts, mostBlocks, loadBlocks }: WriteState, clusters: number): Steps {
+export function* findClusters({ space, refcounts, maxBlocks, loadBlocks }: WriteState, clusters: number): Steps {
   if (clusters === 0) return;
   const needed = (block: number) => space.needs(block);
   for (let missing = space.reserve(clusters); missing !== null; missing = space.continueSearch()) {
-    refcounts.evict(mostBlocks, needed);
+    refcounts.evict(maxBlocks, needed);
     yield* loadBlocks(missing);
   }
 }

@@ -57,7 +57,7 @@ export class Lifecycle {
     throw new Qcow2Error('failed', message, {}, { cause: this.#failure.cause });
   }
 
-  /** Records that a flush rejects: if something failed, the caller knows of it from then on. */
+  /** Records that a flush rejects: if something failed, the failure counts as reported from then on. */
   reportToFlush(): void {
     this.#reported ||= this.failed;
   }

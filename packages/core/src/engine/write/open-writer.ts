@@ -91,7 +91,7 @@ export async function openWriter(
     bitmaps: tracked,
     untracked,
     lazy: header.compatibleFeatures.includes(COMPATIBLE.lazyRefcounts),
-    mostBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
+    maxBlocks: Math.max(4, Math.floor(budgets.refcountBytes / geometry.clusterSize)),
     loadBlocks: (indexes) => loadBlocks(layer, { refcounts, metadata }, indexes),
   };
   const bases = layer.backing && new WatchedBacking(layer.backing);

@@ -18,9 +18,9 @@
  * refcount table has moved, or blocks are over their budget.
  *
  * Guest data are written when the guest writes them, into clusters that nothing on the medium refers to, or in place.
- * Bits of bitmaps are brought to the medium when the image is closed, when they are asked for, or when there are too
- * many to keep; a bitmap that is in use there is not trusted by anybody, so its clusters and the entries of its table
- * are written in place.
+ * Bits of bitmaps are brought to the medium when the image is closed, when they are to be read, or when there are too
+ * many to keep; a bitmap that is marked in use there is not valid, so its clusters and the entries of its table are
+ * written in place.
  */
 
 import type { Transfer } from '../../api/device.js';
@@ -50,9 +50,9 @@ function* mark(state: WriteState): Steps {
 }
 
 /**
- * Lets bitmaps go that the autoclear bit does not vouch for any more: the extension first, then its clusters, which are
- * counted until the next write-back is past its roots. A crash in between leaves the extension, which nobody believes,
- * or leaks.
+ * Removes bitmaps that the cleared autoclear bit makes invalid: first the extension, then its clusters. Those stay
+ * counted until the next write-back has written its roots. A crash in between leaves an extension that is not valid, or
+ * leaks.
  */
 function* dropBitmaps(state: WriteState, untracked: UntrackedBitmaps): Steps {
   const { device, header, space } = state;
@@ -77,7 +77,7 @@ export function* writeBack(state: WriteState, reason: WriteBackReason): Steps {
   const closing = reason === 'close';
   const storing = closing || reason === 'bitmaps' || state.bitmaps?.full;
   const bitmaps = storing ? state.bitmaps : null;
-  if (bitmaps !== null) yield* place(state, bitmaps);
+  if (bitmaps !== null) yield* allocateBitmaps(state, bitmaps);
   const counting = closing || reason === 'check' || !state.lazy || mustCount(state);
   for (const stage of stageOrder) yield* stages[stage](state, { counting, bitmaps, closing });
 }
@@ -114,17 +114,17 @@ export interface WriteBackContent {
 
 /**
  * True if the refcounts must reach the medium although they are lazy. When the table has moved, its old clusters are
- * released at the end of this write-back, so the header must lead to the new ones before. Blocks over budget can be
+ * released at the end of this write-back, so the header must refer to the new ones before. Blocks over budget can be
  * evicted only when they are as on the medium.
  */
-function mustCount({ refcounts, mostBlocks }: WriteState): boolean {
-  return refcounts.moved || refcounts.blocks > mostBlocks;
+function mustCount({ refcounts, maxBlocks }: WriteState): boolean {
+  return refcounts.moved || refcounts.blocks > maxBlocks;
 }
 
-/** Gives the bits of bitmaps that have no clusters some. */
-function* place(state: WriteState, bitmaps: TrackedBitmaps): Steps {
+/** Allocates clusters for the bits of bitmaps that have none. */
+function* allocateBitmaps(state: WriteState, bitmaps: TrackedBitmaps): Steps {
   yield* findClusters(state, bitmaps.unallocated);
-  bitmaps.place(state.space);
+  bitmaps.allocateClusters(state.space);
 }
 
 function* grow(state: WriteState, { counting }: WriteBackContent): Steps {
@@ -210,11 +210,11 @@ function* roots(state: WriteState, { bitmaps }: WriteBackContent): Steps {
  * evicted.
  */
 function* release(state: WriteState, { counting }: WriteBackContent): Steps {
-  const { refcounts, space, mostBlocks } = state;
+  const { refcounts, space, maxBlocks } = state;
   for (const missing of space.release()) {
-    if (refcounts.blocks > mostBlocks) {
+    if (refcounts.blocks > maxBlocks) {
       yield* writeBlocks(state);
-      refcounts.evict(mostBlocks);
+      refcounts.evict(maxBlocks);
     }
     yield* state.loadBlocks(missing);
   }
@@ -242,7 +242,7 @@ function* trim(state: WriteState, { closing }: WriteBackContent): Steps {
   yield flushes.trimmed(state);
 }
 
-/** Marks an image corrupt whose tables lead to each other's places: nobody shall write to it before it is repaired. */
+/** Marks an image corrupt whose metadata contradict themselves: it must be repaired before it is written to again. */
 export function* markCorrupt(state: WriteState, version: 2 | 3): Steps {
   if (version === 2) return;
   const header = state.header.change((sector) => setIncompatible(sector, INCOMPATIBLE.corrupt, true));

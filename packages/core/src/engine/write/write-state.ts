@@ -40,7 +40,7 @@ export interface WriteState {
   /** Lazy refcounts: refcounts are written at close, or when they must be. Until then the image is marked dirty. */
   readonly lazy: boolean;
   /** The largest number of refcount blocks in memory. */
-  readonly mostBlocks: number;
+  readonly maxBlocks: number;
   /** Loads refcount blocks by their index. */
   readonly loadBlocks: (indexes: readonly number[]) => Steps;
 }

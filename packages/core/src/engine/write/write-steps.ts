@@ -30,33 +30,34 @@ export interface WriteBudgets {
   readonly refcountBytes: number;
 }
 
-/** The steps by which an open image is changed. Whoever runs them holds its lock alone. */
+/** The steps by which an open image is changed. The caller must have the image's exclusive lock. */
 export class WriteSteps {
   readonly #layer: Qcow2Layer;
   readonly #state: WriteState;
   readonly #budgets: WriteBudgets;
-  /** Ends the wait for files behind the image. */
-  readonly #giveUp: AbortSignal | undefined;
+  /** Aborts when reads of the backing chain take too long while the image is being closed. */
+  readonly #backingSignal: AbortSignal | undefined;
   /** Length of the file when the image was opened, bytes. */
   readonly #sizeAtOpen: number;
-  /** Offsets of the L2 tables that were looked through before this session changed them. */
-  readonly #vetted = new Set<number>();
+  /** Host offsets of the L2 tables that {@link #checkTable} has checked, and of the new ones. */
+  readonly #checkedTables = new Set<number>();
 
-  constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets, giveUp: AbortSignal | undefined) {
+  constructor(layer: Qcow2Layer, state: WriteState, budgets: WriteBudgets, backingSignal: AbortSignal | undefined) {
     this.#layer = layer;
     this.#state = state;
     this.#budgets = budgets;
-    this.#giveUp = giveUp;
+    this.#backingSignal = backingSignal;
     this.#sizeAtOpen = state.device.size;
   }
 
   /**
-   * Where bytes can be written without another word, because they lie in one cluster that is there and nobody else's:
-   * the host offset. Null when more is to be done. Most writes of a running machine are such.
+   * The host offset where bytes can be written without a change of metadata, because they lie in one allocated cluster
+   * with a refcount of one. Null when more is to be done. This is the fast path, which most writes of a running virtual
+   * machine take.
    *
    * @throws {@link Qcow2Error} `corrupt` when the entry contradicts the specification.
    */
-  placeOf(offset: number, length: number): number | null {
+  directWriteOffset(offset: number, length: number): number | null {
     const { geometry, tables, unreadable } = this.#layer;
     const { clusterSize, bytesPerL2, externalData } = geometry;
     const within = offset % clusterSize;
@@ -68,14 +69,14 @@ export class WriteSteps {
     const { l1 } = this.#state;
     if (table === null || table === undefined) return null;
     const { offset: tableAt, owned } = getL1Entry(l1, l1Index);
-    if (!owned || l1Faults(geometry, l1, l1Index) !== 0 || !this.#vetted.has(tableAt!)) return null;
-    const place = hostOffsetInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
-    // What would reach metadata, or past the end of the file, is refused on the long way.
-    const sound = place !== null && place < this.#state.device.size && !this.#state.metadata.has(place);
-    return sound && !this.#mayBeShared(place) ? place : null;
+    if (!owned || l1Faults(geometry, l1, l1Index) !== 0 || !this.#checkedTables.has(tableAt!)) return null;
+    const host = hostOffsetInCluster(geometry, table, Math.floor((offset % bytesPerL2) / clusterSize), offset, length);
+    // What would reach metadata, or past the end of the file, is refused on the slow path.
+    const sound = host !== null && host < this.#state.device.size && !this.#state.metadata.has(host);
+    return sound && !this.#mayBeShared(host) ? host : null;
   }
 
-  /** Whether COPIED, which said that nothing else refers to the cluster at `host`, is not known to be right. */
+  /** True if a snapshot may use the cluster at `host`: its refcount is not 1, or is not in memory. */
   #mayBeShared(host: number): boolean {
     const { refcounts } = this.#state;
     if (this.#layer.snapshots.length === 0) return false;
@@ -84,19 +85,19 @@ export class WriteSteps {
   }
 
   /**
-   * Refuses to change in place what COPIED says is this disk's alone and a refcount says is not: a snapshot would
-   * change as well. Without snapshots nothing is shared, and nothing is looked up.
+   * Refuses to change a cluster in place when COPIED is set but its refcount is not 1: a snapshot would change as well.
+   * Without snapshots nothing is shared, and no refcount is read.
    *
    * @throws {@link Qcow2Error} `corrupt`; the image is marked.
    */
   *#refuseShared(hosts: readonly HostOffset[]): Steps {
-    const { refcounts, metadata, mostBlocks, loadBlocks } = this.#state;
+    const { refcounts, metadata, maxBlocks, loadBlocks } = this.#state;
     if (this.#layer.snapshots.length === 0) return;
     for (const host of hosts) {
       const cluster = Math.floor(host / refcounts.clusterSize);
       const block = Math.floor(cluster / refcounts.perBlock);
       if (!refcounts.loaded(block) && refcounts.blockOffset(block) !== 0) {
-        refcounts.evict(mostBlocks);
+        refcounts.evict(maxBlocks);
         yield* loadBlocks([block]);
       }
       if (refcounts.loaded(block) && refcounts.isSingle(cluster)) continue;
@@ -106,12 +107,12 @@ export class WriteSteps {
 
   /** Writes back when what is kept in memory outgrows its budget. */
   *keepBudgets(): Steps {
-    const { tables, refcounts, space, mostBlocks } = this.#state;
-    refcounts.evict(mostBlocks);
-    const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > mostBlocks;
+    const { tables, refcounts, space, maxBlocks } = this.#state;
+    refcounts.evict(maxBlocks);
+    const full = tables.bytes > this.#budgets.l2Bytes || refcounts.blocks > maxBlocks;
     if (full || space.quarantine.size > MAX_QUARANTINED) {
       yield* writeBack(this.#state, 'budget');
-      refcounts.evict(mostBlocks);
+      refcounts.evict(maxBlocks);
     }
   }
 
@@ -151,7 +152,7 @@ export class WriteSteps {
     };
     const context = { geometry, allocator: space, base: isBase(layer), end: target.size, takeBuffer };
     const plan = planWrite(context, { first, tables }, offset, bytes);
-    yield* this.#place(target, plan, bytes);
+    yield* this.#writeTransfers(target, plan, bytes);
     for (const buffer of borrowed) layer.scratch.give(buffer);
     this.apply(first, tables, plan.changes, plan.freed);
   }
@@ -160,13 +161,13 @@ export class WriteSteps {
    * Fills the parts of a plan that are copied, and writes its transfers. When the parts cannot be read, or the caller's
    * `bytes` lose their memory meanwhile, no entry has changed, and the clusters are free again.
    */
-  *#place(target: TrackedDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
+  *#writeTransfers(target: TrackedDevice, { copies, taken, transfers }: WritePlan, bytes: Uint8Array): Steps {
     const { space, metadata, lifecycle } = this.#state;
     const { length } = bytes;
     try {
       const copied = copies.length > 0 ? readLayer(this.#layer, copies) : undefined;
       // A source may ignore every signal. What it still fills is memory of this plan, which is not used again.
-      if (copied !== undefined) yield settled(copied, this.#giveUp) as Promise<void>;
+      if (copied !== undefined) yield settled(copied, this.#backingSignal) as Promise<void>;
       requireIntact(bytes, length);
       if (!this.#layer.geometry.externalData) {
         for (const transfer of transfers) metadata.refuseOverlap('guest data', transfer.at, transfer.bytes.length);
@@ -178,7 +179,7 @@ export class WriteSteps {
     }
   }
 
-  /** Makes the changes of a plan whose bytes are in place. */
+  /** Makes the changes of a plan whose bytes are written. */
   apply(first: number, tables: readonly DataView[], changes: readonly EntryChange[], freed: readonly Freed[]): void {
     const { l1, space, geometry } = this.#state;
     for (const change of changes) {
@@ -188,7 +189,7 @@ export class WriteSteps {
     if (!geometry.externalData) for (const run of freed) space.retire(run);
   }
 
-  /** The tables of these L1 entries, each one there and referred to by nobody else. */
+  /** The tables of these L1 entries, each allocated and with a refcount of one. */
   *writableTables(first: number, last: number): Steps<DataView[]> {
     const { l1 } = this.#state;
     const tables: DataView[] = [];
@@ -198,26 +199,26 @@ export class WriteSteps {
       const { offset, owned } = getL1Entry(l1, index);
       if (offset !== null && owned) inPlace.push(offset);
     }
-    const toMake = last - first + 1 - inPlace.length;
+    const newTables = last - first + 1 - inPlace.length;
     yield* this.#refuseShared(inPlace);
     const loaded = yield* this.loadTables(first, last);
-    if (toMake > 0) yield* findClusters(this.#state, toMake);
+    if (newTables > 0) yield* findClusters(this.#state, newTables);
     loaded.forEach((table, step) => {
       const { offset, owned } = getL1Entry(l1, first + step);
-      if (table !== null) this.#vet(offset!, table);
+      if (table !== null) this.#checkTable(offset!, table);
       tables.push(table !== null && owned ? table : this.#makeTable(first + step, table));
     });
     return tables;
   }
 
   /**
-   * Looks through a table before its first change. Once the file had grown past where one of its entries leads, that
-   * could not be told from a sound one: nothing is to be put there.
+   * Checks a table before its first change, and enters the clusters past the end of the file that its entries refer to,
+   * so that nothing is written there. Once the file has grown past them, such entries look like valid ones.
    */
-  #vet(at: number, table: DataView): void {
+  #checkTable(at: number, table: DataView): void {
     const { geometry, metadata } = this.#state;
-    if (this.#vetted.has(at)) return;
-    this.#vetted.add(at);
+    if (this.#checkedTables.has(at)) return;
+    this.#checkedTables.add(at);
     if (geometry.externalData) return;
     for (let index = 0; index < geometry.l2Entries; index++) {
       if (isCompressed(geometry, table, index)) continue;
@@ -252,7 +253,7 @@ export class WriteSteps {
     }
     metadata.add('L2 table', host, geometry.clusterSize);
     tables.addFresh(host, view);
-    this.#vetted.add(host);
+    this.#checkedTables.add(host);
     setL1Entry(l1, index, { offset: host, owned: true });
     dirtyL1.add(index * 8, index * 8 + 8);
     return view;
@@ -283,11 +284,11 @@ export class WriteSteps {
     if (unreadable !== null) throw unreadable;
     if (this.#state.data !== null) return this.#state.data;
     const name = dataReference?.name ?? '';
-    const message = `The write needs the data file "${name}", which was not handed over.`;
+    const message = `The write needs the data file "${name}", which was not provided.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
 
-  /** Writes zeros where no entry can say them. */
+  /** Writes zeros where no entry can express them. */
   *writeZeros(start: number, end: number): Steps {
     const zeros = new Uint8Array(Math.min(end - start, CHUNK_BYTES));
     for (let at = start; at < end; ) {

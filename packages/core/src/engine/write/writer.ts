@@ -90,11 +90,11 @@ export class Writer {
     const { length } = bytes;
     const done = this.#lock.writing(() => {
       requireIntact(bytes, length);
-      const place = this.#state.lifecycle.failed ? null : this.#writes.placeOf(offset, length);
-      if (place !== null) {
+      const host = this.#state.lifecycle.failed ? null : this.#writes.directWriteOffset(offset, length);
+      if (host !== null) {
         // The view may have grown with its buffer during the wait.
         const own = bytes.length === length ? bytes : bytes.subarray(0, length);
-        return this.#state.device.write([{ at: place, bytes: own }]);
+        return this.#state.device.write([{ at: host, bytes: own }]);
       }
       return run(this.#guarded(() => this.#writes.write(offset, bytes, length)));
     });
@@ -132,7 +132,7 @@ export class Writer {
   async atRest<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
     const ending = new AbortController();
-    const ignore = signal && onAbort(signal, () => ending.abort(signal.reason));
+    const removeListener = signal && onAbort(signal, () => ending.abort(signal.reason));
     this.#resting.add(ending);
     try {
       // Both locks are requested in one turn of the event loop, so no other request comes between them.
@@ -145,7 +145,7 @@ export class Writer {
       }, ending.signal);
     } finally {
       this.#resting.delete(ending);
-      ignore?.();
+      removeListener?.();
     }
   }
 
@@ -218,10 +218,10 @@ export class Writer {
    * yields to the event loop, so that messages are not delayed.
    */
   *#zero(start: number, end: number, unmap: boolean): Steps {
-    const turn = yieldWhenDue();
+    const yieldIfDue = yieldWhenDue();
     for (const rest = { at: start, tracked: false }; rest.at < end; ) {
       yield this.#alone(() => this.#zeros.next(rest, end, unmap));
-      if (rest.at < end) yield turn();
+      if (rest.at < end) yield yieldIfDue();
     }
   }
 }

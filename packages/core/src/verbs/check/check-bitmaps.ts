@@ -25,7 +25,7 @@ interface Directory {
 export async function referBitmaps(
   context: CheckContext,
   extensions: readonly HeaderExtension[],
-  turn: () => Promise<void>,
+  yieldIfDue: () => Promise<void>,
 ): Promise<void> {
   const { extension, bitmaps, error } = await readDirectory(context, extensions);
   if (extension !== null) {
@@ -36,7 +36,7 @@ export async function referBitmaps(
     const { what = 'bitmap directory', at = 0 } = error.details;
     context.findings.add('corruption', 'bitmap', 'bookkeeping', { what, at }, () => error.message);
   }
-  for (const [index, bitmap] of bitmaps.entries()) await referBitmap(context, bitmap, index, turn);
+  for (const [index, bitmap] of bitmaps.entries()) await referBitmap(context, bitmap, index, yieldIfDue);
 }
 
 /** Reads the bitmap directory. */
@@ -59,7 +59,7 @@ async function referBitmap(
   context: CheckContext,
   { tableOffset, tableSize }: Bitmap,
   number: number,
-  turn: () => Promise<void>,
+  yieldIfDue: () => Promise<void>,
 ): Promise<void> {
   const { geometry, fileSize, findings, signal } = context;
   const what = `table of bitmap ${number}`;
@@ -75,6 +75,6 @@ async function referBitmap(
       if ('fault' in entry) findings.add('corruption', 'bitmap', 'bookkeeping', place(), () => `It ${entry.fault}.`);
       else context.refer(entry.offset, geometry.clusterSize, 'bitmaps', place);
     }
-    await turn();
+    await yieldIfDue();
   }
 }

@@ -17,7 +17,7 @@ export class CheckContext {
   /** One more than the file has: an unaligned reference may reach into it. */
   readonly references: ClusterCounts;
   /** The highest refcount of this width. */
-  readonly most: number;
+  readonly maxRefcount: number;
   /** True once a compressed cluster was counted. */
   hasCompressed = false;
   /** How many of the references are to metadata, and how many to L2 tables. */
@@ -36,7 +36,7 @@ export class CheckContext {
     this.references = new ClusterCounts(this.clusters + 1);
     this.#metadata = new ClusterCounts(this.clusters + 1);
     this.#tables = new ClusterCounts(this.clusters + 1);
-    this.most = 2 ** (2 ** header.refcountOrder) - 1;
+    this.maxRefcount = 2 ** (2 ** header.refcountOrder) - 1;
   }
 
   /**
@@ -57,7 +57,7 @@ export class CheckContext {
     const role = this.#roleOf(use);
     const last = Math.floor((offset + length - 1) / clusterSize);
     for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++) {
-      if (!this.references.add(cluster, this.most)) this.#overflow(cluster, place());
+      if (!this.references.add(cluster, this.maxRefcount)) this.#overflow(cluster, place());
       role?.add(cluster, Infinity);
     }
   }
@@ -83,7 +83,7 @@ export class CheckContext {
   #overflow(cluster: number, place: Place): void {
     this.findings.addShared('corruption', 'refcount-overflow', cluster, place, () => {
       const where = hex(cluster * this.geometry.clusterSize);
-      return `The cluster at ${where} is referenced more than ${this.most} times, the highest refcount.`;
+      return `The cluster at ${where} is referenced more than ${this.maxRefcount} times, the highest refcount.`;
     });
   }
 

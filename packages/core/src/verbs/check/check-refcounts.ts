@@ -28,11 +28,11 @@ export class RefcountsOnDisk {
   }
 
   /** Reads the refcounts of the file. */
-  static async read(context: CheckContext, turn: () => Promise<void>): Promise<RefcountsOnDisk> {
+  static async read(context: CheckContext, yieldIfDue: () => Promise<void>): Promise<RefcountsOnDisk> {
     const { refcountTableOffset, refcountTableClusters } = context.header;
     const table = await context.read(refcountTableOffset, refcountTableClusters * context.geometry.clusterSize);
     const refcounts = new RefcountsOnDisk(context, viewOf(table.subarray(0, table.length - (table.length % 8))));
-    await refcounts.#readBlocks(turn);
+    await refcounts.#readBlocks(yieldIfDue);
     return refcounts;
   }
 
@@ -92,10 +92,10 @@ export class RefcountsOnDisk {
     return this.#entry(index).offset;
   }
 
-  #readBlocks(turn: () => Promise<void>): Promise<void> {
+  #readBlocks(yieldIfDue: () => Promise<void>): Promise<void> {
     return readClusters(this.#context, this.#blocks(), {
       visit: ({ index }, bytes) => this.#take(index, bytes),
-      afterBatch: turn,
+      afterBatch: yieldIfDue,
     });
   }
 

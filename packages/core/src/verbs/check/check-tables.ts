@@ -25,7 +25,7 @@ import { countPlainEntries, type PlainCounting } from './plain-entries.js';
 import { readClusters } from './read-clusters.js';
 
 /**
- * How a check reports the faults of entries. What makes an entry lead past the end of the file is reported as that, as
+ * How a check reports the faults of entries. What makes an entry refer past the end of the file is reported as that, as
  * QEMU does.
  */
 const REPORTED: ReadonlyMap<number, Reported> = new Map([
@@ -71,7 +71,7 @@ export class TableWalk {
   readonly allocation: Allocation = { allocated: 0, fragmented: 0, compressed: 0 };
   readonly #context: CheckContext;
   readonly #refcounts: RefcountsOnDisk;
-  readonly #turn: () => Promise<void>;
+  readonly #yieldIfDue: () => Promise<void>;
   #late: LateEntry[] = [];
   /** The cluster that would follow the last entry's without a gap; 0 before the first. */
   #next = 0;
@@ -82,12 +82,18 @@ export class TableWalk {
   #reachable = true;
   readonly #counting: PlainCounting;
 
-  constructor(context: CheckContext, refcounts: RefcountsOnDisk, turn: () => Promise<void>) {
+  constructor(context: CheckContext, refcounts: RefcountsOnDisk, yieldIfDue: () => Promise<void>) {
     this.#context = context;
     this.#refcounts = refcounts;
-    this.#turn = turn;
-    const { geometry, clusters, most, references } = context;
-    this.#counting = { clusterBits: geometry.clusterBits, clusters, most, references, refcounts: refcounts.counts };
+    this.#yieldIfDue = yieldIfDue;
+    const { geometry, clusters, maxRefcount, references } = context;
+    this.#counting = {
+      clusterBits: geometry.clusterBits,
+      clusters,
+      maxRefcount,
+      references,
+      refcounts: refcounts.counts,
+    };
   }
 
   /** Walks one L1 table and everything below it; `progress` takes how many of its entries are done. */
@@ -103,7 +109,7 @@ export class TableWalk {
       },
       afterBatch: async ({ index }) => {
         progress(index);
-        await this.#turn();
+        await this.#yieldIfDue();
       },
     });
     progress(table.entries);
@@ -114,18 +120,18 @@ export class TableWalk {
     const seen = new Set<number>();
     for (let index = 0; index * 8 + 8 <= l1.byteLength; index++) {
       const offset = this.#l1Entry(table, l1, index);
-      if (offset !== null) this.#tellApart(table, index, offset, seen);
+      if (offset !== null) this.#checkRepeated(table, index, offset, seen);
       if (this.#late.length > 0) await this.#checkLate();
       if (offset !== null) yield { index, offset };
     }
   }
 
   /** No writer makes an L1 table that refers to an L2 table twice. QEMU accepts it when the refcount allows it. */
-  #tellApart(table: L1Table, index: number, offset: number, seen: Set<number>): void {
+  #checkRepeated(table: L1Table, index: number, offset: number, seen: Set<number>): void {
     if (seen.has(offset)) {
       const { findings, geometry } = this.#context;
       const cluster = Math.floor(offset / geometry.clusterSize);
-      const message = () => `It leads to ${hex(offset)}, as another entry does.`;
+      const message = () => `It refers to the L2 table at ${hex(offset)}, as another entry does.`;
       findings.addShared('extra', 'overlap', cluster, l1EntryPlace(geometry, table, index), message);
     }
     seen.add(offset);

@@ -86,11 +86,11 @@ export async function checkSource(
     const none = { allocatedClusters: 0, fragmentedClusters: 0, compressedClusters: 0, imageEndOffset: 0 };
     return { context, refcounts: null, report: report(findings, { totalClusters, ...none }) };
   }
-  const turn = yieldToEventLoop();
-  const refcounts = await RefcountsOnDisk.read(context, turn);
-  const counting = { refcounts, extensions, options, turn, ahead: options.ahead ?? source };
+  const yieldIfDue = yieldToEventLoop();
+  const refcounts = await RefcountsOnDisk.read(context, yieldIfDue);
+  const counting = { refcounts, extensions, options, yieldIfDue, ahead: options.ahead ?? source };
   const { allocation, tables } = await countReferences(context, counting, 'check');
-  const imageEndOffset = await compareRefcounts(context, refcounts, turn);
+  const imageEndOffset = await compareRefcounts(context, refcounts, yieldIfDue);
   if (options.deep) await checkDeep(context, tables, counting, options.codec);
   if (findings.shared.size > 0) await findReferences(context, counting, findings.shared);
   findings.settle();

@@ -16,7 +16,7 @@ interface Run {
 export async function compareRefcounts(
   context: CheckContext,
   refcounts: RefcountsOnDisk,
-  turn: () => Promise<void>,
+  yieldIfDue: () => Promise<void>,
 ): Promise<number> {
   const { references, clusters, geometry } = context;
   const comparison = new Comparison(context, refcounts);
@@ -25,7 +25,7 @@ export async function compareRefcounts(
     const last = Math.min(nextPage(first), end);
     if (!refcounts.readable) comparison.each(first, last);
     else if (references.any(first) || refcounts.counts.any(first)) comparison.page(first, last);
-    await turn();
+    await yieldIfDue();
     context.signal?.throwIfAborted();
   }
   comparison.finish();
@@ -85,7 +85,7 @@ class Comparison {
 
   /** Reports the last run. */
   finish(): void {
-    if (this.#run !== null) tell(this.context, this.#run);
+    if (this.#run !== null) reportRun(this.context, this.#run);
     this.#run = null;
   }
 
@@ -101,7 +101,7 @@ class Comparison {
   }
 }
 
-function tell({ findings, geometry }: CheckContext, { first, refcount, references, clusters }: Run): void {
+function reportRun({ findings, geometry }: CheckContext, { first, refcount, references, clusters }: Run): void {
   const place = { what: clusters === 1 ? 'cluster' : `${clusters} clusters`, at: first * geometry.clusterSize };
   const message = () => difference(refcount, references);
   if (refcount < references) findings.add('corruption', 'refcount-low', 'bookkeeping', place, message, clusters);
@@ -115,22 +115,22 @@ function difference(refcount: number, references: number): string {
 
 function unreadable(context: CheckContext, cluster: number): void {
   const message = () => 'Its refcount block has an invalid offset.';
-  context.findings.add('check-error', 'refcount-unreadable', 'bookkeeping', placeOf(context, cluster), message);
+  context.findings.add('check-error', 'refcount-unreadable', 'bookkeeping', clusterPlace(context, cluster), message);
 }
 
 /** What refers to such a cluster shows whether the count is wrong, or the references are. */
 function sharedTooLow(context: CheckContext, cluster: number, refcount: number, references: number): void {
   const message = () => difference(refcount, references);
-  context.findings.addShared('corruption', 'refcount-low', cluster, placeOf(context, cluster), message);
+  context.findings.addShared('corruption', 'refcount-low', cluster, clusterPlace(context, cluster), message);
 }
 
 /** Several references are valid for clusters that snapshots share, and never for metadata. */
 function sharedMetadata(context: CheckContext, cluster: number): void {
   if (!context.sharesMetadata(cluster)) return;
   const message = () => 'It holds metadata and is used for something else as well.';
-  context.findings.addShared('extra', 'overlap', cluster, placeOf(context, cluster), message);
+  context.findings.addShared('extra', 'overlap', cluster, clusterPlace(context, cluster), message);
 }
 
-function placeOf({ geometry }: CheckContext, cluster: number): Place {
+function clusterPlace({ geometry }: CheckContext, cluster: number): Place {
   return { what: 'cluster', at: cluster * geometry.clusterSize };
 }

@@ -19,7 +19,7 @@ export interface Counting {
   readonly extensions: readonly HeaderExtension[];
   readonly options: OperationOptions;
   /** Yields to the event loop. */
-  readonly turn: () => Promise<void>;
+  readonly yieldIfDue: () => Promise<void>;
   /** The source of the snapshot table. */
   readonly ahead: ByteSource;
 }
@@ -38,12 +38,12 @@ export interface Counted {
  */
 export async function countReferences(
   context: CheckContext,
-  { refcounts, extensions, options, turn, ahead }: Counting,
+  { refcounts, extensions, options, yieldIfDue, ahead }: Counting,
   phase: string,
 ): Promise<Counted> {
   const { header, geometry } = context;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters } = header;
-  const walk = new TableWalk(context, refcounts, turn);
+  const walk = new TableWalk(context, refcounts, yieldIfDue);
   const { snapshots, length } = await readSnapshots(context, ahead);
   const entries = snapshots.reduce((sum, snapshot) => sum + snapshot.l1Size, l1Size);
   const progress = progressOf(options, phase, entries * geometry.bytesPerL2);
@@ -70,7 +70,7 @@ export async function countReferences(
   const refcountTable = { what: 'refcount table', at: refcountTableOffset };
   context.refer(refcountTableOffset, refcountTableClusters * geometry.clusterSize, 'refcounts', () => refcountTable);
   referEncryption(context, extensions);
-  await referBitmaps(context, extensions, turn);
+  await referBitmaps(context, extensions, yieldIfDue);
   refcounts.checkTable(context);
   return { allocation: walk.allocation, tables };
 }

@@ -5,7 +5,7 @@ import { guestOf, type Place, referenceOf } from './place.js';
 import { type SharedCluster, SharedClusters } from './shared-clusters.js';
 
 /** The most places of a finding; its count includes all. */
-const MOST_PLACES = 16;
+const MAX_PLACES = 16;
 
 /** Impacts, worst first. */
 const IMPACTS: readonly Impact[] = ['data-missing', 'data-doubtful', 'bookkeeping', 'wasted-space'];
@@ -109,7 +109,7 @@ class Group {
     const guest = guestOf(place);
     if (guest !== undefined && place.maps?.active) this.#guest.add(guest);
     for (const range of shared?.guest ?? []) this.#guest.add(range);
-    if (this.#places.length === MOST_PLACES) return;
+    if (this.#places.length === MAX_PLACES) return;
     const references = shared?.references ?? [];
     this.#places.push({
       ...referenceOf(place),

@@ -2,7 +2,7 @@
 import type { Range } from '../../api/range.js';
 
 /** The most ranges of a result. */
-const MOST = 1024;
+const MAX_RANGES = 1024;
 
 /** A set of ranges. It keeps those with the lowest offsets. */
 export class GuestRanges {
@@ -16,7 +16,7 @@ export class GuestRanges {
       last.length = Math.max(last.length, start + length - last.start);
       return;
     }
-    if (this.#ranges.length === 2 * MOST) this.#ranges = merged(this.#ranges);
+    if (this.#ranges.length === 2 * MAX_RANGES) this.#ranges = merged(this.#ranges);
     this.#ranges.push({ start, length });
   }
 
@@ -34,5 +34,5 @@ function merged(ranges: readonly Range[]): { start: number; length: number }[] {
       last.length = Math.max(last.length, start + length - last.start);
     } else result.push({ start, length });
   }
-  return result.slice(0, MOST);
+  return result.slice(0, MAX_RANGES);
 }

@@ -22,7 +22,7 @@ export function l1EntryPlace({ bytesPerL2 }: Geometry, table: L1Table, index: nu
   return { what: `L1 entry ${index}${of}`, at: at + index * 8, maps };
 }
 
-/** The place of an entry of the L2 table that entry `index` of an L1 table leads to; it is at the offset `tableAt`. */
+/** The place of an entry of the L2 table at the offset `tableAt`, which entry `index` of an L1 table refers to. */
 export function l2EntryPlace(
   { bytesPerL2, clusterSize, l2EntrySize }: Geometry,
   { of, size, active }: L1Table,

@@ -14,7 +14,7 @@ export interface PlainCounting {
   /** Clusters of the file. */
   readonly clusters: number;
   /** The highest refcount. */
-  readonly most: number;
+  readonly maxRefcount: number;
   readonly references: ClusterCounts;
   readonly refcounts: ClusterCounts;
 }
@@ -36,13 +36,13 @@ const LONG_RUN = 64;
 
 /**
  * Counts the entries from the byte `from` of a table on, without a call for each, and adds them to `figures`. With
- * `checkCopied`, COPIED must be as the refcount says. Returns the place of the first entry that is not plain, or the
- * table's end.
+ * `checkCopied`, COPIED must be as the refcount says. Returns the byte offset of the first entry that is not plain,
+ * or the table's end.
  */
 export function countPlainEntries(
   table: DataView,
   from: number,
-  { clusterBits, clusters, most, references, refcounts }: PlainCounting,
+  { clusterBits, clusters, maxRefcount, references, refcounts }: PlainCounting,
   checkCopied: boolean,
   figures: PlainFigures,
 ): number {
@@ -52,7 +52,7 @@ export function countPlainEntries(
   const clusterSize = 1 << clusterBits;
   const inCluster = clusterSize - 1;
   const clustersPerWord = 2 ** (32 - clusterBits);
-  const full = Math.min(most, LARGE_COUNT - 1) | 0;
+  const full = Math.min(maxRefcount, LARGE_COUNT - 1) | 0;
   const end = table.byteLength;
   let { allocated, fragmented, next } = figures;
   let page = -1;

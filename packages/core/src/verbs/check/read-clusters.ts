@@ -27,7 +27,7 @@ export async function readClusters<Item extends { readonly offset: number }>(
   items: AsyncIterable<Item> | Iterable<Item>,
   visitor: ClusterVisitor<Item>,
 ): Promise<void> {
-  const most = Math.max(1, BATCH_BYTES / context.geometry.clusterSize);
+  const clustersPerBatch = Math.max(1, BATCH_BYTES / context.geometry.clusterSize);
   const buffers = [new Uint8Array(0), new Uint8Array(0)];
   let before: Reading<Item> | null = null;
   let batch: Item[] = [];
@@ -41,7 +41,7 @@ export async function readClusters<Item extends { readonly offset: number }>(
     if (before !== null) await finish(context, before, visitor);
     before = reading;
   };
-  for await (const item of items) if (batch.push(item) === most) await next();
+  for await (const item of items) if (batch.push(item) === clustersPerBatch) await next();
   if (batch.length > 0) await next();
   if (before !== null) await finish(context, before, visitor);
 }
@@ -56,7 +56,7 @@ function startReading<Item extends { readonly offset: number }>(
   const clusters = items.map((_, number) => buffer.subarray(number * clusterSize, (number + 1) * clusterSize));
   const transfers = items.map(({ offset }, number): Transfer => ({ at: offset, bytes: clusters[number]! }));
   const done = asPromise(source.read(transfers, signal)) ?? undefined;
-  // If the check ends before this is awaited, nobody else handles its failure.
+  // If the check ends before this is awaited, its failure has no other handler.
   done?.then(undefined, () => {});
   return { items, clusters, done };
 }

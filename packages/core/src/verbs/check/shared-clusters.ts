@@ -7,9 +7,9 @@ import type { Range } from '../../api/range.js';
 import { guestOf, type Place, referenceOf, type Use } from './place.js';
 
 /** The most clusters whose references are looked for. */
-const MOST_CLUSTERS = 16_384;
+const MAX_SHARED_CLUSTERS = 16_384;
 /** The most references of a cluster that are listed. */
-const MOST_REFERENCES = 8;
+const MAX_REFERENCES = 8;
 
 /** One cluster with several references. */
 export class SharedCluster {
@@ -26,7 +26,7 @@ export class SharedCluster {
     this.#firstUse ??= key;
     if (this.#firstUse !== key) this.#isCrossLink = true;
     if (use !== 'refcounts' && use !== 'bitmaps') this.#holdsGuest = true;
-    if (this.references.length === MOST_REFERENCES) return;
+    if (this.references.length === MAX_REFERENCES) return;
     this.references.push(referenceOf(place));
     const guest = guestOf(place);
     if (guest !== undefined && place.maps?.active) this.guest.push(guest);
@@ -57,7 +57,7 @@ export class SharedClusters {
   watch(cluster: number): SharedCluster | null {
     const known = this.#clusters.get(cluster);
     if (known !== undefined) return known;
-    if (this.#clusters.size === MOST_CLUSTERS) return null;
+    if (this.#clusters.size === MAX_SHARED_CLUSTERS) return null;
     const added = new SharedCluster();
     this.#clusters.set(cluster, added);
     return added;

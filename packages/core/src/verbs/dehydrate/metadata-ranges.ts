@@ -117,9 +117,9 @@ async function addBits(
   if (tableSize * clusterSize > MAX_BITMAP_DATA_BYTES) return;
   const bytes = Math.ceil(Math.ceil(diskSizeOf(header) / 2 ** granularityBits) / 8);
   const entries = Math.min(tableSize, Math.ceil(bytes / clusterSize));
-  const turn = yieldToEventLoop();
+  const yieldIfDue = yieldToEventLoop();
   for (let first = 0; first < entries; first += BATCH_BYTES / 8) {
-    await turn();
+    await yieldIfDue();
     signal?.throwIfAborted();
     const length = Math.min(BATCH_BYTES, (entries - first) * 8);
     const table = viewOf(await readBytes(noted, tableOffset + first * 8, length, signal));

@@ -56,8 +56,8 @@ export async function* tablesOf(
   isWanted: (at: number, l1Index: number) => boolean,
 ): AsyncGenerator<readonly LoadedTable[], void, undefined> {
   const { clusterSize } = geometry;
-  const most = Math.max(1, BATCH_BYTES / clusterSize);
-  const buffer = new Uint8Array(most * clusterSize);
+  const clustersPerBatch = Math.max(1, BATCH_BYTES / clusterSize);
+  const buffer = new Uint8Array(clustersPerBatch * clusterSize);
   let batch: { l1Index: number; at: number }[] = [];
   const load = async (): Promise<readonly LoadedTable[]> => {
     signal?.throwIfAborted();
@@ -72,7 +72,7 @@ export async function* tablesOf(
     const at = l2TableOffset(l1, l1Index);
     if (at === 0 || !isWanted(at, l1Index)) continue;
     batch.push({ l1Index, at });
-    if (batch.length < most) continue;
+    if (batch.length < clustersPerBatch) continue;
     yield await load();
     batch = [];
   }

@@ -2,7 +2,7 @@
 import type { CopiedRange, DroppedStructure, Repair, RepairAction, RepairLoss } from '../../api/repair-report.js';
 
 /** Ranges of each kind that are kept; neighbours are merged. */
-const MOST = 65_536;
+const MAX_RANGES = 65_536;
 
 /** The log of one repair. */
 export class RepairLog {
@@ -35,13 +35,13 @@ export class RepairLog {
     const continues = last !== undefined && last.start + last.length === range.start;
     if (continues && last.snapshot === range.snapshot && last.readsBacking === range.readsBacking) {
       this.#lost[this.#lost.length - 1] = { ...last, length: last.length + range.length };
-    } else if (this.#lost.length < MOST) this.#lost.push(range);
+    } else if (this.#lost.length < MAX_RANGES) this.#lost.push(range);
   }
 
   /** Adds a range that was copied. */
   copy(range: CopiedRange): void {
     this.count('clusters-copied');
-    if (this.copied.length < MOST) this.copied.push(range);
+    if (this.copied.length < MAX_RANGES) this.copied.push(range);
   }
 
   /** The lost ranges: the active disk's first, each disk's in ascending order and merged. */

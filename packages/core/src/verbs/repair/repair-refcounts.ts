@@ -175,7 +175,7 @@ async function correctBlocks(
 /** Writes a new refcount table and new blocks at the end of the file, then lets the header lead to them. */
 async function rebuild(
   context: RepairContext,
-  { context: { references, clusters: counted, most: max }, report }: Checked,
+  { context: { references, clusters: counted, maxRefcount: max }, report }: Checked,
   oldTable: DataView,
   added: NewReferences,
   clusters: number,

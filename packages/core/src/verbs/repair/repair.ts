@@ -124,7 +124,7 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
 
 /** Whether any cluster of host bytes has, or may have, more than one reference. */
 function sharing({
-  context: { references, geometry, most: max },
+  context: { references, geometry, maxRefcount: max },
   report,
 }: Checked): (at: number, length: number) => boolean {
   const hasOverflow = report.findings.some(({ fault }) => fault === 'refcount-overflow');

@@ -339,14 +339,14 @@ class SeparationWork implements Separation {
 
   /** Whether there may be more references than the refcount's width can count. */
   #isFull(cluster: number): boolean {
-    return this.#hasOverflow && this.#checked.context.references.get(cluster) === this.#checked.context.most;
+    return this.#hasOverflow && this.#checked.context.references.get(cluster) === this.#checked.context.maxRefcount;
   }
 
   /** Counts references that a cluster keeps; false when the refcount's width cannot count them. */
   #keep(cluster: number, references: number): boolean {
     if (!this.#isFull(cluster)) return true;
-    const { most } = this.#checked.context;
-    if (this.#kept.get(cluster) + references > most) return false;
+    const { maxRefcount } = this.#checked.context;
+    if (this.#kept.get(cluster) + references > maxRefcount) return false;
     this.#kept.set(cluster, this.#kept.get(cluster) + references);
     return true;
   }

@@ -48,9 +48,9 @@ export async function openBitmaps(
   let at = directoryOffset;
   layer.bitmaps.forEach((bitmap, index) => {
     const table = tables[index]!;
-    const whole = table !== null && claims.take(placesOf(layer, bitmap, table));
+    const allFree = table !== null && claims.take(metadataRuns(layer, bitmap, table));
     if (follows(bitmap)) {
-      if (whole && canBeKept(layer, bitmap)) tracked.push({ index, at, bits: trackedBitmap(layer, bitmap, table) });
+      if (allFree && canBeKept(layer, bitmap)) tracked.push({ index, at, bits: trackedBitmap(layer, bitmap, table) });
       else sound = false;
     }
     at += bitmapEntryLength(bitmap);
@@ -81,22 +81,22 @@ function trackedBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, t
   return new TrackedBitmap({ bitmap, table, source, size, clusterSize: geometry.clusterSize });
 }
 
-/** The tables of all bitmaps, read in one batch; null for one with an invalid place. */
+/** The tables of all bitmaps, read in one batch; null for one with an invalid offset or size. */
 async function readTables(
   { bitmaps, geometry, source }: Qcow2Layer,
   signal: AbortSignal | undefined,
 ): Promise<(DataView | null)[]> {
-  const placed = bitmaps.map(({ tableOffset: at, tableSize }) => {
+  const ranges = bitmaps.map(({ tableOffset: at, tableSize }) => {
     const length = tableSize * TABLE_ENTRY_BYTES;
     const inside = at > 0 && at % geometry.clusterSize === 0 && at + length <= source.size;
     return inside && length > 0 && tableSize * geometry.clusterSize <= MAX_BITMAP_DATA_BYTES ? { at, length } : null;
   });
-  const total = placed.reduce((sum, place) => sum + (place?.length ?? 0), 0);
+  const total = ranges.reduce((sum, range) => sum + (range?.length ?? 0), 0);
   if (total > MAX_TABLES_BYTES) {
     const message = `The tables of the bitmaps take ${total} bytes; to write the image they may take 32 MiB.`;
     throw new Qcow2Error('unsupported', message, { what: 'bitmap tables' });
   }
-  const transfers = placed.map((place) => place && { at: place.at, bytes: new Uint8Array(place.length) });
+  const transfers = ranges.map((range) => range && { at: range.at, bytes: new Uint8Array(range.length) });
   await source.read(
     transfers.filter((transfer) => transfer !== null),
     signal,
@@ -105,17 +105,21 @@ async function readTables(
 }
 
 /** A run of clusters that a bitmap refers to; in bytes. */
-interface Place {
+interface MetadataRun {
   readonly kind: MetadataKind;
   readonly at: number;
   readonly length: number;
 }
 
 /**
- * The places of a bitmap's table and bits; null for an invalid table entry, or one that points past the end of the
+ * The clusters of a bitmap's table and bits; null for an invalid table entry, or one that points past the end of the
  * file.
  */
-function* placesOf({ geometry, source }: Qcow2Layer, bitmap: Bitmap, table: DataView): Generator<Place | null> {
+function* metadataRuns(
+  { geometry, source }: Qcow2Layer,
+  bitmap: Bitmap,
+  table: DataView,
+): Generator<MetadataRun | null> {
   const { clusterSize } = geometry;
   yield { kind: 'bitmap table', at: bitmap.tableOffset, length: table.byteLength };
   for (let index = 0; index < table.byteLength / TABLE_ENTRY_BYTES; index++) {
@@ -137,15 +141,15 @@ class Claims {
     this.#clusterSize = clusterSize;
   }
 
-  /** Enters places as metadata. If one of them is null, or already in use, enters none and returns false. */
-  take(places: Iterable<Place | null>): boolean {
+  /** Enters runs as metadata. If one of them is null, or already in use, enters none and returns false. */
+  take(runs: Iterable<MetadataRun | null>): boolean {
     const before = this.taken.length;
-    for (const place of places) {
-      if (place === null || !this.#free(place)) {
-        for (const run of this.taken.splice(before)) this.#release(run);
+    for (const run of runs) {
+      if (run === null || !this.#free(run)) {
+        for (const entered of this.taken.splice(before)) this.#release(entered);
         return false;
       }
-      const { kind, at, length } = place;
+      const { kind, at, length } = run;
       this.#metadata.add(kind, at, length);
       const last = this.taken.length > before ? this.taken.at(-1)! : null;
       if (last !== null && last.host + alignUp(last.length, this.#clusterSize) === at)
@@ -155,7 +159,7 @@ class Claims {
     return true;
   }
 
-  #free({ at, length }: Place): boolean {
+  #free({ at, length }: MetadataRun): boolean {
     for (let cluster = at / this.#clusterSize; cluster * this.#clusterSize < at + length; cluster++) {
       if (this.#metadata.kindOf(cluster) !== undefined) return false;
     }

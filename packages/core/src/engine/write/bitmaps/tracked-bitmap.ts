@@ -83,7 +83,7 @@ export class TrackedBitmap {
   }
 
   /** Allocates a cluster for each cluster of bits that has none. */
-  place(allocate: () => number): void {
+  allocateClusters(allocate: () => number): void {
     for (const index of this.#unallocated) this.#setEntry(index, { offset: allocate() });
     this.#unallocated.clear();
   }

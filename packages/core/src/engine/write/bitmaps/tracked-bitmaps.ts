@@ -58,20 +58,20 @@ export class TrackedBitmaps {
     return this.#held > BITS_BUDGET;
   }
 
-  /** The number of clusters to reserve before {@link place}. */
+  /** The number of clusters to reserve before {@link allocateClusters}. */
   get unallocated(): number {
     return this.#tracked.reduce((sum, { bits }) => sum + bits.unallocated, 0);
   }
 
   /** Allocates clusters for the bits that have none. Nothing on the medium refers to them before the roots stage. */
-  place(space: SpaceAllocator): void {
+  allocateClusters(space: SpaceAllocator): void {
     const { clusterSize } = this.#layer.geometry;
     const allocate = () => {
       const at = space.allocate();
       this.#metadata.add('bitmap data', at, clusterSize);
       return at;
     };
-    for (const { bits } of this.#tracked) bits.place(allocate);
+    for (const { bits } of this.#tracked) bits.allocateClusters(allocate);
   }
 
   /** The bits that are not on the medium yet. */

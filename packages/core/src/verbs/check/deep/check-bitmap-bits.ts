@@ -12,16 +12,16 @@ import type { Counting } from '../count-references.js';
 const BATCH_BYTES = 64 * 1024;
 
 /** Reports the bits of each bitmap that stand for no byte of the disk. */
-export async function checkBitmapBits(context: CheckContext, { extensions, turn }: Counting): Promise<void> {
+export async function checkBitmapBits(context: CheckContext, { extensions, yieldIfDue }: Counting): Promise<void> {
   const { bitmaps } = await readDirectory(context, extensions);
-  for (const [number, bitmap] of bitmaps.entries()) await checkBits(context, bitmap, number, turn);
+  for (const [number, bitmap] of bitmaps.entries()) await checkBits(context, bitmap, number, yieldIfDue);
 }
 
 async function checkBits(
   context: CheckContext,
   { tableOffset, tableSize, granularityBits }: Bitmap,
   number: number,
-  turn: () => Promise<void>,
+  yieldIfDue: () => Promise<void>,
 ): Promise<void> {
   const { header, geometry, fileSize, signal } = context;
   const perCluster = geometry.clusterSize * 8;
@@ -40,7 +40,7 @@ async function checkBits(
       const message = () => `It has bits past the end of the disk, which has ${bits} of them.`;
       context.findings.add('extra', 'bitmap-bits', 'bookkeeping', place, message);
     }
-    await turn();
+    await yieldIfDue();
   }
 }
 

@@ -31,7 +31,7 @@ interface L2Table {
 export async function checkStreams(
   context: CheckContext,
   tables: readonly L1Table[],
-  { options, turn }: Counting,
+  { options, yieldIfDue }: Counting,
   codec: Codec,
 ): Promise<void> {
   const { geometry } = context;
@@ -42,12 +42,12 @@ export async function checkStreams(
   for (const table of tables) {
     const batch = new StreamBatch(context, codec, async (guest) => {
       progress(before * geometry.bytesPerL2 + guest);
-      await turn();
+      await yieldIfDue();
     });
     const l1 = viewOf(await context.read(table.at, table.entries * 8));
     await readClusters(context, unseenTables(context, l1, seen), {
       visit: (l2, bytes) => batch.addTable(table, l2, viewOf(bytes)),
-      afterBatch: turn,
+      afterBatch: yieldIfDue,
     });
     await batch.inflate();
     before += table.entries;
@@ -66,7 +66,7 @@ function* unseenTables({ fileSize, geometry }: CheckContext, l1: DataView, seen:
 
 /** Streams that are inflated together. */
 class StreamBatch {
-  readonly #most: number;
+  readonly #streamsPerBatch: number;
   readonly #output: Uint8Array;
   #streams: Stream[] = [];
 
@@ -77,8 +77,8 @@ class StreamBatch {
     private readonly done: (guest: number) => Promise<void>,
   ) {
     const { clusterSize } = context.geometry;
-    this.#most = Math.max(1, BATCH_BYTES / clusterSize);
-    this.#output = new Uint8Array(this.#most * clusterSize);
+    this.#streamsPerBatch = Math.max(1, BATCH_BYTES / clusterSize);
+    this.#output = new Uint8Array(this.#streamsPerBatch * clusterSize);
   }
 
   /** Adds the streams of an L2 table, and inflates them when there are enough. */
@@ -90,7 +90,7 @@ class StreamBatch {
       // One that is past the end of the file is reported as that.
       if (mapping.kind !== 'compressed' || this.context.isPastEnd(mapping.host, mapping.length)) continue;
       const place = l2EntryPlace(geometry, l1, index, offset, entry);
-      if (this.#streams.push({ host: mapping.host, length: mapping.length, place }) < this.#most) continue;
+      if (this.#streams.push({ host: mapping.host, length: mapping.length, place }) < this.#streamsPerBatch) continue;
       await this.inflate();
       await this.done(index * geometry.bytesPerL2 + entry * geometry.clusterSize);
     }
