@@ -98,7 +98,10 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
   });
   const disks = disksOf(context, plan.kept);
   const roles = await metadataRoles(context, disks, plan.tableBytes, before);
-  await clearBlocksPastEnd(context);
+  const { refcountTableOffset, refcountTableClusters } = header;
+  // A table that is something else as well is not changed in place, but replaced.
+  const isReplaced = isShared(refcountTableOffset, refcountTableClusters * geometry.clusterSize);
+  if (!isReplaced) await clearBlocksPastEnd(context);
   await repairL2Tables(context, disks, roles);
   const removed = await repairL1Tables(context, disks, roles);
   await applyCounted(context, [
