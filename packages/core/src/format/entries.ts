@@ -8,7 +8,7 @@
  *   bits 9..55   host offset of a table or cluster             high word, bits 0..23, and low word, bits 9..31
  *   bit 0        reads as zeros (not with extended entries)    low word, bit 0
  */
-import type { Geometry, HostOffset } from './geometry.js';
+import type { Geometry } from './geometry.js';
 
 const WORD = 0x1_0000_0000;
 /** In the high word: the refcount is exactly one. This and the next constants are used only in this folder. */
@@ -33,7 +33,7 @@ export const SECTOR = 512;
  * One L1 entry: the offset of an L2 table, null when there is none, and whether its refcount is exactly one (COPIED).
  */
 export interface L1Entry {
-  readonly offset: HostOffset | null;
+  readonly offset: number | null;
   readonly owned: boolean;
 }
 
@@ -42,14 +42,14 @@ export type Mapping =
   /** Read from the backing file; zeros without one. */
   | { readonly kind: 'unallocated' }
   /** Reads as zeros. `host` is a preallocated cluster; `owned` is true when its refcount is exactly one (COPIED). */
-  | { readonly kind: 'zero'; readonly host: HostOffset | null; readonly owned: boolean }
-  | { readonly kind: 'data'; readonly host: HostOffset; readonly owned: boolean }
+  | { readonly kind: 'zero'; readonly host: number | null; readonly owned: boolean }
+  | { readonly kind: 'data'; readonly host: number; readonly owned: boolean }
   /** The `length` bytes at `host` contain the compressed stream, followed by bytes to ignore. */
-  | { readonly kind: 'compressed'; readonly host: HostOffset; readonly length: number }
+  | { readonly kind: 'compressed'; readonly host: number; readonly length: number }
   /** Extended entries only: bit n of a word is subcluster n. With neither bit set it is unallocated. */
   | {
       readonly kind: 'subclusters';
-      readonly host: HostOffset | null;
+      readonly host: number | null;
       readonly owned: boolean;
       /** 32-bit word: the subcluster is allocated in the cluster at `host`. */
       readonly allocated: number;
@@ -67,7 +67,7 @@ export function l2TableOffset(l1: DataView, index: number): number {
 /** Decodes entry `index` of an L1 table. */
 export function getL1Entry(l1: DataView, index: number): L1Entry {
   const offset = l2TableOffset(l1, index);
-  return { offset: offset === 0 ? null : (offset as HostOffset), owned: (l1.getUint32(index * 8) & COPIED) !== 0 };
+  return { offset: offset === 0 ? null : offset, owned: (l1.getUint32(index * 8) & COPIED) !== 0 };
 }
 
 /** Decodes entry `index` of an L2 table. */
@@ -77,7 +77,7 @@ export function getL2Entry(geometry: Geometry, l2: DataView, index: number): Map
   const low = l2.getUint32(at + 4);
   if ((high & COMPRESSED) !== 0) return compressedAt(geometry, l2, index);
   const owned = (high & COPIED) !== 0;
-  const host = standardOffset(geometry, l2, index) as HostOffset | null;
+  const host = standardOffset(geometry, l2, index);
   if (geometry.extendedL2) {
     return { kind: 'subclusters', host, owned, zero: l2.getUint32(at + 8), allocated: l2.getUint32(at + 12) };
   }
@@ -150,5 +150,5 @@ export function compressedOffset(geometry: Geometry, l2: DataView, index: number
 function compressedAt(geometry: Geometry, l2: DataView, index: number): Mapping {
   const host = compressedOffset(geometry, l2, index);
   const sectors = (l2.getUint32(index * geometry.l2EntrySize) & (COMPRESSED - 1)) >>> (offsetBits(geometry) - 32);
-  return { kind: 'compressed', host: host as HostOffset, length: SECTOR * (sectors + 1) - (host % SECTOR) };
+  return { kind: 'compressed', host, length: SECTOR * (sectors + 1) - (host % SECTOR) };
 }

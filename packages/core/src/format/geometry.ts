@@ -1,13 +1,5 @@
 /** Computes the sizes of an image's clusters, entries and tables from its header fields. */
 
-declare const guest: unique symbol;
-declare const host: unique symbol;
-
-/** An offset on the guest's disk, in bytes. */
-export type GuestOffset = number & { readonly [guest]: true };
-/** An offset in the image file or in its external data file, in bytes. */
-export type HostOffset = number & { readonly [host]: true };
-
 /** Sizes and properties of an image that the mapping of guest offsets depends on. */
 export interface Geometry {
   readonly version: 2 | 3;

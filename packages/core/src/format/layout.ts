@@ -10,7 +10,7 @@ import { setL1Entry, setL2Entry } from './encode-entries.js';
 import { encodeExtensions, encodeFeatureNames } from './encode-extensions.js';
 import { encodeHeader } from './encode-header.js';
 import { EXTENSION, KNOWN_FEATURES } from './extensions.js';
-import { type Geometry, geometryOf, type HostOffset, l1EntriesFor } from './geometry.js';
+import { type Geometry, geometryOf, l1EntriesFor } from './geometry.js';
 import { AUTOCLEAR, COMPATIBLE, COMPRESSION_TYPE, CRYPT_METHOD, INCOMPATIBLE, V2_HEADER_LENGTH } from './header.js';
 import { MAX_BACKING_FORMAT_BYTES, MAX_BACKING_NAME_BYTES, MAX_L1_BYTES, MAX_REFCOUNT_TABLE_BYTES } from './limits.js';
 import { encodeName } from './names.js';
@@ -195,7 +195,7 @@ function fillPointers(
 ): void {
   const table = viewOf(bytes);
   for (let index = 0; index < clusters; index++) {
-    setL1Entry(table, index, { offset: (at + index * clusterSize) as HostOffset, owned });
+    setL1Entry(table, index, { offset: at + index * clusterSize, owned });
   }
 }
 
@@ -218,7 +218,7 @@ export function fillL2Table(layout: ImageLayout, index: number, table: Uint8Arra
   const view = viewOf(table);
   table.fill(0);
   for (let entry = 0; entry < used; entry++) {
-    const host = ((externalData ? 0 : data.at) + (first + entry) * clusterSize) as HostOffset;
+    const host = (externalData ? 0 : data.at) + (first + entry) * clusterSize;
     // Extended entries have a host cluster but no allocated subcluster, as in QEMU: they read from a backing file.
     if (extendedL2)
       setL2Entry(geometry, view, entry, { kind: 'subclusters', host, owned: true, allocated: 0, zero: 0 });

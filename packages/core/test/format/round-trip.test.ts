@@ -10,7 +10,7 @@ import { encodeHeader } from '../../src/format/encode-header.js';
 import { countContiguous, getL1Entry, getL2Entry, type Mapping } from '../../src/format/entries.js';
 import { decodeExtensions } from '../../src/format/extensions.js';
 import { decodeFeatureNames } from '../../src/format/feature-names.js';
-import { geometryOf, type HostOffset } from '../../src/format/geometry.js';
+import { geometryOf } from '../../src/format/geometry.js';
 import { decodeHeader, type Header } from '../../src/format/header.js';
 import { getRefcount, refcountsPerBlock, setRefcount } from '../../src/format/refcounts.js';
 import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../src/format/snapshots.js';
@@ -132,7 +132,7 @@ const geometries = fc
 
 /** A cluster's place: below 2^53, since the API's offsets are numbers. */
 const hostCluster = (clusterBits: number) =>
-  fc.integer({ min: 1, max: 2 ** (53 - clusterBits) - 1 }).map((cluster) => (cluster * 2 ** clusterBits) as HostOffset);
+  fc.integer({ min: 1, max: 2 ** (53 - clusterBits) - 1 }).map((cluster) => cluster * 2 ** clusterBits);
 
 describe('entries', () => {
   it('of an L1 table are unchanged by encoding and decoding', () => {
@@ -158,7 +158,7 @@ describe('entries', () => {
         })
         .map(({ host, sectors }) => ({
           kind: 'compressed' as const,
-          host: host as HostOffset,
+          host,
           length: 512 * (sectors + 1) - (host % 512),
         }));
       const standard = fc.oneof(
@@ -202,7 +202,7 @@ describe('entries', () => {
     const table = new DataView(new ArrayBuffer(65_536));
     const start = 2 ** 32 - 3 * 65_536;
     for (let index = 0; index < 8; index++) {
-      const host = (start + index * 65_536) as HostOffset;
+      const host = start + index * 65_536;
       setL2Entry(geometry, table, index, { kind: 'data', host, owned: index % 2 === 0 });
     }
     expect(countContiguous(geometry, table, 0, 100)).toBe(8);

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { emptyPlan, planRead, type ReadPlan } from '../../src/engine/mapping/plan-read.js';
 import { setL2Entry } from '../../src/format/encode-entries.js';
 import type { Mapping } from '../../src/format/entries.js';
-import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
+import { type Geometry, geometryOf } from '../../src/format/geometry.js';
 
 const CLUSTER = 65_536;
 const plain = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: false });
 const extended = geometryOf({ version: 3, clusterBits: 16, extendedL2: true, externalData: false });
 
-const host = (cluster: number): HostOffset => (cluster * CLUSTER) as HostOffset;
+const host = (cluster: number): number => cluster * CLUSTER;
 const data = (cluster: number): Mapping => ({ kind: 'data', host: host(cluster), owned: true });
 
 function tableOf(geometry: Geometry, entries: Record<number, Mapping>): DataView {
@@ -66,7 +66,7 @@ describe('planRead', () => {
       0: { kind: 'zero', host: null, owned: false },
       1: { kind: 'zero', host: host(5), owned: false },
       3: data(6),
-      4: { kind: 'compressed', host: (7 * CLUSTER + 100) as HostOffset, length: 924 },
+      4: { kind: 'compressed', host: 7 * CLUSTER + 100, length: 924 },
     });
     expect(summary(plan(plain, [table], 0, 6 * CLUSTER))).toEqual({
       transfers: [{ at: 6 * CLUSTER, from: 3 * CLUSTER, length: CLUSTER }],
@@ -80,7 +80,7 @@ describe('planRead', () => {
   });
 
   it('reads the middle of a compressed cluster', () => {
-    const table = tableOf(plain, { 0: { kind: 'compressed', host: 512 as HostOffset, length: 512 } });
+    const table = tableOf(plain, { 0: { kind: 'compressed', host: 512, length: 512 } });
     expect(summary(plan(plain, [table], 4096, 100)).compressed).toEqual([
       { host: 512, stored: 512, skip: 4096, from: 0 },
     ]);
@@ -120,7 +120,7 @@ describe('planRead', () => {
   });
 
   it('refuses an unaligned cluster, naming the entry and the guest offset', () => {
-    const table = tableOf(plain, { 2: { kind: 'data', host: 512 as HostOffset, owned: true } });
+    const table = tableOf(plain, { 2: { kind: 'data', host: 512, owned: true } });
     expect(() => plan(plain, [table], 2 * CLUSTER, 10)).toThrow(
       expect.objectContaining({ code: 'corrupt', details: { what: 'L2 entry', at: 16, guest: 2 * CLUSTER } }),
     );

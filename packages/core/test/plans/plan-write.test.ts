@@ -4,14 +4,14 @@ import { clustersNeeded, planWrite } from '../../src/engine/mapping/plan-write.j
 import { planZero } from '../../src/engine/mapping/plan-zero.js';
 import { setL2Entry } from '../../src/format/encode-entries.js';
 import type { Mapping } from '../../src/format/entries.js';
-import { type Geometry, geometryOf, type HostOffset } from '../../src/format/geometry.js';
+import { type Geometry, geometryOf } from '../../src/format/geometry.js';
 
 const CLUSTER = 65_536;
 const plain = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: false });
 const extended = geometryOf({ version: 3, clusterBits: 17, extendedL2: true, externalData: false });
 const external = geometryOf({ version: 3, clusterBits: 16, extendedL2: false, externalData: true });
 
-const host = (cluster: number, size = CLUSTER): HostOffset => (cluster * size) as HostOffset;
+const host = (cluster: number, size = CLUSTER): number => cluster * size;
 const data = (cluster: number, owned = true): Mapping => ({ kind: 'data', host: host(cluster), owned });
 
 function tableOf(geometry: Geometry, entries: Record<number, Mapping>): DataView {
@@ -115,7 +115,7 @@ describe('planWrite', () => {
   });
 
   it('copies nothing of a cluster that is overwritten completely, and frees all clusters of a compressed one', () => {
-    const entry: Mapping = { kind: 'compressed', host: (9 * CLUSTER - 700) as HostOffset, length: 1212 };
+    const entry: Mapping = { kind: 'compressed', host: 9 * CLUSTER - 700, length: 1212 };
     const { transfers, copies, freed } = plan(plain, { 0: entry }, { offset: 0, length: CLUSTER });
     expect(transfers).toEqual([{ at: 100 * CLUSTER, length: CLUSTER }]);
     expect(copies).toEqual([]);
@@ -136,9 +136,9 @@ describe('planWrite', () => {
   });
 
   it.each([
-    ['an unaligned cluster', { kind: 'data', host: 512 as HostOffset, owned: true }],
-    ['a cluster past the end of the file', { kind: 'data', host: (2 ** 40) as HostOffset, owned: true }],
-    ['a compressed stream past 2^53', { kind: 'compressed', host: (2 ** 53) as HostOffset, length: 512 }],
+    ['an unaligned cluster', { kind: 'data', host: 512, owned: true }],
+    ['a cluster past the end of the file', { kind: 'data', host: 2 ** 40, owned: true }],
+    ['a compressed stream past 2^53', { kind: 'compressed', host: 2 ** 53, length: 512 }],
   ] as [string, Mapping][])('refuses %s before anything is allocated', (_, mapping) => {
     const held = { first: 0, tables: [tableOf(plain, { 1: mapping })] };
     expect(() => clustersNeeded(plain, held, 0, 2 * CLUSTER, 2 ** 30)).toThrow(

@@ -4,7 +4,6 @@
  * be loaded first.
  */
 import { Qcow2Error } from '../../errors.js';
-import type { HostOffset } from '../../format/geometry.js';
 import type { Freed } from '../mapping/cluster-mapping.js';
 import type { Allocator } from '../mapping/plan-write.js';
 import { FreeRuns, LONG_RUN } from './free-runs.js';
@@ -88,7 +87,7 @@ export class SpaceAllocator implements Allocator {
     );
   }
 
-  allocate(): HostOffset {
+  allocate(): number {
     const run = this.#reserved[0];
     if (run === undefined) throw new Qcow2Error('failed', 'More clusters were needed than had been reserved.');
     const cluster = run.start++;
@@ -97,11 +96,11 @@ export class SpaceAllocator implements Allocator {
     const kind = this.#metadata.kindOf(cluster);
     if (kind !== undefined) this.#metadata.refuseUncounted(at, kind);
     this.#refcounts.take(cluster);
-    return at as HostOffset;
+    return at;
   }
 
   /** Frees a cluster that was allocated and never used. */
-  freeUnused(host: HostOffset): void {
+  freeUnused(host: number): void {
     const cluster = host / this.#refcounts.clusterSize;
     this.#refcounts.lower(cluster, 1);
     this.#recordFreed(cluster);

@@ -1,6 +1,6 @@
 /** Decodes an L2 entry that is about to be changed: its cluster as subclusters. Throws at every contradiction. */
 import { getL2Entry } from '../../format/entries.js';
-import type { Geometry, HostOffset } from '../../format/geometry.js';
+import type { Geometry } from '../../format/geometry.js';
 import { describeAnyFault } from '../../format/table-faults.js';
 import { refuseFaults } from './runs.js';
 
@@ -10,7 +10,7 @@ import { refuseFaults } from './runs.js';
  */
 export interface ClusterMapping {
   /** The host cluster, or the start of the compressed stream. */
-  readonly host: HostOffset | null;
+  readonly host: number | null;
   /** True if nothing else refers to the host cluster (the COPIED flag). */
   readonly owned: boolean;
   /** Subclusters with data in the host cluster. */
@@ -23,7 +23,7 @@ export interface ClusterMapping {
 
 /** A run of host bytes that one entry no longer refers to. */
 export interface Freed {
-  readonly host: HostOffset;
+  readonly host: number;
   readonly length: number;
   /** The entry did not have the COPIED flag: a snapshot may refer to the cluster, too. */
   readonly shared?: boolean;
@@ -82,9 +82,9 @@ export function clustersWrittenInPlace(
   { first, tables }: { readonly first: number; readonly tables: readonly DataView[] },
   offset: number,
   length: number,
-): HostOffset[] {
+): number[] {
   const { clusterSize, bytesPerL2, externalData } = geometry;
-  const hosts: HostOffset[] = [];
+  const hosts: number[] = [];
   if (externalData) return hosts;
   for (let at = offset - (offset % clusterSize); at < offset + length; at += clusterSize) {
     const table = tables[Math.floor(at / bytesPerL2) - first]!;

@@ -3,12 +3,12 @@
  */
 
 import type { Transfer } from '../../api/device.js';
-import type { Geometry, HostOffset } from '../../format/geometry.js';
+import type { Geometry } from '../../format/geometry.js';
 import { nextRun, type Run } from './runs.js';
 
 /** Part of a compressed cluster: inflate `stored` bytes from `host`, then take `into.length` bytes from `skip` on. */
 export interface CompressedRead {
-  readonly host: HostOffset;
+  readonly host: number;
   readonly stored: number;
   readonly skip: number;
   readonly into: Uint8Array;

@@ -3,7 +3,7 @@
 import type { Transfer } from '../../api/device.js';
 import { alignUp, hex } from '../../format/bytes.js';
 import type { Mapping } from '../../format/entries.js';
-import type { Geometry, HostOffset } from '../../format/geometry.js';
+import type { Geometry } from '../../format/geometry.js';
 import {
   allSubclusters,
   type ClusterMapping,
@@ -18,7 +18,7 @@ import { damaged } from './runs.js';
 /** Allocates host clusters; implemented in `allocation/`. */
 export interface Allocator {
   /** Returns a free host cluster. As many as a plan may need must be reserved before planning. */
-  allocate(): HostOffset;
+  allocate(): number;
 }
 
 /** A new L2 entry, to be stored when the bytes are in place. */
@@ -40,7 +40,7 @@ export interface WritePlan {
   readonly changes: EntryChange[];
   readonly freed: Freed[];
   /** Clusters that were allocated: to be freed if reading the copies fails. */
-  readonly taken: HostOffset[];
+  readonly taken: number[];
 }
 
 /** The parameters of planning, beside the request. */
@@ -150,7 +150,7 @@ function planCluster(
   );
   // In an external data file every cluster has a fixed offset, and is not shared.
   const inPlace = externalData || isWritableInPlace(old);
-  let host = externalData ? (start as HostOffset) : old.host;
+  let host = externalData ? start : old.host;
   if (!inPlace || host === null) {
     host = allocator.allocate();
     plan.taken.push(host);
@@ -175,7 +175,7 @@ function planCluster(
 /** A cluster with its target: `inPlaceMask` and `copyMask` are masks of subclusters, see {@link planCluster}. */
 interface Cluster {
   readonly start: number;
-  readonly host: HostOffset;
+  readonly host: number;
   readonly at: number;
   readonly upTo: number;
   readonly old: ClusterMapping;

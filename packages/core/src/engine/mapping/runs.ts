@@ -3,7 +3,7 @@ import { Qcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { countContiguous, getL2Entry, type Mapping } from '../../format/entries.js';
 import { describeFault, l2Faults, UNREADABLE } from '../../format/entry-faults.js';
-import type { Geometry, HostOffset } from '../../format/geometry.js';
+import type { Geometry } from '../../format/geometry.js';
 import { tableOffset } from './table-offsets.js';
 
 /** Consecutive guest bytes of one kind. If they have a host offset, they are contiguous in the file. */
@@ -12,7 +12,7 @@ export interface Run {
   /** Guest bytes from the requested offset on. */
   readonly length: number;
   /** Host offset of the first byte, or of the compressed stream; null when the run has none. */
-  readonly host: HostOffset | null;
+  readonly host: number | null;
   /** Bytes of the compressed stream, else 0. */
   readonly stored: number;
 }
@@ -73,8 +73,8 @@ function subclusterKind(
 }
 
 /** The host offset of the byte `skip` bytes into a cluster. */
-function hostAt(host: HostOffset | null, skip: number): HostOffset | null {
-  return host === null ? null : ((host + skip) as HostOffset);
+function hostAt(host: number | null, skip: number): number | null {
+  return host === null ? null : host + skip;
 }
 
 function subclusterRun(

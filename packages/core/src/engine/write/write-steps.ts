@@ -5,7 +5,7 @@ import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { copyL2Table, setL1Entry } from '../../format/encode-entries.js';
 import { getL1Entry, isCompressed, l2TableOffset, standardOffset } from '../../format/entries.js';
-import { type HostOffset, l1IndexOf } from '../../format/geometry.js';
+import { l1IndexOf } from '../../format/geometry.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
@@ -90,7 +90,7 @@ export class WriteSteps {
    *
    * @throws {@link Qcow2Error} `corrupt`; the image is marked.
    */
-  *#refuseShared(hosts: readonly HostOffset[]): Steps {
+  *#refuseShared(hosts: readonly number[]): Steps {
     const { refcounts, metadata, maxBlocks, loadBlocks } = this.#state;
     if (this.#layer.snapshots.length === 0) return;
     for (const host of hosts) {
@@ -193,7 +193,7 @@ export class WriteSteps {
   *writableTables(first: number, last: number): Steps<DataView[]> {
     const { l1 } = this.#state;
     const tables: DataView[] = [];
-    const inPlace: HostOffset[] = [];
+    const inPlace: number[] = [];
     for (let index = first; index <= last; index++) {
       this.#refuseFault(index);
       const { offset, owned } = getL1Entry(l1, index);

@@ -13,7 +13,7 @@ import {
   SUBCLUSTERS_NOWHERE,
   UNALIGNED,
 } from '../../format/entry-faults.js';
-import type { Geometry, HostOffset } from '../../format/geometry.js';
+import type { Geometry } from '../../format/geometry.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
@@ -130,7 +130,7 @@ export async function addZeroTables(
     await medium.write([{ at, bytes }]);
     added.set(at / geometry.clusterSize, 1);
     const pointer = new Uint8Array(8);
-    setL1Entry(viewOf(pointer), 0, { offset: at as HostOffset, owned: false });
+    setL1Entry(viewOf(pointer), 0, { offset: at, owned: false });
     transfers.push({ at: entry, bytes: pointer });
   }
   return { added, commit: () => medium.write(transfers) };
@@ -189,7 +189,7 @@ function repairTable(
       log.count('entries-removed');
     } else if (faults !== 0) {
       const isMisplaced = geometry.externalData && (faults & MISPLACED) !== 0;
-      const placed = isMisplaced ? atGuestOffset(mapping, guest as HostOffset) : mapping;
+      const placed = isMisplaced ? atGuestOffset(mapping, guest) : mapping;
       const { corrected, lostSubclusters } = correct(geometry, placed);
       setL2Entry(geometry, view, index, corrected);
       for (const part of lostParts(geometry, lostSubclusters)) {
@@ -224,7 +224,7 @@ export function removedMapping(context: RepairContext): Mapping {
 }
 
 /** An entry of an image with an external data file, with the cluster at its guest offset. */
-function atGuestOffset(mapping: Mapping, host: HostOffset): Mapping {
+function atGuestOffset(mapping: Mapping, host: number): Mapping {
   const owned = true;
   if (mapping.kind === 'subclusters') return { ...mapping, host, owned };
   return mapping.kind === 'zero' ? { kind: 'zero', host, owned } : { kind: 'data', host, owned };

@@ -15,7 +15,6 @@ import {
   type Mapping,
   standardOffset,
 } from '../../format/entries.js';
-import type { HostOffset } from '../../format/geometry.js';
 import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
 import { ClusterOwners } from './cluster-owners.js';
@@ -169,7 +168,7 @@ class SeparationWork implements Separation {
 
   #redirectTable(disk: RepairedDisk, index: number, at: number): void {
     const bytes = new Uint8Array(8);
-    setL1Entry(new DataView(bytes.buffer), 0, { offset: at as HostOffset, owned: false });
+    setL1Entry(new DataView(bytes.buffer), 0, { offset: at, owned: false });
     this.redirects.push({ at: disk.l1At + index * 8, bytes });
     const cluster = at / this.#context.geometry.clusterSize;
     this.added.set(cluster, (this.added.get(cluster) ?? 0) + 1);
@@ -253,7 +252,7 @@ class SeparationWork implements Separation {
     const to = this.redirects.length < MAX_REDIRECTS ? await this.#copyOfData(cluster, guest, references) : null;
     if (to === null) return this.#withoutCopy(disk, cluster, guest, references);
     if (isNew) this.#logCopy(disk, guest, host, to);
-    return { ...mapping, host: to as HostOffset, owned: false };
+    return { ...mapping, host: to, owned: false };
   }
 
   /** A compressed stream stays where it is, unless refcounts cannot count all that share its clusters. */
@@ -276,7 +275,7 @@ class SeparationWork implements Separation {
     await medium.copy(mapping.host, to, mapping.length);
     this.#eachCluster(to, mapping.length, (cluster) => this.added.set(cluster, references));
     this.#logCopy(disk, guest, mapping.host, to);
-    return { ...mapping, host: to as HostOffset };
+    return { ...mapping, host: to };
   }
 
   /** Without a copy, a cluster stays shared if it can be counted: the first write to it copies it then. */

@@ -9,7 +9,6 @@ import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../../../format/b
 import { decodeBitmapsExtension } from '../../../format/bitmaps-extension.js';
 import { alignUp, viewOf } from '../../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../../format/extensions.js';
-import type { HostOffset } from '../../../format/geometry.js';
 import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../../../format/limits.js';
 import type { MetadataKind, MetadataMap } from '../../allocation/metadata-map.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
@@ -132,7 +131,7 @@ function* metadataRuns(
 
 /** The clusters of the bitmaps. Each belongs to the first bitmap that refers to it. */
 class Claims {
-  readonly taken: { host: HostOffset; length: number }[] = [];
+  readonly taken: { host: number; length: number }[] = [];
   readonly #metadata: MetadataMap;
   readonly #clusterSize: number;
 
@@ -154,7 +153,7 @@ class Claims {
       const last = this.taken.length > before ? this.taken.at(-1)! : null;
       if (last !== null && last.host + alignUp(last.length, this.#clusterSize) === at)
         last.length = at + length - last.host;
-      else this.taken.push({ host: at as HostOffset, length });
+      else this.taken.push({ host: at, length });
     }
     return true;
   }
