@@ -16,7 +16,6 @@ import { INCOMPATIBLE } from '../../format/header.js';
 import { type Checked, checkSource } from '../check/check.js';
 import { disksOf } from './disks.js';
 import { FileEnd } from './file-end.js';
-import { clearMarks, markUnderRepair } from './header-sector.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { metadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
@@ -25,8 +24,9 @@ import type { RepairContext } from './repair-context.js';
 import { correctCopied } from './repair-copied.js';
 import { correctHeader } from './repair-header.js';
 import { RepairLog } from './repair-log.js';
-import { clearBlocksPastEnd, lowerRefcounts, raiseRefcounts } from './repair-refcounts.js';
+import { clearBlocksPastEnd } from './repair-refcounts.js';
 import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
+import { repairSteps } from './repair-steps.js';
 import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.js';
 import { separateClusters } from './separate-clusters.js';
 
@@ -55,7 +55,7 @@ async function repairLeaks(medium: Medium, options: RepairOptions): Promise<Repa
   const before = await checked(medium, options, 'check');
   refuseOtherFaults(before.report);
   const context = await contextOf(medium, log, options);
-  await lowerRefcounts(context, before);
+  await repairSteps.lowerRefcounts(context, before);
   await correctCopied(context, disksOf(context, [])[0]!, before);
   return finish(context, before.report, options);
 }
@@ -70,7 +70,7 @@ function refuseOtherFaults({ findings }: CheckReport): void {
 async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairReport> {
   const { signal } = options;
   const log = new RepairLog();
-  const medium = new MarkedMedium(inner, async () => markUnderRepair(inner, await versionOf(inner)));
+  const medium = new MarkedMedium(inner, async () => repairSteps.markUnderRepair(inner, await versionOf(inner)));
   await correctHeader(medium, log, signal);
   const before = log.changed ? undefined : await checked(medium, options, 'check');
   let now = before ?? (await checked(medium, options, 'check'));
@@ -116,12 +116,12 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
   const counted = await checked(medium, { signal }, 'check');
   const { kept } = await planSnapshots(medium, placed.header, geometry, log, signal);
   const { redirects, added } = await separateClusters(placed, disksOf(placed, kept), counted);
-  await raiseRefcounts(placed, counted, added);
+  await repairSteps.raiseRefcounts(placed, counted, added);
   await medium.write(redirects);
   await medium.flush();
   const after = await checked(medium, { signal }, 'check');
   const final = await contextOf(medium, log, { signal });
-  await lowerRefcounts(final, after);
+  await repairSteps.lowerRefcounts(final, after);
   await correctCopied(final, disksOf(final, [])[0]!, after);
 }
 
@@ -145,7 +145,7 @@ async function applyCounted(context: RepairContext, changes: readonly PendingCha
   const { medium, signal } = context;
   const added = new Map(changes.flatMap((change) => [...change.added]));
   await medium.flush();
-  if (added.size > 0) await raiseRefcounts(context, await checked(medium, { signal }, 'check'), added);
+  if (added.size > 0) await repairSteps.raiseRefcounts(context, await checked(medium, { signal }, 'check'), added);
   for (const { commit } of changes) await commit();
   await medium.flush();
 }
@@ -158,7 +158,7 @@ async function finish(
 ): Promise<RepairReport> {
   await medium.flush();
   const { report: after } = await checked(medium, options, 'verify');
-  if (isClean(after) && (await clearMarks(medium, header.version))) log.count('marks-cleared');
+  if (isClean(after) && (await repairSteps.clearMarks(medium, header.version))) log.count('marks-cleared');
   const { repairs, lost, lostBytes, copied, dropped } = log;
   return { before, after, repairs, lost, lostBytes, copied, dropped };
 }
