@@ -329,7 +329,8 @@ describe('export', () => {
   });
 
   test('reports its progress, and stops for a signal', async () => {
-    await store.import('disk', await longFile(32));
+    // Long enough to be under way still when the abort arrives in the worker.
+    await store.import('disk', await longFile(256));
     const reason = new Error('enough');
     for (const to of [undefined, await targetFile('before')]) {
       const reports: Progress[] = [];
