@@ -81,7 +81,7 @@ const core = {
 
 /**
  * The engine is used through its public exports, and shared helpers through `qcow2/internal`. The two entries start the
- * worker in different ways, and neither may import the other's: it would add 60 KB gzipped, or a script that bundlers
+ * worker in different ways, and neither may import the other's: it would add 97 KB gzipped, or a script that bundlers
  * cannot build.
  */
 const opfs = {
