@@ -1,4 +1,4 @@
-/** Refcounts that are damaged as a whole, or are at the limits of what a refcount can be: checked, repaired, written. */
+/** Refcounts that are damaged as a whole or as high as can be: checked, repaired, written. */
 import { describe, expect, test } from 'vitest';
 import { type BlockDevice, bufferDevice, type CheckReport, Qcow2Error, Qcow2Image } from '../../src/index.js';
 import { get, put } from '../support/big-endian.js';

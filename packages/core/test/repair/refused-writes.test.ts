@@ -164,7 +164,7 @@ describe('a write is refused, and possible after a repair:', () => {
   });
 });
 
-test('writes that could take an L2 table for free are refused before one of them copies from the backing file', async () => {
+test('writes that could take an L2 table for free are refused before one copies from the backing file', async () => {
   const far = 8192;
   const clusters = new Map<number, Cell>([
     [0, filled(1)],

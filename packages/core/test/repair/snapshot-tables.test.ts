@@ -1,4 +1,4 @@
-/** Snapshot tables with unusual or too much extra data, that are too long, or of too many entries: read and repaired. */
+/** Snapshot tables with unusual or too much extra data, or that are too long: read and repaired. */
 import { describe, expect, test } from 'vitest';
 import { decodeSnapshots, type Snapshot } from '../../src/format/snapshots.js';
 import { bufferDevice, Qcow2Image, type RepairReport } from '../../src/index.js';
@@ -12,10 +12,8 @@ import { qemuChecks } from '../support/qemu-check.js';
 const folder = new QemuFolder('snapshot-tables');
 const CLUSTER = 65_536;
 const MIB = 1024 * 1024;
-/** Where the L1 table of a snapshot that is dropped lies. */
-const L1_BYTES = 8;
 
-/** Extra data that ends after the size of the machine state and the disk's, and go on with unknown bytes. */
+/** Extra data: the sizes of the machine state and of the disk, and bytes that are unknown. */
 function unknownExtra(diskSize: number): Uint8Array {
   const extra = noiseOf(5, 42);
   put(extra, 0, 8, 0);
@@ -101,6 +99,23 @@ describe('extra data of snapshots', () => {
   });
 });
 
+describe('an image with a damaged snapshot', () => {
+  test.each([
+    ['inside a cluster', 0, 8, 0x40_0200],
+    ['that is too long', 8, 4, 0x1000_0000],
+  ] as const)('is not opened for writing with an L1 table %s', async (_, field, width, value) => {
+    const { bytes, snapshotTable } = threeSnapshots(2);
+    put(bytes, snapshotTable + field, width, value);
+    const device = bufferDevice(bytes);
+    for (const verify of [true, false]) {
+      const opening = Qcow2Image.open(device, { mode: 'readwrite', verify });
+      await expect(opening).rejects.toMatchObject({ name: 'Qcow2Error' });
+    }
+    expectSame(device.bytes(), bytes);
+    await repaired(bytes);
+  });
+});
+
 describe('a snapshot table', () => {
   const FIXED = 40;
   /** Where the table of a {@link withTable} image lies, and the last snapshot's L1 table and L2 table before it. */
@@ -115,7 +130,7 @@ describe('a snapshot table', () => {
     image.set(bytes);
     image.set(table, TABLE);
     put(image, TABLE + last, 8, LAST_L1);
-    put(image, TABLE + last + 8, 4, L1_BYTES / 8);
+    put(image, TABLE + last + 8, 4, 1);
     put(image, LAST_L1, 8, (1n << 63n) | BigInt(LAST_L2));
     put(image, 60, 4, count);
     put(image, 64, 8, TABLE);
