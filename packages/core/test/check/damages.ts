@@ -262,6 +262,12 @@ export const damages: readonly Damage[] = [
     harm: (image) => put(image.bytes, image.snapshotTable, 8, end(image) + image.clusterSize),
   },
   {
+    name: 'a snapshot whose L1 table is too long',
+    plan: { snapshots: [{ id: '1', name: 'one' }] },
+    faults: ['snapshot-table', 'refcount-high'],
+    harm: (image) => put(image.bytes, image.snapshotTable + 8, 4, 0x1000_0000),
+  },
+  {
     name: 'a snapshot with too little extra data',
     plan: { snapshots: [{ id: '1', name: 'one', extra: new Uint8Array(8) }] },
     faults: ['snapshot-table'],

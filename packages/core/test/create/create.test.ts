@@ -137,6 +137,8 @@ describe('Qcow2Image.create', () => {
     ['clusters too small', { size: MIB, clusterSize: 256 }],
     ['clusters too large', { size: MIB, clusterSize: 4 * MIB }],
     ['refcounts that are no power of two', { size: MIB, refcountBits: 3 }],
+    ['refcounts of no bits', { size: MIB, refcountBits: 0 }],
+    ['refcounts of less than no bits', { size: MIB, refcountBits: -1 }],
     ['refcounts too wide', { size: MIB, refcountBits: 128 }],
   ])('refuses what qemu-img refuses: %s', async (_, options) => {
     expect(await compare(options)).toBe('refused');

@@ -1,6 +1,6 @@
 /**
- * Lazy refcounts while the refcount structures grow: what the header leads to stays, and QEMU repairs what a power cut
- * leaves.
+ * Lazy refcounts: an image that is not closed is dirty until it is repaired. While the refcount structures grow, what
+ * the header leads to stays, and QEMU repairs what a power cut leaves.
  */
 import { describe, expect, it } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
@@ -11,6 +11,7 @@ import { QemuFolder } from '../support/qemu.js';
 
 const MIB = 1024 * 1024;
 const CLUSTER = 512;
+const WRITTEN = noiseOf(3, 4096);
 const folder = new QemuFolder('lazy');
 
 /** The refcount table that the header leads to: `refcount_table_offset` at 48, `refcount_table_clusters` at 56. */
@@ -40,5 +41,44 @@ describe('an image with lazy refcounts whose refcount table moves', () => {
     expect(clean, clean.out + clean.error).toMatchObject({ status: 0 });
     expectSame(folder.raw('crashed.qcow2').subarray(0, disk.length), disk);
     await image.close();
+  });
+});
+
+/** What is on the medium when a process ends after a write and a flush, without closing the image. */
+async function leftBehind(lazyRefcounts: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  const device = bufferDevice();
+  const image = await Qcow2Image.create(device, { size: 128 * MIB, lazyRefcounts });
+  await image.write(0, WRITTEN);
+  await image.flush();
+  const bytes = device.bytes();
+  await image.close();
+  return bytes;
+}
+
+describe('an image that was not closed after a write', () => {
+  it('is marked dirty with lazy refcounts, can be read as it is, and is repaired with its data', async () => {
+    const bytes = await leftBehind(true);
+    const image = await Qcow2Image.open(bytes);
+    expect(image.info.dirty).toBe(true);
+    expectSame(await image.read(0, WRITTEN.length), WRITTEN);
+    expect((await image.check()).corruptions).toBeGreaterThan(0);
+    const device = bufferDevice(bytes);
+    const damaged = await Qcow2Image.open(device, { mode: 'repair' });
+    await damaged.repair({ fix: 'all' });
+    await damaged.close();
+    folder.put('repaired.qcow2', device.bytes());
+    folder.img('check', '-f', 'qcow2', 'repaired.qcow2');
+    expectSame(folder.raw('repaired.qcow2').subarray(0, WRITTEN.length), WRITTEN);
+    const repaired = await Qcow2Image.open(device, { mode: 'readwrite' });
+    expect(repaired.info.dirty).toBe(false);
+    await repaired.close();
+  });
+
+  it('is not marked dirty without lazy refcounts, and QEMU finds nothing wrong with it', async () => {
+    const bytes = await leftBehind(false);
+    expect((await Qcow2Image.open(bytes)).info.dirty).toBe(false);
+    folder.put('left.qcow2', bytes);
+    folder.img('check', '-f', 'qcow2', 'left.qcow2');
+    expectSame(folder.raw('left.qcow2').subarray(0, WRITTEN.length), WRITTEN);
   });
 });

@@ -57,12 +57,15 @@ export async function* tablesOf(
 ): AsyncGenerator<readonly LoadedTable[], void, undefined> {
   const { clusterSize } = geometry;
   const clustersPerBatch = Math.max(1, BATCH_BYTES / clusterSize);
-  const buffer = new Uint8Array(clustersPerBatch * clusterSize);
+  /** As long as the first batch: no later one is longer, and most disks of many snapshots have few tables. */
+  let buffer: Uint8Array | undefined;
   let batch: { l1Index: number; at: number }[] = [];
   const load = async (): Promise<readonly LoadedTable[]> => {
     signal?.throwIfAborted();
+    buffer ??= new Uint8Array(batch.length * clusterSize);
+    const bytes = buffer;
     const transfers = batch.map(({ at }, index): Transfer => {
-      return { at, bytes: buffer.subarray(index * clusterSize, (index + 1) * clusterSize) };
+      return { at, bytes: bytes.subarray(index * clusterSize, (index + 1) * clusterSize) };
     });
     await medium.read(transfers, signal);
     await yieldWhenDue();
