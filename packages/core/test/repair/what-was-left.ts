@@ -60,7 +60,7 @@ export async function clustersOf(bytes: Uint8Array, files: Files = {}): Promise<
 }
 
 /** The clusters of every snapshot that can be opened, by id. */
-async function snapshotsOf(bytes: Uint8Array, files: Files): Promise<Map<string, Clusters>> {
+export async function snapshotsOf(bytes: Uint8Array, files: Files): Promise<Map<string, Clusters>> {
   const found = new Map<string, Clusters>();
   const image = await unlessDamaged(() => openImage(bytes, files));
   for (const { id } of image?.snapshots ?? []) {
@@ -72,12 +72,22 @@ async function snapshotsOf(bytes: Uint8Array, files: Files): Promise<Map<string,
   return found;
 }
 
-/** True if a report says that guest bytes of a cluster of a disk are lost. */
-export function isLost({ lost }: RepairReport, index: number, size: number, snapshot?: string): boolean {
-  return lost.some((range) => {
+/** What a report says of lost guest bytes of a cluster of a disk, if anything. */
+export function lossAt(
+  { lost }: RepairReport,
+  index: number,
+  size: number,
+  snapshot?: string,
+): RepairReport['lost'][number] | undefined {
+  return lost.find((range) => {
     const { start, length } = range;
     return range.snapshot === snapshot && start < (index + 1) * size && start + length > index * size;
   });
+}
+
+/** True if a report says that guest bytes of a cluster of a disk are lost. */
+export function isLost(report: RepairReport, index: number, size: number, snapshot?: string): boolean {
+  return lossAt(report, index, size, snapshot) !== undefined;
 }
 
 /** Expects that what could be read reads the same, and that what is said to be lost reads as something. */

@@ -14,13 +14,14 @@ export interface QemuFigures {
   readonly compressedClusters: number;
 }
 
-/** What `qemu-img check` says of a file in `folder`. */
+/** What `qemu-img check` says of a file in `folder`; `run` starts it. */
 export function qemuChecks(
   folder: string,
   file: string,
   args: readonly string[] = ['-f', 'qcow2', file],
+  run: typeof runTool = runTool,
 ): QemuFigures | null {
-  const { out } = runTool('qemu-img', ['check', '--output=json', ...args], folder);
+  const { out } = run('qemu-img', ['check', '--output=json', ...args], folder);
   if (!out.startsWith('{')) return null;
   const json = JSON.parse(out);
   return {

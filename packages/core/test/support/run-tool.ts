@@ -80,3 +80,11 @@ export function runToolOrThrow(tool: string, args: readonly string[], cwd: strin
   if (status !== 0) throw new Error(`${tool} ${args.join(' ')} ended with status ${status}: ${out}${error}`);
   return out;
 }
+
+/** CPU time after which {@link runToolLimited} ends a program, seconds. */
+const CPU_SECONDS = 10;
+
+/** Runs a program in a folder, and ends it when it computes too long: damaged images may send qemu-img in circles. */
+export function runToolLimited(tool: string, args: readonly string[], cwd: string): ToolResult {
+  return runTool('sh', ['-c', `ulimit -t ${CPU_SECONDS} && exec "$@"`, 'sh', tool, ...args], cwd);
+}
