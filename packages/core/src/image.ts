@@ -204,10 +204,10 @@ export class Qcow2Image implements Disk {
     this.#alive();
     const { repair, layer } = this.#opened;
     if (repair === null) throw otherMode('repair');
-    const repaired = await repair.repair(layer, options);
-    this.#opened = { ...this.#opened, layer: repaired.layer };
-    this.#info = null;
-    return repaired.report;
+    return repair.repair(layer, options, (current) => {
+      this.#opened = { ...this.#opened, layer: current };
+      this.#info = null;
+    });
   }
 
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {

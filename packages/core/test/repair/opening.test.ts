@@ -101,6 +101,7 @@ describe('a repair', () => {
     await expect(view.repair({ fix: 'all' })).rejects.toMatchObject({ code: 'read-only' });
     await expect(other.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'read-only' });
     await expect(other.repair({ fix: 'some' as 'all' })).rejects.toBeInstanceOf(TypeError);
+    await expect(other.repair(undefined as never)).rejects.toThrow(/^fix must be/);
     await other.close();
     await expect(other.repair({ fix: 'all' })).rejects.toMatchObject({ code: 'closed' });
   });
@@ -172,6 +173,9 @@ describe('a repair', () => {
         const error = await image.repair({ fix: 'all' }).catch((thrown: unknown) => thrown);
         if (!faulty.failed) break;
         expect(error).toBe(faulty.fault.error);
+        faulty.fault = null;
+        // Also what lies in a copy past the former end of the file.
+        expect(await image.read(4096, 4096)).toEqual(await image.read(0, 4096));
         await image.close();
         const second = await openFor(device, 'repair');
         expect((await second.repair({ fix: 'all' })).after.findings).toEqual([]);

@@ -94,9 +94,9 @@ export interface Store extends AsyncDisposable {
    */
   import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void>;
   /**
-   * Opens a stored image, for reading unless `options.mode` is `'readwrite'`. An image open for writing is `locked` for
-   * everything else, including readers and `export`, `rename` and `remove` of this store, until it is closed or its tab
-   * or worker ends. `export` and `temporaryExport` of its own handle work. With `lock: 'wait'` the call waits for it. A
+   * Opens a stored image, for reading unless `options.mode` says otherwise. An image open for writing or repair is
+   * `locked` for everything else, including readers and `export`, `rename` and `remove` of this store, until it is
+   * closed or its tab or worker ends. `export` and `temporaryExport` of its own handle work. With `lock: 'wait'` the call waits for it. A
    * backing file is the image of this store whose name is the last component of the backing file's name. Only if there
    * is none, `resolve` is called. Until the image is closed, it and its bases cannot be renamed or removed, and the
    * bases cannot be written.

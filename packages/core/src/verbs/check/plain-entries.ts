@@ -31,6 +31,8 @@ export interface PlainFigures {
 const ENTRY = 8;
 /** No page of counts. */
 const NO_COUNTS: Uint8Array = new Uint8Array(0);
+/** The longest run that is searched at once. Where every other entry is damaged, each of the others searches anew. */
+const MAX_RUN = 512;
 /** Clusters from which on it pays to count four at a time. */
 const LONG_RUN = 64;
 
@@ -75,8 +77,11 @@ export function countPlainEntries(
       referencePage = references.page(cluster);
       refcountPage = refcounts.page(cluster);
     }
+    const owned = checkCopied ? (high & copied) !== 0 : null;
+    if (!isPlain(referencePage[index]!, refcountPage[index]!, full, owned)) break;
     // The entries that continue this one, in one page of counts.
-    const limit = Math.min(end, at + ENTRY * (mask + 1 - index), at + ENTRY * (clusters - cluster)) | 0;
+    const maxRun = Math.min(MAX_RUN, mask + 1 - index, clusters - cluster);
+    const limit = Math.min(end, at + ENTRY * maxRun) | 0;
     let follows = at + ENTRY;
     // At 0 the offset goes on in the high word.
     for (
@@ -88,7 +93,6 @@ export function countPlainEntries(
       follows += ENTRY;
     }
     const run = (follows - at) >> 3;
-    const owned = checkCopied ? (high & copied) !== 0 : null;
     const counted = countRun(referencePage, refcountPage, index, run, full, owned);
     if (counted > 0) {
       allocated += counted;
@@ -133,10 +137,14 @@ function countOne(
   full: number,
   owned: boolean | null,
 ): boolean {
-  const count = references[at]!;
-  if (count >= full || (owned !== null && (refcounts[at] === 1) !== owned)) return false;
-  references[at] = count + 1;
+  if (!isPlain(references[at]!, refcounts[at]!, full, owned)) return false;
+  references[at]!++;
   return true;
+}
+
+/** True if a cluster can be counted once more, and its refcount fits COPIED. */
+function isPlain(count: number, refcount: number, full: number, owned: boolean | null): boolean {
+  return count < full && (owned === null || (refcount === 1) === owned);
 }
 
 /** Counts the first reference to clusters whose refcount is 1, four at a time. Returns how many fours were counted. */

@@ -62,12 +62,22 @@ class DeviceRepair implements Repairing {
     return this.#revision;
   }
 
-  repair(layer: Qcow2Layer, options: RepairOptions): Promise<{ report: RepairReport; layer: Qcow2Layer }> {
+  repair(layer: Qcow2Layer, options: RepairOptions, onReread: (layer: Qcow2Layer) => void): Promise<RepairReport> {
     const result = this.#running.then(async () => {
-      const report = await repairDevice(this.#device, options);
-      if (options.dryRun) return { report, layer };
-      this.#revision++;
-      return { report, layer: await this.#readAgain(layer) };
+      const reread = async () => {
+        this.#revision++;
+        onReread(await this.#readAgain(layer));
+      };
+      let report: RepairReport;
+      try {
+        report = await repairDevice(this.#device, options);
+      } catch (error) {
+        // The error of the repair matters more than that of reading what it has left.
+        await reread().catch(() => {});
+        throw error;
+      }
+      if (!options.dryRun) await reread();
+      return report;
     });
     this.#running = result.catch(() => {});
     return result;

@@ -25,11 +25,12 @@ export interface Repairing {
   /** Incremented by every repair: the image's information may be another then. */
   readonly revision: number;
   /**
-   * Repairs the image, and reads its tables anew. Repairs run one after the other.
+   * Repairs the image. Repairs run one after the other. `onReread` gets the layer with the tables that are on the
+   * medium then, also when the repair fails.
    *
    * @throws what the repair throws.
    */
-  repair(layer: Qcow2Layer, options: RepairOptions): Promise<{ report: RepairReport; layer: Qcow2Layer }>;
+  repair(layer: Qcow2Layer, options: RepairOptions, onReread: (layer: Qcow2Layer) => void): Promise<RepairReport>;
   /** Lets another image change the file, once a running repair has ended. */
   release(): Promise<void>;
 }

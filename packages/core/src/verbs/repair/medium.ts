@@ -109,8 +109,9 @@ export class OverlayMedium implements Medium {
     return this.#source.identity ?? this.#source;
   }
 
+  /** Also what the source has grown to: an image is read through this while its device is repaired. */
   get size(): number {
-    return this.#size;
+    return Math.max(this.#size, this.#source.size);
   }
 
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {

@@ -41,7 +41,8 @@ const MAX_ROUNDS = 4;
  *   signal's reason when it aborts: a later repair completes this one.
  */
 export async function repairDevice(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
-  const { fix, dryRun = false, signal } = options;
+  // Whatever a caller without types passes.
+  const { fix, dryRun = false, signal } = options ?? {};
   if (fix !== 'leaks' && fix !== 'all') {
     throw new TypeError(`fix must be 'leaks' or 'all', not ${JSON.stringify(fix)}.`);
   }
