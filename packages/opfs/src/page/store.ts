@@ -96,10 +96,10 @@ export interface Store extends AsyncDisposable {
   /**
    * Opens a stored image, for reading unless `options.mode` says otherwise. An image open for writing or repair is
    * `locked` for everything else, including readers and `export`, `rename` and `remove` of this store, until it is
-   * closed or its tab or worker ends. `export` and `temporaryExport` of its own handle work. With `lock: 'wait'` the call waits for it. A
-   * backing file is the image of this store whose name is the last component of the backing file's name. Only if there
-   * is none, `resolve` is called. Until the image is closed, it and its bases cannot be renamed or removed, and the
-   * bases cannot be written.
+   * closed or its tab or worker ends. `export` and `temporaryExport` of its own handle work. With `lock: 'wait'` the
+   * call waits for it. A backing file is the image of this store whose name is the last component of the backing
+   * file's name. Only if there is none, `resolve` is called. Until the image is closed, it and its bases cannot be
+   * renamed or removed, and the bases cannot be written.
    *
    * @throws {@link Qcow2Error} `not-found`, `locked`, `needs-repair` when it is to be written and marked dirty or
    *   corrupt, `corrupt` when it is to be written and a check of it finds damage, else as {@link openFile}
