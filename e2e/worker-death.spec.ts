@@ -45,7 +45,7 @@ test('"Try again" opens an image whose worker died once more', async ({ page, im
   await killWorkers(page);
   await page.getByRole('button', { name: 'Download as raw' }).click();
   await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByText('compressed.raw (64 MiB) was handed to the browser')).toBeVisible();
+  await expect(page.getByText('compressed.raw (64 MiB) was passed to the browser')).toBeVisible();
 });
 
 test('"Try again" takes the disk of a snapshot away whose worker died', async ({ page, images }) => {
@@ -61,6 +61,6 @@ test('"Try again" takes the disk of a snapshot away whose worker died', async ({
   // The table of extents may be waiting for the worker too.
   const refused = page.getByRole('alert').filter({ hasText: 'before the upgrade in history.qcow2' });
   await refused.getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByText('history (before the upgrade).raw (8 MiB) was handed to the browser')).toBeVisible();
+  await expect(page.getByText('history (before the upgrade).raw (8 MiB) was passed to the browser')).toBeVisible();
   await titled(page, 'before the upgrade');
 });
