@@ -34,8 +34,8 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
   const index = Math.floor(within / clusterSize);
   const skip = within - index * clusterSize;
   const limit = Math.ceil((skip + max) / clusterSize);
-  refuseFaults(geometry, table, index, at - skip);
   const mapping = getL2Entry(geometry, table, index);
+  if (mayBeFaulty(geometry, mapping)) refuseFaults(geometry, table, index, at - skip);
   switch (mapping.kind) {
     case 'compressed': {
       const length = Math.min(max, clusterSize - skip);
@@ -50,6 +50,14 @@ export function nextRun(geometry: Geometry, table: DataView | null, at: number, 
       return { kind: mapping.kind, length, host, stored: 0 };
     }
   }
+}
+
+/** Whether an entry may have a fault for which a read refuses it. Most have none, and are not classified. */
+function mayBeFaulty({ clusterSize, extendedL2, externalData, version }: Geometry, mapping: Mapping): boolean {
+  if (mapping.kind === 'unallocated') return false;
+  const { host } = mapping;
+  if (extendedL2 || externalData || version === 2 || mapping.kind === 'compressed') return true;
+  return host !== null && host % clusterSize !== 0;
 }
 
 /**
