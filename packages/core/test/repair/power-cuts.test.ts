@@ -37,7 +37,7 @@ describe('a power cut in the middle of a repair', () => {
 });
 
 /** States that are looked at of each image until a fault is found. */
-const MUTANT_STATES = 100;
+const MUTANT_STATES = 30;
 
 const mutants: readonly { name: string; fault: Fault }[] = [
   { name: 'nothing is flushed', fault: replaced(DeviceMedium.prototype, 'flush', () => async () => {}) },
