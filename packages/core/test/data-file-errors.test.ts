@@ -1,4 +1,4 @@
-/** Errors of an external data file: whoever uses the image is told that they are not about the image's own file. */
+/** Errors of an external data file: they name the data file, not the image's own file. */
 import { expect, test } from 'vitest';
 import { type BlockDevice, bufferDevice, type ImageReference, Qcow2Error, Qcow2Image } from '../src/index.js';
 import { type Fault, FaultyDevice } from './support/faulty-device.js';

@@ -1,4 +1,5 @@
 /** Computes the sizes of an image's clusters, entries and tables from its header fields. */
+import { type Header, INCOMPATIBLE } from './header.js';
 
 /** Sizes and properties of an image that the mapping of guest offsets depends on. */
 export interface Geometry {
@@ -39,6 +40,16 @@ export function geometryOf(fields: {
     subclusterSize: extendedL2 ? clusterSize / 32 : clusterSize,
     externalData,
   };
+}
+
+/** Computes the geometry of the image that a header describes. */
+export function geometryOfHeader({ version, clusterBits, incompatibleFeatures }: Header): Geometry {
+  return geometryOf({
+    version,
+    clusterBits,
+    extendedL2: incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
+    externalData: incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
+  });
 }
 
 /** Number of L1 entries that a disk of `size` bytes needs. */

@@ -1,6 +1,9 @@
 /** Decodes the known fields of a snapshot's extra data (spec: "Snapshots"). */
 import { getUint64, viewOf } from './bytes.js';
 
+/** Smallest length of a snapshot's extra data in version 3, bytes. */
+export const V3_EXTRA_BYTES = 16;
+
 /** The known fields of a snapshot's extra data. A field is undefined where the data ends before it. */
 export interface SnapshotExtra {
   readonly vmStateSize: number | undefined;

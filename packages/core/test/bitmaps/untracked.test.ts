@@ -129,7 +129,7 @@ describe('bitmaps that cannot be updated', () => {
       const changed = image(options);
       changed.put((bitmap) => ({ ...bitmap, flags: bitmap.flags | 8 }));
       if (more) {
-        // Over the end of the list, which QEMU pads with zeros: one of a type that nobody knows.
+        // Over the end of the list, which QEMU pads with zeros: one of an unknown type.
         const name = Number(changed.view.getBigUint64(8));
         const text = changed.bytes.slice(name, name + changed.view.getUint32(16));
         changed.view.setUint32(changed.extensionAt + 24, 0x12345678);

@@ -3,7 +3,7 @@ import { deflateRawSync } from 'node:zlib';
 import type { Fault } from '../../src/index.js';
 import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
-import { noiseOf, softNoiseOf } from '../support/numbers.js';
+import { noiseOf, numbers, softNoiseOf } from '../support/numbers.js';
 
 /** A guest cluster in another L2 table than the first, if tables are small. */
 const FAR = 1000;
@@ -40,7 +40,7 @@ export interface Damage {
   readonly name: string;
   readonly plan?: ImagePlan;
   readonly faults: readonly Fault[];
-  /** Answers other bytes when it does not change the image's own. */
+  /** Returns other bytes when it does not change the image's own. */
   harm(image: BuiltImage): unknown;
 }
 
@@ -287,7 +287,7 @@ export function bytesAfter(harmed: unknown, { bytes }: BuiltImage): Uint8Array {
 }
 
 /** Overwrites one entry, or one byte, of any table. */
-export function harmAtRandom(image: BuiltImage, next: () => number): void {
+function harmAtRandom(image: BuiltImage, next: () => number): void {
   const tables = [image.l1, image.refcountTable, ...image.refcountBlocks, image.entryAt(0), image.entryAt(FAR)];
   if (image.snapshotTable !== 0) tables.push(Number(get(image.bytes, image.snapshotTable, 8)));
   const at = tables[next() % tables.length]! + 8 * (next() % 20);
@@ -297,6 +297,14 @@ export function harmAtRandom(image: BuiltImage, next: () => number): void {
   else if (choice === 1) put(image.bytes, at, 8, cluster | COPIED);
   else if (choice === 2) put(image.bytes, at, 8, cluster);
   else setBits(image, at, 1n << BigInt(next() % 64));
+}
+
+/** A mixed image with one to three random damages, which a seed chooses. */
+export function damagedAtRandom(plan: ImagePlan, seed: number): Uint8Array {
+  const next = numbers(seed);
+  const image = mixed(plan);
+  for (let i = next() % 3; i >= 0; i--) harmAtRandom(image, next);
+  return image.bytes;
 }
 
 /** The kinds of image that are damaged at random. */

@@ -68,7 +68,7 @@ function featureNames(): HeaderExtension {
   return { type: EXTENSION.featureNames, data };
 }
 
-/** Version 3, clusters of 4 KiB, with snapshots, a bitmap and an extension that nobody knows. */
+/** Version 3, clusters of 4 KiB, with snapshots, a bitmap and an extension of an unknown type. */
 export function richImage(): BuiltImage {
   const build = (directoryAt: number, tableAt: number): BuiltImage => {
     const clusters = everyKind(4096);

@@ -77,7 +77,7 @@ export function bitmapTables(image: BuiltImage): Breakage[] {
   ];
 }
 
-/** A pointer to an encryption header in place of the extension nobody knows; the disk is not said to be encrypted. */
+/** A pointer to an encryption header in place of the unknown extension; the disk is not said to be encrypted. */
 export function cryptoHeader(image: BuiltImage): Breakage[] {
   const at = image.extensions[2]!;
   return [0n, 1n, 512n, BigInt(image.bytes.length), TOO_FAR, U64].flatMap((value) =>

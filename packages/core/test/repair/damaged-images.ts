@@ -1,5 +1,5 @@
 /** Lists damaged images of every kind that the tests of checks, repairs and hostile files have. */
-import { bytesAfter, damages, harmAtRandom, mixed, plans } from '../check/damages.js';
+import { bytesAfter, damagedAtRandom, damages, mixed, plans } from '../check/damages.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from '../hostile/bases.js';
 import { damages as bitDamages, flipped, subjects } from '../hostile/damaged-entries.js';
 import { mappingRules, writerRules } from '../hostile/entry-rules.js';
@@ -20,7 +20,6 @@ import { structuresOf } from '../hostile/structures.js';
 import { bitmapTables, cryptoHeader, cuts, refcounts, snapshotL1 } from '../hostile/tables.js';
 import { get } from '../support/big-endian.js';
 import type { BuiltImage } from '../support/image-builder.js';
-import { numbers } from '../support/numbers.js';
 import { damagedProduct, kinds } from './products.js';
 
 /** A damaged image, and what was done to it. */
@@ -52,10 +51,7 @@ export function* oneDamage(): Generator<DamagedImage> {
 export function* randomDamage(rounds: number): Generator<DamagedImage> {
   for (const [index, plan] of plans.entries()) {
     for (let round = 0; round < rounds; round++) {
-      const next = numbers(index * 1000 + round);
-      const image = mixed(plan);
-      for (let i = next() % 3; i >= 0; i--) harmAtRandom(image, next);
-      yield { name: `plan ${index}, round ${round}`, bytes: image.bytes };
+      yield { name: `plan ${index}, round ${round}`, bytes: damagedAtRandom(plan, index * 1000 + round) };
     }
   }
 }

@@ -5,9 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import { DeviceMedium } from '../../src/verbs/repair/medium.js';
 import { repairSteps } from '../../src/verbs/repair/repair-steps.js';
-import { bytesAfter, damages, harmAtRandom, mixed, plans } from '../check/damages.js';
+import { bytesAfter, damagedAtRandom, damages, mixed, plans } from '../check/damages.js';
 import { type Fault, replaced } from '../crash/seams.js';
-import { numbers } from '../support/numbers.js';
 import { violationOf } from './cut-repairs.js';
 
 /** How many states of the medium are looked at, over all images. */
@@ -21,12 +20,10 @@ const images: { name: string; bytes: Uint8Array }[] = [
     return { name, bytes: bytesAfter(harm(image), image) };
   }),
   ...plans.flatMap((plan, kind) =>
-    Array.from({ length: RANDOM }, (_, round) => {
-      const next = numbers(kind * 100 + round + 7);
-      const image = mixed(plan);
-      for (let i = next() % 3; i >= 0; i--) harmAtRandom(image, next);
-      return { name: `kind ${kind}, damage ${round}`, bytes: image.bytes };
-    }),
+    Array.from({ length: RANDOM }, (_, round) => ({
+      name: `kind ${kind}, damage ${round}`,
+      bytes: damagedAtRandom(plan, kind * 100 + round + 7),
+    })),
   ),
 ];
 

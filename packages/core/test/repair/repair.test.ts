@@ -4,8 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { bufferDevice, bufferSource, type RepairReport } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
 import { repairDevice } from '../../src/verbs/repair/repair.js';
-import { bytesAfter, damages, harmAtRandom, mixed, plans } from '../check/damages.js';
-import { numbers } from '../support/numbers.js';
+import { bytesAfter, damagedAtRandom, damages, mixed, plans } from '../check/damages.js';
 import { QemuFolder } from '../support/qemu.js';
 import { qemuChecks } from '../support/qemu-check.js';
 import { expectWhatWasLeft } from './what-was-left.js';
@@ -44,10 +43,7 @@ const ROUNDS = Number(process.env.QCOW2_DAMAGES ?? 10);
 describe('damage at random', () => {
   test.each(plans.map((plan, index) => ({ plan, index })))('of $plan', async ({ plan, index }) => {
     for (let round = 0; round < ROUNDS; round++) {
-      const next = numbers(index * 1000 + round);
-      const image = mixed(plan);
-      for (let i = next() % 3; i >= 0; i--) harmAtRandom(image, next);
-      await repaired(image.bytes);
+      await repaired(damagedAtRandom(plan, index * 1000 + round));
     }
   });
 });

@@ -116,7 +116,7 @@ describe('while it is written', () => {
   });
 });
 
-/** The image with a header of 1024 bytes, of which nobody knows what is behind the first 105; its extensions go. */
+/** The image with a header of 1024 bytes, whose bytes behind the first 105 have no known meaning; its extensions go. */
 function longHeader(bytes: Uint8Array): Uint8Array {
   bytes.fill(0, 105, 2048);
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(100, 1024);

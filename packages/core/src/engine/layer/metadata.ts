@@ -12,8 +12,8 @@ import {
   type HeaderExtension,
   isKnownFeature,
 } from '../../format/extensions.js';
-import { type Geometry, geometryOf } from '../../format/geometry.js';
-import { AUTOCLEAR, decodeHeader, type Header, INCOMPATIBLE, isQcow2 } from '../../format/header.js';
+import { type Geometry, geometryOfHeader } from '../../format/geometry.js';
+import { AUTOCLEAR, decodeHeader, type Header, isQcow2 } from '../../format/header.js';
 import { featureViolation, isTooLongFormat, layoutViolation, tableViolation } from '../../format/header-rules.js';
 import { MAX_CLUSTER_BITS, MAX_SNAPSHOT_TABLE_BYTES, MIN_CLUSTER_BITS } from '../../format/limits.js';
 import type { Snapshot } from '../../format/snapshots.js';
@@ -110,13 +110,7 @@ export async function geometryIn(
   { header, extensions }: Pick<FirstCluster, 'header' | 'extensions'>,
   fileSize: number,
 ): Promise<Geometry> {
-  const { version, clusterBits, incompatibleFeatures } = header;
-  const geometry = geometryOf({
-    version,
-    clusterBits,
-    extendedL2: incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
-    externalData: incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
-  });
+  const geometry = geometryOfHeader(header);
   const format = findExtension(extensions, EXTENSION.backingFormat);
   if (tableViolation(header, geometry, fileSize) >= 0) (await failures()).validateTables(header, geometry, fileSize);
   if (isTooLongFormat(format)) (await failures()).validateBackingFormat(format);

@@ -4,11 +4,9 @@ import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
 import { isQcow2Error } from '../../errors.js';
 import { hex } from '../../format/bytes.js';
 import { MAX_L1_BYTES } from '../../format/limits.js';
+import { V3_EXTRA_BYTES } from '../../format/snapshot-extra.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import type { CheckContext } from './check-context.js';
-
-/** Smallest size of a snapshot's extra data in version 3. */
-const V3_EXTRA_BYTES = 16;
 
 /** The snapshots, and the length of their table; none when it cannot be read, which is a finding. */
 export async function readSnapshots(

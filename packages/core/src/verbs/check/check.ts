@@ -11,8 +11,8 @@ import type { Codec } from '../../engine/layer/codec.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { readHeader } from '../../engine/layer/metadata.js';
 import type { Writer } from '../../engine/write/writer.js';
-import { geometryOf } from '../../format/geometry.js';
-import { diskSizeOf, INCOMPATIBLE } from '../../format/header.js';
+import { geometryOfHeader } from '../../format/geometry.js';
+import { diskSizeOf } from '../../format/header.js';
 import { validateTables } from '../../format/validate.js';
 import { CheckContext } from './check-context.js';
 import { RefcountsOnDisk } from './check-refcounts.js';
@@ -71,12 +71,7 @@ export async function checkSource(
   const { signal } = options;
   signal?.throwIfAborted();
   const { header, extensions } = await readHeader(options.ahead ?? source, signal);
-  const geometry = geometryOf({
-    version: header.version,
-    clusterBits: header.clusterBits,
-    extendedL2: header.incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
-    externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
-  });
+  const geometry = geometryOfHeader(header);
   validateTables(header, geometry, source.size);
   const context = new CheckContext(source, header, geometry, source.size, findings, signal);
   const totalClusters = Math.ceil(diskSizeOf(header) / geometry.clusterSize);

@@ -51,7 +51,7 @@ export async function readL1({ medium, signal }: RepairContext, disk: RepairedDi
 
 /** Loads the L2 tables of an L1 table whose offset `isWanted`, in batches. */
 export async function* tablesOf(
-  { medium, geometry, signal, yieldWhenDue }: RepairContext,
+  { medium, geometry, signal, yieldIfDue }: RepairContext,
   l1: DataView,
   isWanted: (at: number, l1Index: number) => boolean,
 ): AsyncGenerator<readonly LoadedTable[], void, undefined> {
@@ -68,7 +68,7 @@ export async function* tablesOf(
       return { at, bytes: bytes.subarray(index * clusterSize, (index + 1) * clusterSize) };
     });
     await medium.read(transfers, signal);
-    await yieldWhenDue();
+    await yieldIfDue();
     return batch.map(({ l1Index, at }, index) => ({ l1Index, at, view: viewOf(transfers[index]!.bytes) }));
   };
   for (let l1Index = 0; l1Index < l1.byteLength / 8; l1Index++) {

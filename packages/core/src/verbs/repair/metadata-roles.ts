@@ -4,7 +4,7 @@ import { getUint64, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
 import { UNALIGNED } from '../../format/entry-faults.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
-import { getRefcountTableEntry } from '../../format/refcount-table.js';
+import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
 import { refcountsPerBlock } from '../../format/refcounts.js';
 import { l1Faults } from '../../format/table-faults.js';
 import type { Checked } from '../check/check.js';
@@ -33,32 +33,31 @@ export class MetadataRoles {
 
   /** True if host bytes touch metadata. */
   touches(at: number, length: number): boolean {
-    let found = false;
-    this.#each(at, length, (cluster) => {
-      if (this.#roles.get(cluster) !== 0) found = true;
-    });
-    return found;
+    return this.#some(at, length, (role) => role !== 0);
   }
 
   /** True if host bytes touch an L2 table. */
   touchesTable(at: number, length: number): boolean {
-    let found = false;
-    this.#each(at, length, (cluster) => {
-      if (this.#roles.get(cluster) === L2_TABLE) found = true;
-    });
-    return found;
+    return this.#some(at, length, (role) => role === L2_TABLE);
   }
 
-  /** Enters the L2 table of a valid L1 entry. Returns false when it cannot be one. */
-  addTable(at: number): boolean {
-    if (at >= this.#fileSize || this.#roles.get(at / this.#clusterSize) === OTHER) return false;
+  /** Enters the L2 table of a valid L1 entry, unless other metadata are there. */
+  addTable(at: number): void {
+    if (at >= this.#fileSize || this.#roles.get(at / this.#clusterSize) === OTHER) return;
     this.#roles.set(at / this.#clusterSize, L2_TABLE);
-    return true;
   }
 
   /** True if {@link addTable} has entered a table there. */
   isTable(at: number): boolean {
     return at < this.#fileSize && this.#roles.get(at / this.#clusterSize) === L2_TABLE;
+  }
+
+  #some(at: number, length: number, isWanted: (role: number) => boolean): boolean {
+    let found = false;
+    this.#each(at, length, (cluster) => {
+      if (isWanted(this.#roles.get(cluster))) found = true;
+    });
+    return found;
   }
 
   #each(at: number, length: number, visit: (cluster: number) => void): void {
@@ -109,8 +108,9 @@ async function addRefcounts(
   const perBlock = refcountsPerBlock(geometry.clusterSize, refcountOrder);
   let trusted = 0;
   for (let index = 0; index * 8 + 8 <= table.byteLength; index++) {
-    const { offset, reserved } = getRefcountTableEntry(table, index);
-    if (offset === 0 || reserved || offset % geometry.clusterSize !== 0 || offset >= fileSize) continue;
+    const { offset } = getRefcountTableEntry(table, index);
+    const isValid = refcountTableFaults(geometry.clusterSize, table, index) === 0;
+    if (offset === 0 || !isValid || offset >= fileSize) continue;
     if (!agrees(index * perBlock, Math.min((index + 1) * perBlock, context.clusters), { context, refcounts })) continue;
     roles.add(offset, geometry.clusterSize);
     trusted++;

@@ -9,6 +9,9 @@ export interface PendingChange {
   commit(): Promise<void>;
 }
 
+/** The change of what is right as it is. */
+export const NO_CHANGE: PendingChange = { added: new Map(), commit: async () => {} };
+
 /** Each cluster of host bytes that are referenced once. */
 export function referencesTo(at: number, length: number, clusterSize: number): Map<number, number> {
   const added = new Map<number, number>();

@@ -18,7 +18,7 @@ import { decodeName } from '../../format/names.js';
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
-import { type PendingChange, referencesTo } from './pending-change.js';
+import { NO_CHANGE, type PendingChange, referencesTo } from './pending-change.js';
 import type { RepairContext } from './repair-context.js';
 import { dropExtension } from './repair-header.js';
 import type { RepairLog } from './repair-log.js';
@@ -41,9 +41,8 @@ export async function correctBitmaps(
   { medium, header, extensions, geometry, end, log, signal }: RepairContext,
   isTaken: IsTaken,
 ): Promise<PendingChange> {
-  const nothing = { added: new Map<number, number>(), commit: async () => {} };
   const extension = findExtension(extensions, EXTENSION.bitmaps);
-  if (extension === undefined) return nothing;
+  if (extension === undefined) return NO_CHANGE;
   const isValid = header.autoclearFeatures.includes(AUTOCLEAR.bitmaps);
   const bitmaps = isValid ? await readDirectory(medium, extension, geometry, isTaken, log, signal) : null;
   if (bitmaps === null) {
@@ -53,7 +52,7 @@ export async function correctBitmaps(
         name: 'all',
         reason: 'A writer that does not know bitmaps has changed the image.',
       });
-    return { ...nothing, commit: () => dropBitmaps(medium, header, extensions, log) };
+    return { ...NO_CHANGE, commit: () => dropBitmaps(medium, header, extensions, log) };
   }
   const kept: Bitmap[] = [];
   for (const bitmap of bitmaps) {
@@ -61,8 +60,8 @@ export async function correctBitmaps(
     if (reason === null) kept.push(bitmap);
     else log.dropped.push({ kind: 'bitmap', name: decodeName(bitmap.name), reason });
   }
-  if (kept.length === bitmaps.length) return nothing;
-  if (kept.length === 0) return { ...nothing, commit: () => dropBitmaps(medium, header, extensions, log) };
+  if (kept.length === bitmaps.length) return NO_CHANGE;
+  if (kept.length === 0) return { ...NO_CHANGE, commit: () => dropBitmaps(medium, header, extensions, log) };
   return writeDirectory(medium, extension, kept, end, geometry.clusterSize, log);
 }
 

@@ -3,6 +3,7 @@
 import type { HeaderExtension } from '../../format/extensions.js';
 import type { Geometry } from '../../format/geometry.js';
 import type { Header } from '../../format/header.js';
+import type { Checked } from '../check/check.js';
 import type { FileEnd } from './file-end.js';
 import type { Medium } from './medium.js';
 import type { RepairLog } from './repair-log.js';
@@ -19,7 +20,12 @@ export interface RepairContext {
   readonly log: RepairLog;
   readonly signal: AbortSignal | undefined;
   /** Yields to the event loop when due. */
-  readonly yieldWhenDue: () => Promise<void>;
+  readonly yieldIfDue: () => Promise<void>;
+}
+
+/** True if a cluster has more references than are counted: its count may stand for any number above it. */
+export function hasOverflow({ report }: Checked): boolean {
+  return report.findings.some(({ fault }) => fault === 'refcount-overflow');
 }
 
 /** True if unallocated clusters read as the backing file. */

@@ -10,7 +10,7 @@ import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcoun
 import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
 import type { Checked } from '../check/check.js';
 import { changeHeader } from './header-sector.js';
-import type { RepairContext } from './repair-context.js';
+import { hasOverflow, type RepairContext } from './repair-context.js';
 
 /** Bytes of refcount blocks that are read or written in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ export type NewReferences = ReadonlyMap<number, number>;
  * @throws what the medium throws.
  */
 export async function clearBlocksPastEnd(context: RepairContext): Promise<void> {
-  const { medium, fileSize, log } = context;
+  const { medium, header, fileSize, log } = context;
   const table = await readTable(context);
   const dirty = new DirtyRanges();
   for (let index = 0; index * 8 < table.byteLength; index++) {
@@ -35,7 +35,7 @@ export async function clearBlocksPastEnd(context: RepairContext): Promise<void> 
     log.count('entries-removed');
   }
   const transfers: Transfer[] = [];
-  addDirty(transfers, table, (await currentPlace(medium)).refcountTableOffset, dirty);
+  addDirty(transfers, table, header.refcountTableOffset, dirty);
   await medium.write(transfers);
   await medium.flush();
 }
@@ -78,32 +78,25 @@ export async function lowerRefcounts(
   context.log.count('refcounts-corrected', lowered);
 }
 
-async function readTable({ medium, geometry, signal }: RepairContext): Promise<DataView> {
-  const { refcountTableOffset: at, refcountTableClusters: clusters } = await currentPlace(medium);
+async function readTable({ medium, header, geometry, signal }: RepairContext): Promise<DataView> {
+  const { refcountTableOffset: at, refcountTableClusters: clusters } = header;
   const bytes = new Uint8Array(clusters * geometry.clusterSize);
   await medium.read([{ at, bytes }], signal);
   return viewOf(bytes);
 }
 
-/** The place of the refcount table now: an earlier step may have moved it. */
-async function currentPlace(medium: RepairContext['medium']): Promise<{
-  refcountTableOffset: number;
-  refcountTableClusters: number;
-}> {
-  const { readHeader } = await import('../../engine/layer/metadata.js');
-  return (await readHeader(medium, undefined)).header;
-}
-
 /** Whether refcounts can be corrected in place: the table and its blocks have no other use, and all blocks exist. */
 function isSound(
   { geometry, header, fileSize }: RepairContext,
-  { context: { references, clusters }, refcounts, report }: Checked,
+  checked: Checked,
   table: DataView,
   added: NewReferences,
 ): boolean {
+  const { refcounts } = checked;
+  const { references, clusters } = checked.context;
   if (refcounts === null || !refcounts.readable) return false;
   // Then one reference to a block may stand for several.
-  if (report.findings.some(({ fault }) => fault === 'refcount-overflow')) return false;
+  if (hasOverflow(checked)) return false;
   const { clusterSize } = geometry;
   const perBlock = refcountsPerBlock(clusterSize, header.refcountOrder);
   for (let at = header.refcountTableOffset; at < header.refcountTableOffset + table.byteLength; at += clusterSize) {
@@ -132,7 +125,7 @@ function anyReferenced(references: Checked['context']['references'], first: numb
 
 /** Sets every refcount below `clusters` to what `choose` returns; returns how many have changed. */
 async function correctBlocks(
-  { medium, geometry, header, signal, yieldWhenDue }: RepairContext,
+  { medium, geometry, header, signal, yieldIfDue }: RepairContext,
   table: DataView,
   clusters: number,
   choose: (cluster: number, refcount: number) => number,
@@ -166,7 +159,7 @@ async function correctBlocks(
       addDirty(transfers, view, at, dirty);
     }
     await medium.write(transfers);
-    await yieldWhenDue();
+    await yieldIfDue();
   }
   await medium.flush();
   return changed;
@@ -175,20 +168,20 @@ async function correctBlocks(
 /** Writes a new refcount table and new blocks at the end of the file, then lets the header lead to them. */
 async function rebuild(
   context: RepairContext,
-  { context: { references, clusters: counted, maxRefcount: max }, report }: Checked,
+  checked: Checked,
   oldTable: DataView,
   added: NewReferences,
   clusters: number,
 ): Promise<void> {
+  const { references, clusters: counted, maxRefcount: max } = checked.context;
   const { medium, geometry, header, end, log } = context;
   const { clusterSize } = geometry;
   const order = header.refcountOrder;
   const perBlock = refcountsPerBlock(clusterSize, order);
   const old = oldReferences(context, oldTable, counted);
-  const hasOverflow = report.findings.some(({ fault }) => fault === 'refcount-overflow');
+  const isCapped = hasOverflow(checked);
   // A count that is as high as possible may stand for more: it is lowered when it is known.
-  const withoutOld = (count: number, less: number) =>
-    hasOverflow && count === max ? count : Math.max(0, count - less);
+  const withoutOld = (count: number, less: number) => (isCapped && count === max ? count : Math.max(0, count - less));
   const needed = (cluster: number) => added.get(cluster) ?? withoutOld(references.get(cluster), old.get(cluster) ?? 0);
   const used: number[] = [];
   for (let index = 0; index * perBlock < clusters; index++) {
@@ -217,7 +210,7 @@ async function rebuild(
     if (batch.length * clusterSize < BATCH_BYTES) continue;
     await medium.write(batch);
     batch = [];
-    await context.yieldWhenDue();
+    await context.yieldIfDue();
   }
   const tableAt = at + blocks.length * clusterSize;
   await medium.write([...batch, { at: tableAt, bytes: table }]);

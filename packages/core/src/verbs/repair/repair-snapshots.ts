@@ -10,16 +10,14 @@ import { setSnapshotTable } from '../../format/header-fields.js';
 import { MAX_L1_BYTES, MAX_SNAPSHOT_TABLE_BYTES } from '../../format/limits.js';
 import { decodeName } from '../../format/names.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
+import { V3_EXTRA_BYTES } from '../../format/snapshot-extra.js';
 import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../format/snapshots.js';
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
-import { type PendingChange, referencesTo } from './pending-change.js';
+import { NO_CHANGE, type PendingChange, referencesTo } from './pending-change.js';
 import type { RepairContext } from './repair-context.js';
 import type { RepairLog } from './repair-log.js';
-
-/** Smallest length of a snapshot's extra data in version 3. */
-const V3_EXTRA_BYTES = 16;
 
 /**
  * What else uses host bytes: an L2 table of the active disk, anything, or nothing.
@@ -110,7 +108,7 @@ export async function writeSnapshots(
   const complete = kept.map((snapshot) => withExtra(snapshot, header));
   const { placed, added } = await withOwnTables(medium, complete, header, geometry, end, log);
   const isSame = !shortened && placed.length === kept.length;
-  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { added, commit: async () => {} };
+  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { ...NO_CHANGE, added };
   const bytes = encodeSnapshots(placed);
   const at = placed.length === 0 ? 0 : end.take(bytes.length);
   if (placed.length > 0) {

@@ -11,8 +11,7 @@ import { readHeader } from '../../engine/layer/metadata.js';
 import { Qcow2Error } from '../../errors.js';
 import { viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
-import { geometryOf } from '../../format/geometry.js';
-import { INCOMPATIBLE } from '../../format/header.js';
+import { geometryOfHeader } from '../../format/geometry.js';
 import { type Checked, checkSource } from '../check/check.js';
 import { disksOf } from './disks.js';
 import { FileEnd } from './file-end.js';
@@ -20,7 +19,7 @@ import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium
 import { metadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
 import { correctBitmaps } from './repair-bitmaps.js';
-import type { RepairContext } from './repair-context.js';
+import { hasOverflow, type RepairContext } from './repair-context.js';
 import { correctCopied } from './repair-copied.js';
 import { correctHeader } from './repair-header.js';
 import { RepairLog } from './repair-log.js';
@@ -127,15 +126,13 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
 }
 
 /** Whether any cluster of host bytes has, or may have, more than one reference. */
-function sharing({
-  context: { references, geometry, maxRefcount: max },
-  report,
-}: Checked): (at: number, length: number) => boolean {
-  const hasOverflow = report.findings.some(({ fault }) => fault === 'refcount-overflow');
+function sharing(checked: Checked): (at: number, length: number) => boolean {
+  const { references, geometry, maxRefcount: max } = checked.context;
+  const isCapped = hasOverflow(checked);
   return (at, length) => {
     for (let cluster = Math.floor(at / geometry.clusterSize); cluster * geometry.clusterSize < at + length; cluster++) {
       const count = references.get(cluster);
-      if (count > 1 || (hasOverflow && count === max)) return true;
+      if (count > 1 || (isCapped && count === max)) return true;
     }
     return false;
   };
@@ -171,12 +168,7 @@ export async function contextOf(
   { signal }: Pick<RepairOptions, 'signal'>,
 ): Promise<RepairContext> {
   const { header, extensions } = await readHeader(medium, signal);
-  const geometry = geometryOf({
-    version: header.version,
-    clusterBits: header.clusterBits,
-    extendedL2: header.incompatibleFeatures.includes(INCOMPATIBLE.extendedL2),
-    externalData: header.incompatibleFeatures.includes(INCOMPATIBLE.dataFile),
-  });
+  const geometry = geometryOfHeader(header);
   const end = new FileEnd(medium, geometry.clusterSize);
   return {
     medium,
@@ -187,7 +179,7 @@ export async function contextOf(
     end,
     log,
     signal,
-    yieldWhenDue: yieldToEventLoop(),
+    yieldIfDue: yieldToEventLoop(),
   };
 }
 

@@ -19,7 +19,7 @@ import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
 import { ClusterOwners } from './cluster-owners.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
-import { hasBacking, type RepairContext } from './repair-context.js';
+import { hasBacking, hasOverflow, type RepairContext } from './repair-context.js';
 import type { NewReferences } from './repair-refcounts.js';
 import { removedMapping } from './repair-tables.js';
 
@@ -78,7 +78,7 @@ class SeparationWork implements Separation {
   constructor(context: RepairContext, checked: Checked) {
     this.#context = context;
     this.#checked = checked;
-    this.#hasOverflow = checked.report.findings.some(({ fault }) => fault === 'refcount-overflow');
+    this.#hasOverflow = hasOverflow(checked);
     this.#tableReferences = new ClusterCounts(checked.context.clusters + 1);
     this.#kept = new ClusterCounts(checked.context.clusters + 1);
   }
