@@ -6,7 +6,14 @@ import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './a
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
+import type {
+  CreateOptions,
+  DehydrateOptions,
+  OpenOptions,
+  OperationOptions,
+  ResizeOptions,
+  SalvageOptions,
+} from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
@@ -265,6 +272,13 @@ export class Qcow2Image implements Disk {
 
   discard(offset: number, length: number): Promise<void> {
     return this.#change((changes) => changes.discard(offset, length));
+  }
+
+  async resize(size: number, options?: ResizeOptions): Promise<void> {
+    const { writer } = this.#writing();
+    const verb = await import('./verbs/resize/resize.js');
+    this.#alive();
+    return verb.resizeDisk(writer, size, options);
   }
 
   async flush(): Promise<void> {

@@ -31,6 +31,7 @@ export type {
   OpenOptions,
   OperationOptions,
   Progress,
+  ResizeOptions,
   SalvageOptions,
 } from './api/options.js';
 export type { Extent, LostRange, Range } from './api/range.js';

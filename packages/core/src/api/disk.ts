@@ -3,7 +3,7 @@ import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
-import type { DehydrateOptions, OperationOptions, SalvageOptions } from './options.js';
+import type { DehydrateOptions, OperationOptions, ResizeOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 
@@ -294,6 +294,28 @@ export interface Disk extends AsyncDisposable {
    * @throws as {@link write}
    */
   discard(offset: number, length: number): Promise<void>;
+
+  /**
+   * Changes the size of the disk to `size` bytes, rounded up to a multiple of 512: the size that the disk has then. Added
+   * bytes read as zeros, also over a longer backing file. A smaller size needs `shrink: true`; what is cut is lost, its
+   * clusters are freed, and the file becomes shorter where they were at its end. Snapshots keep their size, bitmaps
+   * follow the disk's. Other requests run meanwhile. When it resolves, the new size is on the medium.
+   *
+   * An abort, a failure or a crash leaves the old size, or the new one. Where the disk shrinks, some of what was cut may
+   * still be allocated then; the next resize frees it.
+   *
+   * @throws {@link Qcow2Error} `read-only`, `unsupported` for an encrypted disk, a version 2 image with snapshots, and a
+   *   bitmap that cannot have as many bits, `reference-refused` without the data file or, to grow, the backing file,
+   *   `no-space`, `closed` also when the image is closed meanwhile, and as {@link flush}; RangeError for a size that is
+   *   not a whole number from 0 on, that is too large for the clusters, or that is smaller without `shrink`; the signal's
+   *   reason when it aborts
+   *
+   * @example
+   * ```ts
+   * await disk.resize(2 * disk.size);
+   * ```
+   */
+  resize(size: number, options?: ResizeOptions): Promise<void>;
 
   /**
    * Resolves when everything that was written, zeroed and discarded is on the medium. Does nothing for an image that

@@ -46,6 +46,12 @@ export interface DehydrateOptions extends OperationOptions {
   names?: boolean | undefined;
 }
 
+/** Options of resizing a disk. */
+export interface ResizeOptions extends OperationOptions {
+  /** Allows a smaller size: what is stored past it is lost. Default false. */
+  shrink?: boolean | undefined;
+}
+
 /** Options of opening an image. */
 export interface OpenOptions extends OperationOptions {
   /**

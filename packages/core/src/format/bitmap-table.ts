@@ -86,6 +86,13 @@ export function setBits(bits: Uint8Array, from: number, to: number): boolean {
   return changed;
 }
 
+/** Clears the bits from `from` on. */
+export function clearBits(bits: Uint8Array, from: number): void {
+  const byte = from >> 3;
+  if ((from & 7) !== 0) bits[byte]! &= (1 << (from & 7)) - 1;
+  bits.fill(0, (from + 7) >> 3);
+}
+
 function damaged(index: number, { name, tableOffset }: Bitmap, finding: string): Qcow2Error {
   const what = `table of bitmap "${decodeName(name)}"`;
   return new Qcow2Error('corrupt', `Entry ${index} of the ${what} ${finding}.`, { what, at: tableOffset + index * 8 });

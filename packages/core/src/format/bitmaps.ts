@@ -6,6 +6,9 @@ import { MAX_BITMAP_NAME_BYTES, MAX_GRANULARITY_BITS, MIN_GRANULARITY_BITS } fro
 /** Length of the fixed part of an entry, bytes. */
 export const BITMAP_HEADER_BYTES = 24;
 
+/** Offset of the table's length in an entry, bytes. */
+export const BITMAP_TABLE_SIZE_AT = 8;
+
 /** Offset of the flags in an entry, bytes. Entries begin at multiples of 8, so flags never straddle two sectors. */
 export const BITMAP_FLAGS_AT = 12;
 

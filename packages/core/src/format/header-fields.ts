@@ -8,6 +8,9 @@ import { AUTOCLEAR, type Header } from './header.js';
 /** Length of the part of the header that is rewritten, bytes: one sector, which the medium writes atomically. */
 export const HEADER_SECTOR_BYTES = 512;
 
+const SIZE_AT = 24;
+const L1_SIZE_AT = 36;
+const L1_TABLE_AT = 40;
 const REFCOUNT_TABLE_AT = 48;
 const REFCOUNT_TABLE_CLUSTERS_AT = 56;
 const SNAPSHOT_COUNT_AT = 60;
@@ -33,6 +36,17 @@ export function clearUnknownAutoclear(header: DataView): void {
   header.setUint32(AUTOCLEAR_AT + 4, header.getUint32(AUTOCLEAR_AT + 4) & known);
 }
 
+/** Sets the virtual size, bytes. */
+export function setDiskSize(header: DataView, size: number): void {
+  setUint64(header, SIZE_AT, size);
+}
+
+/** Sets the offset of the active L1 table, `at`, in bytes, and the number of its entries. */
+export function setL1Table(header: DataView, at: number, entries: number): void {
+  header.setUint32(L1_SIZE_AT, entries);
+  setUint64(header, L1_TABLE_AT, at);
+}
+
 /** Sets the offset of the refcount table, `at`, in bytes, and its length in clusters. */
 export function setRefcountTable(header: DataView, at: number, clusters: number): void {
   setUint64(header, REFCOUNT_TABLE_AT, at);
@@ -55,12 +69,18 @@ export function setSnapshotTable(header: DataView, at: number, count: number): v
  * sector 0.
  */
 export function withCurrentFields(header: Header, sector: DataView): Header {
-  const refcountTableOffset = getUint64(sector, REFCOUNT_TABLE_AT);
-  const refcountTableClusters = sector.getUint32(REFCOUNT_TABLE_CLUSTERS_AT);
-  if (header.version === 2) return { ...header, refcountTableOffset, refcountTableClusters };
+  const current = {
+    ...header,
+    size: getUint64(sector, SIZE_AT),
+    l1Size: sector.getUint32(L1_SIZE_AT),
+    l1TableOffset: getUint64(sector, L1_TABLE_AT),
+    refcountTableOffset: getUint64(sector, REFCOUNT_TABLE_AT),
+    refcountTableClusters: sector.getUint32(REFCOUNT_TABLE_CLUSTERS_AT),
+  };
+  if (header.version === 2) return current;
   const incompatibleFeatures = getBits64(sector, INCOMPATIBLE_AT);
   const autoclearFeatures = getBits64(sector, AUTOCLEAR_AT);
-  return { ...header, refcountTableOffset, refcountTableClusters, incompatibleFeatures, autoclearFeatures };
+  return { ...current, incompatibleFeatures, autoclearFeatures };
 }
 
 function setBit(header: DataView, at: number, bit: number, on: boolean): void {

@@ -17,7 +17,7 @@ type Chunk = Uint8Array<ArrayBuffer>;
 /** Reads a range in order: synchronously where the source is synchronous, else a few chunks ahead. */
 export class GuestReader {
   readonly #layer: Qcow2Layer;
-  readonly #end: number;
+  readonly #limit: number;
   readonly #alive: () => void;
   readonly #options: SalvageOptions | undefined;
   readonly #progress: (done: number) => void;
@@ -36,7 +36,7 @@ export class GuestReader {
     this.#start = start;
     this.#next = start;
     this.#delivered = start;
-    this.#end = end;
+    this.#limit = end;
     this.#alive = alive;
     this.#options = options;
     this.#progress = progressOf(options, 'read', end - start);
@@ -71,6 +71,11 @@ export class GuestReader {
     if (this.#salvaged !== null) return;
     const module = await import('./salvage/salvaged-reads.js');
     this.#salvaged = new module.SalvagedReads(this.#layer, this.#end, this.#alive, this.#options);
+  }
+
+  /** Where the stream ends: where it was to end, or at the end of a disk that has become shorter. */
+  get #end(): number {
+    return Math.max(this.#delivered, Math.min(this.#limit, this.#layer.size));
   }
 
   /** Bytes that were not passed to the consumer yet. */

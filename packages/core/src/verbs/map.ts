@@ -76,10 +76,11 @@ async function* layerBatches(
     yield [rawExtent(layer.depth, start, end - start)];
     return;
   }
-  for (let at = start; at < end; ) {
+  // The disk may become shorter meanwhile.
+  for (let at = start; at < Math.min(end, layer.size); ) {
     await run.yieldIfDue();
     run.signal?.throwIfAborted();
-    const { extents, until } = await run.extentsFrom(layer, at, end, run.signal);
+    const { extents, until } = await run.extentsFrom(layer, at, Math.min(end, layer.size), run.signal);
     if (isBase(layer)) yield extents.map(unallocatedAsZero);
     else yield* throughBacking(layer, extents, run);
     at = until;

@@ -47,8 +47,7 @@ export class SpaceAllocator implements Allocator {
    *   when the image is full.
    */
   reserve(clusters: number): readonly number[] | null {
-    for (const { start, end } of this.#reserved) this.#runs.freed(this.#blockOf(start), start, end - start);
-    this.#reserved = [];
+    this.#dropReserved();
     const length = Math.min(clusters, LONG_RUN);
     this.#search = { at: this.#runs.start(length), missing: clusters, length };
     return this.continueSearch();
@@ -77,6 +76,39 @@ export class SpaceAllocator implements Allocator {
       search.at = end;
     }
     this.#runs.passed(search.length, search.at);
+    return null;
+  }
+
+  /**
+   * Reserves `clusters` consecutive free clusters, for the {@link allocate} calls that follow. They are searched from
+   * the cluster `from` on, so that a search from the end of the file does not depend on its length. Returns blocks that
+   * must be loaded, as {@link reserve}; then {@link continueConsecutive} continues.
+   *
+   * @throws {@link Qcow2Error} as {@link reserve}.
+   */
+  reserveConsecutive(clusters: number, from: number): readonly number[] | null {
+    this.#dropReserved();
+    this.#search = { at: from, missing: clusters, length: clusters };
+    return this.continueConsecutive();
+  }
+
+  /** Continues the search of {@link reserveConsecutive}. */
+  continueConsecutive(): readonly number[] | null {
+    const refcounts = this.#refcounts;
+    const { length } = this.#search;
+    let { at: start } = this.#search;
+    for (let at = start; at - start < length; this.#search.at = start) {
+      const block = this.#blockOf(at);
+      const blockEnd = (block + 1) * refcounts.perBlock;
+      if (refcounts.blockOffset(block) === 0) at = start = this.#addRoom(block, length);
+      else if (!refcounts.loaded(block)) return [block];
+      else {
+        const used = refcounts.nextUsed(at, Math.min(blockEnd, start + length));
+        if (used === at) at = start = refcounts.nextFree(at, blockEnd);
+        else at = used;
+      }
+    }
+    this.#reserved.push({ start, end: start + length });
     return null;
   }
 
@@ -156,8 +188,27 @@ export class SpaceAllocator implements Allocator {
     return Math.floor(cluster / this.#refcounts.perBlock);
   }
 
-  #addBlock(block: number): void {
-    for (const cluster of this.#refcounts.add(block)) this.#retireCluster(cluster);
+  #dropReserved(): void {
+    for (const { start, end } of this.#reserved) this.#runs.freed(this.#blockOf(start), start, end - start);
+    this.#reserved = [];
+  }
+
+  #addBlock(block: number, count: number = 1): void {
+    for (const cluster of this.#refcounts.add(block, count)) this.#retireCluster(cluster);
+  }
+
+  /**
+   * Adds as many blocks from `block` on, which has none, as `clusters` consecutive clusters after them need. Returns
+   * the cluster with which the search continues: where other blocks are in the way, that is after the first of those.
+   */
+  #addRoom(block: number, clusters: number): number {
+    const { perBlock } = this.#refcounts;
+    const count = Math.ceil(clusters / (perBlock - 1));
+    for (let step = 1; step < count; step++) {
+      if (this.#refcounts.blockOffset(block + step) !== 0) return (block + step) * perBlock;
+    }
+    this.#addBlock(block, count);
+    return block * perBlock;
   }
 
   /** The blocks that a search for runs of `length` clusters needs from `first` on. */

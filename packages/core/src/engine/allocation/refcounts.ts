@@ -116,6 +116,11 @@ export class Refcounts {
     return count === 1 || count === 1n;
   }
 
+  /** True if a cluster, whose block is loaded, has a reference. */
+  isUsed(cluster: number): boolean {
+    return this.nextUsed(cluster, cluster + 1) === cluster;
+  }
+
   /** Evicts the blocks loaded longest ago while more than `maxBlocks` are in memory. Dirty and `needed` blocks stay. */
   evict(maxBlocks: number, needed: (index: number) => boolean = () => false): void {
     if (this.#blocks.size <= maxBlocks) return;
@@ -169,16 +174,17 @@ export class Refcounts {
   }
 
   /**
-   * Adds the block of the clusters from `index * perBlock` on; it counts itself. Returns the clusters of the old table
-   * if the table had to move; the caller must free them.
+   * Adds `count` blocks for the clusters from `index * perBlock` on, which have none; the first of those clusters
+   * contain them, so they count themselves. Returns the clusters of the old table if the table had to move; the caller
+   * must free them.
    *
-   * @throws {@link Qcow2Error} `no-space` when the block would not fit in the largest refcount table.
+   * @throws {@link Qcow2Error} `no-space` when the blocks would not fit in the largest refcount table.
    */
-  add(index: number): readonly number[] {
+  add(index: number, count: number = 1): readonly number[] {
     const first = index * this.perBlock;
-    if (index >= this.#table.byteLength / 8) return this.#grow(index);
-    this.#addBlock(index, first);
-    this.take(first);
+    if (index + count > this.#table.byteLength / 8) return this.#grow(index, count);
+    for (let step = 0; step < count; step++) this.#addBlock(index + step, first + step);
+    for (let step = 0; step < count; step++) this.take(first + step);
     return [];
   }
 
@@ -243,14 +249,14 @@ export class Refcounts {
   }
 
   /**
-   * Moves the table to where it has an entry for block `index`. New blocks count the table's clusters; the table
-   * follows them. All of it is past the clusters that the old blocks count.
+   * Moves the table to where it has entries for `count` blocks from `index` on. New blocks count the table's clusters;
+   * the table follows them. All of it is past the clusters that the old blocks count.
    */
-  #grow(index: number): readonly number[] {
+  #grow(index: number, count: number): readonly number[] {
     const { clusterSize, perBlock } = this;
     const entriesPerCluster = clusterSize / 8;
     const old = this.#location;
-    let blocks = 1;
+    let blocks = count;
     // Half as much again, so that a growing image does not move its table at every step; but never more than the limit.
     let clusters = Math.min(Math.ceil(old.clusters * 1.5) + 1, MAX_REFCOUNT_TABLE_BYTES / clusterSize);
     for (;;) {

@@ -36,8 +36,8 @@ export interface TableInfo {
 export interface Qcow2Layer {
   readonly kind: 'qcow2';
   readonly depth: number;
-  /** Virtual size, bytes. */
-  readonly size: number;
+  /** Virtual size, bytes. `WrittenHeader` changes it with the header. */
+  size: number;
   /** As on the medium. `WrittenHeader` replaces it when writing changes a field. */
   header: Header;
   extensions: readonly HeaderExtension[];

@@ -41,7 +41,7 @@ interface CachedTable {
 export class TableCache {
   readonly #geometry: Geometry;
   readonly #source: ByteSource;
-  readonly #l1: DataView;
+  #l1: DataView;
   readonly #maxTables: number;
   readonly #counters: Counters;
   readonly #tables = new Map<number, CachedTable>();
@@ -49,6 +49,8 @@ export class TableCache {
   readonly #pinned = new Map<number, DataView>();
   readonly #loading = new Map<number, Promise<DataView>>();
   #clock = 0;
+  /** Incremented by {@link forget}: a load that has begun before is not kept. */
+  #forgotten = 0;
 
   /** `budget` is in bytes; a table is a cluster. */
   constructor(geometry: Geometry, source: ByteSource, l1: DataView, budget: number, counters: Counters) {
@@ -68,6 +70,11 @@ export class TableCache {
   /** The L1 table, which a writer changes in place. */
   get l1(): DataView {
     return this.#l1;
+  }
+
+  /** Replaces the L1 table: it has moved, or has another length. The tables that it refers to stay in the cache. */
+  replaceL1Table(l1: DataView): void {
+    this.#l1 = l1;
   }
 
   /** Entries of the L1 table. */
@@ -140,10 +147,11 @@ export class TableCache {
     }
     if (transfers.length > 0) {
       const done = this.#source.read(transfers);
+      const forgotten = this.#forgotten;
       const keep = () => {
         this.#counters.l2Loads += fresh.length;
         for (const { l1Index, offset, view } of fresh) {
-          this.#store(offset, view);
+          if (forgotten === this.#forgotten) this.#store(offset, view);
           loaded.set(l1Index, view);
         }
       };
@@ -165,6 +173,13 @@ export class TableCache {
     const view = this.#pinned.get(offset);
     this.#pinned.delete(offset);
     if (view !== undefined) this.#store(offset, view);
+  }
+
+  /** Drops the table at `offset`, whose cluster is given up, so that what takes its place is not read as the table. */
+  forget(offset: number): void {
+    this.#tables.delete(offset);
+    this.#loading.delete(offset);
+    this.#forgotten++;
   }
 
   /** Shares the load with later callers. */

@@ -56,6 +56,12 @@ export class DirtyTables {
     table.dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
   }
 
+  /** Forgets the table at `offset`, whose cluster is given up: its changes are not written. */
+  forget(offset: number): void {
+    if (this.#tables.delete(offset)) this.#cache.unpin(offset);
+    this.#cache.forget(offset);
+  }
+
   /** The dirty ranges of the fresh tables, or of the others. */
   transfers(fresh: boolean): Transfer[] {
     const transfers: Transfer[] = [];

@@ -16,3 +16,24 @@ export function* findClusters({ space, refcounts, maxBlocks, loadBlocks }: Write
     yield* loadBlocks(missing);
   }
 }
+
+/**
+ * Allocates `clusters` consecutive clusters, for a table, behind everything that the file contains. Returns the host
+ * offset of the first.
+ */
+export function* takeConsecutive(state: WriteState, clusters: number): Steps<number> {
+  const { space, refcounts, device, maxBlocks, loadBlocks } = state;
+  const needed = (block: number) => space.needs(block);
+  const from = Math.ceil(device.size / refcounts.clusterSize);
+  for (
+    let missing = space.reserveConsecutive(clusters, from);
+    missing !== null;
+    missing = space.continueConsecutive()
+  ) {
+    refcounts.evict(maxBlocks, needed);
+    yield* loadBlocks(missing);
+  }
+  const first = space.allocate();
+  for (let taken = 1; taken < clusters; taken++) space.allocate();
+  return first;
+}

@@ -29,19 +29,47 @@ export interface Flushes {
   trimmed: Flush;
   /** After the corrupt bit was set. */
   corruptMarked: Flush;
+  /** After a new or longer L1 table was written, before the header refers to it. */
+  l1Written: Flush;
+  /** After the header refers to another L1 table, before the clusters of the old one are released. */
+  l1Switched: Flush;
+  /** The data file, before the header has the new size. */
+  dataFileResized: Flush;
+  /** After bitmaps were marked in use that do not follow the guest's writes, before the disk is resized. */
+  bitmapsMarked: Flush;
+  /** After the header has another size, before anything past the end of the disk is given up. */
+  sizeSwitched: Flush;
+  /** After a bitmap's table was moved or extended, before the directory refers to it. */
+  bitmapTableWritten: Flush;
+  /** After a bitmap's directory entry has the new offset, before it has the new length. */
+  bitmapTableSwitched: Flush;
+  /** After bitmaps were resized, before they are no longer in use and clusters of bits are released. */
+  bitmapsResized: Flush;
+  /** After the end of the file was cut. */
+  fileCut: Flush;
 }
 
 const image: Flush = ({ device }) => device.flush();
+const dataFile: Flush = ({ device, data }) => (data !== null && data !== device ? data.flush() : undefined);
 
 /** The flushes as they are. The tests of power cuts alone replace them. */
 export const flushes: Flushes = {
   marked: image,
   bitmapsDropped: image,
   grown: image,
-  guestData: ({ device, data }) => (data !== null && data !== device ? data.flush() : undefined),
+  guestData: dataFile,
   reserved: image,
   rooted: image,
   released: image,
   trimmed: image,
   corruptMarked: image,
+  l1Written: image,
+  l1Switched: image,
+  dataFileResized: dataFile,
+  bitmapsMarked: image,
+  sizeSwitched: image,
+  bitmapTableWritten: image,
+  bitmapTableSwitched: image,
+  bitmapsResized: image,
+  fileCut: image,
 };

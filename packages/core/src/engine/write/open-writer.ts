@@ -81,7 +81,9 @@ export async function openWriter(
       : written,
     lifecycle,
     header: new WrittenHeader(layer, viewOf(sector)),
-    l1: layer.tables.l1,
+    get l1() {
+      return layer.tables.l1;
+    },
     l1At: header.l1TableOffset,
     dirtyL1: new DirtyRanges(),
     tables: new DirtyTables(geometry, layer.tables),

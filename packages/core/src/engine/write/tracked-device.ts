@@ -75,6 +75,16 @@ export class TrackedDevice {
     return this.#flush();
   }
 
+  /**
+   * Sets the length, bytes.
+   *
+   * @throws as {@link write} does.
+   */
+  truncate(size: number): Done {
+    this.unflushed = true;
+    return this.#noting(() => this.#device.truncate(size));
+  }
+
   #flush(): Done {
     this.#flushed = true;
     return this.#noting(() => this.#device.flush());

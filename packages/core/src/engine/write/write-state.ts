@@ -23,9 +23,10 @@ export interface WriteState {
   readonly data: TrackedDevice | null;
   readonly lifecycle: Lifecycle;
   readonly header: WrittenHeader;
-  /** The active L1 table, and its host offset in bytes. */
+  /** The active L1 table: the one of the table cache. */
   readonly l1: DataView;
-  readonly l1At: number;
+  /** Its host offset in bytes: where changes of it are written. */
+  l1At: number;
   readonly dirtyL1: DirtyRanges;
   readonly tables: DirtyTables;
   readonly refcounts: Refcounts;

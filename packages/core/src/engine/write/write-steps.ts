@@ -11,7 +11,8 @@ import { settled } from '../async/done.js';
 import { requireIntact } from '../async/request-buffers.js';
 import type { Steps } from '../async/steps.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
-import { clustersWrittenInPlace, type Freed, hostOffsetInCluster } from '../mapping/cluster-mapping.js';
+import { clusterMapping, clustersWrittenInPlace, type Freed, hostOffsetInCluster } from '../mapping/cluster-mapping.js';
+import { planUnmap } from '../mapping/plan-unmap.js';
 import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../mapping/plan-write.js';
 import { readLayer } from '../read/execute.js';
 import { findClusters } from './find-clusters.js';
@@ -133,7 +134,7 @@ export class WriteSteps {
     const layer = this.#layer;
     const { geometry } = layer;
     const { space } = this.#state;
-    const target = this.#target();
+    const target = this.target();
     const { length } = bytes;
     const first = l1IndexOf(geometry, offset);
     const last = l1IndexOf(geometry, offset + length - 1);
@@ -235,6 +236,50 @@ export class WriteSteps {
     throw new Qcow2Error('corrupt', `L1 entry ${index} ${how}.`, { what: `L1 entry ${index}`, at: l1At + index * 8 });
   }
 
+  /**
+   * Unmaps the guest bytes from `start`, the start of a cluster, to the end of what the L1 entry `index` maps. A table
+   * that maps nothing else is given up itself. Guest bytes past the end of the disk alone may be unmapped over a backing
+   * file, which would show through.
+   */
+  *unmapFrom(index: number, start: number): Steps {
+    const { bytesPerL2 } = this.#layer.geometry;
+    if (!this.#layer.tables.has(index)) return;
+    if (start === index * bytesPerL2) return yield* this.#dropTable(index);
+    const [present] = yield* this.loadTables(index, index);
+    if (planUnmap(this.#layer.geometry, index, present!, start).changes.length === 0) return;
+    const tables = yield* this.writableTables(index, index);
+    // A shared table was copied, and its clusters are shared, too.
+    const { changes, freed } = planUnmap(this.#layer.geometry, index, tables[0]!, start);
+    this.apply(index, tables, changes, freed);
+  }
+
+  /** True if the cluster of a guest offset is stored: not unallocated, and not zeros alone. */
+  *isStored(at: number): Steps<boolean> {
+    const { geometry } = this.#layer;
+    const index = l1IndexOf(geometry, at);
+    const [table] = yield* this.loadTables(index, index);
+    if (!table) return false;
+    const within = at % geometry.bytesPerL2;
+    const entry = Math.floor(within / geometry.clusterSize);
+    const { allocated, stored } = clusterMapping(geometry, table, entry, at - (at % geometry.clusterSize));
+    return allocated !== 0 || stored > 0;
+  }
+
+  /** Gives up an L2 table, and every cluster that it refers to. */
+  *#dropTable(index: number): Steps {
+    const { geometry, l1, dirtyL1, space, tables } = this.#state;
+    this.#refuseFault(index);
+    const [table] = yield* this.loadTables(index, index);
+    const { offset, owned } = getL1Entry(l1, index);
+    const { freed } = planUnmap(geometry, index, table!, index * geometry.bytesPerL2);
+    // What a shared table refers to is shared, whatever the entries say.
+    if (!geometry.externalData) for (const run of freed) space.retire(owned ? run : { ...run, shared: true });
+    space.retire({ host: offset!, length: geometry.clusterSize, shared: !owned });
+    setL1Entry(l1, index, { offset: null, owned: false });
+    dirtyL1.add(index * 8, index * 8 + 8);
+    tables.forget(offset!);
+  }
+
   /** The tables of these L1 entries, null where there is none. */
   *loadTables(first: number, last: number): Steps<(DataView | null)[]> {
     const { tables, loading } = this.#layer.tables.acquire([{ first, last }]);
@@ -279,7 +324,7 @@ export class WriteSteps {
    *
    * @throws {@link Qcow2Error} `unsupported` for an encrypted disk, `reference-refused` without its data file.
    */
-  #target(): TrackedDevice {
+  target(): TrackedDevice {
     const { unreadable, dataReference } = this.#layer;
     if (unreadable !== null) throw unreadable;
     if (this.#state.data !== null) return this.#state.data;

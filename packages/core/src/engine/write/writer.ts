@@ -2,20 +2,23 @@
 
 import type { Done } from '../../api/device.js';
 import { Qcow2Error } from '../../errors.js';
-import { onAbort } from '../async/on-abort.js';
+import { type LinkedAbort, linkedAbort } from '../async/linked-abort.js';
 import { requireIntact, whileIntact } from '../async/request-buffers.js';
 import type { RwLock } from '../async/rw-lock.js';
+import { Semaphore } from '../async/semaphore.js';
 import { run, type Steps } from '../async/steps.js';
 import { yieldWhenDue } from '../async/yield-to-event-loop.js';
 import { isBase, type Qcow2Layer } from '../layer/layer.js';
 import { notSynchronous } from '../layer/wait-tracker.js';
+import { requireInside } from '../mapping/guest-range.js';
 import { asynchronousFile } from '../read/synchronous.js';
 import type { WatchedBacking } from '../read/watched-backing.js';
+import type { Structure } from './structure.js';
 import type { TrackedDevice } from './tracked-device.js';
 import { markCorrupt, writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
 import { type WriteBudgets, WriteSteps } from './write-steps.js';
-import { ZeroSteps } from './zero-steps.js';
+import { type ZeroProgress, ZeroSteps } from './zero-steps.js';
 
 /**
  * The writer of an open image. Requests run one at a time, in the order of the calls. Only zeroing and discarding
@@ -30,9 +33,11 @@ export class Writer {
   /** The backing chain; null when there is none to read. */
   readonly #bases: WatchedBacking | null;
   /** Pending requests that release the lock between their steps. */
-  readonly #inParts = new Set<Promise<void>>();
-  /** Aborts operations that read the medium in {@link atRest}. */
-  readonly #resting = new Set<AbortController>();
+  readonly #inParts = new Set<Promise<unknown>>();
+  /** Aborts the long operations that closing the image ends: {@link atRest} and {@link restructure}. */
+  readonly #endedByClose = new Set<LinkedAbort>();
+  /** Verbs that change the structure of the image run one after the other. */
+  readonly #restructuring = new Semaphore(1);
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets, bases: WatchedBacking | null) {
     this.#layer = layer;
@@ -90,6 +95,8 @@ export class Writer {
     const { length } = bytes;
     const done = this.#lock.writing(() => {
       requireIntact(bytes, length);
+      // The disk may have shrunk during the wait.
+      requireInside(offset, length, this.#layer.size);
       const host = this.#state.lifecycle.failed ? null : this.#writes.directWriteOffset(offset, length);
       if (host !== null) {
         // The view may have grown with its buffer during the wait.
@@ -129,23 +136,62 @@ export class Writer {
    * @throws {@link Qcow2Error} `closed`, `failed`, and what a flush and `work` throw; the signal's reason when it
    *   aborts.
    */
-  async atRest<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    signal?.throwIfAborted();
-    const ending = new AbortController();
-    const removeListener = signal && onAbort(signal, () => ending.abort(signal.reason));
-    this.#resting.add(ending);
-    try {
+  atRest<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#untilClose(async (ending) => {
       // Both locks are requested in one turn of the event loop, so no other request comes between them.
       const flushed = this.#alone(() => writeBack(this.#state, 'check'));
       flushed?.catch(() => {});
       return await this.#lock.reading(async () => {
         await flushed;
-        ending.signal.throwIfAborted();
-        return work(ending.signal);
-      }, ending.signal);
+        ending.throwIfAborted();
+        return work(ending);
+      }, ending);
+    }, signal);
+  }
+
+  /**
+   * Runs a verb that changes the structure of the image, after those that were called before. Its slices have the
+   * exclusive lock; between them other requests run. Closing the image aborts it, and waits for the slice that runs.
+   *
+   * @throws {@link Qcow2Error} `closed`, `failed`, and what `work` throws; the signal's reason when it aborts.
+   */
+  restructure<T>(work: (structure: Structure) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const done = this.#untilClose(
+      (ending) => this.#restructuring.run(() => work(this.#structure(ending)), ending),
+      signal,
+    );
+    this.#inParts.add(done);
+    const remove = () => this.#inParts.delete(done);
+    done.then(remove, remove);
+    return done;
+  }
+
+  #structure(signal: AbortSignal): Structure {
+    const yieldIfDue = yieldWhenDue();
+    return {
+      layer: this.#layer,
+      state: this.#state,
+      writes: this.#writes,
+      zeros: this.#zeros,
+      signal,
+      slice: async (steps) => {
+        await yieldIfDue();
+        signal.throwIfAborted();
+        return this.#lock.writing(() => run(this.#guarded(steps)));
+      },
+    };
+  }
+
+  /** Runs `work` with a signal that aborts with `signal`, and when the image is closed. */
+  async #untilClose<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    signal?.throwIfAborted();
+    const ending = linkedAbort(signal);
+    this.#endedByClose.add(ending);
+    try {
+      return await work(ending.signal);
     } finally {
-      this.#resting.delete(ending);
-      removeListener?.();
+      this.#endedByClose.delete(ending);
+      ending.release();
     }
   }
 
@@ -176,7 +222,7 @@ export class Writer {
    *   it: what was written since the last flush may be lost.
    */
   close(): Done {
-    for (const ending of this.#resting) ending.abort(new Qcow2Error('closed', 'The image was closed.'));
+    for (const ending of this.#endedByClose) ending.abort(new Qcow2Error('closed', 'The image was closed.'));
     const bases = this.#bases;
     const closing = this.#finish();
     if (closing === undefined || bases === null) return closing;
@@ -202,11 +248,12 @@ export class Writer {
     return this.#lock.writing(() => run(this.#guarded(work)));
   }
 
-  *#guarded(work: () => Steps): Steps {
+  *#guarded<T>(work: () => Steps<T>): Steps<T> {
     this.requireSound();
     try {
-      yield* work();
+      const result = yield* work();
       yield* this.#writes.keepBudgets();
+      return result;
     } catch (error) {
       if (this.#state.lifecycle.inconsistent) yield* markCorrupt(this.#state, this.#layer.geometry.version);
       throw error;
@@ -220,8 +267,15 @@ export class Writer {
   *#zero(start: number, end: number, unmap: boolean): Steps {
     const yieldIfDue = yieldWhenDue();
     for (const rest = { at: start, tracked: false }; rest.at < end; ) {
-      yield this.#alone(() => this.#zeros.next(rest, end, unmap));
+      yield this.#alone(() => this.#nextZeros(rest, end, unmap));
       if (rest.at < end) yield yieldIfDue();
     }
+  }
+
+  /** One step of zeroing. What the disk no longer has, since it has shrunk meanwhile, counts as zeroed. */
+  *#nextZeros(rest: ZeroProgress, end: number, unmap: boolean): Steps {
+    const limit = Math.min(end, this.#layer.size);
+    if (rest.at < limit) yield* this.#zeros.next(rest, limit, unmap);
+    if (rest.at >= limit) rest.at = end;
   }
 }

@@ -1,9 +1,10 @@
 /** The header of an image that is open for writing: its fields in memory and the sector that contains them. */
 import type { Transfer } from '../../api/device.js';
+import { diskSizeOf } from '../../format/header.js';
 import { withCurrentFields } from '../../format/header-fields.js';
 import type { Qcow2Layer } from '../layer/layer.js';
 
-/** Changes fields in sector 0, and keeps the layer's header equal to them. */
+/** Changes fields in sector 0, and keeps the layer's header and its size equal to them. */
 export class WrittenHeader {
   readonly #layer: Qcow2Layer;
   readonly #sector: DataView;
@@ -28,6 +29,7 @@ export class WrittenHeader {
     edit(this.#sector);
     if (before.every((byte, index) => byte === bytes[index])) return null;
     this.#layer.header = withCurrentFields(this.#layer.header, this.#sector);
+    this.#layer.size = diskSizeOf(this.#layer.header);
     this.#revision++;
     return { at: 0, bytes };
   }

@@ -8,6 +8,12 @@ import { nextRun } from '../mapping/runs.js';
 import type { WriteState } from './write-state.js';
 import { CHUNK_BYTES, type WriteSteps } from './write-steps.js';
 
+/** The guest bytes from `start` to before `end`. */
+interface GuestBounds {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** The progress of a request that is carried out in several steps. */
 export interface ZeroProgress {
   at: number;
@@ -73,7 +79,7 @@ export class ZeroSteps {
       return;
     }
     yield* this.#zeroEdge(start, Math.min(from, end));
-    if (from < to) yield* this.#zeroWhole(l1IndexOf(geometry, start), from, to, unmap);
+    if (from < to) yield* this.#zeroWhole(l1IndexOf(geometry, start), { start: from, end: to }, end, unmap);
     yield* this.#zeroEdge(to, end);
   }
 
@@ -82,8 +88,8 @@ export class ZeroSteps {
     return isBase(this.#layer) && !this.#layer.tables.has(l1IndexOf(this.#layer.geometry, at));
   }
 
-  /** Whole subclusters of one L2 table. */
-  *#zeroWhole(index: number, start: number, end: number, unmap: boolean): Steps {
+  /** Whole subclusters of one L2 table. Where zeros must be written, none are from `limit` on. */
+  *#zeroWhole(index: number, { start, end }: GuestBounds, limit: number, unmap: boolean): Steps {
     const { geometry } = this.#layer;
     if (this.#layer.unreadable !== null) throw this.#layer.unreadable;
     yield* this.#writes.mark();
@@ -91,7 +97,7 @@ export class ZeroSteps {
     const context = { geometry, base: isBase(this.#layer), unmap };
     const { changes, freed, written } = planZero(context, index, tables[0]!, start, end);
     this.#writes.apply(index, tables, changes, freed);
-    for (const range of written) yield* this.#writes.writeZeros(range.start, Math.min(range.end, this.#layer.size));
+    for (const range of written) yield* this.#writes.writeZeros(range.start, Math.min(range.end, limit));
   }
 
   /** Part of one subcluster, which an entry cannot mark as zero. */

@@ -80,7 +80,7 @@ function needsVersion3(what: string): never {
   throw new TypeError(`${what} needs version 3.`);
 }
 
-function requireSize(size: number): number {
+export function requireSize(size: number): number {
   if (!Number.isSafeInteger(size) || size < 0) {
     throw new RangeError(`The size must be a whole number of bytes from 0 on, not ${size}.`);
   }

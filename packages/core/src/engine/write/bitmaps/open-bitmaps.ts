@@ -42,7 +42,7 @@ export async function openBitmaps(
   );
   const claims = new Claims(metadata, layer.geometry.clusterSize);
   let sound = claims.take([{ kind: 'bitmap directory', at: directoryOffset, length: directorySize }]);
-  const tables = await readTables(layer, signal);
+  const tables = await readBitmapTables(layer, signal);
   const tracked: TrackedEntry[] = [];
   let at = directoryOffset;
   layer.bitmaps.forEach((bitmap, index) => {
@@ -80,8 +80,12 @@ function trackedBitmap({ size, geometry, source }: Qcow2Layer, bitmap: Bitmap, t
   return new TrackedBitmap({ bitmap, table, source, size, clusterSize: geometry.clusterSize });
 }
 
-/** The tables of all bitmaps, read in one batch; null for one with an invalid offset or size. */
-async function readTables(
+/**
+ * The tables of all bitmaps, read in one batch; null for one with an invalid offset or size.
+ *
+ * @throws {@link Qcow2Error} `unsupported` when they are too large, and what the source throws.
+ */
+export async function readBitmapTables(
   { bitmaps, geometry, source }: Qcow2Layer,
   signal: AbortSignal | undefined,
 ): Promise<(DataView | null)[]> {

@@ -6,6 +6,7 @@
 import type { ByteSource, Transfer } from '../../../api/device.js';
 import {
   type BitmapTableEntry,
+  clearBits,
   getBitmapTableEntry,
   setBitmapTableEntry,
   setBits,
@@ -14,6 +15,7 @@ import type { Bitmap } from '../../../format/bitmaps.js';
 import { viewOf } from '../../../format/bytes.js';
 import { DirtyRanges } from '../../allocation/dirty-ranges.js';
 import type { Steps } from '../../async/steps.js';
+import type { Freed } from '../../mapping/cluster-mapping.js';
 import { addDirty } from '../dirty-tables.js';
 
 /** Bytes of memory that a cluster of bits takes beside them: measured in V8, rounded up. */
@@ -43,10 +45,10 @@ export function tableEntriesNeeded(size: number, { granularityBits }: Bitmap, cl
 
 /** One bitmap. Its bits are in memory by clusters, each loaded when it is first touched. */
 export class TrackedBitmap {
-  readonly #parts: DirtyBitmapParts;
+  #parts: DirtyBitmapParts;
   readonly #granularity: number;
   /** Bits of the whole bitmap, and of a cluster. */
-  readonly #bits: number;
+  #bits: number;
   readonly #bitsPerCluster: number;
   readonly #clusters = new Map<number, ClusterBits>();
   /** Indexes of those that have no cluster in the file yet. */
@@ -58,6 +60,50 @@ export class TrackedBitmap {
     this.#granularity = 2 ** parts.bitmap.granularityBits;
     this.#bits = Math.ceil(parts.size / this.#granularity);
     this.#bitsPerCluster = parts.clusterSize * 8;
+  }
+
+  /** Its directory entry. */
+  get bitmap(): Bitmap {
+    return this.#parts.bitmap;
+  }
+
+  /** Its table. */
+  get table(): DataView {
+    return this.#parts.table;
+  }
+
+  /** Uses another table with the same entries, and no set ones after them. `bitmap` says where it is. */
+  replaceTable(bitmap: Bitmap, table: DataView): void {
+    this.#parts = { ...this.#parts, bitmap, table };
+  }
+
+  /**
+   * Adapts to another size of the disk, bytes; no bits may be in memory, and the table must have enough entries. Bits
+   * past a nearer end are cleared, and count as not on the medium yet. Returns the clusters of bits that are no longer
+   * used, once the table is on the medium.
+   */
+  *resize(size: number): Steps<Freed[]> {
+    const before = this.#bits;
+    this.#parts = { ...this.#parts, size };
+    this.#bits = Math.ceil(size / this.#granularity);
+    if (this.#bits >= before) return [];
+    const { table, clusterSize } = this.#parts;
+    const kept = Math.ceil(this.#bits / this.#bitsPerCluster);
+    const freed: Freed[] = [];
+    for (let index = kept; index < table.byteLength / 8; index++) {
+      const entry = this.#entry(index);
+      if (entry === 'clear') continue;
+      if (entry !== 'set') freed.push({ host: entry.offset, length: clusterSize });
+      this.#setEntry(index, 'clear');
+    }
+    const rest = this.#bits % this.#bitsPerCluster;
+    const last = rest > 0 ? this.#entry(kept - 1) : 'clear';
+    if (typeof last !== 'string') {
+      const { bits, dirty } = yield* this.#load(kept - 1, last);
+      clearBits(bits, rest);
+      dirty.add(0, clusterSize);
+    }
+    return freed;
   }
 
   /** The number of clusters to allocate before it can be stored. */

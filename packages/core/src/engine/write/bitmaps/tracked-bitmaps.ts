@@ -53,6 +53,11 @@ export class TrackedBitmaps {
     if (this.full) yield* store();
   }
 
+  /** The bitmaps, each with its directory entry. */
+  get entries(): readonly TrackedEntry[] {
+    return this.#tracked;
+  }
+
   /** True if so many bits are in memory that the next write-back stores them. */
   get full(): boolean {
     return this.#held > BITS_BUDGET;

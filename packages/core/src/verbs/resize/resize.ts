@@ -1,0 +1,55 @@
+/** Changes the size of a disk. */
+import type { ResizeOptions } from '../../api/options.js';
+import { progressOf } from '../../engine/async/progress.js';
+import { isBase } from '../../engine/layer/layer.js';
+import type { Structure } from '../../engine/write/structure.js';
+import type { Writer } from '../../engine/write/writer.js';
+import { Qcow2Error } from '../../errors.js';
+import { l1EntriesFor } from '../../format/geometry.js';
+import { MAX_L1_BYTES } from '../../format/limits.js';
+import { requireSize } from '../create/create-plan.js';
+import { growDisk } from './grow.js';
+import { ResizedBitmaps } from './resized-bitmaps.js';
+import { shrinkDisk } from './shrink.js';
+
+/**
+ * Resizes the disk to `size` bytes, rounded up to whole sectors, as `Disk.resize` describes.
+ *
+ * @throws RangeError for an invalid size, or a smaller one without `shrink`; {@link Qcow2Error} `unsupported`,
+ *   `reference-refused`, and what the files throw; the signal's reason when it aborts.
+ */
+export function resizeDisk(writer: Writer, size: number, options: ResizeOptions = {}): Promise<void> {
+  const rounded = requireSize(size);
+  return writer.restructure(async (structure) => {
+    const { layer } = structure;
+    if (rounded === layer.size) return;
+    refuseUnsupported(structure, rounded, options.shrink ?? false);
+    const bitmaps = await ResizedBitmaps.open(structure, rounded);
+    const progress = progressOf(options, 'resize', Math.abs(rounded - layer.size));
+    if (rounded > layer.size) await growDisk(structure, bitmaps, rounded, progress);
+    else await shrinkDisk(structure, bitmaps, rounded, progress);
+  }, options.signal);
+}
+
+/** Refuses what cannot be done, before anything is changed. */
+function refuseUnsupported({ layer, writes }: Structure, size: number, shrink: boolean): void {
+  const { geometry } = layer;
+  if (size < layer.size && !shrink) {
+    const message = `The disk is ${layer.size} bytes long; at ${size} bytes its end would be lost. Set shrink to allow it.`;
+    throw new RangeError(message);
+  }
+  if (l1EntriesFor(geometry, size) * 8 > MAX_L1_BYTES) {
+    throw new RangeError(`A disk of ${size} bytes is too large for clusters of ${geometry.clusterSize}.`);
+  }
+  if (geometry.version === 2 && layer.snapshots.length > 0) {
+    const message = 'A version 2 image with snapshots cannot be resized: they have no size of their own.';
+    throw new Qcow2Error('unsupported', message, { what: 'snapshot table', at: layer.header.snapshotsOffset });
+  }
+  writes.target();
+  const { backingReference, backing } = layer;
+  if (size < layer.size || isBase(layer) || backing !== null) return;
+  const { name, depth } = backingReference!;
+  // It may be longer than the disk, and must not show through.
+  const message = `The disk cannot grow without its backing file "${name}", which was not provided.`;
+  throw new Qcow2Error('reference-refused', message, { what: 'backing file', name, depth });
+}

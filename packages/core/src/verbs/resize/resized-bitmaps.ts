@@ -1,0 +1,161 @@
+/**
+ * The bitmaps of an image that is resized: those that follow the guest's writes, and those that do not. All are marked
+ * in use, and so invalid for other readers, until the header has the new size and they have as many bits as the disk
+ * needs (spec: "Bitmaps").
+ */
+import type { Transfer } from '../../api/device.js';
+import type { Steps } from '../../engine/async/steps.js';
+import type { Freed } from '../../engine/mapping/cluster-mapping.js';
+import { readBitmapTables } from '../../engine/write/bitmaps/open-bitmaps.js';
+import { TrackedBitmap, tableEntriesNeeded } from '../../engine/write/bitmaps/tracked-bitmap.js';
+import type { TrackedEntry } from '../../engine/write/bitmaps/tracked-bitmaps.js';
+import { takeConsecutive } from '../../engine/write/find-clusters.js';
+import { flushes } from '../../engine/write/flushes.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { writeBack } from '../../engine/write/write-back.js';
+import { Qcow2Error } from '../../errors.js';
+import { BITMAP_FLAG } from '../../format/bitmap-flag.js';
+import { getBitmapTableEntry } from '../../format/bitmap-table.js';
+import {
+  BITMAP_FLAGS_AT,
+  BITMAP_TABLE_SIZE_AT,
+  type Bitmap,
+  bitmapEntryLength,
+  hasBitmapFlag,
+} from '../../format/bitmaps.js';
+import { decodeBitmapsExtension } from '../../format/bitmaps-extension.js';
+import { hex, setUint64, viewOf } from '../../format/bytes.js';
+import { EXTENSION, findExtension } from '../../format/extensions.js';
+import { MAX_BITMAP_DATA_BYTES } from '../../format/limits.js';
+import { decodeName } from '../../format/names.js';
+
+const ENTRY_BYTES = 8;
+
+/** The bitmaps of an image, and its new size. */
+export class ResizedBitmaps {
+  readonly #structure: Structure;
+  /** Bytes. */
+  readonly #size: number;
+  /** Those that do not follow the guest's writes: they are in use only while the disk is resized. */
+  readonly #others: readonly TrackedEntry[];
+
+  private constructor(structure: Structure, size: number, others: readonly TrackedEntry[]) {
+    this.#structure = structure;
+    this.#size = size;
+    this.#others = others;
+  }
+
+  /**
+   * Opens the bitmaps. Changes nothing.
+   *
+   * @throws {@link Qcow2Error} `unsupported` when a bitmap cannot have as many bits as the disk needs then.
+   */
+  static async open(structure: Structure, size: number): Promise<ResizedBitmaps> {
+    const { layer, state, signal } = structure;
+    if (layer.bitmaps.length === 0 || state.untracked !== null) return new ResizedBitmaps(structure, size, []);
+    for (const bitmap of layer.bitmaps) {
+      const needed = tableEntriesNeeded(size, bitmap, layer.geometry.clusterSize);
+      if (needed * layer.geometry.clusterSize <= MAX_BITMAP_DATA_BYTES) continue;
+      const name = decodeName(bitmap.name);
+      const message = `The bitmap "${name}" would be too long for a disk of ${size} bytes. Remove it first.`;
+      throw new Qcow2Error('unsupported', message, { what: 'bitmap', name });
+    }
+    const others = otherBitmaps(structure, await readBitmapTables(layer, signal));
+    return new ResizedBitmaps(structure, size, others);
+  }
+
+  /** Marks those in use that are not marked by the first change of an image. */
+  *markInUse(): Steps {
+    if (this.#others.length === 0) return;
+    const { device } = this.#structure.state;
+    yield device.write(this.#others.map((entry) => this.#flags(entry, true)));
+    yield flushes.bitmapsMarked(this.#structure.state);
+  }
+
+  /** Gives every bitmap the bits that the disk needs. The bits of all must be on the medium. */
+  *resize(): Steps {
+    const { state, layer } = this.#structure;
+    if (state.untracked !== null || layer.bitmaps.length === 0) return;
+    const freed: Freed[] = [];
+    for (const entry of [...(state.bitmaps?.entries ?? []), ...this.#others]) {
+      yield* this.#extendTable(entry);
+      for (const run of yield* entry.bits.resize(this.#size)) freed.push(run);
+      yield state.device.write([...entry.bits.dataTransfers(), ...entry.bits.tableTransfers()]);
+    }
+    yield flushes.bitmapsResized(state);
+    for (const { bits } of [...(state.bitmaps?.entries ?? []), ...this.#others]) bits.stored();
+    if (this.#others.length > 0) yield state.device.write(this.#others.map((entry) => this.#flags(entry, false)));
+    for (const run of freed) state.space.retire(run);
+  }
+
+  /** Makes the table long enough: in its place where its clusters suffice, else in a new one. */
+  *#extendTable(entry: TrackedEntry): Steps {
+    const { state, layer } = this.#structure;
+    const { clusterSize } = layer.geometry;
+    const { bitmap, table } = entry.bits;
+    const tableSize = tableEntriesNeeded(this.#size, bitmap, clusterSize);
+    if (tableSize <= bitmap.tableSize) return;
+    const oldBytes = bitmap.tableSize * ENTRY_BYTES;
+    const oldClusters = Math.ceil(oldBytes / clusterSize);
+    const clusters = Math.ceil((tableSize * ENTRY_BYTES) / clusterSize);
+    const moves = clusters > oldClusters;
+    const tableOffset = moves ? yield* takeConsecutive(state, clusters) : bitmap.tableOffset;
+    if (moves) state.metadata.add('bitmap table', tableOffset, clusters * clusterSize);
+    const bytes = new Uint8Array(clusters * clusterSize);
+    bytes.set(new Uint8Array(table.buffer, table.byteOffset, oldBytes));
+    const from = moves ? 0 : oldBytes;
+    yield state.device.write([{ at: tableOffset + from, bytes: bytes.subarray(from) }]);
+    yield* writeBack(state, 'flush');
+    yield flushes.bitmapTableWritten(state);
+    // In this order, so that the directory never refers to more clusters than the table has.
+    const place = new Uint8Array(8);
+    setUint64(viewOf(place), 0, tableOffset);
+    yield state.device.write([{ at: entry.at, bytes: place }]);
+    yield flushes.bitmapTableSwitched(state);
+    const length = new Uint8Array(4);
+    viewOf(length).setUint32(0, tableSize);
+    yield state.device.write([{ at: entry.at + BITMAP_TABLE_SIZE_AT, bytes: length }]);
+    const moved = { ...bitmap, tableOffset, tableSize };
+    entry.bits.replaceTable(moved, viewOf(bytes.subarray(0, tableSize * ENTRY_BYTES)));
+    layer.bitmaps = layer.bitmaps.map((other, index) => (index === entry.index ? moved : other));
+    state.header.bitmapsChanged();
+    if (moves) state.space.retire({ host: bitmap.tableOffset, length: oldClusters * clusterSize });
+  }
+
+  #flags({ index, at }: TrackedEntry, inUse: boolean): Transfer {
+    const { flags } = this.#structure.layer.bitmaps[index]!;
+    const bytes = new Uint8Array(4);
+    viewOf(bytes).setUint32(0, (inUse ? flags | (1 << BITMAP_FLAG.inUse) : flags) >>> 0);
+    return { at: at + BITMAP_FLAGS_AT, bytes };
+  }
+}
+
+/**
+ * The bitmaps that do not follow the guest's writes, and their tables. What is in use already is not valid anyway.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when one of them is damaged.
+ */
+function otherBitmaps({ layer, state }: Structure, tables: readonly (DataView | null)[]): TrackedEntry[] {
+  const { geometry, source, size } = layer;
+  const { clusterSize } = geometry;
+  const tracked = new Set(state.bitmaps?.entries.map(({ index }) => index));
+  let { directoryOffset: at } = decodeBitmapsExtension(findExtension(layer.extensions, EXTENSION.bitmaps)!);
+  const others: TrackedEntry[] = [];
+  for (const [index, bitmap] of layer.bitmaps.entries()) {
+    if (!tracked.has(index) && !hasBitmapFlag(bitmap, BITMAP_FLAG.inUse)) {
+      const table = tables[index] ?? emptyTable(bitmap);
+      for (let entry = 0; entry < bitmap.tableSize; entry++) getBitmapTableEntry(table, entry, clusterSize, bitmap);
+      others.push({ index, at, bits: new TrackedBitmap({ bitmap, table, source, size, clusterSize }) });
+    }
+    at += bitmapEntryLength(bitmap);
+  }
+  return others;
+}
+
+/** The table of a bitmap of an empty disk. Any other bitmap without a table is damaged. */
+function emptyTable({ name, tableOffset, tableSize }: Bitmap): DataView {
+  if (tableSize === 0) return viewOf(new Uint8Array(0));
+  const what = `table of bitmap "${decodeName(name)}"`;
+  const message = `The ${what} cannot lie at ${hex(tableOffset)} with ${tableSize} entries.`;
+  throw new Qcow2Error('corrupt', message, { what, at: tableOffset });
+}

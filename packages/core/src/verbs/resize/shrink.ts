@@ -1,0 +1,66 @@
+/**
+ * Shrinks a disk. The header gets the new size first, in one write of its sector: until that is on the medium, nothing
+ * of the old disk is touched. Then what was cut is given up.
+ */
+import type { Steps } from '../../engine/async/steps.js';
+import { cutL1Table } from '../../engine/write/active-l1.js';
+import { cutFileEnd } from '../../engine/write/file-end.js';
+import { flushes } from '../../engine/write/flushes.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { writeBack } from '../../engine/write/write-back.js';
+import { alignUp } from '../../format/bytes.js';
+import { l1EntriesFor } from '../../format/geometry.js';
+import { setDiskSize } from '../../format/header-fields.js';
+import type { ResizedBitmaps } from './resized-bitmaps.js';
+import { unmapPastEnd } from './unmap-past-end.js';
+
+/** Shrinks the disk to `size` bytes. `progress` takes how many of the bytes that are cut are done. */
+export async function shrinkDisk(
+  structure: Structure,
+  bitmaps: ResizedBitmaps,
+  size: number,
+  progress: (done: number) => void,
+): Promise<void> {
+  const { layer, state, slice } = structure;
+  const cut = layer.size - size;
+  await slice(() => switchSize(structure, bitmaps, size));
+  await zeroTail(structure, size);
+  await unmapPastEnd(structure, size, (end) => progress(Math.min(cut, end - size)));
+  await slice(function* () {
+    yield* cutL1Table({ layer, state }, l1EntriesFor(layer.geometry, size));
+    yield* writeBack(state, 'flush');
+    yield* cutDataFile(structure, size);
+    yield* cutFileEnd(state);
+  });
+  progress(cut);
+}
+
+/** Brings everything to the medium, and then changes the size. */
+function* switchSize({ state, writes }: Structure, bitmaps: ResizedBitmaps, size: number): Steps {
+  yield* writes.mark();
+  yield* writeBack(state, 'bitmaps');
+  yield* bitmaps.markInUse();
+  const header = state.header.change((sector) => setDiskSize(sector, size));
+  if (header !== null) yield state.device.write([header]);
+  yield flushes.sizeSwitched(state);
+  yield* bitmaps.resize();
+}
+
+/** Zeroes what is stored behind the disk in its last cluster, so that it stays hidden whatever program grows the disk. */
+async function zeroTail({ layer, zeros, writes, slice }: Structure, size: number): Promise<void> {
+  const { clusterSize } = layer.geometry;
+  const end = alignUp(size, clusterSize);
+  for (const rest = { at: size, tracked: true }; rest.at < end && !layer.rawData; ) {
+    await slice(function* () {
+      if (yield* writes.isStored(rest.at)) yield* zeros.next(rest, end, true);
+      else rest.at = end;
+    });
+  }
+}
+
+function* cutDataFile({ state }: Structure, size: number): Steps {
+  const { device, data } = state;
+  if (data === null || data === device || data.size <= size) return;
+  yield data.truncate(size);
+  yield flushes.dataFileResized(state);
+}
