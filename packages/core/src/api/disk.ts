@@ -296,19 +296,20 @@ export interface Disk extends AsyncDisposable {
   discard(offset: number, length: number): Promise<void>;
 
   /**
-   * Changes the size of the disk to `size` bytes, rounded up to a multiple of 512: the size that the disk has then. Added
+   * Changes the size of the disk to `size` bytes, rounded up to a multiple of 512; {@link size} is the result. Added
    * bytes read as zeros, also over a longer backing file. A smaller size needs `shrink: true`; what is cut is lost, its
-   * clusters are freed, and the file becomes shorter where they were at its end. Snapshots keep their size, bitmaps
-   * follow the disk's. Other requests run meanwhile. When it resolves, the new size is on the medium.
+   * clusters are freed, and the file becomes shorter where they were at its end. Snapshots keep their size; bitmaps
+   * follow the disk. Other requests run meanwhile: streams and iterators end where a shorter disk ends. When it
+   * resolves, the new size is on the medium.
    *
-   * An abort, a failure or a crash leaves the old size, or the new one. Where the disk shrinks, some of what was cut may
+   * An abort, a failure or a crash leaves the old size or the new one. Where the disk shrinks, part of what was cut may
    * still be allocated then; the next resize frees it.
    *
-   * @throws {@link Qcow2Error} `read-only`, `unsupported` for an encrypted disk, a version 2 image with snapshots, and a
-   *   bitmap that cannot have as many bits, `reference-refused` without the data file or, to grow, the backing file,
+   * @throws {@link Qcow2Error} `read-only`, `unsupported` for an encrypted disk, a version 2 image with snapshots, and
+   *   a bitmap that cannot have as many bits, `reference-refused` without the data file or, to grow, the backing file,
    *   `no-space`, `closed` also when the image is closed meanwhile, and as {@link flush}; RangeError for a size that is
-   *   not a whole number from 0 on, that is too large for the clusters, or that is smaller without `shrink`; the signal's
-   *   reason when it aborts
+   *   not a whole number from 0 on, that is too large for the clusters, or that is smaller without `shrink`; the
+   *   signal's reason when it aborts
    *
    * @example
    * ```ts

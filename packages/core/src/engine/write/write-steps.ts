@@ -238,8 +238,8 @@ export class WriteSteps {
 
   /**
    * Unmaps the guest bytes from `start`, the start of a cluster, to the end of what the L1 entry `index` maps. A table
-   * that maps nothing else is given up itself. Guest bytes past the end of the disk alone may be unmapped over a backing
-   * file, which would show through.
+   * that maps nothing else is given up itself. Over a backing file, which would show through, only guest bytes past the
+   * end of the disk may be unmapped.
    */
   *unmapFrom(index: number, start: number): Steps {
     const { bytesPerL2 } = this.#layer.geometry;

@@ -35,8 +35,8 @@ export function resizeDisk(writer: Writer, size: number, options: ResizeOptions 
 function refuseUnsupported({ layer, writes }: Structure, size: number, shrink: boolean): void {
   const { geometry } = layer;
   if (size < layer.size && !shrink) {
-    const message = `The disk is ${layer.size} bytes long; at ${size} bytes its end would be lost. Set shrink to allow it.`;
-    throw new RangeError(message);
+    const lost = `The disk is ${layer.size} bytes long; at ${size} bytes its end would be lost.`;
+    throw new RangeError(`${lost} Set shrink to allow it.`);
   }
   if (l1EntriesFor(geometry, size) * 8 > MAX_L1_BYTES) {
     throw new RangeError(`A disk of ${size} bytes is too large for clusters of ${geometry.clusterSize}.`);

@@ -46,7 +46,7 @@ function* switchSize({ state, writes }: Structure, bitmaps: ResizedBitmaps, size
   yield* bitmaps.resize();
 }
 
-/** Zeroes what is stored behind the disk in its last cluster, so that it stays hidden whatever program grows the disk. */
+/** Zeroes what the last cluster contains past the end of the disk: another program may grow the disk without that. */
 async function zeroTail({ layer, zeros, writes, slice }: Structure, size: number): Promise<void> {
   const { clusterSize } = layer.geometry;
   const end = alignUp(size, clusterSize);

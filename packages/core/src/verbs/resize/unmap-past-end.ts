@@ -1,4 +1,4 @@
-/** Gives up what the active L1 table maps past the end of the disk: what was cut, and machine state of old snapshots. */
+/** Gives up what the active L1 table maps past the end of the disk: what was cut, and old machine state. */
 import type { Structure } from '../../engine/write/structure.js';
 import { alignUp } from '../../format/bytes.js';
 import { l1IndexOf } from '../../format/geometry.js';
