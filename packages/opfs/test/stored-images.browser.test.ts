@@ -142,9 +142,11 @@ describe('list', () => {
     // The L1 table's offset, which must be a multiple of the cluster size.
     new DataView(corrupt.buffer).setBigUint64(40, 1n);
     await leaveFile('corrupt', corrupt.buffer);
-    const release = await holdLock('qcow2-opfs folder qcow2/changing');
+    const lock = 'qcow2-opfs folder qcow2/changing';
+    const release = await holdLock(lock);
     const listed = await store.list();
     release();
+    await navigator.locks.request(lock, () => {}); // it is released asynchronously
     expect(listed.map(({ name, info, error }) => [name, info, error?.code])).toEqual([
       ['broken', undefined, 'not-qcow2'],
       ['changing', undefined, 'locked'],

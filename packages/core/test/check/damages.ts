@@ -227,19 +227,19 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'a subcluster both allocated and zero',
-    plan: { clusterBits: 16, extendedL2: true },
+    plan: { clusterBits: 14, extendedL2: true },
     faults: ['subclusters'],
     harm: (image) => put(image.bytes, image.entryAt(0) + 8, 8, (1n << 33n) | 2n),
   },
   {
     name: 'subclusters allocated without a cluster',
-    plan: { clusterBits: 16, extendedL2: true },
+    plan: { clusterBits: 14, extendedL2: true },
     faults: ['subclusters'],
     harm: (image) => put(image.bytes, image.entryAt(12) + 8, 8, 2n),
   },
   {
     name: 'a compressed cluster with a bitmap',
-    plan: { clusterBits: 16, extendedL2: true },
+    plan: { clusterBits: 14, extendedL2: true },
     faults: ['subclusters', 'refcount-high'],
     harm: (image) => put(image.bytes, image.entryAt(9) + 8, 8, 1n),
   },
@@ -319,6 +319,6 @@ export const plans: readonly ImagePlan[] = [
       { id: '2', name: 'two' },
     ],
   },
-  { clusterBits: 16, extendedL2: true },
+  { clusterBits: 14, extendedL2: true },
   { clusterBits: 9, size: 1024 * 512 },
 ];

@@ -31,7 +31,7 @@ export const kinds: readonly ImagePlan[] = [
   { version: 2, snapshots, backingName: 'base.raw' },
   { refcountOrder: 6, snapshots, bitmaps, autoclear: 1n },
   { refcountOrder: 0, bitmaps, autoclear: 1n },
-  { clusterBits: 16, extendedL2: true, snapshots, backingName: 'base.raw', size: 64 * 65_536 },
+  { clusterBits: 14, extendedL2: true, snapshots, backingName: 'base.raw', size: 64 * 16_384 },
   { clusterBits: 9, size: 1024 * 512, snapshots, bitmaps, autoclear: 1n },
   { incompatible: 1n, compatible: 1n, snapshots },
   external,
