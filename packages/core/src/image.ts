@@ -4,7 +4,7 @@ import type { CheckOptions, CheckReport } from './api/check-report.js';
 import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
-import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
+import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
 import type {
   CreateOptions,
@@ -246,6 +246,7 @@ export class Qcow2Image implements Disk {
     const verb = await import('./verbs/open/open-snapshot.js');
     const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
+    layer.views.add(layer);
     return new Qcow2Image({ ...this.#opened, layer, write: null, repair: null, owned: [] }, this);
   }
 
@@ -279,6 +280,13 @@ export class Qcow2Image implements Disk {
     const verb = await import('./verbs/resize/resize.js');
     this.#alive();
     return verb.resizeDisk(writer, size, options);
+  }
+
+  async compact(options?: OperationOptions): Promise<CompactReport> {
+    const { writer } = this.#writing();
+    const verb = await import('./verbs/compact/compact.js');
+    this.#alive();
+    return verb.compactImage(writer, options);
   }
 
   async flush(): Promise<void> {
@@ -345,7 +353,8 @@ export class Qcow2Image implements Disk {
   }
 
   async #release(): Promise<void> {
-    const { write, repair, owned } = this.#opened;
+    const { layer, write, repair, owned } = this.#opened;
+    layer.views.delete(layer);
     write?.release();
     await repair?.release();
     await closeAll(owned);

@@ -15,6 +15,7 @@ export type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './a
 export type { DigestOptions, Hash, HashAlgorithm } from './api/hash.js';
 export type {
   BitmapInfo,
+  CompactReport,
   ExtensionInfo,
   FeatureInfo,
   HeaderInfo,

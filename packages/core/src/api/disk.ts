@@ -2,7 +2,7 @@
 import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
-import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
+import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
 import type { DehydrateOptions, OperationOptions, ResizeOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
@@ -317,6 +317,26 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   resize(size: number, options?: ResizeOptions): Promise<void>;
+
+  /**
+   * Makes the image file as short as it can be, as after discards: moves what lies at its end into free clusters before
+   * it, frees leaks and tables that map nothing, and cuts the end off. The disk, its snapshots and its bitmaps stay as
+   * they are. Other requests run meanwhile: they wait for at most one batch of 4 MiB. First the references are counted,
+   * as by {@link check}; changes wait until that is done. Progress counts the bytes that are moved.
+   *
+   * An abort, a failure or a crash leaves the image whole, and partly compacted. What requests change meanwhile may
+   * leave free clusters; a second call moves them.
+   *
+   * @throws {@link Qcow2Error} `read-only`, `unsupported` for a LUKS image, `corrupt` when the image has any damage but
+   *   leaks, `closed` also when the image is closed meanwhile, and as {@link flush}; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const { oldSize, newSize } = await disk.compact();
+   * console.log(`${oldSize - newSize} bytes were freed.`);
+   * ```
+   */
+  compact(options?: OperationOptions): Promise<CompactReport>;
 
   /**
    * Resolves when everything that was written, zeroed and discarded is on the medium. Does nothing for an image that

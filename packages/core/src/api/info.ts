@@ -140,3 +140,14 @@ export interface ImageStats {
   /** Compressed clusters that were decompressed. */
   readonly inflatedClusters: number;
 }
+
+/** What a compaction has done. */
+export interface CompactReport {
+  /** Clusters that were copied to other places of the file. */
+  readonly copied: number;
+  /** References that were changed. */
+  readonly updated: number;
+  /** The length of the file before and after, bytes. */
+  readonly oldSize: number;
+  readonly newSize: number;
+}

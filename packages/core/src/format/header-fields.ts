@@ -10,11 +10,13 @@ export const HEADER_SECTOR_BYTES = 512;
 
 const SIZE_AT = 24;
 const L1_SIZE_AT = 36;
-const L1_TABLE_AT = 40;
+/** Offset of `l1_table_offset`, bytes. */
+export const L1_TABLE_AT = 40;
 const REFCOUNT_TABLE_AT = 48;
 const REFCOUNT_TABLE_CLUSTERS_AT = 56;
 const SNAPSHOT_COUNT_AT = 60;
-const SNAPSHOT_TABLE_AT = 64;
+/** Offset of `snapshots_offset`, bytes. */
+export const SNAPSHOT_TABLE_AT = 64;
 const INCOMPATIBLE_AT = 72;
 const AUTOCLEAR_AT = 88;
 const REFCOUNT_ORDER_AT = 96;
@@ -76,6 +78,8 @@ export function withCurrentFields(header: Header, sector: DataView): Header {
     l1TableOffset: getUint64(sector, L1_TABLE_AT),
     refcountTableOffset: getUint64(sector, REFCOUNT_TABLE_AT),
     refcountTableClusters: sector.getUint32(REFCOUNT_TABLE_CLUSTERS_AT),
+    snapshotCount: sector.getUint32(SNAPSHOT_COUNT_AT),
+    snapshotsOffset: getUint64(sector, SNAPSHOT_TABLE_AT),
   };
   if (header.version === 2) return current;
   const incompatibleFeatures = getBits64(sector, INCOMPATIBLE_AT);

@@ -127,6 +127,7 @@ export const VERBS: VerbTable = {
   writeZeroes: { kind: 'change', arguments: 3, options: false },
   discard: { kind: 'change', arguments: 2, options: false },
   resize: { kind: 'flush', arguments: 1, options: true },
+  compact: { kind: 'flush', arguments: 0, options: true },
   flush: { kind: 'flush', arguments: 0, options: false },
 };
 

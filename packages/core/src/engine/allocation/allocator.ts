@@ -18,14 +18,25 @@ interface Run {
   readonly end: number;
 }
 
+/** A search for free clusters. */
+interface Search {
+  /** The cluster with which it continues. */
+  at: number;
+  /** Clusters that it has still to find. */
+  missing: number;
+  /** Shorter runs are skipped. */
+  readonly length: number;
+  /** It ends before this cluster. */
+  readonly limit: number;
+}
+
 /** Allocates the free clusters of an image. */
 export class SpaceAllocator implements Allocator {
   readonly #refcounts: Refcounts;
   readonly #metadata: MetadataMap;
   readonly #runs = new FreeRuns();
   #reserved: Run[] = [];
-  /** Where the search continues, the number of clusters still missing, and the run length that it started with. */
-  #search = { at: 0, missing: 0, length: 1 };
+  #search: Search = { at: 0, missing: 0, length: 1, limit: Number.POSITIVE_INFINITY };
   /** Freed clusters, and how many references each loses. */
   readonly quarantine: Map<number, number> = new Map();
   /** The clusters in quarantine whose entries did not have the COPIED flag: a snapshot refers to them, too. */
@@ -47,9 +58,26 @@ export class SpaceAllocator implements Allocator {
    *   when the image is full.
    */
   reserve(clusters: number): readonly number[] | null {
-    this.#dropReserved();
     const length = Math.min(clusters, LONG_RUN);
-    this.#search = { at: this.#runs.start(length), missing: clusters, length };
+    return this.#startSearch({ at: this.#runs.start(length), missing: clusters, length });
+  }
+
+  /**
+   * As {@link reserve}, with free runs of any length, and none from the cluster `limit` on: there may be less than
+   * `clusters` before it. {@link reserved} says how many were found.
+   */
+  reserveBelow(clusters: number, limit: number): readonly number[] | null {
+    return this.#startSearch({ at: this.#runs.start(1), missing: clusters, length: 1, limit });
+  }
+
+  /** The number of clusters that are reserved, and not allocated yet. */
+  get reserved(): number {
+    return this.#reserved.reduce((sum, { start, end }) => sum + end - start, 0);
+  }
+
+  #startSearch(search: Omit<Search, 'limit'> & { readonly limit?: number }): readonly number[] | null {
+    this.#dropReserved();
+    this.#search = { limit: Number.POSITIVE_INFINITY, ...search };
     return this.continueSearch();
   }
 
@@ -57,10 +85,10 @@ export class SpaceAllocator implements Allocator {
   continueSearch(): readonly number[] | null {
     const refcounts = this.#refcounts;
     const search = this.#search;
-    while (search.missing > 0) {
+    while (search.missing > 0 && search.at < search.limit) {
       const block = this.#blockOf(search.at);
-      const blockEnd = (block + 1) * refcounts.perBlock;
-      const length = Math.min(search.missing, LONG_RUN);
+      const blockEnd = Math.min(search.limit, (block + 1) * refcounts.perBlock);
+      const length = Math.min(search.missing, search.length);
       if (refcounts.blockOffset(block) === 0) this.#addBlock(block);
       else if (this.#runs.skips(block, length)) {
         search.at = blockEnd;
@@ -72,7 +100,7 @@ export class SpaceAllocator implements Allocator {
         this.#reserved.push({ start, end });
         search.missing -= end - start;
       }
-      if (end === blockEnd) this.#runs.exhausted(block, search.length);
+      if (end === (block + 1) * refcounts.perBlock) this.#runs.exhausted(block, search.length);
       search.at = end;
     }
     this.#runs.passed(search.length, search.at);
@@ -88,7 +116,7 @@ export class SpaceAllocator implements Allocator {
    */
   reserveConsecutive(clusters: number, from: number): readonly number[] | null {
     this.#dropReserved();
-    this.#search = { at: from, missing: clusters, length: clusters };
+    this.#search = { at: from, missing: clusters, length: clusters, limit: Number.POSITIVE_INFINITY };
     return this.continueConsecutive();
   }
 
@@ -138,12 +166,12 @@ export class SpaceAllocator implements Allocator {
     this.#recordFreed(cluster);
   }
 
-  /** Puts the clusters that a run of bytes touches into quarantine, one reference each. */
-  retire({ host, length, shared }: Freed): void {
+  /** Puts the clusters that a run of bytes touches into quarantine, with `references` references each. */
+  retire({ host, length, shared }: Freed, references: number = 1): void {
     const { clusterSize } = this.#refcounts;
     const last = Math.floor((host + length - 1) / clusterSize);
     for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) {
-      this.#retireCluster(cluster);
+      this.#retireCluster(cluster, references);
       if (shared && this.#hasSnapshots) this.#shared.add(cluster);
     }
   }
@@ -171,8 +199,19 @@ export class SpaceAllocator implements Allocator {
     }
   }
 
-  #retireCluster(cluster: number): void {
-    this.quarantine.set(cluster, (this.quarantine.get(cluster) ?? 0) + 1);
+  /** Removes the refcount block `block`, of whose clusters none is used, or its own alone. */
+  dropBlock(block: number): void {
+    const at = this.#refcounts.blockOffset(block);
+    const cluster = at / this.#refcounts.clusterSize;
+    this.#refcounts.dropBlock(block);
+    this.#runs.forget(block);
+    // What no block counts is free.
+    if (this.#blockOf(cluster) === block) this.#metadata.delete(cluster);
+    else this.#retireCluster(cluster);
+  }
+
+  #retireCluster(cluster: number, references: number = 1): void {
+    this.quarantine.set(cluster, (this.quarantine.get(cluster) ?? 0) + references);
   }
 
   #recordFreed(cluster: number): void {

@@ -44,6 +44,11 @@ export class FreeRuns {
     if (longest === undefined || longest >= length) this.#longest.set(block, length - 1);
   }
 
+  /** Forgets a block that is removed: its clusters are free. */
+  forget(block: number): void {
+    this.#longest.delete(block);
+  }
+
   /** Adds a free run of `length` clusters from `start` on, in `block`. */
   freed(block: number, start: number, length: number): void {
     const max = Math.min(length, LONG_RUN);

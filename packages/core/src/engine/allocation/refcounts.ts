@@ -116,6 +116,71 @@ export class Refcounts {
     return count === 1 || count === 1n;
   }
 
+  /** The references of a cluster, whose block is loaded; inexact from 2^53 on. */
+  count(cluster: number): number {
+    return Number(getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock));
+  }
+
+  /** Adds `references` to the refcount of a cluster, whose block is loaded. The sum must fit. */
+  raise(cluster: number, references: number): void {
+    if (references > 0) this.#set(cluster, this.#sum(cluster, references));
+  }
+
+  /** The number of clusters in use that the block `index`, which is loaded, counts. */
+  usedIn(index: number): number {
+    const { view } = this.#blocks.get(index)!;
+    let used = 0;
+    for (let entry = 0; entry < this.perBlock; entry++) if (Number(getRefcount(view, this.order, entry)) !== 0) used++;
+    return used;
+  }
+
+  /** The last cluster in use that the block `index`, which is loaded, counts; -1 when there is none. */
+  lastUsedIn(index: number): number {
+    const first = index * this.perBlock;
+    for (let cluster = first + this.perBlock - 1; cluster >= first; cluster--) if (this.isUsed(cluster)) return cluster;
+    return -1;
+  }
+
+  /** The number of entries of the table. */
+  get tableEntries(): number {
+    return this.#table.byteLength / 8;
+  }
+
+  /** Moves the block `index`, which is loaded, to the cluster at `at`, which is counted on the medium. */
+  moveBlock(index: number, at: number): void {
+    this.#metadata.add('refcount block', at, this.clusterSize);
+    this.unlinked.add(index);
+    this.#link(index, at);
+  }
+
+  /** Removes the block `index`: its clusters are free. */
+  dropBlock(index: number): void {
+    this.#blocks.delete(index);
+    this.unlinked.delete(index);
+    this.#link(index, 0);
+  }
+
+  /** Moves the table to `at`, into `clusters` clusters that are counted on the medium. Entries past them must be 0. */
+  moveTable(at: number, clusters: number): void {
+    const bytes = new Uint8Array(clusters * this.clusterSize);
+    const kept = Math.min(bytes.length, this.#table.byteLength);
+    bytes.set(new Uint8Array(this.#table.buffer, this.#table.byteOffset, kept));
+    this.#table = viewOf(bytes);
+    this.#location = { at, clusters };
+    this.moved = true;
+  }
+
+  #sum(cluster: number, references: number): number | bigint {
+    const sum =
+      BigInt(getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock)) + BigInt(references);
+    return this.order === 6 ? sum : Number(sum);
+  }
+
+  #link(index: number, at: number): void {
+    setUint64(this.#table, index * 8, at);
+    this.dirtyTable.add(index * 8, index * 8 + 8);
+  }
+
   /** True if a cluster, whose block is loaded, has a reference. */
   isUsed(cluster: number): boolean {
     return this.nextUsed(cluster, cluster + 1) === cluster;
@@ -163,14 +228,13 @@ export class Refcounts {
    * @throws {@link Qcow2Error} `corrupt` when it had fewer.
    */
   lower(cluster: number, references: number): boolean {
-    const { view } = this.#block(cluster);
-    const count = BigInt(getRefcount(view, this.order, cluster % this.perBlock)) - BigInt(references);
-    if (count < 0n) {
+    const count = this.#sum(cluster, -references);
+    if (count < 0) {
       const at = cluster * this.clusterSize;
       this.#metadata.refuse('refcount', at, `The cluster at ${hex(at)} has a refcount below its references.`);
     }
-    this.#set(cluster, this.order === 6 ? count : Number(count));
-    return count === 0n;
+    this.#set(cluster, count);
+    return count === 0 || count === 0n;
   }
 
   /**
@@ -235,8 +299,7 @@ export class Refcounts {
     this.#claim(cluster, 'refcount block');
     this.#blocks.set(index, { view: viewOf(new Uint8Array(this.clusterSize)), dirty: new DirtyRanges() });
     this.unlinked.add(index);
-    setUint64(this.#table, index * 8, at);
-    this.dirtyTable.add(index * 8, index * 8 + 8);
+    this.#link(index, at);
   }
 
   /** Enters a cluster that no refcount block counts yet as metadata. Throws if it is metadata already. */

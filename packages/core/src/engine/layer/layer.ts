@@ -43,7 +43,7 @@ export interface Qcow2Layer {
   extensions: readonly HeaderExtension[];
   /** The image's feature name table; empty when all of its features are known. */
   readonly featureNames: readonly FeatureName[];
-  readonly snapshots: readonly Snapshot[];
+  snapshots: readonly Snapshot[];
   /**
    * Empty, too, when the autoclear bit of the bitmaps is clear. While the image is written, tracked bitmaps are in use
    * on the medium, but not here.
@@ -73,6 +73,8 @@ export interface Qcow2Layer {
    * its reads.
    */
   backing: Backing | null;
+  /** The disks of snapshots that are open: they share the file, and have tables of their own in memory. */
+  readonly views: Set<Qcow2Layer>;
   /** The lock between readers and the writer; null for an image that is not written. */
   readonly lock: RwLock | null;
   /** True if the data file is a raw disk by itself, and read without the tables. */

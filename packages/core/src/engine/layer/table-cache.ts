@@ -161,6 +161,18 @@ export class TableCache {
     if (waits.length > 0) return settled(Promise.all(waits), signal);
   }
 
+  /** The table at a host offset, if it is in memory. */
+  at(offset: number): DataView | undefined {
+    return this.#tables.get(offset)?.view ?? this.#pinned.get(offset);
+  }
+
+  /** Follows a table to another host offset. It must not be pinned. */
+  move(from: number, to: number): void {
+    const view = this.at(from);
+    this.forget(from);
+    if (view !== undefined) this.#store(to, view);
+  }
+
   /** Pins a table, new or about to be changed, until {@link unpin}. */
   pin(offset: number, view: DataView): void {
     setTableOffset(view, offset);

@@ -18,13 +18,16 @@ export function* findClusters({ space, refcounts, maxBlocks, loadBlocks }: Write
 }
 
 /**
- * Allocates `clusters` consecutive clusters, for a table, behind everything that the file contains. Returns the host
- * offset of the first.
+ * Allocates `clusters` consecutive clusters, for a table: the first that are free from the cluster `from` on, by
+ * default behind everything that the file contains. Returns the host offset of the first.
  */
-export function* takeConsecutive(state: WriteState, clusters: number): Steps<number> {
-  const { space, refcounts, device, maxBlocks, loadBlocks } = state;
+export function* takeConsecutive(
+  state: WriteState,
+  clusters: number,
+  from: number = Math.ceil(state.device.size / state.refcounts.clusterSize),
+): Steps<number> {
+  const { space, refcounts, maxBlocks, loadBlocks } = state;
   const needed = (block: number) => space.needs(block);
-  const from = Math.ceil(device.size / refcounts.clusterSize);
   for (
     let missing = space.reserveConsecutive(clusters, from);
     missing !== null;
@@ -36,4 +39,28 @@ export function* takeConsecutive(state: WriteState, clusters: number): Steps<num
   const first = space.allocate();
   for (let taken = 1; taken < clusters; taken++) space.allocate();
   return first;
+}
+
+/** Loads the refcount block of a cluster; returns false if it has none, and is free. */
+export function* loadBlockOf({ refcounts, maxBlocks, loadBlocks }: WriteState, cluster: number): Steps<boolean> {
+  const block = Math.floor(cluster / refcounts.perBlock);
+  if (refcounts.loaded(block)) return true;
+  if (refcounts.blockOffset(block) === 0) return false;
+  refcounts.evict(maxBlocks);
+  yield* loadBlocks([block]);
+  return true;
+}
+
+/**
+ * Reserves up to `clusters` free clusters before the cluster `limit`, for the `allocate` calls that follow. Returns how
+ * many there are.
+ */
+export function* findClustersBelow(state: WriteState, clusters: number, limit: number): Steps<number> {
+  const { space, refcounts, maxBlocks, loadBlocks } = state;
+  const needed = (block: number) => space.needs(block);
+  for (let missing = space.reserveBelow(clusters, limit); missing !== null; missing = space.continueSearch()) {
+    refcounts.evict(maxBlocks, needed);
+    yield* loadBlocks(missing);
+  }
+  return space.reserved;
 }

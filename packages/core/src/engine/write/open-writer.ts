@@ -87,6 +87,7 @@ export async function openWriter(
     l1At: header.l1TableOffset,
     dirtyL1: new DirtyRanges(),
     tables: new DirtyTables(geometry, layer.tables),
+    words: [],
     refcounts,
     space: new SpaceAllocator(refcounts, metadata, layer.snapshots.length > 0),
     metadata,

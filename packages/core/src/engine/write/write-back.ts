@@ -10,7 +10,7 @@
  *            guest data (an external data file is flushed first); new tables that
  *            nothing points at yet; bits of bitmaps
  *   roots    entries of L2 tables in place, entries of the L1 table and of the         new state, leaks
- *            tables of bitmaps
+ *            tables of bitmaps, words that lead to clusters that were moved
  *   release  falling refcounts                                                         clean
  *   trim     dirty bit off, bitmaps no longer in use, last                             clean
  *
@@ -185,7 +185,7 @@ function linkTransfers(state: WriteState): Transfer[] {
 }
 
 function* roots(state: WriteState, { bitmaps }: WriteBackContent): Steps {
-  const { device, tables, dirtyL1, l1, l1At } = state;
+  const { device, tables, dirtyL1, l1, l1At, words } = state;
   const transfers = tables.transfers(false);
   refuseOverlaps(state, 'L2 table', transfers);
   const entries: Transfer[] = [];
@@ -197,8 +197,10 @@ function* roots(state: WriteState, { bitmaps }: WriteBackContent): Steps {
     refuseOverlaps(state, 'bitmap table', marks);
     for (const transfer of marks) transfers.push(transfer);
   }
+  for (const word of words) transfers.push(word);
   yield device.write(transfers);
   yield flushes.rooted(state);
+  words.length = 0;
   tables.written();
   dirtyL1.clear();
   bitmaps?.stored();

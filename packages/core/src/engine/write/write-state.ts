@@ -1,4 +1,5 @@
 /** The state of an image that is open for writing: the changes in memory that are not yet on the medium. */
+import type { Transfer } from '../../api/device.js';
 import type { Geometry } from '../../format/geometry.js';
 import type { SpaceAllocator } from '../allocation/allocator.js';
 import type { DirtyRanges } from '../allocation/dirty-ranges.js';
@@ -29,6 +30,8 @@ export interface WriteState {
   l1At: number;
   readonly dirtyL1: DirtyRanges;
   readonly tables: DirtyTables;
+  /** Words that will refer to other clusters, for the next roots stage: those of tables that are not kept in memory. */
+  readonly words: Transfer[];
   readonly refcounts: Refcounts;
   readonly space: SpaceAllocator;
   readonly metadata: MetadataMap;

@@ -15,7 +15,7 @@ import { clusterMapping, clustersWrittenInPlace, type Freed, hostOffsetInCluster
 import { planUnmap } from '../mapping/plan-unmap.js';
 import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../mapping/plan-write.js';
 import { readLayer } from '../read/execute.js';
-import { findClusters } from './find-clusters.js';
+import { findClusters, loadBlockOf } from './find-clusters.js';
 import type { TrackedDevice } from './tracked-device.js';
 import { stages, writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
@@ -92,16 +92,11 @@ export class WriteSteps {
    * @throws {@link Qcow2Error} `corrupt`; the image is marked.
    */
   *#refuseShared(hosts: readonly number[]): Steps {
-    const { refcounts, metadata, maxBlocks, loadBlocks } = this.#state;
+    const { refcounts, metadata } = this.#state;
     if (this.#layer.snapshots.length === 0) return;
     for (const host of hosts) {
       const cluster = Math.floor(host / refcounts.clusterSize);
-      const block = Math.floor(cluster / refcounts.perBlock);
-      if (!refcounts.loaded(block) && refcounts.blockOffset(block) !== 0) {
-        refcounts.evict(maxBlocks);
-        yield* loadBlocks([block]);
-      }
-      if (refcounts.loaded(block) && refcounts.isSingle(cluster)) continue;
+      if ((yield* loadBlockOf(this.#state, cluster)) && refcounts.isSingle(cluster)) continue;
       metadata.refuse('refcount', host, `COPIED is set for the cluster at ${hex(host)}, whose refcount is not 1.`);
     }
   }
@@ -263,6 +258,11 @@ export class WriteSteps {
     const entry = Math.floor(within / geometry.clusterSize);
     const { allocated, stored } = clusterMapping(geometry, table, entry, at - (at % geometry.clusterSize));
     return allocated !== 0 || stored > 0;
+  }
+
+  /** Records that an L2 table that was checked has moved. */
+  tableMoved(from: number, to: number): void {
+    if (this.#checkedTables.delete(from)) this.#checkedTables.add(to);
   }
 
   /** Gives up an L2 table, and every cluster that it refers to. */

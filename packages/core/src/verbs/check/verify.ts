@@ -20,7 +20,7 @@ export async function verifyReferences({ source }: Qcow2Layer, options: CheckOpt
 }
 
 /** Ends the check at the first finding that is no leak: that is enough to refuse the image. */
-class OnlyLeaks extends Findings {
+export class OnlyLeaks extends Findings {
   protected override count(kind: Finding['kind'], fault: Fault, { what, at }: Place, message: () => string): void {
     if (kind === 'leak') return;
     const text = `The image is damaged, and a write could destroy data. ${what} at ${hex(at)}: ${message()}`;

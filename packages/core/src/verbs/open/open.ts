@@ -163,6 +163,7 @@ class Opener implements LayerOpener {
       luks: encryption?.luks,
       backingReference,
       backing,
+      views: new Set(),
       lock,
       rawData: header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile),
     };

@@ -21,8 +21,8 @@ const BITS_BUDGET = 32 * 1024 * 1024;
 export interface TrackedEntry {
   /** Its index in the directory, from 0. */
   readonly index: number;
-  /** Offset of its entry, bytes. */
-  readonly at: number;
+  /** Offset of its entry, bytes; changed when the directory moves. */
+  at: number;
   readonly bits: TrackedBitmap;
 }
 
@@ -51,6 +51,11 @@ export class TrackedBitmaps {
   *#take(bytes: number, store: () => Steps): Steps {
     this.#held += bytes;
     if (this.full) yield* store();
+  }
+
+  /** Follows the directory, which has moved by `distance` bytes. */
+  directoryMoved(distance: number): void {
+    for (const entry of this.#tracked) entry.at += distance;
   }
 
   /** The bitmaps, each with its directory entry. */

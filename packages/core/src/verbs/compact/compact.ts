@@ -1,0 +1,144 @@
+/**
+ * Makes an image file as short as it can be: moves what lies at its end into free clusters before it, removes what maps
+ * or counts nothing, and cuts the end off. It runs in slices, each of which leaves the image whole; requests run between
+ * them. What a request has changed meanwhile is left for the next round.
+ */
+import type { CompactReport } from '../../api/info.js';
+import type { OperationOptions } from '../../api/options.js';
+import { progressOf } from '../../engine/async/progress.js';
+import type { Steps } from '../../engine/async/steps.js';
+import { cutFileEnd } from '../../engine/write/file-end.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { writeBack } from '../../engine/write/write-back.js';
+import type { Writer } from '../../engine/write/writer.js';
+import { Qcow2Error } from '../../errors.js';
+import { CRYPT_METHOD } from '../../format/header.js';
+import { dropEmptyTables, findUnits } from './find-units.js';
+import { type Layout, layoutOf } from './layout.js';
+import { freeLeaks } from './leaks.js';
+import { type Moved, moveClusters } from './move-clusters.js';
+import { dropEmptyBlocks, moveBlock, packRefcountTable } from './move-refcounts.js';
+import { moveStreams } from './move-streams.js';
+import { moveTable } from './move-tables.js';
+import { MAX_WORDS } from './unit-collector.js';
+
+/** Bytes that one slice copies: reads and writes wait that long. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** The most clusters, or streams, of a slice. */
+const BATCH_UNITS = 4096;
+/** Rounds beside those that the amount of data needs: tables move after what is in their way. */
+const SPARE_ROUNDS = 4;
+
+/**
+ * Compacts the image, as `Disk.compact` describes.
+ *
+ * @throws {@link Qcow2Error} `unsupported`, `corrupt`, and what the device throws; the signal's reason when it aborts.
+ */
+export function compactImage(writer: Writer, options: OperationOptions = {}): Promise<CompactReport> {
+  return writer.restructure((structure) => new Compaction(structure, writer, options).run(), options.signal);
+}
+
+class Compaction {
+  readonly #structure: Structure;
+  readonly #writer: Writer;
+  readonly #options: OperationOptions;
+  #progress: (done: number) => void = () => {};
+  #copied = 0;
+  #updated = 0;
+
+  constructor(structure: Structure, writer: Writer, options: OperationOptions) {
+    this.#structure = structure;
+    this.#writer = writer;
+    this.#options = options;
+  }
+
+  async run(): Promise<CompactReport> {
+    const { layer, state, slice } = this.#structure;
+    refuseUnsupported(this.#structure);
+    const oldSize = state.device.size;
+    await freeLeaks(this.#structure, this.#writer);
+    await dropEmptyTables(this.#structure);
+    let rounds = 0;
+    for (let before = -1; this.#copied > before; rounds--) {
+      before = this.#copied;
+      const layout = await layoutOf(this.#structure);
+      if (layout.last < layout.end) break;
+      if (before === 0) {
+        rounds = roundsFor(layout);
+        this.#progress = this.#progressOf(layout);
+      }
+      if (rounds === 0) break;
+      await this.#round(layout);
+    }
+    await slice(function* () {
+      yield* writeBack(state, 'check');
+      yield* cutFileEnd(state);
+    });
+    return { copied: this.#copied, updated: this.#updated, oldSize, newSize: layer.source.size };
+  }
+
+  #progressOf({ used, singlesEnd }: Layout): (done: number) => void {
+    const { clusterSize } = this.#structure.layer.geometry;
+    const total = Math.max(1, used - singlesEnd) * clusterSize;
+    const report = progressOf(this.#options, 'compact', total);
+    return (copied) => report(Math.min(total, copied * clusterSize));
+  }
+
+  async #round({ singlesEnd, tables, blocks }: Layout): Promise<void> {
+    const structure = this.#structure;
+    const { clusterSize } = structure.layer.geometry;
+    const found = await findUnits(structure, singlesEnd);
+    const isTable = ({ kind }: { kind: string }) => kind === 'L2 table';
+    const size = Math.max(1, Math.min(BATCH_UNITS, Math.floor(BATCH_BYTES / clusterSize)));
+    await this.#inBatches(
+      found.clusters.filter((unit) => !isTable(unit)),
+      size,
+      (batch) => moveClusters(structure, batch, found, singlesEnd),
+    );
+    await this.#inBatches(found.streams, size, (batch) => moveStreams(structure, batch, found, singlesEnd));
+    await this.#inBatches(found.clusters.filter(isTable), size, (batch) =>
+      moveClusters(structure, batch, found, singlesEnd),
+    );
+    await this.#moveBlocks(singlesEnd, blocks);
+    await this.#slice(function* () {
+      yield* dropEmptyBlocks(structure, blocks);
+      return { copied: 0, updated: 0 };
+    });
+    for (const table of tables) await this.#slice(() => moveTable(structure, table, singlesEnd));
+    await this.#slice(() => packRefcountTable(structure, singlesEnd));
+  }
+
+  /** Moves the refcount blocks that are needed, and lie from the cluster `limit` on. */
+  async #moveBlocks(limit: number, blocks: number): Promise<void> {
+    const { refcounts } = this.#structure.state;
+    for (let index = 0; index < Math.min(blocks, refcounts.tableEntries); index++) {
+      if (refcounts.blockOffset(index) < limit * refcounts.clusterSize) continue;
+      await this.#slice(() => moveBlock(this.#structure, index, limit));
+    }
+  }
+
+  async #inBatches<T>(units: readonly T[], size: number, move: (batch: readonly T[]) => Steps<Moved>): Promise<void> {
+    for (let from = 0; from < units.length; from += size) {
+      await this.#slice(() => move(units.slice(from, from + size)));
+    }
+  }
+
+  async #slice(steps: () => Steps<Moved>): Promise<void> {
+    const { copied, updated } = await this.#structure.slice(steps);
+    this.#copied += copied;
+    this.#updated += updated;
+    this.#progress(this.#copied);
+  }
+}
+
+/** The most rounds: requests that free clusters meanwhile would keep it running for ever. */
+function roundsFor({ used, singlesEnd }: Layout): number {
+  return SPARE_ROUNDS + Math.ceil(Math.max(0, used - singlesEnd) / (MAX_WORDS / 2));
+}
+
+function refuseUnsupported({ layer }: Structure): void {
+  if (layer.header.cryptMethod !== CRYPT_METHOD.luks) return;
+  // The cipher's initialization vector is the host offset.
+  const message = 'A LUKS image cannot be compacted: a cluster that moves must be encrypted anew.';
+  throw new Qcow2Error('unsupported', message, { what: 'crypt_method', at: 32 });
+}

@@ -1,0 +1,132 @@
+/**
+ * Moves clusters that move by themselves: guest data, L2 tables, bits of bitmaps. The copy is counted and on the medium
+ * before a word refers to it, and the old cluster is released after every word refers to the copy.
+ */
+import type { Transfer } from '../../api/device.js';
+import type { Steps } from '../../engine/async/steps.js';
+import { findClustersBelow, loadBlockOf } from '../../engine/write/find-clusters.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { writeBack } from '../../engine/write/write-back.js';
+import { getHost, setHost } from '../../format/host-words.js';
+import { moveInViews, References, switchWords } from './references.js';
+import { settle } from './settle.js';
+import type { MovedCluster, Units } from './units.js';
+import { Words } from './words.js';
+
+/** A cluster that moves, its references, and its new host offset. */
+interface Move {
+  readonly unit: MovedCluster;
+  readonly references: number;
+  to: number;
+}
+
+/** What a batch has done. */
+export interface Moved {
+  /** Clusters that were copied, and words that were changed. */
+  readonly copied: number;
+  readonly updated: number;
+}
+
+/**
+ * Moves clusters, given with the highest first, to free clusters before the cluster `limit`. Those of which a reference
+ * is not known stay. The caller must have the exclusive lock.
+ */
+export function* moveClusters(
+  structure: Structure,
+  units: readonly MovedCluster[],
+  found: Units,
+  limit: number,
+): Steps<Moved> {
+  const { state, writes } = structure;
+  yield* writes.mark();
+  yield* settle(state);
+  const words = yield* Words.read(
+    structure,
+    units.flatMap((unit) => unit.words),
+  );
+  const known = yield* knownClusters(structure, units, new References(structure, words, found));
+  const free = yield* findClustersBelow(state, known.length, limit);
+  const moves = known.slice(0, free).sort((a, b) => a.unit.host - b.unit.host);
+  if (moves.length === 0) return { copied: 0, updated: 0 };
+  for (const move of moves) takePlace(structure, move);
+  yield* copy(structure, moves);
+  let updated = 0;
+  for (const { unit, to } of moves) {
+    for (const word of unit.words) words.change(word, (view, at) => setHost(view, at, to));
+    updated += unit.words.length;
+  }
+  switchWords(structure, words);
+  const { clusterSize } = structure.layer.geometry;
+  for (const { unit, references, to } of moves) {
+    if (unit.kind === 'L2 table') tableMoved(structure, unit.host, to);
+    state.space.retire({ host: unit.host, length: clusterSize }, references);
+  }
+  yield* writeBack(state, 'check');
+  return { copied: moves.length, updated };
+}
+
+/** The clusters whose references are all known. */
+function* knownClusters(
+  { layer, state }: Structure,
+  units: readonly MovedCluster[],
+  references: References,
+): Steps<Move[]> {
+  const { clusterSize } = layer.geometry;
+  const known: Move[] = [];
+  for (const unit of units) {
+    const count = yield* references.count(unit.words, (view, at) => getHost(view, at) === unit.host);
+    if (count === null || !(yield* loadBlockOf(state, unit.host / clusterSize))) continue;
+    if (state.refcounts.count(unit.host / clusterSize) === count) known.push({ unit, references: count, to: 0 });
+  }
+  return known;
+}
+
+/** Takes a reserved cluster for a move, with all of its references. */
+function takePlace({ layer, state }: Structure, move: Move): void {
+  const { kind } = move.unit;
+  const { clusterSize } = layer.geometry;
+  move.to = state.space.allocate();
+  state.refcounts.raise(move.to / clusterSize, move.references - 1);
+  const isMetadata = state.metadata.has(move.unit.host);
+  if (kind !== 'guest data' && isMetadata) state.metadata.add(kind, move.to, clusterSize);
+}
+
+/** Copies clusters: neighbours in one transfer, all in one batch. */
+export function* copyClusters(
+  { layer, state }: Structure,
+  moves: readonly { readonly from: number; readonly to: number }[],
+): Steps {
+  const { clusterSize } = layer.geometry;
+  const bytes = new Uint8Array(moves.length * clusterSize);
+  yield layer.source.read(runsOf(moves, 'from', bytes, clusterSize));
+  yield state.device.write(runsOf(moves, 'to', bytes, clusterSize));
+}
+
+function* copy(structure: Structure, moves: readonly Move[]): Steps {
+  yield* copyClusters(
+    structure,
+    moves.map(({ unit, to }) => ({ from: unit.host, to })),
+  );
+}
+
+function runsOf(
+  moves: readonly { readonly from: number; readonly to: number }[],
+  side: 'from' | 'to',
+  bytes: Uint8Array,
+  clusterSize: number,
+): Transfer[] {
+  const transfers: Transfer[] = [];
+  for (let first = 0; first < moves.length; ) {
+    let end = first + 1;
+    while (end < moves.length && moves[end]![side] === moves[end - 1]![side] + clusterSize) end++;
+    transfers.push({ at: moves[first]![side], bytes: bytes.subarray(first * clusterSize, end * clusterSize) });
+    first = end;
+  }
+  return transfers;
+}
+
+function tableMoved(structure: Structure, from: number, to: number): void {
+  structure.layer.tables.move(from, to);
+  structure.writes.tableMoved(from, to);
+  moveInViews(structure, from, to);
+}

@@ -1,0 +1,78 @@
+/** Moves refcount blocks and the refcount table, and removes blocks that count no cluster. */
+import type { Steps } from '../../engine/async/steps.js';
+import { findClustersBelow, loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { writeBack } from '../../engine/write/write-back.js';
+import type { Moved } from './move-clusters.js';
+import { placeFor } from './move-tables.js';
+import { settle } from './settle.js';
+
+const ENTRY_BYTES = 8;
+
+/** Moves the block `index` to a free cluster before the cluster `limit`, if there is one. */
+export function* moveBlock({ state, layer, writes }: Structure, index: number, limit: number): Steps<Moved> {
+  const { refcounts, space } = state;
+  const { clusterSize } = layer.geometry;
+  yield* writes.mark();
+  yield* settle(state);
+  const host = refcounts.blockOffset(index);
+  if (host === 0 || (yield* findClustersBelow(state, 1, limit)) === 0) return { copied: 0, updated: 0 };
+  const to = space.allocate();
+  // The cluster is counted on the medium before the table refers to it.
+  yield* writeBack(state, 'check');
+  yield* loadBlockOf(state, index * refcounts.perBlock);
+  refcounts.moveBlock(index, to);
+  space.retire({ host, length: clusterSize });
+  yield* writeBack(state, 'check');
+  return { copied: 1, updated: 1 };
+}
+
+/** Removes the blocks from `index` on that count no cluster in use but their own. */
+export function* dropEmptyBlocks({ state, layer, writes }: Structure, index: number): Steps<number> {
+  const { refcounts, space } = state;
+  let dropped = 0;
+  yield* writes.mark();
+  yield* settle(state);
+  for (let block = index; block < refcounts.tableEntries; block++) {
+    const host = refcounts.blockOffset(block);
+    if (host === 0) continue;
+    yield* loadBlockOf(state, block * refcounts.perBlock);
+    const own = Math.floor(host / layer.geometry.clusterSize / refcounts.perBlock) === block ? 1 : 0;
+    if (refcounts.usedIn(block) > own) continue;
+    space.dropBlock(block);
+    dropped++;
+  }
+  yield* writeBack(state, 'check');
+  return dropped;
+}
+
+/**
+ * Makes the refcount table as short as its entries allow, and moves it to free clusters from the cluster `from` on that
+ * are before it, if there are any.
+ */
+export function* packRefcountTable(structure: Structure, from: number): Steps<Moved> {
+  const { state, layer, writes } = structure;
+  const { refcounts, space, metadata } = state;
+  const { clusterSize } = layer.geometry;
+  yield* writes.mark();
+  yield* settle(state);
+  const { at, clusters } = refcounts.location;
+  let entries = refcounts.tableEntries;
+  while (entries > 0 && refcounts.blockOffset(entries - 1) === 0) entries--;
+  const needed = Math.max(1, Math.ceil((entries * ENTRY_BYTES) / clusterSize));
+  const place = yield* placeFor(structure, { host: at, clusters: needed }, from);
+  if (place === null) {
+    if (needed === clusters) return { copied: 0, updated: 0 };
+    refcounts.moveTable(at, needed);
+    space.retire({ host: at + needed * clusterSize, length: (clusters - needed) * clusterSize });
+    yield* writeBack(state, 'check');
+    return { copied: 0, updated: 1 };
+  }
+  const to = yield* takeConsecutive(state, needed, place / clusterSize);
+  metadata.add('refcount table', to, needed * clusterSize);
+  yield* writeBack(state, 'check');
+  refcounts.moveTable(to, needed);
+  space.retire({ host: at, length: clusters * clusterSize });
+  yield* writeBack(state, 'check');
+  return { copied: needed, updated: 1 };
+}

@@ -1,0 +1,127 @@
+/**
+ * Moves tables of consecutive clusters. The copy is counted and on the medium before the one word that refers to the
+ * table is switched, and the old clusters are released after that.
+ */
+
+import type { Steps } from '../../engine/async/steps.js';
+import { loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { writeBack } from '../../engine/write/write-back.js';
+import { viewOf } from '../../format/bytes.js';
+import { EXTENSION } from '../../format/extensions.js';
+import { HEADER_SECTOR_BYTES, setL1Table, setSnapshotTable } from '../../format/header-fields.js';
+import { setHost } from '../../format/host-words.js';
+import { copyClusters, type Moved } from './move-clusters.js';
+import { switchWords } from './references.js';
+import { settle } from './settle.js';
+import type { Table } from './tables.js';
+import { Words } from './words.js';
+
+/**
+ * Moves a table to the first free clusters from the cluster `from` on that are before it; also to some behind it, when
+ * there is space before it that is too small. Returns nothing moved when there is none. The caller must have the
+ * exclusive lock.
+ */
+export function* moveTable(structure: Structure, table: Table, from: number): Steps<Moved> {
+  const { state, layer, writes } = structure;
+  const { clusterSize } = layer.geometry;
+  yield* writes.mark();
+  yield* settle(state);
+  const place = yield* placeFor(structure, table, from);
+  if (place === null || !(yield* isAlone(structure, table))) return { copied: 0, updated: 0 };
+  const to = yield* takeConsecutive(state, table.clusters, place / clusterSize);
+  state.metadata.add(table.kind, to, table.clusters * clusterSize);
+  const moves = Array.from({ length: table.clusters }, (_, step) => ({
+    from: table.host + step * clusterSize,
+    to: to + step * clusterSize,
+  }));
+  yield* copyClusters(structure, moves);
+  yield* writeBack(state, 'check');
+  yield* switchTable(structure, table, to);
+  state.space.retire({ host: table.host, length: table.clusters * clusterSize });
+  yield* writeBack(state, 'check');
+  return { copied: table.clusters, updated: 1 };
+}
+
+/**
+ * Where a run of `clusters` that is at `host` can move from the cluster `from` on: to a free run before it. If there is
+ * none, but free clusters are right before it, behind it: then the next round moves it to where they begin. Otherwise
+ * null.
+ */
+export function* placeFor(
+  { state, layer }: Structure,
+  { host, clusters }: Pick<Table, 'host' | 'clusters'>,
+  from: number,
+): Steps<number | null> {
+  const { clusterSize } = layer.geometry;
+  const own = host / clusterSize;
+  let start = from;
+  for (let cluster = from; cluster < own; cluster++) {
+    if ((yield* loadBlockOf(state, cluster)) && state.refcounts.isUsed(cluster)) start = cluster + 1;
+    if (cluster + 1 - start === clusters) return start * clusterSize;
+  }
+  return start < own ? host + clusters * clusterSize : null;
+}
+
+/** True if every cluster of a table has one reference: the table's. */
+function* isAlone({ state, layer }: Structure, { host, clusters }: Table): Steps<boolean> {
+  const first = host / layer.geometry.clusterSize;
+  for (let cluster = first; cluster < first + clusters; cluster++) {
+    if (!(yield* loadBlockOf(state, cluster)) || !state.refcounts.isSingle(cluster)) return false;
+  }
+  return true;
+}
+
+/** Makes the one word refer to the new place: with the next write-back on the medium, and at once in memory. */
+function* switchTable(structure: Structure, table: Table, to: number): Steps {
+  const { layer, state } = structure;
+  const { header } = layer;
+  switch (table.kind) {
+    case 'L1 table':
+      state.l1At = to;
+      switchHeader(structure, (sector) => setL1Table(sector, to, header.l1Size));
+      break;
+    case 'snapshot table':
+      switchHeader(structure, (sector) => setSnapshotTable(sector, to, header.snapshotCount));
+      break;
+    default:
+      yield* switchWord(structure, table, to);
+  }
+}
+
+function switchHeader({ state }: Structure, edit: (sector: DataView) => void): void {
+  const sector = state.header.change(edit);
+  if (sector !== null) state.words.push(sector);
+}
+
+function* switchWord(structure: Structure, { kind, word, index, host }: Table, to: number): Steps {
+  const { layer, state } = structure;
+  const words = yield* Words.read(structure, [word]);
+  words.change(word, (view, at) => setHost(view, at, to));
+  switchWords(structure, words);
+  if (kind === "snapshot's L1 table") {
+    const snapshots = layer.snapshots.map((snapshot, other) =>
+      other === index ? { ...snapshot, l1TableOffset: to } : snapshot,
+    );
+    for (const each of [layer, ...layer.views]) each.snapshots = snapshots;
+  } else if (kind === 'bitmap table') {
+    const bitmap = { ...layer.bitmaps[index]!, tableOffset: to };
+    layer.bitmaps = layer.bitmaps.map((other, at) => (at === index ? bitmap : other));
+    const tracked = state.bitmaps?.entries.find((entry) => entry.index === index);
+    tracked?.bits.replaceTable(bitmap, tracked.bits.table);
+  } else if (kind === 'bitmap directory') {
+    directoryMoved(structure, words, to);
+    state.bitmaps?.directoryMoved(to - host);
+  }
+}
+
+/** Enters the new offset of the bitmap directory in the extension in memory, and in sector 0 where it is there. */
+function directoryMoved({ layer, state }: Structure, words: Words, to: number): void {
+  layer.extensions = layer.extensions.map((extension) => {
+    if (extension.type !== EXTENSION.bitmaps) return extension;
+    const data = extension.data.slice();
+    setHost(viewOf(data), 16, to);
+    return { ...extension, data };
+  });
+  for (const transfer of words.transfers) if (transfer.at < HEADER_SECTOR_BYTES) state.header.include(transfer);
+}

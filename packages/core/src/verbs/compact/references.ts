@@ -1,0 +1,91 @@
+/** Compares what was found with the image as it is now, and updates what the image keeps in memory. */
+import type { Steps } from '../../engine/async/steps.js';
+import { loadBlockOf } from '../../engine/write/find-clusters.js';
+import type { Structure } from '../../engine/write/structure.js';
+import { getHost, setHost } from '../../format/host-words.js';
+import type { Units } from './units.js';
+import type { Words } from './words.js';
+
+/** The tables that contain words, by kind of metadata. */
+const TABLE_KINDS: readonly (string | undefined)[] = ['L1 table', 'L2 table', "snapshot's L1 table", 'bitmap table'];
+
+/** The words of one batch. */
+export class References {
+  readonly #structure: Structure;
+  readonly #words: Words;
+  readonly #snapshotTables: ReadonlySet<number>;
+  /** How often each L2 table is referred to, by host offset. */
+  readonly #counts = new Map<number, number>();
+
+  constructor(structure: Structure, words: Words, { snapshotTables }: Pick<Units, 'snapshotTables'>) {
+    this.#structure = structure;
+    this.#words = words;
+    this.#snapshotTables = snapshotTables;
+  }
+
+  /**
+   * How many references the words count for, with the refcounts of the tables that they are in: a table that two
+   * snapshots share refers to its clusters twice. Null when one of them is not in a table any more, or `matches` says
+   * that it does not refer to the same place any more.
+   */
+  *count(offsets: readonly number[], matches: (view: DataView, at: number) => boolean): Steps<number | null> {
+    let sum = 0;
+    for (const offset of offsets) {
+      if (!this.#words.get(offset, matches)) return null;
+      const references = yield* this.#referencesOf(offset);
+      if (references === 0) return null;
+      sum += references;
+    }
+    return sum;
+  }
+
+  /** The refcount of an L2 table that contains the word; 1 for another table, 0 when it is in no table. */
+  *#referencesOf(offset: number): Steps<number> {
+    const { state, layer } = this.#structure;
+    const { clusterSize } = layer.geometry;
+    const table = offset - (offset % clusterSize);
+    const kind = state.metadata.kindOf(table / clusterSize);
+    if (!this.#snapshotTables.has(table)) {
+      if (!TABLE_KINDS.includes(kind)) return 0;
+      if (kind !== 'L2 table') return 1;
+    }
+    const known = this.#counts.get(table);
+    if (known !== undefined) return known;
+    const loaded = yield* loadBlockOf(state, table / clusterSize);
+    const count = loaded ? state.refcounts.count(table / clusterSize) : 0;
+    this.#counts.set(table, count);
+    return count;
+  }
+}
+
+/** Changes words on the medium with the next write-back, and in every table in memory. */
+export function switchWords(structure: Structure, words: Words): void {
+  const { layer, state } = structure;
+  const { clusterSize } = layer.geometry;
+  for (const transfer of words.transfers) state.words.push(transfer);
+  for (const { offset, high, low } of words.changes()) {
+    const table = offset - (offset % clusterSize);
+    const put = (view: DataView, at: number) => {
+      view.setUint32(at, high);
+      view.setUint32(at + 4, low);
+    };
+    const cached = layer.tables.at(table);
+    if (cached !== undefined) put(cached, offset - table);
+    for (const view of layer.views) view.tables.forget(table);
+    if (offset >= state.l1At && offset < state.l1At + state.l1.byteLength) put(state.l1, offset - state.l1At);
+    for (const { bits } of state.bitmaps?.entries ?? []) {
+      const { tableOffset: at } = bits.bitmap;
+      if (offset >= at && offset < at + bits.table.byteLength) put(bits.table, offset - at);
+    }
+  }
+}
+
+/** Updates the open disks of snapshots, in whose L1 tables an L2 table has moved. */
+export function moveInViews({ layer }: Structure, from: number, to: number): void {
+  for (const { tables } of layer.views) {
+    tables.forget(from);
+    for (let at = 0; at < tables.l1.byteLength; at += 8) {
+      if (getHost(tables.l1, at) === from) setHost(tables.l1, at, to);
+    }
+  }
+}
