@@ -9,6 +9,7 @@ import type { Openable } from './api/openable.js';
 import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
+import type { Usage } from './api/usage.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
@@ -198,6 +199,13 @@ export class Qcow2Image implements Disk {
     const verb = await import('./verbs/check/check.js');
     this.#alive();
     return verb.checkImage((this.#viewed ?? this).#opened, options);
+  }
+
+  async usage(options?: OperationOptions): Promise<Usage> {
+    this.#alive();
+    const verb = await import('./verbs/usage/usage.js');
+    this.#alive();
+    return verb.imageUsage((this.#viewed ?? this).#opened, options);
   }
 
   async repair(options: RepairOptions): Promise<RepairReport> {

@@ -43,6 +43,7 @@ export type {
   RepairOptions,
   RepairReport,
 } from './api/repair-report.js';
+export type { SnapshotUsage, Usage } from './api/usage.js';
 export {
   isQcow2Error,
   Qcow2Error,

@@ -6,6 +6,7 @@ import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js'
 import type { DehydrateOptions, OperationOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
+import type { Usage } from './usage.js';
 
 /** Options of a read. */
 export interface ReadOptions {
@@ -157,6 +158,29 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   check(options?: CheckOptions): Promise<CheckReport>;
+
+  /**
+   * Returns where the bytes of the image file are: how many belong to the disk, to each snapshot alone, to tables and
+   * to bitmaps, how many are leaked, and how many are free. They add up to the length of the file. For the view of a
+   * snapshot they are those of the whole image.
+   *
+   * It reads all L2 tables and refcount blocks, and uses no cached ones. What a damaged entry refers to outside the
+   * file counts nowhere. It takes two bytes of memory for each cluster in use, and more in images with over 250
+   * snapshots. An image that is open for writing is flushed first. Changes wait until it ends, and so do reads that are
+   * queued behind a waiting change.
+   *
+   * @throws {@link Qcow2Error} `closed` also when the image is closed meanwhile, `corrupt` when the snapshot table is
+   *   damaged, `unsupported` when the file has 2^31 clusters or more, and the errors of `flush` and of the source; the
+   *   signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const { fileSize, data, free, snapshots } = await image.usage({ signal });
+   * console.log(`${data} bytes of data, ${free} of ${fileSize} are free`);
+   * for (const { name, exclusive } of snapshots) console.log(`deleting ${name} would free ${exclusive} bytes`);
+   * ```
+   */
+  usage(options?: OperationOptions): Promise<Usage>;
 
   /**
    * Returns the hash of all guest bytes: that of the raw disk, as `sha256sum` prints it of the file that `qemu-img

@@ -123,6 +123,7 @@ export const VERBS: VerbTable = {
   seekHole: { kind: 'value', arguments: 1, options: false },
   digest: { kind: 'value', arguments: 1, options: true },
   check: { kind: 'value', arguments: 0, options: true },
+  usage: { kind: 'value', arguments: 0, options: true },
   repair: { kind: 'flush', arguments: 0, options: true },
   writeZeroes: { kind: 'change', arguments: 3, options: false },
   discard: { kind: 'change', arguments: 2, options: false },
