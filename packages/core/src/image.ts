@@ -6,7 +6,14 @@ import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './a
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
-import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
+import type {
+  CreateOptions,
+  DehydrateOptions,
+  MapOptions,
+  OpenOptions,
+  OperationOptions,
+  SalvageOptions,
+} from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import type { Usage } from './api/usage.js';
@@ -170,11 +177,11 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined> {
+  map(range?: Range, options?: MapOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = boundsOf(range, this.size);
-      const verb = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
+      const verb = await mapOf(options);
       return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
@@ -376,6 +383,12 @@ export class Qcow2Image implements Disk {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     if (this.#viewed !== null) this.#viewed.#alive();
   }
+}
+
+/** What maps the disk. */
+function mapOf(options: MapOptions | undefined) {
+  if (options?.detectZeroes) return import('./verbs/detect-zeroes.js');
+  return options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js');
 }
 
 function otherMode(mode: string): Qcow2Error {

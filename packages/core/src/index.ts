@@ -28,6 +28,7 @@ export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type {
   CreateOptions,
   DehydrateOptions,
+  MapOptions,
   OpenOptions,
   OperationOptions,
   Progress,

@@ -3,7 +3,7 @@ import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
-import type { DehydrateOptions, OperationOptions, SalvageOptions } from './options.js';
+import type { DehydrateOptions, MapOptions, OperationOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
 import type { Usage } from './usage.js';
@@ -111,11 +111,17 @@ export interface Disk extends AsyncDisposable {
   /**
    * Returns where the bytes of the range are stored, as `qemu-img map` reports it: in order, without gaps, adjacent
    * extents of one kind merged. Leaving the loop early releases its resources. With `salvage` it goes on behind damaged
-   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. The map reads no data, so that
-   * damaged compressed clusters and failing sources of data are found by {@link readable} alone.
+   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. Without `detectZeroes` the map
+   * reads no data, so that damaged compressed clusters and failing sources of data are found by {@link readable} alone.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and the errors of the source; RangeError for an invalid
-   *   range; the signal's reason when it aborts
+   * With `detectZeroes` it reads all data, and an extent whose stored bytes are all zeros has both `data` and `zero`.
+   * Each `info.subclusterSize` bytes, at a multiple of that, are tested by themselves; where the range or an extent
+   * begins or ends within them, its part of them is. Compressed clusters are decompressed. With `salvage` as well, data
+   * that cannot be read are `unreadable` and lost. No lock is held between reads: what is written meanwhile is tested
+   * as it was, or as it is then.
+   *
+   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and the errors of the source; with `detectZeroes` as
+   *   {@link read}; RangeError for an invalid range; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -125,9 +131,12 @@ export interface Disk extends AsyncDisposable {
    * for await (const { start, length, unreadable } of image.map(undefined, { salvage: true })) {
    *   if (unreadable) console.log(`${length} bytes are unreadable from ${start} on`);
    * }
+   * for await (const { start, length, data, zero } of image.map(undefined, { detectZeroes: true })) {
+   *   if (data && zero) console.log(`${length} bytes from ${start} on are stored zeros`);
+   * }
    * ```
    */
-  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined>;
+  map(range?: Range, options?: MapOptions): AsyncIterableIterator<Extent, undefined, undefined>;
 
   /**
    * Returns the first offset from `offset` on that may contain data, undefined when there is none.
