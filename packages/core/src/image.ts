@@ -135,7 +135,8 @@ export class Qcow2Image implements Disk {
   }
 
   async stats(): Promise<ImageStats> {
-    return { ...this.#opened.counters };
+    const { counters, write } = this.#opened;
+    return write === null ? { ...counters } : { ...counters, space: write.writer.spaceStats };
   }
 
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;

@@ -23,6 +23,7 @@ export type {
   ImageSummary,
   LayerInfo,
   SnapshotInfo,
+  SpaceStats,
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type {

@@ -40,7 +40,10 @@ export interface Disk extends AsyncDisposable {
   /** The persistent bitmaps; none when the image marks them as invalid. */
   readonly bitmaps: readonly BitmapInfo[];
 
-  /** Counts of device calls and other operations since the image was opened. */
+  /**
+   * Counts of device calls and other operations since the image was opened, and what is known of the clusters of an
+   * image that is open for writing. It makes no device call.
+   */
   stats(): Promise<ImageStats>;
 
   /**

@@ -3,6 +3,7 @@
  * until the write-back that frees it has passed its roots stage. Synchronous; returns the indexes of blocks that must
  * be loaded first.
  */
+import type { SpaceStats } from '../../api/info.js';
 import { Qcow2Error } from '../../errors.js';
 import type { Freed } from '../mapping/cluster-mapping.js';
 import type { Allocator } from '../mapping/plan-write.js';
@@ -78,6 +79,17 @@ export class SpaceAllocator implements Allocator {
     }
     this.#runs.passed(search.length, search.at);
     return null;
+  }
+
+  /** What is known of the clusters of a file of `fileSize` bytes without reading any of it. */
+  stats(fileSize: number): SpaceStats {
+    const { allocated, released, clusterSize } = this.#refcounts;
+    return {
+      allocatedClusters: allocated,
+      releasedClusters: released,
+      quarantinedClusters: this.quarantine.size,
+      freeClusters: this.#refcounts.countFree(Math.ceil(fileSize / clusterSize)),
+    };
   }
 
   /** True if the search or a reserved run needs the block, so that it must stay loaded. */
