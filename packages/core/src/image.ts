@@ -4,11 +4,12 @@ import type { CheckOptions, CheckReport } from './api/check-report.js';
 import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
-import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
+import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo, SparsifyReport } from './api/info.js';
 import type { Openable } from './api/openable.js';
 import type {
   CreateOptions,
   DehydrateOptions,
+  MapOptions,
   OpenOptions,
   OperationOptions,
   ResizeOptions,
@@ -16,6 +17,7 @@ import type {
 } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
+import type { Usage } from './api/usage.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
@@ -134,7 +136,8 @@ export class Qcow2Image implements Disk {
   }
 
   async stats(): Promise<ImageStats> {
-    return { ...this.#opened.counters };
+    const { counters, write } = this.#opened;
+    return write === null ? { ...counters } : { ...counters, space: write.writer.spaceStats };
   }
 
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
@@ -176,11 +179,11 @@ export class Qcow2Image implements Disk {
     }
   }
 
-  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined> {
+  map(range?: Range, options?: MapOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
       this.#alive();
       const { start, end } = boundsOf(range, this.size);
-      const verb = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
+      const verb = await mapOf(options);
       return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
@@ -205,6 +208,13 @@ export class Qcow2Image implements Disk {
     const verb = await import('./verbs/check/check.js');
     this.#alive();
     return verb.checkImage((this.#viewed ?? this).#opened, options);
+  }
+
+  async usage(options?: OperationOptions): Promise<Usage> {
+    this.#alive();
+    const verb = await import('./verbs/usage/usage.js');
+    this.#alive();
+    return verb.imageUsage((this.#viewed ?? this).#opened, options);
   }
 
   async repair(options: RepairOptions): Promise<RepairReport> {
@@ -287,6 +297,13 @@ export class Qcow2Image implements Disk {
     const verb = await import('./verbs/compact/compact.js');
     this.#alive();
     return verb.compactImage(writer, options);
+  }
+
+  async sparsify(options?: OperationOptions): Promise<SparsifyReport> {
+    const { writer } = this.#writing();
+    const verb = await import('./verbs/sparsify/sparsify.js');
+    this.#alive();
+    return verb.sparsifyDisk(writer, options);
   }
 
   async flush(): Promise<void> {
@@ -391,6 +408,12 @@ export class Qcow2Image implements Disk {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     if (this.#viewed !== null) this.#viewed.#alive();
   }
+}
+
+/** What maps the disk. */
+function mapOf(options: MapOptions | undefined) {
+  if (options?.detectZeroes) return import('./verbs/detect-zeroes.js');
+  return options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js');
 }
 
 function otherMode(mode: string): Qcow2Error {

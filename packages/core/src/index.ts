@@ -24,11 +24,14 @@ export type {
   ImageSummary,
   LayerInfo,
   SnapshotInfo,
+  SpaceStats,
+  SparsifyReport,
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type {
   CreateOptions,
   DehydrateOptions,
+  MapOptions,
   OpenOptions,
   OperationOptions,
   Progress,
@@ -45,6 +48,7 @@ export type {
   RepairOptions,
   RepairReport,
 } from './api/repair-report.js';
+export type { SnapshotUsage, Usage } from './api/usage.js';
 export {
   isQcow2Error,
   Qcow2Error,

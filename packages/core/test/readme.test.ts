@@ -16,6 +16,7 @@ import { repairImage } from '../../../docs/examples/core/repair.js';
 import { salvageDisk } from '../../../docs/examples/core/salvage.js';
 import { newestSnapshot } from '../../../docs/examples/core/snapshot.js';
 import { rangeSource } from '../../../docs/examples/core/source.js';
+import { reclaimable } from '../../../docs/examples/core/usage.js';
 import { changeDisk, createDisk } from '../../../docs/examples/core/write.js';
 import { rawDisk } from '../../../docs/examples/worker.js';
 import { fileDevice, fileSource } from '../node/index.js';
@@ -157,6 +158,20 @@ describe('the examples of qcow2', () => {
     const leaking = buildImage({ leaked: 1 }).bytes;
     const { sound, findings } = await checkImage(new Blob([leaking]), signal, () => {});
     expect([sound, findings]).toEqual([false, [expect.stringMatching(/^wasted-space, 1 in all\. cluster at \d+: /)]]);
+  });
+
+  it('add up what of a file could be had back', async () => {
+    const clusters = new Map<number, Cell>([
+      [0, cell],
+      [1, { kind: 'data', bytes: new Uint8Array(65_536) }],
+    ]);
+    const { bytes } = buildImage({ clusters, leaked: 3, snapshots: [{ id: '1', name: 'a' }] });
+    expect(await reclaimable(new Blob([bytes]))).toEqual({
+      free: 0,
+      leaks: 3 * 65_536,
+      zeros: 65_536,
+      snapshots: [{ name: 'a', exclusive: 65_536 }],
+    });
   });
 
   it('repair an image, if its owner agrees', async () => {

@@ -2,10 +2,11 @@
 import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
-import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo } from './info.js';
-import type { DehydrateOptions, OperationOptions, ResizeOptions, SalvageOptions } from './options.js';
+import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo, SparsifyReport } from './info.js';
+import type { DehydrateOptions, MapOptions, OperationOptions, ResizeOptions, SalvageOptions } from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
+import type { Usage } from './usage.js';
 
 /** Options of a read. */
 export interface ReadOptions {
@@ -39,7 +40,10 @@ export interface Disk extends AsyncDisposable {
   /** The persistent bitmaps; none when the image marks them as invalid. */
   readonly bitmaps: readonly BitmapInfo[];
 
-  /** Counts of device calls and other operations since the image was opened. */
+  /**
+   * Counts of device calls and other operations since the image was opened, and what is known of the clusters of an
+   * image that is open for writing. It makes no device call.
+   */
   stats(): Promise<ImageStats>;
 
   /**
@@ -110,11 +114,17 @@ export interface Disk extends AsyncDisposable {
   /**
    * Returns where the bytes of the range are stored, as `qemu-img map` reports it: in order, without gaps, adjacent
    * extents of one kind merged. Leaving the loop early releases its resources. With `salvage` it goes on behind damaged
-   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. The map reads no data, so that
-   * damaged compressed clusters and failing sources of data are found by {@link readable} alone.
+   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. Without `detectZeroes` the map
+   * reads no data, so that damaged compressed clusters and failing sources of data are found by {@link readable} alone.
    *
-   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and the errors of the source; RangeError for an invalid
-   *   range; the signal's reason when it aborts
+   * With `detectZeroes` it reads all data, and an extent whose stored bytes are all zeros has both `data` and `zero`.
+   * Each `info.subclusterSize` bytes, at a multiple of that, are tested by themselves; where the range or an extent
+   * begins or ends within them, its part of them is. Compressed clusters are decompressed. With `salvage` as well, data
+   * that cannot be read are `unreadable` and lost. No lock is held between reads: what is written meanwhile is tested
+   * as it was, or as it is then.
+   *
+   * @throws {@link Qcow2Error} `out-of-range`, `corrupt`, and the errors of the source; with `detectZeroes` as
+   *   {@link read}; RangeError for an invalid range; the signal's reason when it aborts
    *
    * @example
    * ```ts
@@ -124,9 +134,12 @@ export interface Disk extends AsyncDisposable {
    * for await (const { start, length, unreadable } of image.map(undefined, { salvage: true })) {
    *   if (unreadable) console.log(`${length} bytes are unreadable from ${start} on`);
    * }
+   * for await (const { start, length, data, zero } of image.map(undefined, { detectZeroes: true })) {
+   *   if (data && zero) console.log(`${length} bytes from ${start} on are stored zeros`);
+   * }
    * ```
    */
-  map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined>;
+  map(range?: Range, options?: MapOptions): AsyncIterableIterator<Extent, undefined, undefined>;
 
   /**
    * Returns the first offset from `offset` on that may contain data, undefined when there is none.
@@ -157,6 +170,29 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   check(options?: CheckOptions): Promise<CheckReport>;
+
+  /**
+   * Returns where the bytes of the image file are: how many belong to the disk, to each snapshot alone, to tables and
+   * to bitmaps, how many are leaked, and how many are free. They add up to the length of the file. For the view of a
+   * snapshot they are those of the whole image.
+   *
+   * It reads all L2 tables and refcount blocks, and uses no cached ones. What a damaged entry refers to outside the
+   * file counts nowhere. It takes two bytes of memory for each cluster in use, and more in images with over 250
+   * snapshots. An image that is open for writing is flushed first. Changes wait until it ends, and so do reads that are
+   * queued behind a waiting change.
+   *
+   * @throws {@link Qcow2Error} `closed` also when the image is closed meanwhile, `corrupt` when the snapshot table is
+   *   damaged, `unsupported` when the file has 2^31 clusters or more, and the errors of `flush` and of the source; the
+   *   signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const { fileSize, data, free, snapshots } = await image.usage({ signal });
+   * console.log(`${data} bytes of data, ${free} of ${fileSize} are free`);
+   * for (const { name, exclusive } of snapshots) console.log(`deleting ${name} would free ${exclusive} bytes`);
+   * ```
+   */
+  usage(options?: OperationOptions): Promise<Usage>;
 
   /**
    * Returns the hash of all guest bytes: that of the raw disk, as `sha256sum` prints it of the file that `qemu-img
@@ -317,6 +353,24 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   resize(size: number, options?: ResizeOptions): Promise<void>;
+
+  /**
+   * Releases the clusters of this disk that contain only zeros; with extended L2 entries, subclusters too. They read as
+   * zeros as before, and {@link compact} can give their space back. Clusters that a snapshot shares stay. Does nothing
+   * in a version 2 image with a backing file, which has no zero clusters, and with an external data file. Other
+   * requests run meanwhile, and wait for at most one read of 4 MiB. Bitmaps mark nothing: the contents do not change.
+   *
+   * @throws {@link Qcow2Error} `read-only`, `unsupported` when the disk is encrypted, `closed` also when the image is
+   *   closed meanwhile, and as {@link read} and {@link flush}; the signal's reason when it aborts: what was released
+   *   stays so
+   *
+   * @example
+   * ```ts
+   * const { released } = await disk.sparsify();
+   * if (released > 0) await disk.compact();
+   * ```
+   */
+  sparsify(options?: OperationOptions): Promise<SparsifyReport>;
 
   /**
    * Makes the image file as short as it can be, as after discards: moves what lies at its end into free clusters before

@@ -121,6 +121,23 @@ export interface ImageInfo {
 /** What the header of an image contains: {@link ImageInfo} without what needs its tables or other files. */
 export type ImageSummary = Omit<ImageInfo, 'luks' | 'snapshots' | 'bitmaps' | 'chain'>;
 
+/**
+ * The clusters of an image file that is open for writing, as far as they are known without reading it. `usage` counts
+ * all.
+ */
+export interface SpaceStats {
+  /** Clusters that were allocated since the image was opened, for data and for tables. */
+  readonly allocatedClusters: number;
+  /** Clusters that became free again since then. */
+  readonly releasedClusters: number;
+  /** Clusters that `compact` has moved to other places of the file since then. */
+  readonly movedClusters: number;
+  /** Clusters that are not used any more: the next flush releases them. */
+  readonly quarantinedClusters: number;
+  /** Free clusters before the end of the file, in the part of it whose refcounts are in memory. */
+  readonly freeClusters: number;
+}
+
 /** Counts since the image was opened, which determine the engine's speed. */
 export interface ImageStats {
   /** Calls of `read` of all sources of the chain. */
@@ -139,6 +156,14 @@ export interface ImageStats {
   readonly l2Loads: number;
   /** Compressed clusters that were decompressed. */
   readonly inflatedClusters: number;
+  /** Absent when the image is not open for writing. */
+  readonly space?: SpaceStats | undefined;
+}
+
+/** What `sparsify` has done. */
+export interface SparsifyReport {
+  /** Bytes of the file that are free now. */
+  readonly released: number;
 }
 
 /** What a compaction has done. */

@@ -37,6 +37,16 @@ export interface SalvageOptions extends OperationOptions {
   onLost?: ((lost: LostRange) => void) | undefined;
 }
 
+/** Options of a map. */
+export interface MapOptions extends SalvageOptions {
+  /**
+   * Read the data as well, and set `zero` where all bytes of a unit of allocation, `info.subclusterSize`, are zeros.
+   * Such extents keep `data` and their `offset`: they are stored, and could be discarded. Default false. It takes as
+   * long as reading the disk.
+   */
+  detectZeroes?: boolean | undefined;
+}
+
 /** Options of dehydrating an image. */
 export interface DehydrateOptions extends OperationOptions {
   /**

@@ -16,7 +16,7 @@ export interface Extent {
   depth: number;
   /** True if layer `depth` maps this range. False if no layer does, so that it reads as zeros. */
   present: boolean;
-  /** Reads as zeros. */
+  /** Reads as zeros. With `data` only from a map with `detectZeroes`: the stored bytes are zeros. */
   zero: boolean;
   /** Has stored bytes. If neither `zero` nor `data` is set, the range is in a backing file that was not provided. */
   data: boolean;

@@ -58,3 +58,22 @@ export function setRefcount(block: DataView, order: number, index: number, value
     }
   }
 }
+
+/** Counts the zeros among the first `count` refcounts of a block. Those of 8 to 32 bits take no call each. */
+export function countZeroRefcounts(block: DataView, order: number, count: number): number {
+  let zeros = 0;
+  const numbers = numbersOf(block, order);
+  if (numbers === null) {
+    for (let index = 0; index < count; index++) if (Number(getRefcount(block, order, index)) === 0) zeros++;
+    return zeros;
+  }
+  for (let index = 0; index < count; index++) if (numbers[index] === 0) zeros++;
+  return zeros;
+}
+
+/** The refcounts of a block as numbers of the machine, in whose byte order zero is zero; null for other widths. */
+function numbersOf({ buffer, byteOffset, byteLength }: DataView, order: number): ArrayLike<number> | null {
+  if (order === 3) return new Uint8Array(buffer, byteOffset, byteLength);
+  if (order === 4) return new Uint16Array(buffer, byteOffset, byteLength / 2);
+  return order === 5 ? new Uint32Array(buffer, byteOffset, byteLength / 4) : null;
+}

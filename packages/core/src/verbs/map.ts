@@ -162,7 +162,7 @@ async function* throughBacking(
       batch = [];
     }
     // Past the end of a shorter backing file the disk reads as zeros.
-    if (inside < extent.length) batch.push(unallocatedAsZero(tailOf(extent, inside)));
+    if (inside < extent.length) batch.push(unallocatedAsZero(partOf(extent, inside, extent.length - inside)));
   }
   if (batch.length > 0) yield batch;
 }
@@ -180,8 +180,9 @@ function unknownExtent({ start, length }: Extent, depth: number): Extent {
   return { start, length, depth, present: false, zero: false, data: false, compressed: false };
 }
 
-function tailOf(extent: Extent, skip: number): Extent {
-  const tail = { ...extent, start: extent.start + skip, length: extent.length - skip };
-  if (extent.offset !== undefined) tail.offset = extent.offset + skip;
-  return tail;
+/** The `length` bytes of an extent from its byte `skip` on. */
+export function partOf(extent: Extent, skip: number, length: number): Extent {
+  const part = { ...extent, start: extent.start + skip, length };
+  if (extent.offset !== undefined) part.offset = extent.offset + skip;
+  return part;
 }

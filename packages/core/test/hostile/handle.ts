@@ -4,6 +4,7 @@ import type { OpenOptions } from '../../src/api/options.js';
 import { isQcow2Error, type Qcow2ErrorCode } from '../../src/errors.js';
 import { Qcow2Image } from '../../src/index.js';
 import { dehydratedOf } from '../support/dehydrated.js';
+import { sumOf } from '../usage/sum-of.js';
 import { GuardedSource, withAllocationsWatched } from './guard.js';
 import { expectDamage, seek, streamStart } from './reading.js';
 
@@ -66,6 +67,8 @@ async function callEverything(source: GuardedSource, resolve: OpenOptions['resol
     structuredClone(image.info);
     const map = await walk(image, messages);
     await check(image, messages);
+    await usage(image, messages);
+    await findZeroes(image, messages);
     await dehydrate(image, messages);
     const read = await readStart(image, messages);
     await seek(image, messages);
@@ -134,6 +137,35 @@ async function check(image: Qcow2Image, messages: string[]): Promise<void> {
     }
   } catch (error) {
     codeOf(error, messages);
+  }
+}
+
+/** Whatever is damaged, the usage accounts for every byte of the file. */
+async function usage(image: Qcow2Image, messages: string[]): Promise<void> {
+  try {
+    const figures = await image.usage();
+    expect(sumOf(figures)).toBe(image.info.fileSize);
+    expect(figures.snapshots).toHaveLength(image.snapshots.length);
+  } catch (error) {
+    codeOf(error, messages);
+  }
+}
+
+/** The start of the disk as a map that reads its data, without gaps, with and without going on behind damage. */
+async function findZeroes(image: Qcow2Image, messages: string[]): Promise<void> {
+  const length = Math.min(image.size, READ_LIMIT);
+  for (const salvage of [false, true]) {
+    let end = 0;
+    try {
+      for await (const extent of image.map({ start: 0, length }, { detectZeroes: true, salvage })) {
+        expect(extent.start, 'extents follow one another').toBe(end);
+        end += extent.length;
+      }
+      expect(end, 'the extents cover the range').toBe(length);
+    } catch (error) {
+      const code = codeOf(error, messages);
+      if (salvage) expect(['unsupported', 'reference-refused']).toContain(code);
+    }
   }
 }
 

@@ -123,10 +123,12 @@ export const VERBS: VerbTable = {
   seekHole: { kind: 'value', arguments: 1, options: false },
   digest: { kind: 'value', arguments: 1, options: true },
   check: { kind: 'value', arguments: 0, options: true },
+  usage: { kind: 'value', arguments: 0, options: true },
   repair: { kind: 'flush', arguments: 0, options: true },
   writeZeroes: { kind: 'change', arguments: 3, options: false },
   discard: { kind: 'change', arguments: 2, options: false },
   resize: { kind: 'flush', arguments: 1, options: true },
+  sparsify: { kind: 'flush', arguments: 0, options: true },
   compact: { kind: 'flush', arguments: 0, options: true },
   flush: { kind: 'flush', arguments: 0, options: false },
 };

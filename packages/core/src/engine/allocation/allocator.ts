@@ -3,6 +3,7 @@
  * until the write-back that frees it has passed its roots stage. Synchronous; returns the indexes of blocks that must
  * be loaded first.
  */
+import type { SpaceStats } from '../../api/info.js';
 import { Qcow2Error } from '../../errors.js';
 import type { Freed } from '../mapping/cluster-mapping.js';
 import type { Allocator } from '../mapping/plan-write.js';
@@ -37,6 +38,8 @@ export class SpaceAllocator implements Allocator {
   readonly #runs = new FreeRuns();
   #reserved: Run[] = [];
   #search: Search = { at: 0, missing: 0, length: 1, limit: Number.POSITIVE_INFINITY };
+  /** Clusters that were moved to others since the image was opened. */
+  moved = 0;
   /** Freed clusters, and how many references each loses. */
   readonly quarantine: Map<number, number> = new Map();
   /** The clusters in quarantine whose entries did not have the COPIED flag: a snapshot refers to them, too. */
@@ -138,6 +141,18 @@ export class SpaceAllocator implements Allocator {
     }
     this.#reserved.push({ start, end: start + length });
     return null;
+  }
+
+  /** What is known of the clusters of a file of `fileSize` bytes without reading any of it. */
+  stats(fileSize: number): SpaceStats {
+    const { allocated, released, clusterSize } = this.#refcounts;
+    return {
+      allocatedClusters: allocated,
+      releasedClusters: released,
+      movedClusters: this.moved,
+      quarantinedClusters: this.quarantine.size,
+      freeClusters: this.#refcounts.countFree(Math.ceil(fileSize / clusterSize)),
+    };
   }
 
   /** True if the search or a reserved run needs the block, so that it must stay loaded. */

@@ -10,7 +10,7 @@ import { Qcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
 import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
-import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { countZeroRefcounts, getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
 import { describeAnyFault } from '../../format/table-faults.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
@@ -39,6 +39,9 @@ export class Refcounts {
   readonly unlinked: Set<number> = new Set();
   /** True if the table was moved, and the header on the medium does not refer to it yet. */
   moved = false;
+  /** Clusters that were allocated, and that became free, since the image was opened. */
+  allocated = 0;
+  released = 0;
   readonly #metadata: MetadataMap;
   readonly #blocks = new Map<number, Block>();
   #table: DataView;
@@ -128,10 +131,7 @@ export class Refcounts {
 
   /** The number of clusters in use that the block `index`, which is loaded, counts. */
   usedIn(index: number): number {
-    const { view } = this.#blocks.get(index)!;
-    let used = 0;
-    for (let entry = 0; entry < this.perBlock; entry++) if (Number(getRefcount(view, this.order, entry)) !== 0) used++;
-    return used;
+    return this.perBlock - countZeroRefcounts(this.#blocks.get(index)!.view, this.order, this.perBlock);
   }
 
   /** The last cluster in use that the block `index`, which is loaded, counts; -1 when there is none. */
@@ -217,8 +217,18 @@ export class Refcounts {
     return start;
   }
 
+  /** Counts the free clusters before `end` whose blocks are in memory. */
+  countFree(end: number): number {
+    let free = 0;
+    for (const [index, { view }] of this.#blocks) {
+      free += countZeroRefcounts(view, this.order, Math.min(this.perBlock, end - index * this.perBlock));
+    }
+    return free;
+  }
+
   /** Sets the refcount of a free cluster to 1. */
   take(cluster: number): void {
+    this.allocated++;
     this.#set(cluster, 1);
   }
 
@@ -234,7 +244,9 @@ export class Refcounts {
       this.#metadata.refuse('refcount', at, `The cluster at ${hex(at)} has a refcount below its references.`);
     }
     this.#set(cluster, count);
-    return count === 0 || count === 0n;
+    if (count !== 0 && count !== 0n) return false;
+    this.released++;
+    return true;
   }
 
   /**

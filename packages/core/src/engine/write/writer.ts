@@ -1,6 +1,7 @@
 /** Serializes the changes of an open image, and handles failed ones. */
 
 import type { Done } from '../../api/device.js';
+import type { SpaceStats } from '../../api/info.js';
 import { Qcow2Error } from '../../errors.js';
 import { type LinkedAbort, linkedAbort } from '../async/linked-abort.js';
 import { requireIntact, whileIntact } from '../async/request-buffers.js';
@@ -79,6 +80,12 @@ export class Writer {
   get current(): Qcow2Layer {
     const { bitmaps } = this.#state;
     return { ...this.#layer, bitmaps: bitmaps?.onMedium ?? this.#layer.bitmaps };
+  }
+
+  /** What is known of the clusters of the image file without reading any of it. */
+  get spaceStats(): SpaceStats {
+    const { space, device } = this.#state;
+    return space.stats(device.size);
   }
 
   /**

@@ -10,6 +10,9 @@ import type { Header } from '../../format/header.js';
 import type { Findings } from './findings.js';
 import { impactOn, type Place, type Use } from './place.js';
 
+/** QEMU's limit for the number of clusters that can be counted. */
+export const MAX_CLUSTERS: number = 2 ** 31 - 1;
+
 /** The clusters of the file, and how often each is referenced. */
 export class CheckContext {
   /** Clusters of the file; the last may be short. */

@@ -14,16 +14,13 @@ import type { Writer } from '../../engine/write/writer.js';
 import { geometryOfHeader } from '../../format/geometry.js';
 import { diskSizeOf } from '../../format/header.js';
 import { validateTables } from '../../format/validate.js';
-import { CheckContext } from './check-context.js';
+import { CheckContext, MAX_CLUSTERS } from './check-context.js';
 import { RefcountsOnDisk } from './check-refcounts.js';
 import { compareRefcounts } from './compare-refcounts.js';
 import { countReferences } from './count-references.js';
 import { checkDeep } from './deep/deep-check.js';
 import { findReferences } from './find-references.js';
 import { Findings } from './findings.js';
-
-/** QEMU's limit for the number of clusters that can be counted. */
-const MAX_CLUSTERS = 2 ** 31 - 1;
 
 /** Options of the check of a source. */
 export interface SourceCheckOptions extends CheckOptions {

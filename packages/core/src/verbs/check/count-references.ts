@@ -75,7 +75,8 @@ export async function countReferences(
   return { allocation: walk.allocation, tables };
 }
 
-function referEncryption(context: CheckContext, extensions: readonly HeaderExtension[]): void {
+/** Counts the reference to the encryption header. */
+export function referEncryption(context: CheckContext, extensions: readonly HeaderExtension[]): void {
   const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
   if (pointer === undefined || pointer.data.length < 16) return;
   const view = viewOf(pointer.data);

@@ -2,7 +2,7 @@
 import { LARGE_COUNT } from '../../engine/allocation/cluster-counts.js';
 import { CheckContext } from './check-context.js';
 import { type Counting, countReferences } from './count-references.js';
-import { Findings } from './findings.js';
+import { NoFindings } from './no-findings.js';
 import type { Place, Use } from './place.js';
 import type { SharedClusters } from './shared-clusters.js';
 
@@ -34,10 +34,4 @@ class Watch extends CheckContext {
       this.#shared.get(cluster)?.add(use, place());
     }
   }
-}
-
-/** What is wrong with the image is known. */
-class NoFindings extends Findings {
-  override add(): void {}
-  override addShared(): void {}
 }

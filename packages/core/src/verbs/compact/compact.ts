@@ -1,7 +1,7 @@
 /**
- * Makes an image file as short as it can be: moves what lies at its end into free clusters before it, removes what maps
- * or counts nothing, and cuts the end off. It runs in slices, each of which leaves the image whole; requests run between
- * them. What a request has changed meanwhile is left for the next round.
+ * Makes an image file as short as it can be: moves what lies at its end into free clusters before it, removes what
+ * maps or counts nothing, and cuts the end off. It runs in slices, each of which leaves the image whole; requests run
+ * between them. What a request has changed meanwhile is left for the next round.
  */
 import type { CompactReport } from '../../api/info.js';
 import type { OperationOptions } from '../../api/options.js';
@@ -127,6 +127,7 @@ class Compaction {
     const { copied, updated } = await this.#structure.slice(steps);
     this.#copied += copied;
     this.#updated += updated;
+    this.#structure.state.space.moved += copied;
     this.#progress(this.#copied);
   }
 }

@@ -14,6 +14,7 @@ import {
 } from '../../format/dehydrated.js';
 import { isBlockDevice } from '../../sources/openable.js';
 import { lockForWriting } from '../../sources/written-files.js';
+import { isZero } from '../zero-bytes.js';
 import { DehydratedFile } from './dehydrated-file.js';
 
 /** Bytes, and transfers, that are written in one batch. */
@@ -157,9 +158,4 @@ function* withoutZeros(at: number, bytes: Uint8Array): Generator<Transfer, void,
     start = end;
   }
   if (bytes.length > from) yield { at: at + from, bytes: bytes.subarray(from) };
-}
-
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;
-  return true;
 }

@@ -1,6 +1,6 @@
 /** Turns tables into extents as a map does, but goes on behind what is damaged, and notes it as lost. */
 
-import type { Extent, LostRange } from '../../api/range.js';
+import type { Extent, LostRange, Range } from '../../api/range.js';
 import type { Layer, Qcow2Layer } from '../../engine/layer/layer.js';
 import type { L1Range } from '../../engine/layer/table-cache.js';
 import { appendExtent, extentOf } from '../../engine/mapping/extents.js';
@@ -149,15 +149,7 @@ export class DamagedTables {
   #lose(layer: Qcow2Layer, start: number, end: number, error: LossError, extents: Extent[]): void {
     const range = { start, length: end - start };
     const { depth } = layer;
-    appendExtent(extents, {
-      ...range,
-      depth,
-      present: true,
-      zero: false,
-      data: false,
-      compressed: false,
-      unreadable: true,
-    });
+    appendExtent(extents, unreadableExtent(range, depth));
     this.#lost(lostRange(range, error));
   }
 
@@ -169,6 +161,11 @@ export class DamagedTables {
     }
     return named as LossError;
   }
+}
+
+/** The extent of a range that layer `depth` maps and that cannot be read. */
+export function unreadableExtent({ start, length }: Range, depth: number): Extent {
+  return { start, length, depth, present: true, zero: false, data: false, compressed: false, unreadable: true };
 }
 
 /** Bytes of a run, from its start on, that do not lie past the end of the file. */

@@ -1,6 +1,6 @@
 /** Maps a whole chain as `verbs/map.ts` does, and goes on behind damaged tables. */
 
-import type { SalvageOptions } from '../../api/options.js';
+import type { OperationOptions, SalvageOptions } from '../../api/options.js';
 import type { Extent } from '../../api/range.js';
 import type { Layer, Qcow2Layer } from '../../engine/layer/layer.js';
 import { mapBatches as mapChain } from '../map.js';
@@ -20,13 +20,25 @@ export async function* mapBatches(
   options?: SalvageOptions,
 ): AsyncGenerator<Extent[], void, undefined> {
   const lost = new LostRanges(options?.onLost);
-  const { extentsFrom } = new DamagedTables(chainOf(layer), lost.add);
-  for await (const batch of mapChain(layer, start, end, alive, options, extentsFrom)) {
+  for await (const batch of damagedBatches(layer, start, end, alive, options, lost)) {
     const last = batch.at(-1)!;
     lost.settle(last.start + last.length);
     yield batch;
   }
   lost.end();
+}
+
+/** As {@link mapBatches}, for a caller that reports what is `lost`. */
+export function damagedBatches(
+  layer: Layer,
+  start: number,
+  end: number,
+  alive: () => void,
+  options: OperationOptions | undefined,
+  lost: LostRanges,
+): AsyncGenerator<Extent[], void, undefined> {
+  const { extentsFrom } = new DamagedTables(chainOf(layer), lost.add);
+  return mapChain(layer, start, end, alive, options, extentsFrom);
 }
 
 /** The layers of a chain, the image itself first. */
