@@ -29,13 +29,13 @@ export async function crashEverywhere(
   const { log, seed } = recording;
   const next = numbers(seed ^ 0x5eed);
   const flushes = log.entries.filter(({ kind }) => kind === 'flush').length;
-  const atFlush = Math.max(1, Math.floor(crashes / 2 / Math.max(1, flushes)));
-  const elsewhere = (crashes - atFlush * flushes) / Math.max(1, log.entries.length - flushes);
+  const atFlush = crashes / 2 / Math.max(1, flushes);
+  const elsewhere = crashes / 2 / Math.max(1, log.entries.length - flushes);
   const walk = new CrashWalk(log);
   const oracle = new Oracle(recording.start.guest, recording.timeline);
   let judged = 0;
   for (; ; walk.step()) {
-    const some = walk.next?.kind === 'flush' ? atFlush : Math.floor(elsewhere + (next() % 1000) / 1000);
+    const some = Math.floor((walk.next?.kind === 'flush' ? atFlush : elsewhere) + (next() % 1000) / 1000);
     const here = walk.next === undefined ? Math.max(1, some) : some;
     oracle.advance(walk.position);
     // Where nothing is pending there is one state alone.
@@ -69,12 +69,9 @@ function judgeChoice(
   choice: CrashChoice,
   seed: number,
 ): Promise<string | null> {
-  const { kind, start } = recording;
-  const { backing, snapshot } = start;
-  const touched = [windowOf(kind, start)];
-  return walk.crashed(choice, (sources) =>
-    judge({ sources, backing, oracle, snapshot, start: start.guest, touched, seed }),
-  );
+  const { image: start, backing, snapshot } = recording.start;
+  const { touched } = recording;
+  return walk.crashed(choice, (sources) => judge({ sources, backing, start, oracle, snapshot, touched, seed }));
 }
 
 /** How many images the search for what it takes may cost: it is for people, and they wait for it. */
@@ -121,6 +118,9 @@ async function missingFor(recording: Recording, walk: CrashWalk, oracle: Oracle,
   });
 }
 
+/** The longest disk that another workload goes on with, bytes: all of it is kept in memory. */
+const MAX_LEFT = 4 * 1024 * 1024;
+
 /**
  * The image that one power cut along a recording leaves, for another workload to go on with; null when it has to be
  * repaired first.
@@ -134,9 +134,10 @@ export async function leftOver({ kind, seed, start, log }: Recording): Promise<S
     const resolve = async (reference: { kind: 'backing' | 'data' }) =>
       reference.kind === 'data' ? data : (start.backing ?? undefined);
     const disk = await Qcow2Image.open(image!, { resolve });
-    if (disk.info.dirty) return null;
-    const guest = start.guest.slice();
-    const { offset, length } = windowOf(kind, start);
+    if (disk.info.dirty || disk.size > MAX_LEFT) return null;
+    const resized = disk.size !== start.guest.length;
+    const guest = resized ? new Uint8Array(disk.size) : start.guest.slice();
+    const { offset, length } = resized ? { offset: 0, length: disk.size } : windowOf(kind, start);
     await disk.read(offset, guest.subarray(offset, offset + length));
     return { ...start, image: image!, data: data ?? null, guest };
   });

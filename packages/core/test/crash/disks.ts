@@ -134,6 +134,11 @@ function bitmaps(changes: number): DiskKind {
 /** An autoclear feature of some later version. */
 const AUTOCLEAR = 1n << 40n;
 const snapshots = [{ id: '1', name: 'one' }];
+/** The second of these has its offset at the end of one sector, and its length in the next. */
+const acrossSectors = [
+  { name: 'a'.repeat(480), flags: 2, bits: null },
+  { name: 'across', flags: 0, bits: new Uint8Array(512).fill(0x24, 0, 8) },
+];
 const shorter = noiseOf(77, 45 * 512 + 100);
 
 /** Every kind. */
@@ -186,5 +191,6 @@ export const DISK_KINDS: readonly DiskKind[] = [
   built('a snapshot, of 512', { size: 80 * 512, clusterBits: 9, snapshots, refcountOrder: 2 }, 40),
   built('a snapshot, lazy', { size: 96 * KiB, clusterBits: 12, snapshots, compatible: 1n }, 40),
   built('an unknown autoclear bit', { size: 96 * KiB, clusterBits: 12, autoclear: AUTOCLEAR, compatible: 0n }, 30),
+  built('a bitmap across sectors', { size: 80 * 512, clusterBits: 9, bitmaps: acrossSectors, refcountOrder: 6 }, 40),
   bitmaps(20),
 ];

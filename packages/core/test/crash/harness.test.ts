@@ -119,6 +119,30 @@ describe('the oracle', () => {
     expect(oracle.judge(2, Uint8Array.of(7, 6))).toMatch(/guest byte 3 reads as 6/);
     expect(oracle.judge(0, Uint8Array.of(1, 0, 7, 7, 0))).toMatch(/guest byte 0 reads as 1/);
   });
+
+  test('knows one size, or two while it changes, and that what was cut off is zeros when it is there again', () => {
+    const size = (at: number, size: number, ended: boolean): TimelineEntry => ({ at, change: { size, ended } });
+    const oracle = new Oracle(Uint8Array.of(1, 2, 3, 4, 5), [
+      size(1, 3, false),
+      change(2, 7),
+      size(3, 3, true),
+      size(4, 6, false),
+      size(5, 6, true),
+    ]);
+    oracle.advance(2);
+    expect(oracle.sizes).toEqual([5, 3]);
+    expect(oracle.judge(0, Uint8Array.of(1, 2, 7, 7, 5))).toBeNull();
+    oracle.advance(3);
+    expect(oracle.sizes).toEqual([3]);
+    oracle.advance(4);
+    expect(oracle.sizes).toEqual([3, 6]);
+    expect(oracle.judge(0, Uint8Array.of(1, 2, 3, 0, 0, 0))).toBeNull();
+    expect(oracle.judge(0, Uint8Array.of(1, 2, 3, 4, 0, 0))).toMatch(/guest byte 3 reads as 4/);
+    expect(oracle.judge(0, Uint8Array.of(1, 2, 7, 7, 0, 0))).toMatch(/guest byte 3 reads as 7/);
+    oracle.advance(5);
+    expect(oracle.sizes).toEqual([6]);
+    expect(oracle.start.read(0, 6)).toEqual(Uint8Array.of(1, 2, 3, 0, 0, 0));
+  });
 });
 
 /** An image with one empty table, and the steps by which a guest cluster comes into it. */
@@ -155,7 +179,7 @@ function byHand(
   timeline.push({ at: log.entries.length, change: null });
   const start = { image, data: null, backing: null, guest, snapshot: null };
   const kind: DiskKind = { name: 'by hand', clusterSize: CLUSTER, changes: 1, make: async () => start };
-  return { kind, seed: 1, start, log, timeline, story: ['0: write 0 4096'] };
+  return { kind, seed: 1, start, log, timeline, touched: [], story: ['0: write 0 4096'] };
 }
 
 describe('the judge', () => {

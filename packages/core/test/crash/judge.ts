@@ -4,8 +4,10 @@
  */
 import { type ByteSource, type Finding, Qcow2Image, type Resolved } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
+import { put } from '../support/big-endian.js';
+import { SECTOR } from '../support/power-cut.js';
 import { clustersWrittenInPlace } from './in-place.js';
-import { judgeBitmaps } from './judge-bitmaps.js';
+import { judgeBitmaps, judgeMarks, type Marks, marksOf } from './judge-bitmaps.js';
 import type { Oracle } from './oracle.js';
 
 /** How many bytes of a large disk are read beyond those that a workload touches. */
@@ -18,12 +20,12 @@ export interface Case {
   /** The image's file, and its data file when it has one. */
   readonly sources: readonly ByteSource[];
   readonly backing: Uint8Array | null;
+  /** The image's file before the workload. */
+  readonly start: Uint8Array;
   readonly oracle: Oracle;
   /** The guest bytes of the snapshot, which nothing may change. */
   readonly snapshot: Uint8Array | null;
-  /** The disk before the workload: what it must still be while the image says so to writers that it does not know. */
-  readonly start: Uint8Array;
-  /** The part of the disk that the workload touches. */
+  /** The parts of the disk that the workload touches. */
   readonly touched: readonly { readonly offset: number; readonly length: number }[];
   /** Picks what else is read of a large disk. */
   readonly seed: number;
@@ -65,32 +67,54 @@ function isHarmless({ kind, fault }: Finding, dirty: boolean): boolean {
   return dirty && (fault === 'refcount-low' || fault === 'copied-set');
 }
 
-/** Unknown autoclear bits say that nobody who does not know them has changed anything. */
 const KNOWN_AUTOCLEAR: readonly number[] = [0, 1];
 
-async function judgeBytes({ sources, backing, oracle, touched, seed, start }: Case): Promise<string | null> {
+async function judgeBytes({ sources, backing, start, oracle, touched, seed }: Case): Promise<string | null> {
   const image = await Qcow2Image.open(sources[0]!, { resolve: async ({ kind }) => fileOf(kind, sources, backing) });
-  const sample = (seed * 4096) % Math.max(1, oracle.size - SAMPLE);
-  const ranges =
-    oracle.size <= WHOLE
-      ? [{ offset: 0, length: oracle.size }]
-      : [...touched, { offset: sample, length: Math.min(SAMPLE, oracle.size - sample) }];
-  for (const { offset, length } of ranges) {
+  const { size } = image;
+  if (!oracle.sizes.includes(size)) return `the disk has ${size} bytes, not ${oracle.sizes.join(' or ')}`;
+  // What an unknown autoclear bit says is that nobody who does not know it has changed anything.
+  const untouched = image.info.features.some(({ kind, bit }) => kind === 'autoclear' && !KNOWN_AUTOCLEAR.includes(bit));
+  if (untouched && size !== oracle.startSize) return 'the size has changed, and an unknown autoclear bit is still on';
+  const marks = await judgeMarks(image, await startMarks(start), Math.min(size, oracle.least));
+  if (marks !== null) return marks;
+  for (const { offset, length } of rangesOf(size, touched, seed)) {
     const bytes = new Uint8Array(length).fill(0xee);
     await image.read(offset, bytes);
     const wrong = oracle.judge(offset, bytes);
     if (wrong !== null) return wrong;
-    const before = start.subarray(offset, offset + length);
+    const before = oracle.start.read(offset, length);
     const unmarked = await judgeBitmaps(image, offset, bytes, before);
     if (unmarked !== null) return unmarked;
-    const untouched = image.info.features.some(
-      ({ kind, bit }) => kind === 'autoclear' && !KNOWN_AUTOCLEAR.includes(bit),
-    );
     if (untouched && Buffer.compare(bytes, before) !== 0) {
       return 'the disk has changed, and an unknown autoclear bit is still on';
     }
   }
   return null;
+}
+
+const marksAtStart = new WeakMap<Uint8Array, Marks>();
+
+async function startMarks(start: Uint8Array): Promise<Marks> {
+  const marks =
+    marksAtStart.get(start) ?? (await marksOf(await Qcow2Image.open(start, { resolve: async () => undefined })));
+  marksAtStart.set(start, marks);
+  return marks;
+}
+
+/** What of a disk is read: all of a small one, else what the workload touches, and a part that `seed` picks. */
+function rangesOf(size: number, touched: Case['touched'], seed: number): Case['touched'] {
+  if (size <= WHOLE) return [{ offset: 0, length: size }];
+  const sample = (seed * 4096) % Math.max(1, size - SAMPLE);
+  return [...touched, { offset: sample, length: SAMPLE }, { offset: size - SAMPLE, length: SAMPLE }]
+    .filter(({ offset }) => offset < size)
+    .map(({ offset, length }) => wholeSectors(offset, Math.min(offset + length, size)));
+}
+
+/** Bitmaps mark no part of a sector, and disks end with one. */
+function wholeSectors(start: number, end: number): { offset: number; length: number } {
+  const offset = start - (start % SECTOR);
+  return { offset, length: Math.ceil(end / SECTOR) * SECTOR - offset };
 }
 
 function fileOf(kind: 'backing' | 'data', sources: readonly ByteSource[], backing: Uint8Array | null): Resolved {
@@ -109,7 +133,7 @@ async function judgeSnapshot({ sources, backing, snapshot }: Case): Promise<stri
     size: file!.size,
     read(transfers, signal) {
       const done = file!.read(transfers, signal);
-      for (const { at, bytes } of transfers) if (at === 0) putL1(bytes, entry);
+      for (const { at, bytes } of transfers) if (at === 0) putDisk(bytes, entry, snapshot.length);
       return done;
     },
   };
@@ -121,9 +145,10 @@ async function judgeSnapshot({ sources, backing, snapshot }: Case): Promise<stri
   return `byte ${wrong} of the snapshot reads as ${bytes[wrong]}, not as ${snapshot[wrong]}`;
 }
 
-/** Puts a snapshot's `l1_table_offset` and `l1_size` into the header's fields, at 40 and 36. */
-function putL1(header: Uint8Array, entry: Uint8Array): void {
+/** Puts a snapshot's `l1_table_offset`, `l1_size` and disk size into the header's fields, at 40, 36 and 24. */
+function putDisk(header: Uint8Array, entry: Uint8Array, size: number): void {
   if (header.length < 48) return;
+  put(header, 24, 8, size);
   header.set(entry.subarray(0, 8), 40);
   header.set(entry.subarray(8, 12), 36);
 }

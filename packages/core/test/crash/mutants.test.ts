@@ -12,6 +12,8 @@ import type { WriteState } from '../../src/engine/write/write-state.js';
 import { crashEverywhere } from './crash-run.js';
 import { ALL_KINDS } from './kinds.js';
 import { type Fault, reordered, replaced, unflushed, withContent } from './seams.js';
+import { STRUCTURAL_MUTANTS } from './structural-mutants.js';
+import { resizeFar, resizeWithin, type StructuralVerb } from './structural-verbs.js';
 import { record } from './workloads.js';
 
 /** A fault, and the kinds of image on which it is looked for. */
@@ -19,6 +21,10 @@ interface Mutant {
   readonly name: string;
   readonly fault: Fault;
   readonly on: readonly string[];
+  /** The verb that the workloads call, which shows it. */
+  readonly verb?: StructuralVerb;
+  /** What the judge says of it, where it may complain of something else before. */
+  readonly shows?: RegExp;
 }
 
 /** Images judged before a mutant counts as not caught. */
@@ -28,8 +34,13 @@ const MAX_JUDGED = 4000;
  * What goes wrong without each flush, and on which kinds of image. Null where no power cut leaves an image unsound: a
  * closed image without `released` may be called clean and have leaks, without `trimmed` still be marked as in use. No
  * workload has untracked bitmaps (`bitmaps/untracked.test.ts` has) or damage (`writing/rules.test.ts`).
+ *
+ * What `l1Written` and `bitmapTableWritten` flush, the write-back just before them has flushed already. After `l1Switched`
+ * and `bitmapsResized` clusters go into quarantine, and no write-back releases them before it has flushed: that the old
+ * L1 table must not be free any sooner is a mutant of its own. Bits past the end of the disk, which `bitmapsResized` has
+ * cleared, are looked at by nobody. Without `fileCut` the file may be longer, and is cut when it is next flushed.
  */
-const UNFLUSHED: Readonly<Record<keyof Flushes, { readonly name: string; readonly on: readonly string[] } | null>> = {
+const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> = {
   marked: { name: 'unknown autoclear bits are not off before the first change', on: ['an unknown autoclear bit'] },
   bitmapsDropped: null,
   grown: { name: 'new refcount blocks are not flushed before the pointers to them', on: ['refcounts of 64 bits'] },
@@ -39,6 +50,30 @@ const UNFLUSHED: Readonly<Record<keyof Flushes, { readonly name: string; readonl
   released: null,
   trimmed: null,
   corruptMarked: null,
+  l1Written: null,
+  l1Switched: null,
+  dataFileResized: {
+    name: 'the data file has its new size after the header',
+    on: ['a raw data file', 'lazy refcounts + a raw data file'],
+    verb: resizeWithin,
+    shows: /reads as/,
+  },
+  bitmapsMarked: {
+    name: 'bitmaps that do not follow are in use after the size is switched',
+    on: ['bitmaps + compressed'],
+    verb: resizeFar,
+    shows: /bitmap ".*" (has a table|marks)/,
+  },
+  sizeSwitched: { name: 'a disk is resized, and its new size is not there', on: ['4k'], verb: resizeWithin },
+  bitmapTableWritten: null,
+  bitmapTableSwitched: {
+    name: 'a directory entry says how long the new table of a bitmap is before it says where',
+    on: ['a bitmap across sectors'],
+    verb: resizeFar,
+    shows: /refcount-low|past-end|bitmap table/,
+  },
+  bitmapsResized: null,
+  fileCut: null,
 };
 
 /** Carries out what a stage does, with lazy refcounts taken for others. */
@@ -122,14 +157,17 @@ const MUTANTS: readonly Mutant[] = [
 ];
 
 describe('the power cuts find', () => {
-  test.each(MUTANTS)('$name', async ({ fault, on }) => {
+  test.each([...MUTANTS, ...STRUCTURAL_MUTANTS])('$name', async ({ fault, on, verb, shows = /./ }) => {
     const kinds = ALL_KINDS.filter(({ name }) => on.includes(name));
     expect(on.filter((wanted) => !kinds.some(({ name }) => name === wanted))).toEqual([]);
     let judged = 0;
     for (let seed = 1; judged < MAX_JUDGED; seed++) {
       for (const kind of kinds) {
-        const run = await crashEverywhere(await record(kind, seed, { fault }), 200);
-        if (run.failure !== null) return;
+        const run = await crashEverywhere(
+          await record(kind, seed, { fault, ...(verb === undefined ? {} : { verb }) }),
+          100,
+        );
+        if (run.failure !== null && shows.test(run.failure.what)) return;
         judged += run.judged;
       }
     }

@@ -120,7 +120,7 @@ function planOf(features: ReadonlySet<Feature>, plan: ImagePlan): ImagePlan {
   const bitmaps = [
     { name: 'new', flags: 2, bits: null },
     { name: 'old', flags: 2, bits: new Uint8Array(512).fill(0x11, 0, 8) },
-    { name: 'still', flags: 0, bits: null },
+    { name: 'still', flags: 0, bits: new Uint8Array(512).fill(0x24, 0, 11) },
   ];
   return {
     ...plan,

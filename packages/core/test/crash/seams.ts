@@ -57,7 +57,7 @@ export function withContent(change: (content: WriteBackContent, state: WriteStat
 }
 
 /** Several changes, which are one fault together. */
-function together(...faults: readonly Fault[]): Fault {
+export function together(...faults: readonly Fault[]): Fault {
   return () => {
     const undo = faults.map((fault) => fault());
     return () => {

@@ -312,11 +312,15 @@ export class WriteSteps {
     lifecycle.announced();
   }
 
-  /** Marks bytes that are about to change in the bitmaps, which are in use from then on. */
+  /**
+   * Marks bytes that are about to change in the bitmaps, which are in use from then on. What is past the end of the disk
+   * is not the guest's.
+   */
   *track(start: number, end: number): Steps {
     yield* this.mark();
     const { bitmaps } = this.#state;
-    if (bitmaps !== null) yield* bitmaps.mark(start, end, () => writeBack(this.#state, 'budget'));
+    const last = Math.min(end, this.#layer.size);
+    if (bitmaps !== null && start < last) yield* bitmaps.mark(start, last, () => writeBack(this.#state, 'budget'));
   }
 
   /**

@@ -24,7 +24,7 @@ import {
   hasBitmapFlag,
 } from '../../format/bitmaps.js';
 import { decodeBitmapsExtension } from '../../format/bitmaps-extension.js';
-import { hex, setUint64, viewOf } from '../../format/bytes.js';
+import { alignUp, hex, setUint64, viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import { MAX_BITMAP_DATA_BYTES } from '../../format/limits.js';
 import { decodeName } from '../../format/names.js';
@@ -36,12 +36,14 @@ export class ResizedBitmaps {
   readonly #structure: Structure;
   /** Bytes. */
   readonly #size: number;
+  readonly #shrinks: boolean;
   /** Those that do not follow the guest's writes: they are in use only while the disk is resized. */
   readonly #others: readonly TrackedEntry[];
 
   private constructor(structure: Structure, size: number, others: readonly TrackedEntry[]) {
     this.#structure = structure;
     this.#size = size;
+    this.#shrinks = size < structure.layer.size;
     this.#others = others;
   }
 
@@ -81,6 +83,7 @@ export class ResizedBitmaps {
       yield* this.#extendTable(entry);
       for (const run of yield* entry.bits.resize(this.#size)) freed.push(run);
       yield state.device.write([...entry.bits.dataTransfers(), ...entry.bits.tableTransfers()]);
+      for (const run of yield* this.#shortenTable(entry)) freed.push(run);
     }
     yield flushes.bitmapsResized(state);
     for (const { bits } of [...(state.bitmaps?.entries ?? []), ...this.#others]) bits.stored();
@@ -112,14 +115,35 @@ export class ResizedBitmaps {
     setUint64(viewOf(place), 0, tableOffset);
     yield state.device.write([{ at: entry.at, bytes: place }]);
     yield flushes.bitmapTableSwitched(state);
-    const length = new Uint8Array(4);
-    viewOf(length).setUint32(0, tableSize);
-    yield state.device.write([{ at: entry.at + BITMAP_TABLE_SIZE_AT, bytes: length }]);
-    const moved = { ...bitmap, tableOffset, tableSize };
-    entry.bits.replaceTable(moved, viewOf(bytes.subarray(0, tableSize * ENTRY_BYTES)));
-    layer.bitmaps = layer.bitmaps.map((other, index) => (index === entry.index ? moved : other));
-    state.header.bitmapsChanged();
+    yield* this.#switchTable(entry, { ...bitmap, tableOffset, tableSize }, bytes);
     if (moves) state.space.retire({ host: bitmap.tableOffset, length: oldClusters * clusterSize });
+  }
+
+  /**
+   * Makes the table as short as the disk needs it: QEMU reads no bitmap whose table is longer. One entry stays, since it
+   * opens no image that has a table without. Returns the clusters that the table no longer uses.
+   */
+  *#shortenTable(entry: TrackedEntry): Steps<Freed[]> {
+    const { clusterSize } = this.#structure.layer.geometry;
+    if (!this.#shrinks) return [];
+    const { bitmap, table } = entry.bits;
+    const tableSize = Math.max(1, tableEntriesNeeded(this.#size, bitmap, clusterSize));
+    if (tableSize >= bitmap.tableSize) return [];
+    yield* this.#switchTable(entry, { ...bitmap, tableSize }, new Uint8Array(table.buffer, table.byteOffset));
+    const kept = alignUp(tableSize * ENTRY_BYTES, clusterSize);
+    const length = alignUp(bitmap.tableSize * ENTRY_BYTES, clusterSize) - kept;
+    return length === 0 ? [] : [{ host: bitmap.tableOffset + kept, length }];
+  }
+
+  /** Makes the directory say how long a table is, which begins with `bytes` at the offset that the directory has. */
+  *#switchTable(entry: TrackedEntry, bitmap: Bitmap, bytes: Uint8Array): Steps {
+    const { state, layer } = this.#structure;
+    const length = new Uint8Array(4);
+    viewOf(length).setUint32(0, bitmap.tableSize);
+    yield state.device.write([{ at: entry.at + BITMAP_TABLE_SIZE_AT, bytes: length }]);
+    entry.bits.replaceTable(bitmap, viewOf(bytes.subarray(0, bitmap.tableSize * ENTRY_BYTES)));
+    layer.bitmaps = layer.bitmaps.map((other, index) => (index === entry.index ? bitmap : other));
+    state.header.bitmapsChanged();
   }
 
   #flags({ index, at }: TrackedEntry, inUse: boolean): Transfer {

@@ -72,7 +72,7 @@ export class TrackedBitmap {
     return this.#parts.table;
   }
 
-  /** Uses another table with the same entries, and no set ones after them. `bitmap` says where it is. */
+  /** Uses another table with the same entries, but for unset ones at its end. `bitmap` says where it is. */
   replaceTable(bitmap: Bitmap, table: DataView): void {
     this.#parts = { ...this.#parts, bitmap, table };
   }

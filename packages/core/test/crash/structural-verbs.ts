@@ -1,0 +1,118 @@
+/**
+ * Owns the verbs that change the structure of an image, as crash workloads call them: for each how a call is drawn, and
+ * what it makes of the disk. A further one is one more line of {@link STRUCTURAL_VERBS}.
+ */
+import type { OperationOptions, Qcow2Image } from '../../src/index.js';
+import { get } from '../support/big-endian.js';
+import type { DiskKind, StartDisk } from './disks.js';
+
+/** The disk that a verb is called on; sizes in bytes. */
+export interface StructuralDisk {
+  readonly size: number;
+  readonly startSize: number;
+  readonly clusterSize: number;
+  /** What one L2 table maps, and what an L1 table of one cluster does. */
+  readonly tableReach: number;
+  readonly clusterReach: number;
+  readonly backingSize: number;
+  /** The guest's bytes are in another file, which is as long as the disk. */
+  readonly external: boolean;
+}
+
+/** One call of a verb. */
+export interface StructuralCall {
+  /** For people. */
+  readonly what: string;
+  /** Size of the disk after it, bytes. What it adds reads as zeros, and nothing else changes. */
+  readonly size: number;
+  run(image: Qcow2Image, options: OperationOptions): Promise<unknown>;
+}
+
+/** A verb. */
+export interface StructuralVerb {
+  readonly name: string;
+  draw(next: () => number, disk: StructuralDisk): StructuralCall;
+  /** The code of the error with which it refuses an image, and changes nothing; null when it does not. */
+  refuses(start: StartDisk): string | null;
+}
+
+const KiB = 1024;
+const SECTOR = 512;
+/** The longest disk whose bytes are in another file: a recording keeps all of it. */
+const MAX_EXTERNAL = 4 * KiB * KiB;
+/** The longest disk: bitmaps of a longer one take much time to read. */
+const MAX_SIZE = 40 * 2 ** 30;
+
+/** Makes a size to change to from the disk as it is, and from numbers below what is asked for. */
+type Sizing = (disk: StructuralDisk, draw: (below: number) => number) => number;
+
+/** Far enough for tables of bitmaps to move, where clusters are small. */
+const far: Sizing = ({ clusterReach }, draw) => (64 + draw(3)) * clusterReach;
+const back: Sizing = ({ startSize }) => startSize;
+const part: Sizing = ({ startSize }, draw) => draw(Math.max(1, startSize / SECTOR)) * SECTOR;
+
+const SIZINGS: readonly Sizing[] = [
+  // Within the last cluster, either way.
+  ({ size }, draw) => size + SECTOR * (1 + draw(3)),
+  ({ size }, draw) => size - SECTOR * (1 + draw(3)),
+  // By clusters, and to an odd sector.
+  ({ size, clusterSize }, draw) => size + (1 + draw(9)) * clusterSize + SECTOR * draw(3),
+  ({ size, clusterSize }, draw) => size - (1 + draw(9)) * clusterSize - SECTOR * draw(3),
+  // To where clusters and tables end.
+  ({ size, clusterSize }) => Math.ceil((size + 1) / clusterSize) * clusterSize,
+  ({ size, tableReach }) => Math.floor((size - 1) / tableReach) * tableReach,
+  // By tables.
+  ({ size, tableReach }, draw) => size + (1 + draw(3)) * tableReach,
+  ({ size, tableReach }, draw) => size - (1 + draw(3)) * tableReach - SECTOR * draw(5),
+  // The L1 table takes another cluster, or several, and gives them up.
+  ({ clusterReach }, draw) => (1 + draw(2)) * clusterReach + draw(3) * SECTOR,
+  ({ clusterReach, clusterSize }, draw) => clusterReach + draw(20) * clusterSize,
+  far,
+  // Around the end of the backing file.
+  ({ backingSize }, draw) => backingSize + (draw(7) - 3) * SECTOR,
+  () => 0,
+  back,
+  part,
+];
+
+/** The verb, to sizes that some of {@link SIZINGS} make. */
+function resizing(name: string, sizings: readonly Sizing[]): StructuralVerb {
+  return {
+    name,
+    draw(next, disk) {
+      const max = disk.external ? MAX_EXTERNAL : MAX_SIZE;
+      const draw = (below: number): number => next() % Math.floor(below);
+      for (;;) {
+        const wanted = sizings[draw(sizings.length)]!(disk, draw);
+        const size = Math.ceil(wanted / SECTOR) * SECTOR;
+        if (size < 0 || size > max) continue;
+        const run = (image: Qcow2Image, options: OperationOptions): Promise<void> =>
+          image.resize(size, { shrink: true, ...options });
+        return { what: `resize ${size}`, size, run };
+      }
+    },
+    refuses: ({ image, snapshot }) => (get(image, 4, 4) === 2n && snapshot !== null ? 'unsupported' : null),
+  };
+}
+
+/** Resizing to a very long disk and back, and within the disk at first: what these show comes soon so. */
+export const resizeFar: StructuralVerb = resizing('resize far', [far, back]);
+export const resizeWithin: StructuralVerb = resizing('resize within', [part, back]);
+
+/** Every verb. */
+export const STRUCTURAL_VERBS: readonly StructuralVerb[] = [resizing('resize', SIZINGS)];
+
+/** The disk of a kind of image, at a size that it has now. */
+export function structuralDisk({ clusterSize }: DiskKind, start: StartDisk, size: number): StructuralDisk {
+  const extended = get(start.image, 4, 4) === 3n && (get(start.image, 72, 8) & 16n) !== 0n;
+  const tableReach = (clusterSize / (extended ? 16 : 8)) * clusterSize;
+  return {
+    size,
+    startSize: start.guest.length,
+    clusterSize,
+    tableReach,
+    clusterReach: (clusterSize / 8) * tableReach,
+    backingSize: start.backing?.length ?? 0,
+    external: start.data !== null,
+  };
+}
