@@ -5,7 +5,7 @@ import { type CrashChoice, CrashWalk } from './crash-states.js';
 import type { StartDisk } from './disks.js';
 import { judge } from './judge.js';
 import { Oracle } from './oracle.js';
-import { type Recording, windowOf } from './workloads.js';
+import type { Recording } from './workloads.js';
 
 /** A crash that left an image which is not as it should be. */
 export interface Failure {
@@ -125,7 +125,7 @@ const MAX_LEFT = 4 * 1024 * 1024;
  * The image that one power cut along a recording leaves, for another workload to go on with; null when it has to be
  * repaired first.
  */
-export async function leftOver({ kind, seed, start, log }: Recording): Promise<StartDisk | null> {
+export async function leftOver({ seed, start, log, touched }: Recording): Promise<StartDisk | null> {
   const next = numbers(seed ^ 0x1ef7);
   const walk = new CrashWalk(log);
   for (let position = next() % log.entries.length; position > 0; position--) walk.step();
@@ -137,8 +137,12 @@ export async function leftOver({ kind, seed, start, log }: Recording): Promise<S
     if (disk.info.dirty || disk.size > MAX_LEFT) return null;
     const resized = disk.size !== start.guest.length;
     const guest = resized ? new Uint8Array(disk.size) : start.guest.slice();
-    const { offset, length } = resized ? { offset: 0, length: disk.size } : windowOf(kind, start);
-    await disk.read(offset, guest.subarray(offset, offset + length));
+    const changed = resized ? [{ offset: 0, length: disk.size }] : touched;
+    for (const { offset, length } of changed) {
+      // The disk may have been longer meanwhile.
+      const start = Math.min(offset, disk.size);
+      await disk.read(start, guest.subarray(start, offset + length));
+    }
     return { ...start, image: image!, data: data ?? null, guest };
   });
 }

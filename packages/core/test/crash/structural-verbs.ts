@@ -99,8 +99,16 @@ function resizing(name: string, sizings: readonly Sizing[]): StructuralVerb {
 export const resizeFar: StructuralVerb = resizing('resize far', [far, back]);
 export const resizeWithin: StructuralVerb = resizing('resize within', [part, back]);
 
+/** A verb that changes nothing that a guest sees. */
+function unseen(name: string, run: StructuralCall['run']): StructuralVerb {
+  return { name, draw: (_, { size }) => ({ what: name, size, run }), refuses: () => null };
+}
+
+export const compact: StructuralVerb = unseen('compact', (image, options) => image.compact(options));
+export const sparsify: StructuralVerb = unseen('sparsify', (image, options) => image.sparsify(options));
+
 /** Every verb. */
-export const STRUCTURAL_VERBS: readonly StructuralVerb[] = [resizing('resize', SIZINGS)];
+export const STRUCTURAL_VERBS: readonly StructuralVerb[] = [resizing('resize', SIZINGS), compact, sparsify];
 
 /** The disk of a kind of image, at a size that it has now. */
 export function structuralDisk({ clusterSize }: DiskKind, start: StartDisk, size: number): StructuralDisk {
