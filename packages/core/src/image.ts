@@ -9,6 +9,7 @@ import type { Openable } from './api/openable.js';
 import type { CreateOptions, DehydrateOptions, OpenOptions, OperationOptions, SalvageOptions } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
+import { requireKind, requireOptions } from './arguments.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
@@ -127,6 +128,7 @@ export class Qcow2Image implements Disk {
   }
 
   async stats(): Promise<ImageStats> {
+    this.#requireOpen();
     return { ...this.#opened.counters };
   }
 
@@ -138,7 +140,7 @@ export class Qcow2Image implements Disk {
 
   #readInto(offset: number, into: Uint8Array, options: ReadOptions | undefined): Promise<void> {
     try {
-      this.#alive();
+      this.#alive(options);
       options?.signal?.throwIfAborted();
       const length = lengthOf(into);
       requireInside(offset, length, this.size);
@@ -157,8 +159,9 @@ export class Qcow2Image implements Disk {
     return into;
   }
 
-  async readBatch(transfers: readonly Transfer[], { signal }: ReadOptions = {}): Promise<void> {
-    this.#alive();
+  async readBatch(transfers: readonly Transfer[], options?: ReadOptions): Promise<void> {
+    this.#alive(options);
+    const signal = options?.signal;
     signal?.throwIfAborted();
     const fixed = fixedTransfers(transfers);
     for (const { at, length } of fixed) requireInside(at, length, this.size);
@@ -171,7 +174,7 @@ export class Qcow2Image implements Disk {
 
   map(range?: Range, options?: SalvageOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
-      this.#alive();
+      this.#alive(options);
       const { start, end } = boundsOf(range, this.size);
       const verb = await (options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js'));
       return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
@@ -194,7 +197,7 @@ export class Qcow2Image implements Disk {
   }
 
   async check(options?: CheckOptions): Promise<CheckReport> {
-    this.#alive();
+    this.#alive(options);
     const verb = await import('./verbs/check/check.js');
     this.#alive();
     return verb.checkImage((this.#viewed ?? this).#opened, options);
@@ -211,7 +214,7 @@ export class Qcow2Image implements Disk {
   }
 
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
-    this.#alive();
+    this.#alive(options);
     return lazyStream(async () => {
       const { dehydrate } = await import('./verbs/dehydrate/dehydrate.js');
       return dehydrate((this.#viewed ?? this).#opened, () => this.#alive(), options);
@@ -219,7 +222,7 @@ export class Qcow2Image implements Disk {
   }
 
   readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
-    this.#alive();
+    this.#alive(options);
     const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
@@ -236,6 +239,7 @@ export class Qcow2Image implements Disk {
 
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
+    requireKind('idOrName', idOrName, 'a string');
     const verb = await import('./verbs/open/open-snapshot.js');
     const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
@@ -244,10 +248,10 @@ export class Qcow2Image implements Disk {
 
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
-      this.#alive();
-      await this.#opened.write?.writer.storeBitmaps();
+      this.#alive(options);
+      requireKind('bitmap', bitmap, 'a string');
       const verb = await import('./verbs/dirty-ranges.js');
-      return verb.dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
+      return verb.dirtyBatches(this.#opened, bitmap, () => this.#alive(), options);
     });
   }
 
@@ -259,7 +263,7 @@ export class Qcow2Image implements Disk {
     return this.#change((changes) => changes.writeBatch(transfers));
   }
 
-  writeZeroes(offset: number, length: number, options: WriteZeroesOptions = {}): Promise<void> {
+  writeZeroes(offset: number, length: number, options?: WriteZeroesOptions): Promise<void> {
     return this.#change((changes) => changes.writeZeroes(offset, length, options));
   }
 
@@ -273,7 +277,7 @@ export class Qcow2Image implements Disk {
     await this.#opened.write?.writer.flush();
   }
 
-  writable(options: WritableOptions = {}): WritableStream<Uint8Array> {
+  writable(options?: WritableOptions): WritableStream<Uint8Array> {
     return this.#writing().changes.writable(this, options);
   }
 
@@ -359,8 +363,10 @@ export class Qcow2Image implements Disk {
     return synchronous;
   }
 
-  #alive(): void {
+  /** Checks that the image can be used and, at the start of a method, the options that methods share. */
+  #alive(options?: unknown): void {
     this.#requireOpen();
+    requireOptions(options);
     this.#opened.write?.writer.requireSound();
   }
 
