@@ -70,6 +70,11 @@ test('invalid input is refused beside its field, and can be corrected', ONE_BROW
   await expect(name).toBeFocused();
   await expect(name).toHaveAccessibleDescription(/A name cannot have a slash in it/);
   await expect(dialog.getByLabel('Size of the disk')).toHaveAccessibleDescription(/"GB" can mean two sizes/);
+  // Half a kilobyte instead of 100 GB: a number alone is refused, and what is made is said before it is.
+  await dialog.getByLabel('Size of the disk').fill('100');
+  await expect(dialog.getByLabel('Size of the disk')).toHaveAccessibleDescription(/"100" has no unit/);
+  await dialog.getByLabel('Size of the disk').fill('100 bytes');
+  await expect(dialog.getByLabel('Size of the disk')).toHaveAccessibleDescription(/This makes a disk of 512 bytes\./);
   // What is folded away opens when something in it is refused.
   await expect(dialog.getByLabel('Subclusters')).toHaveAccessibleDescription(/choose version 3/);
   await expect(dialog.getByLabel('Subclusters')).toBeVisible();

@@ -29,7 +29,8 @@
 /** @param {Partial<Part>} part @returns {Part} */
 const part = ({ imports = [], types = [], packages = [] } = {}) => ({ imports, types, packages });
 
-const BELOW_ENGINE = ['src/errors', 'src/format'];
+const ROOT = ['src/errors', 'src/arguments', 'src/choices'];
+const BELOW_ENGINE = [...ROOT, 'src/format'];
 const BELOW_LAYER = [...BELOW_ENGINE, 'src/engine/async', 'src/engine/mapping'];
 const BELOW_READ = [...BELOW_LAYER, 'src/engine/layer'];
 const BELOW_WRITE = [...BELOW_READ, 'src/engine/allocation', 'src/engine/read'];
@@ -45,9 +46,11 @@ const core = {
   folder: 'packages/core',
   parts: {
     'src/errors': part(),
+    'src/arguments': part(),
+    'src/choices': part({ imports: ['src/arguments'] }),
     'src/api': part({ types: ['src/errors', 'src/format'] }),
     'src/format': part({ imports: ['src/errors'] }),
-    'src/engine/async': part({ imports: ['src/errors'], types: ['src/api'] }),
+    'src/engine/async': part({ imports: ROOT, types: ['src/api'] }),
     'src/engine/mapping': part({ imports: BELOW_ENGINE, types: ['src/api'] }),
     // It implements the Allocator interface that `mapping` declares.
     'src/engine/allocation': part({
@@ -59,7 +62,7 @@ const core = {
     'src/engine/write': part({ imports: BELOW_WRITE, types: ['src/api'] }),
     'src/codecs': part({ imports: BELOW_ENGINE, types: ['src/engine/layer'], packages: ['fflate'] }),
     'src/hashes': part({ types: ['src/api'], packages: ['@noble/hashes/legacy.js', '@noble/hashes/sha2.js'] }),
-    'src/sources': part({ imports: ['src/errors', 'src/engine/async'], types: ['src/api'] }),
+    'src/sources': part({ imports: [...ROOT, 'src/engine/async'], types: ['src/api'] }),
     'src/verbs': part({ imports: BELOW_VERBS, types: ['src/api'] }),
     'src/image': part({ imports: BELOW_IMAGE, types: ['src/api'] }),
     'src/index': part({ imports: BELOW_INDEX, types: ['src/api'] }),
@@ -68,7 +71,7 @@ const core = {
         'src/engine/layer',
         'src/engine/async',
         'src/engine/mapping',
-        'src/errors',
+        ...ROOT,
         'src/image',
         'src/sources',
         'src/verbs',

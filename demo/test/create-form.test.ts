@@ -1,6 +1,6 @@
 import { bufferDevice, Qcow2Image } from 'qcow2';
 import { describe, expect, it } from 'vitest';
-import { type CreateForm, DEFAULT_FORM, type Refusals, readForm } from '../src/store/create-form.js';
+import { type CreateForm, DEFAULT_FORM, madeSize, type Refusals, readForm } from '../src/store/create-form.js';
 
 const existing = [
   { name: 'base.qcow2', virtualSize: 5 * 2 ** 30 },
@@ -33,6 +33,27 @@ describe('the form for a new image', () => {
     });
     expect(refusalsOf({ size: '', backingFile: 'broken.qcow2' }).size).toContain('is not known');
     expect(refusalsOf({ size: '' }).size).toContain('Say how large');
+  });
+
+  it('refuses a small number without a unit, and says which units may be meant', () => {
+    expect(refusalsOf({ size: '100' }).size).toContain('Write 100M or 100G, or 100 bytes');
+    expect(refusalsOf({ size: ' 65,536 ' }).size).toContain('has no unit');
+    for (const size of ['100 bytes', '100B', '1048576', '100k']) expect(refusalsOf({ size }).size).toBeUndefined();
+  });
+
+  it.each([
+    ['100 bytes', '', 512],
+    ['1M', '', 2 ** 20],
+    ['1048577', '', 2 ** 20 + 512],
+    ['', 'base.qcow2', 5 * 2 ** 30],
+    ['100', '', null],
+    ['', '', null],
+  ])('says the exact size of the disk: of "%s" over "%s" %s bytes', async (size, backingFile, bytes) => {
+    const form = { ...DEFAULT_FORM, size, backingFile };
+    expect(madeSize(form, existing)).toBe(bytes);
+    const read = readForm(form, existing);
+    if (!('request' in read) || backingFile !== '') return;
+    expect((await Qcow2Image.create(bufferDevice(), read.request.options)).size).toBe(bytes);
   });
 
   it.each([

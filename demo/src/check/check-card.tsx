@@ -69,9 +69,15 @@ function FindingRow({ finding }: { readonly finding: Finding }): JSX.Element {
   return (
     <tr>
       <td>{IMPACT_WORDS[finding.impact]}</td>
-      <td class="number">{formatCount(finding.count)}</td>
-      <td class="words">{lines(placeLines(finding))}</td>
-      <td class="words">{lines(rangeLines(finding))}</td>
+      <td class="number" data-column="How often">
+        {formatCount(finding.count)}
+      </td>
+      <td class="words" data-column="First places in the file">
+        {lines(placeLines(finding))}
+      </td>
+      <td class="words" data-column="On the disk">
+        {lines(rangeLines(finding))}
+      </td>
     </tr>
   );
 }

@@ -9,13 +9,13 @@ import { formatExactSize, formatSize } from '../engine/size.js';
 import { SelectField, TextField } from '../ui/form-field.js';
 import { Modal } from '../ui/modal.js';
 import { ProblemNotice } from '../ui/problem-notice.js';
-import { parseSize } from '../ui/size-input.js';
 import { CreateAdvanced } from './create-advanced.js';
 import {
   type CreateForm,
   type CreateRequest,
   DEFAULT_FORM,
   type Existing,
+  madeSize,
   type Refusals,
   readForm,
 } from './create-form.js';
@@ -65,7 +65,7 @@ export function CreateDialog({ images, onClose }: CreateDialogProps): JSX.Elemen
           submit();
         }}
       >
-        <BasicFields form={form.value} refusals={refusals.value} set={set} />
+        <BasicFields form={form.value} refusals={refusals.value} made={madeSize(form.value, existing)} set={set} />
         <CreateAdvanced form={form.value} refusals={refusals.value} existing={existing} set={set} />
         {creation.problem.value && <ProblemNotice problem={creation.problem.value} />}
         <CreateActions creation={creation} />
@@ -80,8 +80,12 @@ interface FieldsProps {
   readonly set: (change: Partial<CreateForm>) => void;
 }
 
-function BasicFields({ form, refusals, set }: FieldsProps): JSX.Element {
-  const size = parseSize(form.size);
+interface BasicFieldsProps extends FieldsProps {
+  /** The exact size of the disk that is made, bytes; null while that is not known. */
+  readonly made: number | null;
+}
+
+function BasicFields({ form, refusals, made, set }: BasicFieldsProps): JSX.Element {
   return (
     <>
       <TextField
@@ -93,7 +97,7 @@ function BasicFields({ form, refusals, set }: FieldsProps): JSX.Element {
       />
       <TextField
         label="Size of the disk"
-        hint={`10G, 512M, or a number of bytes.${'bytes' in size ? ` This is ${formatExactSize(size.bytes)}.` : ''}`}
+        hint={sizeHint(made)}
         refusal={refusals.size}
         value={form.size}
         onChange={(text) => set({ size: text })}
@@ -118,6 +122,11 @@ function BasicFields({ form, refusals, set }: FieldsProps): JSX.Element {
       </div>
     </>
   );
+}
+
+function sizeHint(made: number | null): string {
+  const hint = 'A number and a unit, as in 10G or 512M.';
+  return made === null ? hint : `${hint} This makes a disk of ${formatExactSize(made)}.`;
 }
 
 /** The creation of an image, from the form to its end. */

@@ -1,7 +1,7 @@
 /** The form for a new image: its defaults, and its validation into a request. */
 import type { CreateOptions } from 'qcow2';
-import { formatSize } from '../engine/size.js';
-import { parseSize } from '../ui/size-input.js';
+import { formatCount, formatSize } from '../engine/size.js';
+import { parseSize, type SizeInput } from '../ui/size-input.js';
 
 /** The values of the form's fields. */
 export interface CreateForm {
@@ -52,6 +52,10 @@ export interface CreateRequest {
 
 /** Subclusters are a 32nd of a cluster, and at least a sector. */
 const MIN_EXTENDED = 16384;
+/** Disks have whole sectors. Bytes. */
+const SECTOR = 512;
+/** A smaller number needs a unit: 1 MiB. */
+const LEAST_WITHOUT_UNIT = 1024 * 1024;
 /** Maximum length of a name in the store, bytes of UTF-8. */
 export const MAX_NAME_BYTES: number = 200;
 
@@ -104,10 +108,25 @@ export function nameRefusal(name: string, existing: readonly { readonly name: st
   return undefined;
 }
 
-function sizeOf({ size, backingFile }: CreateForm, existing: readonly Existing[]): ReturnType<typeof parseSize> {
-  if (size.trim() !== '' || backingFile === '') return parseSize(size);
+/** The exact size of the disk that the form makes, bytes: whole sectors. Null while there is none, or it is refused. */
+export function madeSize(form: CreateForm, existing: readonly Existing[]): number | null {
+  const size = sizeOf(form, existing);
+  return 'bytes' in size ? Math.ceil(size.bytes / SECTOR) * SECTOR : null;
+}
+
+function sizeOf({ size, backingFile }: CreateForm, existing: readonly Existing[]): SizeInput {
+  if (size.trim() !== '' || backingFile === '') return typedSize(size);
   const bytes = existing.find(({ name }) => name === backingFile)?.virtualSize;
   return bytes ? { bytes } : { refusal: `The size of ${backingFile} is not known: say how large the disk is to be.` };
+}
+
+/** The size as typed. A small number alone is refused: hardly anybody means bytes by it. */
+function typedSize(text: string): SizeInput {
+  const size = parseSize(text);
+  const isAlone = /^[0-9.,]+$/.test(text.trim());
+  if ('refusal' in size || !isAlone || size.bytes >= LEAST_WITHOUT_UNIT) return size;
+  const count = formatCount(size.bytes);
+  return { refusal: `"${text.trim()}" has no unit. Write ${count}M or ${count}G, or ${count} bytes if you mean that.` };
 }
 
 /** Options that exclude each other, as in QEMU. */

@@ -1,7 +1,7 @@
 /** A device that reads and writes a file of Node's file system synchronously. */
 import { closeSync, constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { type BlockDevice, Qcow2Error, type Transfer } from '../src/index.js';
-import { requireBuffers } from '../src/internal.js';
+import { requireBuffers, requireOptions, requireWhole } from '../src/internal.js';
 import { fileFailure, MAX_CALL_BYTES, readTransfers } from './file-io.js';
 import { othersLocks } from './file-locks.js';
 import { type OpenFile, openFile } from './open-file.js';
@@ -24,7 +24,7 @@ export interface FileDeviceOptions {
  *
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `exists` when it should be created and exists,
  *   `locked` when another process has a lock on it, `io` when it cannot be opened or is not a regular file; RangeError
- *   for a path with a lone surrogate.
+ *   for a path with a lone surrogate; TypeError for a path or an option of the wrong type.
  *
  * @example
  * ```ts
@@ -38,6 +38,7 @@ export interface FileDeviceOptions {
  * ```
  */
 export function fileDevice(path: string | URL, options: FileDeviceOptions = {}): BlockDevice {
+  requireOptions(options, { create: 'a boolean', ignoreLocks: 'a boolean' });
   const { O_RDWR, O_CREAT, O_EXCL } = constants;
   const file = openFile(path, options.create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR);
   const [lock] = options.ignoreLocks ? [] : othersLocks(file.fd);
@@ -91,7 +92,7 @@ class FileDevice implements BlockDevice {
 
   truncate(size: number): void {
     const fd = this.#alive();
-    if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`A device cannot be ${size} bytes long.`);
+    requireWhole('size', size);
     attempt(() => ftruncateSync(fd, size), size);
     this.#size = size;
   }

@@ -11,7 +11,7 @@ import { openFile } from './open-file.js';
  * not detected.
  *
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is not a regular
- *   file.
+ *   file; RangeError for a path with a lone surrogate; TypeError for a path that is neither a string nor a file URL.
  *
  * @example
  * ```ts

@@ -1,12 +1,15 @@
 /** Hashes with `node:crypto`, several times as fast as JavaScript. */
 import { createHash } from 'node:crypto';
 import type { Hash, HashAlgorithm } from '../src/index.js';
+import { requireOneOf } from '../src/internal.js';
 
 /** The names of OpenSSL. */
 const NAMES: Readonly<Record<HashAlgorithm, string>> = { 'SHA-1': 'sha1', 'SHA-256': 'sha256' };
 
 /**
  * Starts a hash of `node:crypto`, for the option `createHash` of `Qcow2Image.digest`.
+ *
+ * @throws TypeError for another algorithm
  *
  * @example
  * ```ts
@@ -17,5 +20,6 @@ const NAMES: Readonly<Record<HashAlgorithm, string>> = { 'SHA-1': 'sha1', 'SHA-2
  * ```
  */
 export function nodeHash(algorithm: HashAlgorithm): Hash {
+  requireOneOf('algorithm', algorithm, Object.keys(NAMES));
   return createHash(NAMES[algorithm]);
 }

@@ -1,6 +1,7 @@
 /** Opens regular files of Node's file system and determines their identity. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { Qcow2Error } from '../src/index.js';
+import { refuse } from '../src/internal.js';
 import { fileFailure } from './file-io.js';
 
 /** An open regular file. */
@@ -16,9 +17,11 @@ export interface OpenFile {
  * Opens a regular file. `flags` are those of `open(2)`.
  *
  * @throws {@link Qcow2Error} `not-found`, `exists`, `io` when it cannot be opened or is not a regular file; RangeError
- *   for a path with a lone surrogate, for which Node would open another file.
+ *   for a path with a lone surrogate, for which Node would open another file; TypeError for a path that is neither a
+ *   string nor a file URL, or has a NUL.
  */
 export function openFile(path: string | URL, flags: number): OpenFile {
+  if (typeof path !== 'string' && !(path instanceof URL)) refuse('path', 'a string or a URL', path);
   if (/\p{Cs}/u.test(String(path))) {
     throw new RangeError(
       `${JSON.stringify(path)} has a lone surrogate, which no path can have: Node would open another file.`,
@@ -41,6 +44,8 @@ function attempt<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
+    // What is wrong with the path, in Node's words.
+    if (error instanceof TypeError) throw error;
     throw fileFailure(error, 0);
   }
 }

@@ -18,6 +18,7 @@ import type {
 import type { Extent, Range } from './api/range.js';
 import type { RepairOptions, RepairReport } from './api/repair-report.js';
 import type { Usage } from './api/usage.js';
+import { requireKind, requireOptions } from './arguments.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
@@ -31,6 +32,9 @@ import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs
 import type { Writing } from './verbs/open/opening.js';
 import { readableOf } from './verbs/readable.js';
 import { REVISION } from './verbs/revision.js';
+
+/** The verbs that are loaded when they are called. */
+type OnDemand = typeof import('./verbs/on-demand.js');
 
 /** The result of a read that did not have to wait. */
 const DONE: Promise<void> = Promise.resolve();
@@ -136,6 +140,7 @@ export class Qcow2Image implements Disk {
   }
 
   async stats(): Promise<ImageStats> {
+    this.#requireOpen();
     const { counters, write } = this.#opened;
     return write === null ? { ...counters } : { ...counters, space: write.writer.spaceStats };
   }
@@ -148,7 +153,7 @@ export class Qcow2Image implements Disk {
 
   #readInto(offset: number, into: Uint8Array, options: ReadOptions | undefined): Promise<void> {
     try {
-      this.#alive();
+      this.#alive(options);
       options?.signal?.throwIfAborted();
       const length = lengthOf(into);
       requireInside(offset, length, this.size);
@@ -167,8 +172,9 @@ export class Qcow2Image implements Disk {
     return into;
   }
 
-  async readBatch(transfers: readonly Transfer[], { signal }: ReadOptions = {}): Promise<void> {
-    this.#alive();
+  async readBatch(transfers: readonly Transfer[], options?: ReadOptions): Promise<void> {
+    this.#alive(options);
+    const signal = options?.signal;
     signal?.throwIfAborted();
     const fixed = fixedTransfers(transfers);
     for (const { at, length } of fixed) requireInside(at, length, this.size);
@@ -181,7 +187,7 @@ export class Qcow2Image implements Disk {
 
   map(range?: Range, options?: MapOptions): AsyncIterableIterator<Extent, undefined, undefined> {
     return new BatchIterator(async () => {
-      this.#alive();
+      this.#alive(options);
       const { start, end } = boundsOf(range, this.size);
       const verb = await mapOf(options);
       return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
@@ -197,24 +203,15 @@ export class Qcow2Image implements Disk {
   }
 
   async #seek(offset: number, zero: boolean): Promise<number | undefined> {
-    this.#alive();
-    requireInside(offset, 0, this.size);
-    const verb = await import('./verbs/seek.js');
-    return verb.seek(this.#opened.layer, offset, zero, () => this.#alive());
+    return this.#onDemand((verbs) => verbs.seek(this.#opened.layer, offset, zero, () => this.#alive()));
   }
 
-  async check(options?: CheckOptions): Promise<CheckReport> {
-    this.#alive();
-    const verb = await import('./verbs/check/check.js');
-    this.#alive();
-    return verb.checkImage((this.#viewed ?? this).#opened, options);
+  check(options?: CheckOptions): Promise<CheckReport> {
+    return this.#onDemand((verbs) => verbs.check((this.#viewed ?? this).#opened, options), options);
   }
 
-  async usage(options?: OperationOptions): Promise<Usage> {
-    this.#alive();
-    const verb = await import('./verbs/usage/usage.js');
-    this.#alive();
-    return verb.imageUsage((this.#viewed ?? this).#opened, options);
+  usage(options?: OperationOptions): Promise<Usage> {
+    return this.#onDemand((verbs) => verbs.usage((this.#viewed ?? this).#opened, options), options);
   }
 
   async repair(options: RepairOptions): Promise<RepairReport> {
@@ -228,7 +225,7 @@ export class Qcow2Image implements Disk {
   }
 
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
-    this.#alive();
+    this.#alive(options);
     return lazyStream(async () => {
       const { dehydrate } = await import('./verbs/dehydrate/dehydrate.js');
       return dehydrate((this.#viewed ?? this).#opened, () => this.#alive(), options);
@@ -236,7 +233,7 @@ export class Qcow2Image implements Disk {
   }
 
   readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
-    this.#alive();
+    this.#alive(options);
     const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
   }
@@ -245,14 +242,13 @@ export class Qcow2Image implements Disk {
    * As `Disk.digest`. It hashes with `@noble/hashes`, which is loaded then, unless `createHash` is given: with
    * `nodeHash` of `qcow2/node` it is several times as fast.
    */
-  async digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>> {
-    this.#alive();
-    const verb = await import('./verbs/digest.js');
-    return verb.digestDisk(this.#opened.layer, algorithm, () => this.#alive(), options);
+  digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#onDemand((verbs) => verbs.digest(this.#opened.layer, algorithm, () => this.#alive(), options));
   }
 
   async openSnapshot(idOrName: string): Promise<Qcow2Image> {
     this.#alive();
+    requireKind('idOrName', idOrName, 'a string');
     const verb = await import('./verbs/open/open-snapshot.js');
     const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
     this.#alive();
@@ -262,10 +258,10 @@ export class Qcow2Image implements Disk {
 
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
     return new BatchIterator(async () => {
-      this.#alive();
-      await this.#opened.write?.writer.storeBitmaps();
+      this.#alive(options);
+      requireKind('bitmap', bitmap, 'a string');
       const verb = await import('./verbs/dirty-ranges.js');
-      return verb.dirtyBatches(this.#opened.layer, bitmap, () => this.#alive(), options);
+      return verb.dirtyBatches(this.#opened, bitmap, () => this.#alive(), options);
     });
   }
 
@@ -277,7 +273,7 @@ export class Qcow2Image implements Disk {
     return this.#change((changes) => changes.writeBatch(transfers));
   }
 
-  writeZeroes(offset: number, length: number, options: WriteZeroesOptions = {}): Promise<void> {
+  writeZeroes(offset: number, length: number, options?: WriteZeroesOptions): Promise<void> {
     return this.#change((changes) => changes.writeZeroes(offset, length, options));
   }
 
@@ -285,25 +281,16 @@ export class Qcow2Image implements Disk {
     return this.#change((changes) => changes.discard(offset, length));
   }
 
-  async resize(size: number, options?: ResizeOptions): Promise<void> {
-    const { writer } = this.#writing();
-    const verb = await import('./verbs/resize/resize.js');
-    this.#alive();
-    return verb.resizeDisk(writer, size, options);
+  resize(size: number, options?: ResizeOptions): Promise<void> {
+    return this.#onDemand((verbs) => verbs.resize(this.#writing(), size, options), options);
   }
 
-  async compact(options?: OperationOptions): Promise<CompactReport> {
-    const { writer } = this.#writing();
-    const verb = await import('./verbs/compact/compact.js');
-    this.#alive();
-    return verb.compactImage(writer, options);
+  sparsify(options?: OperationOptions): Promise<SparsifyReport> {
+    return this.#onDemand((verbs) => verbs.sparsify(this.#writing(), options), options);
   }
 
-  async sparsify(options?: OperationOptions): Promise<SparsifyReport> {
-    const { writer } = this.#writing();
-    const verb = await import('./verbs/sparsify/sparsify.js');
-    this.#alive();
-    return verb.sparsifyDisk(writer, options);
+  compact(options?: OperationOptions): Promise<CompactReport> {
+    return this.#onDemand((verbs) => verbs.compact(this.#writing(), options), options);
   }
 
   async flush(): Promise<void> {
@@ -312,7 +299,7 @@ export class Qcow2Image implements Disk {
     await this.#opened.write?.writer.flush();
   }
 
-  writable(options: WritableOptions = {}): WritableStream<Uint8Array> {
+  writable(options?: WritableOptions): WritableStream<Uint8Array> {
     return this.#writing().changes.writable(this, options);
   }
 
@@ -392,6 +379,14 @@ export class Qcow2Image implements Disk {
     throw otherMode('readwrite');
   }
 
+  /** Calls a verb that is loaded then. */
+  async #onDemand<T>(call: (verbs: OnDemand) => Promise<T>, options?: unknown): Promise<T> {
+    this.#alive(options);
+    const verbs = await import('./verbs/on-demand.js');
+    this.#alive();
+    return call(verbs);
+  }
+
   /** Executes synchronous requests. */
   #synchronous(): Synchronous {
     const { synchronous } = this.#opened;
@@ -399,8 +394,10 @@ export class Qcow2Image implements Disk {
     return synchronous;
   }
 
-  #alive(): void {
+  /** Checks that the image can be used and, at the start of a method, the options that methods share. */
+  #alive(options?: unknown): void {
     this.#requireOpen();
+    requireOptions(options);
     this.#opened.write?.writer.requireSound();
   }
 

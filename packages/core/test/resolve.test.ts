@@ -92,7 +92,7 @@ test.each(['base', 5, { source: new Uint8Array(10) }])(
   'a result of resolve that is not a file throws TypeError: %s',
   async (answer) => {
     const opening = openOver(overlay('raw'), async () => answer as unknown as Uint8Array);
-    await expect(opening).rejects.toThrow('An image is opened from a Blob or File');
+    await expect(opening).rejects.toThrow('An image to open must be a Blob or File');
   },
 );
 

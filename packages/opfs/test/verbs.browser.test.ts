@@ -116,8 +116,9 @@ export function typesOfRows(): unknown[] {
     mend(options: { fix: 'all' } & OperationOptions): Promise<number>;
     trim(length: number): Promise<void>;
   }
-  const trim = { kind: 'change', arguments: 1, options: false } as const;
-  const mend = { kind: 'change', arguments: 0, options: true } as const;
+  const validate = (): void => {};
+  const trim = { kind: 'change', arguments: 1, options: false, validate } as const;
+  const mend = { kind: 'change', arguments: 0, options: true, validate } as const;
   const whole: VerbTable<Grown> = { ...VERBS, mend, trim };
   // @ts-expect-error: a verb without a row
   const missing: VerbTable<Grown> = { ...VERBS, mend };

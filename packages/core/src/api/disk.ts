@@ -28,7 +28,8 @@ export interface WritableOptions {
 
 /**
  * The virtual disk of an image: all methods but the synchronous ones. Offsets and lengths are in bytes. After `close`
- * every method throws or rejects with {@link Qcow2Error} `closed`.
+ * every method throws or rejects with {@link Qcow2Error} `closed`. Every method refuses arguments and options of the
+ * wrong type or value with a TypeError or, for numbers, a RangeError, before anything is read, written or changed.
  */
 export interface Disk extends AsyncDisposable {
   /** Virtual size of the disk, bytes. */

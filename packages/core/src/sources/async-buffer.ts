@@ -1,5 +1,6 @@
 /** Adapts hyparquet's interface `AsyncBuffer` to a source. */
 import type { ByteSource } from '../api/device.js';
+import { requireKind, requireWhole } from '../arguments.js';
 import { slicesSource } from './slices.js';
 
 /** The part of hyparquet's interface of that name that this library uses. */
@@ -13,6 +14,8 @@ export interface AsyncBuffer {
 /**
  * Creates a source that reads an AsyncBuffer. Wrap it in `withCache(withCoalescing(…))` where a slice is expensive.
  *
+ * @throws TypeError when it has no `slice`; RangeError for an invalid `byteLength`
+ *
  * @example
  * ```ts
  * import { asyncBufferFromUrl } from 'hyparquet';
@@ -23,6 +26,9 @@ export interface AsyncBuffer {
  * ```
  */
 export function asyncBufferSource(buffer: AsyncBuffer): ByteSource {
+  requireKind('buffer', buffer, 'an object');
+  requireKind('buffer.slice', buffer.slice, 'a function');
+  requireWhole('buffer.byteLength', buffer.byteLength);
   return slicesSource(
     buffer,
     buffer.byteLength,

@@ -5,6 +5,7 @@
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { isSize, refuse } from '../arguments.js';
 import { all, settled } from '../engine/async/done.js';
 import { Lru } from '../engine/async/lru.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
@@ -29,6 +30,8 @@ const MAX_PARALLEL = 16;
 /**
  * Creates a source that reads `blob` in place: only requested bytes are copied.
  *
+ * @throws TypeError when it is no Blob
+ *
  * @example
  * ```ts
  * import { blobSource, Qcow2Image, withCache } from 'qcow2';
@@ -38,7 +41,20 @@ const MAX_PARALLEL = 16;
  * ```
  */
 export function blobSource(blob: Blob): ByteSource {
+  if (!isBlob(blob)) refuse('blob', 'a Blob', blob);
   return new BlobSource(blob);
+}
+
+/** True if a value is a Blob. Tests methods: one of another realm is not an instance of this realm's class. */
+export function isBlob(value: unknown): value is Blob {
+  const blob = value as Partial<Blob> | null;
+  return (
+    typeof blob === 'object' &&
+    blob !== null &&
+    typeof blob.slice === 'function' &&
+    typeof blob.arrayBuffer === 'function' &&
+    isSize(blob.size)
+  );
 }
 
 /** Adjacent transfers, in file order, each cut at the end of the file. */

@@ -1,7 +1,8 @@
 /** A device in memory, made of pages that are allocated when they are written. */
 
 import type { BlockDevice, Transfer } from '../api/device.js';
-import { requireBuffers } from '../engine/async/request-buffers.js';
+import { requireWhole } from '../arguments.js';
+import { lengthOf, requireBuffers } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
 
 /** Page size, bytes: small enough for sparse images, large enough that there are few pages. */
@@ -16,6 +17,8 @@ export interface BufferDevice extends BlockDevice {
 /**
  * Creates a device in memory with a copy of `initial`, or empty. Ranges that were never written use no memory.
  *
+ * @throws TypeError when `initial` is not a Uint8Array, or is detached
+ *
  * @example
  * ```ts
  * import { bufferDevice, Qcow2Image } from 'qcow2';
@@ -29,6 +32,7 @@ export interface BufferDevice extends BlockDevice {
  */
 export function bufferDevice(initial?: Uint8Array): BufferDevice {
   const device = new PagedBuffer();
+  if (initial !== undefined) lengthOf(initial, 'initial');
   if (initial !== undefined) device.write([{ at: 0, bytes: initial }]);
   return device;
 }
@@ -62,7 +66,7 @@ class PagedBuffer implements BufferDevice {
 
   truncate(size: number): void {
     this.#alive();
-    if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`A device cannot be ${size} bytes long.`);
+    requireWhole('size', size);
     const last = Math.floor(size / PAGE);
     for (const number of this.#pages.keys()) if (number > last || number * PAGE >= size) this.#pages.delete(number);
     // The removed bytes must read as zeros when the device grows again.

@@ -1,8 +1,9 @@
 /** Converts an Openable to a source. */
 import type { BlockDevice, ByteSource } from '../api/device.js';
 import type { Openable } from '../api/openable.js';
+import { isSize, refuse } from '../arguments.js';
 import { isBytes } from '../engine/async/request-buffers.js';
-import { blobSource } from './blob.js';
+import { blobSource, isBlob } from './blob.js';
 import { requireEmpty } from './blob-failure.js';
 import { bufferSource } from './buffer.js';
 
@@ -38,7 +39,7 @@ export async function sourceOf(openable: Openable, signal: AbortSignal | undefin
     return blobSource(openable);
   }
   if (isByteSource(openable)) return openable;
-  throw new TypeError('An image is opened from a Blob or File, a URL, an ArrayBuffer, a Uint8Array or a ByteSource.');
+  return refuse('An image to open', 'a Blob or File, a URL, an ArrayBuffer, a Uint8Array or a ByteSource', openable);
 }
 
 /** Closes an Openable that will not be opened. Only a source has resources to release. */
@@ -54,20 +55,4 @@ export function isUrl(value: unknown): value is URL {
 /** Returns a value's string tag. `instanceof` would fail for objects of another realm. */
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
-}
-
-/** Tests methods, since a Blob of another realm is not an instance of this realm's class. */
-function isBlob(value: unknown): value is Blob {
-  const blob = value as Partial<Blob> | null;
-  return (
-    typeof blob === 'object' &&
-    blob !== null &&
-    typeof blob.slice === 'function' &&
-    typeof blob.arrayBuffer === 'function' &&
-    isSize(blob.size)
-  );
-}
-
-function isSize(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

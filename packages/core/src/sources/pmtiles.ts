@@ -1,6 +1,7 @@
 /** Adapts pmtiles' interface `Source` to a source. */
 
 import type { ByteSource } from '../api/device.js';
+import { requireKind, requireWhole } from '../arguments.js';
 import { Qcow2Error } from '../errors.js';
 import { slicesSource } from './slices.js';
 
@@ -20,6 +21,8 @@ export interface PmtilesSource {
  * Creates a source that reads a `Source` of pmtiles. That interface has no length, so `size` gives it, in bytes. Wrap
  * it in `withCache(withCoalescing(…))` where a request is expensive.
  *
+ * @throws TypeError when `source` does not have these methods; RangeError for an invalid size
+ *
  * @example
  * ```ts
  * import { FileSource } from 'pmtiles';
@@ -29,7 +32,10 @@ export interface PmtilesSource {
  * ```
  */
 export function pmtilesSource(source: PmtilesSource, size: number): ByteSource {
-  if (!Number.isSafeInteger(size) || size < 0) throw new RangeError(`size must be a number of bytes, not ${size}.`);
+  requireKind('source', source, 'an object');
+  requireKind('source.getKey', source.getKey, 'a function');
+  requireKind('source.getBytes', source.getBytes, 'a function');
+  requireWhole('size', size);
   const what = source.getKey();
   let first: string | undefined;
   return slicesSource(source, size, what, async (start, end, signal) => {

@@ -5,6 +5,8 @@
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { requireOptions, requireWhole } from '../arguments.js';
+import { requirePowerOfTwo } from '../choices.js';
 import { after, asPromise } from '../engine/async/done.js';
 import { Lru } from '../engine/async/lru.js';
 import {
@@ -16,9 +18,13 @@ import {
 } from '../engine/async/request-buffers.js';
 import { SharedLoad } from '../engine/async/shared-load.js';
 import { Qcow2Error } from '../errors.js';
+import { requireSource } from './source.js';
 
 /** Default block size: the default cluster size. */
 const DEFAULT_BLOCK = 64 * 1024;
+/** Block sizes are powers of two from 4 KiB to 4 MiB: their exponents. */
+const MIN_BLOCK_BITS = 12;
+const MAX_BLOCK_BITS = 22;
 /** Default budget: 256 blocks of the default size. */
 const DEFAULT_BUDGET = 16 * 1024 * 1024;
 /** From this size on a batch bypasses the cache, bytes: it would evict everything else, and need the memory twice. */
@@ -36,7 +42,7 @@ export interface CacheOptions {
  * Creates a source that reads `source` through an LRU cache of blocks. Batches of 1 MiB and more, or of a quarter of
  * the budget, bypass the cache. `seed` are the first bytes of `source`, if known.
  *
- * @throws RangeError for an invalid block size or budget
+ * @throws TypeError for a source that is none; RangeError for an invalid block size or budget
  *
  * @example
  * ```ts
@@ -46,16 +52,24 @@ export interface CacheOptions {
  * ```
  */
 export function withCache(source: ByteSource, options: CacheOptions = {}, seed?: Uint8Array): ByteSource {
+  requireSource(source);
+  requireCache(options);
   const { blockSize = DEFAULT_BLOCK, cacheBytes = DEFAULT_BUDGET } = options;
-  if (!Number.isInteger(Math.log2(blockSize)) || blockSize < 4096 || blockSize > 4 * 1024 * 1024) {
-    throw new RangeError(`blockSize must be a power of two from 4096 to 4194304, not ${blockSize}.`);
-  }
-  if (!Number.isSafeInteger(cacheBytes) || cacheBytes < 0) {
-    throw new RangeError(`cacheBytes must be a number of bytes, not ${cacheBytes}.`);
-  }
   const cached = new CachedSource(source, blockSize, cacheBytes);
   if (seed !== undefined) cached.seed(seed);
   return cached;
+}
+
+/**
+ * Checks the options of a cache.
+ *
+ * @throws TypeError for options that are not an object; RangeError for an invalid block size or budget
+ */
+export function requireCache(options: CacheOptions): void {
+  requireOptions(options);
+  const { blockSize = DEFAULT_BLOCK, cacheBytes = DEFAULT_BUDGET } = options;
+  requirePowerOfTwo('blockSize', blockSize, MIN_BLOCK_BITS, MAX_BLOCK_BITS);
+  requireWhole('cacheBytes', cacheBytes);
 }
 
 /** A load of several blocks. It fills `blocks`, by block number. */
@@ -92,10 +106,10 @@ class CachedSource implements ByteSource {
   read(transfers: readonly Transfer[], signal?: AbortSignal): Done {
     signal?.throwIfAborted();
     if (!this.#open) throw new Qcow2Error('closed', 'The cached source was closed.');
+    requireBuffers(transfers);
     const total = transfers.reduce((sum, { bytes }) => sum + bytes.length, 0);
     // An empty batch tests if reads have to wait. Cached blocks do not change the result.
     if (total >= this.#direct || transfers.length === 0) return this.#source.read(transfers, signal);
-    requireBuffers(transfers);
     const found = new Map<number, Uint8Array>();
     const loads = new Set<BlockLoad>();
     const missing: number[] = [];

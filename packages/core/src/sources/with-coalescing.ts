@@ -3,7 +3,9 @@
  * bytes. It caches nothing.
  */
 import type { ByteSource, Done, Transfer } from '../api/device.js';
+import { requireOptions, requireWhole } from '../arguments.js';
 import { fixedTransfers, hasBytes, put, requireAllIntact } from '../engine/async/request-buffers.js';
+import { requireSource } from './source.js';
 
 /** Default gap: at 10 MB/s these bytes take 7 ms, less than a request. */
 const DEFAULT_GAP = 64 * 1024;
@@ -30,7 +32,7 @@ export interface JoinedTransfer {
 /**
  * Creates a source that joins short transfers of a batch into few long reads of `source`.
  *
- * @throws RangeError for options that are not valid numbers of bytes
+ * @throws TypeError for a source that is none; RangeError for options that are not valid numbers of bytes
  *
  * @example
  * ```ts
@@ -44,11 +46,11 @@ export interface JoinedTransfer {
  * ```
  */
 export function withCoalescing(source: ByteSource, options: CoalescingOptions = {}): ByteSource {
+  requireSource(source);
+  requireOptions(options);
   const { gap = DEFAULT_GAP, longest = DEFAULT_LONGEST } = options;
-  if (!Number.isSafeInteger(gap) || gap < 0) throw new RangeError(`gap must be a number of bytes, not ${gap}.`);
-  if (!Number.isSafeInteger(longest) || longest < 1) {
-    throw new RangeError(`longest must be a number of bytes, not ${longest}.`);
-  }
+  requireWhole('gap', gap);
+  requireWhole('longest', longest, 1);
   return {
     get size() {
       return source.size;

@@ -1,8 +1,10 @@
-/** Locks the files that images of this process write to: each has one writer at a time. */
+/** The files that images of this process write to: they must be devices, and each has one writer at a time. */
 
 import type { BlockDevice } from '../api/device.js';
+import { refuse } from '../arguments.js';
 import { Qcow2Error } from '../errors.js';
 import { identityOf } from './identity.js';
+import { isBlockDevice } from './openable.js';
 
 /**
  * The devices that are written to, weakly referenced: an image that is garbage-collected without being closed releases
@@ -16,6 +18,15 @@ interface WriterMap {
 
 const writersByObject: WriterMap = new WeakMap<object, WeakRef<BlockDevice>>();
 const writersByName: WriterMap = new Map<object | string, WeakRef<BlockDevice>>();
+
+/**
+ * Checks that a value can be written to. `name` is its name in the error.
+ *
+ * @throws TypeError
+ */
+export function requireDevice(name: string, value: unknown): asserts value is BlockDevice {
+  if (!isBlockDevice(value)) refuse(name, 'a BlockDevice, with read, write, truncate and flush', value);
+}
 
 /**
  * Locks a device for one writer, while the device has this identity: a closed one may have none. `what` is its name in

@@ -6,7 +6,8 @@ import { all } from '../engine/async/done.js';
 import { fixedTransfers, lengthOf } from '../engine/async/request-buffers.js';
 import { requireInside } from '../engine/mapping/guest-range.js';
 import type { Writer } from '../engine/write/writer.js';
-import { type WritableTarget, writableOf } from './writable.js';
+import { requireZeroing } from './verb-arguments.js';
+import { startIn, type WritableTarget, writableOf } from './writable.js';
 
 /** The changes of one disk. Each throws what its form in `Disk` rejects with; undefined when nothing had to wait. */
 export class Changes {
@@ -38,9 +39,10 @@ export class Changes {
     );
   }
 
-  writeZeroes(offset: number, length: number, { unmap = false }: WriteZeroesOptions): Done {
+  writeZeroes(offset: number, length: number, options: WriteZeroesOptions | undefined): Done {
+    requireZeroing(options);
     this.#requireInside(offset, length);
-    if (length > 0) return this.#writer.zero(offset, length, unmap);
+    if (length > 0) return this.#writer.zero(offset, length, options?.unmap ?? false);
   }
 
   discard(offset: number, length: number): Done {
@@ -48,9 +50,8 @@ export class Changes {
     if (length > 0) return this.#writer.discard(offset, length);
   }
 
-  writable(target: WritableTarget, { start = 0 }: WritableOptions): WritableStream<Uint8Array> {
-    this.#requireInside(start, 0);
-    return writableOf(target, start);
+  writable(target: WritableTarget, options: WritableOptions | undefined): WritableStream<Uint8Array> {
+    return writableOf(target, startIn(options, this.#size()));
   }
 
   #requireInside(offset: number, length: number): void {

@@ -2,11 +2,15 @@
 
 import type { Done, Transfer } from '../api/device.js';
 import type { DigestOptions, Hash, HashAlgorithm } from '../api/hash.js';
+import { refuse } from '../arguments.js';
 import { progressOf } from '../engine/async/progress.js';
+import { isBytes } from '../engine/async/request-buffers.js';
+
 import { yieldWhenDue } from '../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { readGuest } from '../engine/read/execute.js';
 import { mapBatches } from './map.js';
+import { requireDigest } from './verb-arguments.js';
 
 /** Bytes that are read at once, and zeros that are hashed at once. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -29,7 +33,7 @@ interface Reading {
 /**
  * The hash of all guest bytes of `layer`. `alive` throws when the image is no longer open.
  *
- * @throws TypeError for an unknown algorithm; what reads and the map throw; the signal's reason when it aborts.
+ * @throws TypeError for an argument of the wrong type or value; what reads and the map throw; the signal's reason.
  */
 export async function digestDisk(
   layer: Qcow2Layer,
@@ -37,6 +41,7 @@ export async function digestDisk(
   alive: () => void,
   options: DigestOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  requireDigest(algorithm, options);
   const { signal } = options;
   const hash = await startHash(algorithm, options);
   const update = updater(hash, layer.size, alive, options);
@@ -54,16 +59,19 @@ export async function digestDisk(
     [memory, other] = [other, memory];
   }
   if (ahead !== null) await hashChunk(ahead, zeros, update);
-  return new Uint8Array(hash.digest());
+  const digest = hash.digest();
+  if (!isBytes(digest)) refuse('The result of digest of createHash', 'a Uint8Array', digest);
+  return new Uint8Array(digest);
 }
 
 async function startHash(algorithm: HashAlgorithm, { createHash, signal }: DigestOptions): Promise<Hash> {
-  if (algorithm !== 'SHA-1' && algorithm !== 'SHA-256') {
-    throw new TypeError(`The algorithm must be 'SHA-1' or 'SHA-256', not ${JSON.stringify(algorithm)}.`);
-  }
   signal?.throwIfAborted();
   const create = createHash ?? (await import('../hashes/noble-hash.js')).nobleHash;
-  return create(algorithm);
+  const hash = create(algorithm);
+  if (typeof hash?.update !== 'function' || typeof hash.digest !== 'function') {
+    refuse('The result of createHash', 'an object with update and digest', hash);
+  }
+  return hash;
 }
 
 /** Returns a function that hashes bytes, reports them, and yields when it is due. */

@@ -6,6 +6,7 @@ import type { Range } from '../api/range.js';
 import { progressOf } from '../engine/async/progress.js';
 import { yieldToEventLoop } from '../engine/async/yield-to-event-loop.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
+import type { Writer } from '../engine/write/writer.js';
 import { Qcow2Error, type Qcow2ErrorCode } from '../errors.js';
 import { BITMAP_FLAG } from '../format/bitmap-flag.js';
 import { findBit, getBitmapTableEntry } from '../format/bitmap-table.js';
@@ -23,18 +24,19 @@ const READ_ENTRIES = 65_536;
 const BATCH_RANGES = 4096;
 
 /**
- * The ranges that the bitmap of this name marks, in batches, adjacent ones merged, clipped to the disk. `alive` throws
- * when the image is no longer open.
+ * The ranges that the bitmap of this name marks, in batches, adjacent ones merged, clipped to the disk. Those of an
+ * image that is open for writing are stored first. `alive` throws when the image is no longer open.
  *
  * @throws {@link Qcow2Error} `not-found`, `corrupt`, `unsupported`, and what the source throws; the signal's reason
  *   when it aborts.
  */
 export async function* dirtyBatches(
-  layer: Qcow2Layer,
+  { layer, write }: { readonly layer: Qcow2Layer; readonly write: { readonly writer: Writer } | null },
   name: string,
   alive: () => void,
   options?: OperationOptions,
 ): AsyncGenerator<Range[], void, undefined> {
+  await write?.writer.storeBitmaps();
   const signal = options?.signal;
   const { lock } = layer;
   // While the image is written its bits change on the medium, and a change may remove the bitmap. So all bits are read

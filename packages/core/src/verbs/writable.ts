@@ -1,5 +1,8 @@
 /** A stream that takes chunks of any size, and writes whole clusters. */
-import { isBytes, lengthOf, requireIntact } from '../engine/async/request-buffers.js';
+import type { WritableOptions } from '../api/disk.js';
+import { requireOptions } from '../arguments.js';
+import { lengthOf, requireIntact } from '../engine/async/request-buffers.js';
+import { requireInside } from '../engine/mapping/guest-range.js';
 
 /** Bytes that are gathered before a write: a multiple of every cluster size up to it. */
 const GATHER_BYTES = 2 * 1024 * 1024;
@@ -8,6 +11,18 @@ const GATHER_BYTES = 2 * 1024 * 1024;
 export interface WritableTarget {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   flush(): Promise<void>;
+}
+
+/**
+ * The start of a stream in its options, on a disk of `size` bytes.
+ *
+ * @throws TypeError for options that are not an object; as {@link requireInside} does.
+ */
+export function startIn(options: WritableOptions | undefined, size: number): number {
+  requireOptions(options);
+  const { start = 0 } = options ?? {};
+  requireInside(start, 0, size, 'start');
+  return start;
 }
 
 /** A stream that writes its chunks to `target`, from the guest offset `start` on. */
@@ -28,7 +43,6 @@ export function writableOf(target: WritableTarget, start: number): WritableStrea
   };
   return new WritableStream<Uint8Array>({
     async write(chunk) {
-      if (!isBytes(chunk)) throw new TypeError('The chunks of a disk must be Uint8Arrays.');
       const total = lengthOf(chunk, 'The chunk');
       for (let from = 0; from < total; ) {
         requireIntact(chunk, total, 'The chunk');

@@ -50,7 +50,7 @@ function arriving(arrive: Arrive): Blob {
       });
     },
   });
-  return { size: real.size, slice } as unknown as Blob;
+  return { size: real.size, slice, arrayBuffer: () => real.arrayBuffer() } as unknown as Blob;
 }
 
 function asyncBuffer(arrive: Arrive): ByteSource {

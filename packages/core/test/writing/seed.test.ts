@@ -1,5 +1,5 @@
 /** The tests of the library that this one continues, on writing, and its faults: each with its guard here. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { bufferDevice, type CreateOptions, Qcow2Image } from '../../src/index.js';
 import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell, filled } from '../support/image-builder.js';
@@ -176,12 +176,13 @@ describe('faults of the predecessor', () => {
     const { bytes } = buildImage({ size: MIB, compatible: 1n, autoclear: 4n, clusters: new Map([[0, filled(1)]]) });
     for (const mode of ['read', 'readwrite'] as const) {
       const device = bufferDevice(bytes);
+      const calls = [vi.spyOn(device, 'write'), vi.spyOn(device, 'flush')];
       const image = await Qcow2Image.open(device, { mode });
       await readAt(image, 0, MIB);
       await image.flush();
       await image.close();
       expectSame(device.bytes(), bytes);
-      if (mode === 'readwrite') expect(await image.stats()).toMatchObject({ deviceWrites: 0, deviceFlushes: 0 });
+      for (const call of calls) expect(call).not.toHaveBeenCalled();
     }
   });
 

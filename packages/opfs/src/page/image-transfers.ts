@@ -3,7 +3,7 @@
  */
 import { transfer } from 'comlink';
 import { Qcow2Error, type Transfer } from 'qcow2';
-import { fixedView, lengthOf, onAbort, put, requireInside, requireIntact } from 'qcow2/internal';
+import { fixedTransfers, onAbort, put, requireInside, requireIntact } from 'qcow2/internal';
 import type { PromisedOutcome, Written } from '../protocol/messages.js';
 import type { RemoteWorker } from './connection.js';
 import type { ImageChannel } from './image-channel.js';
@@ -82,14 +82,11 @@ export class ImageTransfers {
   /**
    * The transfers of a batch with their lengths. Refuses what the worker would refuse, before any part is sent.
    *
-   * @throws as `lengthOf` and `requireInside` do.
+   * @throws as `fixedTransfers` and `requireInside` do.
    */
   #checked(transfers: readonly Transfer[]): OutgoingPiece[] {
     const { virtualSize } = this.#channel.info;
-    const pieces = transfers.map(({ at, bytes }, index) => {
-      const length = lengthOf(bytes, nameOf(transfers, index));
-      return { at, bytes: fixedView(bytes), length };
-    });
+    const pieces = fixedTransfers(transfers);
     for (const { at, length } of pieces) requireInside(at, length, virtualSize);
     return pieces;
   }

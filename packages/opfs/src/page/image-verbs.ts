@@ -1,7 +1,7 @@
 /** Defines the methods of an image from the table of verbs. Each sends its call to the worker as its row describes. */
 import type { Disk } from 'qcow2';
 import type { CursorPacket } from '../protocol/messages.js';
-import { splitArguments } from '../protocol/verb-arguments.js';
+import { type SplitArguments, splitArguments } from '../protocol/verb-arguments.js';
 import { type CalledVerb, type CursorVerb, type Row, rowOf, VERBS, type Verb } from '../protocol/verbs.js';
 import { itemsOf } from './cursor-iterator.js';
 import { guestStream } from './guest-stream.js';
@@ -25,18 +25,25 @@ export function defineVerbs<Image extends object>(prototype: Image, channelOf: (
 function send(channel: ImageChannel, verb: Verb, given: readonly unknown[]): unknown {
   const row = rowOf(verb);
   if (row.kind === 'bytes') {
-    row.validate(channel.info.virtualSize, ...given);
     return guestStream(cursorOf<Uint8Array<ArrayBuffer>>(channel, verb as CursorVerb, row, given));
   }
   if (row.kind === 'items') {
-    return itemsOf(cursorOf<Float64Array<ArrayBuffer>>(channel, verb as CursorVerb, row, given), row.packing.unpack);
+    const open = () => cursorOf<Float64Array<ArrayBuffer>>(channel, verb as CursorVerb, row, given);
+    return itemsOf(open, row.packing.unpack);
   }
   return invoke(channel, verb as CalledVerb, row, given);
 }
 
+/** The arguments to send. What the engine would refuse is refused here, before anything is sent. */
+function checkedArguments(channel: ImageChannel, row: Row, given: readonly unknown[]): SplitArguments {
+  row.validate(channel.info.virtualSize, ...given);
+  return splitArguments(row, given);
+}
+
 /** Calls a verb that has a single result. */
 async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: readonly unknown[]): Promise<unknown> {
-  const { args, options } = splitArguments(row, given);
+  channel.requireOpen();
+  const { args, options } = checkedArguments(channel, row, given);
   const reports = wireReports(options);
   // Whether a flush resolves or rejects, `close` has no earlier loss left to report.
   if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
@@ -55,7 +62,7 @@ function cursorOf<Packet extends NonNullable<CursorPacket>>(
   given: readonly unknown[],
 ): RemoteCursor<Packet | null> {
   const { connection, id: image } = channel.target;
-  const { args, options } = splitArguments(row, given);
+  const { args, options } = checkedArguments(channel, row, given);
   const reports = wireReports(options);
   return new RemoteCursor<Packet | null>(
     connection,

@@ -1,5 +1,6 @@
 /** Implements openStore for both entries: starts the worker and opens its storage. */
 import { isQcow2Error, Qcow2Error } from 'qcow2';
+import { requireOneOf, requireOptions } from 'qcow2/internal';
 import { imageName } from '../protocol/image-name.js';
 import type { Persistence } from '../protocol/stored-image.js';
 import { Connection } from './connection.js';
@@ -39,11 +40,10 @@ const OWN_ADVICE = 'The option `worker` must create a module worker whose script
  * @param entry starts the worker without the option `worker`
  */
 export async function openStoreWith(entry: WorkerStart, options: StoreOptions): Promise<Store> {
-  const directory = imageName(options.directory ?? 'qcow2');
+  requireOptions(options, { directory: 'a string', worker: 'a function' });
   const { fallback, worker } = options;
-  if (fallback !== undefined && fallback !== 'memory') {
-    throw new TypeError(`The only fallback is 'memory', not ${JSON.stringify(fallback)}.`);
-  }
+  const directory = imageName(options.directory ?? 'qcow2');
+  if (fallback !== undefined) requireOneOf('fallback', fallback, ['memory']);
   const connection = await connect(worker ? { create: worker, advice: OWN_ADVICE } : entry);
   try {
     const kind = await connection.call((remote) => remote.useStorage({ directory, fallback: fallback ?? null }));

@@ -20,7 +20,8 @@ import type { WorkerImage } from './worker-image.js';
  * Every method rejects with {@link Qcow2Error} `closed` after `close`. It rejects with `failed` once the worker is
  * dead, or has been silent for 30 seconds during a call, as after the site's data were cleared or while a debugger
  * pauses it. A store opened afterwards has a new worker. Methods of stored images reject with `unavailable` where the
- * platform refuses OPFS, with TypeError for a name that is not a string, and with RangeError for an invalid one.
+ * platform refuses OPFS, with TypeError for a name that is not a string and for an option of the wrong type, and with
+ * RangeError for an invalid name or number.
  * `locked` comes after two seconds, in which the locks of a crashed tab are released. A change waits until no reader
  * has the image open: readers that overlap without end keep it `locked`, and keep an `open` for writing with `lock:
  * 'wait'` waiting.

@@ -10,12 +10,13 @@ import type {
   Transfer,
   WritableOptions,
 } from 'qcow2';
-import { boundsOf, writableOf } from 'qcow2/internal';
+import { lengthOf, requireInside, requireKind, requireOptions, startIn, writableOf } from 'qcow2/internal';
 import { makeDisposable } from './disposable.js';
 import { ImageChannel, type ImageTarget } from './image-channel.js';
 import { ImageTransfers } from './image-transfers.js';
 import { defineVerbs, type VerbMethods } from './image-verbs.js';
 import type { WriteOptions } from './outgoing-bytes.js';
+import { requireExport, requireTarget } from './store-arguments.js';
 import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
 import { wireExport } from './wire-reports.js';
 
@@ -88,22 +89,29 @@ export class WorkerImage implements Disk {
   /** Reads `length` guest bytes from `offset` into new memory; else as the other form. */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
   read(offset: number, what: Uint8Array | number, options?: ReadOptions): Promise<unknown> {
-    if (typeof what === 'number') return this.#readNew(offset, what, options);
-    return this.readBatch([{ at: offset, bytes: what }], options);
+    return typeof what === 'number' ? this.#readNew(offset, what, options) : this.#readInto(offset, what, options);
+  }
+
+  async #readInto(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void> {
+    this.#channel.requireOpen();
+    requireOptions(options);
+    requireInside(offset, lengthOf(into), this.size);
+    return this.#transfers.read([{ at: offset, bytes: into }], options?.signal);
   }
 
   async #readNew(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
     this.#channel.requireOpen();
-    boundsOf({ start: offset, length }, this.size);
+    requireInside(offset, length, this.size);
     const into = new Uint8Array(length);
-    await this.readBatch([{ at: offset, bytes: into }], options);
+    await this.#readInto(offset, into, options);
     return into;
   }
 
   /** Fills every buffer with guest bytes from its offset, 32 MiB in each message; else as {@link read}. */
-  async readBatch(transfers: readonly Transfer[], options: ReadOptions = {}): Promise<void> {
+  async readBatch(transfers: readonly Transfer[], options?: ReadOptions): Promise<void> {
     this.#channel.requireOpen();
-    return this.#transfers.read(transfers, options.signal);
+    requireOptions(options);
+    return this.#transfers.read(transfers, options?.signal);
   }
 
   /**
@@ -125,7 +133,9 @@ export class WorkerImage implements Disk {
    * await image.flush();
    * ```
    */
-  write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
+  async write(offset: number, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
+    this.#channel.requireOpen();
+    requireInside(offset, lengthOf(bytes), this.size);
     return this.writeBatch([{ at: offset, bytes }], options);
   }
 
@@ -135,6 +145,7 @@ export class WorkerImage implements Disk {
    */
   async writeBatch(transfers: readonly Transfer[], options: WriteOptions = {}): Promise<void> {
     this.#channel.requireOpen();
+    requireOptions(options, { transfer: 'a boolean' });
     const written = this.#transfers.write(transfers, options);
     this.#channel.setUnflushed(true);
     return written;
@@ -148,8 +159,7 @@ export class WorkerImage implements Disk {
    */
   writable(options?: WritableOptions): WritableStream<Uint8Array> {
     this.#channel.requireOpen();
-    const { start } = boundsOf({ start: options?.start ?? 0, length: 0 }, this.size);
-    return writableOf(this, start);
+    return writableOf(this, startIn(options, this.size));
   }
 
   /**
@@ -159,6 +169,8 @@ export class WorkerImage implements Disk {
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
   async openSnapshot(idOrName: string): Promise<WorkerImage> {
+    this.#channel.requireOpen();
+    requireKind('idOrName', idOrName, 'a string');
     const { target } = this.#channel;
     const id = target.connection.reserve();
     const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, target.id, idOrName), {}, id);
@@ -186,9 +198,9 @@ export class WorkerImage implements Disk {
    * ```
    */
   async export(options: ExportFileOptions): Promise<void> {
-    const { format, to, signal, onProgress, onLost } = options;
-    requireRaw(format);
-    if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
+    requireExport(options, ['raw']);
+    const { to, signal, onProgress, onLost } = options;
+    requireTarget(to);
     const { id } = this.#channel.target;
     const wire = wireExport(options);
     await this.#channel.call((worker, call) => worker.export(call, id, to, wire), { signal, onProgress, onLost });
@@ -202,8 +214,8 @@ export class WorkerImage implements Disk {
    *   quota does not suffice; `unavailable` where the platform refuses OPFS; the signal's reason when it aborts
    */
   async temporaryExport(options: TemporaryExportOptions): Promise<TemporaryExport> {
-    const { format, signal, onProgress, onLost } = options;
-    requireRaw(format);
+    requireExport(options, ['raw']);
+    const { signal, onProgress, onLost } = options;
     const { connection, id: image } = this.#channel.target;
     const id = connection.reserve();
     const wire = wireExport(options);
@@ -226,8 +238,4 @@ export class WorkerImage implements Disk {
   close(): Promise<void> {
     return this.#channel.close();
   }
-}
-
-function requireRaw(format: unknown): void {
-  if (format !== 'raw') throw new TypeError(`The only supported format is 'raw', not ${JSON.stringify(format)}.`);
 }

@@ -1,6 +1,6 @@
 /** Implements the store that openStore returns: each verb is sent to its worker. */
 import type { ImageInfo, OperationOptions } from 'qcow2';
-import { requireEmpty } from 'qcow2/internal';
+import { refuse, requireEmpty, requireOptions } from 'qcow2/internal';
 import { BufferPool } from '../protocol/buffer-pool.js';
 import { imageName } from '../protocol/image-name.js';
 import type { PromisedOutcome, WireOpenOptions } from '../protocol/messages.js';
@@ -25,10 +25,14 @@ import { makeDisposable } from './disposable.js';
 import { guestStream } from './guest-stream.js';
 import { RemoteCursor } from './remote-cursor.js';
 import type { Store } from './store.js';
+import { requireCreation, requireExport, requireOpening, requireTarget } from './store-arguments.js';
 import { streamPull } from './stream-pull.js';
 import { type TemporaryExport, temporaryExportOf } from './temporary-export.js';
 import { wireExport, wireReports } from './wire-reports.js';
 import { WorkerImage } from './worker-image.js';
+
+/** The formats that a store exports. */
+const FORMATS: readonly string[] = ['raw', 'qcow2'];
 
 /** A {@link Store} over one worker. */
 export class WorkerStore implements Store {
@@ -73,25 +77,21 @@ export class WorkerStore implements Store {
   }
 
   async create(name: string, options: StoreCreateOptions): Promise<WorkerImage> {
-    const { signal, onProgress, resolve, ...wanted } = options;
-    if (wanted.dataFile !== undefined) {
-      throw new TypeError(
-        'A store keeps no data files: use Qcow2Image.create of the package qcow2 on devices of your own.',
-      );
-    }
     const stored = imageName(name);
+    requireCreation(options);
+    const { signal, onProgress, resolve, ...wanted } = options;
     const reports = wireReports({ onProgress });
     const wire = { ...wanted, resolves: resolve !== undefined };
     const callbacks = { signal, onProgress, resolve };
     return this.#opening(callbacks, (worker, id) => worker.createStored(id, stored, wire, reports), true);
   }
 
-  async import(name: string, from: Blob | ReadableStream<Uint8Array>, options: OperationOptions = {}): Promise<void> {
+  async import(name: string, from: Blob | ReadableStream<Uint8Array>, options?: OperationOptions): Promise<void> {
     if (isBlob(from)) {
       if (from.size === 0) await requireEmpty(from);
       return this.#import(name, from, options);
     }
-    if (!isOf(from, 'ReadableStream')) throw new TypeError('import() takes a File, another Blob or a ReadableStream.');
+    if (!isOf(from, 'ReadableStream')) refuse('from', 'a File, another Blob or a ReadableStream', from);
     // Must come before any check that throws, so that the stream is cancelled with that reason.
     const stream = streamPull(from);
     try {
@@ -106,10 +106,12 @@ export class WorkerStore implements Store {
   async #import(
     name: string,
     blob: Blob | null,
-    { signal, onProgress }: OperationOptions,
+    options: OperationOptions | undefined,
     pull?: CallOptions['pull'],
   ): Promise<void> {
     const stored = imageName(name);
+    requireOptions(options);
+    const { signal, onProgress } = options ?? {};
     const reports = wireReports({ onProgress });
     await this.#connection.call((worker, call) => worker.importStored(call, stored, blob, reports), {
       signal,
@@ -120,17 +122,16 @@ export class WorkerStore implements Store {
 
   async open(name: string, options: StoreOpenOptions = {}): Promise<WorkerImage> {
     const stored = imageName(name);
+    requireOpening(options);
     const { lock = 'fail' } = options;
-    if (lock !== 'fail' && lock !== 'wait') {
-      throw new TypeError(`The lock must be 'fail' or 'wait', not ${JSON.stringify(lock)}.`);
-    }
     return this.#open(options, (worker, id, wire) => worker.openStored(id, stored, { ...wire, lock }), true);
   }
 
   async openFile(file: Blob | URL | RemoteFile, options: FileOpenOptions = {}): Promise<WorkerImage> {
     if (!isBlob(file) && !isRemoteFile(file)) {
-      throw new TypeError('openFile() opens a File or another Blob, or a URL or { url } of a web server.');
+      refuse('file', 'a File or another Blob, or a URL or { url } of a web server', file);
     }
+    requireOpening(options);
     if (options.mode === 'readwrite' || options.mode === 'repair') {
       throw new TypeError('Files are only read: import one into the store, or create an overlay over it, to write.');
     }
@@ -148,9 +149,10 @@ export class WorkerStore implements Store {
     name: string,
     options: StoreExportOptions,
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
-    const { format, to, signal, onProgress, onLost } = options;
     const stored = imageName(name);
-    requireFormat(options);
+    requireExport(options, FORMATS);
+    const { format, to, signal, onProgress, onLost } = options;
+    if (to !== undefined) requireTarget(to);
     const wire = wireExport(options);
     const callbacks = { signal, onProgress, onLost };
     if (to === undefined) {
@@ -162,14 +164,13 @@ export class WorkerStore implements Store {
       await cursor.open();
       return guestStream(cursor);
     }
-    if (to?.kind !== 'file') throw new TypeError('export() needs a FileSystemFileHandle in `to`.');
     await this.#connection.call((worker, call) => worker.exportStored(call, stored, format, to, wire), callbacks);
   }
 
   async temporaryExport(name: string, options: StoreTemporaryExportOptions): Promise<TemporaryExport> {
-    const { format, signal, onProgress, onLost } = options;
     const stored = imageName(name);
-    requireFormat(options);
+    requireExport(options, FORMATS);
+    const { format, signal, onProgress, onLost } = options;
     const id = this.#connection.reserve();
     const wire = wireExport(options);
     const send = (worker: RemoteWorker): PromisedOutcome<File> =>
@@ -179,7 +180,7 @@ export class WorkerStore implements Store {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const names = [imageName(from), imageName(to)] as const;
+    const names = [imageName(from, 'from'), imageName(to, 'to')] as const;
     await this.#connection.call((worker, call) => worker.rename(call, ...names));
   }
 
@@ -242,14 +243,5 @@ export class WorkerStore implements Store {
       if (this.#connection.alive) await this.#connection.call((worker) => worker.close(id)).catch(() => {});
       throw error;
     }
-  }
-}
-
-function requireFormat({ format, salvage }: { format: unknown; salvage?: boolean | undefined }): void {
-  if (format !== 'raw' && format !== 'qcow2') {
-    throw new TypeError(`The format must be 'raw' or 'qcow2', not ${JSON.stringify(format)}.`);
-  }
-  if (format === 'qcow2' && salvage) {
-    throw new TypeError("The format 'qcow2' is the image's file unchanged, damage included. Use 'raw' with `salvage`.");
   }
 }

@@ -1,4 +1,5 @@
 /** Parses the name of a backing or data file: finds the file's own name and format, or throws why it cannot. */
+import { requireKind } from 'qcow2/internal';
 import { fileDescription } from './file-description.js';
 
 /** The file that a name in an image refers to. */
@@ -36,9 +37,10 @@ const PROTOCOL_PREFIX = new RegExp(String.raw`^(?:${PROTOCOLS.join('|')})\b[^/:]
  * a `json:` description. A name of another protocol, as `nbd:`, is returned unchanged, since it names no file.
  *
  * @throws {@link Qcow2Error} `unsupported` for a description with an option that changes the bytes read;
- *   `details.option` names it.
+ *   `details.option` names it; TypeError for a name that is not a string.
  */
 export function namedFile(name: string): NamedFile {
+  requireKind('name', name, 'a string');
   const described = fileDescription(name);
   if (described === null) return { name: lastPart(name) };
   const { path, isPlain, format } = described;

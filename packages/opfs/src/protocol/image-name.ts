@@ -1,5 +1,6 @@
 /** Validates and normalises the names of stored images. */
 import { isQcow2Error } from 'qcow2';
+import { refuse } from 'qcow2/internal';
 import { type NamedFile, namedFile } from './base-name.js';
 
 /** The length that every platform's file system supports. Bytes of UTF-8. */
@@ -8,12 +9,13 @@ const MAX_NAME_BYTES = 200;
 const FORBIDDEN_CHARACTERS = /[\p{Cc}\p{Cs}]/u;
 
 /**
- * Validates a name and normalises it (NFC), so that the same letters are the same name.
+ * Validates a name and normalises it (NFC), so that the same letters are the same name. `argument` is what errors call
+ * it.
  *
  * @throws TypeError when it is not a string, RangeError when it is invalid
  */
-export function imageName(name: unknown): string {
-  if (typeof name !== 'string') throw new TypeError(`The name of an image is a string, not ${typeof name}.`);
+export function imageName(name: unknown, argument = 'name'): string {
+  if (typeof name !== 'string') refuse(argument, 'a string', name);
   const fault = faultOf(name);
   if (fault) throw new RangeError(`An image cannot be named ${JSON.stringify(name)}: ${fault}.`);
   return name.normalize('NFC');

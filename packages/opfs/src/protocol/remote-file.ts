@@ -1,5 +1,6 @@
 /** Files given by URL: as callers pass them, and in the form sent to the worker, which fetches them. */
 import type { CreateOptions, HttpSourceOptions, ImageReference, OpenOptions, Resolved } from 'qcow2';
+import { httpPolicy } from 'qcow2/internal';
 import { isUrl } from './shape.js';
 
 /**
@@ -50,7 +51,8 @@ export function isRemoteFile(value: unknown): value is RemoteFile | URL {
 /**
  * Converts the file to the form that is sent.
  *
- * @throws TypeError for an invalid URL, and for `fetch`, which cannot be sent
+ * @throws TypeError for an invalid URL, for an option of the wrong type, and for `fetch`, which cannot be sent;
+ *   RangeError for an invalid number
  */
 export function wireRemoteFile(file: RemoteFile | URL): WireRemoteFile {
   const { url, ...options }: RemoteFile = isUrl(file) ? { url: file } : file;
@@ -60,6 +62,7 @@ export function wireRemoteFile(file: RemoteFile | URL): WireRemoteFile {
         'package qcow2.',
     );
   }
+  httpPolicy(options);
   const { headers, credentials, timeout, retries, retryDelay, concurrency, blockSize, cacheBytes } = options;
   return {
     // In the worker a relative URL would be resolved against its script.

@@ -4,6 +4,9 @@
 import type { SalvageOptions } from 'qcow2';
 import type { Row } from './verbs.js';
 
+/** What a row says of sending arguments. */
+type SentRow = Pick<Row, 'arguments' | 'options' | 'salvage'>;
+
 /** Arguments to send, and those that stay on the page. */
 export interface SplitArguments {
   readonly args: readonly unknown[];
@@ -15,7 +18,7 @@ export interface SplitArguments {
  *
  * @throws TypeError when another option is a function: the worker cannot call it.
  */
-export function splitArguments(row: Row, given: readonly unknown[]): SplitArguments {
+export function splitArguments(row: SentRow, given: readonly unknown[]): SplitArguments {
   const args = Array.from({ length: row.arguments }, (_, index) => given[index]);
   if (!row.options) return { args, options: {} };
   const { signal, onProgress, onLost, ...rest } = (given[row.arguments] ?? {}) as SalvageOptions;
@@ -26,7 +29,7 @@ export function splitArguments(row: Row, given: readonly unknown[]): SplitArgume
 }
 
 /** The arguments for the engine: those sent, with the signal and the callbacks of the call. */
-export function joinArguments(row: Row, { args, options }: SplitArguments): unknown[] {
+export function joinArguments(row: SentRow, { args, options }: SplitArguments): unknown[] {
   if (!row.options) return [...args];
   return [...args.slice(0, row.arguments), { ...(args[row.arguments] as object), ...options }];
 }

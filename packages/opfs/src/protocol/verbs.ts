@@ -2,8 +2,17 @@
  * The table of a disk's verbs that are sent to the worker, one row each. The page's methods and the worker's calls are
  * generated from it.
  */
-import type { Disk } from 'qcow2';
-import { boundsOf } from 'qcow2/internal';
+import type { Disk, Range } from 'qcow2';
+import {
+  boundsOf,
+  requireDigest,
+  requireInside,
+  requireKind,
+  requireOptions,
+  requireRepair,
+  requireResize,
+  requireZeroing,
+} from 'qcow2/internal';
 import { packExtents, unpackExtents } from './packed-extents.js';
 import { packRanges, unpackRanges } from './packed-ranges.js';
 
@@ -53,15 +62,19 @@ interface ItemsRow<Item> {
 }
 
 /** A verb that returns a stream of bytes. */
-interface BytesRow<Args extends readonly unknown[]> {
+interface BytesRow {
   readonly kind: 'bytes';
+}
+
+/** The check of a verb's arguments. */
+interface CheckedRow<Args extends readonly unknown[]> {
   /** Throws for invalid arguments before anything is sent, given the size of the disk in bytes. */
   readonly validate: (size: number, ...args: Args) => void;
 }
 
-type KindOf<Args extends readonly unknown[], Result> =
+type KindOf<Result> =
   Result extends ReadableStream<Uint8Array>
-    ? BytesRow<Args>
+    ? BytesRow
     : Result extends AsyncIterable<infer Item>
       ? ItemsRow<Item>
       : Result extends Promise<unknown>
@@ -73,7 +86,7 @@ type KindOf<Args extends readonly unknown[], Result> =
  * `salvage` if they include `onLost`.
  */
 type RowOf<Method> = Method extends (...args: infer Args) => infer Result
-  ? ArgumentsOf<Args> & KindOf<Args, Result>
+  ? ArgumentsOf<Args> & KindOf<Result> & CheckedRow<Args>
   : never;
 
 /** A row for each method of an interface, except the unlisted ones. */
@@ -93,7 +106,8 @@ export type Row = {
   readonly arguments: number;
   readonly options: boolean;
   readonly salvage?: true | undefined;
-} & (CalledRow | ItemsRow<unknown> | BytesRow<readonly unknown[]>);
+} & CheckedRow<readonly unknown[]> &
+  (CalledRow | ItemsRow<unknown> | BytesRow);
 
 /** To add a verb, declare a method in `Disk`, implement it in the engine's image, and add its row here. */
 export const VERBS: VerbTable = {
@@ -103,35 +117,70 @@ export const VERBS: VerbTable = {
     options: true,
     salvage: true,
     packing: { pack: packExtents, unpack: unpackExtents },
+    validate: validateRange,
   },
   dirtyRanges: {
     kind: 'items',
     arguments: 1,
     options: true,
     packing: { pack: packRanges, unpack: unpackRanges },
+    validate(_, bitmap, options) {
+      requireOptions(options);
+      requireKind('bitmap', bitmap, 'a string');
+    },
   },
-  readable: {
-    kind: 'bytes',
+  readable: { kind: 'bytes', arguments: 1, options: true, salvage: true, validate: validateRange },
+  dehydrate: { kind: 'bytes', arguments: 0, options: true, validate: validateOptions },
+  stats: { kind: 'value', arguments: 0, options: false, validate: () => {} },
+  seekData: { kind: 'value', arguments: 1, options: false, validate: validateOffset },
+  seekHole: { kind: 'value', arguments: 1, options: false, validate: validateOffset },
+  digest: {
+    kind: 'value',
     arguments: 1,
     options: true,
-    salvage: true,
-    validate: (size, range) => boundsOf(range, size),
+    validate: (_, algorithm, options) => requireDigest(algorithm, options),
   },
-  dehydrate: { kind: 'bytes', arguments: 0, options: true, validate: () => {} },
-  stats: { kind: 'value', arguments: 0, options: false },
-  seekData: { kind: 'value', arguments: 1, options: false },
-  seekHole: { kind: 'value', arguments: 1, options: false },
-  digest: { kind: 'value', arguments: 1, options: true },
-  check: { kind: 'value', arguments: 0, options: true },
-  usage: { kind: 'value', arguments: 0, options: true },
-  repair: { kind: 'flush', arguments: 0, options: true },
-  writeZeroes: { kind: 'change', arguments: 3, options: false },
-  discard: { kind: 'change', arguments: 2, options: false },
-  resize: { kind: 'flush', arguments: 1, options: true },
-  sparsify: { kind: 'flush', arguments: 0, options: true },
-  compact: { kind: 'flush', arguments: 0, options: true },
-  flush: { kind: 'flush', arguments: 0, options: false },
+  check: { kind: 'value', arguments: 0, options: true, validate: validateOptions },
+  usage: { kind: 'value', arguments: 0, options: true, validate: validateOptions },
+  repair: { kind: 'flush', arguments: 0, options: true, validate: (_, options) => requireRepair(options) },
+  writeZeroes: {
+    kind: 'change',
+    arguments: 3,
+    options: false,
+    validate(size, offset, length, options) {
+      requireZeroing(options);
+      requireInside(offset, length, size);
+    },
+  },
+  discard: {
+    kind: 'change',
+    arguments: 2,
+    options: false,
+    validate: (size, offset, length) => requireInside(offset, length, size),
+  },
+  resize: {
+    kind: 'flush',
+    arguments: 1,
+    options: true,
+    validate: (_, size, options) => requireResize(size, options),
+  },
+  sparsify: { kind: 'flush', arguments: 0, options: true, validate: validateOptions },
+  compact: { kind: 'flush', arguments: 0, options: true, validate: validateOptions },
+  flush: { kind: 'flush', arguments: 0, options: false, validate: () => {} },
 };
+
+function validateOptions(_: number, options: unknown): void {
+  requireOptions(options);
+}
+
+function validateOffset(size: number, offset: number): void {
+  requireInside(offset, 0, size);
+}
+
+function validateRange(size: number, range: Range | undefined, options: unknown): void {
+  requireOptions(options);
+  boundsOf(range, size);
+}
 
 /** The row of a verb. */
 export function rowOf(verb: Verb): Row {

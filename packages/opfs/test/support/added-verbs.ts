@@ -17,9 +17,15 @@ export interface AddedVerbs {
 }
 
 const ROWS: Pick<VerbTable<Disk & AddedVerbs>, keyof AddedVerbs> = {
-  stamp: { kind: 'change', arguments: 1, options: true },
-  endure: { kind: 'value', arguments: 0, options: true },
-  count: { kind: 'items', arguments: 1, options: true, packing: { pack: packRanges, unpack: unpackRanges } },
+  stamp: { kind: 'change', arguments: 1, options: true, validate: () => {} },
+  endure: { kind: 'value', arguments: 0, options: true, validate: () => {} },
+  count: {
+    kind: 'items',
+    arguments: 1,
+    options: true,
+    packing: { pack: packRanges, unpack: unpackRanges },
+    validate: () => {},
+  },
 };
 
 const ENGINE: AddedVerbs & ThisType<Qcow2Image> = {

@@ -3,6 +3,7 @@
  * detach a buffer, and a resizable buffer can shrink. The view is empty then, and copying to it does nothing.
  */
 import type { Done, Transfer } from '../../api/device.js';
+import { isSize, refuse, requireWhole } from '../../arguments.js';
 
 /** A transfer with the length that its buffer had at the request. */
 export interface FixedTransfer extends Transfer {
@@ -20,7 +21,7 @@ export function isBytes(value: unknown): value is Uint8Array {
  * @throws TypeError when it is no Uint8Array, or is detached.
  */
 export function lengthOf(bytes: Uint8Array, which?: string): number {
-  if (!isBytes(bytes)) throw new TypeError('The bytes to read into, or to write, must be a Uint8Array.');
+  if (!isBytes(bytes)) refuse(which ?? 'The buffer', 'a Uint8Array', bytes);
   const { length } = bytes;
   if (length > 0) requireIntact(bytes, length, which);
   else requireMemory(bytes, which);
@@ -45,24 +46,32 @@ export function fixedView(bytes: Uint8Array): Uint8Array {
 /**
  * The transfers of a batch with their lengths.
  *
- * @throws TypeError as {@link lengthOf} does.
+ * @throws TypeError as {@link lengthOf} does, and for a batch that is not an array of objects; RangeError for an offset
+ *   that is not a non-negative integer.
  */
 export function fixedTransfers(transfers: readonly Transfer[]): FixedTransfer[] {
-  return transfers.map(({ at, bytes }, index) => {
-    const length = lengthOf(bytes, nameOf(index));
-    return { at, bytes: fixedView(bytes), length };
-  });
+  requireBatch(transfers);
+  return transfers.map(fixedTransfer);
 }
 
-/**
- * Throws if a buffer of the batch is detached.
- *
- * @throws TypeError as {@link lengthOf} does.
- */
+function requireBatch(transfers: readonly Transfer[]): void {
+  if (!Array.isArray(transfers)) refuse('transfers', 'an array', transfers);
+}
+
+function fixedTransfer(transfer: Transfer, index: number): FixedTransfer {
+  const { at, bytes } = transfer ?? {};
+  requireWhole(`Offset ${index} of the batch`, at);
+  const length = lengthOf(bytes, nameOf(index));
+  return { at, bytes: fixedView(bytes), length };
+}
+
+/** Checks a batch. Throws as {@link fixedTransfers} does. */
 export function requireBuffers(transfers: readonly Transfer[]): void {
+  requireBatch(transfers);
   for (let index = 0; index < transfers.length; index++) {
-    const { bytes } = transfers[index]!;
-    if (!hasBytes(bytes, bytes.length)) lengthOf(bytes, nameOf(index));
+    const { at, bytes }: Partial<Transfer> = transfers[index] ?? {};
+    // Most are valid: without the names for an error.
+    if (!isSize(at) || !isBytes(bytes) || !hasBytes(bytes, bytes.length)) fixedTransfer(transfers[index]!, index);
   }
 }
 

@@ -1,43 +1,57 @@
 /** Checks the options of a new image: each option by itself, then those that exclude each other, as in qemu-img. */
 
 import type { CreateOptions } from '../../api/options.js';
+import { type Kinds, requireKind, requireOptions, requireWhole, shown } from '../../arguments.js';
+import { requireOneOf, requirePowerOfTwo } from '../../choices.js';
 import type { ImagePlan } from '../../format/layout.js';
 import { MAX_CLUSTER_BITS, MIN_CLUSTER_BITS, MIN_EXTENDED_CLUSTER_BITS } from '../../format/limits.js';
 
 const SECTOR = 512;
 const DEFAULT_CLUSTER_SIZE = 64 * 1024;
 
+const KINDS: Kinds = {
+  lazyRefcounts: 'a boolean',
+  extendedL2: 'a boolean',
+  backingFile: 'a string',
+  backingFormat: 'a string',
+  dataFile: 'a string',
+  dataFileRaw: 'a boolean',
+  overwrite: 'a boolean',
+};
+
 /**
  * The plan that these options describe.
  *
- * @throws RangeError for an invalid value; TypeError for options that exclude each other.
+ * @throws TypeError for an option of the wrong type, and for options that exclude each other; RangeError for an invalid
+ *   value.
  */
 export function planOf(options: CreateOptions): ImagePlan {
+  requireKind('options', options, 'an object');
+  requireOptions(options, KINDS);
   const {
     version = 3,
+    clusterSize = DEFAULT_CLUSTER_SIZE,
+    refcountBits = 16,
+    lazyRefcounts = false,
+    extendedL2 = false,
+    dataFileRaw = false,
     compressionType = 'zlib',
     preallocation = 'off',
     dataFile,
     backingFile,
     backingFormat,
   } = options;
-  if (version !== 2 && version !== 3) throw new RangeError(`The version must be 2 or 3, not ${version}.`);
-  requireOneOf('compressionType', compressionType, ['zlib', 'zstd']);
-  requireOneOf('preallocation', preallocation, ['off', 'metadata']);
-  const dataFileRaw = options.dataFileRaw ?? false;
+  requireOneOf('version', version, [2, 3], RangeError);
+  requireOneOf('compressionType', compressionType, ['zlib', 'zstd'], RangeError);
+  requireOneOf('preallocation', preallocation, ['off', 'metadata'], RangeError);
   const plan: ImagePlan = {
     size: requireSize(options.size),
     version,
-    clusterBits: requirePowerOfTwo(
-      'clusterSize',
-      options.clusterSize ?? DEFAULT_CLUSTER_SIZE,
-      MIN_CLUSTER_BITS,
-      MAX_CLUSTER_BITS,
-    ),
-    refcountOrder: requirePowerOfTwo('refcountBits', options.refcountBits ?? 16, 0, 6),
-    lazyRefcounts: options.lazyRefcounts ?? false,
+    clusterBits: requirePowerOfTwo('clusterSize', clusterSize, MIN_CLUSTER_BITS, MAX_CLUSTER_BITS),
+    refcountOrder: requirePowerOfTwo('refcountBits', refcountBits, 0, 6),
+    lazyRefcounts,
     zstd: compressionType === 'zstd',
-    extendedL2: options.extendedL2 ?? false,
+    extendedL2,
     // A raw data file can be read without the metadata, which must map it all the same: all of them are allocated.
     preallocated: preallocation === 'metadata' || dataFileRaw,
     backingFile: requireName('backingFile', backingFile),
@@ -80,24 +94,12 @@ function needsVersion3(what: string): never {
   throw new TypeError(`${what} needs version 3.`);
 }
 
+/** The size of a disk in whole sectors. Throws RangeError for anything but a whole number of bytes. */
 export function requireSize(size: number): number {
-  if (!Number.isSafeInteger(size) || size < 0) {
-    throw new RangeError(`The size must be a whole number of bytes from 0 on, not ${size}.`);
-  }
+  requireWhole('size', size);
   const rounded = Math.ceil(size / SECTOR) * SECTOR;
   if (!Number.isSafeInteger(rounded)) throw new RangeError(`A size of ${size} bytes is too large.`);
   return rounded;
-}
-
-/** The exponent of a power of two within bounds. */
-function requirePowerOfTwo(what: string, value: number, min: number, max: number): number {
-  const exponent = Math.log2(value);
-  if (Number.isInteger(exponent) && exponent >= min && exponent <= max) return exponent;
-  throw new RangeError(`${what} must be a power of two from ${2 ** min} to ${2 ** max}, not ${value}.`);
-}
-
-function requireOneOf(what: string, value: string, known: readonly string[]): void {
-  if (!known.includes(value)) throw new RangeError(`${what} must be one of ${known.join(', ')}, not ${value}.`);
 }
 
 /** NUL, where a name ends, and lone surrogates, which UTF-8 does not have. */
@@ -108,8 +110,10 @@ const FORBIDDEN_CHARACTERS = /[\0\p{Cs}]/u;
  */
 function requireName(what: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '' || FORBIDDEN_CHARACTERS.test(value)) {
-    throw new RangeError(`${what} must be a name of at least one character, without NUL and lone surrogates.`);
+  if (value === '' || FORBIDDEN_CHARACTERS.test(value)) {
+    throw new RangeError(
+      `${what} must be a name of at least one character, without NUL and lone surrogates, not ${shown(value)}.`,
+    );
   }
   return value;
 }

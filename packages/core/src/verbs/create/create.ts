@@ -25,8 +25,9 @@ import {
   refuseSecondRole,
   resolveReference,
 } from '../../sources/chain-files.js';
-import { closeUnopened, isBlockDevice } from '../../sources/openable.js';
-import { lockForWriting } from '../../sources/written-files.js';
+import { closeUnopened } from '../../sources/openable.js';
+import { lockForWriting, requireDevice } from '../../sources/written-files.js';
+import { checkedBudgets } from '../open/open-options.js';
 import { planOf } from './create-plan.js';
 
 /** Bytes of tables that are written in one batch: bounds the memory however large the disk. */
@@ -60,10 +61,9 @@ export async function createImage<T>(
   options: CreateImageOptions,
   open: (options: OpenOptions) => Promise<T>,
 ): Promise<T> {
-  if (!isBlockDevice(device)) {
-    throw new TypeError('An image is created on a BlockDevice: something with read, write, truncate and flush.');
-  }
+  requireDevice('device', device);
   const layout = layoutOf(planOf(options));
+  checkedBudgets(options);
   options.signal?.throwIfAborted();
   const files: ChainFile[] = [{ openable: device, reference: null }];
   /** The files that `open` has resolved, and closes itself. */
@@ -213,8 +213,8 @@ async function dataFileOf(
     const message = `The data file "${name}" was not provided: resolve must return a device for it.`;
     throw new Qcow2Error('reference-refused', message, { what: 'data file', name, depth: 1 });
   }
-  if (isBlockDevice(file.openable)) return file.openable;
-  throw new TypeError(`The data file "${name}" must be a BlockDevice, to be written to.`);
+  requireDevice(`The data file "${name}"`, file.openable);
+  return file.openable;
 }
 
 async function backingFileOf(

@@ -122,7 +122,12 @@ export class DehydratedFile {
   }
 }
 
-function isStream(from: Openable | ReadableStream<Uint8Array>): from is ReadableStream<Uint8Array> {
+/** Cancels the input of a request that is refused before the input is opened, if it is a stream. */
+export function cancelUnread(from: unknown, reason: unknown): void {
+  if (isStream(from) && !from.locked) from.cancel(reason).catch(() => {});
+}
+
+function isStream(from: unknown): from is ReadableStream<Uint8Array> {
   return typeof (from as Partial<ReadableStream<Uint8Array>> | null)?.getReader === 'function';
 }
 

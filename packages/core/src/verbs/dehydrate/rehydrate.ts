@@ -3,6 +3,7 @@
 import type { BlockDevice, Transfer } from '../../api/device.js';
 import type { Openable } from '../../api/openable.js';
 import type { OperationOptions } from '../../api/options.js';
+import { requireOptions } from '../../arguments.js';
 import { progressOf } from '../../engine/async/progress.js';
 import { Qcow2Error } from '../../errors.js';
 import {
@@ -12,10 +13,9 @@ import {
   decodeRecordHeader,
   RECORD_HEADER_BYTES,
 } from '../../format/dehydrated.js';
-import { isBlockDevice } from '../../sources/openable.js';
-import { lockForWriting } from '../../sources/written-files.js';
+import { lockForWriting, requireDevice } from '../../sources/written-files.js';
 import { isZero } from '../zero-bytes.js';
-import { DehydratedFile } from './dehydrated-file.js';
+import { cancelUnread, DehydratedFile } from './dehydrated-file.js';
 
 /** Bytes, and transfers, that are written in one batch. */
 const BATCH_BYTES = 1024 * 1024;
@@ -52,6 +52,13 @@ export async function rehydrate(
   device: BlockDevice,
   options: OperationOptions = {},
 ): Promise<void> {
+  try {
+    requireOptions(options);
+    requireDevice('device', device);
+  } catch (error) {
+    cancelUnread(from, error);
+    throw error;
+  }
   const file = await DehydratedFile.open(from, options.signal);
   let release = (): void => {};
   try {
@@ -75,9 +82,6 @@ export async function rehydrate(
 
 /** Locks the device, which must be empty. Returns a function that releases it. */
 function hold(device: BlockDevice): () => void {
-  if (!isBlockDevice(device)) {
-    throw new TypeError('An image is rehydrated on a BlockDevice: something with read, write, truncate and flush.');
-  }
   const release = lockForWriting(device, 'device');
   if (device.size === 0) return release;
   release();

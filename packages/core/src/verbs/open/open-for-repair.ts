@@ -13,7 +13,8 @@ import { diskSizeOf, INCOMPATIBLE } from '../../format/header.js';
 import { lockForWriting } from '../../sources/written-files.js';
 import { openableView } from '../repair/openable-view.js';
 import { repairDevice } from '../repair/repair.js';
-import type { CacheBudgets } from './cache-budgets.js';
+import { requireRepair } from '../verb-arguments.js';
+import type { CacheBudgets } from './open-options.js';
 import { deviceOf, type Opening, type Repairing } from './opening.js';
 
 /**
@@ -62,7 +63,12 @@ class DeviceRepair implements Repairing {
     return this.#revision;
   }
 
-  repair(layer: Qcow2Layer, options: RepairOptions, onReread: (layer: Qcow2Layer) => void): Promise<RepairReport> {
+  async repair(
+    layer: Qcow2Layer,
+    options: RepairOptions,
+    onReread: (layer: Qcow2Layer) => void,
+  ): Promise<RepairReport> {
+    requireRepair(options);
     const result = this.#running.then(async () => {
       const reread = async () => {
         this.#revision++;

@@ -10,7 +10,7 @@ import type { Writer } from '../../engine/write/writer.js';
 import { lockForWriting } from '../../sources/written-files.js';
 import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
-import type { CacheBudgets } from './cache-budgets.js';
+import type { CacheBudgets } from './open-options.js';
 import { deviceOf, type Opening, type Writing } from './opening.js';
 
 /** Opens an image for writing. From the start, no other image of this process can write to its file. */

@@ -22,7 +22,7 @@ import {
 } from '../../format/header.js';
 import type { ChainFile } from '../../sources/chain-files.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
-import { type CacheBudgets, cacheBudgets } from './cache-budgets.js';
+import { type CacheBudgets, checkedBudgets } from './open-options.js';
 import type { LayerOpener, ReferencingFile } from './open-references.js';
 import type { Repairing, Writing } from './opening.js';
 
@@ -48,11 +48,11 @@ export interface OpenedImage {
  * Opens an image and every file of its chain that `options.resolve` returns.
  *
  * @throws {@link Qcow2Error} `not-qcow2`, `unsupported`, `corrupt`, and what the sources throw; TypeError for an
- *   argument that cannot be opened; RangeError for an invalid cache budget.
+ *   argument that cannot be opened, and for an option of the wrong type; RangeError for an invalid cache budget.
  */
 export async function openImage(openable: Openable, options: OpenOptions = {}): Promise<OpenedImage> {
+  const budgets = checkedBudgets(options);
   const { mode = 'read', signal } = options;
-  const budgets = cacheBudgets(options);
   const changing = mode === 'read' ? null : await import('./open-for-changes.js');
   const opening = (await changing?.startChanges(openable, mode, budgets, options)) ?? null;
   const opener = new Opener(options, budgets, openable, opening?.lock ?? null);

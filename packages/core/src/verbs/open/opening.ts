@@ -7,7 +7,7 @@ import type { RwLock } from '../../engine/async/rw-lock.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import type { WaitTracker } from '../../engine/layer/wait-tracker.js';
 import type { Writer } from '../../engine/write/writer.js';
-import { isBlockDevice } from '../../sources/openable.js';
+import { requireDevice } from '../../sources/written-files.js';
 import type { Changes } from '../changes.js';
 
 /** What an image that is open for writing has beyond one that is only read. */
@@ -61,8 +61,6 @@ export interface Opening {
  * @throws TypeError for any other.
  */
 export function deviceOf(openable: Openable, what: string): BlockDevice {
-  if (isBlockDevice(openable)) return openable;
-  throw new TypeError(
-    `The ${what} must be a BlockDevice to be written: something with read, write, truncate and flush.`,
-  );
+  requireDevice(`The ${what}`, openable);
+  return openable;
 }

@@ -40,11 +40,7 @@ const MAX_ROUNDS = 4;
  *   signal's reason when it aborts: a later repair completes this one.
  */
 export async function repairDevice(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
-  // Whatever a caller without types passes.
-  const { fix, dryRun = false, signal } = options ?? {};
-  if (fix !== 'leaks' && fix !== 'all') {
-    throw new TypeError(`fix must be 'leaks' or 'all', not ${JSON.stringify(fix)}.`);
-  }
+  const { fix, dryRun = false, signal } = options;
   signal?.throwIfAborted();
   const medium = dryRun ? new OverlayMedium(device) : new DeviceMedium(device);
   return fix === 'leaks' ? repairLeaks(medium, options) : repairAll(medium, options);

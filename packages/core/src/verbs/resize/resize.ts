@@ -8,6 +8,7 @@ import { Qcow2Error } from '../../errors.js';
 import { l1EntriesFor } from '../../format/geometry.js';
 import { MAX_L1_BYTES } from '../../format/limits.js';
 import { requireSize } from '../create/create-plan.js';
+import { requireResize } from '../verb-arguments.js';
 import { growDisk } from './grow.js';
 import { ResizedBitmaps } from './resized-bitmaps.js';
 import { shrinkDisk } from './shrink.js';
@@ -19,6 +20,7 @@ import { shrinkDisk } from './shrink.js';
  *   `reference-refused`, and what the files throw; the signal's reason when it aborts.
  */
 export function resizeDisk(writer: Writer, size: number, options: ResizeOptions = {}): Promise<void> {
+  requireResize(size, options);
   const rounded = requireSize(size);
   return writer.restructure(async (structure) => {
     const { layer } = structure;
