@@ -1,10 +1,13 @@
 /** What all steps of a repair share. */
 
+import type { RepairOptions } from '../../api/repair-report.js';
+import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
+import { readHeader } from '../../engine/layer/metadata.js';
 import type { HeaderExtension } from '../../format/extensions.js';
-import type { Geometry } from '../../format/geometry.js';
+import { type Geometry, geometryOfHeader } from '../../format/geometry.js';
 import type { Header } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
-import type { FileEnd } from './file-end.js';
+import { FileEnd } from './file-end.js';
 import type { Medium } from './medium.js';
 import type { RepairLog } from './repair-log.js';
 
@@ -21,6 +24,28 @@ export interface RepairContext {
   readonly signal: AbortSignal | undefined;
   /** Yields to the event loop when due. */
   readonly yieldIfDue: () => Promise<void>;
+}
+
+/** The state of a step, as the medium is now. */
+export async function contextOf(
+  medium: Medium,
+  log: RepairLog,
+  { signal }: Pick<RepairOptions, 'signal'>,
+): Promise<RepairContext> {
+  const { header, extensions } = await readHeader(medium, signal);
+  const geometry = geometryOfHeader(header);
+  const end = new FileEnd(medium, geometry.clusterSize);
+  return {
+    medium,
+    header,
+    geometry,
+    extensions,
+    fileSize: medium.size,
+    end,
+    log,
+    signal,
+    yieldIfDue: yieldToEventLoop(),
+  };
 }
 
 /** True if a cluster has more references than are counted: its count may stand for any number above it. */

@@ -6,20 +6,16 @@
 import type { CheckReport } from '../../api/check-report.js';
 import type { BlockDevice } from '../../api/device.js';
 import type { RepairOptions, RepairReport } from '../../api/repair-report.js';
-import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
-import { readHeader } from '../../engine/layer/metadata.js';
 import { Qcow2Error } from '../../errors.js';
 import { viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
-import { geometryOfHeader } from '../../format/geometry.js';
 import { type Checked, checkSource } from '../check/check.js';
 import { disksOf } from './disks.js';
-import { FileEnd } from './file-end.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { metadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
 import { correctBitmaps } from './repair-bitmaps.js';
-import { hasOverflow, type RepairContext } from './repair-context.js';
+import { contextOf, hasOverflow, type RepairContext } from './repair-context.js';
 import { correctCopied } from './repair-copied.js';
 import { correctHeader } from './repair-header.js';
 import { RepairLog } from './repair-log.js';
@@ -159,28 +155,6 @@ async function finish(
   if (isClean(after) && (await repairSteps.clearMarks(medium, header.version))) log.count('marks-cleared');
   const { repairs, lost, lostBytes, copied, dropped } = log;
   return { before, after, repairs, lost, lostBytes, copied, dropped };
-}
-
-/** The state of a step, as the medium is now. */
-export async function contextOf(
-  medium: Medium,
-  log: RepairLog,
-  { signal }: Pick<RepairOptions, 'signal'>,
-): Promise<RepairContext> {
-  const { header, extensions } = await readHeader(medium, signal);
-  const geometry = geometryOfHeader(header);
-  const end = new FileEnd(medium, geometry.clusterSize);
-  return {
-    medium,
-    header,
-    geometry,
-    extensions,
-    fileSize: medium.size,
-    end,
-    log,
-    signal,
-    yieldIfDue: yieldToEventLoop(),
-  };
 }
 
 async function versionOf(medium: Medium): Promise<2 | 3> {
