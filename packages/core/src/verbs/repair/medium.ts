@@ -116,11 +116,23 @@ export class OverlayMedium implements Medium {
 
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     await this.#source.read(transfers, signal);
-    for (const { at, bytes } of transfers) this.#eachPage(at, bytes, (page, into) => page && into.set(page));
+    for (const transfer of transfers) {
+      for (const { index, within, bytes } of pagesOf(transfer)) {
+        const page = this.#pages.get(index);
+        if (page !== undefined) bytes.set(page.subarray(within, within + bytes.length));
+      }
+    }
   }
 
   async write(transfers: readonly Transfer[]): Promise<void> {
-    for (const transfer of transfers) await this.#writeOne(transfer);
+    for (const transfer of transfers) {
+      this.#size = Math.max(this.#size, transfer.at + transfer.bytes.length);
+      for (const { index, within, bytes } of pagesOf(transfer)) {
+        const page = this.#pages.get(index) ?? (await this.#pageOf(index, bytes.length));
+        page.set(bytes, within);
+        this.#pages.set(index, page);
+      }
+    }
   }
 
   async copy(_from: number, to: number, length: number): Promise<void> {
@@ -131,33 +143,29 @@ export class OverlayMedium implements Medium {
 
   async flush(): Promise<void> {}
 
-  async #writeOne({ at, bytes }: Transfer): Promise<void> {
-    this.#size = Math.max(this.#size, at + bytes.length);
-    for (let done = 0; done < bytes.length; ) {
-      const index = Math.floor((at + done) / PAGE);
-      const within = (at + done) % PAGE;
-      const length = Math.min(PAGE - within, bytes.length - done);
-      const page = this.#pages.get(index) ?? (await this.#pageOf(index, length));
-      page.set(bytes.subarray(done, done + length), within);
-      this.#pages.set(index, page);
-      done += length;
-    }
-  }
-
   /** The page's present bytes; all of it will be overwritten when `length` is a page. */
   async #pageOf(index: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(PAGE);
     if (length < PAGE) await this.#source.read([{ at: index * PAGE, bytes }]);
     return bytes;
   }
+}
 
-  #eachPage(at: number, bytes: Uint8Array, visit: (page: Uint8Array | undefined, into: Uint8Array) => void): void {
-    for (let done = 0; done < bytes.length; ) {
-      const within = (at + done) % PAGE;
-      const length = Math.min(PAGE - within, bytes.length - done);
-      const page = this.#pages.get(Math.floor((at + done) / PAGE));
-      visit(page?.subarray(within, within + length), bytes.subarray(done, done + length));
-      done += length;
-    }
+/** Bytes of a transfer in one page. */
+interface PagePart {
+  /** The page's number. */
+  readonly index: number;
+  /** Where in the page they begin. */
+  readonly within: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The parts of a transfer, page by page. */
+function* pagesOf({ at, bytes }: Transfer): Generator<PagePart, void, undefined> {
+  for (let done = 0; done < bytes.length; ) {
+    const within = (at + done) % PAGE;
+    const length = Math.min(PAGE - within, bytes.length - done);
+    yield { index: Math.floor((at + done) / PAGE), within, bytes: bytes.subarray(done, done + length) };
+    done += length;
   }
 }
