@@ -53,7 +53,11 @@ export function hasOverflow({ report }: Checked): boolean {
   return report.findings.some(({ fault }) => fault === 'refcount-overflow');
 }
 
-/** True if unallocated clusters read as the backing file. */
-export function hasBacking({ header }: RepairContext): boolean {
-  return header.backingFileOffset !== 0;
+/**
+ * What is read where an entry was removed. Over a backing file zeros need an entry of their own, which version 2 does
+ * not have: there the backing file is read.
+ */
+export function readOfRemoved({ header }: Pick<RepairContext, 'header'>): 'nothing' | 'zero entries' | 'backing file' {
+  if (header.backingFileOffset === 0) return 'nothing';
+  return header.version === 3 ? 'zero entries' : 'backing file';
 }

@@ -19,7 +19,7 @@ import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { MetadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
-import { hasBacking, type RepairContext } from './repair-context.js';
+import { type RepairContext, readOfRemoved } from './repair-context.js';
 
 /** A part of a table's guest bytes that is lost, from the first byte that the table maps on. */
 interface LostPart {
@@ -144,11 +144,12 @@ function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSi
 
 /** Reports the range of a removed table. Returns true if it needs a table of zeros, for which there is room. */
 function loseTable(context: RepairContext, disk: RepairedDisk, index: number, reason: string): boolean {
-  const { geometry, log, end, header } = context;
-  const needsZeros = hasBacking(context) && header.version === 3 && end.reserve(geometry.clusterSize);
+  const { geometry, log, end } = context;
+  const read = readOfRemoved(context);
+  const needsZeros = read === 'zero entries' && end.reserve(geometry.clusterSize);
   const start = index * geometry.bytesPerL2;
   const length = insideDisk(disk, start, geometry.bytesPerL2);
-  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: hasBacking(context) && !needsZeros });
+  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: read !== 'nothing' && !needsZeros });
   return needsZeros;
 }
 
@@ -219,8 +220,7 @@ function removalReason(
 
 /** What a removed entry becomes: zeros where the backing file would be read instead. */
 export function removedMapping(context: RepairContext): Mapping {
-  const { header, geometry } = context;
-  return hasBacking(context) && header.version === 3 ? zeros(geometry) : { kind: 'unallocated' };
+  return readOfRemoved(context) === 'zero entries' ? zeros(context.geometry) : { kind: 'unallocated' };
 }
 
 /** An entry of an image with an external data file, with the cluster at its guest offset. */
@@ -267,8 +267,8 @@ function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
 }
 
 function loseParts(context: RepairContext, disk: RepairedDisk, l1Index: number, parts: readonly LostPart[]): void {
-  const { header, log, geometry } = context;
-  const readsBacking = hasBacking(context) && header.version === 2;
+  const { log, geometry } = context;
+  const readsBacking = readOfRemoved(context) === 'backing file';
   for (const { start, length, reason } of parts) {
     const guest = l1Index * geometry.bytesPerL2 + start;
     log.lose({ start: guest, length: insideDisk(disk, guest, length), snapshot: disk.snapshot, reason, readsBacking });

@@ -19,7 +19,7 @@ import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
 import { ClusterOwners } from './cluster-owners.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
-import { hasBacking, hasOverflow, type RepairContext } from './repair-context.js';
+import { hasOverflow, type RepairContext, readOfRemoved } from './repair-context.js';
 import type { NewReferences } from './repair-refcounts.js';
 import { removedMapping } from './repair-tables.js';
 
@@ -284,10 +284,10 @@ class SeparationWork implements Separation {
   }
 
   #lose(disk: RepairedDisk, guest: number): Mapping {
-    const { log, geometry, header } = this.#context;
+    const { log, geometry } = this.#context;
     const start = guest * geometry.clusterSize;
     const reason = 'shares its cluster with more than a refcount can count, and there is no room for a copy';
-    const readsBacking = header.version === 2 && hasBacking(this.#context);
+    const readsBacking = readOfRemoved(this.#context) === 'backing file';
     const length = Math.min(geometry.clusterSize, disk.size - start);
     log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking });
     log.count('entries-removed');
