@@ -148,14 +148,9 @@ function loseTable(context: RepairContext, disk: RepairedDisk, index: number, re
   const read = readOfRemoved(context);
   const needsZeros = read === 'zero entries' && end.reserve(geometry.clusterSize);
   const start = index * geometry.bytesPerL2;
-  const length = insideDisk(disk, start, geometry.bytesPerL2);
-  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: read !== 'nothing' && !needsZeros });
+  const readsBacking = read !== 'nothing' && !needsZeros;
+  log.lose(disk, { start, length: geometry.bytesPerL2, reason, readsBacking });
   return needsZeros;
-}
-
-/** The part of a range that is on the disk. Past the end of a snapshot's there is machine state. */
-function insideDisk({ size, snapshot }: RepairedDisk, start: number, length: number): number {
-  return snapshot === undefined ? Math.min(length, size - start) : length;
 }
 
 function tableOfZeros(geometry: Geometry): Uint8Array {
@@ -270,7 +265,6 @@ function loseParts(context: RepairContext, disk: RepairedDisk, l1Index: number, 
   const { log, geometry } = context;
   const readsBacking = readOfRemoved(context) === 'backing file';
   for (const { start, length, reason } of parts) {
-    const guest = l1Index * geometry.bytesPerL2 + start;
-    log.lose({ start: guest, length: insideDisk(disk, guest, length), snapshot: disk.snapshot, reason, readsBacking });
+    log.lose(disk, { start: l1Index * geometry.bytesPerL2 + start, length, reason, readsBacking });
   }
 }

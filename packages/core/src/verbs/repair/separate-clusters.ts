@@ -285,11 +285,10 @@ class SeparationWork implements Separation {
 
   #lose(disk: RepairedDisk, guest: number): Mapping {
     const { log, geometry } = this.#context;
-    const start = guest * geometry.clusterSize;
+    const { clusterSize: length } = geometry;
     const reason = 'shares its cluster with more than a refcount can count, and there is no room for a copy';
     const readsBacking = readOfRemoved(this.#context) === 'backing file';
-    const length = Math.min(geometry.clusterSize, disk.size - start);
-    log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking });
+    log.lose(disk, { start: guest * length, length, reason, readsBacking });
     log.count('entries-removed');
     return removedMapping(this.#context);
   }
