@@ -3,6 +3,8 @@ import type { BlockDevice, ByteSource, Transfer } from '../../api/device.js';
 
 /** A file that a repair reads and changes. */
 export interface Medium extends ByteSource {
+  /** How often it was written to: while this stays the same, so do its bytes. */
+  readonly writes: number;
   write(transfers: readonly Transfer[]): Promise<void>;
   /** Marks the image before its first change; a header that was read before lacks the mark. */
   beforeChange(): Promise<void>;
@@ -15,6 +17,7 @@ export interface Medium extends ByteSource {
 export class DeviceMedium implements Medium {
   readonly #device: BlockDevice;
   #unflushed = false;
+  #writes = 0;
 
   constructor(device: BlockDevice) {
     this.#device = device;
@@ -24,6 +27,10 @@ export class DeviceMedium implements Medium {
     return this.#device.size;
   }
 
+  get writes(): number {
+    return this.#writes;
+  }
+
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     await this.#device.read(transfers, signal);
   }
@@ -31,6 +38,7 @@ export class DeviceMedium implements Medium {
   async write(transfers: readonly Transfer[]): Promise<void> {
     if (transfers.length === 0) return;
     this.#unflushed = true;
+    this.#writes++;
     await this.#device.write(transfers);
   }
 
@@ -62,6 +70,10 @@ export class MarkedMedium implements Medium {
 
   get size(): number {
     return this.#medium.size;
+  }
+
+  get writes(): number {
+    return this.#medium.writes;
   }
 
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
@@ -98,6 +110,7 @@ export class OverlayMedium implements Medium {
   readonly #source: ByteSource;
   readonly #pages = new Map<number, Uint8Array>();
   #size: number;
+  #writes = 0;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -114,6 +127,10 @@ export class OverlayMedium implements Medium {
     return Math.max(this.#size, this.#source.size);
   }
 
+  get writes(): number {
+    return this.#writes;
+  }
+
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     await this.#source.read(transfers, signal);
     for (const transfer of transfers) {
@@ -125,6 +142,7 @@ export class OverlayMedium implements Medium {
   }
 
   async write(transfers: readonly Transfer[]): Promise<void> {
+    if (transfers.length > 0) this.#writes++;
     for (const transfer of transfers) {
       this.#size = Math.max(this.#size, transfer.at + transfer.bytes.length);
       for (const { index, within, bytes } of pagesOf(transfer)) {
@@ -137,6 +155,7 @@ export class OverlayMedium implements Medium {
 
   async copy(_from: number, to: number, length: number): Promise<void> {
     this.#size = Math.max(this.#size, to + length);
+    this.#writes++;
   }
 
   async beforeChange(): Promise<void> {}

@@ -97,18 +97,18 @@ function isPlausible(l1: DataView, index: number, fileSize: number): boolean {
 
 /**
  * Writes the snapshot table anew, at the end of the file, unless it is right as it is. Tables that overlap others are
- * copied there.
+ * copied there. `placed` are the snapshots of the table once it is committed.
  *
  * @throws what the medium throws; the signal's reason.
  */
 export async function writeSnapshots(
   { medium, header, geometry, end, log }: RepairContext,
   { kept, shortened }: SnapshotPlan,
-): Promise<PendingChange> {
+): Promise<PendingChange & { readonly placed: readonly Snapshot[] }> {
   const complete = kept.map((snapshot) => withExtra(snapshot, header));
   const { placed, added } = await withOwnTables(medium, complete, header, geometry, end, log);
   const isSame = !shortened && placed.length === kept.length;
-  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { ...NO_CHANGE, added };
+  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { ...NO_CHANGE, placed, added };
   const bytes = encodeSnapshots(placed);
   const at = placed.length === 0 ? 0 : end.take(bytes.length);
   if (placed.length > 0) {
@@ -119,7 +119,7 @@ export async function writeSnapshots(
     await changeHeader(medium, (sector) => setSnapshotTable(sector, at, placed.length));
     log.count('snapshots-rewritten');
   };
-  return { added, commit };
+  return { added, commit, placed };
 }
 
 /** The entries of the table up to the first without an id: such entries are zeros behind the table. */
