@@ -9,7 +9,9 @@ import type { RepairOptions, RepairReport } from '../../api/repair-report.js';
 import { Qcow2Error } from '../../errors.js';
 import { viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
+import type { Snapshot } from '../../format/snapshots.js';
 import type { Checked } from '../check/check.js';
+import { areCountsAloneWrong } from './counts-alone.js';
 import { disksOf } from './disks.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { MediumChecks } from './medium-checks.js';
@@ -24,7 +26,7 @@ import { clearBlocksPastEnd } from './repair-refcounts.js';
 import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
 import { repairSteps } from './repair-steps.js';
 import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.js';
-import { separateClusters } from './separate-clusters.js';
+import { NO_SEPARATION, separateClusters } from './separate-clusters.js';
 
 /** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
 const MAX_ROUNDS = 4;
@@ -88,6 +90,30 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
 
 /** One round: everything that the check has shown. */
 async function repairRound(context: RepairContext, before: Checked, checks: MediumChecks): Promise<void> {
+  const { medium, log, signal } = context;
+  const countsAlone = areCountsAloneWrong(context, before);
+  if (countsAlone) await clearBlocksPastEnd(context);
+  const kept = countsAlone ? [] : await repairStructures(context, before, checks);
+  const placed = await contextOf(medium, log, { signal });
+  const counted = await checks.now();
+  const disks = disksOf(placed, kept);
+  const { redirects, added } = countsAlone ? NO_SEPARATION : await separateClusters(placed, disks, counted);
+  await repairSteps.raiseRefcounts(placed, counted, added);
+  await medium.write(redirects);
+  await medium.flush();
+  const after = await checks.now();
+  if (isClean(after.report)) return;
+  const final = await contextOf(medium, log, { signal });
+  await repairSteps.lowerRefcounts(final, after);
+  await correctCopied(final, disksOf(final, [])[0]!, after);
+}
+
+/** Repairs everything but counts and clusters with two uses. Returns the snapshots that are kept, as they are then. */
+async function repairStructures(
+  context: RepairContext,
+  before: Checked,
+  checks: MediumChecks,
+): Promise<readonly Snapshot[]> {
   const { medium, header, geometry, log, signal } = context;
   const active = await metadataRoles(context, disksOf(context, []), 0, before);
   const isShared = sharing(before);
@@ -108,17 +134,7 @@ async function repairRound(context: RepairContext, before: Checked, checks: Medi
   const isTaken = (at: number, length: number) => roles.touches(at, length) || isShared(at, length);
   const bitmaps = await correctBitmaps(context, isTaken);
   await applyCounted(context, [zeroTables, snapshots, bitmaps], checks);
-
-  const placed = await contextOf(medium, log, { signal });
-  const counted = await checks.now();
-  const { redirects, added } = await separateClusters(placed, disksOf(placed, snapshots.placed), counted);
-  await repairSteps.raiseRefcounts(placed, counted, added);
-  await medium.write(redirects);
-  await medium.flush();
-  const after = await checks.now();
-  const final = await contextOf(medium, log, { signal });
-  await repairSteps.lowerRefcounts(final, after);
-  await correctCopied(final, disksOf(final, [])[0]!, after);
+  return snapshots.placed;
 }
 
 /** Whether any cluster of host bytes has, or may have, more than one reference. */

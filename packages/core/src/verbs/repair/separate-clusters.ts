@@ -36,6 +36,9 @@ export interface Separation {
   readonly added: NewReferences;
 }
 
+/** The separation of an image in which no cluster has two uses. */
+export const NO_SEPARATION: Separation = { redirects: [], added: new Map() };
+
 /**
  * Copies clusters with two uses to the end of the file, and clears COPIED where there is more than one reference. The
  * entries that lead to the copies are returned, and must be written only when the copies are counted.
