@@ -2,12 +2,11 @@
 import type { Fault } from '../../api/check-report.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import type { Checked } from '../check/check.js';
+import { anyCountAbove } from './counted-clusters.js';
 import type { RepairContext } from './repair-context.js';
 
 /** Faults of refcounts and of COPIED, which depends on them. */
 const OF_COUNTS: readonly Fault[] = ['refcount-low', 'refcount-high', 'copied-set', 'copied-missing'];
-/** Clusters that are skipped at once where nothing is counted: they are in one page of counts. */
-const AT_ONCE = 4096;
 
 /**
  * True if every entry leads where nothing else does, and refcounts and COPIED flags are all that may be wrong. False
@@ -16,14 +15,5 @@ const AT_ONCE = 4096;
 export function areCountsAloneWrong({ header, extensions }: RepairContext, { report, context }: Checked): boolean {
   if (header.snapshotCount > 0 || findExtension(extensions, EXTENSION.bitmaps) !== undefined) return false;
   if (report.findings.some(({ fault }) => !OF_COUNTS.includes(fault))) return false;
-  return !hasShared(context);
-}
-
-/** Whether any cluster is referenced more than once. */
-function hasShared({ references }: Checked['context']): boolean {
-  for (let first = 0; first < references.clusters; first += AT_ONCE) {
-    if (!references.any(first)) continue;
-    for (let cluster = first; cluster < first + AT_ONCE; cluster++) if (references.get(cluster) > 1) return true;
-  }
-  return false;
+  return !anyCountAbove(1, context.references, 0, context.references.clusters);
 }

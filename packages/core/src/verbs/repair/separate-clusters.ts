@@ -19,8 +19,8 @@ import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
 import { ClusterOwners } from './cluster-owners.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
+import type { NewReferences } from './pending-change.js';
 import { hasOverflow, type RepairContext, readOfRemoved } from './repair-context.js';
-import type { NewReferences } from './repair-refcounts.js';
 import { removedMapping } from './repair-tables.js';
 
 /** The owner of clusters with compressed streams: they are never overwritten, so they may be shared. */
