@@ -10,6 +10,7 @@ import { MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
 import { refcountsPerBlock } from '../../format/refcounts.js';
 import type { Checked } from '../check/check.js';
+import { writeChanged } from './changed-table.js';
 import { anyCountAbove } from './counted-clusters.js';
 import { changeHeader } from './header-sector.js';
 import { type NewReferences, referencesTo } from './pending-change.js';
@@ -38,9 +39,7 @@ export async function clearBlocksPastEnd(context: RepairContext): Promise<void> 
     dirty.add(index * 8, index * 8 + 8);
     log.count('entries-removed');
   }
-  const transfers: Transfer[] = [];
-  addDirty(transfers, table, header.refcountTableOffset, dirty);
-  await medium.write(transfers);
+  await writeChanged(medium, table, header.refcountTableOffset, dirty);
   await medium.flush();
 }
 

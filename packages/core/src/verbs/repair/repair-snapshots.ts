@@ -59,7 +59,7 @@ export async function planSnapshots(
       (l1Bytes > medium.size ? 'The L1 tables of all snapshots are longer than the file.' : null) ??
       (await overlapOf(medium, snapshot, header, tableBytes, isOwned));
     if (reason === null) kept.push(snapshot);
-    else log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+    else drop(snapshot, log, reason);
   }
   return { kept, tableBytes, shortened: kept.length < header.snapshotCount };
 }
@@ -156,6 +156,10 @@ async function readableSnapshots(
   }
 }
 
+function drop({ name, id }: Snapshot, log: RepairLog, reason: string): void {
+  log.dropped.push({ kind: 'snapshot', name: decodeName(name) || decodeName(id), reason });
+}
+
 function dropRange(first: number, last: number, log: RepairLog, reason: string): void {
   const name = first === last ? `snapshot ${first}` : `snapshots ${first} to ${last}`;
   log.dropped.push({ kind: 'snapshot', name, reason });
@@ -232,7 +236,7 @@ async function withOwnTables(
     const l1TableOffset = end.takeForCopy(length);
     if (l1TableOffset === null) {
       const reason = 'Its L1 table overlaps other metadata, and copies have taken as much space as the file had.';
-      log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+      drop(snapshot, log, reason);
       continue;
     }
     const bytes = await readBytes(medium, snapshot.l1TableOffset, length);

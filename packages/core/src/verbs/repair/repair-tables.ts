@@ -16,6 +16,7 @@ import {
 import type { Geometry } from '../../format/geometry.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
+import { writeChanged } from './changed-table.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { MetadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
@@ -105,9 +106,7 @@ export async function repairL1Tables(
       }
       dirty.add(index * 8, index * 8 + 8);
     }
-    const transfers: Transfer[] = [];
-    addDirty(transfers, l1, disk.l1At, dirty);
-    await medium.write(transfers);
+    await writeChanged(medium, l1, disk.l1At, dirty);
   }
   await medium.flush();
   return removed;

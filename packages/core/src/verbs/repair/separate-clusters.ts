@@ -17,6 +17,7 @@ import {
 } from '../../format/entries.js';
 import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
+import { writeChanged } from './changed-table.js';
 import { ClusterOwners } from './cluster-owners.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { NewReferences } from './pending-change.js';
@@ -145,9 +146,7 @@ class SeparationWork implements Separation {
       setL1Entry(l1, index, { offset, owned: false });
       dirty.add(index * 8, index * 8 + 8);
     }
-    const transfers: Transfer[] = [];
-    addDirty(transfers, l1, disk.l1At, dirty);
-    await medium.write(transfers);
+    await writeChanged(medium, l1, disk.l1At, dirty);
     this.#clones.set(disk, clones);
   }
 
