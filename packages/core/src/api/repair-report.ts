@@ -45,8 +45,8 @@ export interface Repair {
 }
 
 /**
- * A range whose bytes the image no longer contains. It reads as zeros, or as the backing file where it says so. Past
- * the end of a snapshot's disk it is machine state.
+ * A range whose bytes the image no longer contains. It reads as zeros, or as the backing file where it says so. All of
+ * it is on the disk: what is lost of a snapshot's machine state is only counted, in `entries-removed`.
  */
 export interface RepairLoss extends Range {
   /** The id of the snapshot whose disk it is on; absent for the active disk. */

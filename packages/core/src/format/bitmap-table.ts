@@ -12,6 +12,15 @@ const OFFSET_HIGH = 0x00ff_ffff;
 const OFFSET_LOW = 0xffff_fe00;
 const ALL_ONES = 1;
 
+/** The number of entries that the table of a bitmap needs, for a disk of `size` bytes. */
+export function tableEntriesNeeded(
+  size: number,
+  { granularityBits }: Pick<Bitmap, 'granularityBits'>,
+  clusterSize: number,
+): number {
+  return Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
+}
+
 /** Decodes entry `index` of a bitmap's table. Returns `fault` when the entry is invalid. */
 export function decodeBitmapTableEntry(
   table: DataView,

@@ -78,7 +78,7 @@ export function l1EndOf({ l1TableOffset, l1Size }: Header): number {
 }
 
 /** True for a host offset that is out of range or not a multiple of the cluster size. */
-export function isMisplaced(offset: number, { clusterSize }: Geometry): boolean {
+export function isMisplaced(offset: number, { clusterSize }: Pick<Geometry, 'clusterSize'>): boolean {
   return offset >= MAX_HOST_OFFSET || !Number.isSafeInteger(offset) || offset % clusterSize !== 0;
 }
 

@@ -57,6 +57,34 @@ describe('findings', () => {
     expect(found!.guest).toEqual([guestOf(0, 5), guestOf(6, 34)]);
   });
 
+  test('of COPIED flags name each place, though entries with the same refcount are counted together', async () => {
+    const many = new Map<number, Cell>(Array.from({ length: 1200 }, (_, index) => [index, filled(1, CLUSTER)]));
+    const built = image({ size: 2048 * CLUSTER, clusters: many });
+    const hosts = Array.from({ length: 1200 }, (_, index) => hostOf(built, index));
+    for (let index = 0; index < 1000; index++) setRefcount(built, hosts[index]!, index < 12 ? 2 : 0);
+    setEntry(built, 700, entry(built, 700) | (1n << 57n));
+    for (const index of [400, 401, 1100, 1101, 1102]) setEntry(built, index, entry(built, index) & ~COPIED);
+    const report = await check(built);
+    const [set] = of(report, 'copied-set');
+    expect(set).toMatchObject({ kind: 'corruption', impact: 'bookkeeping', count: 998 });
+    expect(set!.guest).toEqual([guestOf(0, 400), guestOf(402, 598)]);
+    expect(set!.places).toEqual(
+      Array.from({ length: 16 }, (_, index) => ({
+        what: `L2 table 0, entry ${index}`,
+        at: built.entryAt(index),
+        message: `COPIED is set though the refcount is ${index < 12 ? 2 : 0}.`,
+        guest: guestOf(index),
+      })),
+    );
+    const [missing] = of(report, 'copied-missing');
+    expect(missing).toMatchObject({ count: 3, guest: [guestOf(1100, 3)] });
+    expect(missing!.places.map(({ what }) => what)).toEqual([76, 77, 78].map((index) => `L2 table 2, entry ${index}`));
+    expect(report.allocatedClusters).toBe(1200);
+    expect(of(report, 'reserved-bits')[0]).toMatchObject({ count: 1 });
+    expect(of(report, 'refcount-low')[0]).toMatchObject({ count: 988 });
+    expect(of(report, 'refcount-high')[0]).toMatchObject({ count: 12 });
+  });
+
   test('begin with the worst for the guest', async () => {
     const built = image();
     put(built.bytes, built.l1, 8, get(built.bytes, built.l1, 8) & ~COPIED);

@@ -20,6 +20,7 @@ import { describeAnyFault, faultsIn, l1Faults } from '../../format/table-faults.
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import { type L1Table, l1EntryPlace, l2EntryPlace } from './l1-table.js';
+import { miscopiedRun } from './miscopied-entries.js';
 import type { Place } from './place.js';
 import { countPlainEntries, type PlainCounting } from './plain-entries.js';
 import { readClusters } from './read-clusters.js';
@@ -154,25 +155,37 @@ export class TableWalk {
     const { geometry } = this.#context;
     const { extendedL2, externalData, l2EntrySize } = geometry;
     let at = 0;
-    // Made once for each table, not for each entry: it is called only for a finding.
-    const place = () => {
-      const { maps, ...named } = l2EntryPlace(geometry, l1, index, tableAt, at / l2EntrySize);
+    // Made once for each table, not for each entry: they are called only for a finding.
+    const placeOf = (entry: number) => {
+      const { maps, ...named } = l2EntryPlace(geometry, l1, index, tableAt, entry);
       return this.#reachable && maps !== undefined ? { ...named, maps } : named;
     };
+    const place = () => placeOf(at / l2EntrySize);
     this.#next = 0;
     this.#reachable = tableAt !== 0;
     const plain = !extendedL2 && !externalData && this.#refcounts.readable;
     for (; at < table.byteLength; at += l2EntrySize) {
       if (plain) at = this.#plainEntries(table, at, l1.active);
+      if (plain && l1.active && this.#reachable) at = this.#miscopiedEntries(table, at, placeOf);
       if (at === table.byteLength) return;
       this.#entry(table, at, l1.active, index, place);
     }
   }
 
+  /** As {@link countPlainEntries}, for entries whose COPIED flags alone are wrong: they are one finding. */
+  #miscopiedEntries(table: DataView, from: number, placeOf: (entry: number) => Place): number {
+    const run = miscopiedRun(table, from, this.#counting);
+    if (run === null) return from;
+    const { end, refcount, copied } = run;
+    const at = this.#plainEntries(new DataView(table.buffer, table.byteOffset, end), from, true, false);
+    if (at > from) this.#copied(refcount, copied, (index) => placeOf(from / 8 + index), (at - from) / 8);
+    return at;
+  }
+
   /** As {@link countPlainEntries}. */
-  #plainEntries(table: DataView, from: number, active: boolean): number {
+  #plainEntries(table: DataView, from: number, active: boolean, checkCopied = active && this.#reachable): number {
     const figures = { allocated: 0, fragmented: 0, next: this.#next };
-    const at = countPlainEntries(table, from, this.#counting, active && this.#reachable, figures);
+    const at = countPlainEntries(table, from, this.#counting, checkCopied, figures);
     if (active) {
       this.allocation.allocated += figures.allocated;
       this.allocation.fragmented += figures.fragmented;
@@ -230,7 +243,7 @@ export class TableWalk {
   /** A cluster of an external data file has no refcount, and is never shared. */
   #checkDataCopied(offset: number, copied: boolean, place: () => Place): void {
     if (!this.#context.geometry.externalData) this.#checkCopied(offset, copied, place);
-    else if (!copied) this.#copied(1, copied, place());
+    else if (!copied) this.#copied(1, copied, place);
   }
 
   #checkCopied(offset: number, copied: boolean, place: () => Place): void {
@@ -240,21 +253,21 @@ export class TableWalk {
       return;
     }
     const refcount = this.#refcounts.get(cluster);
-    if (refcount !== null && (refcount === 1) !== copied) this.#copied(refcount, copied, place());
+    if (refcount !== null && (refcount === 1) !== copied) this.#copied(refcount, copied, place);
   }
 
   async #checkLate(): Promise<void> {
     for (const { cluster, copied, place } of this.#late) {
       const refcount = await this.#refcounts.getPastEnd(cluster);
-      if (refcount !== null && (refcount === 1) !== copied) this.#copied(refcount, copied, place);
+      if (refcount !== null && (refcount === 1) !== copied) this.#copied(refcount, copied, () => place);
     }
     this.#late = [];
   }
 
-  #copied(refcount: number, copied: boolean, place: Place): void {
+  /** Reports the COPIED flags of `count` entries that follow each other. */
+  #copied(refcount: number, copied: boolean, placeOf: (index: number) => Place, count = 1): void {
     const fault = copied ? 'copied-set' : 'copied-missing';
-    this.#context.findings.add('corruption', fault, 'bookkeeping', place, () => {
-      return `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
-    });
+    const message = () => `COPIED is ${copied ? 'set' : 'not set'} though the refcount is ${refcount}.`;
+    this.#context.findings.addRun('corruption', fault, 'bookkeeping', placeOf, message, count);
   }
 }

@@ -1,7 +1,7 @@
 /** Collects the results of a check: the figures, and the findings, grouped by cause. */
 import type { Fault, Finding, FindingPlace, Impact } from '../../api/check-report.js';
 import { GuestRanges } from './guest-ranges.js';
-import { guestOf, type Place, referenceOf } from './place.js';
+import { guestOf, type Place, referenceOf, spanOf } from './place.js';
 import { type SharedCluster, SharedClusters } from './shared-clusters.js';
 
 /** The most places of a finding; its count includes all. */
@@ -42,6 +42,21 @@ export class Findings {
   ): void {
     this.count(kind, fault, place, message, count);
     this.#group(kind, fault, impact).add(place, message, count);
+  }
+
+  /** Adds a finding for each of `count` places that follow each other. Those that are not listed cost nothing. */
+  addRun(
+    kind: Finding['kind'],
+    fault: Fault,
+    impact: Impact,
+    placeOf: (index: number) => Place,
+    message: () => string,
+    count: number,
+  ): void {
+    const listed = Math.min(count, this.#group(kind, fault, impact).room);
+    for (let index = 0; index < listed; index++) this.add(kind, fault, impact, placeOf(index), message);
+    if (listed === count) return;
+    this.add(kind, fault, impact, spanOf(placeOf(listed), placeOf(count - 1)), message, count - listed);
   }
 
   /** Adds a finding of a cluster with several references. */
@@ -104,12 +119,17 @@ class Group {
     private readonly impact: Impact,
   ) {}
 
+  /** How many more places are listed. */
+  get room(): number {
+    return MAX_PLACES - this.#places.length;
+  }
+
   add(place: Place, message: () => string, count: number, shared?: SharedCluster): void {
     this.#count += count;
     const guest = guestOf(place);
     if (guest !== undefined && place.maps?.active) this.#guest.add(guest);
     for (const range of shared?.guest ?? []) this.#guest.add(range);
-    if (this.#places.length === MAX_PLACES) return;
+    if (this.room === 0) return;
     const references = shared?.references ?? [];
     this.#places.push({
       ...referenceOf(place),

@@ -44,6 +44,13 @@ export function guestOf({ maps }: Place): Range | undefined {
   return length > 0 ? { start: maps.start, length } : undefined;
 }
 
+/** The places from `first` to `last`, which follow each other, as one. */
+export function spanOf(first: Place, last: Place): Place {
+  if (first.maps === undefined || last.maps === undefined) return first;
+  const length = last.maps.start + last.maps.length - first.maps.start;
+  return { ...first, maps: { ...first.maps, length } };
+}
+
 /** A place as a reference of the report. */
 export function referenceOf(place: Place): Reference {
   const guest = guestOf(place);

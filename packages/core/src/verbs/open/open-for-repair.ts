@@ -2,20 +2,19 @@
 import type { BlockDevice } from '../../api/device.js';
 import type { Openable } from '../../api/openable.js';
 import type { RepairOptions, RepairReport } from '../../api/repair-report.js';
-import { ClusterCache } from '../../engine/layer/cluster-cache.js';
 import { CountingSource } from '../../engine/layer/counting-source.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
-import { geometryIn, readHeader, readTables } from '../../engine/layer/metadata.js';
-import { TableCache } from '../../engine/layer/table-cache.js';
+import { readHeader } from '../../engine/layer/metadata.js';
 import type { WaitTracker } from '../../engine/layer/wait-tracker.js';
 import { Qcow2Error } from '../../errors.js';
-import { diskSizeOf, INCOMPATIBLE } from '../../format/header.js';
+import { INCOMPATIBLE } from '../../format/header.js';
 import { lockForWriting } from '../../sources/written-files.js';
 import { openableView } from '../repair/openable-view.js';
 import { repairDevice } from '../repair/repair.js';
 import { requireRepair } from '../verb-arguments.js';
 import type { CacheBudgets } from './open-options.js';
 import { deviceOf, type Opening, type Repairing } from './opening.js';
+import { readOwnFile } from './own-file.js';
 
 /**
  * Starts opening an image for repair. It is opened as a view, in which what would prevent opening is corrected in
@@ -99,25 +98,8 @@ class DeviceRepair implements Repairing {
     const { counters, depth } = layer;
     const view = await openableView(this.#device, undefined);
     const source = new CountingSource(view, counters, { what: 'image', depth }, this.#waitTracker);
-    const { header, extensions, featureNames } = await readHeader(source, undefined);
-    const geometry = await geometryIn({ header, extensions }, source.size);
-    const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, undefined);
-    const hasTables = snapshots.length > 0 || bitmaps.length > 0;
-    return {
-      ...layer,
-      size: diskSizeOf(header),
-      header,
-      extensions,
-      featureNames,
-      snapshots,
-      bitmaps,
-      tableInfo: hasTables ? await import('../../engine/layer/optional-tables.js') : null,
-      geometry,
-      source,
-      data: layer.data === layer.source ? source : layer.data,
-      tables: new TableCache(geometry, source, l1, this.#budgets.l2Bytes, counters),
-      inflated: new ClusterCache(geometry.clusterSize),
-    };
+    const { fields } = await readOwnFile(source, this.#budgets, counters, undefined);
+    return { ...layer, ...fields, data: layer.data === layer.source ? source : layer.data };
   }
 }
 

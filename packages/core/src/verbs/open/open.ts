@@ -5,26 +5,17 @@ import type { ImageReference, Openable } from '../../api/openable.js';
 import type { OpenOptions } from '../../api/options.js';
 import type { RwLock } from '../../engine/async/rw-lock.js';
 import { Scratch } from '../../engine/async/scratch.js';
-import { ClusterCache } from '../../engine/layer/cluster-cache.js';
 import type { Codec } from '../../engine/layer/codec.js';
 import { type Counters, CountingSource, newCounters } from '../../engine/layer/counting-source.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
-import { geometryIn, readHeader, readTables } from '../../engine/layer/metadata.js';
-import { TableCache } from '../../engine/layer/table-cache.js';
 import type { FileRole, WaitTracker } from '../../engine/layer/wait-tracker.js';
-import {
-  AUTOCLEAR,
-  COMPRESSION_TYPE,
-  CRYPT_METHOD,
-  diskSizeOf,
-  type Header,
-  INCOMPATIBLE,
-} from '../../format/header.js';
+import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
 import type { ChainFile } from '../../sources/chain-files.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
 import { type CacheBudgets, checkedBudgets } from './open-options.js';
 import type { LayerOpener, ReferencingFile } from './open-references.js';
 import type { Repairing, Writing } from './opening.js';
+import { readOwnFile } from './own-file.js';
 
 /** The module that implements the synchronous forms. */
 export type Synchronous = typeof import('../../engine/read/synchronous.js');
@@ -119,10 +110,8 @@ class Opener implements LayerOpener {
   /** Opens one qcow2 file, then the files that it references. */
   async openLayer(source: CountingSource, parent?: ImageReference): Promise<Qcow2Layer> {
     const { signal } = this.options;
-    const { header, extensions, featureNames, bytes } = await readHeader(source, signal);
-    const geometry = await geometryIn({ header, extensions }, source.size);
-    const { l1, snapshots, bitmaps } = await readTables(source, header, extensions, geometry, signal);
-    const hasTables = snapshots.length > 0 || bitmaps.length > 0;
+    const { fields, bytes } = await readOwnFile(source, this.#budgets, this.counters, signal);
+    const { header, extensions } = fields;
     const depth = parent?.depth ?? 0;
     const lock = parent === undefined ? this.#lock : null;
     const file: ReferencingFile = {
@@ -143,21 +132,10 @@ class Opener implements LayerOpener {
     return {
       kind: 'qcow2',
       depth,
-      size: diskSizeOf(header),
-      header,
-      extensions,
-      featureNames,
-      snapshots,
-      tableInfo: hasTables ? await import('../../engine/layer/optional-tables.js') : null,
-      bitmaps,
-      geometry,
-      source,
+      ...fields,
       data,
       dataReference,
-      tables: new TableCache(geometry, source, l1, this.#budgets.l2Bytes, this.counters),
-      inflated: new ClusterCache(geometry.clusterSize),
       scratch: new Scratch(),
-      counters: this.counters,
       codec: await codecFor(header),
       unreadable: encryption?.unreadable ?? null,
       luks: encryption?.luks,

@@ -3,6 +3,8 @@ import type { BlockDevice, ByteSource, Transfer } from '../../api/device.js';
 
 /** A file that a repair reads and changes. */
 export interface Medium extends ByteSource {
+  /** How often it was written to: while this stays the same, so do its bytes. */
+  readonly writes: number;
   write(transfers: readonly Transfer[]): Promise<void>;
   /** Marks the image before its first change; a header that was read before lacks the mark. */
   beforeChange(): Promise<void>;
@@ -15,6 +17,7 @@ export interface Medium extends ByteSource {
 export class DeviceMedium implements Medium {
   readonly #device: BlockDevice;
   #unflushed = false;
+  #writes = 0;
 
   constructor(device: BlockDevice) {
     this.#device = device;
@@ -24,6 +27,10 @@ export class DeviceMedium implements Medium {
     return this.#device.size;
   }
 
+  get writes(): number {
+    return this.#writes;
+  }
+
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     await this.#device.read(transfers, signal);
   }
@@ -31,6 +38,7 @@ export class DeviceMedium implements Medium {
   async write(transfers: readonly Transfer[]): Promise<void> {
     if (transfers.length === 0) return;
     this.#unflushed = true;
+    this.#writes++;
     await this.#device.write(transfers);
   }
 
@@ -62,6 +70,10 @@ export class MarkedMedium implements Medium {
 
   get size(): number {
     return this.#medium.size;
+  }
+
+  get writes(): number {
+    return this.#medium.writes;
   }
 
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
@@ -98,6 +110,7 @@ export class OverlayMedium implements Medium {
   readonly #source: ByteSource;
   readonly #pages = new Map<number, Uint8Array>();
   #size: number;
+  #writes = 0;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -114,35 +127,40 @@ export class OverlayMedium implements Medium {
     return Math.max(this.#size, this.#source.size);
   }
 
+  get writes(): number {
+    return this.#writes;
+  }
+
   async read(transfers: readonly Transfer[], signal?: AbortSignal): Promise<void> {
     await this.#source.read(transfers, signal);
-    for (const { at, bytes } of transfers) this.#eachPage(at, bytes, (page, into) => page && into.set(page));
+    for (const transfer of transfers) {
+      for (const { index, within, bytes } of pagesOf(transfer)) {
+        const page = this.#pages.get(index);
+        if (page !== undefined) bytes.set(page.subarray(within, within + bytes.length));
+      }
+    }
   }
 
   async write(transfers: readonly Transfer[]): Promise<void> {
-    for (const transfer of transfers) await this.#writeOne(transfer);
+    if (transfers.length > 0) this.#writes++;
+    for (const transfer of transfers) {
+      this.#size = Math.max(this.#size, transfer.at + transfer.bytes.length);
+      for (const { index, within, bytes } of pagesOf(transfer)) {
+        const page = this.#pages.get(index) ?? (await this.#pageOf(index, bytes.length));
+        page.set(bytes, within);
+        this.#pages.set(index, page);
+      }
+    }
   }
 
   async copy(_from: number, to: number, length: number): Promise<void> {
     this.#size = Math.max(this.#size, to + length);
+    this.#writes++;
   }
 
   async beforeChange(): Promise<void> {}
 
   async flush(): Promise<void> {}
-
-  async #writeOne({ at, bytes }: Transfer): Promise<void> {
-    this.#size = Math.max(this.#size, at + bytes.length);
-    for (let done = 0; done < bytes.length; ) {
-      const index = Math.floor((at + done) / PAGE);
-      const within = (at + done) % PAGE;
-      const length = Math.min(PAGE - within, bytes.length - done);
-      const page = this.#pages.get(index) ?? (await this.#pageOf(index, length));
-      page.set(bytes.subarray(done, done + length), within);
-      this.#pages.set(index, page);
-      done += length;
-    }
-  }
 
   /** The page's present bytes; all of it will be overwritten when `length` is a page. */
   async #pageOf(index: number, length: number): Promise<Uint8Array> {
@@ -150,14 +168,23 @@ export class OverlayMedium implements Medium {
     if (length < PAGE) await this.#source.read([{ at: index * PAGE, bytes }]);
     return bytes;
   }
+}
 
-  #eachPage(at: number, bytes: Uint8Array, visit: (page: Uint8Array | undefined, into: Uint8Array) => void): void {
-    for (let done = 0; done < bytes.length; ) {
-      const within = (at + done) % PAGE;
-      const length = Math.min(PAGE - within, bytes.length - done);
-      const page = this.#pages.get(Math.floor((at + done) / PAGE));
-      visit(page?.subarray(within, within + length), bytes.subarray(done, done + length));
-      done += length;
-    }
+/** Bytes of a transfer in one page. */
+interface PagePart {
+  /** The page's number. */
+  readonly index: number;
+  /** Where in the page they begin. */
+  readonly within: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The parts of a transfer, page by page. */
+function* pagesOf({ at, bytes }: Transfer): Generator<PagePart, void, undefined> {
+  for (let done = 0; done < bytes.length; ) {
+    const within = (at + done) % PAGE;
+    const length = Math.min(PAGE - within, bytes.length - done);
+    yield { index: Math.floor((at + done) / PAGE), within, bytes: bytes.subarray(done, done + length) };
+    done += length;
   }
 }

@@ -1,5 +1,7 @@
 /** Changes in two steps: new clusters are written and counted before anything leads to them. */
-import type { NewReferences } from './repair-refcounts.js';
+
+/** References to clusters that did not exist when the references were counted, by cluster. */
+export type NewReferences = ReadonlyMap<number, number>;
 
 /** New structures at the end of the file, to which nothing leads yet. */
 export interface PendingChange {

@@ -1,7 +1,7 @@
 /** Removes the bitmaps that cannot be trusted. */
 import { readBytes } from '../../engine/layer/read-bytes.js';
 import { isQcow2Error } from '../../errors.js';
-import { decodeBitmapTableEntry } from '../../format/bitmap-table.js';
+import { decodeBitmapTableEntry, tableEntriesNeeded } from '../../format/bitmap-table.js';
 import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../format/bitmaps.js';
 import {
   decodeBitmapsExtension,
@@ -91,14 +91,15 @@ async function readDirectory(
 /** What is wrong with a bitmap's table, a sentence; null when nothing is. */
 async function tableFault(
   medium: Medium,
-  { tableOffset, tableSize, flags, granularityBits }: Bitmap,
+  bitmap: Bitmap,
   size: number,
   { clusterSize }: Geometry,
   isTaken: IsTaken,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
+  const { tableOffset, tableSize, flags } = bitmap;
   const length = tableSize * 8;
-  const needed = Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
+  const needed = tableEntriesNeeded(size, bitmap, clusterSize);
   if (flags > ALL_FLAGS) return `Its flags are ${hex(flags)}, with bits that must be zero.`;
   if (tableSize < needed) return `Its table has ${tableSize} entries; the disk needs ${needed}.`;
   if (tableSize * clusterSize > MAX_BITMAP_DATA_BYTES) return `Its table has ${tableSize} entries: too many.`;

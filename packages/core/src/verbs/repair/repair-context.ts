@@ -1,10 +1,13 @@
 /** What all steps of a repair share. */
 
+import type { RepairOptions } from '../../api/repair-report.js';
+import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
+import { readHeader } from '../../engine/layer/metadata.js';
 import type { HeaderExtension } from '../../format/extensions.js';
-import type { Geometry } from '../../format/geometry.js';
+import { type Geometry, geometryOfHeader } from '../../format/geometry.js';
 import type { Header } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
-import type { FileEnd } from './file-end.js';
+import { FileEnd } from './file-end.js';
 import type { Medium } from './medium.js';
 import type { RepairLog } from './repair-log.js';
 
@@ -23,12 +26,38 @@ export interface RepairContext {
   readonly yieldIfDue: () => Promise<void>;
 }
 
+/** The state of a step, as the medium is now. */
+export async function contextOf(
+  medium: Medium,
+  log: RepairLog,
+  { signal }: Pick<RepairOptions, 'signal'>,
+): Promise<RepairContext> {
+  const { header, extensions } = await readHeader(medium, signal);
+  const geometry = geometryOfHeader(header);
+  const end = new FileEnd(medium, geometry.clusterSize);
+  return {
+    medium,
+    header,
+    geometry,
+    extensions,
+    fileSize: medium.size,
+    end,
+    log,
+    signal,
+    yieldIfDue: yieldToEventLoop(),
+  };
+}
+
 /** True if a cluster has more references than are counted: its count may stand for any number above it. */
 export function hasOverflow({ report }: Checked): boolean {
   return report.findings.some(({ fault }) => fault === 'refcount-overflow');
 }
 
-/** True if unallocated clusters read as the backing file. */
-export function hasBacking({ header }: RepairContext): boolean {
-  return header.backingFileOffset !== 0;
+/**
+ * What is read where an entry was removed. Over a backing file zeros need an entry of their own, which version 2 does
+ * not have: there the backing file is read.
+ */
+export function readOfRemoved({ header }: Pick<RepairContext, 'header'>): 'nothing' | 'zero entries' | 'backing file' {
+  if (header.backingFileOffset === 0) return 'nothing';
+  return header.version === 3 ? 'zero entries' : 'backing file';
 }

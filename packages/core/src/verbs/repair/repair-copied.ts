@@ -5,6 +5,7 @@ import { addDirty } from '../../engine/write/dirty-tables.js';
 import { isOwned, setL1Entry, setOwned } from '../../format/encode-entries.js';
 import { getL1Entry, isCompressed, standardOffset } from '../../format/entries.js';
 import type { Checked } from '../check/check.js';
+import { writeChanged } from './changed-table.js';
 import { type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { RepairContext } from './repair-context.js';
 
@@ -29,9 +30,7 @@ export async function correctCopied(
     dirtyL1.add(index * 8, index * 8 + 8);
     log.count('copied-corrected');
   }
-  const ofL1: Transfer[] = [];
-  addDirty(ofL1, l1, active.l1At, dirtyL1);
-  await medium.write(ofL1);
+  await writeChanged(medium, l1, active.l1At, dirtyL1);
   for await (const tables of tablesOf(context, l1, () => true)) {
     const transfers: Transfer[] = [];
     for (const { view, at } of tables) {

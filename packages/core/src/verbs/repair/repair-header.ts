@@ -13,6 +13,7 @@ import {
 } from '../../format/extensions.js';
 import { AUTOCLEAR, CRYPT_METHOD, decodeHeader, type Header, INCOMPATIBLE } from '../../format/header.js';
 import { setAutoclear, setRefcountOrder, setRefcountTable, setSnapshotTable } from '../../format/header-fields.js';
+import { isMisplaced, isTooLongFormat } from '../../format/header-rules.js';
 import {
   MAX_BACKING_FORMAT_BYTES,
   MAX_REFCOUNT_ORDER,
@@ -85,7 +86,7 @@ async function dropInvalidFormat(
   log: RepairLog,
 ): Promise<void> {
   const format = findExtension(extensions, EXTENSION.backingFormat);
-  if (format === undefined || format.data.length <= MAX_BACKING_FORMAT_BYTES) return;
+  if (format === undefined || !isTooLongFormat(format)) return;
   await dropExtension(medium, extensions, EXTENSION.backingFormat);
   const reason = `It is ${format.data.length} bytes long; ${MAX_BACKING_FORMAT_BYTES} is the most.`;
   log.dropped.push({ kind: 'header extension', name: extensionName(EXTENSION.backingFormat)!, reason });
@@ -104,8 +105,8 @@ export async function dropExtension(
 
 /** Removes a snapshot table that cannot be at its place, and limits the number of snapshots. */
 async function correctSnapshotFields(medium: Medium, header: Header, log: RepairLog): Promise<void> {
-  const { snapshotsOffset: at, snapshotCount: count, clusterBits } = header;
-  const isPlaced = Number.isSafeInteger(at) && at % 2 ** clusterBits === 0 && (count === 0 || at > 0);
+  const { snapshotsOffset: at, snapshotCount: count } = header;
+  const isPlaced = !isMisplaced(at, { clusterSize: 2 ** header.clusterBits }) && (count === 0 || at > 0);
   if (isPlaced && count <= MAX_SNAPSHOTS) return;
   const kept = isPlaced ? MAX_SNAPSHOTS : 0;
   if (count > kept) {
@@ -121,7 +122,7 @@ async function correctRefcountFields(medium: Medium, header: Header, log: Repair
   const clusterSize = 2 ** header.clusterBits;
   const { refcountTableOffset: at, refcountTableClusters: clusters, refcountOrder } = header;
   const tooLong = clusters > MAX_REFCOUNT_TABLE_BYTES / clusterSize;
-  const misplaced = at === 0 || at % clusterSize !== 0 || !Number.isSafeInteger(at) || at >= medium.size;
+  const misplaced = at === 0 || isMisplaced(at, { clusterSize }) || at >= medium.size;
   const wrongWidth = refcountOrder > MAX_REFCOUNT_ORDER;
   if (clusters > 0 && !tooLong && !misplaced && !wrongWidth) return;
   const place = alignUp(medium.size, clusterSize);

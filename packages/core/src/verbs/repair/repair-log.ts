@@ -4,6 +4,13 @@ import type { CopiedRange, DroppedStructure, Repair, RepairAction, RepairLoss } 
 /** Ranges of each kind that are kept; neighbours are merged. */
 const MAX_RANGES = 65_536;
 
+/** The disk of which something is lost: the active one, or a snapshot's. */
+interface LosingDisk {
+  readonly snapshot: string | undefined;
+  /** Bytes. Tables of snapshots also map machine state, past the end of the disk. */
+  readonly size: number;
+}
+
 /** The log of one repair. */
 export class RepairLog {
   readonly dropped: DroppedStructure[] = [];
@@ -27,8 +34,9 @@ export class RepairLog {
     return [...this.#counts].map(([action, count]) => ({ action, count }));
   }
 
-  /** Adds a range whose bytes are lost. */
-  lose(range: RepairLoss): void {
+  /** Adds a range of a disk whose bytes are lost. What lies past the end of the disk is left out. */
+  lose({ size, snapshot }: LosingDisk, part: Omit<RepairLoss, 'snapshot'>): void {
+    const range = { ...part, snapshot, length: Math.min(part.length, size - part.start) };
     if (range.length <= 0) return;
     this.lostBytes += range.length;
     const last = this.#lost.at(-1);

@@ -1,5 +1,6 @@
 /** Corrects refcounts, in place where their blocks can be trusted, else in new blocks at the end of the file. */
 import type { Transfer } from '../../api/device.js';
+import type { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
 import { Qcow2Error } from '../../errors.js';
@@ -7,16 +8,20 @@ import { setUint64, viewOf } from '../../format/bytes.js';
 import { setRefcountTable } from '../../format/header-fields.js';
 import { MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
-import { getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
+import { refcountsPerBlock } from '../../format/refcounts.js';
 import type { Checked } from '../check/check.js';
+import { writeChanged } from './changed-table.js';
+import { anyCountAbove } from './counted-clusters.js';
 import { changeHeader } from './header-sector.js';
+import { type NewReferences, referencesTo } from './pending-change.js';
+import { type Correction, RefcountBlock } from './refcount-block.js';
 import { hasOverflow, type RepairContext } from './repair-context.js';
+
+/** A cluster, and how often it is referenced. */
+type ClusterCount = readonly [number, number];
 
 /** Bytes of refcount blocks that are read or written in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
-
-/** References to clusters that did not exist when the references were counted, by cluster. */
-export type NewReferences = ReadonlyMap<number, number>;
 
 /**
  * Clears the entries of the refcount table that lead past the end of the file, where blocks read as zeros. When the
@@ -34,9 +39,7 @@ export async function clearBlocksPastEnd(context: RepairContext): Promise<void> 
     dirty.add(index * 8, index * 8 + 8);
     log.count('entries-removed');
   }
-  const transfers: Transfer[] = [];
-  addDirty(transfers, table, header.refcountTableOffset, dirty);
-  await medium.write(transfers);
+  await writeChanged(medium, table, header.refcountTableOffset, dirty);
   await medium.flush();
 }
 
@@ -53,11 +56,7 @@ export async function raiseRefcounts(context: RepairContext, checked: Checked, a
     await rebuild(context, checked, table, added, clusters);
     return;
   }
-  const needed = (cluster: number) => added.get(cluster) ?? checked.context.references.get(cluster);
-  const raised = await correctBlocks(context, table, clusters, (cluster, refcount) => {
-    // A cluster that is new was not in the file: what a block says of it is left from somewhere else.
-    return added.has(cluster) ? needed(cluster) : Math.max(refcount, needed(cluster));
-  });
+  const raised = await correctBlocks(context, table, clusters, checked, 'raise', added);
   context.log.count('refcounts-corrected', raised);
 }
 
@@ -67,14 +66,9 @@ export async function raiseRefcounts(context: RepairContext, checked: Checked, a
  *
  * @throws what the medium throws.
  */
-export async function lowerRefcounts(
-  context: RepairContext,
-  { context: { references, clusters } }: Checked,
-): Promise<void> {
+export async function lowerRefcounts(context: RepairContext, checked: Checked): Promise<void> {
   const table = await readTable(context);
-  const lowered = await correctBlocks(context, table, clusters, (cluster, refcount) => {
-    return Math.min(refcount, references.get(cluster));
-  });
+  const lowered = await correctBlocks(context, table, checked.context.clusters, checked, 'lower');
   context.log.count('refcounts-corrected', lowered);
 }
 
@@ -113,27 +107,28 @@ function isSound(
   }
   for (const cluster of added.keys()) if (!hasBlock(cluster)) return false;
   for (let first = 0; first < clusters; first += perBlock) {
-    if (!hasBlock(first) && anyReferenced(references, first, Math.min(first + perBlock, clusters))) return false;
+    if (!hasBlock(first) && anyCountAbove(0, references, first, Math.min(first + perBlock, clusters))) return false;
   }
   return true;
 }
 
-function anyReferenced(references: Checked['context']['references'], first: number, end: number): boolean {
-  for (let cluster = first; cluster < end; cluster++) if (references.get(cluster) > 0) return true;
-  return false;
-}
-
-/** Sets every refcount below `clusters` to what `choose` returns; returns how many have changed. */
+/**
+ * Corrects the refcounts of the clusters below `end`; returns how many have changed. Clusters that are new were not in
+ * the file: what a block says of them is left from somewhere else.
+ */
 async function correctBlocks(
   { medium, geometry, header, signal, yieldIfDue }: RepairContext,
   table: DataView,
-  clusters: number,
-  choose: (cluster: number, refcount: number) => number,
+  end: number,
+  { context: { references } }: Checked,
+  correction: Correction,
+  added: NewReferences = new Map(),
 ): Promise<number> {
   const { clusterSize } = geometry;
-  const order = header.refcountOrder;
-  const perBlock = refcountsPerBlock(clusterSize, order);
-  const blocks = Math.min(Math.ceil(clusters / perBlock), table.byteLength / 8);
+  const { refcountOrder } = header;
+  const perBlock = refcountsPerBlock(clusterSize, refcountOrder);
+  const blocks = Math.min(Math.ceil(end / perBlock), table.byteLength / 8);
+  const addedTo = byBlock(added, perBlock);
   let changed = 0;
   for (let index = 0; index < blocks; ) {
     const batch: { index: number; at: number; bytes: Uint8Array }[] = [];
@@ -144,25 +139,29 @@ async function correctBlocks(
     await medium.read(batch, signal);
     const transfers: Transfer[] = [];
     for (const { index, at, bytes } of batch) {
-      const view = viewOf(bytes);
-      const dirty = new DirtyRanges();
-      const first = index * perBlock;
-      for (let cluster = first; cluster < Math.min(first + perBlock, clusters); cluster++) {
-        const refcount = Number(getRefcount(view, order, cluster - first));
-        const wanted = choose(cluster, refcount);
-        if (wanted === refcount) continue;
-        setRefcount(view, order, cluster - first, order === 6 ? BigInt(wanted) : wanted);
-        const bit = (cluster - first) * 2 ** order;
-        dirty.add(Math.floor(bit / 8), Math.floor(bit / 8) + Math.max(1, 2 ** order / 8));
-        changed++;
-      }
-      addDirty(transfers, view, at, dirty);
+      const block = new RefcountBlock(bytes, refcountOrder, index * perBlock);
+      block.correct(references, Math.min((index + 1) * perBlock, end), correction);
+      for (const [cluster, count] of addedTo.get(index) ?? []) block.set(cluster, count);
+      addDirty(transfers, block.view, at, block.dirty);
+      changed += block.changed;
     }
     await medium.write(transfers);
     await yieldIfDue();
   }
   await medium.flush();
   return changed;
+}
+
+/** Counts by the block that has them. */
+function byBlock(counts: NewReferences, perBlock: number): Map<number, ClusterCount[]> {
+  const blocks = new Map<number, ClusterCount[]>();
+  for (const count of counts) {
+    const index = Math.floor(count[0] / perBlock);
+    const others = blocks.get(index);
+    if (others === undefined) blocks.set(index, [count]);
+    else others.push(count);
+  }
+  return blocks;
 }
 
 /** Writes a new refcount table and new blocks at the end of the file, then lets the header lead to them. */
@@ -173,38 +172,27 @@ async function rebuild(
   added: NewReferences,
   clusters: number,
 ): Promise<void> {
-  const { references, clusters: counted, maxRefcount: max } = checked.context;
+  const { references } = checked.context;
   const { medium, geometry, header, end, log } = context;
   const { clusterSize } = geometry;
-  const order = header.refcountOrder;
-  const perBlock = refcountsPerBlock(clusterSize, order);
-  const old = oldReferences(context, oldTable, counted);
-  const isCapped = hasOverflow(checked);
-  // A count that is as high as possible may stand for more: it is lowered when it is known.
-  const withoutOld = (count: number, less: number) => (isCapped && count === max ? count : Math.max(0, count - less));
-  const needed = (cluster: number) => added.get(cluster) ?? withoutOld(references.get(cluster), old.get(cluster) ?? 0);
+  const perBlock = refcountsPerBlock(clusterSize, header.refcountOrder);
+  const others = byBlock(new Map([...withoutOldStructure(context, checked, oldTable), ...added]), perBlock);
   const used: number[] = [];
   for (let index = 0; index * perBlock < clusters; index++) {
     const last = Math.min((index + 1) * perBlock, clusters);
-    for (let cluster = index * perBlock; cluster < last; cluster++) {
-      if (needed(cluster) === 0) continue;
-      used.push(index);
-      break;
-    }
+    if (isUsed(references, index * perBlock, last, others.get(index) ?? [])) used.push(index);
   }
   const { blocks, tableClusters } = structureFor(used, clusters, perBlock, clusterSize);
   const at = end.take((blocks.length + tableClusters) * clusterSize);
-  const first = at / clusterSize;
-  const last = first + blocks.length + tableClusters;
+  const own = byBlock(referencesTo(at, (blocks.length + tableClusters) * clusterSize, clusterSize), perBlock);
   const table = new Uint8Array(tableClusters * clusterSize);
   let batch: Transfer[] = [];
   for (const [number, index] of blocks.entries()) {
     const bytes = new Uint8Array(clusterSize);
-    for (let step = 0; step < perBlock; step++) {
-      const cluster = index * perBlock + step;
-      const count = cluster >= first && cluster < last ? 1 : cluster < clusters ? needed(cluster) : 0;
-      if (count > 0) setRefcount(viewOf(bytes), order, step, order === 6 ? BigInt(count) : count);
-    }
+    const block = new RefcountBlock(bytes, header.refcountOrder, index * perBlock);
+    block.correct(references, Math.min((index + 1) * perBlock, clusters), 'raise');
+    for (const [cluster, count] of others.get(index) ?? []) block.set(cluster, count);
+    for (const [cluster, count] of own.get(index) ?? []) block.set(cluster, count);
     batch.push({ at: at + number * clusterSize, bytes });
     setUint64(viewOf(table), index * 8, at + number * clusterSize);
     if (batch.length * clusterSize < BATCH_BYTES) continue;
@@ -216,6 +204,29 @@ async function rebuild(
   await medium.write([...batch, { at: tableAt, bytes: table }]);
   await changeHeader(medium, (sector) => setRefcountTable(sector, tableAt, tableClusters));
   log.count('refcounts-rebuilt');
+}
+
+/** Whether any cluster is referenced. `others` has the counts of those that were counted otherwise. */
+function isUsed(references: ClusterCounts, first: number, end: number, others: readonly ClusterCount[]): boolean {
+  if (others.length === 0) return anyCountAbove(0, references, first, end);
+  const counts = new Map(others);
+  for (let cluster = first; cluster < end; cluster++) {
+    if ((counts.get(cluster) ?? references.get(cluster)) > 0) return true;
+  }
+  return false;
+}
+
+/** How often the clusters of the old refcount table and its blocks are referenced by anything else. */
+function withoutOldStructure(context: RepairContext, checked: Checked, table: DataView): Map<number, number> {
+  const { references, clusters, maxRefcount: max } = checked.context;
+  const isCapped = hasOverflow(checked);
+  const counts = new Map<number, number>();
+  for (const [cluster, old] of oldReferences(context, table, clusters)) {
+    const count = references.get(cluster);
+    // A count that is as high as possible may stand for more: it is lowered when it is known.
+    counts.set(cluster, isCapped && count === max ? count : Math.max(0, count - old));
+  }
+  return counts;
 }
 
 /** How often the old refcount table and its blocks were counted as references. */

@@ -59,7 +59,7 @@ export async function planSnapshots(
       (l1Bytes > medium.size ? 'The L1 tables of all snapshots are longer than the file.' : null) ??
       (await overlapOf(medium, snapshot, header, tableBytes, isOwned));
     if (reason === null) kept.push(snapshot);
-    else log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+    else drop(snapshot, log, reason);
   }
   return { kept, tableBytes, shortened: kept.length < header.snapshotCount };
 }
@@ -97,18 +97,18 @@ function isPlausible(l1: DataView, index: number, fileSize: number): boolean {
 
 /**
  * Writes the snapshot table anew, at the end of the file, unless it is right as it is. Tables that overlap others are
- * copied there.
+ * copied there. `placed` are the snapshots of the table once it is committed.
  *
  * @throws what the medium throws; the signal's reason.
  */
 export async function writeSnapshots(
   { medium, header, geometry, end, log }: RepairContext,
   { kept, shortened }: SnapshotPlan,
-): Promise<PendingChange> {
+): Promise<PendingChange & { readonly placed: readonly Snapshot[] }> {
   const complete = kept.map((snapshot) => withExtra(snapshot, header));
   const { placed, added } = await withOwnTables(medium, complete, header, geometry, end, log);
   const isSame = !shortened && placed.length === kept.length;
-  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { ...NO_CHANGE, added };
+  if (isSame && placed.every((snapshot, index) => snapshot === kept[index])) return { ...NO_CHANGE, placed, added };
   const bytes = encodeSnapshots(placed);
   const at = placed.length === 0 ? 0 : end.take(bytes.length);
   if (placed.length > 0) {
@@ -119,7 +119,7 @@ export async function writeSnapshots(
     await changeHeader(medium, (sector) => setSnapshotTable(sector, at, placed.length));
     log.count('snapshots-rewritten');
   };
-  return { added, commit };
+  return { added, commit, placed };
 }
 
 /** The entries of the table up to the first without an id: such entries are zeros behind the table. */
@@ -154,6 +154,10 @@ async function readableSnapshots(
     dropRange(snapshots.length, count - 1, log, error.message);
     return snapshots;
   }
+}
+
+function drop({ name, id }: Snapshot, log: RepairLog, reason: string): void {
+  log.dropped.push({ kind: 'snapshot', name: decodeName(name) || decodeName(id), reason });
 }
 
 function dropRange(first: number, last: number, log: RepairLog, reason: string): void {
@@ -232,7 +236,7 @@ async function withOwnTables(
     const l1TableOffset = end.takeForCopy(length);
     if (l1TableOffset === null) {
       const reason = 'Its L1 table overlaps other metadata, and copies have taken as much space as the file had.';
-      log.dropped.push({ kind: 'snapshot', name: decodeName(snapshot.name) || decodeName(snapshot.id), reason });
+      drop(snapshot, log, reason);
       continue;
     }
     const bytes = await readBytes(medium, snapshot.l1TableOffset, length);

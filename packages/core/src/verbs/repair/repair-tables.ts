@@ -16,10 +16,11 @@ import {
 import type { Geometry } from '../../format/geometry.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
+import { writeChanged } from './changed-table.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
 import type { MetadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
-import { hasBacking, type RepairContext } from './repair-context.js';
+import { type RepairContext, readOfRemoved } from './repair-context.js';
 
 /** A part of a table's guest bytes that is lost, from the first byte that the table maps on. */
 interface LostPart {
@@ -105,9 +106,7 @@ export async function repairL1Tables(
       }
       dirty.add(index * 8, index * 8 + 8);
     }
-    const transfers: Transfer[] = [];
-    addDirty(transfers, l1, disk.l1At, dirty);
-    await medium.write(transfers);
+    await writeChanged(medium, l1, disk.l1At, dirty);
   }
   await medium.flush();
   return removed;
@@ -144,17 +143,13 @@ function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSi
 
 /** Reports the range of a removed table. Returns true if it needs a table of zeros, for which there is room. */
 function loseTable(context: RepairContext, disk: RepairedDisk, index: number, reason: string): boolean {
-  const { geometry, log, end, header } = context;
-  const needsZeros = hasBacking(context) && header.version === 3 && end.reserve(geometry.clusterSize);
+  const { geometry, log, end } = context;
+  const read = readOfRemoved(context);
+  const needsZeros = read === 'zero entries' && end.reserve(geometry.clusterSize);
   const start = index * geometry.bytesPerL2;
-  const length = insideDisk(disk, start, geometry.bytesPerL2);
-  log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking: hasBacking(context) && !needsZeros });
+  const readsBacking = read !== 'nothing' && !needsZeros;
+  log.lose(disk, { start, length: geometry.bytesPerL2, reason, readsBacking });
   return needsZeros;
-}
-
-/** The part of a range that is on the disk. Past the end of a snapshot's there is machine state. */
-function insideDisk({ size, snapshot }: RepairedDisk, start: number, length: number): number {
-  return snapshot === undefined ? Math.min(length, size - start) : length;
 }
 
 function tableOfZeros(geometry: Geometry): Uint8Array {
@@ -219,8 +214,7 @@ function removalReason(
 
 /** What a removed entry becomes: zeros where the backing file would be read instead. */
 export function removedMapping(context: RepairContext): Mapping {
-  const { header, geometry } = context;
-  return hasBacking(context) && header.version === 3 ? zeros(geometry) : { kind: 'unallocated' };
+  return readOfRemoved(context) === 'zero entries' ? zeros(context.geometry) : { kind: 'unallocated' };
 }
 
 /** An entry of an image with an external data file, with the cluster at its guest offset. */
@@ -267,10 +261,9 @@ function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
 }
 
 function loseParts(context: RepairContext, disk: RepairedDisk, l1Index: number, parts: readonly LostPart[]): void {
-  const { header, log, geometry } = context;
-  const readsBacking = hasBacking(context) && header.version === 2;
+  const { log, geometry } = context;
+  const readsBacking = readOfRemoved(context) === 'backing file';
   for (const { start, length, reason } of parts) {
-    const guest = l1Index * geometry.bytesPerL2 + start;
-    log.lose({ start: guest, length: insideDisk(disk, guest, length), snapshot: disk.snapshot, reason, readsBacking });
+    log.lose(disk, { start: l1Index * geometry.bytesPerL2 + start, length, reason, readsBacking });
   }
 }

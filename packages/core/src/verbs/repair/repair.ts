@@ -6,20 +6,19 @@
 import type { CheckReport } from '../../api/check-report.js';
 import type { BlockDevice } from '../../api/device.js';
 import type { RepairOptions, RepairReport } from '../../api/repair-report.js';
-import { yieldToEventLoop } from '../../engine/async/yield-to-event-loop.js';
-import { readHeader } from '../../engine/layer/metadata.js';
 import { Qcow2Error } from '../../errors.js';
 import { viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
-import { geometryOfHeader } from '../../format/geometry.js';
-import { type Checked, checkSource } from '../check/check.js';
+import type { Snapshot } from '../../format/snapshots.js';
+import type { Checked } from '../check/check.js';
+import { areCountsAloneWrong } from './counts-alone.js';
 import { disksOf } from './disks.js';
-import { FileEnd } from './file-end.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
+import { MediumChecks } from './medium-checks.js';
 import { metadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
 import { correctBitmaps } from './repair-bitmaps.js';
-import { hasOverflow, type RepairContext } from './repair-context.js';
+import { contextOf, hasOverflow, type RepairContext } from './repair-context.js';
 import { correctCopied } from './repair-copied.js';
 import { correctHeader } from './repair-header.js';
 import { RepairLog } from './repair-log.js';
@@ -27,7 +26,7 @@ import { clearBlocksPastEnd } from './repair-refcounts.js';
 import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
 import { repairSteps } from './repair-steps.js';
 import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.js';
-import { separateClusters } from './separate-clusters.js';
+import { NO_SEPARATION, separateClusters } from './separate-clusters.js';
 
 /** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
 const MAX_ROUNDS = 4;
@@ -48,12 +47,13 @@ export async function repairDevice(device: BlockDevice, options: RepairOptions):
 
 async function repairLeaks(medium: Medium, options: RepairOptions): Promise<RepairReport> {
   const log = new RepairLog();
-  const before = await checked(medium, options, 'check');
+  const checks = new MediumChecks(medium, options);
+  const before = await checks.now();
   refuseOtherFaults(before.report);
   const context = await contextOf(medium, log, options);
   await repairSteps.lowerRefcounts(context, before);
   await correctCopied(context, disksOf(context, [])[0]!, before);
-  return finish(context, before.report, options);
+  return finish(context, before.report, checks);
 }
 
 function refuseOtherFaults({ findings }: CheckReport): void {
@@ -68,23 +68,48 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   const log = new RepairLog();
   const medium = new MarkedMedium(inner, async () => repairSteps.markUnderRepair(inner, await versionOf(inner)));
   await correctHeader(medium, log, signal);
-  const before = log.changed ? undefined : await checked(medium, options, 'check');
-  let now = before ?? (await checked(medium, options, 'check'));
+  const checks = new MediumChecks(inner, options);
+  let now = await checks.now();
+  const before = log.changed ? undefined : now.report;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const context = await contextOf(medium, log, options);
     // A check does not look at everything for which QEMU refuses a bitmap.
     const hasBitmaps = findExtension(context.extensions, EXTENSION.bitmaps) !== undefined;
     if (isClean(now.report) && (round > 0 || !hasBitmaps)) break;
-    await repairRound(context, now);
-    const next = await checked(medium, { signal }, 'check');
+    await repairRound(context, now, checks);
+    const next = await checks.now();
     if (isSame(next.report, now.report)) break;
     now = next;
   }
-  return finish(await contextOf(inner, log, options), before?.report, options);
+  return finish(await contextOf(inner, log, options), before, checks);
 }
 
 /** One round: everything that the check has shown. */
-async function repairRound(context: RepairContext, before: Checked): Promise<void> {
+async function repairRound(context: RepairContext, before: Checked, checks: MediumChecks): Promise<void> {
+  const { medium, log, signal } = context;
+  const countsAlone = areCountsAloneWrong(context, before);
+  if (countsAlone) await clearBlocksPastEnd(context);
+  const kept = countsAlone ? [] : await repairStructures(context, before, checks);
+  const placed = await contextOf(medium, log, { signal });
+  const counted = await checks.now();
+  const disks = disksOf(placed, kept);
+  const { redirects, added } = countsAlone ? NO_SEPARATION : await separateClusters(placed, disks, counted);
+  await repairSteps.raiseRefcounts(placed, counted, added);
+  await medium.write(redirects);
+  await medium.flush();
+  const after = await checks.now();
+  if (isClean(after.report)) return;
+  const final = await contextOf(medium, log, { signal });
+  await repairSteps.lowerRefcounts(final, after);
+  await correctCopied(final, disksOf(final, [])[0]!, after);
+}
+
+/** Repairs everything but counts and clusters with two uses. Returns the snapshots that are kept, as they are then. */
+async function repairStructures(
+  context: RepairContext,
+  before: Checked,
+  checks: MediumChecks,
+): Promise<readonly Snapshot[]> {
   const { medium, header, geometry, log, signal } = context;
   const active = await metadataRoles(context, disksOf(context, []), 0, before);
   const isShared = sharing(before);
@@ -100,25 +125,12 @@ async function repairRound(context: RepairContext, before: Checked): Promise<voi
   if (!isReplaced) await clearBlocksPastEnd(context);
   await repairL2Tables(context, disks, roles);
   const removed = await repairL1Tables(context, disks, roles);
-  await applyCounted(context, [
-    await addZeroTables(context, removed),
-    await writeSnapshots(context, plan),
-    await correctBitmaps(context, (at, length) => {
-      return roles.touches(at, length) || isShared(at, length);
-    }),
-  ]);
-
-  const placed = await contextOf(medium, log, { signal });
-  const counted = await checked(medium, { signal }, 'check');
-  const { kept } = await planSnapshots(medium, placed.header, geometry, log, signal);
-  const { redirects, added } = await separateClusters(placed, disksOf(placed, kept), counted);
-  await repairSteps.raiseRefcounts(placed, counted, added);
-  await medium.write(redirects);
-  await medium.flush();
-  const after = await checked(medium, { signal }, 'check');
-  const final = await contextOf(medium, log, { signal });
-  await repairSteps.lowerRefcounts(final, after);
-  await correctCopied(final, disksOf(final, [])[0]!, after);
+  const zeroTables = await addZeroTables(context, removed);
+  const snapshots = await writeSnapshots(context, plan);
+  const isTaken = (at: number, length: number) => roles.touches(at, length) || isShared(at, length);
+  const bitmaps = await correctBitmaps(context, isTaken);
+  await applyCounted(context, [zeroTables, snapshots, bitmaps], checks);
+  return snapshots.placed;
 }
 
 /** Whether any cluster of host bytes has, or may have, more than one reference. */
@@ -135,11 +147,15 @@ function sharing(checked: Checked): (at: number, length: number) => boolean {
 }
 
 /** Applies changes that need new clusters, once these are counted. */
-async function applyCounted(context: RepairContext, changes: readonly PendingChange[]): Promise<void> {
-  const { medium, signal } = context;
+async function applyCounted(
+  context: RepairContext,
+  changes: readonly PendingChange[],
+  checks: MediumChecks,
+): Promise<void> {
+  const { medium } = context;
   const added = new Map(changes.flatMap((change) => [...change.added]));
   await medium.flush();
-  if (added.size > 0) await repairSteps.raiseRefcounts(context, await checked(medium, { signal }, 'check'), added);
+  if (added.size > 0) await repairSteps.raiseRefcounts(context, await checks.now(), added);
   for (const { commit } of changes) await commit();
   await medium.flush();
 }
@@ -148,49 +164,19 @@ async function applyCounted(context: RepairContext, changes: readonly PendingCha
 async function finish(
   { medium, header, log }: RepairContext,
   before: CheckReport | undefined,
-  options: RepairOptions,
+  checks: MediumChecks,
 ): Promise<RepairReport> {
   await medium.flush();
-  const { report: after } = await checked(medium, options, 'verify');
+  const { report: after } = await checks.atEnd();
   if (isClean(after) && (await repairSteps.clearMarks(medium, header.version))) log.count('marks-cleared');
   const { repairs, lost, lostBytes, copied, dropped } = log;
   return { before, after, repairs, lost, lostBytes, copied, dropped };
-}
-
-/** The state of a step, as the medium is now. */
-export async function contextOf(
-  medium: Medium,
-  log: RepairLog,
-  { signal }: Pick<RepairOptions, 'signal'>,
-): Promise<RepairContext> {
-  const { header, extensions } = await readHeader(medium, signal);
-  const geometry = geometryOfHeader(header);
-  const end = new FileEnd(medium, geometry.clusterSize);
-  return {
-    medium,
-    header,
-    geometry,
-    extensions,
-    fileSize: medium.size,
-    end,
-    log,
-    signal,
-    yieldIfDue: yieldToEventLoop(),
-  };
 }
 
 async function versionOf(medium: Medium): Promise<2 | 3> {
   const bytes = new Uint8Array(8);
   await medium.read([{ at: 0, bytes }]);
   return viewOf(bytes).getUint32(4) === 2 ? 2 : 3;
-}
-
-function checked(
-  medium: Medium,
-  { signal, onProgress }: Pick<RepairOptions, 'signal' | 'onProgress'>,
-  phase: string,
-): Promise<Checked> {
-  return checkSource(medium, { signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, phase })) });
 }
 
 function isClean({ corruptions, leaks, checkErrors, extra }: CheckReport): boolean {

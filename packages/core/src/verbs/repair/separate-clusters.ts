@@ -17,10 +17,11 @@ import {
 } from '../../format/entries.js';
 import { CRYPT_METHOD } from '../../format/header.js';
 import type { Checked } from '../check/check.js';
+import { writeChanged } from './changed-table.js';
 import { ClusterOwners } from './cluster-owners.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
-import { hasBacking, hasOverflow, type RepairContext } from './repair-context.js';
-import type { NewReferences } from './repair-refcounts.js';
+import type { NewReferences } from './pending-change.js';
+import { hasOverflow, type RepairContext, readOfRemoved } from './repair-context.js';
 import { removedMapping } from './repair-tables.js';
 
 /** The owner of clusters with compressed streams: they are never overwritten, so they may be shared. */
@@ -35,6 +36,9 @@ export interface Separation {
   /** The references to the copies. */
   readonly added: NewReferences;
 }
+
+/** The separation of an image in which no cluster has two uses. */
+export const NO_SEPARATION: Separation = { redirects: [], added: new Map() };
 
 /**
  * Copies clusters with two uses to the end of the file, and clears COPIED where there is more than one reference. The
@@ -142,9 +146,7 @@ class SeparationWork implements Separation {
       setL1Entry(l1, index, { offset, owned: false });
       dirty.add(index * 8, index * 8 + 8);
     }
-    const transfers: Transfer[] = [];
-    addDirty(transfers, l1, disk.l1At, dirty);
-    await medium.write(transfers);
+    await writeChanged(medium, l1, disk.l1At, dirty);
     this.#clones.set(disk, clones);
   }
 
@@ -284,12 +286,11 @@ class SeparationWork implements Separation {
   }
 
   #lose(disk: RepairedDisk, guest: number): Mapping {
-    const { log, geometry, header } = this.#context;
-    const start = guest * geometry.clusterSize;
+    const { log, geometry } = this.#context;
+    const { clusterSize: length } = geometry;
     const reason = 'shares its cluster with more than a refcount can count, and there is no room for a copy';
-    const readsBacking = header.version === 2 && hasBacking(this.#context);
-    const length = Math.min(geometry.clusterSize, disk.size - start);
-    log.lose({ start, length, snapshot: disk.snapshot, reason, readsBacking });
+    const readsBacking = readOfRemoved(this.#context) === 'backing file';
+    log.lose(disk, { start: guest * length, length, reason, readsBacking });
     log.count('entries-removed');
     return removedMapping(this.#context);
   }

@@ -4,7 +4,7 @@
  */
 import { Qcow2Error } from '../../../errors.js';
 import { BITMAP_FLAG } from '../../../format/bitmap-flag.js';
-import { decodeBitmapTableEntry } from '../../../format/bitmap-table.js';
+import { decodeBitmapTableEntry, tableEntriesNeeded } from '../../../format/bitmap-table.js';
 import { type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../../../format/bitmaps.js';
 import { decodeBitmapsExtension } from '../../../format/bitmaps-extension.js';
 import { alignUp, viewOf } from '../../../format/bytes.js';
@@ -13,7 +13,7 @@ import { MAX_BITMAP_DATA_BYTES, MAX_L1_BYTES } from '../../../format/limits.js';
 import type { MetadataKind, MetadataMap } from '../../allocation/metadata-map.js';
 import type { Qcow2Layer } from '../../layer/layer.js';
 import type { Freed } from '../../mapping/cluster-mapping.js';
-import { TrackedBitmap, tableEntriesNeeded } from './tracked-bitmap.js';
+import { TrackedBitmap } from './tracked-bitmap.js';
 import { TrackedBitmaps, type TrackedEntry } from './tracked-bitmaps.js';
 import { UntrackedBitmaps } from './untracked-bitmaps.js';
 

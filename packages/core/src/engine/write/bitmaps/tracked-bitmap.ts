@@ -38,11 +38,6 @@ export interface DirtyBitmapParts {
   readonly size: number;
 }
 
-/** The number of entries that the table of a bitmap needs, for a disk of `size` bytes. */
-export function tableEntriesNeeded(size: number, { granularityBits }: Bitmap, clusterSize: number): number {
-  return Math.ceil(Math.ceil(size / 2 ** granularityBits) / (clusterSize * 8));
-}
-
 /** One bitmap. Its bits are in memory by clusters, each loaded when it is first touched. */
 export class TrackedBitmap {
   #parts: DirtyBitmapParts;
