@@ -26,7 +26,8 @@ export const READING: Calls = [
   ...ranges('readable', (disk, range) => disk.readable(range)),
   ...wrongOptions<Disk>('readable', SALVAGE, (disk, options) => disk.readable(undefined, options)),
   ...ranges('map', (disk, range) => disk.map(range)),
-  ...wrongOptions<Disk>('map', SALVAGE, (disk, options) => disk.map(undefined, options)),
+  ...wrongOptions<Disk>('map', [...SALVAGE, 'detectZeroes'], (disk, options) => disk.map(undefined, options)),
+  ...wrongOptions<Disk>('usage', OPERATION, (disk, options) => disk.usage(options)),
   ...wrongCalls<Disk>('seekData', 'offset', 'size', (disk, offset) => disk.seekData(offset)),
   ...wrongCalls<Disk>('seekHole', 'offset', 'size', (disk, offset) => disk.seekHole(offset)),
   ...wrongOptions<Disk>('check', [...OPERATION, 'deep'], (disk, options) => disk.check(options)),
@@ -58,6 +59,10 @@ export const WRITING: Calls = [
   ...wrongCalls<Disk>('discard', 'length', 'size', (disk, length) => disk.discard(0, length)),
   ...wrongCalls<Disk>('writable', 'start', 'size', (disk, start) => disk.writable({ start })),
   ...wrongOptions<Disk>('writable', [], (disk, options) => disk.writable(options)),
+  ...wrongCalls<Disk>('resize', 'size', 'size', (disk, size) => disk.resize(size)),
+  ...wrongOptions<Disk>('resize', [...OPERATION, 'shrink'], (disk, options) => disk.resize(512, options)),
+  ...wrongOptions<Disk>('sparsify', OPERATION, (disk, options) => disk.sparsify(options)),
+  ...wrongOptions<Disk>('compact', OPERATION, (disk, options) => disk.compact(options)),
 ];
 
 /** Of a disk that is open for repair. */

@@ -51,6 +51,8 @@ const SHARED_OPTIONS = {
   names: 'boolean',
   dryRun: 'boolean',
   unmap: 'boolean',
+  detectZeroes: 'boolean',
+  shrink: 'boolean',
   cache: 'object',
 } as const satisfies Record<string, ArgumentKind>;
 

@@ -5,7 +5,7 @@ import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import { geometryIn, readHeader, readTables } from '../../engine/layer/metadata.js';
 import { TableCache } from '../../engine/layer/table-cache.js';
 import { diskSizeOf } from '../../format/header.js';
-import type { CacheBudgets } from './cache-budgets.js';
+import type { CacheBudgets } from './open-options.js';
 
 /** The fields of a layer that its own file decides. */
 type OwnFields = Pick<

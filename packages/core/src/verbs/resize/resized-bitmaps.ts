@@ -7,7 +7,7 @@ import type { Transfer } from '../../api/device.js';
 import type { Steps } from '../../engine/async/steps.js';
 import type { Freed } from '../../engine/mapping/cluster-mapping.js';
 import { readBitmapTables } from '../../engine/write/bitmaps/open-bitmaps.js';
-import { TrackedBitmap, tableEntriesNeeded } from '../../engine/write/bitmaps/tracked-bitmap.js';
+import { TrackedBitmap } from '../../engine/write/bitmaps/tracked-bitmap.js';
 import type { TrackedEntry } from '../../engine/write/bitmaps/tracked-bitmaps.js';
 import { takeConsecutive } from '../../engine/write/find-clusters.js';
 import { flushes } from '../../engine/write/flushes.js';
@@ -15,7 +15,7 @@ import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import { Qcow2Error } from '../../errors.js';
 import { BITMAP_FLAG } from '../../format/bitmap-flag.js';
-import { getBitmapTableEntry } from '../../format/bitmap-table.js';
+import { getBitmapTableEntry, tableEntriesNeeded } from '../../format/bitmap-table.js';
 import {
   BITMAP_FLAGS_AT,
   BITMAP_TABLE_SIZE_AT,
