@@ -1,10 +1,10 @@
 /** `Qcow2Image`, the public handle of an open image: its methods check their arguments and delegate. */
+// biome-ignore-all lint/suspicious/noUnsafeDeclarationMerging: the class defines every method of the interface
 
-import type { CheckOptions, CheckReport } from './api/check-report.js';
 import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
-import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo, SparsifyReport } from './api/info.js';
+import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
 import type {
   CreateOptions,
@@ -12,14 +12,12 @@ import type {
   MapOptions,
   OpenOptions,
   OperationOptions,
-  ResizeOptions,
   SalvageOptions,
 } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
-import type { RepairOptions, RepairReport } from './api/repair-report.js';
-import type { Usage } from './api/usage.js';
 import { requireKind, requireOptions } from './arguments.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
+import type { Qcow2Layer } from './engine/layer/layer.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
 import { boundsOf, requireInside } from './engine/mapping/guest-range.js';
 import { readGuest } from './engine/read/execute.js';
@@ -28,16 +26,42 @@ import { BatchIterator } from './verbs/batch-iterator.js';
 import type { Changes } from './verbs/changes.js';
 import { imageInfo } from './verbs/info.js';
 import { lazyStream } from './verbs/lazy-stream.js';
+import type { OpenImage } from './verbs/on-demand.js';
 import { closeAll, type OpenedImage, openImage, type Synchronous } from './verbs/open/open.js';
 import type { Writing } from './verbs/open/opening.js';
 import { readableOf } from './verbs/readable.js';
 import { REVISION } from './verbs/revision.js';
 
-/** The verbs that are loaded when they are called. */
-type OnDemand = typeof import('./verbs/on-demand.js');
-
 /** The result of a read that did not have to wait. */
 const DONE: Promise<void> = Promise.resolve();
+
+/** The methods whose code is loaded when they are called: `verbs/on-demand.ts` has a function for each. */
+const ON_DEMAND = [
+  'seekData',
+  'seekHole',
+  'check',
+  'usage',
+  'digest',
+  'repair',
+  'resize',
+  'sparsify',
+  'compact',
+  'openSnapshot',
+] as const;
+
+type OnDemandMethod = (typeof ON_DEMAND)[number];
+
+/** The methods that {@link Qcow2Image} has by the list above. */
+export interface Qcow2Image extends Pick<Disk, Exclude<OnDemandMethod, 'digest' | 'openSnapshot'>> {
+  /**
+   * As `Disk.digest`. It hashes with `@noble/hashes`, which is loaded then, unless `createHash` is given: with
+   * `nodeHash` of `qcow2/node` it is several times as fast.
+   */
+  digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** As `Disk.openSnapshot`. */
+  openSnapshot(idOrName: string): Promise<Qcow2Image>;
+}
 
 /** An open qcow2 image. */
 export class Qcow2Image implements Disk {
@@ -50,17 +74,20 @@ export class Qcow2Image implements Disk {
   #closing: Promise<void> | null = null;
 
   static {
+    // biome-ignore lint/complexity/noThisInStatic: beside an interface of its name, TypeScript 7 emits the name unset here
+    const { prototype } = this;
     const get = function (this: Qcow2Image): number {
       const { write, repair } = this.#opened;
       return (write?.writer ?? repair)?.revision ?? 0;
     };
-    Object.defineProperty(Qcow2Image.prototype, REVISION, { get });
+    Object.defineProperty(prototype, REVISION, { get });
+    defineOnDemand(prototype, (image, method, args) => image.#onDemand(method, args));
     // Not a method: where the symbol is missing, the method would be named "undefined".
     if (Symbol.asyncDispose !== undefined) {
       const value = function (this: Qcow2Image) {
         return this.close();
       };
-      Object.defineProperty(Qcow2Image.prototype, Symbol.asyncDispose, { value });
+      Object.defineProperty(prototype, Symbol.asyncDispose, { value });
     }
   }
 
@@ -194,36 +221,6 @@ export class Qcow2Image implements Disk {
     });
   }
 
-  seekData(offset: number): Promise<number | undefined> {
-    return this.#seek(offset, false);
-  }
-
-  seekHole(offset: number): Promise<number | undefined> {
-    return this.#seek(offset, true);
-  }
-
-  async #seek(offset: number, zero: boolean): Promise<number | undefined> {
-    return this.#onDemand((verbs) => verbs.seek(this.#opened.layer, offset, zero, () => this.#alive()));
-  }
-
-  check(options?: CheckOptions): Promise<CheckReport> {
-    return this.#onDemand((verbs) => verbs.check((this.#viewed ?? this).#opened, options), options);
-  }
-
-  usage(options?: OperationOptions): Promise<Usage> {
-    return this.#onDemand((verbs) => verbs.usage((this.#viewed ?? this).#opened, options), options);
-  }
-
-  async repair(options: RepairOptions): Promise<RepairReport> {
-    this.#alive();
-    const { repair, layer } = this.#opened;
-    if (repair === null) throw otherMode('repair');
-    return repair.repair(layer, options, (current) => {
-      this.#opened = { ...this.#opened, layer: current };
-      this.#info = null;
-    });
-  }
-
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive(options);
     return lazyStream(async () => {
@@ -236,24 +233,6 @@ export class Qcow2Image implements Disk {
     this.#alive(options);
     const { start, end } = boundsOf(range, this.size);
     return readableOf(this.#opened.layer, start, end, () => this.#alive(), options);
-  }
-
-  /**
-   * As `Disk.digest`. It hashes with `@noble/hashes`, which is loaded then, unless `createHash` is given: with
-   * `nodeHash` of `qcow2/node` it is several times as fast.
-   */
-  digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#onDemand((verbs) => verbs.digest(this.#opened.layer, algorithm, () => this.#alive(), options));
-  }
-
-  async openSnapshot(idOrName: string): Promise<Qcow2Image> {
-    this.#alive();
-    requireKind('idOrName', idOrName, 'a string');
-    const verb = await import('./verbs/open/open-snapshot.js');
-    const layer = await verb.snapshotLayer(this.#opened.layer, idOrName);
-    this.#alive();
-    layer.views.add(layer);
-    return new Qcow2Image({ ...this.#opened, layer, write: null, repair: null, owned: [] }, this);
   }
 
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
@@ -279,18 +258,6 @@ export class Qcow2Image implements Disk {
 
   discard(offset: number, length: number): Promise<void> {
     return this.#change((changes) => changes.discard(offset, length));
-  }
-
-  resize(size: number, options?: ResizeOptions): Promise<void> {
-    return this.#onDemand((verbs) => verbs.resize(this.#writing(), size, options), options);
-  }
-
-  sparsify(options?: OperationOptions): Promise<SparsifyReport> {
-    return this.#onDemand((verbs) => verbs.sparsify(this.#writing(), options), options);
-  }
-
-  compact(options?: OperationOptions): Promise<CompactReport> {
-    return this.#onDemand((verbs) => verbs.compact(this.#writing(), options), options);
   }
 
   async flush(): Promise<void> {
@@ -379,12 +346,30 @@ export class Qcow2Image implements Disk {
     throw otherMode('readwrite');
   }
 
-  /** Calls a verb that is loaded then. */
-  async #onDemand<T>(call: (verbs: OnDemand) => Promise<T>, options?: unknown): Promise<T> {
-    this.#alive(options);
-    const verbs = await import('./verbs/on-demand.js');
+  /** Calls a method whose code is loaded then. */
+  async #onDemand(method: OnDemandMethod, args: readonly unknown[]): Promise<unknown> {
     this.#alive();
-    return call(verbs);
+    const methods = await import('./verbs/on-demand.js');
+    this.#alive();
+    const call = methods[method] as (image: OpenImage, ...given: readonly unknown[]) => unknown;
+    return call(
+      {
+        opened: this.#opened,
+        whole: (this.#viewed ?? this).#opened,
+        alive: () => this.#alive(),
+        writing: () => this.#writing(),
+        view: (layer) => this.#view(layer),
+        reread: (layer) => {
+          this.#opened = { ...this.#opened, layer };
+          this.#info = null;
+        },
+      },
+      ...args,
+    );
+  }
+
+  #view(layer: Qcow2Layer): Qcow2Image {
+    return new Qcow2Image({ ...this.#opened, layer, write: null, repair: null, owned: [] }, this);
   }
 
   /** Executes synchronous requests. */
@@ -404,6 +389,19 @@ export class Qcow2Image implements Disk {
   #requireOpen(): void {
     if (this.#closing !== null) throw new Qcow2Error('closed', 'The image was closed.');
     if (this.#viewed !== null) this.#viewed.#alive();
+  }
+}
+
+/** Defines the methods of the list, each by `call`. */
+function defineOnDemand(
+  prototype: Qcow2Image,
+  call: (image: Qcow2Image, method: OnDemandMethod, args: readonly unknown[]) => Promise<unknown>,
+): void {
+  for (const method of ON_DEMAND) {
+    const value = function (this: Qcow2Image, ...args: readonly unknown[]) {
+      return call(this, method, args);
+    };
+    Object.defineProperty(prototype, method, { value, configurable: true, writable: true });
   }
 }
 

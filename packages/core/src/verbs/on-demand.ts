@@ -1,63 +1,107 @@
-/** The verbs that a reader of images seldom calls. Each loads its module with its first call. */
+/**
+ * The methods of an image that a reader seldom calls, by their names. They are loaded with the first call of one of
+ * them; what is long has a module of its own.
+ */
 import type { CheckOptions, CheckReport } from '../api/check-report.js';
 import type { DigestOptions, HashAlgorithm } from '../api/hash.js';
 import type { CompactReport, SparsifyReport } from '../api/info.js';
 import type { OperationOptions, ResizeOptions } from '../api/options.js';
+import type { RepairOptions, RepairReport } from '../api/repair-report.js';
 import type { Usage } from '../api/usage.js';
+import { requireKind, requireOptions } from '../arguments.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { requireInside } from '../engine/mapping/guest-range.js';
+import { Qcow2Error } from '../errors.js';
+import { compactImage } from './compact/compact.js';
 import type { OpenedImage } from './open/open.js';
 import type { Writing } from './open/opening.js';
+import { resizeDisk } from './resize/resize.js';
+import { sparsifyDisk } from './sparsify/sparsify.js';
+
+/** An open image, as its methods see it. `View` is a handle of the disk of a snapshot. */
+export interface OpenImage<View = unknown> {
+  readonly opened: OpenedImage;
+  /** The image itself; for the disk of a snapshot that of its file. */
+  readonly whole: OpenedImage;
+  /** Throws when the image is no longer open. */
+  alive(): void;
+  /** Throws when the image is not open for writing. */
+  writing(): Writing;
+  /** Makes the handle of a snapshot's disk. */
+  view(layer: Qcow2Layer): View;
+  /** Replaces what was read of the file. */
+  reread(layer: Qcow2Layer): void;
+}
+
+/** As `Disk.seekData`. */
+export function seekData(image: OpenImage, offset: number): Promise<number | undefined> {
+  return seek(image, offset, false);
+}
+
+/** As `Disk.seekHole`. */
+export function seekHole(image: OpenImage, offset: number): Promise<number | undefined> {
+  return seek(image, offset, true);
+}
+
+async function seek({ opened, alive }: OpenImage, offset: number, zero: boolean): Promise<number | undefined> {
+  requireInside(offset, 0, opened.layer.size);
+  const verb = await import('./seek.js');
+  return verb.seek(opened.layer, offset, zero, alive);
+}
 
 /** As `Disk.check`. */
-export async function check(image: OpenedImage, options: CheckOptions | undefined): Promise<CheckReport> {
+export async function check({ whole }: OpenImage, options?: CheckOptions): Promise<CheckReport> {
+  requireOptions(options);
   const verb = await import('./check/check.js');
-  return verb.checkImage(image, options);
+  return verb.checkImage(whole, options);
 }
 
 /** As `Disk.usage`. */
-export async function usage(image: OpenedImage, options: OperationOptions | undefined): Promise<Usage> {
+export async function usage({ whole }: OpenImage, options?: OperationOptions): Promise<Usage> {
+  requireOptions(options);
   const verb = await import('./usage/usage.js');
-  return verb.imageUsage(image, options);
+  return verb.imageUsage(whole, options);
 }
 
-/** As `Disk.digest`. `alive` throws when the image is no longer open. */
+/** As `Qcow2Image.digest`. */
 export async function digest(
-  layer: Qcow2Layer,
+  { opened, alive }: OpenImage,
   algorithm: HashAlgorithm,
-  alive: () => void,
-  options: DigestOptions | undefined,
+  options?: DigestOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const verb = await import('./digest.js');
-  return verb.digestDisk(layer, algorithm, alive, options);
+  return verb.digestDisk(opened.layer, algorithm, alive, options);
 }
 
-/** As `Disk.seekData`, or with `zero` as `Disk.seekHole`. */
-export async function seek(
-  layer: Qcow2Layer,
-  offset: number,
-  zero: boolean,
-  alive: () => void,
-): Promise<number | undefined> {
-  requireInside(offset, 0, layer.size);
-  const verb = await import('./seek.js');
-  return verb.seek(layer, offset, zero, alive);
+/** As `Disk.repair`. */
+export async function repair({ opened, reread }: OpenImage, options: RepairOptions): Promise<RepairReport> {
+  if (opened.repair !== null) return opened.repair.repair(opened.layer, options, reread);
+  throw new Qcow2Error('read-only', "The image was opened in another mode. Open it with mode 'repair' to repair it.");
 }
 
 /** As `Disk.resize`. */
-export async function resize({ writer }: Writing, size: number, options: ResizeOptions | undefined): Promise<void> {
-  const verb = await import('./resize/resize.js');
-  return verb.resizeDisk(writer, size, options);
+export async function resize(image: OpenImage, size: number, options?: ResizeOptions): Promise<void> {
+  return resizeDisk(image.writing().writer, size, options);
 }
 
 /** As `Disk.sparsify`. */
-export async function sparsify({ writer }: Writing, options: OperationOptions | undefined): Promise<SparsifyReport> {
-  const verb = await import('./sparsify/sparsify.js');
-  return verb.sparsifyDisk(writer, options);
+export async function sparsify(image: OpenImage, options?: OperationOptions): Promise<SparsifyReport> {
+  requireOptions(options);
+  return sparsifyDisk(image.writing().writer, options);
 }
 
 /** As `Disk.compact`. */
-export async function compact({ writer }: Writing, options: OperationOptions | undefined): Promise<CompactReport> {
-  const verb = await import('./compact/compact.js');
-  return verb.compactImage(writer, options);
+export async function compact(image: OpenImage, options?: OperationOptions): Promise<CompactReport> {
+  requireOptions(options);
+  return compactImage(image.writing().writer, options);
+}
+
+/** As `Disk.openSnapshot`. */
+export async function openSnapshot<View>(image: OpenImage<View>, idOrName: string): Promise<View> {
+  requireKind('idOrName', idOrName, 'a string');
+  const verb = await import('./open/open-snapshot.js');
+  const layer = await verb.snapshotLayer(image.opened.layer, idOrName);
+  image.alive();
+  layer.views.add(layer);
+  return image.view(layer);
 }
