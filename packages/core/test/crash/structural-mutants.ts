@@ -1,12 +1,12 @@
 /** Owns the faults in the order in which verbs change the structure of an image, by name. */
 import { SpaceAllocator } from '../../src/engine/allocation/allocator.js';
-import { TableCache } from '../../src/engine/layer/table-cache.js';
 import { TrackedBitmaps } from '../../src/engine/write/bitmaps/tracked-bitmaps.js';
 import { flushes } from '../../src/engine/write/flushes.js';
 import { stages } from '../../src/engine/write/write-back.js';
 import type { WriteState } from '../../src/engine/write/write-state.js';
 import { WriteSteps } from '../../src/engine/write/write-steps.js';
 import { WrittenHeader } from '../../src/engine/write/written-header.js';
+import { WrittenTables } from '../../src/engine/write/written-tables.js';
 import { ZeroSteps } from '../../src/engine/write/zero-steps.js';
 import { ResizedBitmaps } from '../../src/verbs/resize/resized-bitmaps.js';
 import { type Fault, replaced, together } from './seams.js';
@@ -59,8 +59,8 @@ function l1NotWhole(): Fault {
   let growing = false;
   const none = (own: (state: WriteState) => unknown) => (state: WriteState) => (growing ? undefined : own(state));
   return together(
-    replaced(TableCache.prototype, 'replaceL1Table', (own) => {
-      return function (this: TableCache, l1) {
+    replaced(WrittenTables.prototype, 'replaceL1Table', (own) => {
+      return function (this: WrittenTables, l1) {
         growing = l1.byteLength > this.l1.byteLength;
         own.call(this, l1);
       };

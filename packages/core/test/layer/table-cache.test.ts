@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Counters, newCounters } from '../../src/engine/layer/counting-source.js';
 import { TableCache } from '../../src/engine/layer/table-cache.js';
+import { WrittenTables } from '../../src/engine/write/written-tables.js';
 import { geometryOf } from '../../src/format/geometry.js';
 import { put } from '../support/big-endian.js';
 import { deferred } from '../support/deferred.js';
@@ -25,7 +26,7 @@ function made(options: { asynchronous?: boolean; budget?: number } = {}) {
   }
   const source = new RecordingSource(bytes, { asynchronous: options.asynchronous ?? false });
   const counters: Counters = newCounters();
-  const cache = new TableCache(geometry, source, l1, options.budget ?? TABLES * CLUSTER, counters);
+  const cache = new WrittenTables({ geometry, source, l1, budget: options.budget ?? TABLES * CLUSTER, counters });
   return { cache, source, l1, counters };
 }
 
@@ -88,7 +89,7 @@ describe('acquiring', () => {
   it('refuses an entry that points into a cluster', () => {
     const { source, l1 } = made();
     const coarse = geometryOf({ version: 3, clusterBits: 10, extendedL2: false, externalData: false });
-    const cache = new TableCache(coarse, source, l1, 0, newCounters());
+    const cache = new TableCache({ geometry: coarse, source, l1, budget: 0, counters: newCounters() });
     const details = { what: 'L2 table 0', at: offsetOf(0) };
     expect(() => cache.acquire(one(0))).toThrow(expect.objectContaining({ code: 'corrupt', details }));
     expect(() => cache.acquire(one(0))).toThrow(/not a multiple of the cluster size/);

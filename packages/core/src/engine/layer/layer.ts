@@ -57,7 +57,8 @@ export interface Qcow2Layer {
   readonly data: CountingSource | null;
   /** The image's reference to its data file, when it has one. */
   readonly dataReference: ImageReference | null;
-  readonly tables: TableCache;
+  /** A writer replaces it with one in which tables can be changed. */
+  tables: TableCache;
   readonly inflated: ClusterCache;
   readonly scratch: Scratch;
   readonly counters: Counters;

@@ -28,72 +28,67 @@ export interface AcquiredTables {
   readonly loading: Done;
 }
 
-interface CachedTable {
+/** A table in memory. */
+export interface CachedTable {
   readonly view: DataView;
   /** The clock at its last use: the lowest is evicted first. */
   used: number;
 }
 
-/**
- * The L2 tables of one image layer; the least recently used are evicted when the budget is used up. Dirty tables count
- * in the budget, but are not evicted.
- */
+/** What a cache of tables is made from. */
+export interface TableCacheParts {
+  readonly geometry: Geometry;
+  readonly source: ByteSource;
+  readonly l1: DataView;
+  /** Bytes of tables that are kept; a table is a cluster. */
+  readonly budget: number;
+  readonly counters: Counters;
+}
+
+/** The L2 tables of one image layer; the least recently used are evicted when the budget is used up. */
 export class TableCache {
-  readonly #geometry: Geometry;
-  readonly #source: ByteSource;
-  #l1: DataView;
-  readonly #maxTables: number;
-  readonly #counters: Counters;
-  readonly #tables = new Map<number, CachedTable>();
-  /** Tables that differ from the medium, by offset: they are never evicted. */
-  readonly #pinned = new Map<number, DataView>();
+  readonly parts: TableCacheParts;
+  /** The L1 table, which a writer changes in place, and replaces when it moves. */
+  l1: DataView;
+  /** The tables in memory, by host offset. */
+  protected readonly tables: Map<number, CachedTable> = new Map();
   readonly #loading = new Map<number, Promise<DataView>>();
   #clock = 0;
   /** Incremented by {@link forget}: a load that has begun before is not kept. */
   #forgotten = 0;
 
-  /** `budget` is in bytes; a table is a cluster. */
-  constructor(geometry: Geometry, source: ByteSource, l1: DataView, budget: number, counters: Counters) {
-    this.#geometry = geometry;
-    this.#source = source;
-    this.#l1 = l1;
-    this.#counters = counters;
-    this.#maxTables = Math.max(MIN_TABLES, Math.floor(budget / geometry.clusterSize));
+  constructor(parts: TableCacheParts) {
+    this.parts = parts;
+    this.l1 = parts.l1;
   }
 
   /** Returns a new cache, with the same budget, for another L1 table of the same file: a snapshot's. */
   forL1Table(l1: DataView): TableCache {
-    const budget = this.#maxTables * this.#geometry.clusterSize;
-    return new TableCache(this.#geometry, this.#source, l1, budget, this.#counters);
-  }
-
-  /** The L1 table, which a writer changes in place. */
-  get l1(): DataView {
-    return this.#l1;
-  }
-
-  /** Replaces the L1 table: it has moved, or has another length. The tables that it refers to stay in the cache. */
-  replaceL1Table(l1: DataView): void {
-    this.#l1 = l1;
+    return new TableCache({ ...this.parts, l1 });
   }
 
   /** Entries of the L1 table. */
   get l1Size(): number {
-    return this.#l1.byteLength / 8;
+    return this.l1.byteLength / 8;
   }
 
   /** True if the L1 entry refers to a table. */
   has(l1Index: number): boolean {
-    return l1Index < this.l1Size && l2TableOffset(this.#l1, l1Index) !== 0;
+    return l1Index < this.l1Size && l2TableOffset(this.l1, l1Index) !== 0;
   }
 
   /** The table of an L1 entry, synchronously: null when there is none, undefined when it would have to be loaded. */
   peek(l1Index: number): DataView | null | undefined {
     if (l1Index >= this.l1Size) return null;
-    const offset = l2TableOffset(this.#l1, l1Index);
+    const offset = l2TableOffset(this.l1, l1Index);
     if (offset === 0) return null;
-    const cached = this.#tables.get(offset);
-    if (cached === undefined) return this.#pinned.get(offset);
+    return this.find(offset);
+  }
+
+  /** The table at a host offset, if it is in memory. */
+  find(offset: number): DataView | undefined {
+    const cached = this.tables.get(offset);
+    if (cached === undefined) return;
     cached.used = ++this.#clock;
     return cached.view;
   }
@@ -141,17 +136,17 @@ export class TableCache {
         waits.push(pending.then((view) => loaded.set(l1Index, view)));
         continue;
       }
-      const bytes = new Uint8Array(this.#geometry.clusterSize);
+      const bytes = new Uint8Array(this.parts.geometry.clusterSize);
       fresh.push({ l1Index, offset, view: viewOf(bytes) });
       transfers.push({ at: offset, bytes });
     }
     if (transfers.length > 0) {
-      const done = this.#source.read(transfers);
+      const done = this.parts.source.read(transfers);
       const forgotten = this.#forgotten;
       const keep = () => {
-        this.#counters.l2Loads += fresh.length;
+        this.parts.counters.l2Loads += fresh.length;
         for (const { l1Index, offset, view } of fresh) {
-          if (forgotten === this.#forgotten) this.#store(offset, view);
+          if (forgotten === this.#forgotten) this.store(offset, view);
           loaded.set(l1Index, view);
         }
       };
@@ -161,35 +156,9 @@ export class TableCache {
     if (waits.length > 0) return settled(Promise.all(waits), signal);
   }
 
-  /** The table at a host offset, if it is in memory. */
-  at(offset: number): DataView | undefined {
-    return this.#tables.get(offset)?.view ?? this.#pinned.get(offset);
-  }
-
-  /** Follows a table to another host offset. It must not be pinned. */
-  move(from: number, to: number): void {
-    const view = this.at(from);
-    this.forget(from);
-    if (view !== undefined) this.#store(to, view);
-  }
-
-  /** Pins a table, new or about to be changed, until {@link unpin}. */
-  pin(offset: number, view: DataView): void {
-    setTableOffset(view, offset);
-    this.#tables.delete(offset);
-    this.#pinned.set(offset, view);
-  }
-
-  /** Unpins the table at `offset`, once it is on the medium; it may be evicted from now on. */
-  unpin(offset: number): void {
-    const view = this.#pinned.get(offset);
-    this.#pinned.delete(offset);
-    if (view !== undefined) this.#store(offset, view);
-  }
-
   /** Drops the table at `offset`, whose cluster is given up, so that what takes its place is not read as the table. */
   forget(offset: number): void {
-    this.#tables.delete(offset);
+    this.tables.delete(offset);
     this.#loading.delete(offset);
     this.#forgotten++;
   }
@@ -208,31 +177,37 @@ export class TableCache {
 
   /** The offset of a table. Throws if the L1 entry is invalid. */
   #requireOffset(l1Index: number): number {
-    const offset = l2TableOffset(this.#l1, l1Index);
+    const offset = l2TableOffset(this.l1, l1Index);
     const details = { what: `L2 table ${l1Index}`, at: offset };
     // Reserved bits do not change where the table is.
-    if (offset % this.#geometry.clusterSize !== 0) {
+    if (offset % this.parts.geometry.clusterSize !== 0) {
       const message = `L1 entry ${l1Index} ${describeFault(UNALIGNED, offset)}.`;
       throw new Qcow2Error('corrupt', message, details);
     }
-    if (offset >= this.#source.size) {
-      const end = hex(this.#source.size);
+    if (offset >= this.parts.source.size) {
+      const end = hex(this.parts.source.size);
       const message = `L2 table ${l1Index} should be at ${hex(offset)}, but the file ends at ${end}. Is it cut short?`;
       throw new Qcow2Error('corrupt', message, details);
     }
     return offset;
   }
 
-  #store(offset: number, view: DataView): void {
+  /** The number of tables that are kept. */
+  protected get maxTables(): number {
+    return Math.max(MIN_TABLES, Math.floor(this.parts.budget / this.parts.geometry.clusterSize));
+  }
+
+  /** Keeps a table. */
+  protected store(offset: number, view: DataView): void {
     setTableOffset(view, offset);
-    const maxTables = Math.max(MIN_TABLES, this.#maxTables - this.#pinned.size);
-    if (this.#tables.size >= maxTables) this.#evict(Math.ceil(maxTables / 8));
-    this.#tables.set(offset, { view, used: ++this.#clock });
+    const { maxTables } = this;
+    if (this.tables.size >= maxTables) this.#evict(Math.ceil(maxTables / 8));
+    this.tables.set(offset, { view, used: ++this.#clock });
   }
 
   /** Evicts the `count` least recently used tables: a search for one victim each time would cost more than it saves. */
   #evict(count: number): void {
-    const byAge = [...this.#tables].sort(([, a], [, b]) => a.used - b.used);
-    for (const [offset] of byAge.slice(0, count)) this.#tables.delete(offset);
+    const byAge = [...this.tables].sort(([, a], [, b]) => a.used - b.used);
+    for (const [offset] of byAge.slice(0, count)) this.tables.delete(offset);
   }
 }

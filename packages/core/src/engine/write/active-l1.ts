@@ -37,7 +37,7 @@ export function* growL1Table(owner: L1Owner, entries: number): Steps {
   const bytes = new Uint8Array(clusters * clusterSize);
   const { l1 } = state;
   bytes.set(new Uint8Array(l1.buffer, l1.byteOffset, l1.byteLength));
-  layer.tables.replaceL1Table(viewOf(bytes.subarray(0, entries * ENTRY_BYTES)));
+  state.cache.replaceL1Table(viewOf(bytes.subarray(0, entries * ENTRY_BYTES)));
   state.l1At = at;
   // What is behind a table in its last cluster may be anything.
   const from = moves ? 0 : l1Size * ENTRY_BYTES;
@@ -61,7 +61,7 @@ export function* cutL1Table({ layer, state }: L1Owner, entries: number): Steps {
   const { clusterSize } = layer.geometry;
   const kept = clustersOf(entries, clusterSize);
   const given = clustersOf(l1Size, clusterSize) - kept;
-  layer.tables.replaceL1Table(new DataView(l1.buffer, l1.byteOffset, entries * ENTRY_BYTES));
+  state.cache.replaceL1Table(new DataView(l1.buffer, l1.byteOffset, entries * ENTRY_BYTES));
   yield* switchTo(state, l1At, entries);
   if (given > 0) state.space.retire({ host: l1At + kept * clusterSize, length: given * clusterSize });
 }

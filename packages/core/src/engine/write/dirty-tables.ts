@@ -4,8 +4,8 @@ import type { Transfer } from '../../api/device.js';
 import { setL2Entry } from '../../format/encode-entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import { DirtyRanges } from '../allocation/dirty-ranges.js';
-import type { TableCache } from '../layer/table-cache.js';
 import type { EntryChange } from '../mapping/plan-write.js';
+import type { WrittenTables } from './written-tables.js';
 
 /** An L2 table with changes. */
 interface DirtyTable {
@@ -18,10 +18,10 @@ interface DirtyTable {
 /** The changed L2 tables of an image, by offset. They are pinned in the table cache until they are on the medium. */
 export class DirtyTables {
   readonly #geometry: Geometry;
-  readonly #cache: TableCache;
+  readonly #cache: WrittenTables;
   readonly #tables = new Map<number, DirtyTable>();
 
-  constructor(geometry: Geometry, cache: TableCache) {
+  constructor(geometry: Geometry, cache: WrittenTables) {
     this.#geometry = geometry;
     this.#cache = cache;
   }

@@ -24,6 +24,7 @@ import type { WriteState } from './write-state.js';
 import type { WriteBudgets } from './write-steps.js';
 import { Writer } from './writer.js';
 import { WrittenHeader } from './written-header.js';
+import { WrittenTables } from './written-tables.js';
 
 /** What the writer of an image is made of. */
 export interface WriterParts {
@@ -73,6 +74,8 @@ export async function openWriter(
   enterMetadata(layer, refcounts, metadata);
   const { tracked, untracked } = await bitmapsOf(layer, metadata, signal);
   const written = new TrackedDevice(device, layer.counters, lifecycle);
+  const cache = new WrittenTables(layer.tables.parts);
+  layer.tables = cache;
   const state: WriteState = {
     geometry,
     device: written,
@@ -82,11 +85,12 @@ export async function openWriter(
     lifecycle,
     header: new WrittenHeader(layer, viewOf(sector)),
     get l1() {
-      return layer.tables.l1;
+      return cache.l1;
     },
     l1At: header.l1TableOffset,
     dirtyL1: new DirtyRanges(),
-    tables: new DirtyTables(geometry, layer.tables),
+    cache,
+    tables: new DirtyTables(geometry, cache),
     words: [],
     refcounts,
     space: new SpaceAllocator(refcounts, metadata, layer.snapshots.length > 0),

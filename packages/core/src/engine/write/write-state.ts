@@ -12,6 +12,7 @@ import type { DirtyTables } from './dirty-tables.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { TrackedDevice } from './tracked-device.js';
 import type { WrittenHeader } from './written-header.js';
+import type { WrittenTables } from './written-tables.js';
 
 /** The state of an image's writer. */
 export interface WriteState {
@@ -29,6 +30,8 @@ export interface WriteState {
   /** Its host offset in bytes: where changes of it are written. */
   l1At: number;
   readonly dirtyL1: DirtyRanges;
+  readonly cache: WrittenTables;
+  /** Those that differ from the medium. */
   readonly tables: DirtyTables;
   /** Words that will refer to other clusters, for the next roots stage: those of tables that are not kept in memory. */
   readonly words: Transfer[];

@@ -126,7 +126,7 @@ function runsOf(
 }
 
 function tableMoved(structure: Structure, from: number, to: number): void {
-  structure.layer.tables.move(from, to);
+  structure.state.cache.move(from, to);
   structure.writes.tableMoved(from, to);
   moveInViews(structure, from, to);
 }

@@ -69,7 +69,7 @@ export function switchWords(structure: Structure, words: Words): void {
       view.setUint32(at, high);
       view.setUint32(at + 4, low);
     };
-    const cached = layer.tables.at(table);
+    const cached = layer.tables.find(table);
     if (cached !== undefined) put(cached, offset - table);
     for (const view of layer.views) view.tables.forget(table);
     if (offset >= state.l1At && offset < state.l1At + state.l1.byteLength) put(state.l1, offset - state.l1At);

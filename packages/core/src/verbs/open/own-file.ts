@@ -56,7 +56,7 @@ export async function readOwnFile(
     tableInfo: hasTables ? await import('../../engine/layer/optional-tables.js') : null,
     geometry,
     source,
-    tables: new TableCache(geometry, source, l1, l2Bytes, counters),
+    tables: new TableCache({ geometry, source, l1, budget: l2Bytes, counters }),
     inflated: new ClusterCache(geometry.clusterSize),
     counters,
   };
