@@ -15,7 +15,7 @@ import type {
   SalvageOptions,
 } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
-import { requireKind, requireOptions } from './arguments.js';
+import { requireOptions } from './arguments.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import type { Qcow2Layer } from './engine/layer/layer.js';
 import { notSynchronous } from './engine/layer/wait-tracker.js';
@@ -50,6 +50,9 @@ const ON_DEMAND = [
 ] as const;
 
 type OnDemandMethod = (typeof ON_DEMAND)[number];
+
+/** What is loaded with the first call of one of them, or of one whose result is a stream or an iterator. */
+type OnDemand = typeof import('./verbs/on-demand.js');
 
 /** The methods that {@link Qcow2Image} has by the list above. */
 export interface Qcow2Image extends Pick<Disk, Exclude<OnDemandMethod, 'digest' | 'openSnapshot'>> {
@@ -216,17 +219,15 @@ export class Qcow2Image implements Disk {
     return new BatchIterator(async () => {
       this.#alive(options);
       const { start, end } = boundsOf(range, this.size);
-      const verb = await mapOf(options);
+      if (options?.salvage || options?.detectZeroes) return this.#onDemand('mapClosely', [start, end, options]);
+      const verb = await import('./verbs/map.js');
       return verb.mapBatches(this.#opened.layer, start, end, () => this.#alive(), options);
     });
   }
 
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#alive(options);
-    return lazyStream(async () => {
-      const { dehydrate } = await import('./verbs/dehydrate/dehydrate.js');
-      return dehydrate((this.#viewed ?? this).#opened, () => this.#alive(), options);
-    });
+    return lazyStream(() => this.#onDemand('dehydrate', [options]));
   }
 
   readable(range?: Range, options?: SalvageOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -236,12 +237,7 @@ export class Qcow2Image implements Disk {
   }
 
   dirtyRanges(bitmap: string, options?: OperationOptions): AsyncIterableIterator<Range, undefined, undefined> {
-    return new BatchIterator(async () => {
-      this.#alive(options);
-      requireKind('bitmap', bitmap, 'a string');
-      const verb = await import('./verbs/dirty-ranges.js');
-      return verb.dirtyBatches(this.#opened, bitmap, () => this.#alive(), options);
-    });
+    return new BatchIterator(() => this.#onDemand('dirtyRanges', [bitmap, options]));
   }
 
   write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -347,11 +343,11 @@ export class Qcow2Image implements Disk {
   }
 
   /** Calls a method whose code is loaded then. */
-  async #onDemand(method: OnDemandMethod, args: readonly unknown[]): Promise<unknown> {
+  async #onDemand<T>(method: keyof OnDemand, args: readonly unknown[]): Promise<T> {
     this.#alive();
     const methods = await import('./verbs/on-demand.js');
     this.#alive();
-    const call = methods[method] as (image: OpenImage, ...given: readonly unknown[]) => unknown;
+    const call = methods[method] as (image: OpenImage, ...given: readonly unknown[]) => T | Promise<T>;
     return call(
       {
         opened: this.#opened,
@@ -403,12 +399,6 @@ function defineOnDemand(
     };
     Object.defineProperty(prototype, method, { value, configurable: true, writable: true });
   }
-}
-
-/** What maps the disk. */
-function mapOf(options: MapOptions | undefined) {
-  if (options?.detectZeroes) return import('./verbs/detect-zeroes.js');
-  return options?.salvage ? import('./verbs/salvage/map.js') : import('./verbs/map.js');
 }
 
 function otherMode(mode: string): Qcow2Error {

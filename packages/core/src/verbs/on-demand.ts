@@ -5,14 +5,17 @@
 import type { CheckOptions, CheckReport } from '../api/check-report.js';
 import type { DigestOptions, HashAlgorithm } from '../api/hash.js';
 import type { CompactReport, SparsifyReport } from '../api/info.js';
-import type { OperationOptions, ResizeOptions } from '../api/options.js';
+import type { DehydrateOptions, MapOptions, OperationOptions, ResizeOptions } from '../api/options.js';
+import type { Extent, Range } from '../api/range.js';
 import type { RepairOptions, RepairReport } from '../api/repair-report.js';
 import type { Usage } from '../api/usage.js';
 import { requireKind, requireOptions } from '../arguments.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { requireInside } from '../engine/mapping/guest-range.js';
 import { Qcow2Error } from '../errors.js';
+import type { Batches } from './batch-iterator.js';
 import { compactImage } from './compact/compact.js';
+import type { StreamSource } from './lazy-stream.js';
 import type { OpenedImage } from './open/open.js';
 import type { Writing } from './open/opening.js';
 import { resizeDisk } from './resize/resize.js';
@@ -31,6 +34,35 @@ export interface OpenImage<View = unknown> {
   view(layer: Qcow2Layer): View;
   /** Replaces what was read of the file. */
   reread(layer: Qcow2Layer): void;
+}
+
+/** The batches of `Disk.map` where bytes are read, or damage is passed. */
+export async function mapClosely(
+  { opened, alive }: OpenImage,
+  start: number,
+  end: number,
+  options: MapOptions,
+): Promise<Batches<Extent>> {
+  const verb = await (options.detectZeroes ? import('./detect-zeroes.js') : import('./salvage/map.js'));
+  return verb.mapBatches(opened.layer, start, end, alive, options);
+}
+
+/** The batches of `Disk.dirtyRanges`. */
+export async function dirtyRanges(
+  { opened, alive }: OpenImage,
+  bitmap: string,
+  options?: OperationOptions,
+): Promise<Batches<Range>> {
+  requireOptions(options);
+  requireKind('bitmap', bitmap, 'a string');
+  const verb = await import('./dirty-ranges.js');
+  return verb.dirtyBatches(opened, bitmap, alive, options);
+}
+
+/** What fills the stream of `Disk.dehydrate`. */
+export async function dehydrate({ whole, alive }: OpenImage, options?: DehydrateOptions): Promise<StreamSource> {
+  const verb = await import('./dehydrate/dehydrate.js');
+  return verb.dehydrate(whole, alive, options);
 }
 
 /** As `Disk.seekData`. */
