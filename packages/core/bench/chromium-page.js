@@ -65,6 +65,18 @@ async function extentsOf(name) {
 /** @param {string} name */
 const statsOf = (name) => /** @type {Qcow2Image} */ (images.get(name)).stats();
 
+/**
+ * Checks an image. Returns the seconds.
+ *
+ * @param {string} name
+ */
+async function checkTurn(name) {
+  const started = performance.now();
+  const { findings } = await /** @type {Qcow2Image} */ (images.get(name)).check();
+  if (findings.length > 0) throw new Error(`The check of ${name} has found something.`);
+  return (performance.now() - started) / 1000;
+}
+
 /** @param {string} path */
 const startWorker = (path) => new Worker(path, { type: 'module' });
 
@@ -120,4 +132,6 @@ function writeTurn(turn) {
   });
 }
 
-Object.assign(globalThis, { bench: { openAll, takeTurn, importTurn, readTurn, writeTurn, extentsOf, statsOf } });
+Object.assign(globalThis, {
+  bench: { openAll, takeTurn, checkTurn, importTurn, readTurn, writeTurn, extentsOf, statsOf },
+});

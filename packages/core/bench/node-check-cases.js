@@ -4,13 +4,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { qemu } from './images.js';
+import { makeAllocated, qemu } from './images.js';
 import { seconds, takeTurns } from './measure.js';
 
 /** @typedef {import('./report.js').Result} Result */
 
 const GiB = 2 ** 30;
-/** Virtual sizes. Tables take 10 MiB for each 64 GiB in the file, and the rest of it is a hole. */
+/** Virtual sizes. */
 const SIZES = [10 * GiB, 100 * GiB, 1024 * GiB];
 
 /**
@@ -28,8 +28,7 @@ export async function nodeCheckCases(folder, rounds) {
     /** @type {Result[]} */
     const results = [];
     for (const size of SIZES) {
-      const name = `${size / GiB}.qcow2`;
-      qemu('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', 'preallocation=metadata', name, String(size)], '', work);
+      const name = makeAllocated(work, size);
       const source = fileSource(join(work, name));
       const image = await Qcow2Image.open(source);
       const before = await image.stats();

@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util';
 import { runTool } from '../../../scripts/run.js';
 import { chromiumCases } from './chromium-cases.js';
+import { chromiumCheckCases } from './chromium-check-cases.js';
 import { chromiumWriteCases } from './chromium-write-cases.js';
 import { imageFolder } from './images.js';
 import { nodeCases, nodeDigestCases } from './node-cases.js';
@@ -35,5 +36,6 @@ const results = [
   ...(wanted('node', 'checks') ? await nodeCheckCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
   ...(wanted('chromium', 'writes') ? await chromiumWriteCases(rounds) : []),
+  ...(wanted('chromium', 'checks') ? await chromiumCheckCases(folder, rounds) : []),
 ];
 console.log(table(results));

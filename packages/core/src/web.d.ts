@@ -51,6 +51,9 @@ interface Blob {
   arrayBuffer(): Promise<ArrayBuffer>;
   stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
+declare var Blob: {
+  new (parts: readonly Blob[]): Blob;
+};
 
 interface TextDecoder {
   decode(input: Uint8Array): string;

@@ -1,7 +1,7 @@
 /**
  * A source that reads a Blob or File. A slice costs about a millisecond whatever its size up to 64 KiB, and slices are
- * read in parallel. So small reads fetch and cache aligned blocks, with read-ahead while they are sequential, and large
- * reads become parallel slices.
+ * read in parallel. So small reads fetch and cache aligned blocks, with read-ahead while they are sequential, short
+ * reads that lie apart are read together, and large reads become parallel slices.
  */
 
 import type { ByteSource, Done, Transfer } from '../api/device.js';
@@ -26,6 +26,8 @@ const LARGE_READ = 1024 * 1024;
 const MAX_SLICE = 4 * 1024 * 1024;
 /** Maximum concurrent slices. */
 const MAX_PARALLEL = 16;
+/** Maximum bytes of short reads that lie apart and are made one. */
+const TOGETHER = 512 * 1024;
 
 /**
  * Creates a source that reads `blob` in place: only requested bytes are copied.
@@ -75,6 +77,8 @@ class BlobSource implements ByteSource {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #lastEnd = -1;
+  /** True once ranges could not be read as one Blob: the file has changed, or `blob` is none of the platform's. */
+  #readsApart = false;
   readonly #closing = new AbortController();
 
   readonly identity: Blob;
@@ -90,7 +94,7 @@ class BlobSource implements ByteSource {
     const { signal: closing } = this.#closing;
     closing.throwIfAborted();
     const batch = fixedTransfers(transfers);
-    const reads = joinAdjacent(batch, this.size).map((joined) => this.#readJoined(joined, signal));
+    const reads = this.#readAll(joinAdjacent(batch, this.size), signal);
     // A slice may never resolve. Bytes that arrive after closing are not copied.
     const results = Promise.allSettled(reads);
     await settled(results, closing);
@@ -105,13 +109,46 @@ class BlobSource implements ByteSource {
     this.#blocks.clear();
   }
 
-  async #readJoined(joined: JoinedTransfer, signal: AbortSignal | undefined): Promise<void> {
-    const { at, length } = joined;
+  #readAll(transfers: readonly JoinedTransfer[], signal: AbortSignal | undefined): Promise<void>[] {
+    const reads: Promise<void>[] = [];
+    const short: JoinedTransfer[] = [];
+    for (const joined of transfers) {
+      if (this.#usesBlocks(joined)) reads.push(this.#readThroughBlocks(joined));
+      else if (joined.length <= TOGETHER / 2) short.push(joined);
+      else reads.push(this.#readDirectly(joined, signal));
+    }
+    for (const group of inGroups(short)) reads.push(this.#readTogether(group, signal));
+    return reads;
+  }
+
+  #usesBlocks({ at, length }: JoinedTransfer): boolean {
     const sequential = at === this.#lastEnd;
     this.#lastEnd = at + length;
     // Opening reads the first block, so it is cached; small images are contained in it.
     const isFirst = at + length <= BLOCK;
-    if (length < DIRECT_READ || isFirst || (sequential && length < LARGE_READ)) return this.#readThroughBlocks(joined);
+    return length < DIRECT_READ || isFirst || (sequential && length < LARGE_READ);
+  }
+
+  /** Reads short ranges as one Blob. If that fails, reads each by itself: those that can be read are filled. */
+  async #readTogether(transfers: readonly JoinedTransfer[], signal: AbortSignal | undefined): Promise<void> {
+    if (transfers.length > 1 && !this.#readsApart) {
+      try {
+        await this.#limited(async () => {
+          signal?.throwIfAborted();
+          const slice = await import('./blob-slice.js');
+          await slice.readSlices(this.#blob, transfers, (joined, bytes) => this.#scatter(joined, 0, bytes));
+        });
+        return;
+      } catch {
+        signal?.throwIfAborted();
+        this.#readsApart = true;
+      }
+    }
+    await all(transfers.map((joined) => () => this.#readDirectly(joined, signal)));
+  }
+
+  async #readDirectly(joined: JoinedTransfer, signal: AbortSignal | undefined): Promise<void> {
+    const { at, length } = joined;
     const slices: (() => Done)[] = [];
     for (let from = 0; from < length; from += MAX_SLICE) {
       const to = Math.min(length, from + MAX_SLICE);
@@ -193,19 +230,41 @@ class BlobSource implements ByteSource {
     }
   }
 
-  /** Limits concurrent reads to {@link MAX_PARALLEL}, and converts errors to {@link Qcow2Error}. */
+  /** Reads within the limit, and converts errors to {@link Qcow2Error}. */
   async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
+    try {
+      if ((await this.#limited(read)) !== end - start) throw changedBlob(start);
+    } catch (error) {
+      throw blobFailure(error, start);
+    }
+  }
+
+  /** Limits concurrent reads to {@link MAX_PARALLEL}. */
+  async #limited<T>(read: () => Promise<T>): Promise<T> {
     while (this.#running >= MAX_PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
     try {
-      if ((await read()) !== end - start) throw changedBlob(start);
-    } catch (error) {
-      throw blobFailure(error, start);
+      return await read();
     } finally {
       this.#running--;
       this.#waiting.shift()?.();
     }
   }
+}
+
+/** Groups of neighbours, each of at most {@link TOGETHER} bytes. */
+function inGroups(transfers: readonly JoinedTransfer[]): JoinedTransfer[][] {
+  const groups: JoinedTransfer[][] = [];
+  let length = Number.POSITIVE_INFINITY;
+  for (const joined of transfers) {
+    if (length + joined.length <= TOGETHER) groups.at(-1)!.push(joined);
+    else {
+      groups.push([joined]);
+      length = 0;
+    }
+    length += joined.length;
+  }
+  return groups;
 }
 
 /** Joins adjacent transfers. Cuts them at the end of the file and fills the bytes past it with zeros. */

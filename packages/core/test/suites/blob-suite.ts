@@ -102,6 +102,62 @@ export function blobSuite(): void {
       expect(blob.slices).toEqual([{ start: 0, length: 64 * 1024 }]);
     });
 
+    describe('of short ranges that lie apart', () => {
+      const parts = () =>
+        Array.from({ length: 20 }, (_, index) => ({ at: 200_000 + index * 400_000, bytes: new Uint8Array(70_000) }));
+      const expectRead = ({ at, bytes: into }: { at: number; bytes: Uint8Array }) =>
+        expectSame(into, bytes.subarray(at, at + into.length));
+
+      it('takes one slice each, in any order', async () => {
+        const blob = new CountingBlob([bytes]);
+        const batch = parts();
+        await blobSource(blob).read(batch.toReversed());
+        expect(blob.slices).toEqual(batch.map(({ at }) => ({ start: at, length: 70_000 })));
+        batch.forEach(expectRead);
+      });
+
+      it('reads what is no Blob of the platform', async () => {
+        const foreign = {
+          size: bytes.length,
+          slice: (start: number, end: number) => ({
+            arrayBuffer: () => new Blob([bytes]).slice(start, end).arrayBuffer(),
+          }),
+        };
+        const source = blobSource(foreign as unknown as Blob);
+        for (let time = 0; time < 2; time++) {
+          const batch = parts();
+          await source.read(batch);
+          batch.forEach(expectRead);
+        }
+      });
+
+      it('names the one that cannot be read, and fills the others', async () => {
+        const blob = new CountingBlob([bytes]);
+        const batch = parts();
+        const bad = batch[13]!;
+        const slice = blob.slice.bind(blob);
+        blob.slice = (start, end) => {
+          const failing = { arrayBuffer: () => Promise.reject(new DOMException('gone', 'NotReadableError')) };
+          return start === bad.at ? (failing as unknown as Blob) : slice(start, end);
+        };
+        await expect(blobSource(blob).read(batch)).rejects.toMatchObject({ code: 'changed', details: { at: bad.at } });
+        batch.filter((part) => part !== bad).forEach(expectRead);
+      });
+
+      it('rejects with the reason of a signal', async () => {
+        const blob = new CountingBlob([bytes]);
+        const abort = new AbortController();
+        const reason = new Error('enough');
+        const source = blobSource(blob);
+        const read = source.read(parts(), abort.signal);
+        abort.abort(reason);
+        await expect(read).rejects.toBe(reason);
+        const batch = parts();
+        await source.read(batch);
+        batch.forEach(expectRead);
+      });
+    });
+
     it('rejects with the reason of a signal, and with closed after close', async () => {
       const source = blobSource(new Blob([bytes]));
       const reason = new Error('enough');

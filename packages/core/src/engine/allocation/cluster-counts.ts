@@ -1,27 +1,21 @@
 /** Counts by host cluster: how often each is referenced, or its refcount on the medium. */
 
-/** Clusters of a page, and so its bytes. Small pages keep the metadata of a large file, which is scattered, small. */
-const PAGE_BITS = 12;
+/** Clusters of a page. */
+const PAGE_BITS = 15;
 const PAGE_CLUSTERS = 2 ** PAGE_BITS;
-/** Bytes of the largest piece of memory that is taken for pages. */
-const MAX_ROOM = 1024 * 1024;
 /** Mask for the index of a cluster in its page. */
 export const PAGE_MASK: number = PAGE_CLUSTERS - 1;
-/** A count in a page with this value means that the real count is in a page of large counts. */
+/** A count from here on does not fit in the byte of its cluster. */
 export const LARGE_COUNT = 0xff;
 
 /**
- * Counts for the clusters of one file, all 0 at first. They take one byte a cluster, and eight more near clusters with
- * large counts, in pages that are allocated on demand: the holes of a sparse file take no memory.
+ * Counts for the clusters of one file, all 0 at first. They are in pages that are allocated on demand: the holes of a
+ * sparse file take no memory.
  */
 export class ClusterCounts {
   /** The number of counted clusters; at most 2^31 - 1. */
   readonly clusters: number;
-  readonly #pages: (Uint8Array | undefined)[];
-  readonly #large: (Float64Array | undefined)[] = [];
-  /** Memory for the next pages: it is taken in growing pieces, since a buffer for each page would cost more time. */
-  #room = new ArrayBuffer(0);
-  #roomUsed = 0;
+  readonly #pages: (CountPage | undefined)[];
 
   constructor(clusters: number) {
     this.clusters = clusters;
@@ -31,42 +25,33 @@ export class ClusterCounts {
   /** The count of a cluster; 0 for one that is past the counted ones. */
   get(cluster: number): number {
     if (cluster >= this.clusters) return 0;
-    const count = this.#pages[cluster >>> PAGE_BITS]?.[cluster & PAGE_MASK] ?? 0;
-    return count === LARGE_COUNT ? this.#large[cluster >>> PAGE_BITS]![cluster & PAGE_MASK]! : count;
+    return this.#pages[cluster >>> PAGE_BITS]?.get(cluster & PAGE_MASK) ?? 0;
   }
 
   /** Sets the count of a cluster. */
   set(cluster: number, count: number): void {
-    const index = cluster >>> PAGE_BITS;
-    if (count === 0 && this.#pages[index] === undefined) return;
-    if (count >= LARGE_COUNT) {
-      const large = this.#large[index] ?? new Float64Array(PAGE_CLUSTERS);
-      this.#large[index] = large;
-      large[cluster & PAGE_MASK] = count;
-    }
-    this.page(cluster)[cluster & PAGE_MASK] = Math.min(count, LARGE_COUNT);
+    if (count === 0 && !this.any(cluster)) return;
+    this.page(cluster).set(cluster & PAGE_MASK, count);
   }
 
   /** Increments the count of a cluster. Returns false, and changes nothing, when it is `max` already. */
   add(cluster: number, max: number): boolean {
-    const page = this.#pages[cluster >>> PAGE_BITS] ?? this.page(cluster);
-    const count = page[cluster & PAGE_MASK]!;
-    if (count < LARGE_COUNT - 1 && count < max) {
-      page[cluster & PAGE_MASK] = count + 1;
-      return true;
-    }
-    return this.#addLarge(cluster, max);
+    const page = this.page(cluster);
+    const count = page.get(cluster & PAGE_MASK);
+    if (count >= max) return false;
+    page.set(cluster & PAGE_MASK, count + 1);
+    return true;
   }
 
   /**
-   * The page of counts that contains `cluster`, for loops where a call for each cluster is too slow. The count of
-   * `cluster` is at `cluster & PAGE_MASK`. It may be changed in place while it stays under {@link LARGE_COUNT}.
+   * The page of counts that contains `cluster`, at the index `cluster & PAGE_MASK`: for loops where a call for each
+   * cluster is too slow.
    */
-  page(cluster: number): Uint8Array {
+  page(cluster: number): CountPage {
     const index = cluster >>> PAGE_BITS;
     let page = this.#pages[index];
     if (page === undefined) {
-      page = this.#newPage();
+      page = new CountPage();
       this.#pages[index] = page;
     }
     return page;
@@ -76,33 +61,44 @@ export class ClusterCounts {
   any(cluster: number): boolean {
     return this.#pages[cluster >>> PAGE_BITS] !== undefined;
   }
+}
 
-  #newPage(): Uint8Array {
-    if (this.#roomUsed === this.#room.byteLength) {
-      this.#room = new ArrayBuffer(Math.min(MAX_ROOM, Math.max(PAGE_CLUSTERS, 2 * this.#room.byteLength)));
-      this.#roomUsed = 0;
-    }
-    this.#roomUsed += PAGE_CLUSTERS;
-    return new Uint8Array(this.#room, this.#roomUsed - PAGE_CLUSTERS, PAGE_CLUSTERS);
+/**
+ * The counts of some clusters. Nearly all clusters of nearly all files have the count 0 or 1. So each has a bit, which
+ * loops compare and set 32 at a time, and only pages with larger counts have a byte more for each, or eight.
+ */
+export class CountPage {
+  /** A bit for each cluster, the lowest for the first: set if its count is not 0. */
+  readonly used: Int32Array = new Int32Array(PAGE_CLUSTERS / 32);
+  /** What a count has above 1, up to that of {@link LARGE_COUNT}; 0 where the count is 0. */
+  #more: Uint8Array | null = null;
+  /** The counts from {@link LARGE_COUNT} on. */
+  #large: Float64Array | null = null;
+
+  /** The count of the cluster at `index`. */
+  get(index: number): number {
+    if ((this.used[index >> 5]! & (1 << (index & 31))) === 0) return 0;
+    if (this.#more === null) return 1;
+    const count = this.#more[index]! + 1;
+    return count < LARGE_COUNT ? count : this.#large![index]!;
   }
 
-  #addLarge(cluster: number, max: number): boolean {
-    const count = this.get(cluster);
-    if (count >= max) return false;
-    this.set(cluster, count + 1);
+  /** Sets the count of the cluster at `index`. */
+  set(index: number, count: number): void {
+    if (count === 0) this.used[index >> 5]! &= ~(1 << (index & 31));
+    else this.used[index >> 5]! |= 1 << (index & 31);
+    if (count > 1) this.#more ??= new Uint8Array(PAGE_CLUSTERS);
+    if (this.#more === null) return;
+    this.#more[index] = Math.max(0, Math.min(count, LARGE_COUNT) - 1);
+    if (count < LARGE_COUNT) return;
+    this.#large ??= new Float64Array(PAGE_CLUSTERS);
+    this.#large[index] = count;
+  }
+
+  /** True if none of the 32 clusters of a word of `used` has a count above 1. */
+  noneAboveOne(word: number): boolean {
+    if (this.#more === null) return true;
+    for (let index = 32 * word; index < 32 * word + 32; index++) if (this.#more[index] !== 0) return false;
     return true;
   }
-}
-
-/** Four counts of 1, as a word of {@link wordsOf}. */
-export const FOUR_ONES = 0x0101_0101;
-
-/** The counts of a page, four a word, for loops that look at several at once. */
-export function wordsOf(page: Uint8Array): Int32Array {
-  return new Int32Array(page.buffer, page.byteOffset, page.length / 4);
-}
-
-/** The first cluster of the page of counts after that of `cluster`. */
-export function nextPage(cluster: number): number {
-  return (Math.floor(cluster / PAGE_CLUSTERS) + 1) * PAGE_CLUSTERS;
 }

@@ -1,7 +1,7 @@
 /** Reads the refcount table and its blocks for a check, and does not rely on their contents. */
 
 import type { Fault } from '../../api/check-report.js';
-import { ClusterCounts, FOUR_ONES, nextPage, PAGE_MASK, wordsOf } from '../../engine/allocation/cluster-counts.js';
+import { ClusterCounts, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { getRefcountTableEntry } from '../../format/refcount-table.js';
 import { getRefcount, refcountsPerBlock } from '../../format/refcounts.js';
@@ -126,37 +126,21 @@ export class RefcountsOnDisk {
 /** Two refcounts of 1, of 16 bits, as one word in the byte order of the machine. */
 const TWO_ONES = new Int32Array(new Uint8Array([0, 1, 0, 1]).buffer)[0]!;
 
-/** Takes over the refcounts of the usual width, four at a time. */
+/** Takes over the refcounts of the usual width, 32 at a time. */
 function take16Bits(bytes: Uint8Array, used: number, counts: ClusterCounts, first: number): void {
   const pairs = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const block = viewOf(bytes);
-  for (let from = 0; from < used; ) {
-    const to = Math.min(used, nextPage(first + from) - first);
+  for (let from = 0; from < used; from += 32) {
     // No page is taken for clusters without refcounts.
-    while (from < to && pairs[from >> 1] === 0 && pairs[(from >> 1) + 1] === 0) from += 4;
-    if (from < to) takePage(pairs, block, from, to, counts, first);
-    from = to;
+    if (areAll(pairs, from >> 1, 0)) continue;
+    // Counts past the last cluster are never read.
+    if (areAll(pairs, from >> 1, TWO_ONES)) counts.page(first + from).used[((first + from) & PAGE_MASK) >> 5] = -1;
+    else for (let at = from; at < Math.min(from + 32, used); at++) counts.set(first + at, block.getUint16(at * 2));
   }
 }
 
-function takePage(
-  pairs: Int32Array,
-  block: DataView,
-  from: number,
-  to: number,
-  counts: ClusterCounts,
-  first: number,
-): void {
-  const words = wordsOf(counts.page(first + from));
-  const shift = ((first + from) & PAGE_MASK) - from;
-  for (let at = from; at < to; at += 4) {
-    const one = pairs[at >> 1]!;
-    const two = pairs[(at >> 1) + 1]!;
-    // Counts past the last cluster are never read.
-    if (one === TWO_ONES && two === TWO_ONES) words[(shift + at) >> 2] = FOUR_ONES;
-    else if (one !== 0 || two !== 0) {
-      const end = Math.min(at + 4, to);
-      for (let entry = at; entry < end; entry++) counts.set(first + entry, block.getUint16(entry * 2));
-    }
-  }
+/** True if the 16 words from `from` on have this value. */
+function areAll(words: Int32Array, from: number, value: number): boolean {
+  for (let at = from; at < from + 16; at++) if (words[at] !== value) return false;
+  return true;
 }

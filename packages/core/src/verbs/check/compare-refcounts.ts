@@ -1,5 +1,5 @@
 /** Compares the counted references with the refcounts of the image. */
-import { nextPage, wordsOf } from '../../engine/allocation/cluster-counts.js';
+import { PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import type { CheckContext } from './check-context.js';
 import type { RefcountsOnDisk } from './check-refcounts.js';
 import type { Place } from './place.js';
@@ -12,6 +12,9 @@ interface Run {
   clusters: number;
 }
 
+/** Clusters that are compared before other tasks get their turn. They lie in one page of counts. */
+const AT_ONCE = 4096;
+
 /** Compares every cluster of the file; returns the end of the last one in use, in bytes. */
 export async function compareRefcounts(
   context: CheckContext,
@@ -21,19 +24,16 @@ export async function compareRefcounts(
   const { references, clusters, geometry } = context;
   const comparison = new Comparison(context, refcounts);
   const end = references.get(clusters) > 0 ? clusters + 1 : clusters;
-  for (let first = 0; first < end; first = nextPage(first)) {
-    const last = Math.min(nextPage(first), end);
+  for (let first = 0; first < end; first += AT_ONCE) {
+    const last = Math.min(first + AT_ONCE, end);
     if (!refcounts.readable) comparison.each(first, last);
-    else if (references.any(first) || refcounts.counts.any(first)) comparison.page(first, last);
+    else if (references.any(first) || refcounts.counts.any(first)) comparison.words(first, last);
     await yieldIfDue();
     context.signal?.throwIfAborted();
   }
   comparison.finish();
   return (comparison.highest + 1) * geometry.clusterSize;
 }
-
-/** In a word of four counts: one of them is more than 1. */
-const MORE_THAN_ONE = 0xfefe_fefe | 0;
 
 /** A comparison in progress. */
 class Comparison {
@@ -46,24 +46,20 @@ class Comparison {
     private readonly refcounts: RefcountsOnDisk,
   ) {}
 
-  /** The clusters of one page, four at a time: nearly all have one reference and a refcount of 1, or neither. */
-  page(first: number, last: number): void {
-    const references = wordsOf(this.context.references.page(first));
-    const refcounts = wordsOf(this.refcounts.counts.page(first));
-    const words = (last - first + 3) >> 2;
+  /** Clusters of one page of counts, 32 at a time: nearly all have one reference and a refcount of 1, or neither. */
+  words(first: number, last: number): void {
+    const references = this.context.references.page(first);
+    const refcounts = this.refcounts.counts.page(first);
     let used = -1;
-    for (let index = 0; index < words; index++) {
-      const word = references[index]!;
-      if (word === refcounts[index] && (word & MORE_THAN_ONE) === 0) {
-        if (word !== 0) used = index;
-      } else this.#four(first, index, last);
+    for (let from = first; from < last; from += 32) {
+      const word = (from & PAGE_MASK) >> 5;
+      const bits = references.used[word]!;
+      if (bits !== refcounts.used[word] || !references.noneAboveOne(word) || !refcounts.noneAboveOne(word)) {
+        this.each(from, Math.min(from + 32, last));
+      } else if (bits !== 0) used = from;
     }
-    // Which of the last four is the highest in use.
-    if (used >= 0) this.#four(first, used, last);
-  }
-
-  #four(first: number, index: number, last: number): void {
-    this.each(first + 4 * index, Math.min(first + 4 * index + 4, last));
+    // Which of the last 32 is the highest in use.
+    if (used >= 0) this.each(used, Math.min(used + 32, last));
   }
 
   /** Clusters one by one, with any counts. */

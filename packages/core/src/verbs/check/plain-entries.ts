@@ -1,11 +1,5 @@
 /** Counts the entries of L2 tables that nearly all of a disk has: unallocated ones, and valid data clusters. */
-import {
-  type ClusterCounts,
-  FOUR_ONES,
-  LARGE_COUNT,
-  PAGE_MASK,
-  wordsOf,
-} from '../../engine/allocation/cluster-counts.js';
+import { type ClusterCounts, CountPage, LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { PLAIN_HIGH } from '../../format/plain-entries.js';
 
 /** What plain entries are counted in. */
@@ -30,11 +24,9 @@ export interface PlainFigures {
 /** Bytes of an entry. */
 const ENTRY = 8;
 /** No page of counts. */
-const NO_COUNTS: Uint8Array = new Uint8Array(0);
+const NO_COUNTS = new CountPage();
 /** The longest run that is searched at once. Where every other entry is damaged, each of the others searches anew. */
 const MAX_RUN = 512;
-/** Clusters from which on it pays to count four at a time. */
-const LONG_RUN = 64;
 
 /**
  * Counts the entries from the byte `from` of a table on, without a call for each, and adds them to `figures`. With
@@ -78,21 +70,9 @@ export function countPlainEntries(
       refcountPage = refcounts.page(cluster);
     }
     const owned = checkCopied ? (high & copied) !== 0 : null;
-    if (!isPlain(referencePage[index]!, refcountPage[index]!, full, owned)) break;
-    // The entries that continue this one, in one page of counts.
+    if (!isPlain(referencePage.get(index), refcountPage, index, full, owned)) break;
     const maxRun = Math.min(MAX_RUN, mask + 1 - index, clusters - cluster);
-    const limit = Math.min(end, at + ENTRY * maxRun) | 0;
-    let follows = at + ENTRY;
-    // At 0 the offset goes on in the high word.
-    for (
-      let nextLow = (low + clusterSize) | 0;
-      follows < limit && nextLow !== 0;
-      nextLow = (nextLow + clusterSize) | 0
-    ) {
-      if (table.getInt32(follows + 4) !== nextLow || table.getInt32(follows) !== high) break;
-      follows += ENTRY;
-    }
-    const run = (follows - at) >> 3;
+    const run = (runEnd(table, at, Math.min(end, at + ENTRY * maxRun), clusterSize) - at) >> 3;
     const counted = countRun(referencePage, refcountPage, index, run, full, owned);
     if (counted > 0) {
       allocated += counted;
@@ -109,47 +89,64 @@ export function countPlainEntries(
 }
 
 /**
+ * Returns the byte after the entries from the byte `from` on whose clusters follow each other. In a function of its
+ * own: a small one is compiled early, so that a first check has fast code from its first tables on.
+ */
+function runEnd(table: DataView, from: number, limit: number, clusterSize: number): number {
+  const high = table.getInt32(from);
+  let low = table.getInt32(from + 4);
+  let at = from;
+  do {
+    at += ENTRY;
+    low = (low + clusterSize) | 0;
+    // At 0 the offset goes on in the high word.
+  } while (at < limit && table.getInt32(at + 4) === low && table.getInt32(at) === high && low !== 0);
+  return at;
+}
+
+/**
  * Counts a reference to each of `run` clusters, up to the first whose count is `full` or whose refcount does not fit
  * `owned`, unless that is null. Returns how many were counted.
  */
 function countRun(
-  references: Uint8Array,
-  refcounts: Uint8Array,
+  references: CountPage,
+  refcounts: CountPage,
   first: number,
   run: number,
   full: number,
   owned: boolean | null,
 ): number {
   const end = first + run;
-  let at = first;
-  if (run >= LONG_RUN && owned !== false) {
-    while ((at & 3) !== 0 && countOne(references, refcounts, at, full, owned)) at++;
-    if ((at & 3) === 0) at += countFirst(wordsOf(references), wordsOf(refcounts), at >> 2, end >> 2) << 2;
+  for (let at = first; at < end; ) {
+    // The bits of the run in one word.
+    const next = Math.min(end, (at | 31) + 1);
+    const bits = (-1 << (at & 31)) & (-1 >>> (-next & 31));
+    if (areFirst(references, refcounts, at >> 5, bits, owned)) {
+      references.used[at >> 5]! |= bits;
+      at = next;
+    }
+    for (; at < next; at++) {
+      const count = references.get(at);
+      if (!isPlain(count, refcounts, at, full, owned)) return at - first;
+      references.set(at, count + 1);
+    }
   }
-  while (at < end && countOne(references, refcounts, at, full, owned)) at++;
-  return at - first;
-}
-
-function countOne(
-  references: Uint8Array,
-  refcounts: Uint8Array,
-  at: number,
-  full: number,
-  owned: boolean | null,
-): boolean {
-  if (!isPlain(references[at]!, refcounts[at]!, full, owned)) return false;
-  references[at]!++;
-  return true;
+  return run;
 }
 
 /** True if a cluster can be counted once more, and its refcount fits COPIED. */
-function isPlain(count: number, refcount: number, full: number, owned: boolean | null): boolean {
-  return count < full && (owned === null || (refcount === 1) === owned);
+function isPlain(count: number, refcounts: CountPage, index: number, full: number, owned: boolean | null): boolean {
+  return count < full && (owned === null || (refcounts.get(index) === 1) === owned);
 }
 
-/** Counts the first reference to clusters whose refcount is 1, four at a time. Returns how many fours were counted. */
-function countFirst(references: Int32Array, refcounts: Int32Array, from: number, to: number): number {
-  let at = from;
-  while (at < to && references[at] === 0 && refcounts[at] === FOUR_ONES) references[at++] = FOUR_ONES;
-  return at - from;
+/** True if none of the clusters of these bits has a reference so far, and nearly always if their refcounts fit. */
+function areFirst(
+  references: CountPage,
+  refcounts: CountPage,
+  word: number,
+  bits: number,
+  owned: boolean | null,
+): boolean {
+  if ((references.used[word]! & bits) !== 0 || owned === false) return false;
+  return owned === null || ((refcounts.used[word]! & bits) === bits && refcounts.noneAboveOne(word));
 }
