@@ -10,7 +10,6 @@ import { all, settled } from '../engine/async/done.js';
 import { Lru } from '../engine/async/lru.js';
 import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
-import { blobFailure, changedBlob } from './blob-failure.js';
 
 /** Unit of small reads and of the cache, bytes: costs as much as the smallest slice. */
 const BLOCK = 64 * 1024;
@@ -233,10 +232,11 @@ class BlobSource implements ByteSource {
   /** Reads within the limit, and converts errors to {@link Qcow2Error}. */
   async #guarded(start: number, end: number, read: () => Promise<number>): Promise<void> {
     try {
-      if ((await this.#limited(read)) !== end - start) throw changedBlob(start);
+      if ((await this.#limited(read)) === end - start) return;
     } catch (error) {
-      throw blobFailure(error, start);
+      throw (await failures()).blobFailure(error, start);
     }
+    throw (await failures()).changedBlob(start);
   }
 
   /** Limits concurrent reads to {@link MAX_PARALLEL}. */
@@ -285,4 +285,9 @@ function joinAdjacent(transfers: readonly FixedTransfer[], size: number): Joined
     }
   }
   return found;
+}
+
+/** The errors, which a reader of files that do not change never loads. */
+function failures() {
+  return import('./blob-failure.js');
 }

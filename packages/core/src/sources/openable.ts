@@ -4,7 +4,6 @@ import type { Openable } from '../api/openable.js';
 import { isSize, refuse } from '../arguments.js';
 import { isBytes } from '../engine/async/request-buffers.js';
 import { blobSource, isBlob } from './blob.js';
-import { requireEmpty } from './blob-failure.js';
 import { bufferSource } from './buffer.js';
 
 /** True if a value is a source. */
@@ -35,7 +34,7 @@ export async function sourceOf(openable: Openable, signal: AbortSignal | undefin
     return url.urlSource(openable, signal);
   }
   if (isBlob(openable)) {
-    if (openable.size === 0) await requireEmpty(openable);
+    if (openable.size === 0) await (await import('./blob-failure.js')).requireEmpty(openable);
     return blobSource(openable);
   }
   if (isByteSource(openable)) return openable;
