@@ -1,7 +1,7 @@
 /**
- * Devices that fail while a verb changes the structure of an image: at every call of every kind in turn. The image opens
- * again with the old size or the new one, holds what was acknowledged, and a check finds leaks at most; after a read
- * that failed the verb can be called again.
+ * Devices that fail while a verb changes the structure of an image: at every call of every kind in turn. The image
+ * opens again with the old size or the new one, holds what was acknowledged, and a check finds leaks at most; after a
+ * read that failed the verb can be called again.
  */
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, bufferDevice, bufferSource, isQcow2Error, Qcow2Error, Qcow2Image } from '../../src/index.js';
