@@ -29,7 +29,7 @@ const CHUNK = 512;
 
 /** The disk as an array, at one place of the timeline. */
 export class Oracle {
-  /** What the last flush acknowledged, and what the guest would read now. Their size is the one that is on the medium. */
+  /** What the last flush acknowledged, and what the guest would read now. Their size is that on the medium. */
   readonly #acknowledged: SparseDisk;
   readonly #latest: SparseDisk;
   readonly #start: SparseDisk;

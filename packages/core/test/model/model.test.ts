@@ -8,14 +8,24 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nodeHash } from '../../node/index.js';
-import { type BlockDevice, bufferDevice, type Extent, Qcow2Image } from '../../src/index.js';
+import { type BlockDevice, bufferDevice, type Extent, isQcow2Error, Qcow2Image } from '../../src/index.js';
 import { judgeBitmaps } from '../crash/judge-bitmaps.js';
 import { expectSame } from '../support/expect-same.js';
 import { numbers } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
 import { SlowDevice } from '../support/slow-device.js';
 import { KINDS, type Kind, type Made, make } from './kinds.js';
-import { applyTo, compatible, placed, type Request, type Step, steps } from './operations.js';
+import {
+  applyTo,
+  compatible,
+  type Drawn,
+  type DrawnResize,
+  placed,
+  type Request,
+  type Step,
+  sizeAfter,
+  steps,
+} from './operations.js';
 
 const RUNS = Number(process.env.QCOW2_MODEL_RUNS ?? 1);
 /** How long a kind may take, and the search for a smaller failure with it; milliseconds. */
@@ -51,7 +61,9 @@ function kept(device: BlockDevice): BlockDevice {
 
 /** One image under test, and the array that it must equal. */
 class Run {
-  readonly disk: Uint8Array<ArrayBuffer>;
+  disk: Uint8Array<ArrayBuffer>;
+  /** The disk at first, but for what was cut off since: a bitmap marks nothing there. */
+  #before: Uint8Array<ArrayBuffer>;
   readonly #kind: Kind;
   readonly #made: Made;
   readonly #setting: Setting;
@@ -68,6 +80,7 @@ class Run {
     this.#data = made.data && bufferDevice(made.data);
     this.#next = numbers(setting.slow ?? 0);
     this.disk = made.disk.slice();
+    this.#before = made.disk;
   }
 
   async open(): Promise<void> {
@@ -87,28 +100,87 @@ class Run {
   }
 
   async step(step: Step): Promise<void> {
-    if (step.kind === 'one') await this.#start(placed(this.#kind, step.request));
+    if (step.kind === 'resize') await this.#resize(step);
     else if (step.kind === 'reopen') await this.#reopen();
+    else if (this.disk.length === 0) return;
+    else if (step.kind === 'one') await this.#start(placed(this.#kind, this.disk.length, step.request));
     else await this.#together(step);
   }
 
   /** Starts requests without waiting, and then waits for them in another order; perhaps closes meanwhile. */
   async #together({ requests, order, close }: Step & { kind: 'together' }): Promise<void> {
-    const under = compatible(
-      requests.map((drawn) => placed(this.#kind, drawn)),
+    const under = this.#startAll(requests, this.disk.length);
+    const closing = close ? this.#open.close() : null;
+    await inOrder(under, order);
+    if (closing === null) return;
+    await closing;
+    await this.open();
+  }
+
+  /** Starts requests on the first `size` bytes of the disk. */
+  #startAll(requests: readonly Drawn[], size: number): Promise<void>[] {
+    if (size === 0) return [];
+    return compatible(
+      requests.map((drawn) => placed(this.#kind, size, drawn)),
       this.#kind,
     )
       .filter(({ what }) => what !== 'map' && what !== 'seek')
       .map((request) => this.#start(request));
-    const closing = close ? this.#open.close() : null;
-    const next = numbers(order);
-    under.forEach((promise) => void promise.catch(() => {}));
-    const waits = [...under].sort(() => (next() % 2 === 0 ? 1 : -1));
-    await Promise.allSettled(waits.slice(0, 2));
-    for (const wait of waits) await wait;
-    if (closing === null) return;
+  }
+
+  /** Resizes the disk while other requests run, streams, maps and snapshots are read; perhaps closes meanwhile. */
+  async #resize(step: DrawnResize): Promise<void> {
+    const image = this.#open;
+    const size = sizeAfter(this.#kind, this.disk.length, step);
+    if (this.#kind.options.includes('0.10') && this.#made.snapshots.size > 0) {
+      if (size !== this.disk.length) await expectRefused(image, size);
+      return;
+    }
+    const readers = [this.#streams(Math.min(size, this.disk.length)), this.#maps(size)];
+    const resizing = image.resize(size, { shrink: true });
+    const under = this.#startAll(step.requests, Math.min(size, this.disk.length));
+    if (!step.close) under.push(...[...this.#made.snapshots.keys()].map((name) => this.#compareView(name)));
+    const closing = step.close ? image.close() : null;
+    const resized = resizing.catch((error: unknown) => {
+      if (closing === null || !isQcow2Error(error, 'closed')) throw error;
+    });
+    for (const reader of readers) reader.catch(() => {});
+    await inOrder([resized, ...under], step.order);
     await closing;
-    await this.open();
+    if (closing !== null) await this.open();
+    else await Promise.all(readers);
+    await Promise.allSettled(readers);
+    if (closing === null) expect(this.#open.size).toBe(size);
+    expect([size, this.disk.length]).toContain(this.#open.size);
+    this.disk = atSize(this.disk, this.#open.size);
+    this.#before = atSize(this.#before, this.#open.size);
+  }
+
+  /** A stream ends where it was to end, or where the disk does then; it is of one length or the other. */
+  async #streams(least: number): Promise<void> {
+    let length = 0;
+    for await (const chunk of this.#open.readable()) length += chunk.length;
+    expect(length).toBeGreaterThanOrEqual(least);
+  }
+
+  /** What a map says is in order, without gaps, up to where the disk ends. */
+  async #maps(size: number): Promise<void> {
+    let at = 0;
+    const longest = Math.max(size, this.disk.length);
+    for await (const { start, length } of this.#open.map()) {
+      expect(start).toBe(at);
+      at += length;
+    }
+    expect(at).toBeLessThanOrEqual(longest);
+  }
+
+  async #compareView(name: string): Promise<void> {
+    const content = this.#made.snapshots.get(name)!;
+    const view = await this.#open.openSnapshot(name);
+    const into = new Uint8Array(content.length);
+    await view.read(0, into);
+    await view.close();
+    expectSame(into, content);
   }
 
   /** Starts a request; the array changes at once, as requests are carried out in the order in which they are made. */
@@ -166,11 +238,14 @@ class Run {
     if (this.#data !== null) folder.put('data.raw', this.#data.bytes());
     folder.put('image.qcow2', this.#image.bytes());
     folder.put('disk.raw', this.disk);
+    // QEMU opens no image of an empty disk with a bitmap.
+    if (this.#kind.bitmap && this.disk.length === 0) return;
     const check = folder.tryImg('check', '-f', 'qcow2', 'image.qcow2');
     expect(check, check.out + check.error).toMatchObject({ status: 0 });
     expect(folder.tryImg('compare', '-f', 'qcow2', '-F', 'raw', 'image.qcow2', 'disk.raw')).toMatchObject({
       status: 0,
     });
+    expect(JSON.parse(folder.img('info', '--output=json', 'image.qcow2'))['virtual-size']).toBe(this.disk.length);
     if (this.#kind.options.includes('data_file_raw'))
       expectSame(this.#data!.bytes().subarray(0, this.disk.length), this.disk);
     if (this.#made.snapshots.size > 0) await this.#judgeSnapshots();
@@ -181,7 +256,7 @@ class Run {
   async #judgeBitmap(): Promise<void> {
     const image = await Qcow2Image.open(this.#image.bytes());
     expect(image.bitmaps).toMatchObject([{ name: 'follows', flags: ['auto'] }]);
-    expect(await judgeBitmaps(image, 0, this.disk, this.#made.disk)).toBe(null);
+    expect(await judgeBitmaps(image, 0, this.disk, this.#before)).toBe(null);
     await image.close();
   }
 
@@ -189,7 +264,9 @@ class Run {
   async #judgeSnapshots(): Promise<void> {
     const image = await Qcow2Image.open(this.#image.bytes());
     for (const [name, content] of this.#made.snapshots) {
-      expectSame(folder.raw('image.qcow2', name), content);
+      // QEMU shows it at the size that the disk has now.
+      const common = Math.min(content.length, this.disk.length);
+      expectSame(folder.raw('image.qcow2', name).subarray(0, common), content.subarray(0, common));
       const view = await image.openSnapshot(name);
       const into = new Uint8Array(content.length);
       await view.read(0, into);
@@ -198,6 +275,28 @@ class Run {
     }
     await image.close();
   }
+}
+
+/** The disk with another size: what is added is zeros. */
+function atSize(disk: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  const resized = new Uint8Array(size);
+  resized.set(disk.subarray(0, size));
+  return resized;
+}
+
+/** Waits for what has been started, in an order of its own. */
+async function inOrder(under: readonly Promise<void>[], order: number): Promise<void> {
+  const next = numbers(order);
+  under.forEach((promise) => void promise.catch(() => {}));
+  const waits = [...under].sort(() => (next() % 2 === 0 ? 1 : -1));
+  await Promise.allSettled(waits.slice(0, 2));
+  for (const wait of waits) await wait;
+}
+
+async function expectRefused(image: Qcow2Image, size: number): Promise<void> {
+  const before = image.size;
+  await expect(image.resize(size, { shrink: true })).rejects.toMatchObject({ code: 'unsupported' });
+  expect(image.size).toBe(before);
 }
 
 describe('random requests', () => {

@@ -16,11 +16,27 @@ export interface Drawn {
   readonly seed: number;
 }
 
-/** What happens next: one request awaited, some together, the image reopened, or closed with requests under way. */
+/** A change of the disk's size, as fast-check draws it, and the requests that are started meanwhile. */
+export interface DrawnResize {
+  readonly kind: 'resize';
+  readonly how: 'cluster' | 'clusters' | 'share' | 'back' | 'nothing';
+  /** Of a disk twice as long as the first one, in 2^16; or how many sectors or clusters, shorter when negative. */
+  readonly share: number;
+  readonly by: number;
+  readonly requests: readonly Drawn[];
+  readonly order: number;
+  readonly close: boolean;
+}
+
+/**
+ * What happens next: one request awaited, some together, the image reopened, or closed with requests under way, or the
+ * disk resized.
+ */
 export type Step =
   | { readonly kind: 'one'; readonly request: Drawn }
   | { readonly kind: 'together'; readonly requests: readonly Drawn[]; readonly order: number; readonly close: boolean }
-  | { readonly kind: 'reopen' };
+  | { readonly kind: 'reopen' }
+  | DrawnResize;
 
 /** A request of a certain disk. */
 export interface Request {
@@ -58,6 +74,18 @@ const request: fc.Arbitrary<Drawn> = fc.record({
   seed: fc.nat(1_000_000),
 });
 
+const seldom = fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
+
+const resize: fc.Arbitrary<DrawnResize> = fc.record({
+  kind: fc.constant('resize' as const),
+  how: fc.constantFrom('cluster', 'clusters', 'share', 'share', 'back', 'nothing'),
+  share: fc.nat(65_535),
+  by: fc.integer({ min: -9, max: 9 }),
+  requests: fc.array(request, { maxLength: 5 }),
+  order: fc.nat(1000),
+  close: seldom,
+});
+
 /** The steps of one run. */
 export const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -68,16 +96,36 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
         kind: fc.constant('together' as const),
         requests: fc.array(request, { minLength: 2, maxLength: 6 }),
         order: fc.nat(1000),
-        close: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+        close: seldom,
       }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
+    { weight: 2, arbitrary: resize },
   ),
   { minLength: 30, maxLength: 70, size: 'max' },
 );
 
-/** Places a drawn request on a disk. */
-export function placed({ size, unit }: Kind, { what, where, before, after, units, seed }: Drawn): Request {
+const SECTOR = 512;
+
+/** The size that a disk of `now` bytes gets. */
+export function sizeAfter({ size, clusterSize }: Kind, now: number, { how, share, by }: DrawnResize): number {
+  const inSectors = (bytes: number): number => Math.max(0, Math.floor(bytes / SECTOR)) * SECTOR;
+  switch (how) {
+    case 'cluster':
+      return inSectors(now + by * SECTOR);
+    case 'clusters':
+      return inSectors(now + by * clusterSize);
+    case 'share':
+      return inSectors((share / 65_536) * 2.2 * size);
+    case 'back':
+      return size;
+    case 'nothing':
+      return 0;
+  }
+}
+
+/** Places a drawn request on a disk of `size` bytes, which is not 0. */
+export function placed({ unit }: Kind, size: number, { what, where, before, after, units, seed }: Drawn): Request {
   const units0 = Math.ceil(size / unit);
   const start = Math.floor((where / 65_536) * units0) * unit + before;
   const offset = Math.min(Math.max(0, start), size - 1);

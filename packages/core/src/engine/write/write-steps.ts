@@ -313,8 +313,8 @@ export class WriteSteps {
   }
 
   /**
-   * Marks bytes that are about to change in the bitmaps, which are in use from then on. What is past the end of the disk
-   * is not the guest's.
+   * Marks bytes that are about to change in the bitmaps, which are in use from then on. What is past the end of the
+   * disk is not the guest's.
    */
   *track(start: number, end: number): Steps {
     yield* this.mark();

@@ -120,8 +120,8 @@ export class ResizedBitmaps {
   }
 
   /**
-   * Makes the table as short as the disk needs it: QEMU reads no bitmap whose table is longer. One entry stays, since it
-   * opens no image that has a table without. Returns the clusters that the table no longer uses.
+   * Makes the table as short as the disk needs it: QEMU reads no bitmap whose table is longer. One entry stays, since
+   * it opens no image that has a table without. Returns the clusters that the table no longer uses.
    */
   *#shortenTable(entry: TrackedEntry): Steps<Freed[]> {
     const { clusterSize } = this.#structure.layer.geometry;
