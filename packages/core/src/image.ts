@@ -4,7 +4,7 @@
 import type { BlockDevice, Done, Transfer } from './api/device.js';
 import type { Disk, ReadOptions, WritableOptions, WriteZeroesOptions } from './api/disk.js';
 import type { DigestOptions, HashAlgorithm } from './api/hash.js';
-import type { BitmapInfo, ImageInfo, ImageStats, SnapshotInfo } from './api/info.js';
+import type { BitmapInfo, ImageInfo, SnapshotInfo } from './api/info.js';
 import type { Openable } from './api/openable.js';
 import type {
   CreateOptions,
@@ -37,6 +37,7 @@ const DONE: Promise<void> = Promise.resolve();
 
 /** The methods whose code is loaded when they are called: `verbs/on-demand.ts` has a function for each. */
 const ON_DEMAND = [
+  'stats',
   'seekData',
   'seekHole',
   'check',
@@ -77,7 +78,7 @@ export class Qcow2Image implements Disk {
   #closing: Promise<void> | null = null;
 
   static {
-    // biome-ignore lint/complexity/noThisInStatic: beside an interface of its name, TypeScript 7 emits the name unset here
+    // biome-ignore lint/complexity/noThisInStatic: beside an interface, TypeScript 7 emits a name that is not set yet
     const { prototype } = this;
     const get = function (this: Qcow2Image): number {
       const { write, repair } = this.#opened;
@@ -167,12 +168,6 @@ export class Qcow2Image implements Disk {
 
   get bitmaps(): readonly BitmapInfo[] {
     return this.info.bitmaps;
-  }
-
-  async stats(): Promise<ImageStats> {
-    this.#requireOpen();
-    const { counters, write } = this.#opened;
-    return write === null ? { ...counters } : { ...counters, space: write.writer.spaceStats };
   }
 
   read(offset: number, into: Uint8Array, options?: ReadOptions): Promise<void>;
@@ -339,7 +334,10 @@ export class Qcow2Image implements Disk {
     this.#alive();
     const { write } = this.#opened;
     if (write !== null) return write;
-    throw otherMode('readwrite');
+    throw new Qcow2Error(
+      'read-only',
+      "The image was opened in another mode. Open it with mode 'readwrite' to change it.",
+    );
   }
 
   /** Calls a method whose code is loaded then. */
@@ -399,8 +397,4 @@ function defineOnDemand(
     };
     Object.defineProperty(prototype, method, { value, configurable: true, writable: true });
   }
-}
-
-function otherMode(mode: string): Qcow2Error {
-  return new Qcow2Error('read-only', `The image was opened in another mode. Open it with mode '${mode}' to change it.`);
 }

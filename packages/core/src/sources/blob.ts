@@ -8,8 +8,10 @@ import type { ByteSource, Done, Transfer } from '../api/device.js';
 import { isSize, refuse } from '../arguments.js';
 import { all, settled } from '../engine/async/done.js';
 import { Lru } from '../engine/async/lru.js';
-import { type FixedTransfer, fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
+import { fixedTransfers, put, requireAllIntact } from '../engine/async/request-buffers.js';
 import { Qcow2Error } from '../errors.js';
+import type { DirectReads } from './blob-direct.js';
+import { type JoinedTransfer, joinAdjacent } from './joined-transfers.js';
 
 /** Unit of small reads and of the cache, bytes: costs as much as the smallest slice. */
 const BLOCK = 64 * 1024;
@@ -21,12 +23,8 @@ const MAX_BLOCKS = 256;
 const DIRECT_READ = 64 * 1024;
 /** Below this size a sequential read uses the cache, which contains the read-ahead. Bytes. */
 const LARGE_READ = 1024 * 1024;
-/** Maximum slice, bytes: beyond it time grows with size, so parallel slices are faster. */
-const MAX_SLICE = 4 * 1024 * 1024;
 /** Maximum concurrent slices. */
 const MAX_PARALLEL = 16;
-/** Maximum bytes of short reads that lie apart and are made one. */
-const TOGETHER = 512 * 1024;
 
 /**
  * Creates a source that reads `blob` in place: only requested bytes are copied.
@@ -58,13 +56,6 @@ export function isBlob(value: unknown): value is Blob {
   );
 }
 
-/** Adjacent transfers, in file order, each cut at the end of the file. */
-interface JoinedTransfer {
-  readonly at: number;
-  length: number;
-  readonly parts: FixedTransfer[];
-}
-
 class BlobSource implements ByteSource {
   readonly size: number;
   readonly #blob: Blob;
@@ -76,8 +67,7 @@ class BlobSource implements ByteSource {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #lastEnd = -1;
-  /** True once ranges could not be read as one Blob: the file has changed, or `blob` is none of the platform's. */
-  #readsApart = false;
+  #direct: DirectReads | null = null;
   readonly #closing = new AbortController();
 
   readonly identity: Blob;
@@ -110,14 +100,25 @@ class BlobSource implements ByteSource {
 
   #readAll(transfers: readonly JoinedTransfer[], signal: AbortSignal | undefined): Promise<void>[] {
     const reads: Promise<void>[] = [];
-    const short: JoinedTransfer[] = [];
+    const direct: JoinedTransfer[] = [];
     for (const joined of transfers) {
       if (this.#usesBlocks(joined)) reads.push(this.#readThroughBlocks(joined));
-      else if (joined.length <= TOGETHER / 2) short.push(joined);
-      else reads.push(this.#readDirectly(joined, signal));
+      else direct.push(joined);
     }
-    for (const group of inGroups(short)) reads.push(this.#readTogether(group, signal));
+    if (direct.length > 0) reads.push(this.#readDirectly(direct, signal));
     return reads;
+  }
+
+  /** Reads without caching. Its module is loaded with the first such read. */
+  async #readDirectly(transfers: readonly JoinedTransfer[], signal: AbortSignal | undefined): Promise<void> {
+    const module = await import('./blob-direct.js');
+    this.#direct ??= new module.DirectReads({
+      blob: this.#blob,
+      limited: (read) => this.#limited(read),
+      guarded: (start, end, read) => this.#guarded(start, end, read),
+      scatter: (joined, from, bytes) => this.#scatter(joined, from, bytes),
+    });
+    await this.#direct.read(transfers, signal);
   }
 
   #usesBlocks({ at, length }: JoinedTransfer): boolean {
@@ -126,37 +127,6 @@ class BlobSource implements ByteSource {
     // Opening reads the first block, so it is cached; small images are contained in it.
     const isFirst = at + length <= BLOCK;
     return length < DIRECT_READ || isFirst || (sequential && length < LARGE_READ);
-  }
-
-  /** Reads short ranges as one Blob. If that fails, reads each by itself: those that can be read are filled. */
-  async #readTogether(transfers: readonly JoinedTransfer[], signal: AbortSignal | undefined): Promise<void> {
-    if (transfers.length > 1 && !this.#readsApart) {
-      try {
-        await this.#limited(async () => {
-          signal?.throwIfAborted();
-          const slice = await import('./blob-slice.js');
-          await slice.readSlices(this.#blob, transfers, (joined, bytes) => this.#scatter(joined, 0, bytes));
-        });
-        return;
-      } catch {
-        signal?.throwIfAborted();
-        this.#readsApart = true;
-      }
-    }
-    await all(transfers.map((joined) => () => this.#readDirectly(joined, signal)));
-  }
-
-  async #readDirectly(joined: JoinedTransfer, signal: AbortSignal | undefined): Promise<void> {
-    const { at, length } = joined;
-    const slices: (() => Done)[] = [];
-    for (let from = 0; from < length; from += MAX_SLICE) {
-      const to = Math.min(length, from + MAX_SLICE);
-      slices.push(async () => {
-        signal?.throwIfAborted();
-        await this.#slice(at + from, at + to, (step, bytes) => this.#scatter(joined, from + step, bytes));
-      });
-    }
-    await all(slices);
   }
 
   async #readThroughBlocks(joined: JoinedTransfer): Promise<void> {
@@ -209,14 +179,6 @@ class BlobSource implements ByteSource {
     return bytes;
   }
 
-  /** Reads bytes in chunks, without caching. Its module is loaded with the first large read. */
-  #slice(start: number, end: number, deliver: (from: number, bytes: Uint8Array) => void): Promise<void> {
-    return this.#guarded(start, end, async () => {
-      const slice = await import('./blob-slice.js');
-      return slice.readSlice(this.#blob, start, end, deliver);
-    });
-  }
-
   /** Copies `bytes`, which begin at `from` in the joined transfer, to its parts. */
   #scatter({ parts }: JoinedTransfer, from: number, bytes: Uint8Array): void {
     if (this.#closing.signal.aborted) return;
@@ -250,41 +212,6 @@ class BlobSource implements ByteSource {
       this.#waiting.shift()?.();
     }
   }
-}
-
-/** Groups of neighbours, each of at most {@link TOGETHER} bytes. */
-function inGroups(transfers: readonly JoinedTransfer[]): JoinedTransfer[][] {
-  const groups: JoinedTransfer[][] = [];
-  let length = Number.POSITIVE_INFINITY;
-  for (const joined of transfers) {
-    if (length + joined.length <= TOGETHER) groups.at(-1)!.push(joined);
-    else {
-      groups.push([joined]);
-      length = 0;
-    }
-    length += joined.length;
-  }
-  return groups;
-}
-
-/** Joins adjacent transfers. Cuts them at the end of the file and fills the bytes past it with zeros. */
-function joinAdjacent(transfers: readonly FixedTransfer[], size: number): JoinedTransfer[] {
-  const sorted = [...transfers].sort((a, b) => a.at - b.at);
-  const found: JoinedTransfer[] = [];
-  for (const { at, bytes, length: whole } of sorted) {
-    const length = Math.max(0, Math.min(whole, size - at));
-    bytes.fill(0, length);
-    if (length === 0) continue;
-    const part = { at, bytes, length };
-    const last = found.at(-1);
-    if (last !== undefined && last.at + last.length === at) {
-      last.parts.push(part);
-      last.length += length;
-    } else {
-      found.push({ at, length, parts: [part] });
-    }
-  }
-  return found;
 }
 
 /** The errors, which a reader of files that do not change never loads. */

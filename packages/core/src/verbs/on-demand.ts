@@ -4,7 +4,7 @@
  */
 import type { CheckOptions, CheckReport } from '../api/check-report.js';
 import type { DigestOptions, HashAlgorithm } from '../api/hash.js';
-import type { CompactReport, SparsifyReport } from '../api/info.js';
+import type { CompactReport, ImageStats, SparsifyReport } from '../api/info.js';
 import type { DehydrateOptions, MapOptions, OperationOptions, ResizeOptions } from '../api/options.js';
 import type { Extent, Range } from '../api/range.js';
 import type { RepairOptions, RepairReport } from '../api/repair-report.js';
@@ -63,6 +63,11 @@ export async function dirtyRanges(
 export async function dehydrate({ whole, alive }: OpenImage, options?: DehydrateOptions): Promise<StreamSource> {
   const verb = await import('./dehydrate/dehydrate.js');
   return verb.dehydrate(whole, alive, options);
+}
+
+/** As `Disk.stats`. */
+export function stats({ opened: { counters, write } }: OpenImage): ImageStats {
+  return write === null ? { ...counters } : { ...counters, space: write.writer.spaceStats };
 }
 
 /** As `Disk.seekData`. */

@@ -35,11 +35,10 @@ const MAX_JUDGED = 4000;
  * closed image without `released` may be called clean and have leaks, without `trimmed` still be marked as in use. No
  * workload has untracked bitmaps (`bitmaps/untracked.test.ts` has) or damage (`writing/rules.test.ts`).
  *
- * What `l1Written` and `bitmapTableWritten` flush, the write-back just before them has flushed already. After
- * `l1Switched` and `bitmapsResized` clusters go into quarantine, and no write-back releases them before it has flushed:
- * that the old L1 table must not be free any sooner is a mutant of its own. Bits past the end of the disk, which
- * `bitmapsResized` has cleared, are looked at by nobody. Without `fileCut` the file may be longer, and is cut when
- * it is flushed next.
+ * After `l1Switched` and `bitmapsResized` clusters go into quarantine, and no write-back releases them before it has
+ * flushed: that the old L1 table must not be free any sooner is a mutant of its own. Bits past the end of the disk,
+ * which `bitmapsResized` has cleared, are looked at by nobody. Without `fileCut` the file may be longer, and is cut
+ * when it is flushed next.
  */
 const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> = {
   marked: { name: 'unknown autoclear bits are not off before the first change', on: ['an unknown autoclear bit'] },
@@ -51,7 +50,6 @@ const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> =
   released: null,
   trimmed: null,
   corruptMarked: null,
-  l1Written: null,
   l1Switched: null,
   dataFileResized: {
     name: 'the data file has its new size after the header',
@@ -66,7 +64,6 @@ const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> =
     shows: /bitmap ".*" (has a table|marks)/,
   },
   sizeSwitched: { name: 'a disk is resized, and its new size is not there', on: ['4k'], verb: resizeWithin },
-  bitmapTableWritten: null,
   bitmapTableSwitched: {
     name: 'a directory entry says how long the new table of a bitmap is before it says where',
     on: ['a bitmap across sectors'],

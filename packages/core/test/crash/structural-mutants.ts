@@ -65,7 +65,7 @@ function l1NotWhole(): Fault {
         own.call(this, l1);
       };
     }),
-    ...(['grown', 'reserved', 'rooted', 'l1Written'] as const).map((flush) =>
+    ...(['grown', 'reserved', 'rooted'] as const).map((flush) =>
       replaced(flushes, flush, (own) => none(own) as typeof own),
     ),
     replaced(flushes, 'l1Switched', (own) => (state) => {

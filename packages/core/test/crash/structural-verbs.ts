@@ -15,6 +15,8 @@ export interface StructuralDisk {
   readonly tableReach: number;
   readonly clusterReach: number;
   readonly backingSize: number;
+  /** No disk with bitmaps can be of no bytes. */
+  readonly hasBitmaps: boolean;
   /** The guest's bytes are in another file, which is as long as the disk. */
   readonly external: boolean;
 }
@@ -85,7 +87,7 @@ function resizing(name: string, sizings: readonly Sizing[]): StructuralVerb {
       for (;;) {
         const wanted = sizings[draw(sizings.length)]!(disk, draw);
         const size = Math.ceil(wanted / SECTOR) * SECTOR;
-        if (size < 0 || size > max) continue;
+        if (size < (disk.hasBitmaps ? SECTOR : 0) || size > max) continue;
         const run = (image: Qcow2Image, options: OperationOptions): Promise<void> =>
           image.resize(size, { shrink: true, ...options });
         return { what: `resize ${size}`, size, run };
@@ -121,6 +123,7 @@ export function structuralDisk({ clusterSize }: DiskKind, start: StartDisk, size
     tableReach,
     clusterReach: (clusterSize / 8) * tableReach,
     backingSize: start.backing?.length ?? 0,
+    hasBitmaps: get(start.image, 4, 4) === 3n && (get(start.image, 88, 8) & 1n) !== 0n,
     external: start.data !== null,
   };
 }

@@ -102,3 +102,8 @@ export class CountPage {
     return true;
   }
 }
+
+/** The first cluster of the page of counts after that of `cluster`. */
+export function nextPage(cluster: number): number {
+  return (Math.floor(cluster / PAGE_CLUSTERS) + 1) * PAGE_CLUSTERS;
+}

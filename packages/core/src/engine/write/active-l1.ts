@@ -43,8 +43,8 @@ export function* growL1Table(owner: L1Owner, entries: number): Steps {
   const from = moves ? 0 : l1Size * ENTRY_BYTES;
   state.metadata.refuseOverlap('L1 table', at + from, bytes.length - from);
   yield state.device.write([{ at: at + from, bytes: bytes.subarray(from) }]);
+  // It flushes, too: the table is on the medium before the header refers to it.
   yield* writeBack(state, 'flush');
-  yield flushes.l1Written(state);
   yield* switchTo(state, at, entries);
   if (moves && oldClusters > 0) state.space.retire({ host: l1TableOffset, length: oldClusters * clusterSize });
 }

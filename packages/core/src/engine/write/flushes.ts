@@ -29,8 +29,6 @@ export interface Flushes {
   trimmed: Flush;
   /** After the corrupt bit was set. */
   corruptMarked: Flush;
-  /** After a new or longer L1 table was written, before the header refers to it. */
-  l1Written: Flush;
   /** After the header refers to another L1 table, before the clusters of the old one are released. */
   l1Switched: Flush;
   /** The data file, before the header has the new size. */
@@ -39,8 +37,6 @@ export interface Flushes {
   bitmapsMarked: Flush;
   /** After the header has another size, before anything past the end of the disk is given up. */
   sizeSwitched: Flush;
-  /** After a bitmap's table was moved or extended, before the directory refers to it. */
-  bitmapTableWritten: Flush;
   /** After a bitmap's directory entry has the new offset, before it has the new length. */
   bitmapTableSwitched: Flush;
   /** After bitmaps were resized, before they are no longer in use and clusters of bits are released. */
@@ -63,12 +59,10 @@ export const flushes: Flushes = {
   released: image,
   trimmed: image,
   corruptMarked: image,
-  l1Written: image,
   l1Switched: image,
   dataFileResized: dataFile,
   bitmapsMarked: image,
   sizeSwitched: image,
-  bitmapTableWritten: image,
   bitmapTableSwitched: image,
   bitmapsResized: image,
   fileCut: image,

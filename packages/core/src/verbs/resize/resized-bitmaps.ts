@@ -50,11 +50,16 @@ export class ResizedBitmaps {
   /**
    * Opens the bitmaps. Changes nothing.
    *
-   * @throws {@link Qcow2Error} `unsupported` when a bitmap cannot have as many bits as the disk needs then.
+   * @throws {@link Qcow2Error} `unsupported` when a bitmap cannot have as many bits as the disk needs then, or none.
    */
   static async open(structure: Structure, size: number): Promise<ResizedBitmaps> {
     const { layer, state, signal } = structure;
     if (layer.bitmaps.length === 0 || state.untracked !== null) return new ResizedBitmaps(structure, size, []);
+    if (size === 0) {
+      // QEMU opens no image with a bitmap of no bits, whatever its table is.
+      const message = 'The disk has bitmaps, and cannot be of no bytes. Remove them first.';
+      throw new Qcow2Error('unsupported', message, { what: 'bitmap', name: decodeName(layer.bitmaps[0]!.name) });
+    }
     for (const bitmap of layer.bitmaps) {
       const needed = tableEntriesNeeded(size, bitmap, layer.geometry.clusterSize);
       if (needed * layer.geometry.clusterSize <= MAX_BITMAP_DATA_BYTES) continue;
@@ -109,8 +114,8 @@ export class ResizedBitmaps {
     const from = moves ? 0 : oldBytes;
     yield state.device.write([{ at: tableOffset + from, bytes: bytes.subarray(from) }]);
     yield* writeBack(state, 'flush');
-    yield flushes.bitmapTableWritten(state);
-    // In this order, so that the directory never refers to more clusters than the table has.
+    // The write-back has flushed the table. In this order, so that the directory never refers to more clusters than the
+    // table has.
     const place = new Uint8Array(8);
     setUint64(viewOf(place), 0, tableOffset);
     yield state.device.write([{ at: entry.at, bytes: place }]);

@@ -1,6 +1,6 @@
 /** Adds up how many bytes of an image file belong to what. */
 import type { Usage } from '../../api/usage.js';
-import { type ClusterCounts, LARGE_COUNT, nextPage } from '../../engine/allocation/cluster-counts.js';
+import { type ClusterCounts, nextPage } from '../../engine/allocation/cluster-counts.js';
 import { decodeName } from '../../format/names.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import { FIRST_SNAPSHOT, OWNER, type OwnerContext } from './owners.js';
@@ -29,17 +29,14 @@ class Sums {
     // In locals, since imports and fields would be looked up for every cluster. Nearly all have the owner of the one
     // before, and a refcount.
     const { none } = OWNER;
-    const large = LARGE_COUNT;
     const clusters = end - first;
     const owners = this.#owners.page(first);
     const refcounts = this.#refcounts.page(first);
     for (let index = 0; index < clusters; ) {
-      const owner = owners[index]!;
+      const owner = owners.get(index);
+      const isFree = owner === none;
       let next = index;
-      if (owner < large) {
-        const isFree = owner === none;
-        while (next < clusters && owners[next] === owner && (refcounts[next] === 0) === isFree) next++;
-      }
+      while (next < clusters && owners.get(next) === owner && (refcounts.get(next) === 0) === isFree) next++;
       this.owned[owner]! += next - index;
       if (next === index) this.add(first + next++, 1);
       index = next;

@@ -1,5 +1,5 @@
 /** Walks over L1 and L2 tables, and enters the owners of what they refer to. */
-import { ClusterCounts, LARGE_COUNT, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
+import { ClusterCounts, type CountPage, PAGE_MASK } from '../../engine/allocation/cluster-counts.js';
 import { viewOf } from '../../format/bytes.js';
 import { getL2Entry, isCompressed, l2TableOffset, standardOffset } from '../../format/entries.js';
 import { PLAIN_HIGH } from '../../format/plain-entries.js';
@@ -78,9 +78,8 @@ export class OwnerWalk {
     const mask = PAGE_MASK;
     const isSnapshot = owner >= FIRST_SNAPSHOT;
     const clustersPerWord = 2 ** (32 - clusterBits);
-    const fitsPage = owner < LARGE_COUNT;
     let first = -1;
-    let page: Uint8Array | null = null;
+    let page: CountPage | null = null;
     for (let at = 0; at < table.byteLength; at += l2EntrySize) {
       const high = table.getInt32(at);
       const low = table.getInt32(at + 4);
@@ -96,7 +95,7 @@ export class OwnerWalk {
         first = cluster - index;
         page = owners.page(cluster);
       }
-      if (fitsPage && page[index] === none) page[index] = owner;
+      if (page.get(index) === none) page.set(index, owner);
       else if (isSnapshot) claim(owners, cluster, owner);
     }
   }
