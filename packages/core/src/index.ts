@@ -29,6 +29,7 @@ export type {
 } from './api/info.js';
 export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type {
+  AutoCompactOptions,
   CreateOptions,
   DehydrateOptions,
   MapOptions,

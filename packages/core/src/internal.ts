@@ -29,5 +29,11 @@ export { backingNameIn, readBackingName } from './verbs/named-files.js';
 export { checkedBudgets } from './verbs/open/open-options.js';
 export { revisionOf } from './verbs/revision.js';
 export { isLoss, LostRanges } from './verbs/salvage/lost-ranges.js';
-export { requireDigest, requireRepair, requireResize, requireZeroing } from './verbs/verb-arguments.js';
+export {
+  requireAutoCompact,
+  requireDigest,
+  requireRepair,
+  requireResize,
+  requireZeroing,
+} from './verbs/verb-arguments.js';
 export { startIn, writableOf } from './verbs/writable.js';

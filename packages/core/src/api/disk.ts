@@ -343,10 +343,10 @@ export interface Disk extends AsyncDisposable {
    * still be allocated then; the next resize frees it.
    *
    * @throws {@link Qcow2Error} `read-only`, `unsupported` for an encrypted disk, a version 2 image with snapshots, and
-   *   bitmaps that cannot have as many bits, or none, `reference-refused` without the data file or, to grow, the backing
-   *   file, `no-space`, `closed` also when the image is closed meanwhile, and as {@link flush}; RangeError for a size
-   *   that is not a whole number from 0 on, that is too large for the clusters, or that is smaller without `shrink`; the
-   *   signal's reason when it aborts
+   *   bitmaps that cannot have as many bits, or none, `reference-refused` without the data file or, to grow, the
+   *   backing file, `no-space`, `closed` also when the image is closed meanwhile, and as {@link flush}; RangeError for
+   *   a size that is not a whole number from 0 on, that is too large for the clusters, or that is smaller without
+   *   `shrink`; the signal's reason when it aborts
    *
    * @example
    * ```ts

@@ -62,6 +62,17 @@ export interface ResizeOptions extends OperationOptions {
   shrink?: boolean | undefined;
 }
 
+/**
+ * When an image is compacted by itself: while no request reads or writes, in batches of 4 MiB. A request waits for at
+ * most one batch, and ends the compaction's work until the image is idle again. Leaks are not searched.
+ */
+export interface AutoCompactOptions {
+  /** How many bytes of the file must have become free since the last time. */
+  afterDiscarded: number;
+  /** How many free bytes stay in the file for what is written next. */
+  keepFree: number;
+}
+
 /** Options of opening an image. */
 export interface OpenOptions extends OperationOptions {
   /**
@@ -93,6 +104,11 @@ export interface OpenOptions extends OperationOptions {
    * blocks of an image that is open for writing, default 16 MiB.
    */
   cache?: { l2Bytes?: number | undefined; refcountBytes?: number | undefined } | undefined;
+  /**
+   * Compacts an image that is open for writing by itself; default: it does not. See {@link AutoCompactOptions}. Ignored
+   * in other modes.
+   */
+  autoCompact?: AutoCompactOptions | undefined;
 }
 
 /** Options of creating an image, named after those of `qemu-img create -o`. */

@@ -15,9 +15,13 @@ export class Changes {
   /** Size of the disk, bytes. */
   readonly #size: () => number;
 
-  constructor(writer: Writer, size: () => number) {
+  /** Called after each request that may free clusters; null for nothing. */
+  readonly #onFreed: (() => void) | null;
+
+  constructor(writer: Writer, size: () => number, onFreed: (() => void) | null = null) {
     this.#writer = writer;
     this.#size = size;
+    this.#onFreed = onFreed;
   }
 
   write(offset: number, bytes: Uint8Array): Done {
@@ -42,11 +46,13 @@ export class Changes {
   writeZeroes(offset: number, length: number, options: WriteZeroesOptions | undefined): Done {
     requireZeroing(options);
     this.#requireInside(offset, length);
+    this.#onFreed?.();
     if (length > 0) return this.#writer.zero(offset, length, options?.unmap ?? false);
   }
 
   discard(offset: number, length: number): Done {
     this.#requireInside(offset, length);
+    this.#onFreed?.();
     if (length > 0) return this.#writer.discard(offset, length);
   }
 

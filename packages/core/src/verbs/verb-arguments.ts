@@ -1,5 +1,5 @@
 /** Checks the arguments of verbs that are loaded on demand. `qcow2-opfs` checks them on the page by the same rules. */
-import { requireOptions, requireWhole } from '../arguments.js';
+import { requireKind, requireOptions, requireWhole } from '../arguments.js';
 import { requireOneOf } from '../choices.js';
 
 /** Arguments of `repair`. Throws TypeError for one of the wrong type, and for another `fix`. */
@@ -26,4 +26,13 @@ export function requireResize(size: unknown, options: unknown): void {
   requireWhole('size', size);
   requireOptions(options);
   requireOptions(options, { shrink: 'a boolean' });
+}
+
+/** The option `autoCompact` of `open`. Throws TypeError for one that is no object, RangeError for a wrong number. */
+export function requireAutoCompact(autoCompact: unknown): void {
+  if (autoCompact === undefined) return;
+  requireKind('autoCompact', autoCompact, 'an object');
+  const { afterDiscarded, keepFree } = autoCompact as { afterDiscarded?: unknown; keepFree?: unknown };
+  requireWhole('autoCompact.afterDiscarded', afterDiscarded);
+  requireWhole('autoCompact.keepFree', keepFree);
 }

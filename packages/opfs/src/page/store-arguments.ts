@@ -1,5 +1,13 @@
 /** Checks the options of a store's methods, and of exports, by the engine's rules. */
-import { checkedBudgets, planOf, refuse, requireKind, requireOneOf, requireOptions } from 'qcow2/internal';
+import {
+  checkedBudgets,
+  planOf,
+  refuse,
+  requireAutoCompact,
+  requireKind,
+  requireOneOf,
+  requireOptions,
+} from 'qcow2/internal';
 import type { StoreCreateOptions, StoreOpenOptions } from '../protocol/remote-file.js';
 import { isOf } from '../protocol/shape.js';
 
@@ -9,6 +17,7 @@ export function requireOpening(options: StoreOpenOptions): void {
   const { mode = 'read', lock = 'fail' } = options;
   requireOneOf('mode', mode, ['read', 'readwrite', 'repair']);
   requireOneOf('lock', lock, ['fail', 'wait']);
+  requireAutoCompact(options.autoCompact);
 }
 
 /**

@@ -208,12 +208,13 @@ export class WorkerStore implements Store {
     send: (worker: RemoteWorker, id: number, wire: WireOpenOptions) => PromisedOutcome<ImageInfo>,
     stored: boolean,
   ): Promise<WorkerImage> {
-    const { mode, verify, repairDirty, cache, resolve, signal, onProgress } = options;
+    const { mode, verify, repairDirty, cache, autoCompact, resolve, signal, onProgress } = options;
     const wire = {
       mode,
       verify,
       repairDirty,
       cache,
+      autoCompact,
       resolves: resolve !== undefined,
       reports: wireReports({ onProgress }),
     };

@@ -47,6 +47,7 @@ export interface WireOpenOptions {
   readonly mode?: OpenOptions['mode'];
   readonly verify?: OpenOptions['verify'];
   readonly repairDirty?: OpenOptions['repairDirty'];
+  readonly autoCompact?: OpenOptions['autoCompact'];
   readonly cache?: OpenOptions['cache'];
   readonly resolves: boolean;
   readonly reports: WireReports;

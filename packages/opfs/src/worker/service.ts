@@ -288,11 +288,11 @@ export class Service implements WorkerSide {
 
   #openOptions(
     call: number,
-    { mode, verify, repairDirty, cache, resolves }: WireOpenOptions,
+    { mode, verify, repairDirty, cache, autoCompact, resolves }: WireOpenOptions,
     running: AbortableOptions,
   ): OpenOptions {
     const resolve = resolves ? this.#page?.resolver(call, running.signal) : undefined;
-    return { ...running, mode, verify, repairDirty, cache, resolve };
+    return { ...running, mode, verify, repairDirty, cache, autoCompact, resolve };
   }
 
   /** Runs a call that has reports. Its result is sent after its last report has been delivered. */

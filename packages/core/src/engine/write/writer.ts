@@ -39,6 +39,8 @@ export class Writer {
   readonly #endedByClose = new Set<LinkedAbort>();
   /** Verbs that change the structure of the image run one after the other. */
   readonly #restructuring = new Semaphore(1);
+  /** Aborts the one that runs in the background. */
+  #background: LinkedAbort | null = null;
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets, bases: WatchedBacking | null) {
     this.#layer = layer;
@@ -163,6 +165,11 @@ export class Writer {
    * @throws {@link Qcow2Error} `closed`, `failed`, and what `work` throws; the signal's reason when it aborts.
    */
   restructure<T>(work: (structure: Structure) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    this.#background?.abort(undefined); // an AbortError
+    return this.#queueVerb(work, signal);
+  }
+
+  #queueVerb<T>(work: (structure: Structure) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const done = this.#untilClose(
       (ending) => this.#restructuring.run(() => work(this.#structure(ending)), ending),
       signal,
@@ -171,6 +178,29 @@ export class Writer {
     const remove = () => this.#inParts.delete(done);
     done.then(remove, remove);
     return done;
+  }
+
+  /** As {@link restructure}, for work that ends with the signal's `AbortError` when another verb is called. */
+  async restructureInBackground(work: (structure: Structure) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const background = linkedAbort(signal);
+    this.#background = background;
+    try {
+      await this.#queueVerb(work, background.signal);
+    } finally {
+      background.release();
+      this.#background = null;
+    }
+  }
+
+  /** A number that is another one after each request that reaches a file. */
+  get activity(): number {
+    const { deviceReads, deviceWrites, deviceFlushes } = this.#layer.counters;
+    return deviceReads + deviceWrites + deviceFlushes;
+  }
+
+  /** Bytes. */
+  get clusterSize(): number {
+    return this.#layer.geometry.clusterSize;
   }
 
   #structure(signal: AbortSignal): Structure {

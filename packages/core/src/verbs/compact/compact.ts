@@ -35,33 +35,40 @@ const SPARE_ROUNDS = 4;
  * @throws {@link Qcow2Error} `unsupported`, `corrupt`, and what the device throws; the signal's reason when it aborts.
  */
 export function compactImage(writer: Writer, options: OperationOptions = {}): Promise<CompactReport> {
-  return writer.restructure((structure) => new Compaction(structure, writer, options).run(), options.signal);
+  return writer.restructure(async (structure) => {
+    const oldSize = structure.state.device.size;
+    await freeLeaks(structure, writer);
+    return { ...(await new Compaction(structure, options).run()), oldSize };
+  }, options.signal);
 }
 
-class Compaction {
+/** One compaction. */
+export class Compaction {
   readonly #structure: Structure;
-  readonly #writer: Writer;
   readonly #options: OperationOptions;
+  /** Clusters that stay free before the end. */
+  readonly #keptFree: number;
   #progress: (done: number) => void = () => {};
   #copied = 0;
   #updated = 0;
 
-  constructor(structure: Structure, writer: Writer, options: OperationOptions) {
+  /** `keepFree` bytes stay free before the end of the file. */
+  constructor(structure: Structure, options: OperationOptions, keepFree: number = 0) {
     this.#structure = structure;
-    this.#writer = writer;
     this.#options = options;
+    this.#keptFree = Math.floor(keepFree / structure.layer.geometry.clusterSize);
   }
 
+  /** Moves what there is to move, and cuts the file's end off. Leaks are left as they are. */
   async run(): Promise<CompactReport> {
     const { layer, state, slice } = this.#structure;
     refuseUnsupported(this.#structure);
     const oldSize = state.device.size;
-    await freeLeaks(this.#structure, this.#writer);
     await dropEmptyTables(this.#structure);
     let rounds = 0;
     for (let before = -1; this.#copied > before; rounds--) {
       before = this.#copied;
-      const layout = await layoutOf(this.#structure);
+      const layout = await layoutOf(this.#structure, this.#keptFree);
       if (layout.last < layout.end) break;
       if (before === 0) {
         rounds = roundsFor(layout);

@@ -24,11 +24,11 @@ export interface Layout {
   readonly last: number;
 }
 
-/** Counts the clusters in use, and computes the layout. */
-export async function layoutOf(structure: Structure): Promise<Layout> {
+/** Counts the clusters in use, and computes the layout, in which `keptFree` clusters stay free. */
+export async function layoutOf(structure: Structure, keptFree: number): Promise<Layout> {
   const { refcounts } = structure.state;
   const { used, blocks, last } = await countUsed(structure);
-  const others = used - blocks - refcounts.location.clusters;
+  const others = used - blocks - refcounts.location.clusters + keptFree;
   const { end, neededBlocks, tableClusters } = refcountsFor(structure, others);
   const at = refcounts.location.at / refcounts.clusterSize;
   const refcountTable = { first: at, clusters: tableClusters, end: at + refcounts.location.clusters };

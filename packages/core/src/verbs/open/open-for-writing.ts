@@ -10,6 +10,7 @@ import type { Writer } from '../../engine/write/writer.js';
 import { lockForWriting } from '../../sources/written-files.js';
 import { Changes } from '../changes.js';
 import { imageInfo } from '../info.js';
+import { requireAutoCompact } from '../verb-arguments.js';
 import type { CacheBudgets } from './open-options.js';
 import { deviceOf, type Opening, type Writing } from './opening.js';
 
@@ -25,10 +26,11 @@ export class WriteOpening implements Opening {
   readonly #releases: (() => void)[];
 
   /**
-   * @throws TypeError when the image is no BlockDevice; {@link Qcow2Error} `locked` when another image of this process
-   *   writes to it.
+   * @throws TypeError when the image is no BlockDevice, TypeError or RangeError for a wrong `autoCompact`;
+   *   {@link Qcow2Error} `locked` when another image of this process writes to it.
    */
   constructor(image: Openable, budgets: CacheBudgets, options: OpenOptions) {
+    requireAutoCompact(options.autoCompact);
     this.device = deviceOf(image, 'image');
     this.#budgets = budgets;
     this.#options = options;
@@ -49,8 +51,18 @@ export class WriteOpening implements Opening {
     const { device, lock } = this;
     const writer = await openWriter({ layer, device, data, lock, budgets: this.#budgets }, signal);
     if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
-    const changes = new Changes(writer, () => layer.size);
+    const auto = await this.#autoCompaction(writer);
+    const changes = new Changes(writer, () => layer.size, auto);
     return { write: { writer, info: currentInfo(writer, layer), changes, release: () => this.release() } };
+  }
+
+  async #autoCompaction(writer: Writer): Promise<(() => void) | null> {
+    const { autoCompact } = this.#options;
+    if (autoCompact === undefined) return null;
+    const module = await import('../compact/auto-compaction.js');
+    const compaction = new module.AutoCompaction(writer, autoCompact);
+    this.#releases.push(() => compaction.stop());
+    return () => compaction.spaceFreed();
   }
 
   /** Releases the files. */
