@@ -350,7 +350,7 @@ export interface Disk extends AsyncDisposable {
    *
    * @example
    * ```ts
-   * await disk.resize(2 * disk.size);
+   * await image.resize(2 * image.size);
    * ```
    */
   resize(size: number, options?: ResizeOptions): Promise<void>;
@@ -367,8 +367,8 @@ export interface Disk extends AsyncDisposable {
    *
    * @example
    * ```ts
-   * const { released } = await disk.sparsify();
-   * if (released > 0) await disk.compact();
+   * const { released } = await image.sparsify();
+   * if (released > 0) await image.compact();
    * ```
    */
   sparsify(options?: OperationOptions): Promise<SparsifyReport>;
@@ -387,7 +387,7 @@ export interface Disk extends AsyncDisposable {
    *
    * @example
    * ```ts
-   * const { oldSize, newSize } = await disk.compact();
+   * const { oldSize, newSize } = await image.compact();
    * console.log(`${oldSize - newSize} bytes were freed.`);
    * ```
    */

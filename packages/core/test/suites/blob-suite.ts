@@ -119,6 +119,7 @@ export function blobSuite(): void {
       it('reads what is no Blob of the platform', async () => {
         const foreign = {
           size: bytes.length,
+          arrayBuffer: () => new Blob([bytes]).arrayBuffer(),
           slice: (start: number, end: number) => ({
             arrayBuffer: () => new Blob([bytes]).slice(start, end).arrayBuffer(),
           }),
