@@ -44,6 +44,7 @@ describe('the counts of a session', () => {
     expect(before.space).toEqual({
       allocatedClusters: 0,
       releasedClusters: 0,
+      movedClusters: 0,
       quarantinedClusters: 0,
       freeClusters: 0,
     });
