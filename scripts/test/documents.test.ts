@@ -23,6 +23,17 @@ test.each(DOCUMENTS)('%s links to files that exist', (document) => {
   expect(targets.filter((target) => !existsSync(join(root, target)))).toEqual([]);
 });
 
+test.each(['packages/core/src', 'packages/opfs/src', 'demo/src'])(
+  'ARCHITECTURE.md names every folder of %s',
+  (folder) => {
+    const paths = listFiles(join(root, folder), /\.tsx?$/);
+    const folders = new Set(paths.flatMap((path) => dirname(path).split('/')));
+    folders.delete('.');
+    expect(folders.size).toBeGreaterThan(5);
+    expect([...folders].filter((name) => !text('ARCHITECTURE.md').includes(`${name}/`))).toEqual([]);
+  },
+);
+
 describe('source files that a document names', () => {
   const CORE = /`((?:format|engine|verbs|codecs|sources|api)\/[\w/-]+\.ts)`/g;
   const OPFS = /`((?:page|protocol|worker)\/[\w/-]+\.ts)`/g;

@@ -7,12 +7,14 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { eachStoredPart } from '../../../docs/examples/core/allocated.js';
 import { openChain } from '../../../docs/examples/core/backing.js';
 import { checkImage } from '../../../docs/examples/core/check.js';
+import { openKeptShort, shortenFile } from '../../../docs/examples/core/compact.js';
 import { checkTables, tablesOf } from '../../../docs/examples/core/dehydrate.js';
 import { sha256 } from '../../../docs/examples/core/digest.js';
 import { openOrExplain } from '../../../docs/examples/core/errors.js';
 import { bootSector } from '../../../docs/examples/core/http.js';
 import { describeImage } from '../../../docs/examples/core/inspect.js';
 import { repairImage } from '../../../docs/examples/core/repair.js';
+import { resizeDisk } from '../../../docs/examples/core/resize.js';
 import { salvageDisk } from '../../../docs/examples/core/salvage.js';
 import { newestSnapshot } from '../../../docs/examples/core/snapshot.js';
 import { rangeSource } from '../../../docs/examples/core/source.js';
@@ -187,6 +189,30 @@ describe('the examples of qcow2', () => {
     expect(device.bytes()).toEqual(image.bytes);
     const report = await repairImage(device, async ({ copied }) => copied.length === 1);
     expect(report?.after.findings).toEqual([]);
+  });
+
+  it('resize a disk, and lose its end only if that is allowed', async () => {
+    const device = bufferDevice(sparse);
+    await resizeDisk(device, 8 * 2 ** 20);
+    await expect(resizeDisk(device, 2 * 65_536)).rejects.toThrow(RangeError);
+    await resizeDisk(device, 2 * 65_536, { shrink: true });
+    const image = await Qcow2Image.open(device);
+    const bytes = await image.read(0, image.size);
+    expect([bytes.length, bytes[65_535], bytes[65_536]]).toEqual([2 * 65_536, 0, 7]);
+    expect((await image.check()).findings).toEqual([]);
+  });
+
+  it('make an image file shorter, while it is open', async () => {
+    const zeros = { kind: 'data', bytes: new Uint8Array(65_536) } as const;
+    const clusters = new Map<number, Cell>(
+      Array.from({ length: 16 }, (_, index) => [index, index < 15 ? zeros : cell]),
+    );
+    const { bytes } = buildImage({ size: 2 ** 20, clusters });
+    const device = bufferDevice(bytes);
+    const image = await openKeptShort(device);
+    expect(await shortenFile(image, () => {})).toBe(15 * 65_536);
+    expect([device.size, (await image.read(15 * 65_536, 1))[0]]).toEqual([bytes.length - 15 * 65_536, 7]);
+    await image.close();
   });
 
   it('read a damaged image', async () => {

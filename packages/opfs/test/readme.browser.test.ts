@@ -1,5 +1,6 @@
 /** The examples of the READMEs for a page, run as they stand. */
 import { afterAll, beforeEach, expect, it } from 'vitest';
+import { freeQuota } from '../../../docs/examples/opfs/compact.js';
 import { appendLog } from '../../../docs/examples/opfs/create.js';
 import { saveAsRaw, upload } from '../../../docs/examples/opfs/export.js';
 import { keep } from '../../../docs/examples/opfs/import.js';
@@ -46,6 +47,15 @@ it('reads the first sector and the size of a file, by either entry', async () =>
   const { file, guest } = await mixedImage();
   expect(await firstSector(file)).toEqual(guest.slice(0, 512));
   expect(await virtualSize(file)).toBe(guest.length);
+});
+
+it('makes an image shorter', async () => {
+  const store = await openStore();
+  const image = await store.create('zeros', { size: 2 ** 20 });
+  await image.write(0, new Uint8Array(2 ** 20));
+  await image.close();
+  expect(await freeQuota(store, 'zeros', new AbortController().signal)).toBeGreaterThanOrEqual(2 ** 20);
+  await store.close();
 });
 
 it('creates an image, and writes to it again', async () => {
