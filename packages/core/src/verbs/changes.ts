@@ -15,9 +15,9 @@ export class Changes {
   /** Size of the disk, bytes. */
   readonly #size: () => number;
 
-  /** Called after each request that may free clusters; null for nothing. */
   readonly #onFreed: (() => void) | null;
 
+  /** `onFreed` is called with each request that may free clusters. */
   constructor(writer: Writer, size: () => number, onFreed: (() => void) | null = null) {
     this.#writer = writer;
     this.#size = size;
@@ -46,18 +46,23 @@ export class Changes {
   writeZeroes(offset: number, length: number, options: WriteZeroesOptions | undefined): Done {
     requireZeroing(options);
     this.#requireInside(offset, length);
-    this.#onFreed?.();
+    this.spaceFreed();
     if (length > 0) return this.#writer.zero(offset, length, options?.unmap ?? false);
   }
 
   discard(offset: number, length: number): Done {
     this.#requireInside(offset, length);
-    this.#onFreed?.();
+    this.spaceFreed();
     if (length > 0) return this.#writer.discard(offset, length);
   }
 
   writable(target: WritableTarget, options: WritableOptions | undefined): WritableStream<Uint8Array> {
     return writableOf(target, startIn(options, this.#size()));
+  }
+
+  /** Says that a request may have freed clusters. */
+  spaceFreed(): void {
+    this.#onFreed?.();
   }
 
   #requireInside(offset: number, length: number): void {

@@ -21,6 +21,9 @@ import type { Writing } from './open/opening.js';
 import { resizeDisk } from './resize/resize.js';
 import { sparsifyDisk } from './sparsify/sparsify.js';
 
+// Here, since another import of it would split the modules of a reader into more chunks (decisions/0008).
+export { AutoCompaction } from './compact/auto-compaction.js';
+
 /** An open image, as its methods see it. `View` is a handle of the disk of a snapshot. */
 export interface OpenImage<View = unknown> {
   readonly opened: OpenedImage;
@@ -118,13 +121,18 @@ export async function repair({ opened, reread }: OpenImage, options: RepairOptio
 
 /** As `Disk.resize`. */
 export async function resize(image: OpenImage, size: number, options?: ResizeOptions): Promise<void> {
-  return resizeDisk(image.writing().writer, size, options);
+  const { writer, changes } = image.writing();
+  await resizeDisk(writer, size, options);
+  changes.spaceFreed();
 }
 
 /** As `Disk.sparsify`. */
 export async function sparsify(image: OpenImage, options?: OperationOptions): Promise<SparsifyReport> {
   requireOptions(options);
-  return sparsifyDisk(image.writing().writer, options);
+  const { writer, changes } = image.writing();
+  const report = await sparsifyDisk(writer, options);
+  changes.spaceFreed();
+  return report;
 }
 
 /** As `Disk.compact`. */

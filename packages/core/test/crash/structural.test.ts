@@ -22,6 +22,8 @@ const CRASHES = Number(process.env.QCOW2_STRUCTURAL_CRASHES ?? 4000);
 const FIRST_SEED = Number(process.env.QCOW2_CRASH_SEED ?? 1);
 const REPLAY = process.env.QCOW2_STRUCTURAL_REPLAY;
 const NAMED = ALL_KINDS.map((kind) => [kind.name, kind] as const);
+/** The kinds on which workloads of a verb go on after a power cut: each verb takes its turn with others. */
+const OTHERS = (turn: number) => NAMED.filter((_, index) => index % STRUCTURAL_VERBS.length === turn);
 /** Images judged along one workload: of each kind at least two, since every other one has tight budgets. */
 const PER_WORKLOAD = Math.min(100, Math.ceil(CRASHES / ALL_KINDS.length / 2));
 
@@ -31,7 +33,7 @@ function failed(recording: Recording, verb: string, failure: Parameters<typeof d
   return new Error(text.replace("QCOW2_CRASH_REPLAY='", `QCOW2_STRUCTURAL_REPLAY='${verb}/`));
 }
 
-describe.each(STRUCTURAL_VERBS.map((verb) => [verb.name, verb] as const))('%s', (name, verb) => {
+describe.each(STRUCTURAL_VERBS.map((verb, turn) => [verb.name, verb, turn] as const))('%s', (name, verb, turn) => {
   let judgedInAll = 0;
 
   /** Refuses what it cannot do, and changes nothing. Returns whether it has. */
@@ -80,7 +82,7 @@ describe.each(STRUCTURAL_VERBS.map((verb) => [verb.name, verb] as const))('%s', 
 
   if (REPLAY === undefined) {
     test.each(NAMED)('loses power, and %s is intact', (_, kind) => crashKind(kind), 600_000);
-    test.each(NAMED)('leaves %s clean, or goes on with it after a power cut', (_, kind) => goesOn(kind), 600_000);
+    test.each(OTHERS(turn))('leaves %s clean, or goes on with it after a power cut', (_, kind) => goesOn(kind), 600_000);
     test('has lost power as often as requested', () => {
       expect(judgedInAll).toBeGreaterThanOrEqual(CRASHES);
     });

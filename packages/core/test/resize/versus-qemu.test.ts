@@ -10,6 +10,7 @@ import { expectSame } from '../support/expect-same.js';
 import { buildImage, filled } from '../support/image-builder.js';
 import { mixedDisk } from '../support/numbers.js';
 import { QemuFolder } from '../support/qemu.js';
+import { qemuJudges } from '../support/qemu-judges.js';
 import { runToolOrThrow } from '../support/run-tool.js';
 import { CASES, type Case, FILLED, fill, GIB, IMAGE, KIB, MIB, write } from './cases.js';
 
@@ -108,8 +109,9 @@ describe('resizing as qemu-img does', () => {
         await changed(each, (image) => image.resize(size, { shrink: true }));
         if (each.bitmaps === undefined) hideTail(each, theirs, size);
         theirs.img('resize', '-q', '-f', 'qcow2', '--shrink', IMAGE, String(size));
-        expectAlike(each, size);
-        if (step % 2 === 0) continue;
+        // What one step leaves behind is there at the next ones, too.
+        if (qemuJudges(each.sizes.length - 1 - step, 3)) expectAlike(each, size);
+        if (step % 3 !== 1) continue;
         const at = Math.max(0, size - 70 * 512);
         const length = Math.min(size, 20 * 512);
         await changed(each, (image) => image.write(at, new Uint8Array(length).fill(step + 100)));

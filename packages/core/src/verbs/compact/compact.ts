@@ -37,6 +37,7 @@ const SPARE_ROUNDS = 4;
 export function compactImage(writer: Writer, options: OperationOptions = {}): Promise<CompactReport> {
   return writer.restructure(async (structure) => {
     const oldSize = structure.state.device.size;
+    refuseUnsupported(structure);
     await freeLeaks(structure, writer);
     return { ...(await new Compaction(structure, options).run()), oldSize };
   }, options.signal);
@@ -62,7 +63,6 @@ export class Compaction {
   /** Moves what there is to move, and cuts the file's end off. Leaks are left as they are. */
   async run(): Promise<CompactReport> {
     const { layer, state, slice } = this.#structure;
-    refuseUnsupported(this.#structure);
     const oldSize = state.device.size;
     await dropEmptyTables(this.#structure);
     let rounds = 0;

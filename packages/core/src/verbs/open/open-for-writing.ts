@@ -59,7 +59,7 @@ export class WriteOpening implements Opening {
   async #autoCompaction(writer: Writer): Promise<(() => void) | null> {
     const { autoCompact } = this.#options;
     if (autoCompact === undefined) return null;
-    const module = await import('../compact/auto-compaction.js');
+    const module = await import('../on-demand.js');
     const compaction = new module.AutoCompaction(writer, autoCompact);
     this.#releases.push(() => compaction.stop());
     return () => compaction.spaceFreed();
