@@ -16,7 +16,7 @@ import { Qcow2Error } from '../errors.js';
 import type { Batches } from './batch-iterator.js';
 import { compactImage } from './compact/compact.js';
 import type { StreamSource } from './lazy-stream.js';
-import type { OpenedImage } from './open/open.js';
+import type { OpenedImage } from './open/opened-image.js';
 import type { Writing } from './open/opening.js';
 import { resizeDisk } from './resize/resize.js';
 import { sparsifyDisk } from './sparsify/sparsify.js';

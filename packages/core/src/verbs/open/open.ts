@@ -6,7 +6,7 @@ import type { OpenOptions } from '../../api/options.js';
 import type { RwLock } from '../../engine/async/rw-lock.js';
 import { Scratch } from '../../engine/async/scratch.js';
 import type { Codec } from '../../engine/layer/codec.js';
-import { type Counters, CountingSource, newCounters } from '../../engine/layer/counting-source.js';
+import { CountingSource, newCounters } from '../../engine/layer/counting-source.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import type { FileRole, WaitTracker } from '../../engine/layer/wait-tracker.js';
 import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
@@ -14,26 +14,8 @@ import type { ChainFile } from '../../sources/chain-files.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
 import { type CacheBudgets, checkedBudgets } from './open-options.js';
 import type { LayerOpener, ReferencingFile } from './open-references.js';
-import type { Repairing, Writing } from './opening.js';
+import type { OpenedImage } from './opened-image.js';
 import { readOwnFile } from './own-file.js';
-
-/** The module that implements the synchronous forms. */
-export type Synchronous = typeof import('../../engine/read/synchronous.js');
-
-/** An open image: its layers, and the sources that are closed with it. */
-export interface OpenedImage {
-  readonly layer: Qcow2Layer;
-  /** Null when the image was opened for reading. */
-  readonly write: Writing | null;
-  /** Null when the image was not opened for repair. */
-  readonly repair: Repairing | null;
-  readonly counters: Counters;
-  readonly waitTracker: WaitTracker;
-  /** Null when the image's own file is asynchronous: then there are no synchronous forms. */
-  readonly synchronous: Synchronous | null;
-  /** The sources that were created while opening, or returned by `resolve`. */
-  readonly owned: readonly ByteSource[];
-}
 
 /**
  * Opens an image and every file of its chain that `options.resolve` returns.
