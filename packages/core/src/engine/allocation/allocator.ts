@@ -62,7 +62,7 @@ export class SpaceAllocator implements Allocator {
    */
   reserve(clusters: number): readonly number[] | null {
     const length = Math.min(clusters, LONG_RUN);
-    return this.#startSearch({ at: this.#runs.start(length), missing: clusters, length });
+    return this.#startSearch(clusters, length, Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -70,7 +70,7 @@ export class SpaceAllocator implements Allocator {
    * `clusters` before it. {@link reserved} says how many were found.
    */
   reserveBelow(clusters: number, limit: number): readonly number[] | null {
-    return this.#startSearch({ at: this.#runs.start(1), missing: clusters, length: 1, limit });
+    return this.#startSearch(clusters, 1, limit);
   }
 
   /** The number of clusters that are reserved, and not allocated yet. */
@@ -78,9 +78,10 @@ export class SpaceAllocator implements Allocator {
     return this.#reserved.reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
-  #startSearch(search: Omit<Search, 'limit'> & { readonly limit?: number }): readonly number[] | null {
+  #startSearch(missing: number, length: number, limit: number): readonly number[] | null {
+    // First, since what is dropped may lie before where the search would begin, and would be passed for good.
     this.#dropReserved();
-    this.#search = { limit: Number.POSITIVE_INFINITY, ...search };
+    this.#search = { at: this.#runs.start(length), missing, length, limit };
     return this.continueSearch();
   }
 
