@@ -77,9 +77,10 @@ export class SpaceAllocator implements Allocator {
     return this.#reserved.reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
-  #startSearch(clusters: number, length: number, limit: number): readonly number[] | null {
-    this.#dropReserved(); // the search begins with them
-    this.#search = { at: this.#runs.start(length), missing: clusters, length, limit };
+  #startSearch(missing: number, length: number, limit: number): readonly number[] | null {
+    // First, since what is dropped may lie before where the search would begin, and would be passed for good.
+    this.#dropReserved();
+    this.#search = { at: this.#runs.start(length), missing, length, limit };
     return this.continueSearch();
   }
 

@@ -124,6 +124,11 @@ export class Refcounts {
     return Number(getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock));
   }
 
+  /** The highest refcount that fits; inexact from 2^53 on. */
+  get max(): number {
+    return 2 ** (2 ** this.order) - 1;
+  }
+
   /** Adds `references` to the refcount of a cluster, whose block is loaded. The sum must fit. */
   raise(cluster: number, references: number): void {
     if (references > 0) this.#set(cluster, this.#sum(cluster, references));

@@ -3,6 +3,7 @@ import type { Steps } from '../../engine/async/steps.js';
 import { findClustersBelow, loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
+import type { WriteState } from '../../engine/write/write-state.js';
 import type { Moved } from './move-clusters.js';
 import { placeFor } from './move-tables.js';
 import { settle } from './settle.js';
@@ -57,9 +58,7 @@ export function* packRefcountTable(structure: Structure, from: number): Steps<Mo
   yield* writes.mark();
   yield* settle(state);
   const { at, clusters } = refcounts.location;
-  let entries = refcounts.tableEntries;
-  while (entries > 0 && refcounts.blockOffset(entries - 1) === 0) entries--;
-  const needed = Math.max(1, Math.ceil((entries * ENTRY_BYTES) / clusterSize));
+  const needed = neededClusters(state);
   const place = yield* placeFor(structure, { host: at, clusters: needed }, from);
   if (place === null) {
     if (needed === clusters) return { copied: 0, updated: 0 };
@@ -69,10 +68,23 @@ export function* packRefcountTable(structure: Structure, from: number): Steps<Mo
     return { copied: 0, updated: 1 };
   }
   const to = yield* takeConsecutive(state, needed, place / clusterSize);
+  if (refcounts.location.at !== at || neededClusters(state) !== needed) {
+    // A block was added that counts the place: the table has grown meanwhile, and moved by itself or fits no more.
+    space.retire({ host: to, length: needed * clusterSize });
+    yield* writeBack(state, 'check');
+    return { copied: 0, updated: 0 };
+  }
   metadata.add('refcount table', to, needed * clusterSize);
   yield* writeBack(state, 'check');
   refcounts.moveTable(to, needed);
   space.retire({ host: at, length: clusters * clusterSize });
   yield* writeBack(state, 'check');
   return { copied: needed, updated: 1 };
+}
+
+/** The clusters that the refcount table needs for its entries. */
+function neededClusters({ refcounts }: WriteState): number {
+  let entries = refcounts.tableEntries;
+  while (entries > 0 && refcounts.blockOffset(entries - 1) === 0) entries--;
+  return Math.max(1, Math.ceil((entries * ENTRY_BYTES) / refcounts.clusterSize));
 }

@@ -7,6 +7,7 @@ import type { Steps } from '../../engine/async/steps.js';
 import { findClustersBelow } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
+import { alignUp } from '../../format/bytes.js';
 import { compressedAt, isCompressedWord, setCompressedHost } from '../../format/host-words.js';
 import type { Moved } from './move-clusters.js';
 import { References, switchWords } from './references.js';
@@ -42,8 +43,7 @@ export function* moveStreams(
     units.flatMap((unit) => unit.words),
   );
   const known = yield* knownStreams(structure, units, new References(structure, words, found));
-  const bytes = known.reduce((sum, { unit }) => sum + SECTOR + unit.length, 0);
-  yield* findClustersBelow(state, Math.ceil(bytes / layer.geometry.clusterSize) + 1, limit);
+  yield* findClustersBelow(state, clustersFor(structure, known), limit);
   const places = new Places(structure);
   const moves: Move[] = [];
   for (const { unit, references } of known) {
@@ -62,12 +62,27 @@ export function* moveStreams(
     updated += unit.words.length;
   }
   switchWords(structure, words);
-  for (const { unit, references } of moves) {
-    for (const view of [layer, ...layer.views]) view.inflated.delete(unit.host);
+  for (const { unit, references, to } of moves) {
+    for (const { inflated } of [layer, ...layer.views]) {
+      inflated.delete(unit.host);
+      // A stream that the guest has overwritten may have been there, and been read before.
+      inflated.delete(to);
+    }
     state.space.retire({ host: unit.host, length: unit.length }, references);
   }
   yield* writeBack(state, 'check');
   return { copied: places.clusters, updated };
+}
+
+/** The most clusters that streams take: by their bytes, and by how many references narrow refcounts can say. */
+function clustersFor({ state, layer }: Structure, streams: readonly Omit<Move, 'to'>[]): number {
+  let bytes = 0;
+  let counted = 0;
+  for (const { unit, references } of streams) {
+    bytes += SECTOR + unit.length;
+    counted += references;
+  }
+  return Math.ceil(bytes / layer.geometry.clusterSize) + Math.ceil(counted / state.refcounts.max) + 1;
 }
 
 /** The streams of which every word refers to them still. */
@@ -110,6 +125,7 @@ class Places {
     const { space } = this.#structure.state;
     const { clusterSize } = this.#structure.layer.geometry;
     const within = host % SECTOR;
+    if (!this.#canCount(references)) this.#next = alignUp(this.#next, clusterSize);
     const fits = () => this.#next + within + length <= this.#end;
     while (!fits()) {
       // A stream may cross the border of two clusters that are neighbours.
@@ -130,6 +146,14 @@ class Places {
     for (const cluster of this.#unused) state.space.freeUnused(cluster * layer.geometry.clusterSize);
     this.clusters -= this.#unused.size;
     this.#unused.clear();
+  }
+
+  /** True if the cluster where the next stream may begin has no stream yet, or can have as many references more. */
+  #canCount(references: number): boolean {
+    const { state, layer } = this.#structure;
+    const cluster = Math.floor(this.#next / layer.geometry.clusterSize);
+    const isNew = this.#next % layer.geometry.clusterSize === 0;
+    return isNew || state.refcounts.count(cluster) + references <= state.refcounts.max;
   }
 
   #allocate(): number {

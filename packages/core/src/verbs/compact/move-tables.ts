@@ -14,7 +14,7 @@ import { setHost } from '../../format/host-words.js';
 import { copyClusters, type Moved } from './move-clusters.js';
 import { switchWords } from './references.js';
 import { settle } from './settle.js';
-import type { Table } from './tables.js';
+import { type Table, wordOf } from './tables.js';
 import { Words } from './words.js';
 
 /**
@@ -27,8 +27,9 @@ export function* moveTable(structure: Structure, table: Table, from: number): St
   const { clusterSize } = layer.geometry;
   yield* writes.mark();
   yield* settle(state);
-  const place = yield* placeFor(structure, table, from);
-  if (place === null || !(yield* isAlone(structure, table))) return { copied: 0, updated: 0 };
+  const word = wordOf(structure, table);
+  const place = word === null ? null : yield* placeFor(structure, table, from);
+  if (word === null || place === null || !(yield* isAlone(structure, table))) return { copied: 0, updated: 0 };
   const to = yield* takeConsecutive(state, table.clusters, place / clusterSize);
   state.metadata.add(table.kind, to, table.clusters * clusterSize);
   const moves = Array.from({ length: table.clusters }, (_, step) => ({
@@ -37,7 +38,7 @@ export function* moveTable(structure: Structure, table: Table, from: number): St
   }));
   yield* copyClusters(structure, moves);
   yield* writeBack(state, 'check');
-  yield* switchTable(structure, table, to);
+  yield* switchTable(structure, table, word, to);
   state.space.retire({ host: table.host, length: table.clusters * clusterSize });
   yield* writeBack(state, 'check');
   return { copied: table.clusters, updated: 1 };
@@ -45,8 +46,8 @@ export function* moveTable(structure: Structure, table: Table, from: number): St
 
 /**
  * Where a run of `clusters` that is at `host` can move from the cluster `from` on: to a free run before it. If there is
- * none, but free clusters are right before it, behind it: then the next round moves it to where they begin. Otherwise
- * null.
+ * none, but free clusters are before it, behind it: then the next round moves it to where they begin. Otherwise, and
+ * where the refcount table would have to grow for the place behind, null.
  */
 export function* placeFor(
   { state, layer }: Structure,
@@ -54,13 +55,23 @@ export function* placeFor(
   from: number,
 ): Steps<number | null> {
   const { clusterSize } = layer.geometry;
+  const { refcounts } = state;
+  const { perBlock } = refcounts;
   const own = host / clusterSize;
   let start = from;
-  for (let cluster = from; cluster < own; cluster++) {
-    if ((yield* loadBlockOf(state, cluster)) && state.refcounts.isUsed(cluster)) start = cluster + 1;
-    if (cluster + 1 - start === clusters) return start * clusterSize;
+  for (let at = from; at < own; ) {
+    const end = Math.min(own, at - (at % perBlock) + perBlock);
+    if (!(yield* loadBlockOf(state, at))) at = end;
+    else {
+      const used = refcounts.nextUsed(at, Math.min(end, start + clusters));
+      if (used > at) at = used;
+      else at = start = refcounts.nextFree(at, end);
+    }
+    if (at - start >= clusters) return start * clusterSize;
   }
-  return start < own ? host + clusters * clusterSize : null;
+  const behind = own + clusters;
+  const isCounted = Math.floor((behind + clusters - 1) / perBlock) < refcounts.tableEntries;
+  return start < own && isCounted ? behind * clusterSize : null;
 }
 
 /** True if every cluster of a table has one reference: the table's. */
@@ -73,7 +84,7 @@ function* isAlone({ state, layer }: Structure, { host, clusters }: Table): Steps
 }
 
 /** Makes the one word refer to the new place: with the next write-back on the medium, and at once in memory. */
-function* switchTable(structure: Structure, table: Table, to: number): Steps {
+function* switchTable(structure: Structure, table: Table, word: number, to: number): Steps {
   const { layer, state } = structure;
   const { header } = layer;
   switch (table.kind) {
@@ -85,7 +96,7 @@ function* switchTable(structure: Structure, table: Table, to: number): Steps {
       switchHeader(structure, (sector) => setSnapshotTable(sector, to, header.snapshotCount));
       break;
     default:
-      yield* switchWord(structure, table, to);
+      yield* switchWord(structure, table, word, to);
   }
 }
 
@@ -94,7 +105,7 @@ function switchHeader({ state }: Structure, edit: (sector: DataView) => void): v
   if (sector !== null) state.words.push(sector);
 }
 
-function* switchWord(structure: Structure, { kind, word, index, host }: Table, to: number): Steps {
+function* switchWord(structure: Structure, { kind, index, host }: Table, word: number, to: number): Steps {
   const { layer, state } = structure;
   const words = yield* Words.read(structure, [word]);
   words.change(word, (view, at) => setHost(view, at, to));
