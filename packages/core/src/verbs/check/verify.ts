@@ -21,8 +21,18 @@ export async function verifyReferences({ source }: Qcow2Layer, options: CheckOpt
 
 /** Ends the check at the first finding that is no leak: that is enough to refuse the image. */
 export class OnlyLeaks extends Findings {
-  protected override count(kind: Finding['kind'], fault: Fault, { what, at }: Place, message: () => string): void {
-    if (kind === 'leak') return;
+  protected override count(
+    kind: Finding['kind'],
+    fault: Fault,
+    place: Place,
+    message: () => string,
+    count: number,
+  ): void {
+    if (kind === 'leak') {
+      super.count(kind, fault, place, message, count);
+      return;
+    }
+    const { what, at } = place;
     const text = `The image is damaged, and a write could destroy data. ${what} at ${hex(at)}: ${message()}`;
     throw new Qcow2Error('corrupt', `${text} Repair it first.`, { what, at, fault });
   }

@@ -36,6 +36,7 @@ const SPARE_ROUNDS = 4;
  */
 export function compactImage(writer: Writer, options: OperationOptions = {}): Promise<CompactReport> {
   return writer.restructure(async (structure) => {
+    refuseUnsupported(structure);
     const oldSize = structure.state.device.size;
     await freeLeaks(structure, writer);
     return { ...(await new Compaction(structure, options).run()), oldSize };
