@@ -62,8 +62,9 @@ export function* moveStreams(
     updated += unit.words.length;
   }
   switchWords(structure, words);
-  for (const { unit, references } of moves) {
-    for (const view of [layer, ...layer.views]) view.inflated.delete(unit.host);
+  for (const { unit, references, to } of moves) {
+    // Another stream may have been there, which was read, and given up.
+    for (const view of [layer, ...layer.views]) view.inflated.delete(to);
     state.space.retire({ host: unit.host, length: unit.length }, references);
   }
   yield* writeBack(state, 'check');
