@@ -75,6 +75,19 @@ describe('bitmaps that cannot be updated', () => {
     'extra data that must be understood': (image) =>
       image.put((bitmap) => ({ ...bitmap, extra: new Uint8Array(12).fill(9) })),
   };
+  it.each(Object.entries(spoil))('are removed by a compaction, which frees leaks: %s', async (_, change) => {
+    const changed = image();
+    change(changed);
+    const device = bufferDevice(changed.bytes);
+    const opened = await Qcow2Image.open(device, { mode: 'readwrite' });
+    await opened.compact();
+    expect(opened.bitmaps).toEqual([]);
+    expect(await opened.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+    await opened.close();
+    qemu.write(device.bytes());
+    expect(qemu.check()).toEqual({ corruptions: 0, leaks: 0 });
+  });
+
   it.each(Object.entries(spoil))('are removed without a leak: %s', async (_, change) => {
     const changed = image();
     change(changed);

@@ -1,129 +1,20 @@
 /** Compacts images of every kind: qemu-img and the check find nothing, and nothing reads differently. */
-import { describe, expect, test } from 'vitest';
-import { type BlockDevice, type BufferDevice, bufferDevice, Qcow2Image } from '../../src/index.js';
-import { checkSource } from '../../src/verbs/check/check.js';
-import { KINDS, type Kind, type Made, make } from '../model/kinds.js';
-import { expectSame } from '../support/expect-same.js';
-import { noiseOf, numbers } from '../support/numbers.js';
+import { describe, test } from 'vitest';
+import { KINDS } from '../model/kinds.js';
 import { QemuFolder } from '../support/qemu.js';
-import { SlowDevice } from '../support/slow-device.js';
+import { compactAlone, compactInUse } from './compacted.js';
 
 const RUNS = Number(process.env.QCOW2_COMPACT_RUNS ?? 1);
-/** Changes before each compaction. */
-const CHANGES = 40;
-/** Free clusters that may remain where a table of several clusters does not fit. */
-const MAX_HOLES = 2;
 
 const folder = new QemuFolder('compact');
 const NAMED = KINDS.map((kind) => [kind.name, kind] as const);
 
-/** An image, what its disk contains, and its file. */
-interface Open {
-  readonly image: Qcow2Image;
-  readonly disk: Uint8Array;
-  readonly file: BufferDevice;
-  readonly made: Made;
-}
-
-async function open(kind: Kind, wrap: (device: BlockDevice) => BlockDevice = (device) => device): Promise<Open> {
-  const made = make(folder, kind);
-  const file = bufferDevice(made.image);
-  const data = made.data === null ? undefined : bufferDevice(made.data);
-  const image = await Qcow2Image.open(wrap(file), {
-    mode: 'readwrite',
-    resolve: async (reference) => (reference.kind === 'data' ? data : made.files.get(reference.name)),
-  });
-  return { image, disk: made.disk.slice(), file, made };
-}
-
-/** A random write or discard. */
-async function change({ image, disk }: Open, { clusterSize, size, discards }: Kind, next: () => number): Promise<void> {
-  const unit = next() % 3 > 0 ? clusterSize : 512;
-  const at = (next() % Math.ceil(size / unit)) * unit;
-  const length = Math.min(size - at, (1 + (next() % 4)) * unit);
-  if (next() % 2 === 0) {
-    const bytes = noiseOf(next(), length);
-    disk.set(bytes, at);
-    await image.write(at, bytes);
-  } else if (discards) {
-    disk.fill(0, at, at + length);
-    await image.discard(at, length);
-  }
-}
-
-async function expectIntact({ image, disk, made }: Open): Promise<void> {
-  expect((await image.check({ deep: true })).findings).toEqual([]);
-  expectSame(await image.read(0, image.size), disk);
-  for (const { id, name } of image.snapshots) {
-    const view = await image.openSnapshot(id);
-    expectSame(await view.read(0, view.size), made.snapshots.get(name)!);
-    await view.close();
-  }
-}
-
-/** Nothing is free before the end of the file, and a second compaction moves nothing. */
-async function expectCompact({ image, file }: Open, { clusterSize }: Kind): Promise<void> {
-  await image.flush();
-  const { report, context } = await checkSource(file);
-  expect(file.size).toBe(report.imageEndOffset);
-  let holes = 0;
-  for (let cluster = 0; cluster < context.clusters; cluster++) if (context.references.get(cluster) === 0) holes++;
-  expect(holes).toBeLessThanOrEqual(MAX_HOLES);
-  expect(context.clusters).toBe(Math.ceil(file.size / clusterSize));
-  expect(await image.compact()).toEqual({ copied: 0, updated: 0, oldSize: file.size, newSize: file.size });
-}
-
-async function expectSound({ image, file }: Open, { dataFile }: Kind): Promise<void> {
-  await image.flush();
-  const bytes = file.bytes();
-  await image.close();
-  folder.put('compacted.qcow2', bytes);
-  if (!dataFile) folder.img('check', '-q', 'compacted.qcow2');
-}
-
 describe('compaction', () => {
   test.each(NAMED)('of %s leaves it as short as it can be', async (_, kind) => {
-    for (let run = 0; run < RUNS; run++) {
-      const opened = await open(kind);
-      const next = numbers(run * 1000 + kind.name.length);
-      for (let round = 0; round < 3; round++) {
-        for (let step = 0; step < CHANGES; step++) await change(opened, kind, next);
-        await opened.image.compact();
-        await expectIntact(opened);
-        await expectCompact(opened, kind);
-      }
-      await expectSound(opened, kind);
-    }
+    for (let run = 0; run < RUNS; run++) await compactAlone(folder, kind, run * 1000 + kind.name.length);
   });
 
   test.each(NAMED)('of %s leaves it whole while it is in use', async (_, kind) => {
-    for (let run = 0; run < RUNS; run++) {
-      const next = numbers(run * 1000 + kind.name.length + 7);
-      const opened = await open(kind, (device) => new SlowDevice(device, next));
-      const { image, disk, made } = opened;
-      const views = await Promise.all(image.snapshots.map(({ id }) => image.openSnapshot(id)));
-      for (let step = 0; step < CHANGES; step++) await change(opened, kind, next);
-      let running = true;
-      const compacting = image.compact().finally(() => {
-        running = false;
-      });
-      while (running) {
-        await new Promise(setImmediate); // a data file answers at once, and no timer would run
-        await change(opened, kind, next);
-        const at = (next() % (image.size / 512)) * 512;
-        expectSame(await image.read(at, 512), disk.slice(at, at + 512));
-        for (const [index, view] of views.entries()) {
-          const { name } = image.snapshots[index]!;
-          const from = (next() % (view.size / 512)) * 512;
-          expectSame(await view.read(from, 512), made.snapshots.get(name)!.slice(from, from + 512));
-        }
-      }
-      await compacting;
-      await expectIntact(opened);
-      await image.compact();
-      await expectIntact(opened);
-      await expectCompact(opened, kind);
-      await expectSound(opened, kind);
-    }
+    for (let run = 0; run < RUNS; run++) await compactInUse(folder, kind, run * 1000 + kind.name.length + 7);
   });
 });

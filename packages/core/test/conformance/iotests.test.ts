@@ -1,24 +1,12 @@
 /** The table of QEMU's iotests leads from each case to a test that exists. */
-import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { titleLines } from '../support/test-titles.js';
 import { CASES, IOTESTS } from './iotests.js';
-
-const ROOT = new URL('../../../../', import.meta.url);
-
-/** How a line begins that has the title of a test, or the name of a row of a parametrised one. */
-const TITLE = /^(?:(?:describe|test|it)\b|\]+(?: as const)?\)\(|\{? ?(?:name|rule): |\[?['"`]|changed\()/;
-
-/** The lines of a file that have titles. */
-function titleLines(file: string): string[] {
-  const lines = readFileSync(new URL(file, ROOT), 'utf8').split('\n');
-  return lines.filter((line) => TITLE.test(line.trim()));
-}
 
 describe('the table of iotests', () => {
   const covered = CASES.flatMap((entry) => ('test' in entry ? [entry] : []));
 
   test.each(covered)('$iotest: $case', ({ test: file, name }) => {
-    expect(existsSync(new URL(file, ROOT)), file).toBe(true);
     expect(
       titleLines(file).filter((line) => line.includes(name)),
       `${name} in ${file}`,

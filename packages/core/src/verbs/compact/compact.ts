@@ -36,6 +36,7 @@ const SPARE_ROUNDS = 4;
  */
 export function compactImage(writer: Writer, options: OperationOptions = {}): Promise<CompactReport> {
   return writer.restructure(async (structure) => {
+    refuseUnsupported(structure);
     const oldSize = structure.state.device.size;
     refuseUnsupported(structure);
     await freeLeaks(structure, writer);
