@@ -137,8 +137,13 @@ export async function compact(image: OpenImage, options?: OperationOptions): Pro
 export async function openSnapshot<View>(image: OpenImage<View>, idOrName: string): Promise<View> {
   requireKind('idOrName', idOrName, 'a string');
   const verb = await import('./open/open-snapshot.js');
-  const layer = await verb.snapshotLayer(image.opened.layer, idOrName);
-  image.alive();
-  layer.views.add(layer);
-  return image.view(layer);
+  const { layer } = image.opened;
+  const open = async () => {
+    const view = await verb.snapshotLayer(layer, idOrName);
+    image.alive();
+    layer.views.add(view);
+    return view;
+  };
+  // What moves tables updates the disks of snapshots that are open: none may be half open meanwhile.
+  return image.view(await (layer.lock === null ? open() : layer.lock.reading(open)));
 }

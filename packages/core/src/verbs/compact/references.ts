@@ -71,6 +71,8 @@ export function switchWords(structure: Structure, words: Words): void {
     };
     const cached = layer.tables.find(table);
     if (cached !== undefined) put(cached, offset - table);
+    // A load of it that a reader has begun, and does not wait for any more, would bring the old word.
+    else layer.tables.forget(table);
     for (const view of layer.views) view.tables.forget(table);
     if (offset >= state.l1At && offset < state.l1At + state.l1.byteLength) put(state.l1, offset - state.l1At);
     for (const { bits } of state.bitmaps?.entries ?? []) {
