@@ -1,8 +1,8 @@
 /** Images that are compacted by themselves while they are idle. */
 import { describe, expect, test } from 'vitest';
-import { type AutoCompactOptions, bufferDevice, Qcow2Image } from '../../src/index.js';
+import { type AutoCompactOptions, bufferDevice, type Done, Qcow2Image } from '../../src/index.js';
 import { noiseOf } from '../support/numbers.js';
-import { SlowDevice } from '../support/slow-device.js';
+import { afterMs, LaterDevice, SlowDevice } from '../support/slow-device.js';
 
 const CLUSTER = 4096;
 const CLUSTERS = 64;
@@ -108,5 +108,30 @@ describe('an image that is compacted by itself', () => {
     const bytes = file.bytes();
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(file.bytes()).toEqual(bytes);
+  });
+
+  test('does not begin while the image is being closed', async () => {
+    const file = bufferDevice();
+    const image = await Qcow2Image.create(file, { size: 64 * 2 ** 20, clusterSize: CLUSTER });
+    // More tables than the cache keeps, so that a compaction reads the file.
+    for (let at = 0; at < image.size; at += 2 ** 21) await image.write(at, noiseOf(1, CLUSTER));
+    await image.close();
+    let isClosed = false;
+    let late = 0;
+    const read = async (work: () => Done) => {
+      await afterMs(5)(work);
+      if (isClosed) late++;
+    };
+    const again = await Qcow2Image.open(new LaterDevice(file, { read, flush: afterMs(450) }), {
+      mode: 'readwrite',
+      autoCompact: { afterDiscarded: CLUSTER, keepFree: 0 },
+      cache: { l2Bytes: 0 },
+    });
+    await again.discard(0, CLUSTER);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await again.close();
+    isClosed = true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(late).toBe(0);
   });
 });
