@@ -81,6 +81,7 @@ export class Compaction {
       yield* writeBack(state, 'check');
       yield* cutFileEnd(state);
     });
+    this.#progress(Number.POSITIVE_INFINITY); // what could not move is done, too
     return { copied: this.#copied, updated: this.#updated, oldSize, newSize: layer.source.size };
   }
 
