@@ -108,10 +108,9 @@ export class Compaction {
       moveClusters(structure, batch, found, singlesEnd),
     );
     await this.#moveBlocks(singlesEnd, blocks);
-    await this.#slice(function* () {
-      yield* dropEmptyBlocks(structure, blocks);
-      return { copied: 0, updated: 0 };
-    });
+    for (let block = blocks; block < structure.state.refcounts.tableEntries; ) {
+      block = await structure.slice(() => dropEmptyBlocks(structure, block));
+    }
     for (const table of tables) await this.#slice(() => moveTable(structure, table, singlesEnd));
     await this.#slice(() => packRefcountTable(structure, singlesEnd));
   }

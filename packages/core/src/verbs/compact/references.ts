@@ -82,12 +82,13 @@ export function switchWords(structure: Structure, words: Words): void {
   }
 }
 
-/** Updates the open disks of snapshots, in whose L1 tables an L2 table has moved. */
-export function moveInViews({ layer }: Structure, from: number, to: number): void {
+/** Updates the open disks of snapshots, in whose L1 tables L2 tables have moved: each from one host offset to another. */
+export function moveInViews({ layer }: Structure, moved: ReadonlyMap<number, number>): void {
   for (const { tables } of layer.views) {
-    tables.forget(from);
+    for (const from of moved.keys()) tables.forget(from);
     for (let at = 0; at < tables.l1.byteLength; at += 8) {
-      if (getHost(tables.l1, at) === from) setHost(tables.l1, at, to);
+      const to = moved.get(getHost(tables.l1, at));
+      if (to !== undefined) setHost(tables.l1, at, to);
     }
   }
 }
