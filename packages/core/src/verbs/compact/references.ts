@@ -82,7 +82,7 @@ export function switchWords(structure: Structure, words: Words): void {
   }
 }
 
-/** Updates the open disks of snapshots, in whose L1 tables L2 tables have moved: each from one host offset to another. */
+/** Updates the open disks of snapshots, whose L2 tables have moved: from each host offset to that of the map. */
 export function moveInViews({ layer }: Structure, moved: ReadonlyMap<number, number>): void {
   for (const { tables } of layer.views) {
     for (const from of moved.keys()) tables.forget(from);
