@@ -1,6 +1,8 @@
 /** Images that are compacted by themselves while they are idle. */
 import { describe, expect, test } from 'vitest';
 import { type AutoCompactOptions, bufferDevice, type Done, Qcow2Image } from '../../src/index.js';
+import { put } from '../support/big-endian.js';
+import { buildImage, filled as dataCell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
 import { afterMs, LaterDevice, SlowDevice } from '../support/slow-device.js';
 
@@ -133,5 +135,22 @@ describe('an image that is compacted by itself', () => {
     isClosed = true;
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(late).toBe(0);
+  });
+
+  test('does not cut off what nothing counts, when it was not counted before', async () => {
+    const [size, last] = [65_536, 15];
+    const clusters = new Map([1, 2, last].map((index) => [index, dataCell(index)] as const));
+    const { bytes, entryAt } = buildImage({ clusters });
+    // The last guest cluster is at the end of the file, and has no refcount.
+    const file = new Uint8Array(bytes.length + size).fill(last, bytes.length);
+    file.set(bytes);
+    put(file, entryAt(last), 8, BigInt(bytes.length) | (1n << 63n));
+    const device = bufferDevice(file);
+    const autoCompact = { afterDiscarded: size, keepFree: 0 };
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', verify: false, autoCompact });
+    await image.discard(size, size);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(await image.read(last * size, size)).toEqual(new Uint8Array(size).fill(last));
+    await image.close();
   });
 });
