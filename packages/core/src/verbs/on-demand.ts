@@ -152,6 +152,6 @@ export async function openSnapshot<View>(image: OpenImage<View>, idOrName: strin
     layer.views.add(view);
     return view;
   };
-  // Tables that move while the L1 table is read are followed only by the views that are known.
+  // What moves tables updates the disks of snapshots that are open: none may be half open meanwhile.
   return image.view(await (layer.lock === null ? open() : layer.lock.reading(open)));
 }

@@ -1,8 +1,10 @@
 /** Images that are compacted by themselves while they are idle. */
 import { describe, expect, test } from 'vitest';
-import { type AutoCompactOptions, bufferDevice, Qcow2Image } from '../../src/index.js';
+import { type AutoCompactOptions, bufferDevice, type Done, Qcow2Image } from '../../src/index.js';
+import { put } from '../support/big-endian.js';
+import { buildImage, filled as dataCell } from '../support/image-builder.js';
 import { noiseOf } from '../support/numbers.js';
-import { SlowDevice } from '../support/slow-device.js';
+import { afterMs, LaterDevice, SlowDevice } from '../support/slow-device.js';
 
 const CLUSTER = 4096;
 const CLUSTERS = 64;
@@ -108,5 +110,47 @@ describe('an image that is compacted by itself', () => {
     const bytes = file.bytes();
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(file.bytes()).toEqual(bytes);
+  });
+
+  test('does not begin while the image is being closed', async () => {
+    const file = bufferDevice();
+    const image = await Qcow2Image.create(file, { size: 64 * 2 ** 20, clusterSize: CLUSTER });
+    // More tables than the cache keeps, so that a compaction reads the file.
+    for (let at = 0; at < image.size; at += 2 ** 21) await image.write(at, noiseOf(1, CLUSTER));
+    await image.close();
+    let isClosed = false;
+    let late = 0;
+    const read = async (work: () => Done) => {
+      await afterMs(5)(work);
+      if (isClosed) late++;
+    };
+    const again = await Qcow2Image.open(new LaterDevice(file, { read, flush: afterMs(450) }), {
+      mode: 'readwrite',
+      autoCompact: { afterDiscarded: CLUSTER, keepFree: 0 },
+      cache: { l2Bytes: 0 },
+    });
+    await again.discard(0, CLUSTER);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await again.close();
+    isClosed = true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(late).toBe(0);
+  });
+
+  test('does not cut off what nothing counts, when it was not counted before', async () => {
+    const [size, last] = [65_536, 15];
+    const clusters = new Map([1, 2, last].map((index) => [index, dataCell(index)] as const));
+    const { bytes, entryAt } = buildImage({ clusters });
+    // The last guest cluster is at the end of the file, and has no refcount.
+    const file = new Uint8Array(bytes.length + size).fill(last, bytes.length);
+    file.set(bytes);
+    put(file, entryAt(last), 8, BigInt(bytes.length) | (1n << 63n));
+    const device = bufferDevice(file);
+    const autoCompact = { afterDiscarded: size, keepFree: 0 };
+    const image = await Qcow2Image.open(device, { mode: 'readwrite', verify: false, autoCompact });
+    await image.discard(size, size);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(await image.read(last * size, size)).toEqual(new Uint8Array(size).fill(last));
+    await image.close();
   });
 });

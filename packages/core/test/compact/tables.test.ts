@@ -1,6 +1,6 @@
 /** Tables of consecutive clusters that compaction moves, also those whose word is in a table that moves itself. */
 import { describe, expect, test } from 'vitest';
-import { bufferDevice, Qcow2Image } from '../../src/index.js';
+import { bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
 import { put } from '../support/big-endian.js';
 import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell, filled } from '../support/image-builder.js';
@@ -80,7 +80,13 @@ describe('tables', () => {
     const { bytes } = buildImage({ leaked: 20, clusters: new Map([[1, filled(1)]]) });
     const device = bufferDevice(bytes);
     const image = await Qcow2Image.open(device, { mode: 'readwrite' });
-    await image.compact();
+    let progress: Progress | undefined;
+    await image.compact({
+      onProgress(now) {
+        progress = now;
+      },
+    });
+    expect(progress?.done).toBe(progress?.total ?? 0);
     expect((await image.check()).findings).toEqual([]);
     expect((await image.usage()).free).toBe(0);
     await image.close();

@@ -127,7 +127,7 @@ describe('resizing as qemu-img does', () => {
 describe('what qemu-img does not do', () => {
   const each = { name: '', options: '', size: MIB + 512, sizes: [] } as const;
 
-  it('shrinks nearly to nothing and grows again, with bitmaps and snapshots, and shows zeros', async () => {
+  it('shrinks to nothing and grows again, with snapshots but without bitmaps, and shows zeros', async () => {
     make(ours, {
       ...each,
       options: 'cluster_size=4k',
@@ -138,18 +138,16 @@ describe('what qemu-img does not do', () => {
       },
     });
     const before = ours.raw(IMAGE);
-    const refused = changed(each, (image) => image.resize(0, { shrink: true }));
-    await expect(refused).rejects.toMatchObject({ name: 'Qcow2Error', code: 'unsupported' });
-    expectSame(ours.raw(IMAGE), before);
-    await changed(each, (image) => image.resize(512, { shrink: true }));
+    const toNothing = () => changed(each, (image) => image.resize(0, { shrink: true }));
+    // QEMU opens no image with a bitmap of no bits.
+    await expect(toNothing()).rejects.toMatchObject({ code: 'unsupported' });
+    ours.img('bitmap', '--remove', IMAGE, 'follows');
+    await toNothing();
     await changed(each, (image) => image.resize(3 * MIB));
     expect(ours.tryImg('check', '-f', 'qcow2', IMAGE)).toMatchObject({ status: 0 });
-    const expected = new Uint8Array(3 * MIB);
-    expected.set(before.subarray(0, 512));
-    expectSame(ours.raw(IMAGE), expected);
+    expectSame(ours.raw(IMAGE), new Uint8Array(3 * MIB));
     // QEMU shows a snapshot at the size that the disk has.
     expectSame(ours.raw(IMAGE, 'one').subarray(0, before.length), before);
-    expect(dirty(ours, 'follows')).toEqual([{ start: 0, length: 4096 }]);
   });
 
   it('hides the bytes that were cut, also from QEMU when it grows the disk', async () => {

@@ -7,10 +7,16 @@ import type { WriteState } from './write-state.js';
 /**
  * Cuts the file after its last cluster in use, or makes that cluster whole. Everything must be written back. The caller
  * must have the exclusive lock.
+ *
+ * @throws {@link Qcow2Error} `corrupt` when metadata that no refcount counts would be cut off.
  */
 export function* cutFileEnd(state: WriteState): Steps {
-  const { device, refcounts } = state;
+  const { device, refcounts, metadata } = state;
   const end = (yield* lastUsedCluster(state)) + 1;
+  for (const cluster of metadata.clustersIn(end, Number.POSITIVE_INFINITY)) {
+    const kind = metadata.kindOf(cluster)!;
+    if (kind !== 'cluster past the end') metadata.refuseUncounted(cluster * refcounts.clusterSize, kind);
+  }
   if (end * refcounts.clusterSize === device.size) return;
   yield device.truncate(end * refcounts.clusterSize);
   yield flushes.fileCut(state);
@@ -20,7 +26,8 @@ export function* cutFileEnd(state: WriteState): Steps {
 function* lastUsedCluster(state: WriteState): Steps<number> {
   const { device, refcounts } = state;
   const { perBlock } = refcounts;
-  for (let cluster = Math.ceil(device.size / refcounts.clusterSize) - 1; cluster >= 0; ) {
+  const counted = Math.min(Math.ceil(device.size / refcounts.clusterSize), refcounts.tableEntries * perBlock);
+  for (let cluster = counted - 1; cluster >= 0; ) {
     const first = cluster - (cluster % perBlock);
     if (!(yield* loadBlockOf(state, cluster))) cluster = first - 1;
     else for (; cluster >= first; cluster--) if (refcounts.isUsed(cluster)) return cluster;

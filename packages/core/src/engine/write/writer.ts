@@ -41,6 +41,7 @@ export class Writer {
   readonly #restructuring = new Semaphore(1);
   /** Aborts the one that runs in the background. */
   #background: LinkedAbort | null = null;
+  #closing = false;
 
   constructor(layer: Qcow2Layer, state: WriteState, lock: RwLock, budgets: WriteBudgets, bases: WatchedBacking | null) {
     this.#layer = layer;
@@ -222,6 +223,8 @@ export class Writer {
   /** Runs `work` with a signal that aborts with `signal`, and when the image is closed. */
   async #untilClose<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
+    // A compaction in the background may begin at any time.
+    if (this.#closing) throw closed();
     const ending = linkedAbort(signal);
     this.#endedByClose.add(ending);
     try {
@@ -259,7 +262,8 @@ export class Writer {
    *   it: what was written since the last flush may be lost.
    */
   close(): Done {
-    for (const ending of this.#endedByClose) ending.abort(new Qcow2Error('closed', 'The image was closed.'));
+    this.#closing = true;
+    for (const ending of this.#endedByClose) ending.abort(closed());
     const bases = this.#bases;
     const closing = this.#finish();
     if (closing === undefined || bases === null) return closing;
@@ -315,4 +319,8 @@ export class Writer {
     if (rest.at < limit) yield* this.#zeros.next(rest, limit, unmap);
     if (rest.at >= limit) rest.at = end;
   }
+}
+
+function closed(): Qcow2Error {
+  return new Qcow2Error('closed', 'The image was closed.');
 }

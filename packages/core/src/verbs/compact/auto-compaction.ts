@@ -3,6 +3,7 @@ import type { AutoCompactOptions } from '../../api/options.js';
 import type { Structure } from '../../engine/write/structure.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { Compaction } from './compact.js';
+import { freeLeaks } from './leaks.js';
 
 /** How long nothing must have been read or written before it begins, milliseconds. */
 const IDLE_MS = 250;
@@ -18,10 +19,14 @@ export class AutoCompaction {
   #running = false;
   /** Clusters that were free already when it last ended. */
   #before = 0;
+  /** False until it is known that every cluster in use has a refcount: others could be cut off. */
+  #verified: boolean;
 
-  constructor(writer: Writer, options: AutoCompactOptions) {
+  /** `verified` says that the references were counted when the image was opened. */
+  constructor(writer: Writer, options: AutoCompactOptions, verified: boolean) {
     this.#writer = writer;
     this.#options = options;
+    this.#verified = verified;
   }
 
   /** Begins as soon as the image is idle, if enough became free. Called whenever a request may have freed clusters. */
@@ -57,6 +62,7 @@ export class AutoCompaction {
       this.#running = false;
       // A verb that was called goes first. A failure of the device is reported by the next request.
       if ((error as { name?: unknown } | null)?.name === 'AbortError') this.spaceFreed();
+      else this.#before = this.#freed; // it would fail again
     }
   }
 
@@ -65,6 +71,8 @@ export class AutoCompaction {
       await this.#idle(structure.signal);
       return structure.slice(steps);
     };
+    if (!this.#verified) await freeLeaks(structure, this.#writer);
+    this.#verified = true;
     await new Compaction({ ...structure, slice }, {}, this.#options.keepFree).run();
   }
 

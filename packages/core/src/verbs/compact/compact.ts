@@ -82,6 +82,7 @@ export class Compaction {
       yield* writeBack(state, 'check');
       yield* cutFileEnd(state);
     });
+    this.#progress(Number.POSITIVE_INFINITY); // what could not move is done, too
     return { copied: this.#copied, updated: this.#updated, oldSize, newSize: layer.source.size };
   }
 
@@ -108,10 +109,9 @@ export class Compaction {
       moveClusters(structure, batch, found, singlesEnd),
     );
     await this.#moveBlocks(singlesEnd, blocks);
-    await this.#slice(function* () {
-      yield* dropEmptyBlocks(structure, blocks);
-      return { copied: 0, updated: 0 };
-    });
+    for (let block = blocks; block < structure.state.refcounts.tableEntries; ) {
+      block = await structure.slice(() => dropEmptyBlocks(structure, block));
+    }
     for (const table of tables) await this.#slice(() => moveTable(structure, table, singlesEnd));
     await this.#slice(() => packRefcountTable(structure, singlesEnd));
   }

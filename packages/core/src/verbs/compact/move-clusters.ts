@@ -56,9 +56,9 @@ export function* moveClusters(
     updated += unit.words.length;
   }
   switchWords(structure, words);
+  tablesMoved(structure, moves);
   const { clusterSize } = structure.layer.geometry;
-  for (const { unit, references, to } of moves) {
-    if (unit.kind === 'L2 table') tableMoved(structure, unit.host, to);
+  for (const { unit, references } of moves) {
     state.space.retire({ host: unit.host, length: clusterSize }, references);
   }
   yield* writeBack(state, 'check');
@@ -125,8 +125,13 @@ function runsOf(
   return transfers;
 }
 
-function tableMoved(structure: Structure, from: number, to: number): void {
-  structure.state.cache.move(from, to);
-  structure.writes.tableMoved(from, to);
-  moveInViews(structure, from, to);
+function tablesMoved(structure: Structure, moves: readonly Move[]): void {
+  const tables = moves.filter(({ unit }) => unit.kind === 'L2 table');
+  if (tables.length === 0) return;
+  for (const { unit, to } of tables) {
+    structure.state.cache.move(unit.host, to);
+    structure.writes.tableMoved(unit.host, to);
+  }
+  // All at once: an L1 table may have millions of entries.
+  moveInViews(structure, new Map(tables.map(({ unit, to }) => [unit.host, to])));
 }

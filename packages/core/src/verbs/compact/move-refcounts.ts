@@ -9,6 +9,8 @@ import { placeFor } from './move-tables.js';
 import { settle } from './settle.js';
 
 const ENTRY_BYTES = 8;
+/** Refcount blocks that one slice reads. */
+const BLOCKS_PER_SLICE = 256;
 
 /** Moves the block `index` to a free cluster before the cluster `limit`, if there is one. */
 export function* moveBlock({ state, layer, writes }: Structure, index: number, limit: number): Steps<Moved> {
@@ -28,23 +30,25 @@ export function* moveBlock({ state, layer, writes }: Structure, index: number, l
   return { copied: 1, updated: 1 };
 }
 
-/** Removes the blocks from `index` on that count no cluster in use but their own. */
+/**
+ * Removes the blocks from `index` on that count no cluster in use but their own. Returns the index with which to
+ * continue, as far as one slice goes.
+ */
 export function* dropEmptyBlocks({ state, layer, writes }: Structure, index: number): Steps<number> {
   const { refcounts, space } = state;
-  let dropped = 0;
   yield* writes.mark();
   yield* settle(state);
-  for (let block = index; block < refcounts.tableEntries; block++) {
+  let block = index;
+  for (let count = 0; count < BLOCKS_PER_SLICE && block < refcounts.tableEntries; block++) {
     const host = refcounts.blockOffset(block);
     if (host === 0) continue;
+    count++;
     yield* loadBlockOf(state, block * refcounts.perBlock);
     const own = Math.floor(host / layer.geometry.clusterSize / refcounts.perBlock) === block ? 1 : 0;
-    if (refcounts.usedIn(block) > own) continue;
-    space.dropBlock(block);
-    dropped++;
+    if (refcounts.usedIn(block) === own) space.dropBlock(block);
   }
   yield* writeBack(state, 'check');
-  return dropped;
+  return block;
 }
 
 /**

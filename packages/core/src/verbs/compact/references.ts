@@ -71,6 +71,8 @@ export function switchWords(structure: Structure, words: Words): void {
     };
     const cached = layer.tables.find(table);
     if (cached !== undefined) put(cached, offset - table);
+    // A load of it that a reader has begun, and does not wait for any more, would bring the old word.
+    else layer.tables.forget(table);
     for (const view of layer.views) view.tables.forget(table);
     if (offset >= state.l1At && offset < state.l1At + state.l1.byteLength) put(state.l1, offset - state.l1At);
     for (const { bits } of state.bitmaps?.entries ?? []) {
@@ -80,12 +82,13 @@ export function switchWords(structure: Structure, words: Words): void {
   }
 }
 
-/** Updates the open disks of snapshots, in whose L1 tables an L2 table has moved. */
-export function moveInViews({ layer }: Structure, from: number, to: number): void {
+/** Updates the open disks of snapshots, whose L2 tables have moved: from each host offset to that of the map. */
+export function moveInViews({ layer }: Structure, moved: ReadonlyMap<number, number>): void {
   for (const { tables } of layer.views) {
-    tables.forget(from);
+    for (const from of moved.keys()) tables.forget(from);
     for (let at = 0; at < tables.l1.byteLength; at += 8) {
-      if (getHost(tables.l1, at) === from) setHost(tables.l1, at, to);
+      const to = moved.get(getHost(tables.l1, at));
+      if (to !== undefined) setHost(tables.l1, at, to);
     }
   }
 }

@@ -51,16 +51,16 @@ export class WriteOpening implements Opening {
     const { device, lock } = this;
     const writer = await openWriter({ layer, device, data, lock, budgets: this.#budgets }, signal);
     if (verify) await (await import('../check/verify.js')).verifyReferences(layer, { signal, onProgress });
-    const auto = await this.#autoCompaction(writer);
+    const auto = await this.#autoCompaction(writer, verify);
     const changes = new Changes(writer, () => layer.size, auto);
     return { write: { writer, info: currentInfo(writer, layer), changes, release: () => this.release() } };
   }
 
-  async #autoCompaction(writer: Writer): Promise<(() => void) | null> {
+  async #autoCompaction(writer: Writer, verified: boolean): Promise<(() => void) | null> {
     const { autoCompact } = this.#options;
     if (autoCompact === undefined) return null;
     const module = await import('../on-demand.js');
-    const compaction = new module.AutoCompaction(writer, autoCompact);
+    const compaction = new module.AutoCompaction(writer, autoCompact, verified);
     this.#releases.push(() => compaction.stop());
     return () => compaction.spaceFreed();
   }
