@@ -52,6 +52,8 @@ export class Compaction {
   #progress: (done: number) => void = () => {};
   #copied = 0;
   #updated = 0;
+  /** Refcount blocks that were removed: what they took is free, and the next round may move more. */
+  #dropped = 0;
 
   /** `keepFree` bytes stay free before the end of the file. */
   constructor(structure: Structure, options: OperationOptions, keepFree: number = 0) {
@@ -67,8 +69,8 @@ export class Compaction {
     const oldSize = state.device.size;
     await dropEmptyTables(this.#structure);
     let rounds = 0;
-    for (let before = -1; this.#copied > before; rounds--) {
-      before = this.#copied;
+    for (let before = -1; this.#changes > before; rounds--) {
+      before = this.#changes;
       const layout = await layoutOf(this.#structure, this.#keptFree);
       if (layout.last < layout.end) break;
       if (before === 0) {
@@ -83,6 +85,10 @@ export class Compaction {
       yield* cutFileEnd(state);
     });
     return { copied: this.#copied, updated: this.#updated, oldSize, newSize: layer.source.size };
+  }
+
+  get #changes(): number {
+    return this.#copied + this.#updated + this.#dropped;
   }
 
   #progressOf({ used, singlesEnd }: Layout): (done: number) => void {
@@ -108,10 +114,7 @@ export class Compaction {
       moveClusters(structure, batch, found, singlesEnd),
     );
     await this.#moveBlocks(singlesEnd, blocks);
-    await this.#slice(function* () {
-      yield* dropEmptyBlocks(structure, blocks);
-      return { copied: 0, updated: 0 };
-    });
+    this.#dropped += await structure.slice(() => dropEmptyBlocks(structure, blocks));
     for (const table of tables) await this.#slice(() => moveTable(structure, table, singlesEnd));
     await this.#slice(() => packRefcountTable(structure, singlesEnd));
   }
