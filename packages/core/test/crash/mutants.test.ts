@@ -163,7 +163,7 @@ const MUTANTS: readonly Mutant[] = [
   },
 ];
 
-/** What is wrong with an image after a workload and a power cut; the engine may refuse it before. Null when nothing is. */
+/** What is wrong with an image after a workload and a power cut, unless the engine has refused it before. */
 async function findFault(kind: DiskKind, seed: number, options: RecordOptions): Promise<Found> {
   try {
     const { judged, failure } = await crashEverywhere(await record(kind, seed, options), 100);

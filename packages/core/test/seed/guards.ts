@@ -1,4 +1,4 @@
-/** The faults of the library that this one continues, as far as writing is concerned, and the test here that finds each. */
+/** The faults of the library that this one continues, as far as writing is concerned, and the test that finds each. */
 
 /** A fault, and a test that fails where it is. */
 export interface Guard {
@@ -40,7 +40,7 @@ export const GUARDS: readonly Guard[] = [
   {
     fault: 'leaks remain after compaction',
     test: `${CORE}/compact/leaks.test.ts`,
-    name: 'has none after a compaction',
+    name: 'an image with leaks',
   },
   { fault: 'the corrupt bit is ignored', test: WRITING, name: 'refuses to write an image that is marked corrupt' },
   { fault: 'encryption is ignored', test: `${CORE}/compact/leaks.test.ts`, name: 'encrypted with LUKS' },
