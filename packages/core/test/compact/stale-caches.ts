@@ -1,5 +1,6 @@
 /** Images in whose caches something remains of what was at a host offset before it was handed out again. */
 import { deflateRawSync } from 'node:zlib';
+import { expect } from 'vitest';
 import { bufferDevice, Qcow2Image } from '../../src/index.js';
 import { type Deferred, deferred } from '../support/deferred.js';
 import { expectSame } from '../support/expect-same.js';
@@ -37,6 +38,27 @@ export async function streamInPlaceOfAnother(): Promise<void> {
   await image.discard(between[0]! * CLUSTER, between.length * CLUSTER);
   await image.compact();
   expectSame(await image.read(CLUSTER, 512), hardlyCompressible(2).subarray(0, 512));
+  await image.close();
+}
+
+/** An L2 table that is in memory moves; later another one moves to where it was. */
+export async function tableInPlaceOfAnother(): Promise<void> {
+  const small = 512;
+  const reach = (small / 8) * small;
+  const image = await Qcow2Image.create(bufferDevice(), { size: 4 * reach, clusterSize: small });
+  const write = (table: number, cluster: number) =>
+    image.write(table * reach + cluster * small, noiseOf(table * 10 + cluster + 1, small));
+  const discard = (table: number, cluster: number) => image.discard(table * reach + cluster * small, small);
+  for (const cluster of [0, 1]) await write(0, cluster);
+  for (const cluster of [0, 1]) await write(1, cluster);
+  for (const cluster of [0, 1]) await discard(0, cluster);
+  await image.compact();
+  // The first cluster after the end of the file is where the table was.
+  await write(1, 2);
+  await write(2, 0);
+  for (const cluster of [1, 2]) await discard(1, cluster);
+  expect((await image.compact()).copied).toBe(2);
+  expectSame(await image.read(2 * reach, small), noiseOf(21, small));
   await image.close();
 }
 

@@ -189,6 +189,12 @@ export const DISK_KINDS: readonly DiskKind[] = [
   built('compressed, of 512', { size: 48 * KiB, clusterBits: 9 }, 40),
   built('a snapshot', { size: 160 * KiB, clusterBits: 12, snapshots }, 40),
   built('a snapshot, of 512', { size: 80 * 512, clusterBits: 9, snapshots, refcountOrder: 2 }, 40),
+  built('a snapshot behind free clusters', { size: 96 * KiB, clusterBits: 12, snapshots, free: 20 }, 40),
+  built(
+    'a snapshot behind free clusters, of 512',
+    { size: 160 * 512, clusterBits: 9, snapshots, refcountOrder: 2, free: 70 },
+    40,
+  ),
   built('a snapshot, lazy', { size: 96 * KiB, clusterBits: 12, snapshots, compatible: 1n }, 40),
   built('an unknown autoclear bit', { size: 96 * KiB, clusterBits: 12, autoclear: AUTOCLEAR, compatible: 0n }, 30),
   built('a bitmap across sectors', { size: 80 * 512, clusterBits: 9, bitmaps: acrossSectors, refcountOrder: 6 }, 40),

@@ -157,7 +157,15 @@ export function make(folder: QemuFolder, { options, start, size, clusterSize, un
   } else create('image.qcow2', size, ...set);
   if (start === 'snapshots') {
     const half = Math.floor(size / 2 / unit) * unit;
-    folder.io('image.qcow2', `write -P 1 0 ${half}`, `write -P 2 ${half + unit} ${Math.min(unit, 512)}`);
+    // What the snapshots share lies behind free clusters, so that compaction moves it.
+    const junk = [half + 2 * unit, Math.min(size - half - 2 * unit, Math.max(clusterSize, 64 * KIB))].join(' ');
+    folder.io('image.qcow2', `write -P 9 ${junk}`);
+    folder.io(
+      'image.qcow2',
+      `write -P 1 0 ${half}`,
+      `write -P 2 ${half + unit} ${Math.min(unit, 512)}`,
+      `discard ${junk}`,
+    );
     folder.img('snapshot', '-c', 'first', 'image.qcow2');
     snapshots.set('first', folder.raw('image.qcow2'));
     folder.io('image.qcow2', `write -P 3 ${clusterSize} ${clusterSize}`, `discard 0 ${clusterSize}`);

@@ -63,6 +63,8 @@ export interface ImagePlan {
    * then.
    */
   readonly leaked?: number;
+  /** Clusters that are free, and lie before everything but the header. */
+  readonly free?: number;
 }
 
 /** An image, and where its structures lie; offsets in bytes. */
@@ -262,6 +264,7 @@ export function buildImage(plan: ImagePlan = {}): BuiltImage {
   const headerLength = plan.headerLength ?? (version === 2 ? 72 : 112);
   const layout = new Layout(clusterSize);
   layout.take(clusterSize);
+  layout.skip(plan.free ?? 0);
   const tablePlace = plan.leaked === undefined ? null : layout.take(clusterSize);
   const names = layNames(
     { ...plan, extensions: [...(plan.extensions ?? []), ...layBitmaps(layout, plan.bitmaps)] },

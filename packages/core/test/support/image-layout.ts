@@ -26,6 +26,11 @@ export class Layout {
     return at;
   }
 
+  /** Leaves clusters free. */
+  skip(clusters: number): void {
+    for (let i = 0; i < clusters; i++) this.references.push(0);
+  }
+
   place(at: number, bytes: Uint8Array): void {
     this.pieces.push({ at, bytes });
   }

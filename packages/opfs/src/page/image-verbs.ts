@@ -47,12 +47,24 @@ async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: 
   const reports = wireReports(options);
   // Whether a flush resolves or rejects, `close` has no earlier loss left to report.
   if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
-  const { value, changed } = await channel.call(
-    (worker, call) => worker.invoke(call, channel.target.id, verb, args, reports),
-    options,
-  );
-  if (changed) channel.changed(changed);
-  return value;
+  try {
+    const { value, changed } = await channel.call(
+      (worker, call) => worker.invoke(call, channel.target.id, verb, args, reports),
+      options,
+    );
+    if (changed) channel.changed(changed);
+    return value;
+  } catch (error) {
+    if (row.kind !== 'value') await refresh(channel);
+    throw error;
+  }
+}
+
+/** Gets the state of the image after a change that failed, a part of which may have been made. */
+async function refresh(channel: ImageChannel): Promise<void> {
+  const current = channel.call((worker, call) => worker.state(call, channel.target.id));
+  // Without a worker, or once the image is closed, there is none.
+  await current.then(channel.changed, () => {});
 }
 
 function cursorOf<Packet extends NonNullable<CursorPacket>>(

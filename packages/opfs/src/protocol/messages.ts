@@ -133,6 +133,8 @@ export interface WorkerSide {
     args: readonly unknown[],
     reports: WireReports,
   ): PromisedOutcome<Invoked>;
+  /** The state of an image, after a change of it that failed. */
+  state(call: number, image: number): PromisedOutcome<Changed>;
   /** Opens a cursor over the result of a verb: packed items, or bytes. */
   openCursor(
     call: number,

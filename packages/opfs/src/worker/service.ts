@@ -2,6 +2,7 @@
 import { transfer } from 'comlink';
 import { type ImageInfo, isQcow2Error, type OpenOptions, type SalvageOptions } from 'qcow2';
 import type {
+  Changed,
   CursorPacket,
   Invoked,
   Outcome,
@@ -121,6 +122,10 @@ export class Service implements WorkerSide {
       const value = await callVerb(disk, verb, args, { signal, onProgress });
       return { value, changed: VERBS[verb].kind === 'value' ? null : this.#images.changed(image, disk) };
     });
+  }
+
+  state(call: number, image: number): PromisedOutcome<Changed> {
+    return this.#calls.run(call, async () => this.#images.current(image));
   }
 
   openCursor(

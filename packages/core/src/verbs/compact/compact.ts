@@ -53,6 +53,8 @@ export class Compaction {
   #progress: (done: number) => void = () => {};
   #copied = 0;
   #updated = 0;
+  /** Refcount blocks that were removed: what they took is free, and the next round may move more. */
+  #dropped = 0;
 
   /** `keepFree` bytes stay free before the end of the file. */
   constructor(structure: Structure, options: OperationOptions, keepFree: number = 0) {
@@ -67,8 +69,8 @@ export class Compaction {
     const oldSize = state.device.size;
     await dropEmptyTables(this.#structure);
     let rounds = 0;
-    for (let before = -1; this.#copied > before; rounds--) {
-      before = this.#copied;
+    for (let before = -1; this.#changes > before; rounds--) {
+      before = this.#changes;
       const layout = await layoutOf(this.#structure, this.#keptFree);
       if (layout.last < layout.end) break;
       if (before === 0) {
@@ -84,6 +86,10 @@ export class Compaction {
     });
     this.#progress(Number.POSITIVE_INFINITY); // what could not move is done, too
     return { copied: this.#copied, updated: this.#updated, oldSize, newSize: layer.source.size };
+  }
+
+  get #changes(): number {
+    return this.#copied + this.#updated + this.#dropped;
   }
 
   #progressOf({ used, singlesEnd }: Layout): (done: number) => void {
@@ -110,7 +116,9 @@ export class Compaction {
     );
     await this.#moveBlocks(singlesEnd, blocks);
     for (let block = blocks; block < structure.state.refcounts.tableEntries; ) {
-      block = await structure.slice(() => dropEmptyBlocks(structure, block));
+      const { next, dropped } = await structure.slice(() => dropEmptyBlocks(structure, block));
+      this.#dropped += dropped;
+      block = next;
     }
     for (const table of tables) await this.#slice(() => moveTable(structure, table, singlesEnd));
     await this.#slice(() => packRefcountTable(structure, singlesEnd));

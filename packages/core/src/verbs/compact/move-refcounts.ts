@@ -31,24 +31,30 @@ export function* moveBlock({ state, layer, writes }: Structure, index: number, l
 }
 
 /**
- * Removes the blocks from `index` on that count no cluster in use but their own. Returns the index with which to
- * continue, as far as one slice goes.
+ * Removes the blocks from `index` on that count no cluster in use but their own, as far as one slice goes. Returns how
+ * many there were, and the index with which to continue.
  */
-export function* dropEmptyBlocks({ state, layer, writes }: Structure, index: number): Steps<number> {
+export function* dropEmptyBlocks(
+  { state, layer, writes }: Structure,
+  index: number,
+): Steps<{ readonly next: number; readonly dropped: number }> {
   const { refcounts, space } = state;
   yield* writes.mark();
   yield* settle(state);
   let block = index;
+  let dropped = 0;
   for (let count = 0; count < BLOCKS_PER_SLICE && block < refcounts.tableEntries; block++) {
     const host = refcounts.blockOffset(block);
     if (host === 0) continue;
     count++;
     yield* loadBlockOf(state, block * refcounts.perBlock);
     const own = Math.floor(host / layer.geometry.clusterSize / refcounts.perBlock) === block ? 1 : 0;
-    if (refcounts.usedIn(block) === own) space.dropBlock(block);
+    if (refcounts.usedIn(block) !== own) continue;
+    space.dropBlock(block);
+    dropped++;
   }
   yield* writeBack(state, 'check');
-  return block;
+  return { next: block, dropped };
 }
 
 /**

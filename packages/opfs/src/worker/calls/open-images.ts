@@ -32,6 +32,12 @@ export class OpenImages {
     return { info: known ? null : info, fileSize: info.fileSize };
   }
 
+  /** The message after a change that failed on the page: all of the state, since the page may have dropped another. */
+  current(id: number): Changed {
+    const { info } = this.get(id);
+    return { info, fileSize: info.fileSize };
+  }
+
   /** @throws {@link Qcow2Error} `closed` when it is not open any more */
   get(id: number): Qcow2Image {
     const entry = this.#images.get(id);
