@@ -3,7 +3,7 @@
  * bench`.
  *
  *   --only=node|chromium   one of the two
- *   --what=reads|digests|writes|cliffs|checks   one of the five
+ *   --what=reads|digests|writes|cliffs|checks|space   one of the six
  *   --rounds=7             turns of each contender
  */
 import { parseArgs } from 'node:util';
@@ -15,6 +15,7 @@ import { imageFolder } from './images.js';
 import { nodeCases, nodeDigestCases } from './node-cases.js';
 import { nodeCheckCases } from './node-check-cases.js';
 import { nodeCliffCases } from './node-cliff-cases.js';
+import { nodeSpaceCases } from './node-space-cases.js';
 import { nodeWriteCases } from './node-write-cases.js';
 import { table } from './report.js';
 
@@ -34,6 +35,7 @@ const results = [
   ...(wanted('node', 'writes') ? await nodeWriteCases(folder, rounds) : []),
   ...(wanted('node', 'cliffs') ? await nodeCliffCases(folder, rounds) : []),
   ...(wanted('node', 'checks') ? await nodeCheckCases(folder, rounds) : []),
+  ...(wanted('node', 'space') ? await nodeSpaceCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
   ...(wanted('chromium', 'writes') ? await chromiumWriteCases(rounds) : []),
   ...(wanted('chromium', 'checks') ? await chromiumCheckCases(folder, rounds) : []),

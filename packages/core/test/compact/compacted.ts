@@ -5,6 +5,7 @@ import { checkSource } from '../../src/verbs/check/check.js';
 import { type Kind, type Made, make } from '../model/kinds.js';
 import { expectSame } from '../support/expect-same.js';
 import { noiseOf, numbers } from '../support/numbers.js';
+import { Paranoia } from '../support/paranoid.js';
 import type { QemuFolder } from '../support/qemu.js';
 import { SlowDevice } from '../support/slow-device.js';
 
@@ -77,7 +78,11 @@ async function expectCompact({ image, file }: Open, { clusterSize, start }: Kind
   for (let cluster = 0; cluster < context.clusters; cluster++) if (context.references.get(cluster) === 0) holes++;
   expect(holes).toBeLessThanOrEqual(start === 'compressed' ? MAX_HOLES_OF_STREAMS : MAX_HOLES);
   expect(context.clusters).toBe(Math.ceil(file.size / clusterSize));
-  expect(await image.compact()).toEqual({ copied: 0, updated: 0, oldSize: file.size, newSize: file.size });
+  const { size } = file;
+  const again = await image.compact();
+  // Streams that did not fit may fit once the others have moved.
+  if (start === 'compressed') expect(again.newSize).toBeLessThanOrEqual(size);
+  else expect(again).toEqual({ copied: 0, updated: 0, oldSize: size, newSize: size });
 }
 
 async function expectSound(folder: QemuFolder, { image, file }: Open, { dataFile }: Kind): Promise<void> {
@@ -92,11 +97,21 @@ async function expectSound(folder: QemuFolder, { image, file }: Open, { dataFile
 export async function compactAlone(folder: QemuFolder, kind: Kind, seed: number): Promise<void> {
   const opened = await open(folder, kind);
   const next = numbers(seed);
-  for (let round = 0; round < 3; round++) {
-    for (let step = 0; step < CHANGES; step++) await change(opened, kind, next);
-    await opened.image.compact();
-    await expectIntact(opened);
-    await expectCompact(opened, kind);
+  const paranoia = new Paranoia();
+  paranoia.start();
+  try {
+    for (let round = 0; round < 3; round++) {
+      for (let step = 0; step < CHANGES; step++) {
+        await change(opened, kind, next);
+        paranoia.check();
+      }
+      await opened.image.compact();
+      paranoia.check();
+      await expectIntact(opened);
+      await expectCompact(opened, kind);
+    }
+  } finally {
+    paranoia.stop();
   }
   await expectSound(folder, opened, kind);
 }

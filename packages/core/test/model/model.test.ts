@@ -12,6 +12,7 @@ import { type BlockDevice, bufferDevice, type Extent, isQcow2Error, Qcow2Image }
 import { judgeBitmaps } from '../crash/judge-bitmaps.js';
 import { expectSame } from '../support/expect-same.js';
 import { numbers } from '../support/numbers.js';
+import { Paranoia } from '../support/paranoid.js';
 import { QemuFolder } from '../support/qemu.js';
 import { SlowDevice } from '../support/slow-device.js';
 import { KINDS, type Kind, type Made, make } from './kinds.js';
@@ -32,6 +33,7 @@ const RUNS = Number(process.env.QCOW2_MODEL_RUNS ?? 1);
 const TIME_LIMIT_MS = Math.max(15_000, RUNS * 3_000);
 
 const folder = new QemuFolder('model');
+const paranoia = new Paranoia();
 
 /** How a run is set up. */
 interface Setting {
@@ -306,7 +308,15 @@ describe('random requests', () => {
       const property = fc.asyncProperty(setting, steps, async (setting, steps) => {
         const run = new Run(kind, made, setting);
         await run.open();
-        for (const step of steps) await run.step(step);
+        paranoia.start();
+        try {
+          for (const step of steps) {
+            await run.step(step);
+            paranoia.check();
+          }
+        } finally {
+          paranoia.stop();
+        }
         await run.judge();
       });
       await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: TIME_LIMIT_MS });
