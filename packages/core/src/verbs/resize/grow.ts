@@ -58,7 +58,7 @@ function* switchSize({ layer, state, writes }: Structure, bitmaps: ResizedBitmap
   const { device, data } = state;
   yield* writeBack(state, 'bitmaps');
   if (data !== null && data !== device) {
-    // What it contains past the end of the disk belongs to nobody, and must not be read as the guest's.
+    // What it contains past the end of the disk must not be read as the guest's.
     if (data.size > layer.size) yield data.truncate(layer.size);
     yield data.truncate(size);
     yield flushes.dataFileResized(state);
