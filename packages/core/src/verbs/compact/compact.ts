@@ -20,6 +20,7 @@ import { type Moved, moveClusters } from './move-clusters.js';
 import { dropEmptyBlocks, moveBlock, packRefcountTable } from './move-refcounts.js';
 import { moveStreams } from './move-streams.js';
 import { moveTable } from './move-tables.js';
+import { settle } from './settle.js';
 import { MAX_WORDS } from './unit-collector.js';
 
 /** Bytes that one slice copies: reads and writes wait that long. */
@@ -38,7 +39,6 @@ export function compactImage(writer: Writer, options: OperationOptions = {}): Pr
   return writer.restructure(async (structure) => {
     refuseUnsupported(structure);
     const oldSize = structure.state.device.size;
-    refuseUnsupported(structure);
     await freeLeaks(structure, writer);
     return { ...(await new Compaction(structure, options).run()), oldSize };
   }, options.signal);
@@ -116,12 +116,12 @@ export class Compaction {
     );
     await this.#moveBlocks(singlesEnd, blocks);
     for (let block = blocks; block < structure.state.refcounts.tableEntries; ) {
-      const { next, dropped } = await structure.slice(() => dropEmptyBlocks(structure, block));
+      const { next, dropped } = await this.#settled(() => dropEmptyBlocks(structure, block));
       this.#dropped += dropped;
       block = next;
     }
-    for (const table of tables) await this.#slice(() => moveTable(structure, table, singlesEnd));
-    await this.#slice(() => packRefcountTable(structure, singlesEnd));
+    for (const table of tables) await this.#move(() => moveTable(structure, table, singlesEnd));
+    await this.#move(() => packRefcountTable(structure, singlesEnd));
   }
 
   /** Moves the refcount blocks that are needed, and lie from the cluster `limit` on. */
@@ -129,22 +129,32 @@ export class Compaction {
     const { refcounts } = this.#structure.state;
     for (let index = 0; index < Math.min(blocks, refcounts.tableEntries); index++) {
       if (refcounts.blockOffset(index) < limit * refcounts.clusterSize) continue;
-      await this.#slice(() => moveBlock(this.#structure, index, limit));
+      await this.#move(() => moveBlock(this.#structure, index, limit));
     }
   }
 
   async #inBatches<T>(units: readonly T[], size: number, move: (batch: readonly T[]) => Steps<Moved>): Promise<void> {
     for (let from = 0; from < units.length; from += size) {
-      await this.#slice(() => move(units.slice(from, from + size)));
+      await this.#move(() => move(units.slice(from, from + size)));
     }
   }
 
-  async #slice(steps: () => Steps<Moved>): Promise<void> {
-    const { copied, updated } = await this.#structure.slice(steps);
+  async #move(steps: () => Steps<Moved>): Promise<void> {
+    const { copied, updated } = await this.#settled(steps);
     this.#copied += copied;
     this.#updated += updated;
     this.#structure.state.space.moved += copied;
     this.#progress(this.#copied);
+  }
+
+  /** Runs a slice in which the first change is announced, the tables are on the medium and every refcount is exact. */
+  #settled<T>(steps: () => Steps<T>): Promise<T> {
+    const { state, writes, slice } = this.#structure;
+    return slice(function* () {
+      yield* writes.mark();
+      yield* settle(state);
+      return yield* steps();
+    });
   }
 }
 

@@ -9,7 +9,6 @@ import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import { getHost, setHost } from '../../format/host-words.js';
 import { moveInViews, References, switchWords } from './references.js';
-import { settle } from './settle.js';
 import type { MovedCluster, Units } from './units.js';
 import { Words } from './words.js';
 
@@ -29,7 +28,7 @@ export interface Moved {
 
 /**
  * Moves clusters, given with the highest first, to free clusters before the cluster `limit`. Those of which a reference
- * is not known stay. The caller must have the exclusive lock.
+ * is not known stay. It must follow `settle`, with the exclusive lock.
  */
 export function* moveClusters(
   structure: Structure,
@@ -37,9 +36,7 @@ export function* moveClusters(
   found: Units,
   limit: number,
 ): Steps<Moved> {
-  const { state, writes } = structure;
-  yield* writes.mark();
-  yield* settle(state);
+  const { state } = structure;
   const words = yield* Words.read(
     structure,
     units.flatMap((unit) => unit.words),

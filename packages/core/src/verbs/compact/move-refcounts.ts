@@ -1,4 +1,7 @@
-/** Moves refcount blocks and the refcount table, and removes blocks that count no cluster. */
+/**
+ * Moves refcount blocks and the refcount table, and removes blocks that count no cluster. Each of these steps must
+ * follow `settle`, with the exclusive lock.
+ */
 import type { Steps } from '../../engine/async/steps.js';
 import { findClustersBelow, loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
@@ -6,18 +9,15 @@ import { writeBack } from '../../engine/write/write-back.js';
 import type { WriteState } from '../../engine/write/write-state.js';
 import type { Moved } from './move-clusters.js';
 import { placeFor } from './move-tables.js';
-import { settle } from './settle.js';
 
 const ENTRY_BYTES = 8;
 /** Refcount blocks that one slice reads. */
 const BLOCKS_PER_SLICE = 256;
 
 /** Moves the block `index` to a free cluster before the cluster `limit`, if there is one. */
-export function* moveBlock({ state, layer, writes }: Structure, index: number, limit: number): Steps<Moved> {
+export function* moveBlock({ state, layer }: Structure, index: number, limit: number): Steps<Moved> {
   const { refcounts, space } = state;
   const { clusterSize } = layer.geometry;
-  yield* writes.mark();
-  yield* settle(state);
   const host = refcounts.blockOffset(index);
   if (host === 0 || (yield* findClustersBelow(state, 1, limit)) === 0) return { copied: 0, updated: 0 };
   const to = space.allocate();
@@ -35,12 +35,10 @@ export function* moveBlock({ state, layer, writes }: Structure, index: number, l
  * many there were, and the index with which to continue.
  */
 export function* dropEmptyBlocks(
-  { state, layer, writes }: Structure,
+  { state, layer }: Structure,
   index: number,
 ): Steps<{ readonly next: number; readonly dropped: number }> {
   const { refcounts, space } = state;
-  yield* writes.mark();
-  yield* settle(state);
   let block = index;
   let dropped = 0;
   for (let count = 0; count < BLOCKS_PER_SLICE && block < refcounts.tableEntries; block++) {
@@ -62,11 +60,9 @@ export function* dropEmptyBlocks(
  * are before it, if there are any.
  */
 export function* packRefcountTable(structure: Structure, from: number): Steps<Moved> {
-  const { state, layer, writes } = structure;
+  const { state, layer } = structure;
   const { refcounts, space, metadata } = state;
   const { clusterSize } = layer.geometry;
-  yield* writes.mark();
-  yield* settle(state);
   const { at, clusters } = refcounts.location;
   const needed = neededClusters(state);
   const place = yield* placeFor(structure, { host: at, clusters: needed }, from);

@@ -11,7 +11,6 @@ import { alignUp } from '../../format/bytes.js';
 import { compressedAt, isCompressedWord, setCompressedHost } from '../../format/host-words.js';
 import type { Moved } from './move-clusters.js';
 import { References, switchWords } from './references.js';
-import { settle } from './settle.js';
 import type { MovedStream, Units } from './units.js';
 import { Words } from './words.js';
 
@@ -26,8 +25,8 @@ interface Move {
 }
 
 /**
- * Moves streams, given with the highest first, to free clusters before the cluster `limit`. The caller must have the
- * exclusive lock.
+ * Moves streams, given with the highest first, to free clusters before the cluster `limit`. It must follow `settle`,
+ * with the exclusive lock.
  */
 export function* moveStreams(
   structure: Structure,
@@ -35,9 +34,7 @@ export function* moveStreams(
   found: Units,
   limit: number,
 ): Steps<Moved> {
-  const { state, writes, layer } = structure;
-  yield* writes.mark();
-  yield* settle(state);
+  const { state, layer } = structure;
   const words = yield* Words.read(
     structure,
     units.flatMap((unit) => unit.words),

@@ -13,20 +13,17 @@ import { HEADER_SECTOR_BYTES, setL1Table, setSnapshotTable } from '../../format/
 import { setHost } from '../../format/host-words.js';
 import { copyClusters, type Moved } from './move-clusters.js';
 import { switchWords } from './references.js';
-import { settle } from './settle.js';
 import { type Table, wordOf } from './tables.js';
 import { Words } from './words.js';
 
 /**
  * Moves a table to the first free clusters from the cluster `from` on that are before it; also to some behind it, when
- * there is space before it that is too small. Returns nothing moved when there is none. The caller must have the
- * exclusive lock.
+ * there is space before it that is too small. Returns nothing moved when there is none. It must follow
+ * `settle`, with the exclusive lock.
  */
 export function* moveTable(structure: Structure, table: Table, from: number): Steps<Moved> {
-  const { state, layer, writes } = structure;
+  const { state, layer } = structure;
   const { clusterSize } = layer.geometry;
-  yield* writes.mark();
-  yield* settle(state);
   const word = wordOf(structure, table);
   const place = word === null ? null : yield* placeFor(structure, table, from);
   if (word === null || place === null || !(yield* isAlone(structure, table))) return { copied: 0, updated: 0 };
