@@ -8,13 +8,10 @@ import type { WriteState } from './write-state.js';
  * Reserves `clusters` free clusters for the `allocate` calls that follow. In a full image the search is long, so few
  * blocks stay in memory.
  */
-export function* findClusters({ space, refcounts, maxBlocks, loadBlocks }: WriteState, clusters: number): Steps {
+export function* findClusters(state: WriteState, clusters: number): Steps {
   if (clusters === 0) return;
-  const needed = (block: number) => space.needs(block);
-  for (let missing = space.reserve(clusters); missing !== null; missing = space.continueSearch()) {
-    refcounts.evict(maxBlocks, needed);
-    yield* loadBlocks(missing);
-  }
+  const { space } = state;
+  yield* search(state, space.reserve(clusters), () => space.continueSearch());
 }
 
 /**
@@ -26,16 +23,8 @@ export function* takeConsecutive(
   clusters: number,
   from: number = Math.ceil(state.device.size / state.refcounts.clusterSize),
 ): Steps<number> {
-  const { space, refcounts, maxBlocks, loadBlocks } = state;
-  const needed = (block: number) => space.needs(block);
-  for (
-    let missing = space.reserveConsecutive(clusters, from);
-    missing !== null;
-    missing = space.continueConsecutive()
-  ) {
-    refcounts.evict(maxBlocks, needed);
-    yield* loadBlocks(missing);
-  }
+  const { space } = state;
+  yield* search(state, space.reserveConsecutive(clusters, from), () => space.continueConsecutive());
   const first = space.allocate();
   for (let taken = 1; taken < clusters; taken++) space.allocate();
   return first;
@@ -56,11 +45,19 @@ export function* loadBlockOf({ refcounts, maxBlocks, loadBlocks }: WriteState, c
  * many there are.
  */
 export function* findClustersBelow(state: WriteState, clusters: number, limit: number): Steps<number> {
-  const { space, refcounts, maxBlocks, loadBlocks } = state;
-  const needed = (block: number) => space.needs(block);
-  for (let missing = space.reserveBelow(clusters, limit); missing !== null; missing = space.continueSearch()) {
-    refcounts.evict(maxBlocks, needed);
+  const { space } = state;
+  yield* search(state, space.reserveBelow(clusters, limit), () => space.continueSearch());
+  return space.reserved;
+}
+
+/** Runs a search to its end, from the blocks on that it needs first. `next` continues it, and returns what it needs. */
+function* search(
+  { space, refcounts, maxBlocks, loadBlocks }: WriteState,
+  first: readonly number[] | null,
+  next: () => readonly number[] | null,
+): Steps {
+  for (let missing = first; missing !== null; missing = next()) {
+    refcounts.evict(maxBlocks, (block) => space.needs(block));
     yield* loadBlocks(missing);
   }
-  return space.reserved;
 }
