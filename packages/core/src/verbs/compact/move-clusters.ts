@@ -2,12 +2,12 @@
  * Moves clusters that move by themselves: guest data, L2 tables, bits of bitmaps. The copy is counted and on the medium
  * before a word refers to it, and the old cluster is released after every word refers to the copy.
  */
-import type { Transfer } from '../../api/device.js';
 import type { Steps } from '../../engine/async/steps.js';
 import { findClustersBelow, loadBlockOf } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import { getHost, setHost } from '../../format/host-words.js';
+import { adjacentTransfers } from '../adjacent-transfers.js';
 import { moveInViews, References, switchWords } from './references.js';
 import type { MovedCluster, Units } from './units.js';
 import { Words } from './words.js';
@@ -46,7 +46,11 @@ export function* moveClusters(
   const moves = known.slice(0, free).sort((a, b) => a.unit.host - b.unit.host);
   if (moves.length === 0) return { copied: 0, updated: 0 };
   for (const move of moves) takePlace(structure, move);
-  yield* copy(structure, moves);
+  yield* copyClusters(
+    structure,
+    moves.map(({ unit }) => unit.host),
+    moves.map(({ to }) => to),
+  );
   let updated = 0;
   for (const { unit, to } of moves) {
     for (const word of unit.words) words.change(word, (view, at) => setHost(view, at, to));
@@ -88,38 +92,12 @@ function takePlace({ layer, state }: Structure, move: Move): void {
   if (kind !== 'guest data' && isMetadata) state.metadata.add(kind, move.to, clusterSize);
 }
 
-/** Copies clusters: neighbours in one transfer, all in one batch. */
-export function* copyClusters(
-  { layer, state }: Structure,
-  moves: readonly { readonly from: number; readonly to: number }[],
-): Steps {
+/** Copies clusters between host offsets: neighbours in one transfer, all in one batch. */
+export function* copyClusters({ layer, state }: Structure, from: readonly number[], to: readonly number[]): Steps {
   const { clusterSize } = layer.geometry;
-  const bytes = new Uint8Array(moves.length * clusterSize);
-  yield layer.source.read(runsOf(moves, 'from', bytes, clusterSize));
-  yield state.device.write(runsOf(moves, 'to', bytes, clusterSize));
-}
-
-function* copy(structure: Structure, moves: readonly Move[]): Steps {
-  yield* copyClusters(
-    structure,
-    moves.map(({ unit, to }) => ({ from: unit.host, to })),
-  );
-}
-
-function runsOf(
-  moves: readonly { readonly from: number; readonly to: number }[],
-  side: 'from' | 'to',
-  bytes: Uint8Array,
-  clusterSize: number,
-): Transfer[] {
-  const transfers: Transfer[] = [];
-  for (let first = 0; first < moves.length; ) {
-    let end = first + 1;
-    while (end < moves.length && moves[end]![side] === moves[end - 1]![side] + clusterSize) end++;
-    transfers.push({ at: moves[first]![side], bytes: bytes.subarray(first * clusterSize, end * clusterSize) });
-    first = end;
-  }
-  return transfers;
+  const bytes = new Uint8Array(from.length * clusterSize);
+  yield layer.source.read(adjacentTransfers(from, clusterSize, bytes));
+  yield state.device.write(adjacentTransfers(to, clusterSize, bytes));
 }
 
 function tablesMoved(structure: Structure, moves: readonly Move[]): void {

@@ -29,11 +29,9 @@ export function* moveTable(structure: Structure, table: Table, from: number): St
   if (word === null || place === null || !(yield* isAlone(structure, table))) return { copied: 0, updated: 0 };
   const to = yield* takeConsecutive(state, table.clusters, place / clusterSize);
   state.metadata.add(table.kind, to, table.clusters * clusterSize);
-  const moves = Array.from({ length: table.clusters }, (_, step) => ({
-    from: table.host + step * clusterSize,
-    to: to + step * clusterSize,
-  }));
-  yield* copyClusters(structure, moves);
+  const clustersFrom = (first: number) =>
+    Array.from({ length: table.clusters }, (_, step) => first + step * clusterSize);
+  yield* copyClusters(structure, clustersFrom(table.host), clustersFrom(to));
   yield* writeBack(state, 'check');
   yield* switchTable(structure, table, word, to);
   state.space.retire({ host: table.host, length: table.clusters * clusterSize });

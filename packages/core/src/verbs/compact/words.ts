@@ -3,6 +3,7 @@ import type { Transfer } from '../../api/device.js';
 import type { Steps } from '../../engine/async/steps.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { viewOf } from '../../format/bytes.js';
+import { adjacentTransfers } from '../adjacent-transfers.js';
 
 const WORD_BYTES = 8;
 
@@ -25,7 +26,7 @@ export class Words {
     const sorted = [...new Set(offsets)].sort((a, b) => a - b);
     const bytes = new Uint8Array(sorted.length * WORD_BYTES);
     const places = new Map(sorted.map((at, index) => [at, index * WORD_BYTES]));
-    yield layer.source.read(runsOf(sorted, bytes));
+    yield layer.source.read(adjacentTransfers(sorted, WORD_BYTES, bytes));
     return new Words(viewOf(bytes), sorted, places);
   }
 
@@ -48,7 +49,7 @@ export class Words {
       const at = this.#places.get(offset)!;
       bytes.set(new Uint8Array(this.#view.buffer, this.#view.byteOffset + at, WORD_BYTES), index * WORD_BYTES);
     }
-    return runsOf(changed, bytes);
+    return adjacentTransfers(changed, WORD_BYTES, bytes);
   }
 
   /** The words that were changed, each with its new bytes. */
@@ -58,16 +59,4 @@ export class Words {
       yield { offset, high: this.#view.getUint32(at), low: this.#view.getUint32(at + 4) };
     }
   }
-}
-
-/** Transfers for words at ascending offsets, whose bytes follow each other in `bytes`. */
-function runsOf(offsets: readonly number[], bytes: Uint8Array): Transfer[] {
-  const transfers: Transfer[] = [];
-  for (let from = 0; from < offsets.length; ) {
-    let to = from + 1;
-    while (to < offsets.length && offsets[to] === offsets[to - 1]! + WORD_BYTES) to++;
-    transfers.push({ at: offsets[from]!, bytes: bytes.subarray(from * WORD_BYTES, to * WORD_BYTES) });
-    from = to;
-  }
-  return transfers;
 }

@@ -1,5 +1,4 @@
 /** Releases the clusters of the active disk that contain only zeros. */
-import type { Transfer } from '../../api/device.js';
 import type { SparsifyReport } from '../../api/info.js';
 import type { OperationOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
@@ -13,6 +12,7 @@ import { writeBack } from '../../engine/write/write-back.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { getL1Entry } from '../../format/entries.js';
 import { l1IndexOf } from '../../format/geometry.js';
+import { adjacentTransfers } from '../adjacent-transfers.js';
 import { isZero } from '../zero-bytes.js';
 
 /** Bytes of data that one slice reads. */
@@ -88,7 +88,7 @@ function nextTable({ layer }: Structure, index: number): number {
 /** A guest cluster that is stored in this image, and nowhere else. */
 interface StoredCluster {
   readonly start: number;
-  /** The subclusters that are allocated; all of a compressed cluster. */
+  /** A bit for each allocated subcluster; 0 for a compressed cluster, which has no subclusters. */
   readonly allocated: number;
 }
 
@@ -115,7 +115,8 @@ function storedClusters({ layer }: Structure, table: DataView, at: number): { st
 function* zerosIn({ layer }: Structure, stored: readonly StoredCluster[]): Steps<GuestRange[]> {
   const { subclusterSize, clusterSize } = layer.geometry;
   const bytes = new Uint8Array(stored.length * clusterSize);
-  yield readLayer(layer, transfersOf(stored, bytes, clusterSize));
+  const offsets = stored.map(({ start }) => start);
+  yield readLayer(layer, adjacentTransfers(offsets, clusterSize, bytes));
   const zeros: GuestRange[] = [];
   for (const [index, { start, allocated }] of stored.entries()) {
     const at = index * clusterSize;
@@ -129,16 +130,4 @@ function* zerosIn({ layer }: Structure, stored: readonly StoredCluster[]): Steps
     }
   }
   return zeros;
-}
-
-/** Reads the clusters into consecutive bytes, neighbours in one transfer. */
-function transfersOf(stored: readonly StoredCluster[], bytes: Uint8Array, clusterSize: number): Transfer[] {
-  const transfers: Transfer[] = [];
-  for (let first = 0; first < stored.length; ) {
-    let end = first + 1;
-    while (end < stored.length && stored[end]!.start === stored[end - 1]!.start + clusterSize) end++;
-    transfers.push({ at: stored[first]!.start, bytes: bytes.subarray(first * clusterSize, end * clusterSize) });
-    first = end;
-  }
-  return transfers;
 }
