@@ -82,9 +82,7 @@ function collectTable({ layer }: Structure, collector: UnitCollector, table: Dat
   const { geometry } = layer;
   if (geometry.externalData) return;
   forEachHost(geometry, table, (index, host, length) => {
-    if (host + Math.max(length, 1) > collector.fromHost) {
-      collector.add('guest data', host, length, tableAt + index * geometry.l2EntrySize);
-    }
+    collector.add('guest data', host, length, tableAt + index * geometry.l2EntrySize);
   });
 }
 

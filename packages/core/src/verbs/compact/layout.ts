@@ -30,15 +30,13 @@ export async function layoutOf(structure: Structure, keptFree: number): Promise<
   const { used, blocks, last } = await countUsed(structure);
   const others = used - blocks - refcounts.location.clusters + keptFree;
   const { end, neededBlocks, tableClusters } = refcountsFor(structure, others);
-  const at = refcounts.location.at / refcounts.clusterSize;
-  const refcountTable = { first: at, clusters: tableClusters, end: at + refcounts.location.clusters };
+  const refcountTableEnd = refcounts.location.at / refcounts.clusterSize + refcounts.location.clusters;
   const all = tablesOf(structure);
   let singlesEnd = end;
   for (;;) {
     const moving = all.filter(({ host, clusters }) => host / refcounts.clusterSize + clusters > singlesEnd);
-    const movesRefcountTable = refcountTable.end > singlesEnd;
-    const clusters =
-      moving.reduce((sum, table) => sum + table.clusters, 0) + (movesRefcountTable ? refcountTable.clusters : 0);
+    const ofRefcountTable = refcountTableEnd > singlesEnd ? tableClusters : 0;
+    const clusters = moving.reduce((sum, table) => sum + table.clusters, ofRefcountTable);
     if (end - clusters >= singlesEnd) {
       return { end, singlesEnd, tables: moving, blocks: neededBlocks, used, last };
     }

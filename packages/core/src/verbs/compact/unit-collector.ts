@@ -25,14 +25,9 @@ export class UnitCollector {
     this.#from = from;
   }
 
-  /** The host offset from which on clusters are collected. */
-  get fromHost(): number {
-    return this.#from * this.#clusterSize;
-  }
-
   /** Adds the word at the host offset `word`, which refers to `host`; `length` is that of a stream, 0 for a cluster. */
   add(kind: ClusterKind, host: number, length: number, word: number): void {
-    if (host + Math.max(length, 1) <= this.fromHost) return;
+    if (this.#isBefore(host, length)) return;
     const known = this.#units.get(host);
     if (known === undefined) this.#units.set(host, { kind, length, words: [word] });
     else known.words.push(word);
@@ -58,12 +53,17 @@ export class UnitCollector {
     return { from: this.#from, clusters, streams, snapshotTables: this.#snapshotTables };
   }
 
+  /** True if all of a cluster or a stream is before the clusters that are collected. */
+  #isBefore(host: number, length: number): boolean {
+    return host + Math.max(length, 1) <= this.#from * this.#clusterSize;
+  }
+
   /** Drops the lower half: the end of the file is moved first. */
   #raiseFrom(): void {
     const hosts = Float64Array.from(this.#units.keys()).sort();
     this.#from = Math.floor(hosts[hosts.length >> 1]! / this.#clusterSize);
     for (const [host, { length, words }] of this.#units) {
-      if (host + Math.max(length, 1) > this.fromHost) continue;
+      if (!this.#isBefore(host, length)) continue;
       this.#units.delete(host);
       this.#words -= words.length;
     }
