@@ -11,8 +11,8 @@ import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import { alignUp } from '../../format/bytes.js';
 import { l1EntriesFor } from '../../format/geometry.js';
-import { setDiskSize } from '../../format/header-fields.js';
 import type { ResizedBitmaps } from './resized-bitmaps.js';
+import { switchSize } from './switch-size.js';
 import { unmapPastEnd } from './unmap-past-end.js';
 
 /** Grows the disk to `size` bytes. `progress` takes how many of the added bytes are done. */
@@ -30,7 +30,7 @@ export async function growDisk(
   });
   await unmapPastEnd(structure, from, () => {});
   await zeroOverBacking(structure, from, size, progress);
-  await slice(() => switchSize(structure, bitmaps, size));
+  await slice(() => finish(structure, bitmaps, size));
   progress(size - from);
 }
 
@@ -54,7 +54,8 @@ async function zeroOverBacking(
 }
 
 /** Brings everything to the medium, resizes the data file, and then changes the size. */
-function* switchSize({ layer, state, writes }: Structure, bitmaps: ResizedBitmaps, size: number): Steps {
+function* finish(structure: Structure, bitmaps: ResizedBitmaps, size: number): Steps {
+  const { layer, state } = structure;
   const { device, data } = state;
   yield* writeBack(state, 'bitmaps');
   if (data !== null && data !== device) {
@@ -63,10 +64,5 @@ function* switchSize({ layer, state, writes }: Structure, bitmaps: ResizedBitmap
     yield data.truncate(size);
     yield flushes.dataFileResized(state);
   }
-  yield* writes.mark();
-  yield* bitmaps.markInUse();
-  const header = state.header.change((sector) => setDiskSize(sector, size));
-  if (header !== null) yield device.write([header]);
-  yield flushes.sizeSwitched(state);
-  yield* bitmaps.resize();
+  yield* switchSize(structure, bitmaps, size);
 }

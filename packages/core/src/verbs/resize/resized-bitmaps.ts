@@ -3,12 +3,11 @@
  * in use, and so invalid for other readers, until the header has the new size and they have as many bits as the disk
  * needs (spec: "Bitmaps").
  */
-import type { Transfer } from '../../api/device.js';
 import type { Steps } from '../../engine/async/steps.js';
 import type { Freed } from '../../engine/mapping/cluster-mapping.js';
 import { readBitmapTables } from '../../engine/write/bitmaps/open-bitmaps.js';
 import { TrackedBitmap } from '../../engine/write/bitmaps/tracked-bitmap.js';
-import type { TrackedEntry } from '../../engine/write/bitmaps/tracked-bitmaps.js';
+import { inUseTransfers, type TrackedEntry } from '../../engine/write/bitmaps/tracked-bitmaps.js';
 import { takeConsecutive } from '../../engine/write/find-clusters.js';
 import { flushes } from '../../engine/write/flushes.js';
 import type { Structure } from '../../engine/write/structure.js';
@@ -16,13 +15,7 @@ import { writeBack } from '../../engine/write/write-back.js';
 import { Qcow2Error } from '../../errors.js';
 import { BITMAP_FLAG } from '../../format/bitmap-flag.js';
 import { getBitmapTableEntry, tableEntriesNeeded } from '../../format/bitmap-table.js';
-import {
-  BITMAP_FLAGS_AT,
-  BITMAP_TABLE_SIZE_AT,
-  type Bitmap,
-  bitmapEntryLength,
-  hasBitmapFlag,
-} from '../../format/bitmaps.js';
+import { BITMAP_TABLE_SIZE_AT, type Bitmap, bitmapEntryLength, hasBitmapFlag } from '../../format/bitmaps.js';
 import { decodeBitmapsExtension } from '../../format/bitmaps-extension.js';
 import { alignUp, hex, setUint64, viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
@@ -74,25 +67,26 @@ export class ResizedBitmaps {
   /** Marks those in use that are not marked by the first change of an image. */
   *markInUse(): Steps {
     if (this.#others.length === 0) return;
-    const { device } = this.#structure.state;
-    yield device.write(this.#others.map((entry) => this.#flags(entry, true)));
-    yield flushes.bitmapsMarked(this.#structure.state);
+    const { state, layer } = this.#structure;
+    yield state.device.write(inUseTransfers(layer, this.#others, true));
+    yield flushes.bitmapsMarked(state);
   }
 
   /** Gives every bitmap the bits that the disk needs. The bits of all must be on the medium. */
   *resize(): Steps {
     const { state, layer } = this.#structure;
     if (state.untracked !== null || layer.bitmaps.length === 0) return;
+    const entries = [...(state.bitmaps?.entries ?? []), ...this.#others];
     const freed: Freed[] = [];
-    for (const entry of [...(state.bitmaps?.entries ?? []), ...this.#others]) {
+    for (const entry of entries) {
       yield* this.#extendTable(entry);
       for (const run of yield* entry.bits.resize(this.#size)) freed.push(run);
       yield state.device.write([...entry.bits.dataTransfers(), ...entry.bits.tableTransfers()]);
       for (const run of yield* this.#shortenTable(entry)) freed.push(run);
     }
     yield flushes.bitmapsResized(state);
-    for (const { bits } of [...(state.bitmaps?.entries ?? []), ...this.#others]) bits.stored();
-    if (this.#others.length > 0) yield state.device.write(this.#others.map((entry) => this.#flags(entry, false)));
+    for (const { bits } of entries) bits.stored();
+    if (this.#others.length > 0) yield state.device.write(inUseTransfers(layer, this.#others, false));
     for (const run of freed) state.space.retire(run);
   }
 
@@ -149,13 +143,6 @@ export class ResizedBitmaps {
     entry.bits.replaceTable(bitmap, viewOf(bytes.subarray(0, bitmap.tableSize * ENTRY_BYTES)));
     layer.bitmaps = layer.bitmaps.map((other, index) => (index === entry.index ? bitmap : other));
     state.header.bitmapsChanged();
-  }
-
-  #flags({ index, at }: TrackedEntry, inUse: boolean): Transfer {
-    const { flags } = this.#structure.layer.bitmaps[index]!;
-    const bytes = new Uint8Array(4);
-    viewOf(bytes).setUint32(0, (inUse ? flags | (1 << BITMAP_FLAG.inUse) : flags) >>> 0);
-    return { at: at + BITMAP_FLAGS_AT, bytes };
   }
 }
 

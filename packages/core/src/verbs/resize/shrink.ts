@@ -10,8 +10,8 @@ import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import { alignUp } from '../../format/bytes.js';
 import { l1EntriesFor } from '../../format/geometry.js';
-import { setDiskSize } from '../../format/header-fields.js';
 import type { ResizedBitmaps } from './resized-bitmaps.js';
+import { switchSize } from './switch-size.js';
 import { unmapPastEnd } from './unmap-past-end.js';
 
 /** Shrinks the disk to `size` bytes. `progress` takes how many of the bytes that are cut are done. */
@@ -21,9 +21,13 @@ export async function shrinkDisk(
   size: number,
   progress: (done: number) => void,
 ): Promise<void> {
-  const { layer, state, slice } = structure;
+  const { layer, state, writes, slice } = structure;
   const cut = layer.size - size;
-  await slice(() => switchSize(structure, bitmaps, size));
+  await slice(function* () {
+    yield* writes.mark();
+    yield* writeBack(state, 'bitmaps');
+    yield* switchSize(structure, bitmaps, size);
+  });
   await zeroTail(structure, size);
   await unmapPastEnd(structure, size, (end) => progress(Math.min(cut, end - size)));
   await slice(function* () {
@@ -33,17 +37,6 @@ export async function shrinkDisk(
     yield* cutFileEnd(state);
   });
   progress(cut);
-}
-
-/** Brings everything to the medium, and then changes the size. */
-function* switchSize({ state, writes }: Structure, bitmaps: ResizedBitmaps, size: number): Steps {
-  yield* writes.mark();
-  yield* writeBack(state, 'bitmaps');
-  yield* bitmaps.markInUse();
-  const header = state.header.change((sector) => setDiskSize(sector, size));
-  if (header !== null) yield state.device.write([header]);
-  yield flushes.sizeSwitched(state);
-  yield* bitmaps.resize();
 }
 
 /** Zeroes what the last cluster contains past the end of the disk: another program may grow the disk without that. */

@@ -116,11 +116,16 @@ export class TrackedBitmaps {
    */
   flagTransfers(inUse: boolean): Transfer[] {
     this.#inUse = inUse;
-    return this.#tracked.map(({ index, at }): Transfer => {
-      const { flags } = this.#layer.bitmaps[index]!;
-      const bytes = new Uint8Array(4);
-      viewOf(bytes).setUint32(0, inUse ? flags | IN_USE : flags);
-      return { at: at + BITMAP_FLAGS_AT, bytes };
-    });
+    return inUseTransfers(this.#layer, this.#tracked, inUse);
   }
+}
+
+/** The transfers that set or clear the in-use flags of bitmaps in their directory entries. */
+export function inUseTransfers({ bitmaps }: Qcow2Layer, entries: readonly TrackedEntry[], inUse: boolean): Transfer[] {
+  return entries.map(({ index, at }): Transfer => {
+    const { flags } = bitmaps[index]!;
+    const bytes = new Uint8Array(4);
+    viewOf(bytes).setUint32(0, inUse ? flags | IN_USE : flags);
+    return { at: at + BITMAP_FLAGS_AT, bytes };
+  });
 }
