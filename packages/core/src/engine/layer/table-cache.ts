@@ -11,7 +11,7 @@ import { setTableOffset } from '../mapping/table-offsets.js';
 import type { Counters } from './counting-source.js';
 
 /** Tables that are cached whatever the budget. */
-const MIN_TABLES = 4;
+export const MIN_TABLES = 4;
 
 /** Consecutive entries of the L1 table, from `first` to `last`. */
 export interface L1Range {

@@ -1,9 +1,6 @@
 /** The cache of the L2 tables of an image that is written: tables that differ from the medium stay in memory. */
-import { TableCache } from '../layer/table-cache.js';
+import { MIN_TABLES, TableCache } from '../layer/table-cache.js';
 import { setTableOffset } from '../mapping/table-offsets.js';
-
-/** Tables that are kept whatever the budget. */
-const MIN_TABLES = 4;
 
 /** A cache whose tables can be pinned, and follow their clusters to other places. */
 export class WrittenTables extends TableCache {
