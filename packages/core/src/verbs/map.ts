@@ -6,14 +6,9 @@ import { progressOf } from '../engine/async/progress.js';
 import { yieldToEventLoop } from '../engine/async/yield-to-event-loop.js';
 import type { Layer, Qcow2Layer } from '../engine/layer/layer.js';
 import { isBase } from '../engine/layer/layer.js';
-import type { L1Range } from '../engine/layer/table-cache.js';
+import { type L1Range, nextEntries } from '../engine/layer/table-cache.js';
 import { appendExtent, layerExtents } from '../engine/mapping/extents.js';
 import { l1IndexOf } from '../format/geometry.js';
-
-/** Bytes of L2 tables that are loaded in one batch, so that few device calls serve many tables. */
-const BATCH_BYTES = 4 * 1024 * 1024;
-/** The most L1 entries of a batch, however few of them refer to a table. */
-const BATCH_ENTRIES = 65_536;
 
 /**
  * The extents of `[start, end)` in batches, adjacent ones of one kind merged, also from batch to batch. `alive` throws
@@ -122,15 +117,9 @@ export function nextTables(
   end: number,
   loaded: (l1Index: number) => boolean = (l1Index) => layer.tables.has(l1Index),
 ): { range: L1Range; until: number } {
-  const { bytesPerL2, clusterSize } = layer.geometry;
-  const maxTables = Math.max(1, BATCH_BYTES / clusterSize);
-  const first = l1IndexOf(layer.geometry, at);
-  const limit = Math.min(l1IndexOf(layer.geometry, end - 1), first + BATCH_ENTRIES - 1);
-  let last = first;
-  for (let count = loaded(first) ? 1 : 0; last < limit && count < maxTables; last++) {
-    if (loaded(last + 1)) count++;
-  }
-  return { range: { first, last }, until: Math.min(end, (last + 1) * bytesPerL2) };
+  const { geometry } = layer;
+  const range = nextEntries(geometry, l1IndexOf(geometry, at), l1IndexOf(geometry, end - 1), loaded);
+  return { range, until: Math.min(end, (range.last + 1) * geometry.bytesPerL2) };
 }
 
 /** The extents of a layer, with unallocated ones replaced by those of its backing chain. */

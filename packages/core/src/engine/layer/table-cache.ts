@@ -13,6 +13,11 @@ import type { Counters } from './counting-source.js';
 /** Tables that are cached whatever the budget. */
 export const MIN_TABLES = 4;
 
+/** Bytes of L2 tables that are loaded in one batch, so that few device calls serve many tables. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** The most L1 entries of a batch, however few of them refer to a table. */
+const BATCH_ENTRIES = 65_536;
+
 /** Consecutive entries of the L1 table, from `first` to `last`. */
 export interface L1Range {
   readonly first: number;
@@ -210,4 +215,20 @@ export class TableCache {
     const byAge = [...this.tables].sort(([, a], [, b]) => a.used - b.used);
     for (const [offset] of byAge.slice(0, count)) this.tables.delete(offset);
   }
+}
+
+/** The L1 entries from `first` to at most `limit` that have about 4 MiB of tables that are `loaded`. */
+export function nextEntries(
+  { clusterSize }: Geometry,
+  first: number,
+  limit: number,
+  loaded: (l1Index: number) => boolean,
+): L1Range {
+  const maxTables = Math.max(1, BATCH_BYTES / clusterSize);
+  const end = Math.min(limit, first + BATCH_ENTRIES - 1);
+  let last = first;
+  for (let count = loaded(first) ? 1 : 0; last < end && count < maxTables; last++) {
+    if (loaded(last + 1)) count++;
+  }
+  return { first, last };
 }

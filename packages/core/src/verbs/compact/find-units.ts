@@ -5,6 +5,7 @@
 import type { Transfer } from '../../api/device.js';
 import type { Steps } from '../../engine/async/steps.js';
 import { isBase } from '../../engine/layer/layer.js';
+import { nextEntries } from '../../engine/layer/table-cache.js';
 import { readBitmapTables } from '../../engine/write/bitmaps/open-bitmaps.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
@@ -14,10 +15,8 @@ import { forEachHost, getHost, mapsNothing } from '../../format/host-words.js';
 import { UnitCollector } from './unit-collector.js';
 import type { Units } from './units.js';
 
-/** Bytes of tables that one slice reads. */
+/** Bytes of a snapshot's tables that one slice reads. */
 const SLICE_BYTES = 4 * 1024 * 1024;
-/** The most L1 entries of a slice, however few of them refer to a table. */
-const SLICE_ENTRIES = 65_536;
 
 /** Finds what lies from the cluster `from` on. */
 export async function findUnits(structure: Structure, from: number): Promise<Units> {
@@ -59,21 +58,16 @@ async function eachActiveTable(
   visit: (index: number, table: DataView, host: number) => Steps | undefined,
 ): Promise<void> {
   const { tables } = layer;
-  const perSlice = Math.max(1, SLICE_BYTES / layer.geometry.clusterSize);
   for (let first = 0; first < tables.l1Size; ) {
     await slice(function* () {
-      let last = first;
-      const limit = Math.min(tables.l1Size, first + SLICE_ENTRIES) - 1;
-      for (let count = tables.has(first) ? 1 : 0; last < limit && count < perSlice; last++) {
-        if (tables.has(last + 1)) count++;
-      }
-      const { tables: rows, loading } = tables.acquire([{ first, last }]);
+      const range = nextEntries(layer.geometry, first, tables.l1Size - 1, (index) => tables.has(index));
+      const { tables: rows, loading } = tables.acquire([range]);
       yield loading;
       for (const [step, table] of rows[0]!.entries()) {
         const steps = table && visit(first + step, table, l2TableOffset(tables.l1, first + step));
         if (steps) yield* steps;
       }
-      first = last + 1;
+      first = range.last + 1;
     });
   }
 }
