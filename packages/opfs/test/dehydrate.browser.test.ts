@@ -1,18 +1,13 @@
 /** Dehydrating across the real worker: the file, its options, and how it ends early. */
 import { bufferDevice, type Progress, Qcow2Image, rehydrate } from 'qcow2';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStore, type Store, type WorkerImage } from '../src/index.js';
+import { expect, test } from 'vitest';
+import type { Store, WorkerImage } from '../src/index.js';
+import { withEmptyStore } from './support/empty-store.js';
 import { mixedImage } from './support/images.js';
-import { clearStorage } from './support/opfs.js';
 
 let store: Store;
-beforeAll(async () => {
-  await clearStorage();
-  store = await openStore();
-});
-afterAll(async () => {
-  await store.close();
-  await clearStorage();
+withEmptyStore((opened) => {
+  store = opened;
 });
 
 /** A stored image, open for writing, whose dehydrated file takes many chunks. */

@@ -1,10 +1,11 @@
 /** The verbs that change an image's size and that of its file, across the real worker, over OPFS. */
 import type { Progress } from 'qcow2';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { buildImage, filled } from '../../core/test/support/image-builder.js';
-import { openStore, type Store, type WorkerImage } from '../src/index.js';
+import type { Store, WorkerImage } from '../src/index.js';
+import { withEmptyStore } from './support/empty-store.js';
 import { noise } from './support/images.js';
-import { clearStorage, firstDifference, packageFiles } from './support/opfs.js';
+import { firstDifference, packageFiles } from './support/opfs.js';
 
 const CLUSTER = 65_536;
 const MIB = 2 ** 20;
@@ -14,13 +15,8 @@ const REACH = 512 * MIB;
 const MAX_WAIT_MS = 30_000;
 
 let store: Store;
-beforeAll(async () => {
-  await clearStorage();
-  store = await openStore();
-});
-afterAll(async () => {
-  await store.close();
-  await clearStorage();
+withEmptyStore((opened) => {
+  store = opened;
 });
 
 const STOPPED = new Error('Enough.');

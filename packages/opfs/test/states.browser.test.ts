@@ -1,21 +1,17 @@
 /** The other states of an image through the real worker: disks of snapshots, and what bitmaps mark. */
 import { isQcow2Error, type Range } from 'qcow2';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { put } from '../../core/test/support/big-endian.js';
 import { bitmapImage, STRETCH } from '../../core/test/support/bitmap-image.js';
 import { buildImage } from '../../core/test/support/image-builder.js';
-import { openStore, type Store } from '../src/index.js';
+import type { Store } from '../src/index.js';
+import { withEmptyStore } from './support/empty-store.js';
 import { CLUSTER, noise } from './support/images.js';
-import { clearStorage, firstDifference, targetFile } from './support/opfs.js';
+import { firstDifference, targetFile } from './support/opfs.js';
 
 let store: Store;
-beforeAll(async () => {
-  await clearStorage();
-  store = await openStore();
-});
-afterAll(async () => {
-  await store.close();
-  await clearStorage();
+withEmptyStore((opened) => {
+  store = opened;
 });
 
 const guest = noise(3 * CLUSTER, 5);

@@ -1,23 +1,18 @@
 /** The usage of an image file, maps that detect zeros, and counts of clusters, across the real worker. */
 import { type LostRange, type Progress, Qcow2Image } from 'qcow2';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { extentsOf } from '../../core/test/detect-zeroes/split-by-bytes.js';
 import { buildImage, type Cell, filled } from '../../core/test/support/image-builder.js';
-import { openStore, type Store } from '../src/index.js';
+import type { Store } from '../src/index.js';
+import { withEmptyStore } from './support/empty-store.js';
 import { noise } from './support/images.js';
-import { clearStorage } from './support/opfs.js';
 
 const CLUSTER = 65_536;
 const MIB = 2 ** 20;
 
 let store: Store;
-beforeAll(async () => {
-  await clearStorage();
-  store = await openStore();
-});
-afterAll(async () => {
-  await store.close();
-  await clearStorage();
+withEmptyStore((opened) => {
+  store = opened;
 });
 
 /** Two snapshots, leaks, stored zeros, and a damaged compressed cluster. */
