@@ -130,7 +130,7 @@ export async function compactInUse(folder: QemuFolder, kind: Kind, seed: number)
   });
   compacting.catch(() => {});
   while (running) {
-    await new Promise(setImmediate); // a data file answers at once, and no timer would run
+    await new Promise(setImmediate); // a data file may be synchronous, and then no timer would run
     await change(opened, kind, next);
     const at = (next() % (image.size / 512)) * 512;
     expectSame(await image.read(at, 512), disk.slice(at, at + 512));

@@ -1,4 +1,4 @@
-/** Owns the faults in the order in which compaction and sparsifying change an image, by name. */
+/** Lists faults in the order in which compaction and sparsifying change an image, by name. */
 
 import { SpaceAllocator } from '../../src/engine/allocation/allocator.js';
 import { Refcounts } from '../../src/engine/allocation/refcounts.js';

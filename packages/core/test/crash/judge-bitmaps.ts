@@ -1,6 +1,6 @@
 /**
- * Owns what is demanded of the bitmaps that a crash left: one that may be trusted marks everything that changed, and
- * one that does not follow the guest's writes marks what it did.
+ * Judges the bitmaps that a crash left: a valid one marks everything that changed, and one that does not follow the
+ * guest's writes marks what it did.
  */
 import type { Qcow2Image, Range } from '../../src/index.js';
 

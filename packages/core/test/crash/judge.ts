@@ -1,7 +1,4 @@
-/**
- * Owns what is demanded of an image that a crash left: it opens, its references are sound, and it reads as the oracle
- * says.
- */
+/** Judges an image that a crash left: it must open, its references must be sound, and its bytes those of the oracle. */
 import { type ByteSource, type Finding, Qcow2Image, type Resolved } from '../../src/index.js';
 import { checkSource } from '../../src/verbs/check/check.js';
 import { put } from '../support/big-endian.js';
@@ -73,7 +70,7 @@ async function judgeBytes({ sources, backing, start, oracle, touched, seed }: Ca
   const image = await Qcow2Image.open(sources[0]!, { resolve: async ({ kind }) => fileOf(kind, sources, backing) });
   const { size } = image;
   if (!oracle.sizes.includes(size)) return `the disk has ${size} bytes, not ${oracle.sizes.join(' or ')}`;
-  // What an unknown autoclear bit says is that nobody who does not know it has changed anything.
+  // An unknown autoclear bit says that no program has changed the image that does not know the bit.
   const untouched = image.info.features.some(({ kind, bit }) => kind === 'autoclear' && !KNOWN_AUTOCLEAR.includes(bit));
   if (untouched && size !== oracle.startSize) return 'the size has changed, and an unknown autoclear bit is still on';
   const marks = await judgeMarks(image, await startMarks(start), Math.min(size, oracle.least));

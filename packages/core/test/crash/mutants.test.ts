@@ -45,9 +45,9 @@ const MAX_JUDGED = 4000;
  * workload has untracked bitmaps (`bitmaps/untracked.test.ts` has) or damage (`writing/rules.test.ts`).
  *
  * After `l1Switched` and `bitmapsResized` clusters go into quarantine, and no write-back releases them before it has
- * flushed: that the old L1 table must not be free any sooner is a mutant of its own. Bits past the end of the disk,
- * which `bitmapsResized` has cleared, are looked at by nobody. Without `fileCut` the file may be longer, and is cut
- * when it is flushed next.
+ * flushed: that the old L1 table must not be free any sooner is a mutant of its own. No reader uses the bits past the
+ * end of the disk, which `bitmapsResized` has cleared. Without `fileCut` the file may be longer, and is cut when it is
+ * flushed next.
  */
 const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> = {
   marked: { name: 'unknown autoclear bits are not off before the first change', on: ['an unknown autoclear bit'] },

@@ -1,6 +1,6 @@
 /**
- * Owns what a guest may read after a crash: what `flush` acknowledged, or what was written since, and nothing else; and
- * how long its disk may be.
+ * Computes what a guest may read after a crash: what `flush` acknowledged, or what was written since, and nothing else.
+ * Computes also how long its disk may be.
  */
 import { SparseDisk } from './sparse-disk.js';
 

@@ -1,4 +1,4 @@
-/** Owns a disk of any size in memory: what was never written, or was cut off, is zeros and takes no room. */
+/** Keeps a disk of any size in memory: what was never written, or was cut off, is zeros and takes no memory. */
 
 /** The unit in which memory is taken, bytes. */
 const PAGE = 64 * 1024;

@@ -1,4 +1,4 @@
-/** Owns the faults in the order in which verbs change the structure of an image, by name. */
+/** Lists faults in the order in which verbs change the structure of an image, by name. */
 import { SpaceAllocator } from '../../src/engine/allocation/allocator.js';
 import { TrackedBitmaps } from '../../src/engine/write/bitmaps/tracked-bitmaps.js';
 import { flushes } from '../../src/engine/write/flushes.js';

@@ -1,6 +1,6 @@
 /**
- * Owns the verbs that change the structure of an image, as crash workloads call them: for each how a call is drawn, and
- * what it makes of the disk. A further one is one more line of {@link STRUCTURAL_VERBS}.
+ * Lists the verbs that change the structure of an image, as crash workloads call them: for each how a call is drawn,
+ * and what it makes of the disk. A further one is one more line of {@link STRUCTURAL_VERBS}.
  */
 import type { OperationOptions, Qcow2Image } from '../../src/index.js';
 import { get } from '../support/big-endian.js';

@@ -1,4 +1,4 @@
-/** A map that reads the data of damaged images: what a stream loses is unreadable, and all else is told apart. */
+/** A map that reads the data of damaged images: what a stream loses is unreadable, and all else is data or zeros. */
 import { describe, expect, test } from 'vitest';
 import { type LostRange, Qcow2Error, Qcow2Image } from '../../src/index.js';
 import { places, scan } from '../salvage/scan.js';

@@ -1,6 +1,4 @@
-/**
- * Owns the steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves.
- */
+/** The steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves. */
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
 import { copyL2Table, setL1Entry } from '../../format/encode-entries.js';
