@@ -1,6 +1,7 @@
 /** Releases the clusters of the active disk that contain only zeros. */
 import type { SparsifyReport } from '../../api/info.js';
 import type { OperationOptions } from '../../api/options.js';
+import type { Range } from '../../api/range.js';
 import { progressOf } from '../../engine/async/progress.js';
 import type { Steps } from '../../engine/async/steps.js';
 import { isBase } from '../../engine/layer/layer.js';
@@ -19,12 +20,6 @@ import { isZero } from '../zero-bytes.js';
 const SLICE_BYTES = 4 * 1024 * 1024;
 /** L1 entries without a table that are passed in one slice. */
 const ENTRIES_PER_SLICE = 65_536;
-
-/** Guest bytes from `start` to before `end`. */
-interface GuestRange {
-  readonly start: number;
-  readonly end: number;
-}
 
 /**
  * Releases zeros, as `Disk.sparsify` describes.
@@ -68,10 +63,10 @@ function* sparsifySlice(structure: Structure, at: number): Steps<{ at: number; r
     yield* writes.mark();
     const owned = yield* writes.writableTables(index, index);
     const context = { geometry, base: isBase(layer), unmap: true };
-    for (const { start, end } of zeros) {
-      const { changes, freed } = planZero(context, index, owned[0]!, start, end);
+    for (const { start, length } of zeros) {
+      const { changes, freed } = planZero(context, index, owned[0]!, start, start + length);
       writes.apply(index, owned, changes, freed);
-      for (const { length } of freed) released += length;
+      for (const run of freed) released += run.length;
     }
   }
   return { at: end, released };
@@ -112,20 +107,20 @@ function storedClusters({ layer }: Structure, table: DataView, at: number): { st
 }
 
 /** What reads as zeros of the clusters: whole ones, and allocated subclusters of others. */
-function* zerosIn({ layer }: Structure, stored: readonly StoredCluster[]): Steps<GuestRange[]> {
+function* zerosIn({ layer }: Structure, stored: readonly StoredCluster[]): Steps<Range[]> {
   const { subclusterSize, clusterSize } = layer.geometry;
   const bytes = new Uint8Array(stored.length * clusterSize);
   const offsets = stored.map(({ start }) => start);
   yield readLayer(layer, adjacentTransfers(offsets, clusterSize, bytes));
-  const zeros: GuestRange[] = [];
+  const zeros: Range[] = [];
   for (const [index, { start, allocated }] of stored.entries()) {
     const at = index * clusterSize;
-    if (isZero(bytes, at, at + clusterSize)) zeros.push({ start, end: start + clusterSize });
+    if (isZero(bytes, at, at + clusterSize)) zeros.push({ start, length: clusterSize });
     else if (subclusterSize < clusterSize) {
       for (let from = 0; from < clusterSize; from += subclusterSize) {
         const isAllocated = ((allocated >>> (from / subclusterSize)) & 1) === 1;
         if (!isAllocated || !isZero(bytes, at + from, at + from + subclusterSize)) continue;
-        zeros.push({ start: start + from, end: start + from + subclusterSize });
+        zeros.push({ start: start + from, length: subclusterSize });
       }
     }
   }
