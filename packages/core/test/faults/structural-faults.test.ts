@@ -220,6 +220,7 @@ async function goesOnAfterReads(start: StartDisk, change: Change, inData: boolea
     if (failure !== undefined) {
       expect(failure === plain || isQcow2Error(failure), String(failure)).toBe(true);
       session.sized(image.size);
+      expect((await image.check()).leaks, `read ${nth}`).toBeLessThanOrEqual(before.leaks);
       await session.change(image, change, size);
     }
     await image.close();

@@ -45,11 +45,16 @@ export function* moveClusters(
   const free = yield* findClustersBelow(state, known.length, limit);
   const moves = known.slice(0, free).sort((a, b) => a.unit.host - b.unit.host);
   if (moves.length === 0) return { copied: 0, updated: 0 };
-  for (const move of moves) takePlace(structure, move);
-  yield* copyClusters(
+  // Before clusters are taken, which a read that fails would leave as leaks.
+  const bytes = yield* readClusters(
     structure,
     moves.map(({ unit }) => unit.host),
+  );
+  for (const move of moves) takePlace(structure, move);
+  yield* writeClusters(
+    structure,
     moves.map(({ to }) => to),
+    bytes,
   );
   let updated = 0;
   for (const { unit, to } of moves) {
@@ -92,12 +97,17 @@ function takePlace({ layer, state }: Structure, move: Move): void {
   if (kind !== 'guest data' && isMetadata) state.metadata.add(kind, move.to, clusterSize);
 }
 
-/** Copies clusters between host offsets: neighbours in one transfer, all in one batch. */
-export function* copyClusters({ layer, state }: Structure, from: readonly number[], to: readonly number[]): Steps {
+/** Reads clusters at host offsets: neighbours in one transfer, all in one batch. */
+export function* readClusters({ layer }: Structure, hosts: readonly number[]): Steps<Uint8Array> {
   const { clusterSize } = layer.geometry;
-  const bytes = new Uint8Array(from.length * clusterSize);
-  yield layer.source.read(adjacentTransfers(from, clusterSize, bytes));
-  yield state.device.write(adjacentTransfers(to, clusterSize, bytes));
+  const bytes = new Uint8Array(hosts.length * clusterSize);
+  yield layer.source.read(adjacentTransfers(hosts, clusterSize, bytes));
+  return bytes;
+}
+
+/** Writes clusters at host offsets, as {@link readClusters} reads them. */
+export function* writeClusters({ layer, state }: Structure, hosts: readonly number[], bytes: Uint8Array): Steps {
+  yield state.device.write(adjacentTransfers(hosts, layer.geometry.clusterSize, bytes));
 }
 
 function tablesMoved(structure: Structure, moves: readonly Move[]): void {

@@ -9,6 +9,7 @@ import { writeBack } from '../../engine/write/write-back.js';
 import type { WriteState } from '../../engine/write/write-state.js';
 import type { Moved } from './move-clusters.js';
 import { placeFor } from './move-tables.js';
+import { freedOnFailure } from './taken-clusters.js';
 
 const ENTRY_BYTES = 8;
 /** Refcount blocks that one slice reads. */
@@ -22,12 +23,16 @@ export function* moveBlock({ state, layer }: Structure, index: number, limit: nu
   if (host === 0 || (yield* findClustersBelow(state, 1, limit)) === 0) return { copied: 0, updated: 0 };
   const to = space.allocate();
   // The cluster is counted on the medium before the table refers to it.
-  yield* writeBack(state, 'check');
-  yield* loadBlockOf(state, index * refcounts.perBlock);
+  yield* freedOnFailure(state, to, 1, writeBackAndLoad(state, index));
   refcounts.moveBlock(index, to);
   space.retire({ host, length: clusterSize });
   yield* writeBack(state, 'check');
   return { copied: 1, updated: 1 };
+}
+
+function* writeBackAndLoad(state: WriteState, block: number): Steps {
+  yield* writeBack(state, 'check');
+  yield* loadBlockOf(state, block * state.refcounts.perBlock);
 }
 
 /**
@@ -81,7 +86,7 @@ export function* packRefcountTable(structure: Structure, from: number): Steps<Mo
     return { copied: 0, updated: 0 };
   }
   metadata.add('refcount table', to, needed * clusterSize);
-  yield* writeBack(state, 'check');
+  yield* freedOnFailure(state, to, needed, writeBack(state, 'check'));
   refcounts.moveTable(to, needed);
   space.retire({ host: at, length: clusters * clusterSize });
   yield* writeBack(state, 'check');

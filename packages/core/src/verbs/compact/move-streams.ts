@@ -40,6 +40,8 @@ export function* moveStreams(
     units.flatMap((unit) => unit.words),
   );
   const known = yield* knownStreams(structure, units, new References(structure, words, found));
+  // Before clusters are taken, which a read that fails would leave as leaks.
+  const streams = yield* readStreams(structure, known);
   yield* findClustersBelow(state, clustersFor(structure, known), limit);
   const places = new Places(structure);
   const moves: Move[] = [];
@@ -50,7 +52,7 @@ export function* moveStreams(
   }
   places.release();
   if (moves.length === 0) return { copied: 0, updated: 0 };
-  yield* copyStreams(structure, moves);
+  yield state.device.write(moves.map(({ to }, index) => ({ at: to, bytes: streams[index]!.bytes })));
   let updated = 0;
   for (const { unit, to } of moves) {
     for (const word of unit.words) {
@@ -173,8 +175,8 @@ class Places {
   }
 }
 
-function* copyStreams({ layer, state }: Structure, moves: readonly Move[]): Steps {
-  const transfers = moves.map(({ unit }): Transfer => ({ at: unit.host, bytes: new Uint8Array(unit.length) }));
+function* readStreams({ layer }: Structure, known: readonly Pick<Move, 'unit'>[]): Steps<readonly Transfer[]> {
+  const transfers = known.map(({ unit }): Transfer => ({ at: unit.host, bytes: new Uint8Array(unit.length) }));
   yield layer.source.read(transfers);
-  yield state.device.write(moves.map(({ to }, index) => ({ at: to, bytes: transfers[index]!.bytes })));
+  return transfers;
 }

@@ -11,9 +11,10 @@ import { viewOf } from '../../format/bytes.js';
 import { EXTENSION } from '../../format/extensions.js';
 import { HEADER_SECTOR_BYTES, setL1Table, setSnapshotTable } from '../../format/header-fields.js';
 import { setHost } from '../../format/host-words.js';
-import { copyClusters, type Moved } from './move-clusters.js';
+import { type Moved, readClusters, writeClusters } from './move-clusters.js';
 import { switchWords } from './references.js';
 import { type Table, wordOf } from './tables.js';
+import { freedOnFailure } from './taken-clusters.js';
 import { Words } from './words.js';
 
 /**
@@ -27,13 +28,16 @@ export function* moveTable(structure: Structure, table: Table, from: number): St
   const word = wordOf(structure, table);
   const place = word === null ? null : yield* placeFor(structure, table, from);
   if (word === null || place === null || !(yield* isAlone(structure, table))) return { copied: 0, updated: 0 };
-  const to = yield* takeConsecutive(state, table.clusters, place / clusterSize);
-  state.metadata.add(table.kind, to, table.clusters * clusterSize);
   const clustersFrom = (first: number) =>
     Array.from({ length: table.clusters }, (_, step) => first + step * clusterSize);
-  yield* copyClusters(structure, clustersFrom(table.host), clustersFrom(to));
-  yield* writeBack(state, 'check');
-  yield* switchTable(structure, table, word, to);
+  // Before clusters are taken, which a read that fails would leave as leaks.
+  const bytes = yield* readClusters(structure, clustersFrom(table.host));
+  const words = yield* Words.read(structure, [word]);
+  const to = yield* takeConsecutive(state, table.clusters, place / clusterSize);
+  state.metadata.add(table.kind, to, table.clusters * clusterSize);
+  yield* writeClusters(structure, clustersFrom(to), bytes);
+  yield* freedOnFailure(state, to, table.clusters, writeBack(state, 'check'));
+  switchTable(structure, table, words, word, to);
   state.space.retire({ host: table.host, length: table.clusters * clusterSize });
   yield* writeBack(state, 'check');
   return { copied: table.clusters, updated: 1 };
@@ -79,7 +83,7 @@ function* isAlone({ state, layer }: Structure, { host, clusters }: Table): Steps
 }
 
 /** Makes the one word refer to the new place: with the next write-back on the medium, and at once in memory. */
-function* switchTable(structure: Structure, table: Table, word: number, to: number): Steps {
+function switchTable(structure: Structure, table: Table, words: Words, word: number, to: number): void {
   const { layer, state } = structure;
   const { header } = layer;
   switch (table.kind) {
@@ -91,7 +95,7 @@ function* switchTable(structure: Structure, table: Table, word: number, to: numb
       switchHeader(structure, (sector) => setSnapshotTable(sector, to, header.snapshotCount));
       break;
     default:
-      yield* switchWord(structure, table, word, to);
+      switchWord(structure, table, words, word, to);
   }
 }
 
@@ -100,9 +104,8 @@ function switchHeader({ state }: Structure, edit: (sector: DataView) => void): v
   if (sector !== null) state.words.push(sector);
 }
 
-function* switchWord(structure: Structure, { kind, index, host }: Table, word: number, to: number): Steps {
+function switchWord(structure: Structure, { kind, index, host }: Table, words: Words, word: number, to: number): void {
   const { layer, state } = structure;
-  const words = yield* Words.read(structure, [word]);
   words.change(word, (view, at) => setHost(view, at, to));
   switchWords(structure, words);
   if (kind === "snapshot's L1 table") {
