@@ -20,6 +20,7 @@ import {
   applyTo,
   compatible,
   type Drawn,
+  type DrawnRelease,
   type DrawnResize,
   placed,
   type Request,
@@ -103,6 +104,7 @@ class Run {
 
   async step(step: Step): Promise<void> {
     if (step.kind === 'resize') await this.#resize(step);
+    else if (step.kind === 'release') await this.#release(step);
     else if (step.kind === 'reopen') await this.#reopen();
     else if (this.disk.length === 0) return;
     else if (step.kind === 'one') await this.#start(placed(this.#kind, this.disk.length, step.request));
@@ -157,6 +159,30 @@ class Run {
     expect([size, this.disk.length]).toContain(this.#open.size);
     this.disk = atSize(this.disk, this.#open.size);
     this.#before = atSize(this.#before, this.#open.size);
+  }
+
+  /** Gives space back while other requests run and snapshots are read; perhaps aborts it, or closes meanwhile. */
+  async #release({ verb, requests, order, end, reports }: DrawnRelease): Promise<void> {
+    const image = this.#open;
+    const aborting = new AbortController();
+    let left = end === 'abort' ? reports : Number.POSITIVE_INFINITY;
+    const onProgress = (): void => {
+      if (left-- === 0) aborting.abort();
+    };
+    const releasing = image[verb]({ signal: aborting.signal, onProgress });
+    const under = this.#startAll(requests, this.disk.length);
+    if (end !== 'close') under.push(...[...this.#made.snapshots.keys()].map((name) => this.#compareView(name)));
+    const closing = end === 'close' ? image.close() : null;
+    const released = releasing.then(
+      () => {},
+      (error: unknown) => {
+        if (closing === null ? error !== aborting.signal.reason : !isQcow2Error(error, 'closed')) throw error;
+      },
+    );
+    await inOrder([released, ...under], order);
+    await closing;
+    if (closing !== null) await this.open();
+    expect(this.#open.size).toBe(this.disk.length);
   }
 
   /** A stream ends where it was to end, or where the disk does then; it is of one length or the other. */

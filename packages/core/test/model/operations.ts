@@ -28,15 +28,27 @@ export interface DrawnResize {
   readonly close: boolean;
 }
 
+/** A verb that gives space back, as fast-check draws it, and the requests that are started meanwhile. */
+export interface DrawnRelease {
+  readonly kind: 'release';
+  readonly verb: 'compact' | 'sparsify';
+  readonly requests: readonly Drawn[];
+  readonly order: number;
+  /** It is awaited, aborted after some reports of progress, or the image is closed meanwhile. */
+  readonly end: 'wait' | 'abort' | 'close';
+  readonly reports: number;
+}
+
 /**
- * What happens next: one request awaited, some together, the image reopened, or closed with requests under way, or the
- * disk resized.
+ * What happens next: one request awaited, some together, the image reopened, or closed with requests under way, the
+ * disk resized, or space given back.
  */
 export type Step =
   | { readonly kind: 'one'; readonly request: Drawn }
   | { readonly kind: 'together'; readonly requests: readonly Drawn[]; readonly order: number; readonly close: boolean }
   | { readonly kind: 'reopen' }
-  | DrawnResize;
+  | DrawnResize
+  | DrawnRelease;
 
 /** A request of a certain disk. */
 export interface Request {
@@ -86,6 +98,15 @@ const resize: fc.Arbitrary<DrawnResize> = fc.record({
   close: seldom,
 });
 
+const release: fc.Arbitrary<DrawnRelease> = fc.record({
+  kind: fc.constant('release' as const),
+  verb: fc.constantFrom('compact', 'compact', 'sparsify'),
+  requests: fc.array(request, { maxLength: 5 }),
+  order: fc.nat(1000),
+  end: fc.constantFrom('wait', 'wait', 'wait', 'abort', 'close'),
+  reports: fc.nat(5),
+});
+
 /** The steps of one run. */
 export const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -101,6 +122,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
     { weight: 2, arbitrary: resize },
+    { weight: 2, arbitrary: release },
   ),
   { minLength: 30, maxLength: 70, size: 'max' },
 );
