@@ -94,7 +94,12 @@ export const CASES: readonly Case[] = [
     sizes: SHORT_WALK,
     prepare: FILLED,
   })),
-  { name: 'metadata in advance', options: 'preallocation=metadata,cluster_size=4k', size: MIB + 512, sizes: SHORT_WALK },
+  {
+    name: 'metadata in advance',
+    options: 'preallocation=metadata,cluster_size=4k',
+    size: MIB + 512,
+    sizes: SHORT_WALK,
+  },
   { name: 'a disk of 0 bytes', options: '', size: 0, sizes: [512, 5 * MIB, 100 * GIB, 1024] },
   { name: 'a disk of 0 bytes, clusters of 512', options: 'cluster_size=512', size: 0, sizes: [512, 5 * MIB, 512] },
   {
