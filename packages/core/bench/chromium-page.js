@@ -112,26 +112,31 @@ function readTurn(name) {
   });
 }
 
-/** @type {Worker | null} */
-let writer = null;
-
 /**
- * Writes to OPFS in a worker, which all turns share: a new one would start each turn with code that is not compiled
- * yet. Returns the seconds and the number of device calls.
+ * Takes turns in a worker, which all turns share: a new one would start each turn with code that is not compiled yet.
  *
- * @param {unknown} turn
- * @returns {Promise<{ seconds: number, calls: number }>}
+ * @param {string} path
+ * @returns {(turn: unknown) => Promise<unknown>} what the worker measured
  */
-function writeTurn(turn) {
-  writer ??= startWorker('/writer.js');
-  const worker = writer;
-  return new Promise((resolve, reject) => {
-    worker.onerror = reject;
-    worker.onmessage = ({ data }) => resolve(data);
-    worker.postMessage(turn);
-  });
+function turnsIn(path) {
+  /** @type {Worker | null} */
+  let started = null;
+  return (turn) => {
+    started ??= startWorker(path);
+    const worker = started;
+    return new Promise((resolve, reject) => {
+      worker.onerror = reject;
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.postMessage(turn);
+    });
+  };
 }
 
+/** Writes to OPFS: the seconds and the number of device calls. */
+const writeTurn = turnsIn('/writer.js');
+/** Compacts in OPFS, or copies as much. */
+const spaceTurn = turnsIn('/space.js');
+
 Object.assign(globalThis, {
-  bench: { openAll, takeTurn, checkTurn, importTurn, readTurn, writeTurn, extentsOf, statsOf },
+  bench: { openAll, takeTurn, checkTurn, importTurn, readTurn, writeTurn, spaceTurn, extentsOf, statsOf },
 });

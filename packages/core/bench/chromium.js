@@ -14,7 +14,7 @@ const HTML =
   '<!doctype html><title>bench</title><input type="file" multiple><script type="module" src="/page.js"></script>';
 
 /** Names of the scripts that are served. */
-const SCRIPTS = ['page', 'worker', 'reader', 'writer'];
+const SCRIPTS = ['page', 'worker', 'reader', 'writer', 'space'];
 
 /**
  * Bundles a script, minified as an application would.

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { runTool } from '../../../scripts/run.js';
 import { chromiumCases } from './chromium-cases.js';
 import { chromiumCheckCases } from './chromium-check-cases.js';
+import { chromiumSpaceCases } from './chromium-space-cases.js';
 import { chromiumWriteCases } from './chromium-write-cases.js';
 import { imageFolder } from './images.js';
 import { nodeCases, nodeDigestCases } from './node-cases.js';
@@ -38,6 +39,7 @@ const results = [
   ...(wanted('node', 'space') ? await nodeSpaceCases(folder, rounds) : []),
   ...(wanted('chromium', 'reads') ? await chromiumCases(folder, rounds) : []),
   ...(wanted('chromium', 'writes') ? await chromiumWriteCases(rounds) : []),
+  ...(wanted('chromium', 'space') ? await chromiumSpaceCases(rounds) : []),
   ...(wanted('chromium', 'checks') ? await chromiumCheckCases(folder, rounds) : []),
 ];
 console.log(table(results));

@@ -22,6 +22,7 @@ import { moveStreams } from './move-streams.js';
 import { moveTable } from './move-tables.js';
 import { settle } from './settle.js';
 import { MAX_WORDS } from './unit-collector.js';
+import type { MovedCluster } from './units.js';
 
 /** Bytes that one slice copies: reads and writes wait that long. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -105,15 +106,16 @@ export class Compaction {
     const found = await findUnits(structure, singlesEnd);
     const isTable = ({ kind }: { kind: string }) => kind === 'L2 table';
     const size = Math.max(1, Math.min(BATCH_UNITS, Math.floor(BATCH_BYTES / clusterSize)));
+    // One buffer for all batches: a new one for each makes the garbage collector run at nearly every batch.
+    const buffer = new Uint8Array(Math.min(size, found.clusters.length) * clusterSize);
+    const move = (batch: readonly MovedCluster[]) => moveClusters(structure, batch, found, singlesEnd, buffer);
     await this.#inBatches(
       found.clusters.filter((unit) => !isTable(unit)),
       size,
-      (batch) => moveClusters(structure, batch, found, singlesEnd),
+      move,
     );
     await this.#inBatches(found.streams, size, (batch) => moveStreams(structure, batch, found, singlesEnd));
-    await this.#inBatches(found.clusters.filter(isTable), size, (batch) =>
-      moveClusters(structure, batch, found, singlesEnd),
-    );
+    await this.#inBatches(found.clusters.filter(isTable), size, move);
     await this.#moveBlocks(singlesEnd, blocks);
     for (let block = blocks; block < structure.state.refcounts.tableEntries; ) {
       const { next, dropped } = await this.#settled(() => dropEmptyBlocks(structure, block));

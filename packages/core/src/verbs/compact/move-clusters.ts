@@ -28,13 +28,14 @@ export interface Moved {
 
 /**
  * Moves clusters, given with the highest first, to free clusters before the cluster `limit`. Those of which a reference
- * is not known stay. It must follow `settle`, with the exclusive lock.
+ * is not known stay. `buffer` has room for all of them. It must follow `settle`, with the exclusive lock.
  */
 export function* moveClusters(
   structure: Structure,
   units: readonly MovedCluster[],
   found: Units,
   limit: number,
+  buffer: Uint8Array,
 ): Steps<Moved> {
   const { state } = structure;
   const words = yield* Words.read(
@@ -46,15 +47,16 @@ export function* moveClusters(
   const moves = known.slice(0, free).sort((a, b) => a.unit.host - b.unit.host);
   if (moves.length === 0) return { copied: 0, updated: 0 };
   // Before clusters are taken, which a read that fails would leave as leaks.
-  const bytes = yield* readClusters(
+  yield* readClusters(
     structure,
     moves.map(({ unit }) => unit.host),
+    buffer,
   );
   for (const move of moves) takePlace(structure, move);
   yield* writeClusters(
     structure,
     moves.map(({ to }) => to),
-    bytes,
+    buffer,
   );
   let updated = 0;
   for (const { unit, to } of moves) {
@@ -97,17 +99,14 @@ function takePlace({ layer, state }: Structure, move: Move): void {
   if (kind !== 'guest data' && isMetadata) state.metadata.add(kind, move.to, clusterSize);
 }
 
-/** Reads clusters at host offsets: neighbours in one transfer, all in one batch. */
-export function* readClusters({ layer }: Structure, hosts: readonly number[]): Steps<Uint8Array> {
-  const { clusterSize } = layer.geometry;
-  const bytes = new Uint8Array(hosts.length * clusterSize);
-  yield layer.source.read(adjacentTransfers(hosts, clusterSize, bytes));
-  return bytes;
+/** Reads clusters at host offsets to the start of `buffer`: neighbours in one transfer, all in one batch. */
+export function* readClusters({ layer }: Structure, hosts: readonly number[], buffer: Uint8Array): Steps {
+  yield layer.source.read(adjacentTransfers(hosts, layer.geometry.clusterSize, buffer));
 }
 
 /** Writes clusters at host offsets, as {@link readClusters} reads them. */
-export function* writeClusters({ layer, state }: Structure, hosts: readonly number[], bytes: Uint8Array): Steps {
-  yield state.device.write(adjacentTransfers(hosts, layer.geometry.clusterSize, bytes));
+export function* writeClusters({ layer, state }: Structure, hosts: readonly number[], buffer: Uint8Array): Steps {
+  yield state.device.write(adjacentTransfers(hosts, layer.geometry.clusterSize, buffer));
 }
 
 function tablesMoved(structure: Structure, moves: readonly Move[]): void {

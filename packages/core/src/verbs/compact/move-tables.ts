@@ -31,7 +31,8 @@ export function* moveTable(structure: Structure, table: Table, from: number): St
   const clustersFrom = (first: number) =>
     Array.from({ length: table.clusters }, (_, step) => first + step * clusterSize);
   // Before clusters are taken, which a read that fails would leave as leaks.
-  const bytes = yield* readClusters(structure, clustersFrom(table.host));
+  const bytes = new Uint8Array(table.clusters * clusterSize);
+  yield* readClusters(structure, clustersFrom(table.host), bytes);
   const words = yield* Words.read(structure, [word]);
   const to = yield* takeConsecutive(state, table.clusters, place / clusterSize);
   state.metadata.add(table.kind, to, table.clusters * clusterSize);

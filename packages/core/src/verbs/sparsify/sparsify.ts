@@ -11,6 +11,7 @@ import { readLayer } from '../../engine/read/execute.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import type { Writer } from '../../engine/write/writer.js';
+import { alignUp } from '../../format/bytes.js';
 import { getL1Entry } from '../../format/entries.js';
 import { l1IndexOf } from '../../format/geometry.js';
 import { adjacentTransfers } from '../adjacent-transfers.js';
@@ -34,10 +35,12 @@ export function sparsifyDisk(writer: Writer, options: OperationOptions = {}): Pr
     // A data file keeps its length, and version 2 has no entry that hides a backing file.
     if (geometry.externalData || (geometry.version === 2 && !isBase(layer))) return { released: 0 };
     const progress = progressOf(options, 'sparsify', layer.size);
+    // One for all slices: a new one for each makes the garbage collector run at nearly every slice.
+    const buffer = new Uint8Array(Math.min(SLICE_BYTES, alignUp(layer.size, geometry.clusterSize)));
     let released = 0;
     for (let at = 0; at < layer.size; progress(Math.min(at, layer.size))) {
       await slice(function* () {
-        const next = yield* sparsifySlice(structure, at);
+        const next = yield* sparsifySlice(structure, at, buffer);
         released += next.released;
         at = next.at;
       });
@@ -48,7 +51,7 @@ export function sparsifyDisk(writer: Writer, options: OperationOptions = {}): Pr
 }
 
 /** Sparsifies from the guest offset `at` on, within one L2 table. Returns where to continue. */
-function* sparsifySlice(structure: Structure, at: number): Steps<{ at: number; released: number }> {
+function* sparsifySlice(structure: Structure, at: number, buffer: Uint8Array): Steps<{ at: number; released: number }> {
   const { layer, writes } = structure;
   const { geometry, tables } = layer;
   const index = l1IndexOf(geometry, at);
@@ -57,7 +60,7 @@ function* sparsifySlice(structure: Structure, at: number): Steps<{ at: number; r
   const [table] = yield* writes.loadTables(index, index);
   const { stored, end } = storedClusters(structure, table!, at);
   if (stored.length === 0) return { at: end, released: 0 };
-  const zeros = yield* zerosIn(structure, stored);
+  const zeros = yield* zerosIn(structure, stored, buffer);
   let released = 0;
   if (zeros.length > 0) {
     yield* writes.mark();
@@ -107,9 +110,9 @@ function storedClusters({ layer }: Structure, table: DataView, at: number): { st
 }
 
 /** What reads as zeros of the clusters: whole ones, and allocated subclusters of others. */
-function* zerosIn({ layer }: Structure, stored: readonly StoredCluster[]): Steps<Range[]> {
+function* zerosIn({ layer }: Structure, stored: readonly StoredCluster[], buffer: Uint8Array): Steps<Range[]> {
   const { subclusterSize, clusterSize } = layer.geometry;
-  const bytes = new Uint8Array(stored.length * clusterSize);
+  const bytes = buffer.subarray(0, stored.length * clusterSize);
   const offsets = stored.map(({ start }) => start);
   yield readLayer(layer, adjacentTransfers(offsets, clusterSize, bytes));
   const zeros: Range[] = [];
