@@ -117,6 +117,7 @@ describe('resizing', () => {
 describe('compaction', () => {
   test('makes the file shorter, with progress', async () => {
     const { image, disk } = await halfDiscarded('compacted');
+    const { usage } = await store.estimate();
     const reports: Progress[] = [];
     const { copied, oldSize, newSize } = await image.compact({ onProgress: (progress) => reports.push(progress) });
     expect(copied).toBeGreaterThan(0);
@@ -126,6 +127,8 @@ describe('compaction', () => {
     await expectSame(image, disk);
     await image.close();
     expect(await fileSize('compacted')).toBe(newSize);
+    // The origin has the space back.
+    await expect.poll(async () => (await store.estimate()).usage).toBeLessThan(usage - 3 * MIB);
   });
 
   test('that is stopped loses nothing, and can be called again', async () => {
