@@ -28,7 +28,7 @@ export class SnapshotDisk {
 
   /** Opens its disk once. Throws what opening it throws, and tries again the next time. */
   open(): Promise<WorkerImage> {
-    const opening = this.#disk ?? this.#image.openSnapshot(this.info.id);
+    const opening = this.#disk ?? this.#image.openSnapshot({ id: this.info.id });
     this.#disk = opening;
     opening.catch(() => {
       if (this.#disk === opening) this.#disk = null;

@@ -27,6 +27,8 @@ export type Qcow2ErrorCode =
   | 'wrong-passphrase'
   /** There is no such image, snapshot or bitmap. */
   | 'not-found'
+  /** Several snapshots fit what was given: one by its id, another by its name, or several by their name. */
+  | 'ambiguous'
   /** The name is taken, or the device on which an image is to be created is not empty. */
   | 'exists'
   /** Another tab, worker, process or image uses the file. */

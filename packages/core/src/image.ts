@@ -15,6 +15,7 @@ import type {
   SalvageOptions,
 } from './api/options.js';
 import type { Extent, Range } from './api/range.js';
+import type { SnapshotReference } from './api/snapshot-reference.js';
 import { requireOptions } from './arguments.js';
 import { fixedTransfers, lengthOf, requireAllIntact, whileIntact } from './engine/async/request-buffers.js';
 import type { Qcow2Layer } from './engine/layer/layer.js';
@@ -48,6 +49,10 @@ const ON_DEMAND = [
   'resize',
   'sparsify',
   'compact',
+  'createSnapshot',
+  'applySnapshot',
+  'deleteSnapshot',
+  'renameSnapshot',
   'openSnapshot',
 ] as const;
 
@@ -65,7 +70,7 @@ export interface Qcow2Image extends Pick<Disk, Exclude<OnDemandMethod, 'digest' 
   digest(algorithm: HashAlgorithm, options?: DigestOptions): Promise<Uint8Array<ArrayBuffer>>;
 
   /** As `Disk.openSnapshot`. */
-  openSnapshot(idOrName: string): Promise<Qcow2Image>;
+  openSnapshot(which: SnapshotReference): Promise<Qcow2Image>;
 }
 
 /** An open qcow2 image. */

@@ -31,6 +31,7 @@ export type { ImageReference, Openable, Resolved } from './api/openable.js';
 export type {
   AutoCompactOptions,
   CreateOptions,
+  CreateSnapshotOptions,
   DehydrateOptions,
   MapOptions,
   OpenOptions,
@@ -49,6 +50,7 @@ export type {
   RepairOptions,
   RepairReport,
 } from './api/repair-report.js';
+export type { SnapshotReference } from './api/snapshot-reference.js';
 export type { SnapshotUsage, Usage } from './api/usage.js';
 export {
   isQcow2Error,

@@ -32,8 +32,11 @@ export { isLoss, LostRanges } from './verbs/salvage/lost-ranges.js';
 export {
   requireAutoCompact,
   requireDigest,
+  requireReference,
   requireRepair,
   requireResize,
+  requireSnapshot,
+  requireSnapshotName,
   requireZeroing,
 } from './verbs/verb-arguments.js';
 export { startIn, writableOf } from './verbs/writable.js';

@@ -3,9 +3,17 @@ import type { CheckOptions, CheckReport } from './check-report.js';
 import type { Transfer } from './device.js';
 import type { HashAlgorithm } from './hash.js';
 import type { BitmapInfo, CompactReport, ImageInfo, ImageStats, SnapshotInfo, SparsifyReport } from './info.js';
-import type { DehydrateOptions, MapOptions, OperationOptions, ResizeOptions, SalvageOptions } from './options.js';
+import type {
+  CreateSnapshotOptions,
+  DehydrateOptions,
+  MapOptions,
+  OperationOptions,
+  ResizeOptions,
+  SalvageOptions,
+} from './options.js';
 import type { Extent, Range } from './range.js';
 import type { RepairOptions, RepairReport } from './repair-report.js';
+import type { SnapshotReference } from './snapshot-reference.js';
 import type { Usage } from './usage.js';
 
 /** Options of a read. */
@@ -259,10 +267,10 @@ export interface Disk extends AsyncDisposable {
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
 
   /**
-   * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,
-   * as in QEMU. Closing the view leaves this image open; closing this image closes the view.
+   * Opens the disk of an internal snapshot for reading, with the size that the disk had. Closing the view leaves this
+   * image open; closing this image closes the view. When the snapshot is deleted, its reads reject with `not-found`.
    *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, and the errors
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `corrupt` or `unsupported` with the snapshot in `details`, and the errors
    *   of the source
    *
    * @example
@@ -274,7 +282,7 @@ export interface Disk extends AsyncDisposable {
    * }
    * ```
    */
-  openSnapshot(idOrName: string): Promise<Disk>;
+  openSnapshot(which: SnapshotReference): Promise<Disk>;
 
   /**
    * Returns the ranges of the disk that a persistent bitmap marks: in order, adjacent ranges merged, none past the end
@@ -392,6 +400,64 @@ export interface Disk extends AsyncDisposable {
    * ```
    */
   compact(options?: OperationOptions): Promise<CompactReport>;
+
+  /**
+   * Takes an internal snapshot of the disk as it is when it is taken, under a new id. Several snapshots may have one
+   * name. Reads and writes wait until it ends, which takes as long as it takes to read all L2 tables three times. When
+   * it resolves, the snapshot is on the medium, and so is what was written before.
+   *
+   * An abort or a failed read leaves the image as it was; a crash leaves clusters allocated that nothing uses.
+   *
+   * @throws {@link Qcow2Error} `read-only`, `unsupported` with an external data file, when a refcount would become
+   *   larger than its bits allow, and for more than 65,536 snapshots, `corrupt` when an entry or a refcount is wrong,
+   *   `no-space`, `closed` also when the image is closed meanwhile, and as {@link flush}; TypeError and RangeError for
+   *   wrong arguments; the signal's reason when it aborts
+   *
+   * @example
+   * ```ts
+   * const { id } = await image.createSnapshot('before the update');
+   * ```
+   */
+  createSnapshot(name: string, options?: CreateSnapshotOptions): Promise<SnapshotInfo>;
+
+  /**
+   * Makes the disk what it was when the snapshot was taken, its size included. The snapshot stays; what was written
+   * since is lost, unless another snapshot has it. Reads and writes wait until the disk has changed; then its old
+   * clusters are released while requests run. When it resolves, all of it is on the medium.
+   *
+   * An abort or a crash leaves the old disk or the new one; clusters may stay allocated that nothing uses, which
+   * {@link compact} frees.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `unsupported` also for an image with bitmaps, and as
+   *   {@link createSnapshot}
+   *
+   * @example
+   * ```ts
+   * await image.applySnapshot({ name: 'before the update' });
+   * ```
+   */
+  applySnapshot(which: SnapshotReference, options?: OperationOptions): Promise<void>;
+
+  /**
+   * Deletes an internal snapshot. The disk and the other snapshots stay as they are. Requests run while its clusters
+   * are released. Open views of it end. An abort or a crash after the snapshot is gone leaves clusters allocated that
+   * nothing uses; {@link compact} frees them.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, and as {@link createSnapshot}
+   *
+   * @example
+   * ```ts
+   * for (const { id } of image.snapshots) await image.deleteSnapshot({ id });
+   * ```
+   */
+  deleteSnapshot(which: SnapshotReference, options?: OperationOptions): Promise<void>;
+
+  /**
+   * Renames an internal snapshot. Its id stays.
+   *
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, and as {@link createSnapshot}
+   */
+  renameSnapshot(which: SnapshotReference, name: string, options?: OperationOptions): Promise<void>;
 
   /**
    * Resolves when everything that was written, zeroed and discarded is on the medium. Does nothing for an image that

@@ -23,6 +23,16 @@ export interface OperationOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** Options of `createSnapshot`. */
+export interface CreateSnapshotOptions extends OperationOptions {
+  /** When it was taken. By default now. */
+  date?: Date | undefined;
+  /** How long the guest had run, nanoseconds: a whole number from 0 to 2^64 - 1. By default 0. */
+  vmClock?: bigint | undefined;
+  /** The instruction count of record and replay: a whole number from 0 to 2^63 - 1. By default none. */
+  icount?: bigint | undefined;
+}
+
 /** Options of operations that can read past damage. */
 export interface SalvageOptions extends OperationOptions {
   /**

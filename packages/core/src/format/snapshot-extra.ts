@@ -1,5 +1,5 @@
 /** Decodes the known fields of a snapshot's extra data (spec: "Snapshots"). */
-import { getUint64, viewOf } from './bytes.js';
+import { getUint64, setUint64, viewOf } from './bytes.js';
 
 /** Smallest length of a snapshot's extra data in version 3, bytes. */
 export const V3_EXTRA_BYTES = 16;
@@ -21,4 +21,13 @@ export function decodeSnapshotExtra(extra: Uint8Array): SnapshotExtra {
     diskSize: extra.length >= 16 ? getUint64(view, 8) : undefined,
     icount: icountOff ? undefined : getUint64(view, 16),
   };
+}
+
+/** The extra data of a new snapshot without machine state, of a disk of `diskSize` bytes. */
+export function encodeSnapshotExtra(diskSize: number, icount: bigint = -1n): Uint8Array {
+  const bytes = new Uint8Array(24);
+  const view = viewOf(bytes);
+  setUint64(view, 8, diskSize);
+  view.setBigInt64(16, icount);
+  return bytes;
 }

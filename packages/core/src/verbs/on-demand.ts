@@ -4,10 +4,17 @@
  */
 import type { CheckOptions, CheckReport } from '../api/check-report.js';
 import type { DigestOptions, HashAlgorithm } from '../api/hash.js';
-import type { CompactReport, ImageStats, SparsifyReport } from '../api/info.js';
-import type { DehydrateOptions, MapOptions, OperationOptions, ResizeOptions } from '../api/options.js';
+import type { CompactReport, ImageStats, SnapshotInfo, SparsifyReport } from '../api/info.js';
+import type {
+  CreateSnapshotOptions,
+  DehydrateOptions,
+  MapOptions,
+  OperationOptions,
+  ResizeOptions,
+} from '../api/options.js';
 import type { Extent, Range } from '../api/range.js';
 import type { RepairOptions, RepairReport } from '../api/repair-report.js';
+import type { SnapshotReference } from '../api/snapshot-reference.js';
 import type { Usage } from '../api/usage.js';
 import { requireKind, requireOptions } from '../arguments.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
@@ -20,6 +27,7 @@ import type { OpenedImage } from './open/opened-image.js';
 import type { Writing } from './open/opening.js';
 import { resizeDisk } from './resize/resize.js';
 import { sparsifyDisk } from './sparsify/sparsify.js';
+import { requireReference, requireSnapshot, requireSnapshotName } from './verb-arguments.js';
 
 // Here, since another import of it would split the modules of a reader into more chunks (decisions/0008).
 export { AutoCompaction } from './compact/auto-compaction.js';
@@ -141,13 +149,63 @@ export async function compact(image: OpenImage, options?: OperationOptions): Pro
   return compactImage(image.writing().writer, options);
 }
 
+/** As `Disk.createSnapshot`. */
+export async function createSnapshot(
+  image: OpenImage,
+  name: string,
+  options?: CreateSnapshotOptions,
+): Promise<SnapshotInfo> {
+  requireSnapshot(name, options);
+  const verb = await import('./snapshots/create-snapshot.js');
+  return verb.createSnapshot(image.writing().writer, name, options);
+}
+
+/** As `Disk.applySnapshot`. */
+export async function applySnapshot(
+  image: OpenImage,
+  which: SnapshotReference,
+  options?: OperationOptions,
+): Promise<void> {
+  requireReference(which, options);
+  const { writer, changes } = image.writing();
+  const verb = await import('./snapshots/apply-snapshot.js');
+  await verb.applySnapshot(writer, which, options);
+  changes.spaceFreed();
+}
+
+/** As `Disk.deleteSnapshot`. */
+export async function deleteSnapshot(
+  image: OpenImage,
+  which: SnapshotReference,
+  options?: OperationOptions,
+): Promise<void> {
+  requireReference(which, options);
+  const { writer, changes } = image.writing();
+  const verb = await import('./snapshots/delete-snapshot.js');
+  await verb.deleteSnapshot(writer, which, options);
+  changes.spaceFreed();
+}
+
+/** As `Disk.renameSnapshot`. */
+export async function renameSnapshot(
+  image: OpenImage,
+  which: SnapshotReference,
+  name: string,
+  options?: OperationOptions,
+): Promise<void> {
+  requireReference(which, options);
+  requireSnapshotName(name);
+  const verb = await import('./snapshots/rename-snapshot.js');
+  return verb.renameSnapshot(image.writing().writer, which, name, options);
+}
+
 /** As `Disk.openSnapshot`. */
-export async function openSnapshot<View>(image: OpenImage<View>, idOrName: string): Promise<View> {
-  requireKind('idOrName', idOrName, 'a string');
+export async function openSnapshot<View>(image: OpenImage<View>, which: SnapshotReference): Promise<View> {
+  requireReference(which, undefined);
   const verb = await import('./open/open-snapshot.js');
   const { layer } = image.opened;
   const open = async () => {
-    const view = await verb.snapshotLayer(layer, idOrName);
+    const view = await verb.snapshotLayer(layer, which);
     image.alive();
     layer.views.add(view);
     return view;

@@ -85,7 +85,7 @@ describe('the search for free clusters', () => {
 
   it('searches each block once, keeps few in memory, and keeps those with reserved clusters', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata, false);
+    const space = new SpaceAllocator(refcounts, metadata, () => false);
     const run = Array.from({ length: 20 }, (_, step) => 100 + step);
     const frees = new Map([
       [3, run],
@@ -101,7 +101,7 @@ describe('the search for free clusters', () => {
 
   it('takes one cluster from the first free run, and several from the first run that is long enough', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata, false);
+    const space = new SpaceAllocator(refcounts, metadata, () => false);
     const frees = new Map([
       [0, [5, 50]],
       [1, Array.from({ length: 100 }, (_, step) => step)],
@@ -114,7 +114,7 @@ describe('the search for free clusters', () => {
 
   it('fills the first free run with single clusters, and continues with several after those found before', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata, false);
+    const space = new SpaceAllocator(refcounts, metadata, () => false);
     const holes = new Map(Array.from({ length: 1000 }, (_, index) => [index, [7]]));
     const room = Array.from({ length: 100 }, (_, step) => step);
     const frees = new Map([...holes, [1500, room]]);
@@ -132,7 +132,7 @@ describe('the search for free clusters', () => {
 describe('releasing clusters', () => {
   it('requests few blocks at once, and finds the released clusters', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata, false);
+    const space = new SpaceAllocator(refcounts, metadata, () => false);
     for (let index = 999; index >= 0; index--) {
       space.retire({ host: index * PER_BLOCK * CLUSTER, length: 20 * CLUSTER } as Freed);
     }
@@ -151,7 +151,7 @@ describe('releasing clusters', () => {
 
   it('gives a longer request a free run that grew, if it grew long enough', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata, false);
+    const space = new SpaceAllocator(refcounts, metadata, () => false);
     refcounts.adopt(0, block(Array.from({ length: PER_BLOCK - 50 }, (_, step) => 50 + step)));
     const take = (clusters: number) => {
       expect(space.reserve(clusters)).toBe(null);
@@ -173,7 +173,7 @@ describe('releasing clusters', () => {
 
   it('returns reserved clusters that were not used', () => {
     const { refcounts, metadata } = fullTable(MIB);
-    const space = new SpaceAllocator(refcounts, metadata, false);
+    const space = new SpaceAllocator(refcounts, metadata, () => false);
     refcounts.adopt(0, block(Array.from({ length: PER_BLOCK }, (_, step) => step)));
     space.reserve(30);
     expect(space.allocate() / CLUSTER).toBe(0);

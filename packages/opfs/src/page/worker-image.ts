@@ -7,10 +7,11 @@ import type {
   ReadOptions,
   SalvageOptions,
   SnapshotInfo,
+  SnapshotReference,
   Transfer,
   WritableOptions,
 } from 'qcow2';
-import { lengthOf, requireInside, requireKind, requireOptions, startIn, writableOf } from 'qcow2/internal';
+import { lengthOf, requireInside, requireOptions, requireReference, startIn, writableOf } from 'qcow2/internal';
 import { makeDisposable } from './disposable.js';
 import { ImageChannel, type ImageTarget } from './image-channel.js';
 import { ImageTransfers } from './image-transfers.js';
@@ -163,17 +164,17 @@ export class WorkerImage implements Disk {
   }
 
   /**
-   * Opens the disk of an internal snapshot for reading, streaming or export. It has the snapshot's size. Ids are
-   * searched first, then names. Closing the view leaves this image open; closing this image closes the view.
+   * Opens the disk of an internal snapshot for reading, streaming or export. It has the snapshot's size.
+   * Closing the view leaves this image open; closing this image closes the view.
    *
-   * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
    */
-  async openSnapshot(idOrName: string): Promise<WorkerImage> {
+  async openSnapshot(which: SnapshotReference): Promise<WorkerImage> {
     this.#channel.requireOpen();
-    requireKind('idOrName', idOrName, 'a string');
+    requireReference(which, undefined);
     const { target } = this.#channel;
     const id = target.connection.reserve();
-    const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, target.id, idOrName), {}, id);
+    const info = await this.#channel.call((worker, call) => worker.openSnapshot(call, target.id, which), {}, id);
     return new WorkerImage({ ...target, id }, info);
   }
 

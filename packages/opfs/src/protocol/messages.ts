@@ -1,5 +1,13 @@
 /** The private protocol between page and worker: the calls that each side serves. All values can be cloned. */
-import type { CreateOptions, ImageInfo, ImageReference, LostRange, OpenOptions, Progress } from 'qcow2';
+import type {
+  CreateOptions,
+  ImageInfo,
+  ImageReference,
+  LostRange,
+  OpenOptions,
+  Progress,
+  SnapshotReference,
+} from 'qcow2';
 import type { WireRemoteFile } from './remote-file.js';
 import type { StoredImage } from './stored-image.js';
 import type { CalledVerb, CursorVerb } from './verbs.js';
@@ -107,7 +115,7 @@ export interface WorkerSide {
   abort(call: number): void;
   open(call: number, file: WireFile, options: WireOpenOptions): PromisedOutcome<ImageInfo>;
   /** Opens the view of a snapshot as an image of its own. Closing the other image closes it. */
-  openSnapshot(call: number, image: number, idOrName: string): PromisedOutcome<ImageInfo>;
+  openSnapshot(call: number, image: number, which: SnapshotReference): PromisedOutcome<ImageInfo>;
   /**
    * Fills the pieces. Those without shared memory follow each other in the response's buffer, which is `spare` if it
    * fits.

@@ -9,8 +9,11 @@ import {
   requireInside,
   requireKind,
   requireOptions,
+  requireReference,
   requireRepair,
   requireResize,
+  requireSnapshot,
+  requireSnapshotName,
   requireZeroing,
 } from 'qcow2/internal';
 import { packExtents, unpackExtents } from './packed-extents.js';
@@ -166,6 +169,33 @@ export const VERBS: VerbTable = {
   },
   sparsify: { kind: 'flush', arguments: 0, options: true, validate: validateOptions },
   compact: { kind: 'flush', arguments: 0, options: true, validate: validateOptions },
+  createSnapshot: {
+    kind: 'flush',
+    arguments: 1,
+    options: true,
+    validate: (_, name, options) => requireSnapshot(name, options),
+  },
+  applySnapshot: {
+    kind: 'flush',
+    arguments: 1,
+    options: true,
+    validate: (_, which, options) => requireReference(which, options),
+  },
+  deleteSnapshot: {
+    kind: 'flush',
+    arguments: 1,
+    options: true,
+    validate: (_, which, options) => requireReference(which, options),
+  },
+  renameSnapshot: {
+    kind: 'flush',
+    arguments: 2,
+    options: true,
+    validate(_, which, name, options) {
+      requireReference(which, options);
+      requireSnapshotName(name);
+    },
+  },
   flush: { kind: 'flush', arguments: 0, options: false, validate: () => {} },
 };
 

@@ -1,6 +1,6 @@
 /** Carries out the page's requests on the open images and on the store. */
 import { transfer } from 'comlink';
-import { type ImageInfo, isQcow2Error, type OpenOptions, type SalvageOptions } from 'qcow2';
+import { type ImageInfo, isQcow2Error, type OpenOptions, type SalvageOptions, type SnapshotReference } from 'qcow2';
 import type {
   Changed,
   CursorPacket,
@@ -79,9 +79,9 @@ export class Service implements WorkerSide {
     );
   }
 
-  openSnapshot(call: number, image: number, idOrName: string): PromisedOutcome<ImageInfo> {
+  openSnapshot(call: number, image: number, which: SnapshotReference): PromisedOutcome<ImageInfo> {
     return this.#calls.run(call, async () => {
-      const view = await this.#images.get(image).openSnapshot(idOrName);
+      const view = await this.#images.get(image).openSnapshot(which);
       return this.#images.add(call, { image: view, close: () => view.close() }, image);
     });
   }

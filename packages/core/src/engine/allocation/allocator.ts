@@ -44,9 +44,9 @@ export class SpaceAllocator implements Allocator {
   readonly quarantine: Map<number, number> = new Map();
   /** The clusters in quarantine whose entries did not have the COPIED flag: a snapshot refers to them, too. */
   readonly #shared = new Set<number>();
-  readonly #hasSnapshots: boolean;
+  readonly #hasSnapshots: () => boolean;
 
-  constructor(refcounts: Refcounts, metadata: MetadataMap, hasSnapshots: boolean) {
+  constructor(refcounts: Refcounts, metadata: MetadataMap, hasSnapshots: () => boolean) {
     this.#refcounts = refcounts;
     this.#metadata = metadata;
     this.#hasSnapshots = hasSnapshots;
@@ -187,7 +187,7 @@ export class SpaceAllocator implements Allocator {
     const last = Math.floor((host + length - 1) / clusterSize);
     for (let cluster = Math.floor(host / clusterSize); cluster <= last; cluster++) {
       this.#retireCluster(cluster, references);
-      if (shared && this.#hasSnapshots) this.#shared.add(cluster);
+      if (shared && this.#hasSnapshots()) this.#shared.add(cluster);
     }
   }
 

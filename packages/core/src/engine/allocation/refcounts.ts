@@ -176,9 +176,8 @@ export class Refcounts {
   }
 
   #sum(cluster: number, references: number): number | bigint {
-    const sum =
-      BigInt(getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock)) + BigInt(references);
-    return this.order === 6 ? sum : Number(sum);
+    const count = getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock);
+    return typeof count === 'bigint' ? count + BigInt(references) : count + references;
   }
 
   #link(index: number, at: number): void {

@@ -49,8 +49,8 @@ export interface Qcow2Layer {
    * on the medium, but not here.
    */
   bitmaps: readonly Bitmap[];
-  /** Describes the two; null when there are none. */
-  readonly tableInfo: TableInfo | null;
+  /** Describes the two; null when there were none when the image was opened, and none was added. */
+  tableInfo: TableInfo | null;
   readonly geometry: Geometry;
   readonly source: CountingSource;
   /** The file with the guest clusters: the source itself, the external data file, or null when that was not opened. */
@@ -78,6 +78,8 @@ export interface Qcow2Layer {
   readonly views: Set<Qcow2Layer>;
   /** The lock between readers and the writer; null for an image that is not written. */
   readonly lock: RwLock | null;
+  /** For the disk of a snapshot: the index of the snapshot, -1 after it was deleted. */
+  snapshotIndex?: number;
   /** True if the data file is a raw disk by itself, and read without the tables. */
   readonly rawData: boolean;
 }

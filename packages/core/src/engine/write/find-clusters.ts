@@ -30,6 +30,13 @@ export function* takeConsecutive(
   return first;
 }
 
+/** Allocates the clusters of a table: one anywhere, several in a row. Returns the host offset of the first. */
+export function* takeTable(state: WriteState, clusters: number): Steps<number> {
+  if (clusters > 1) return yield* takeConsecutive(state, clusters);
+  yield* findClusters(state, 1);
+  return state.space.allocate();
+}
+
 /** Loads the refcount block of a cluster; returns false if it has none, and is free. */
 export function* loadBlockOf({ refcounts, maxBlocks, loadBlocks }: WriteState, cluster: number): Steps<boolean> {
   const block = Math.floor(cluster / refcounts.perBlock);

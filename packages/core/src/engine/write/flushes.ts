@@ -41,6 +41,12 @@ export interface Flushes {
   bitmapTableSwitched: Flush;
   /** After bitmaps were resized, before they are no longer in use and clusters of bits are released. */
   bitmapsResized: Flush;
+  /** After the header refers to another snapshot table, before anything of the old one is released. */
+  snapshotsSwitched: Flush;
+  /** After the header leads to the disk of a snapshot, before anything of the old disk is released. */
+  snapshotApplied: Flush;
+  /** After the refcounts of what only a deleted snapshot used have fallen, before COPIED says so. */
+  countsLowered: Flush;
   /** After the end of the file was cut. */
   fileCut: Flush;
 }
@@ -65,5 +71,8 @@ export const flushes: Flushes = {
   sizeSwitched: image,
   bitmapTableSwitched: image,
   bitmapsResized: image,
+  snapshotsSwitched: image,
+  snapshotApplied: image,
+  countsLowered: image,
   fileCut: image,
 };

@@ -93,7 +93,7 @@ export async function openWriter(
     tables: new DirtyTables(geometry, cache),
     words: [],
     refcounts,
-    space: new SpaceAllocator(refcounts, metadata, layer.snapshots.length > 0),
+    space: new SpaceAllocator(refcounts, metadata, () => layer.snapshots.length > 0),
     metadata,
     bitmaps: tracked,
     untracked,

@@ -215,15 +215,16 @@ function* release(state: WriteState, { counting }: WriteBackContent): Steps {
   const { refcounts, space, maxBlocks } = state;
   for (const missing of space.release()) {
     if (refcounts.blocks > maxBlocks) {
-      yield* writeBlocks(state);
+      yield* writeRefcountBlocks(state);
       refcounts.evict(maxBlocks);
     }
     yield* state.loadBlocks(missing);
   }
-  if (counting) yield* writeBlocks(state);
+  if (counting) yield* writeRefcountBlocks(state);
 }
 
-function* writeBlocks({ device, refcounts, metadata }: WriteState): Steps {
+/** Writes the refcount blocks that differ from the medium, without a flush. All of them must be linked there. */
+export function* writeRefcountBlocks({ device, refcounts, metadata }: WriteState): Steps {
   const transfers: Transfer[] = [];
   for (const { at, view, dirty } of refcounts.dirtyBlocks()) {
     metadata.refuseOverlap('refcount block', at, view.byteLength);

@@ -8,6 +8,7 @@ import type { OperationOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
 import type { Steps } from '../../engine/async/steps.js';
 import { cutFileEnd } from '../../engine/write/file-end.js';
+import { settle } from '../../engine/write/settle.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import type { Writer } from '../../engine/write/writer.js';
@@ -20,7 +21,6 @@ import { type Moved, moveClusters } from './move-clusters.js';
 import { dropEmptyBlocks, moveBlock, packRefcountTable } from './move-refcounts.js';
 import { moveStreams } from './move-streams.js';
 import { moveTable } from './move-tables.js';
-import { settle } from './settle.js';
 import { MAX_WORDS } from './unit-collector.js';
 import type { MovedCluster } from './units.js';
 

@@ -1,8 +1,8 @@
 /** Computes how long the file is when it is compact, and where its tables can be. */
 
 import { loadBlockOf } from '../../engine/write/find-clusters.js';
+import { settle } from '../../engine/write/settle.js';
 import type { Structure } from '../../engine/write/structure.js';
-import { settle } from './settle.js';
 import { type Table, tablesOf } from './tables.js';
 
 /** Refcount blocks that one slice reads. */

@@ -1,5 +1,6 @@
 /** Opens an internal snapshot: a layer that shares everything with the image but the L1 table and the size. */
 
+import type { SnapshotReference } from '../../api/snapshot-reference.js';
 import { Scratch } from '../../engine/async/scratch.js';
 import { ClusterCache } from '../../engine/layer/cluster-cache.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
@@ -10,23 +11,25 @@ import { MAX_L1_BYTES } from '../../format/limits.js';
 import { decodeName } from '../../format/names.js';
 import { decodeSnapshotExtra } from '../../format/snapshot-extra.js';
 import type { Snapshot } from '../../format/snapshots.js';
+import { findSnapshot } from '../snapshots/find-snapshot.js';
 
 const L1_ENTRY_BYTES = 8;
 
 /**
- * The layer of the disk as it was when the snapshot was taken. `idOrName` is compared with the ids first, then with the
- * names, as in QEMU.
+ * The layer of the disk as it was when the snapshot was taken.
  *
- * @throws {@link Qcow2Error} `not-found`; `corrupt` or `unsupported` when the place or the size of the snapshot's L1
+ * @throws {@link Qcow2Error} `not-found`; `ambiguous`; `corrupt` or `unsupported` when the place or the size of the snapshot's L1
  *   table is invalid; what the source throws.
  */
-export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promise<Qcow2Layer> {
-  const snapshot = find(layer.snapshots, idOrName);
-  const size = validate(layer, snapshot);
+export async function snapshotLayer(layer: Qcow2Layer, which: SnapshotReference): Promise<Qcow2Layer> {
+  const snapshotIndex = findSnapshot(layer.snapshots, which);
+  const snapshot = layer.snapshots[snapshotIndex]!;
+  const size = requireSnapshotL1(layer, snapshot);
   const l1 = new Uint8Array(snapshot.l1Size * L1_ENTRY_BYTES);
   if (l1.length > 0) await layer.source.read([{ at: snapshot.l1TableOffset, bytes: l1 }]);
   return {
     ...layer,
+    snapshotIndex,
     size,
     // Bitmaps refer to the active disk.
     bitmaps: [],
@@ -38,17 +41,12 @@ export async function snapshotLayer(layer: Qcow2Layer, idOrName: string): Promis
   };
 }
 
-function find(snapshots: readonly Snapshot[], idOrName: string): Snapshot {
-  const found =
-    snapshots.find(({ id }) => decodeName(id) === idOrName) ??
-    snapshots.find(({ name }) => decodeName(name) === idOrName);
-  if (found !== undefined) return found;
-  const message = `The image has no snapshot with the id or the name "${idOrName}".`;
-  throw new Qcow2Error('not-found', message, { what: 'snapshot', name: idOrName });
-}
-
-/** Checks a snapshot's entry before memory is allocated for it. Returns the size of its disk, whole sectors. */
-function validate({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): number {
+/**
+ * Checks a snapshot's entry before memory is allocated for it. Returns the size of its disk, whole sectors.
+ *
+ * @throws {@link Qcow2Error} `corrupt`, `unsupported`.
+ */
+export function requireSnapshotL1({ geometry, source, size }: Qcow2Layer, snapshot: Snapshot): number {
   const { l1TableOffset: at, l1Size } = snapshot;
   const what = `snapshot "${decodeName(snapshot.name)}"`;
   const refuse = (code: Qcow2ErrorCode, finding: string): never => {

@@ -1,7 +1,7 @@
 /** Brings tables to the medium before what refers to a cluster is read there. */
-import type { Steps } from '../../engine/async/steps.js';
-import { writeBack } from '../../engine/write/write-back.js';
-import type { WriteState } from '../../engine/write/write-state.js';
+import type { Steps } from '../async/steps.js';
+import { writeBack } from './write-back.js';
+import type { WriteState } from './write-state.js';
 
 /** Writes back, unless the tables are on the medium and every refcount is exact. */
 export function* settle(state: WriteState): Steps {
