@@ -5,11 +5,11 @@
 import type { Steps } from '../../engine/async/steps.js';
 import { findClustersBelow, loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
+import { freedOnFailure } from '../../engine/write/taken-clusters.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import type { WriteState } from '../../engine/write/write-state.js';
 import type { Moved } from './move-clusters.js';
 import { placeFor } from './move-tables.js';
-import { freedOnFailure } from './taken-clusters.js';
 
 const ENTRY_BYTES = 8;
 /** Refcount blocks that one slice reads. */

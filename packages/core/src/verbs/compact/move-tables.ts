@@ -6,6 +6,7 @@
 import type { Steps } from '../../engine/async/steps.js';
 import { loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
+import { freedOnFailure } from '../../engine/write/taken-clusters.js';
 import { writeBack } from '../../engine/write/write-back.js';
 import { viewOf } from '../../format/bytes.js';
 import { EXTENSION } from '../../format/extensions.js';
@@ -14,7 +15,6 @@ import { setHost } from '../../format/host-words.js';
 import { type Moved, readClusters, writeClusters } from './move-clusters.js';
 import { switchWords } from './references.js';
 import { type Table, wordOf } from './tables.js';
-import { freedOnFailure } from './taken-clusters.js';
 import { Words } from './words.js';
 
 /**

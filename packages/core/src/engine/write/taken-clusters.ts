@@ -1,6 +1,6 @@
 /** Clusters that were taken for a table, and to which nothing refers yet. */
-import type { Steps } from '../../engine/async/steps.js';
-import type { WriteState } from '../../engine/write/write-state.js';
+import type { Steps } from '../async/steps.js';
+import type { WriteState } from './write-state.js';
 
 /** Runs steps after which something refers to the taken clusters. If one throws, the clusters are freed. */
 export function* freedOnFailure({ space, refcounts }: WriteState, host: number, clusters: number, steps: Steps): Steps {
