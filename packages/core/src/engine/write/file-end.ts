@@ -5,8 +5,8 @@ import { flushes } from './flushes.js';
 import type { WriteState } from './write-state.js';
 
 /**
- * Cuts the file after its last cluster in use, or makes that cluster whole, if there is space for it. Everything must be
- * written back. The caller must have the exclusive lock.
+ * Cuts the file after its last cluster in use, or makes that cluster whole, if there is space for it. Everything must
+ * be written back. The caller must have the exclusive lock.
  *
  * @throws {@link Qcow2Error} `corrupt` when metadata that no refcount counts would be cut off.
  */

@@ -15,8 +15,8 @@ import type { Place } from './place.js';
  * Counts every reference of the image. Without it, clusters that are in use with refcount 0 would be allocated again,
  * and a cluster with two references would be overwritten through one of them.
  *
- * @throws {@link Qcow2Error} `corrupt` at the first finding of a check that a write could make worse; what the source throws; the
- *   signal's reason when it aborts.
+ * @throws {@link Qcow2Error} `corrupt` at the first finding of a check that a write could make worse; what the source
+ *   throws; the signal's reason when it aborts.
  */
 export async function verifyReferences({ source }: Qcow2Layer, options: CheckOptions): Promise<void> {
   await checkSource(source, options, new OnlyLeaks());

@@ -74,7 +74,7 @@ export class TrackedBitmap {
     this.#parts = { ...this.#parts, bitmap, table };
   }
 
-  /** Reads what {@link resize} changes for this size of the disk, bytes: the cluster of bits in which a nearer end is. */
+  /** Reads what {@link resize} changes for this size of the disk, bytes: the cluster of bits with a nearer end. */
   *prepare(size: number): Steps {
     const bits = Math.ceil(size / this.#granularity);
     this.#lastBits = null;
