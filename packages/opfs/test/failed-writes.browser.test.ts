@@ -95,6 +95,23 @@ describe('an image whose worker died', () => {
     await other.close();
   });
 
+  test.each([
+    ['a compaction that is aborted', (image: WorkerImage) => image.compact({ signal: AbortSignal.abort() }), true],
+    ['a resize that is refused', (image: WorkerImage) => image.resize(512), true],
+    ['a compaction', (image: WorkerImage) => image.compact(), false],
+    ['a resize to the same size', (image: WorkerImage) => image.resize(image.size), false],
+  ])('rejects its close after %s unless that has flushed', async (_, verb, isLost) => {
+    const worker = killableWorker();
+    const other = await openStore({ worker: worker.create });
+    const image = await other.create('written', { size: MIB });
+    await image.write(0, noise(4096, 1));
+    expect((await codeOf(verb(image))) === 'fulfilled').toBe(!isLost);
+    worker.kill();
+    expect(await codeOf(image.stats())).toBe('failed');
+    expect(await codeOf(image.close())).toBe(isLost ? 'failed' : 'fulfilled');
+    await other.close();
+  });
+
   test('resolves its close when the store was closed, which flushed it', async () => {
     const other = await openStore();
     const image = await other.create('disk', { size: MIB });

@@ -348,7 +348,7 @@ export interface Disk extends AsyncDisposable {
    * resolves, the new size is on the medium.
    *
    * An abort, a failure or a crash leaves the old size or the new one. Where the disk shrinks, part of what was cut may
-   * still be allocated then; the next resize frees it.
+   * still be allocated then; another call with the same size and `shrink`, or {@link compact}, frees it.
    *
    * @throws {@link Qcow2Error} `read-only`, `unsupported` for an encrypted disk, a version 2 image with snapshots, and
    *   bitmaps that cannot have as many bits, or none, `reference-refused` without the data file or, to grow, the
@@ -383,7 +383,8 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Makes the image file as short as it can be, as after discards: moves what lies at its end into free clusters before
-   * it, frees leaks and tables that map nothing, and cuts the end off. The disk, its snapshots and its bitmaps stay as
+   * it, frees clusters to which nothing refers and tables that map nothing, and cuts the end off. A cluster whose
+   * refcount is higher than its references stays where it is. The disk, its snapshots and its bitmaps stay as
    * they are. Other requests run meanwhile: they wait for at most one batch of 4 MiB, or a table. First the references
    * are counted, as by {@link check}; changes wait until that is done. Progress counts the bytes that are moved.
    *

@@ -76,6 +76,21 @@ describe('an image that is compacted by itself', () => {
     await image.close();
   });
 
+  test('is left alone when nothing was discarded, whatever is free', async () => {
+    const first = await filled({ afterDiscarded: SIZE, keepFree: 0 });
+    await discardHalf(first.image, first.disk);
+    await first.image.close();
+    const { size } = first.file;
+    const autoCompact = { afterDiscarded: 0, keepFree: 0 };
+    const image = await Qcow2Image.open(first.file, { mode: 'readwrite', autoCompact });
+    await image.discard(0, CLUSTER);
+    await image.writeZeroes(0, 0);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect((await image.stats()).space).toMatchObject({ movedClusters: 0 });
+    expect(first.file.size).toBe(size);
+    await image.close();
+  });
+
   test('can be used, resized and closed meanwhile', async () => {
     const { image, disk, file } = await filled({ afterDiscarded: CLUSTER, keepFree: 0 });
     await discardHalf(image, disk);

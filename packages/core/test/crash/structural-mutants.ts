@@ -1,12 +1,12 @@
 /** Lists faults in the order in which verbs change the structure of an image, by name. */
 import { SpaceAllocator } from '../../src/engine/allocation/allocator.js';
+import { MetadataMap } from '../../src/engine/allocation/metadata-map.js';
 import { TrackedBitmaps } from '../../src/engine/write/bitmaps/tracked-bitmaps.js';
 import { flushes } from '../../src/engine/write/flushes.js';
 import { stages } from '../../src/engine/write/write-back.js';
 import type { WriteState } from '../../src/engine/write/write-state.js';
 import { WriteSteps } from '../../src/engine/write/write-steps.js';
 import { WrittenHeader } from '../../src/engine/write/written-header.js';
-import { WrittenTables } from '../../src/engine/write/written-tables.js';
 import { ZeroSteps } from '../../src/engine/write/zero-steps.js';
 import { ResizedBitmaps } from '../../src/verbs/resize/resized-bitmaps.js';
 import { type Fault, replaced, together } from './seams.js';
@@ -59,10 +59,10 @@ function l1NotWhole(): Fault {
   let growing = false;
   const none = (own: (state: WriteState) => unknown) => (state: WriteState) => (growing ? undefined : own(state));
   return together(
-    replaced(WrittenTables.prototype, 'replaceL1Table', (own) => {
-      return function (this: WrittenTables, l1) {
-        growing = l1.byteLength > this.l1.byteLength;
-        own.call(this, l1);
+    replaced(MetadataMap.prototype, 'add', (own) => {
+      return function (this: MetadataMap, kind, at, length) {
+        growing ||= kind === 'L1 table';
+        own.call(this, kind, at, length);
       };
     }),
     ...(['grown', 'reserved', 'rooted'] as const).map((flush) =>

@@ -64,6 +64,22 @@ describe('a LUKS image', () => {
     expect(structuredClone(luks)).toEqual(luks);
   });
 
+  it('is not compacted by itself, though clusters are free: each is encrypted for its place', async () => {
+    bench.write(bench.image, sound);
+    bench.ioKeyed('one', 'write -P 1 0 512k');
+    bench.ioKeyed('one', 'discard 0 256k');
+    const before = new Uint8Array(bench.read(bench.image));
+    const file = bufferDevice(before);
+    const autoCompact = { afterDiscarded: 0, keepFree: 0 };
+    const image = await Qcow2Image.open(file, { mode: 'readwrite', autoCompact });
+    await expect(image.discard(300 * 1024, 4096)).rejects.toMatchObject({ code: 'unsupported' });
+    await image.writeZeroes(0, 0);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await expect(image.compact()).rejects.toMatchObject({ code: 'unsupported' });
+    await image.close();
+    expect(Buffer.compare(file.bytes(), before)).toBe(0);
+  });
+
   it('shows which of its key slots are active', async () => {
     bench.write(bench.image, sound);
     const more = 'encrypt.state=active,encrypt.new-secret=two,encrypt.iter-time=10,encrypt.keyslot=5';

@@ -27,8 +27,9 @@ export class ImageChannel {
   readonly order: SendOrder = new SendOrder();
   readonly #ending = new AbortController();
   #info: ImageInfo;
-  /** True if a change since the last flush may be lost when the worker dies. */
-  #unflushed = false;
+  /** How many changes were sent, and how many of them are on the medium, or were reported as lost. */
+  #changes = 0;
+  #flushed = 0;
   #closing: Promise<void> | null = null;
 
   constructor(target: ImageTarget, info: ImageInfo) {
@@ -66,9 +67,20 @@ export class ImageChannel {
     else if (fileSize !== this.#info.fileSize) this.#info = { ...this.#info, fileSize };
   };
 
-  /** Sets whether changes are lost if the worker dies now. */
-  setUnflushed(unflushed: boolean): void {
-    this.#unflushed = unflushed;
+  /** Says that a change is sent, which is lost if the worker dies before a flush. */
+  changing(): void {
+    this.#changes++;
+  }
+
+  /**
+   * Says that a flush is sent. Returns a function to call when every change before it is on the medium, or was reported
+   * as lost.
+   */
+  flushing(): () => void {
+    const until = this.#changes;
+    return () => {
+      this.#flushed = Math.max(this.#flushed, until);
+    };
   }
 
   /** @throws {@link Qcow2Error} `closed` after `close`. A dead worker is reported by the call itself. */
@@ -92,7 +104,7 @@ export class ImageChannel {
     // A dead worker holds no image any more, but unflushed changes are lost.
     const { alive } = connection;
     try {
-      if (alive || this.#unflushed) await connection.call((worker) => worker.close(id));
+      if (alive || this.#changes > this.#flushed) await connection.call((worker) => worker.close(id));
     } catch (error) {
       // The store was closed, which flushed this image.
       if (alive || !isQcow2Error(error, 'closed')) throw error;

@@ -45,16 +45,19 @@ async function invoke(channel: ImageChannel, verb: CalledVerb, row: Row, given: 
   channel.requireOpen();
   const { args, options } = checkedArguments(channel, row, given);
   const reports = wireReports(options);
-  // Whether a flush resolves or rejects, `close` has no earlier loss left to report.
-  if (row.kind !== 'value') channel.setUnflushed(row.kind === 'change');
+  if (row.kind === 'change') channel.changing();
+  const flushed = row.kind === 'flush' ? channel.flushing() : undefined;
   try {
     const { value, changed } = await channel.call(
       (worker, call) => worker.invoke(call, channel.target.id, verb, args, reports),
       options,
     );
     if (changed) channel.changed(changed);
+    flushed?.();
     return value;
   } catch (error) {
+    // Then `close` has no earlier loss left to report. Other verbs may have been refused before they flushed.
+    if (verb === 'flush') flushed?.();
     if (row.kind !== 'value') await refresh(channel);
     throw error;
   }

@@ -148,7 +148,7 @@ export class WorkerImage implements Disk {
     this.#channel.requireOpen();
     requireOptions(options, { transfer: 'a boolean' });
     const written = this.#transfers.write(transfers, options);
-    this.#channel.setUnflushed(true);
+    this.#channel.changing();
     return written;
   }
 

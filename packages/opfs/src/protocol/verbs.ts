@@ -53,7 +53,7 @@ export interface Packing<Item> {
 interface CalledRow {
   /**
    * `'value'`: the result is sent. `'change'`: the image may have changed; its state is sent with the result, and it
-   * counts as unflushed. `'flush'`: as a change, but afterwards nothing is unflushed.
+   * counts as unflushed. `'flush'`: as a change, but when it resolves nothing before it is unflushed.
    */
   readonly kind: 'value' | 'change' | 'flush';
 }

@@ -181,6 +181,12 @@ export class SpaceAllocator implements Allocator {
     this.#recordFreed(cluster);
   }
 
+  /** Frees a cluster, whose block is loaded, to which nothing on the medium refers. */
+  freeLeak(cluster: number): void {
+    this.#refcounts.free(cluster);
+    this.#recordFreed(cluster);
+  }
+
   /** Puts the clusters that a run of bytes touches into quarantine, with `references` references each. */
   retire({ host, length, shared }: Freed, references: number = 1): void {
     const { clusterSize } = this.#refcounts;

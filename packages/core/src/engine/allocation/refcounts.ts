@@ -247,10 +247,15 @@ export class Refcounts {
       const at = cluster * this.clusterSize;
       this.#metadata.refuse('refcount', at, `The cluster at ${hex(at)} has a refcount below its references.`);
     }
-    this.#set(cluster, count);
-    if (count !== 0 && count !== 0n) return false;
+    if (count === 0 || count === 0n) this.free(cluster);
+    else this.#set(cluster, count);
+    return !this.isUsed(cluster);
+  }
+
+  /** Sets the refcount of a cluster, whose block is loaded, to 0. */
+  free(cluster: number): void {
+    this.#set(cluster, 0);
     this.released++;
-    return true;
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Steps } from '../async/steps.js';
 import type { Qcow2Layer } from '../layer/layer.js';
 import { takeConsecutive } from './find-clusters.js';
 import { flushes } from './flushes.js';
+import { freedOnFailure } from './taken-clusters.js';
 import { writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
 
@@ -37,14 +38,16 @@ export function* growL1Table(owner: L1Owner, entries: number): Steps {
   const bytes = new Uint8Array(clusters * clusterSize);
   const { l1 } = state;
   bytes.set(new Uint8Array(l1.buffer, l1.byteOffset, l1.byteLength));
-  state.cache.replaceL1Table(viewOf(bytes.subarray(0, entries * ENTRY_BYTES)));
-  state.l1At = at;
   // What is behind a table in its last cluster may be anything.
   const from = moves ? 0 : l1Size * ENTRY_BYTES;
   state.metadata.refuseOverlap('L1 table', at + from, bytes.length - from);
   yield state.device.write([{ at: at + from, bytes: bytes.subarray(from) }]);
   // It flushes, too: the table is on the medium before the header refers to it.
-  yield* writeBack(state, 'flush');
+  if (moves) yield* freedOnFailure(state, at, clusters, writeBack(state, 'flush'));
+  else yield* writeBack(state, 'flush');
+  // Only now: after a read that failed, the next change of an entry would go to a table that nothing refers to.
+  state.cache.replaceL1Table(viewOf(bytes.subarray(0, entries * ENTRY_BYTES)));
+  state.l1At = at;
   yield* switchTo(state, at, entries);
   if (moves && oldClusters > 0) state.space.retire({ host: l1TableOffset, length: oldClusters * clusterSize });
 }

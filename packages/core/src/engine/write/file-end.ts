@@ -5,8 +5,8 @@ import { flushes } from './flushes.js';
 import type { WriteState } from './write-state.js';
 
 /**
- * Cuts the file after its last cluster in use, or makes that cluster whole. Everything must be written back. The caller
- * must have the exclusive lock.
+ * Cuts the file after its last cluster in use, or makes that cluster whole, if there is space for it. Everything must
+ * be written back. The caller must have the exclusive lock.
  *
  * @throws {@link Qcow2Error} `corrupt` when metadata that no refcount counts would be cut off.
  */
@@ -17,8 +17,9 @@ export function* cutFileEnd(state: WriteState): Steps {
     const kind = metadata.kindOf(cluster)!;
     if (kind !== 'cluster past the end') metadata.refuseUncounted(cluster * refcounts.clusterSize, kind);
   }
-  if (end * refcounts.clusterSize === device.size) return;
-  yield device.truncate(end * refcounts.clusterSize);
+  const size = end * refcounts.clusterSize;
+  if (size === device.size) return;
+  yield size < device.size ? device.truncate(size) : device.extend(size);
   yield flushes.fileCut(state);
 }
 

@@ -85,6 +85,22 @@ export class TrackedDevice {
     return this.#noting(() => this.#device.truncate(size));
   }
 
+  /**
+   * Makes the file longer, to `size` bytes, unless there is no space for it: nothing needs those bytes.
+   *
+   * @throws as {@link write} does.
+   */
+  extend(size: number): Done {
+    this.unflushed = true;
+    return this.#noting(() => {
+      try {
+        return asPromise(this.#device.truncate(size))?.catch(unlessNoSpace);
+      } catch (error) {
+        return unlessNoSpace(error);
+      }
+    });
+  }
+
   #flush(): Done {
     this.#flushed = true;
     return this.#noting(() => this.#device.flush());
@@ -112,6 +128,11 @@ export class TrackedDevice {
     this.#lifecycle.deviceFailed(error);
     throw error;
   }
+}
+
+/** Throws any other error. */
+function unlessNoSpace(error: unknown): void {
+  if (!isQcow2Error(error, 'no-space')) throw error;
 }
 
 function ioError(cause: unknown): Qcow2Error {

@@ -1,7 +1,7 @@
 /** The steps of a write: tables that may be changed, clusters to take, parts to copy, and the transfers themselves. */
 import { Qcow2Error } from '../../errors.js';
 import { hex, viewOf } from '../../format/bytes.js';
-import { copyL2Table, setL1Entry } from '../../format/encode-entries.js';
+import { copyL2Table, isOwned, setL1Entry, setOwned } from '../../format/encode-entries.js';
 import { getL1Entry, isCompressed, l2TableOffset, standardOffset } from '../../format/entries.js';
 import { l1IndexOf } from '../../format/geometry.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
@@ -196,11 +196,15 @@ export class WriteSteps {
     const newTables = last - first + 1 - inPlace.length;
     yield* this.#refuseShared(inPlace);
     const loaded = yield* this.loadTables(first, last);
+    const owned: (readonly number[])[] = [];
+    for (const [step, table] of loaded.entries()) {
+      owned.push(getL1Entry(l1, first + step).owned ? [] : yield* this.#ownedEntries(table));
+    }
     if (newTables > 0) yield* findClusters(this.#state, newTables);
     loaded.forEach((table, step) => {
-      const { offset, owned } = getL1Entry(l1, first + step);
-      if (table !== null) this.#checkTable(offset!, table);
-      tables.push(table !== null && owned ? table : this.#makeTable(first + step, table));
+      const entry = getL1Entry(l1, first + step);
+      if (table !== null) this.#checkTable(entry.offset!, table);
+      tables.push(table !== null && entry.owned ? table : this.#makeTable(first + step, table, owned[step]!));
     });
     return tables;
   }
@@ -285,13 +289,34 @@ export class WriteSteps {
     return tables[0]!;
   }
 
-  /** A table of its own for an L1 entry: an empty one, or a copy of one that others refer to as well. */
-  #makeTable(index: number, shared: DataView | null): DataView {
+  /**
+   * The entries of a table without COPIED in the L1 entry that have it themselves, and whose clusters have the refcount
+   * one. Only a table whose refcount is too high has such entries; with snapshots, whose clusters may have one that is
+   * too low, none counts.
+   */
+  *#ownedEntries(table: DataView | null): Steps<number[]> {
+    const { geometry, refcounts } = this.#state;
+    const entries: number[] = [];
+    if (table === null || geometry.externalData || this.#layer.snapshots.length > 0) return entries;
+    for (let index = 0; index < geometry.l2Entries; index++) {
+      if (!isOwned(geometry, table, index) || isCompressed(geometry, table, index)) continue;
+      const cluster = Math.floor((standardOffset(geometry, table, index) ?? 0) / geometry.clusterSize);
+      if ((yield* loadBlockOf(this.#state, cluster)) && refcounts.isSingle(cluster)) entries.push(index);
+    }
+    return entries;
+  }
+
+  /**
+   * A table of its own for an L1 entry: an empty one, or a copy of one that others refer to as well. In a copy the
+   * entries `owned` keep COPIED.
+   */
+  #makeTable(index: number, shared: DataView | null, owned: readonly number[]): DataView {
     const { geometry, l1, dirtyL1, space, metadata, tables } = this.#state;
     const host = space.allocate();
     const view = viewOf(new Uint8Array(geometry.clusterSize));
     if (shared !== null) {
       copyL2Table(geometry, shared, view);
+      for (const entry of owned) setOwned(geometry, view, entry, true);
       space.retire({ host: getL1Entry(l1, index).offset!, length: geometry.clusterSize, shared: true });
     }
     metadata.add('L2 table', host, geometry.clusterSize);

@@ -1,4 +1,7 @@
-/** Verifies an image before it is written to: a write could make any damage but leaks worse. */
+/**
+ * Verifies an image before it is written to: a write could make any damage worse but leaks, and flags that are missing
+ * where a refcount is one. Those cost a copy at most.
+ */
 
 import type { CheckOptions, Fault, Finding } from '../../api/check-report.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
@@ -12,14 +15,14 @@ import type { Place } from './place.js';
  * Counts every reference of the image. Without it, clusters that are in use with refcount 0 would be allocated again,
  * and a cluster with two references would be overwritten through one of them.
  *
- * @throws {@link Qcow2Error} `corrupt` at the first finding of a check that is no leak; what the source throws; the
- *   signal's reason when it aborts.
+ * @throws {@link Qcow2Error} `corrupt` at the first finding of a check that a write could make worse; what the source
+ *   throws; the signal's reason when it aborts.
  */
 export async function verifyReferences({ source }: Qcow2Layer, options: CheckOptions): Promise<void> {
   await checkSource(source, options, new OnlyLeaks());
 }
 
-/** Ends the check at the first finding that is no leak: that is enough to refuse the image. */
+/** Ends the check at the first finding but a leak or an absent COPIED: that is enough to refuse the image. */
 export class OnlyLeaks extends Findings {
   protected override count(
     kind: Finding['kind'],
@@ -28,10 +31,8 @@ export class OnlyLeaks extends Findings {
     message: () => string,
     count: number,
   ): void {
-    if (kind === 'leak') {
-      super.count(kind, fault, place, message, count);
-      return;
-    }
+    if (kind === 'leak') super.count(kind, fault, place, message, count);
+    if (kind === 'leak' || fault === 'copied-missing') return;
     const { what, at } = place;
     const text = `The image is damaged, and a write could destroy data. ${what} at ${hex(at)}: ${message()}`;
     throw new Qcow2Error('corrupt', `${text} Repair it first.`, { what, at, fault });

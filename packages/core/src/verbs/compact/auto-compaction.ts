@@ -36,7 +36,7 @@ export class AutoCompaction {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#writer.activity !== activity) this.spaceFreed();
-      else if (this.#freed - this.#before >= this.#options.afterDiscarded) void this.#run();
+      else if (this.#isDue) void this.#run();
     }, IDLE_MS);
   }
 
@@ -44,6 +44,12 @@ export class AutoCompaction {
   stop(): void {
     clearTimeout(this.#timer);
     this.#ending.abort();
+  }
+
+  /** True if anything became free since it last ended, and enough of it. */
+  get #isDue(): boolean {
+    const freed = this.#freed - this.#before;
+    return freed > 0 && freed >= this.#options.afterDiscarded;
   }
 
   /** Bytes that became free since the image was opened, or that will with the next flush. */

@@ -14,6 +14,7 @@ import { writeBack } from '../../engine/write/write-back.js';
 import type { Writer } from '../../engine/write/writer.js';
 import { Qcow2Error } from '../../errors.js';
 import { CRYPT_METHOD } from '../../format/header.js';
+import { unmapPastEnd } from '../resize/unmap-past-end.js';
 import { dropEmptyTables, findUnits } from './find-units.js';
 import { type Layout, layoutOf } from './layout.js';
 import { freeLeaks } from './leaks.js';
@@ -41,6 +42,8 @@ export function compactImage(writer: Writer, options: OperationOptions = {}): Pr
     refuseUnsupported(structure);
     const oldSize = structure.state.device.size;
     await freeLeaks(structure, writer);
+    // A growing that was interrupted may have left some.
+    await unmapPastEnd(structure, structure.layer.size);
     return { ...(await new Compaction(structure, options).run()), oldSize };
   }, options.signal);
 }
@@ -51,7 +54,8 @@ export class Compaction {
   readonly #options: OperationOptions;
   /** Clusters that stay free before the end. */
   readonly #keptFree: number;
-  #progress: (done: number) => void = () => {};
+  /** Reports the clusters that have moved. Until there is something to move, there is nothing to do. */
+  #progress: (done: number) => void = () => progressOf(this.#options, 'compact', 0)(0);
   #copied = 0;
   #updated = 0;
   /** Refcount blocks that were removed: what they took is free, and the next round may move more. */
@@ -64,9 +68,14 @@ export class Compaction {
     this.#keptFree = Math.floor(keepFree / structure.layer.geometry.clusterSize);
   }
 
-  /** Moves what there is to move, and cuts the file's end off. Leaks are left as they are. */
+  /**
+   * Moves what there is to move, and cuts the file's end off. Leaks are left as they are.
+   *
+   * @throws {@link Qcow2Error} `unsupported` for a LUKS image.
+   */
   async run(): Promise<CompactReport> {
     const { layer, state, slice } = this.#structure;
+    refuseUnsupported(this.#structure);
     const oldSize = state.device.size;
     await dropEmptyTables(this.#structure);
     let rounds = 0;
@@ -93,9 +102,9 @@ export class Compaction {
     return this.#copied + this.#updated + this.#dropped;
   }
 
-  #progressOf({ used, singlesEnd }: Layout): (done: number) => void {
+  #progressOf({ behind }: Layout): (done: number) => void {
     const { clusterSize } = this.#structure.layer.geometry;
-    const total = Math.max(1, used - singlesEnd) * clusterSize;
+    const total = Math.max(1, behind) * clusterSize;
     const report = progressOf(this.#options, 'compact', total);
     return (copied) => report(Math.min(total, copied * clusterSize));
   }
@@ -161,8 +170,8 @@ export class Compaction {
 }
 
 /** The most rounds: requests that free clusters meanwhile would keep it running for ever. */
-function roundsFor({ used, singlesEnd }: Layout): number {
-  return SPARE_ROUNDS + Math.ceil(Math.max(0, used - singlesEnd) / (MAX_WORDS / 2));
+function roundsFor({ behind }: Layout): number {
+  return SPARE_ROUNDS + Math.ceil(behind / (MAX_WORDS / 2));
 }
 
 function refuseUnsupported({ layer }: Structure): void {

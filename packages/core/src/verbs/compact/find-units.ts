@@ -47,7 +47,7 @@ async function collectActive(structure: Structure, collector: UnitCollector, see
   await eachActiveTable(structure, (index, table, host) => {
     if (layer.snapshots.length > 0) seen.add(host);
     collector.add('L2 table', host, 0, state.l1At + index * 8);
-    collectTable(structure, collector, table, host);
+    collector.addActiveTable(host, index, () => collectTable(structure, collector, table, host));
     return undefined;
   });
 }
@@ -101,12 +101,12 @@ async function collectSnapshot(
         const host = l2TableOffset(l1, index);
         if (host === 0) continue;
         collector.add('L2 table', host, 0, l1TableOffset + index * 8);
+        collector.addSnapshotTable(host);
         if (!seen.has(host)) batch.push({ at: host, bytes: new Uint8Array(clusterSize) });
         seen.add(host);
       }
       yield layer.source.read(batch);
       for (const { at, bytes } of batch) {
-        collector.addSnapshotTable(at);
         collectTable(structure, collector, viewOf(bytes), at);
       }
     });

@@ -23,26 +23,18 @@ export async function freeLeaks(structure: Structure, writer: Writer): Promise<v
   );
   if (report.leaks === 0 || refcounts === null) return;
   for (let cluster = 0; cluster < context.clusters; ) {
-    const leaks: { cluster: number; count: number }[] = [];
+    const leaks: number[] = [];
     for (; cluster < context.clusters && leaks.length < CLUSTERS_PER_SLICE; cluster++) {
       if (!refcounts.counts.any(cluster)) cluster = nextPage(cluster) - 1;
       else if (context.references.get(cluster) === 0) {
-        const count = refcounts.counts.get(cluster);
-        if (count > 0) leaks.push({ cluster, count });
+        if (refcounts.counts.get(cluster) > 0) leaks.push(cluster);
       }
     }
     if (leaks.length > 0) await structure.slice(() => free(structure, leaks));
   }
 }
 
-function* free(
-  { state, writes, layer }: Structure,
-  leaks: readonly { readonly cluster: number; readonly count: number }[],
-) {
-  const { clusterSize } = layer.geometry;
+function* free({ state, writes }: Structure, leaks: readonly number[]) {
   yield* writes.mark();
-  for (const { cluster, count } of leaks) {
-    if (!(yield* loadBlockOf(state, cluster))) continue;
-    state.space.retire({ host: cluster * clusterSize, length: clusterSize }, count);
-  }
+  for (const cluster of leaks) if (yield* loadBlockOf(state, cluster)) state.space.freeLeak(cluster);
 }

@@ -1,26 +1,28 @@
 /** Compares what was found with the image as it is now, and updates what the image keeps in memory. */
+import type { MetadataKind } from '../../engine/allocation/metadata-map.js';
 import type { Steps } from '../../engine/async/steps.js';
 import { loadBlockOf } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
+import { l2TableOffset } from '../../format/entries.js';
 import { getHost, setHost } from '../../format/host-words.js';
 import type { Units } from './units.js';
 import type { Words } from './words.js';
 
-/** The tables that contain words, by kind of metadata. */
-const TABLE_KINDS: readonly (string | undefined)[] = ['L1 table', 'L2 table', "snapshot's L1 table", 'bitmap table'];
+/** The tables but L2 tables that contain words, by kind of metadata. */
+const OTHER_TABLES: readonly MetadataKind[] = ['L1 table', "snapshot's L1 table", 'bitmap table'];
 
 /** The words of one batch. */
 export class References {
   readonly #structure: Structure;
   readonly #words: Words;
-  readonly #snapshotTables: ReadonlySet<number>;
+  readonly #found: Pick<Units, 'snapshotTables' | 'activeTables'>;
   /** How often each L2 table is referred to, by host offset. */
   readonly #counts = new Map<number, number>();
 
-  constructor(structure: Structure, words: Words, { snapshotTables }: Pick<Units, 'snapshotTables'>) {
+  constructor(structure: Structure, words: Words, found: Pick<Units, 'snapshotTables' | 'activeTables'>) {
     this.#structure = structure;
     this.#words = words;
-    this.#snapshotTables = snapshotTables;
+    this.#found = found;
   }
 
   /**
@@ -39,22 +41,31 @@ export class References {
     return sum;
   }
 
-  /** The refcount of an L2 table that contains the word; 1 for another table, 0 when it is in no table. */
+  /**
+   * The refcount of an L2 table that contains the word; 1 for another table. 0 when it is in no table, or in one whose
+   * refcount is not the number of L1 entries that refer to it now: its clusters would lose references that others have.
+   */
   *#referencesOf(offset: number): Steps<number> {
     const { state, layer } = this.#structure;
     const { clusterSize } = layer.geometry;
     const table = offset - (offset % clusterSize);
     const kind = state.metadata.kindOf(table / clusterSize);
-    if (!this.#snapshotTables.has(table)) {
-      if (!TABLE_KINDS.includes(kind)) return 0;
-      if (kind !== 'L2 table') return 1;
-    }
+    if (kind !== undefined && OTHER_TABLES.includes(kind)) return 1;
     const known = this.#counts.get(table);
     if (known !== undefined) return known;
-    const loaded = yield* loadBlockOf(state, table / clusterSize);
-    const count = loaded ? state.refcounts.count(table / clusterSize) : 0;
+    const entries = this.#l1Entries(table, kind === 'L2 table');
+    const loaded = entries > 0 && (yield* loadBlockOf(state, table / clusterSize));
+    const count = loaded && state.refcounts.count(table / clusterSize) === entries ? entries : 0;
     this.#counts.set(table, count);
     return count;
+  }
+
+  /** How many L1 entries refer to an L2 table now. `isActive` says that the active disk may have it. */
+  #l1Entries(table: number, isActive: boolean): number {
+    const { l1 } = this.#structure.state;
+    const index = isActive ? this.#found.activeTables.get(table) : undefined;
+    const active = index !== undefined && index * 8 < l1.byteLength && l2TableOffset(l1, index) === table ? 1 : 0;
+    return active + (this.#found.snapshotTables.get(table) ?? 0);
   }
 }
 

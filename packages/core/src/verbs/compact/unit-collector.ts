@@ -1,7 +1,7 @@
 /** Collects what lies behind a cluster of the file, within a bound on memory. */
 import type { ClusterKind, MovedCluster, MovedStream, Units } from './units.js';
 
-/** Words that are kept in memory: 8 GiB of guest data with the usual clusters. */
+/** Words that are kept in memory, unless one cluster has more: 8 GiB of guest data with the usual clusters. */
 export const MAX_WORDS = 131_072;
 
 /** What will become a {@link MovedCluster} or a {@link MovedStream}. */
@@ -17,8 +17,13 @@ export class UnitCollector {
   #from: number;
   /** By host offset. A stream and a cluster may begin at the same one; then the image is damaged, and neither moves. */
   readonly #units = new Map<number, Collected>();
-  readonly #snapshotTables = new Set<number>();
+  readonly #snapshotTables = new Map<number, number>();
+  readonly #activeTables = new Map<number, number>();
   #words = 0;
+  /** Words that were added, those included that were dropped again. */
+  #added = 0;
+  /** The number of words at which the lower half is dropped. */
+  #limit = MAX_WORDS;
 
   constructor(clusterSize: number, from: number) {
     this.#clusterSize = clusterSize;
@@ -31,12 +36,20 @@ export class UnitCollector {
     const known = this.#units.get(host);
     if (known === undefined) this.#units.set(host, { kind, length, words: [word] });
     else known.words.push(word);
-    if (++this.#words > MAX_WORDS) this.#raiseFrom();
+    this.#added++;
+    if (++this.#words > this.#limit) this.#raiseFrom();
   }
 
-  /** Adds an L2 table that a snapshot refers to. */
+  /** Adds an L2 table that an L1 entry of a snapshot refers to. */
   addSnapshotTable(host: number): void {
-    this.#snapshotTables.add(host);
+    this.#snapshotTables.set(host, (this.#snapshotTables.get(host) ?? 0) + 1);
+  }
+
+  /** Adds an L2 table of the active disk, with the index of its L1 entry. `collect` adds the words in it. */
+  addActiveTable(host: number, index: number, collect: () => void): void {
+    const before = this.#added;
+    collect();
+    if (this.#added > before) this.#activeTables.set(host, index);
   }
 
   /** What was collected, the highest clusters first. */
@@ -50,7 +63,13 @@ export class UnitCollector {
     const descending = (a: { host: number }, b: { host: number }) => b.host - a.host;
     clusters.sort(descending);
     streams.sort(descending);
-    return { from: this.#from, clusters, streams, snapshotTables: this.#snapshotTables };
+    return {
+      from: this.#from,
+      clusters,
+      streams,
+      snapshotTables: this.#snapshotTables,
+      activeTables: this.#activeTables,
+    };
   }
 
   /** True if all of a cluster or a stream is before the clusters that are collected. */
@@ -67,5 +86,7 @@ export class UnitCollector {
       this.#units.delete(host);
       this.#words -= words.length;
     }
+    // All of them may be in one cluster, of which nothing is dropped: to try that at every word would take hours.
+    this.#limit = Math.max(MAX_WORDS, 2 * this.#words);
   }
 }

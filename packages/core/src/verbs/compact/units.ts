@@ -27,6 +27,8 @@ export interface Units {
   readonly from: number;
   readonly clusters: readonly MovedCluster[];
   readonly streams: readonly MovedStream[];
-  /** The L2 tables that only snapshots refer to. */
-  readonly snapshotTables: ReadonlySet<number>;
+  /** The L2 tables that snapshots refer to, by host offset, and how many L1 entries of snapshots do. */
+  readonly snapshotTables: ReadonlyMap<number, number>;
+  /** The L2 tables of the active disk in which words were found, by host offset, and their L1 entries. */
+  readonly activeTables: ReadonlyMap<number, number>;
 }

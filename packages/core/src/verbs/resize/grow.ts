@@ -28,7 +28,7 @@ export async function growDisk(
     yield* writes.mark();
     yield* growL1Table({ layer, state }, l1EntriesFor(layer.geometry, size));
   });
-  await unmapPastEnd(structure, from, () => {});
+  await unmapPastEnd(structure, from);
   await zeroOverBacking(structure, from, size, progress);
   await slice(() => finish(structure, bitmaps, size));
   progress(size - from);

@@ -32,6 +32,8 @@ export class ResizedBitmaps {
   readonly #shrinks: boolean;
   /** Those that do not follow the guest's writes: they are in use only while the disk is resized. */
   readonly #others: readonly TrackedEntry[];
+  /** The host offsets of tables that move. */
+  readonly #places = new Map<TrackedEntry, number>();
 
   private constructor(structure: Structure, size: number, others: readonly TrackedEntry[]) {
     this.#structure = structure;
@@ -64,6 +66,47 @@ export class ResizedBitmaps {
     return new ResizedBitmaps(structure, size, others);
   }
 
+  /**
+   * Reads and allocates what {@link resize} needs: once the header has the new size, no read may fail.
+   *
+   * @throws {@link Qcow2Error} `no-space`, and what the device throws. Then nothing has changed.
+   */
+  *prepare(): Steps {
+    const { state, layer } = this.#structure;
+    const { clusterSize } = layer.geometry;
+    const taken: Freed[] = [];
+    try {
+      for (const entry of this.#entries) {
+        yield* entry.bits.prepare(this.#size);
+        const { clusters, moves } = this.#longerTable(entry);
+        if (!moves) continue;
+        const host = yield* takeConsecutive(state, clusters);
+        taken.push({ host, length: clusters * clusterSize });
+        this.#places.set(entry, host);
+      }
+      if (taken.length > 0) yield* writeBack(state, 'flush');
+    } catch (error) {
+      for (const run of taken) state.space.retire(run);
+      throw error;
+    }
+    for (const { host, length } of taken) state.metadata.add('bitmap table', host, length);
+  }
+
+  /** Every bitmap that is resized. */
+  get #entries(): readonly TrackedEntry[] {
+    const { state, layer } = this.#structure;
+    if (state.untracked !== null || layer.bitmaps.length === 0) return [];
+    return [...(state.bitmaps?.entries ?? []), ...this.#others];
+  }
+
+  /** The entries that a table needs, its clusters then, and whether they are more than it has. */
+  #longerTable({ bits: { bitmap } }: TrackedEntry): { tableSize: number; clusters: number; moves: boolean } {
+    const { clusterSize } = this.#structure.layer.geometry;
+    const tableSize = tableEntriesNeeded(this.#size, bitmap, clusterSize);
+    const clusters = Math.ceil((tableSize * ENTRY_BYTES) / clusterSize);
+    return { tableSize, clusters, moves: clusters > Math.ceil((bitmap.tableSize * ENTRY_BYTES) / clusterSize) };
+  }
+
   /** Marks those in use that are not marked by the first change of an image. */
   *markInUse(): Steps {
     if (this.#others.length === 0) return;
@@ -75,12 +118,12 @@ export class ResizedBitmaps {
   /** Gives every bitmap the bits that the disk needs. The bits of all must be on the medium. */
   *resize(): Steps {
     const { state, layer } = this.#structure;
-    if (state.untracked !== null || layer.bitmaps.length === 0) return;
-    const entries = [...(state.bitmaps?.entries ?? []), ...this.#others];
+    const entries = this.#entries;
+    if (entries.length === 0) return;
     const freed: Freed[] = [];
     for (const entry of entries) {
-      yield* this.#extendTable(entry);
-      for (const run of yield* entry.bits.resize(this.#size)) freed.push(run);
+      for (const run of yield* this.#extendTable(entry)) freed.push(run);
+      for (const run of entry.bits.resize(this.#size)) freed.push(run);
       yield state.device.write([...entry.bits.dataTransfers(), ...entry.bits.tableTransfers()]);
       for (const run of yield* this.#shortenTable(entry)) freed.push(run);
     }
@@ -90,19 +133,18 @@ export class ResizedBitmaps {
     for (const run of freed) state.space.retire(run);
   }
 
-  /** Makes the table long enough: in its place where its clusters suffice, else in a new one. */
-  *#extendTable(entry: TrackedEntry): Steps {
+  /**
+   * Makes the table long enough: in its place where its clusters suffice, else in a new one. Returns the clusters that
+   * the table no longer uses.
+   */
+  *#extendTable(entry: TrackedEntry): Steps<Freed[]> {
     const { state, layer } = this.#structure;
     const { clusterSize } = layer.geometry;
     const { bitmap, table } = entry.bits;
-    const tableSize = tableEntriesNeeded(this.#size, bitmap, clusterSize);
-    if (tableSize <= bitmap.tableSize) return;
+    const { tableSize, clusters, moves } = this.#longerTable(entry);
+    if (tableSize <= bitmap.tableSize) return [];
     const oldBytes = bitmap.tableSize * ENTRY_BYTES;
-    const oldClusters = Math.ceil(oldBytes / clusterSize);
-    const clusters = Math.ceil((tableSize * ENTRY_BYTES) / clusterSize);
-    const moves = clusters > oldClusters;
-    const tableOffset = moves ? yield* takeConsecutive(state, clusters) : bitmap.tableOffset;
-    if (moves) state.metadata.add('bitmap table', tableOffset, clusters * clusterSize);
+    const tableOffset = this.#places.get(entry) ?? bitmap.tableOffset;
     const bytes = new Uint8Array(clusters * clusterSize);
     bytes.set(new Uint8Array(table.buffer, table.byteOffset, oldBytes));
     const from = moves ? 0 : oldBytes;
@@ -115,7 +157,7 @@ export class ResizedBitmaps {
     yield state.device.write([{ at: entry.at, bytes: place }]);
     yield flushes.bitmapTableSwitched(state);
     yield* this.#switchTable(entry, { ...bitmap, tableOffset, tableSize }, bytes);
-    if (moves) state.space.retire({ host: bitmap.tableOffset, length: oldClusters * clusterSize });
+    return moves && oldBytes > 0 ? [{ host: bitmap.tableOffset, length: oldBytes }] : [];
   }
 
   /**

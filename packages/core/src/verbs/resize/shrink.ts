@@ -28,15 +28,30 @@ export async function shrinkDisk(
     yield* writeBack(state, 'bitmaps');
     yield* switchSize(structure, bitmaps, size);
   });
+  await giveUpCut(structure, size, (end) => progress(Math.min(cut, end - size)));
+  progress(cut);
+}
+
+/**
+ * Gives up what the disk contained past its end, `size`, whose header has that size already: also after a shrinking
+ * that was interrupted. `progress` takes the guest offset up to which that is done.
+ */
+export async function giveUpCut(
+  structure: Structure,
+  size: number,
+  progress: (end: number) => void = () => {},
+): Promise<void> {
+  const { layer, state, slice, writes } = structure;
   await zeroTail(structure, size);
-  await unmapPastEnd(structure, size, (end) => progress(Math.min(cut, end - size)));
+  await unmapPastEnd(structure, size, progress);
   await slice(function* () {
-    yield* cutL1Table({ layer, state }, l1EntriesFor(layer.geometry, size));
+    const entries = l1EntriesFor(layer.geometry, size);
+    if (entries < layer.header.l1Size) yield* writes.mark();
+    yield* cutL1Table({ layer, state }, entries);
     yield* writeBack(state, 'flush');
     yield* cutDataFile(structure, size);
     yield* cutFileEnd(state);
   });
-  progress(cut);
 }
 
 /** Zeroes what the last cluster contains past the end of the disk: another program may grow the disk without that. */

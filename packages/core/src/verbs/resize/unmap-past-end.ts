@@ -13,7 +13,7 @@ const ENTRIES_PER_SLICE = 65_536;
 export async function unmapPastEnd(
   { layer, writes, slice }: Structure,
   end: number,
-  progress: (end: number) => void,
+  progress: (end: number) => void = () => {},
 ): Promise<void> {
   const { geometry, tables } = layer;
   const start = alignUp(end, geometry.clusterSize);

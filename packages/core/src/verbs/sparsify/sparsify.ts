@@ -33,12 +33,12 @@ export function sparsifyDisk(writer: Writer, options: OperationOptions = {}): Pr
     const { geometry } = layer;
     if (layer.unreadable !== null) throw layer.unreadable;
     // A data file keeps its length, and version 2 has no entry that hides a backing file.
-    if (geometry.externalData || (geometry.version === 2 && !isBase(layer))) return { released: 0 };
+    const releasesNothing = geometry.externalData || (geometry.version === 2 && !isBase(layer));
     const progress = progressOf(options, 'sparsify', layer.size);
     // One for all slices: a new one for each makes the garbage collector run at nearly every slice.
     const buffer = new Uint8Array(Math.min(SLICE_BYTES, alignUp(layer.size, geometry.clusterSize)));
     let released = 0;
-    for (let at = 0; at < layer.size; progress(Math.min(at, layer.size))) {
+    for (let at = releasesNothing ? layer.size : 0; at < layer.size; progress(Math.min(at, layer.size))) {
       await slice(function* () {
         const next = yield* sparsifySlice(structure, at, buffer);
         released += next.released;

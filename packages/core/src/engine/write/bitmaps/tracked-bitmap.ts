@@ -49,6 +49,8 @@ export class TrackedBitmap {
   /** Indexes of those that have no cluster in the file yet. */
   readonly #unallocated = new Set<number>();
   readonly #dirtyTable = new DirtyRanges();
+  /** The bits of the last cluster that a shorter disk needs. */
+  #lastBits: Uint8Array<ArrayBuffer> | null = null;
 
   constructor(parts: DirtyBitmapParts) {
     this.#parts = parts;
@@ -72,12 +74,23 @@ export class TrackedBitmap {
     this.#parts = { ...this.#parts, bitmap, table };
   }
 
+  /** Reads what {@link resize} changes for this size of the disk, bytes: the cluster of bits with a nearer end. */
+  *prepare(size: number): Steps {
+    const bits = Math.ceil(size / this.#granularity);
+    this.#lastBits = null;
+    if (bits >= this.#bits || bits % this.#bitsPerCluster === 0) return;
+    const last = this.#entry(Math.floor(bits / this.#bitsPerCluster));
+    if (typeof last === 'string') return;
+    this.#lastBits = new Uint8Array(Math.ceil((bits % this.#bitsPerCluster) / 8));
+    yield this.#parts.source.read([{ at: last.offset, bytes: this.#lastBits }]);
+  }
+
   /**
-   * Adapts to another size of the disk, bytes; no bits may be in memory, and the table must have enough entries. Bits
-   * past a nearer end are cleared, and count as not on the medium yet. Returns the clusters of bits that are no longer
-   * used, once the table is on the medium.
+   * Adapts to another size of the disk, bytes, for which {@link prepare} has read; no bits may be in memory, and the
+   * table must have enough entries. Bits past a nearer end are cleared, and count as not on the medium yet. Returns the
+   * clusters of bits that are no longer used, once the table is on the medium.
    */
-  *resize(size: number): Steps<Freed[]> {
+  resize(size: number): Freed[] {
     const before = this.#bits;
     this.#parts = { ...this.#parts, size };
     this.#bits = Math.ceil(size / this.#granularity);
@@ -92,11 +105,13 @@ export class TrackedBitmap {
       this.#setEntry(index, 'clear');
     }
     const rest = this.#bits % this.#bitsPerCluster;
-    const last = rest > 0 ? this.#entry(kept - 1) : 'clear';
-    if (typeof last !== 'string') {
-      const { bits, dirty } = yield* this.#load(kept - 1, last);
+    const bits = this.#lastBits;
+    if (bits !== null) {
       clearBits(bits, rest);
+      const dirty = new DirtyRanges();
       dirty.add(0, clusterSize);
+      this.#clusters.set(kept - 1, { bits, dirty });
+      this.#lastBits = null;
     }
     return freed;
   }
