@@ -35,11 +35,20 @@ const two = [
 describe('which snapshot', () => {
   it.each([
     ['7', 2],
-    ['8', 3],
     ['x', 3],
-  ])('"%s" selects the one whose disk has %i clusters: ids first, then names', async (idOrName, clusters) => {
+    [{ id: '8' }, 3],
+    [{ name: '8' }, 2],
+  ])('%j selects the one whose disk has %i clusters', async (which, clusters) => {
     const image = await Qcow2Image.open(imageOf(two).bytes);
-    expect((await image.openSnapshot(idOrName)).size).toBe(clusters * CLUSTER);
+    expect((await image.openSnapshot(which)).size).toBe(clusters * CLUSTER);
+  });
+
+  it('must be clear: a string that is the id of one and the name of another is refused', async () => {
+    const image = await Qcow2Image.open(imageOf(two).bytes);
+    await expect(image.openSnapshot('8')).rejects.toMatchObject({ code: 'ambiguous', details: { name: '8' } });
+    const alike = await Qcow2Image.open(imageOf([...two, { id: '9', name: 'x' }]).bytes);
+    await expect(alike.openSnapshot({ name: 'x' })).rejects.toMatchObject({ code: 'ambiguous' });
+    expect((await alike.openSnapshot({ id: '9' })).size).toBe(SIZE);
   });
 
   it('must exist', async () => {
@@ -95,7 +104,7 @@ describe('a view', () => {
   it('is closed by itself or with the image, and closes neither the image nor another view', async () => {
     const source = bufferSource(imageOf(two).bytes);
     const image = await Qcow2Image.open(source);
-    const [first, second] = [await image.openSnapshot('7'), await image.openSnapshot('8')];
+    const [first, second] = [await image.openSnapshot('7'), await image.openSnapshot({ id: '8' })];
     const byte = new Uint8Array(1);
     await first.close();
     await expect(first.read(0, byte)).rejects.toMatchObject({ code: 'closed' });
@@ -136,6 +145,6 @@ describe('a snapshot that is damaged', () => {
       details: { what: 'L1 table of snapshot "8"', at: expect.any(Number) },
     });
     await opened.read(0, new Uint8Array(1));
-    expect((await opened.openSnapshot('8')).size).toBe(3 * CLUSTER);
+    expect((await opened.openSnapshot({ id: '8' })).size).toBe(3 * CLUSTER);
   });
 });

@@ -37,7 +37,7 @@ export async function judge(left: Case): Promise<string | null> {
   }
 }
 
-async function judgeReferences({ sources, snapshot }: Case): Promise<string | null> {
+async function judgeReferences({ sources }: Case): Promise<string | null> {
   const { report, context } = await checkSource(sources[0]!);
   const dirty = context.header.incompatibleFeatures.includes(0);
   const wrong = report.findings.filter((finding) => !isHarmless(finding, dirty));
@@ -50,7 +50,7 @@ async function judgeReferences({ sources, snapshot }: Case): Promise<string | nu
   }
   if (!dirty) return null;
   // Once it is repaired the counts are what the references are: nothing that is written in place may have two.
-  const max = snapshot === null ? 1 : 2;
+  const max = 1 + context.header.snapshotCount;
   for await (const cluster of clustersWrittenInPlace(sources[0]!, context)) {
     const count = context.references.get(cluster);
     if (count > max) return `cluster ${cluster} is referenced ${count} times`;

@@ -16,7 +16,7 @@ import type { DiskKind } from './disks.js';
 import { ALL_KINDS } from './kinds.js';
 import { type Fault, reordered, replaced, unflushed, withContent } from './seams.js';
 import { STRUCTURAL_MUTANTS } from './structural-mutants.js';
-import { resizeFar, resizeWithin, type StructuralVerb } from './structural-verbs.js';
+import { resizeFar, resizeWithin, type StructuralVerb, snapshot } from './structural-verbs.js';
 import { type RecordOptions, record } from './workloads.js';
 
 /** A fault, and the kinds of image on which it is looked for. */
@@ -44,7 +44,7 @@ const MAX_JUDGED = 4000;
  * closed image without `released` may be called clean and have leaks, without `trimmed` still be marked as in use. No
  * workload has untracked bitmaps (`bitmaps/untracked.test.ts` has) or damage (`writing/rules.test.ts`).
  *
- * After `l1Switched` and `bitmapsResized` clusters go into quarantine, and no write-back releases them before it has
+ * After `l1Switched`, `bitmapsResized`, `snapshotsSwitched` and `snapshotApplied` clusters go into quarantine, and no write-back releases them before it has
  * flushed: that the old L1 table must not be free any sooner is a mutant of its own. No reader uses the bits past the
  * end of the disk, which `bitmapsResized` has cleared. Without `fileCut` the file may be longer, and is cut when it is
  * flushed next.
@@ -80,6 +80,14 @@ const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> =
     shows: /refcount-low|past-end|bitmap table/,
   },
   bitmapsResized: null,
+  snapshotsSwitched: null,
+  snapshotApplied: null,
+  countsLowered: {
+    name: 'refcounts do not fall before COPIED says that they are one',
+    on: ['4k', '512'],
+    verb: snapshot,
+    shows: /copied-set/,
+  },
   fileCut: null,
 };
 

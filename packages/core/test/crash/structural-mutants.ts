@@ -9,8 +9,9 @@ import { WriteSteps } from '../../src/engine/write/write-steps.js';
 import { WrittenHeader } from '../../src/engine/write/written-header.js';
 import { ZeroSteps } from '../../src/engine/write/zero-steps.js';
 import { ResizedBitmaps } from '../../src/verbs/resize/resized-bitmaps.js';
+import { References } from '../../src/verbs/snapshots/references.js';
 import { type Fault, replaced, together } from './seams.js';
-import { resizeFar, resizeWithin, type StructuralVerb } from './structural-verbs.js';
+import { resizeFar, resizeWithin, type StructuralVerb, snapshot } from './structural-verbs.js';
 
 /** A fault, the kinds of image on which it is looked for, and the verb that workloads call to show it. */
 export interface StructuralMutant {
@@ -107,6 +108,25 @@ function sharedInPlace(): Fault {
   });
 }
 
+/** What a snapshot shares is counted once the header refers to it. */
+function raisedAfterSwitch(): Fault {
+  let raise: (() => Generator) | null = null;
+  return together(
+    replaced(References.prototype, 'raise', (own) => {
+      return function* (this: References) {
+        raise = () => own.call(this);
+      };
+    }),
+    replaced(flushes, 'snapshotsSwitched', (own) => (state) => {
+      const done = own(state);
+      // Every block is in memory, since it was read before.
+      for (const wait of raise?.() ?? []) if (wait) throw new Error('A block is not loaded.');
+      raise = null;
+      return done;
+    }),
+  );
+}
+
 /** Faults that are more than a flush that is missing. */
 export const STRUCTURAL_MUTANTS: readonly StructuralMutant[] = [
   {
@@ -155,6 +175,13 @@ export const STRUCTURAL_MUTANTS: readonly StructuralMutant[] = [
     on: ['a snapshot'],
     verb: resizeWithin,
     shows: /of the snapshot reads as/,
+  },
+  {
+    name: 'refcounts rise after the header refers to the snapshot',
+    fault: raisedAfterSwitch(),
+    on: ['4k'],
+    verb: snapshot,
+    shows: /refcount-low|copied/,
   },
   {
     name: 'what is cut stays mapped',

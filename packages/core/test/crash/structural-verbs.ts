@@ -102,15 +102,51 @@ export const resizeFar: StructuralVerb = resizing('resize far', [far, back]);
 export const resizeWithin: StructuralVerb = resizing('resize within', [part, back]);
 
 /** A verb that changes nothing that a guest sees. */
-function unseen(name: string, run: StructuralCall['run']): StructuralVerb {
-  return { name, draw: (_, { size }) => ({ what: name, size, run }), refuses: () => null };
+function unseen(
+  name: string,
+  run: StructuralCall['run'],
+  refuses: StructuralVerb['refuses'] = () => null,
+): StructuralVerb {
+  return { name, draw: (_, { size }) => ({ what: name, size, run }), refuses };
+}
+
+/** The name of a snapshot that a verb takes. */
+const TAKEN = 'taken by the verb';
+
+/** No snapshot can be taken in an image with a data file, or whose clusters have one reference at most. */
+function refusesSnapshots({ image, data }: StartDisk): string | null {
+  const refcountBits = get(image, 4, 4) === 3n ? 2 ** Number(get(image, 96, 4)) : 16;
+  return data !== null || refcountBits === 1 ? 'unsupported' : null;
+}
+
+/** Takes a snapshot, and deletes it with the next call. */
+async function toggle(image: Qcow2Image, options: OperationOptions): Promise<void> {
+  const taken = image.snapshots.some(({ name }) => name === TAKEN);
+  if (taken) await image.deleteSnapshot({ name: TAKEN }, options);
+  else await image.createSnapshot(TAKEN, options);
+}
+
+/** Goes back to a snapshot that was just taken: nothing becomes different. */
+async function goBack(image: Qcow2Image, options: OperationOptions): Promise<void> {
+  const { id } = await image.createSnapshot(TAKEN, options);
+  if (image.bitmaps.length === 0) await image.applySnapshot({ id }, options);
+  await image.deleteSnapshot({ id }, options);
 }
 
 export const compact: StructuralVerb = unseen('compact', (image, options) => image.compact(options));
 export const sparsify: StructuralVerb = unseen('sparsify', (image, options) => image.sparsify(options));
 
+export const snapshot: StructuralVerb = unseen('snapshot', toggle, refusesSnapshots);
+export const applySnapshot: StructuralVerb = unseen('apply snapshot', goBack, refusesSnapshots);
+
 /** Every verb. */
-export const STRUCTURAL_VERBS: readonly StructuralVerb[] = [resizing('resize', SIZINGS), compact, sparsify];
+export const STRUCTURAL_VERBS: readonly StructuralVerb[] = [
+  resizing('resize', SIZINGS),
+  compact,
+  sparsify,
+  snapshot,
+  applySnapshot,
+];
 
 /** The disk of a kind of image, at a size that it has now. */
 export function structuralDisk({ clusterSize }: DiskKind, start: StartDisk, size: number): StructuralDisk {

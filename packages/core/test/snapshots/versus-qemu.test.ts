@@ -74,6 +74,11 @@ class Session {
     }
   }
 
+  /** True if a refcount is at most 3: the disk and two snapshots may refer to a cluster. */
+  get isNarrow(): boolean {
+    return this.#kind.options.includes('refcount_bits=2');
+  }
+
   /** Some snapshot, if there is any. */
   get some(): string | undefined {
     return [...this.snapshots.keys()][this.next() % Math.max(1, this.snapshots.size)];
@@ -121,6 +126,10 @@ async function step(session: Session, which: number): Promise<void> {
   const some = session.some;
   if (which % 4 < 2 || some === undefined) {
     const before = new Set(snapshots.keys());
+    if (snapshots.size > 1 && session.isNarrow) {
+      await expect(image.createSnapshot('too many')).rejects.toMatchObject({ code: 'unsupported' });
+      return;
+    }
     const name = `taken ${before.size} ${session.next()}`;
     if (byQemu) await session.byQemu('-c', name);
     else await image.createSnapshot(name);
@@ -133,7 +142,8 @@ async function step(session: Session, which: number): Promise<void> {
     if (byQemu) await session.byQemu('-d', name);
     else await image.deleteSnapshot({ id: some });
     snapshots.delete(some);
-  } else if (image.bitmaps.length > 0) {
+  } else if (image.bitmaps.length > 0 || (session.isNarrow && snapshots.size > 1)) {
+    // The bitmaps would not mark what becomes different; a refcount of two bits cannot count the disk twice.
     await expect(image.applySnapshot({ id: some })).rejects.toMatchObject({ code: 'unsupported' });
   } else {
     if (byQemu) await session.byQemu('-a', some);
