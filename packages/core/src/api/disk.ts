@@ -260,7 +260,8 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Opens the disk of an internal snapshot for reading, with the size that the disk had. Ids are searched before names,
-   * as in QEMU. Closing the view leaves this image open; closing this image closes the view.
+   * as in QEMU. Every change of the view rejects with `read-only`, also when the image is open for writing. Closing the
+   * view leaves this image open; closing this image closes the view.
    *
    * @throws {@link Qcow2Error} `not-found`, `corrupt` or `unsupported` with the snapshot in `details`, and the errors
    *   of the source
