@@ -238,9 +238,11 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Returns a small file with all metadata of the image file and none of the guest's data, to attach to a report of a
-   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. A damaged image may
-   * have an entry that leads a table into guest data: what `check` reads there as a table is in the file. Backing
-   * files, the external data file and the keys of an encrypted disk are not.
+   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. Of an image that
+   * opens with mode `'repair'` alone, since its snapshot table or bitmap directory is damaged, the file has that
+   * structure as a repair would correct it: this fault is not reported. A damaged image may have an entry that leads a
+   * table into guest data: what `check` reads there as a table is in the file. Backing files, the external data file
+   * and the keys of an encrypted disk are not.
    *
    * The first read of the stream checks the image; progress has the phases `'check'` and `'dehydrate'`. An image that
    * is open for writing is flushed first. Changes wait until the stream has ended or was cancelled, and so do reads
