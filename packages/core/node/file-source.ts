@@ -18,7 +18,11 @@ import { openFile } from './open-file.js';
  * import { Qcow2Image } from 'qcow2';
  * import { fileSource } from 'qcow2/node';
  *
- * const image = await Qcow2Image.open(fileSource('disk.qcow2'));
+ * const file = fileSource('disk.qcow2');
+ * const image = await Qcow2Image.open(file);
+ * console.log(image.size);
+ * await image.close();
+ * await file.close?.(); // closing the image does not close it
  * ```
  */
 export function fileSource(path: string | URL): ByteSource {

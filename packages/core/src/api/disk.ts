@@ -418,8 +418,9 @@ export interface Disk extends AsyncDisposable {
   writable(options?: WritableOptions): WritableStream<Uint8Array>;
 
   /**
-   * Flushes, then releases the image and every file that opening it opened, even when it rejects. A second call waits
-   * for the first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
+   * Flushes, then releases the image and every file that opening it opened, even when it rejects. What `resolve`
+   * returned is closed; a source or a device that was passed to `open` or `create` is not. A second call waits for the
+   * first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
    * all requests that still need such a file reject with `closed`. A read whose source ignores the signal and its own
    * `close` rejects only when that source ends it, since its buffer may be filled until then: it may stay pending for
    * ever, after `close` has resolved.
