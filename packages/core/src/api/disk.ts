@@ -114,9 +114,11 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Returns where the bytes of the range are stored, as `qemu-img map` reports it: in order, without gaps, adjacent
-   * extents of one kind merged. Leaving the loop early releases its resources. With `salvage` it goes on behind damaged
-   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. Without `detectZeroes` the map
-   * reads no data, so that damaged compressed clusters and failing sources of data are found by {@link readable} alone.
+   * extents of one kind merged. QEMU may also ask the file system where the image file has holes, and reports them
+   * as zeros; `detectZeroes` finds such zeros by reading. Leaving the loop early releases its resources. With `salvage`
+   * it goes on behind damaged tables: what they cover is `unreadable`, and so are bytes past the end of a file. Without
+   * `detectZeroes` the map reads no data, so that damaged compressed clusters and failing sources of data are found by
+   * {@link readable} alone.
    *
    * With `detectZeroes` it reads all data, and an extent whose stored bytes are all zeros has both `data` and `zero`.
    * Each `info.subclusterSize` bytes, at a multiple of that, are tested by themselves; where the range or an extent
