@@ -220,8 +220,9 @@ export interface Disk extends AsyncDisposable {
    * Repairs an image that was opened with mode `'repair'`. `fix: 'leaks'` frees unused clusters; `'all'` repairs
    * everything that can be repaired, and the report says range by range what is lost and what was copied. Guest data
    * that can be read before read the same afterwards. Until the repair is complete the image is marked corrupt (version
-   * 3): after an abort or a crash, a second repair completes it. Snapshots opened before keep their view. Writes need
-   * the image to be opened again with mode `'readwrite'`.
+   * 3): after an abort or a crash, a second repair completes it. Its report does not name what the first one had
+   * already removed or copied: keep the report of a dry run that was made before. Snapshots opened before keep their
+   * view. Writes need the image to be opened again with mode `'readwrite'`.
    *
    * @throws {@link Qcow2Error} `read-only` in another mode, `needs-repair` when `'leaks'` is not enough, and the errors
    *   of the device; TypeError for another `fix`; the signal's reason when it aborts
