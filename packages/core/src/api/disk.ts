@@ -99,6 +99,9 @@ export interface Disk extends AsyncDisposable {
    * is called for those ranges. They are as small as can be told: a cluster behind a damaged entry or in a damaged
    * compressed stream, what an L2 table maps where that cannot be loaded.
    *
+   * A browser hides the error of a stream that is the body of a `Response`: `blob()` of that rejects with an error of
+   * the browser's own. Read the stream with a reader or `pipeTo` to get the {@link Qcow2Error}.
+   *
    * @throws {@link Qcow2Error} `out-of-range`; RangeError for an invalid range
    *
    * @example
@@ -252,7 +255,8 @@ export interface Disk extends AsyncDisposable {
    * that are queued behind a waiting change: read it without a pause. Closing the image ends it.
    *
    * The stream errors with {@link Qcow2Error} `closed` when the image is closed meanwhile, with the errors of `flush`
-   * and of the source, and with the signal's reason when it aborts.
+   * and of the source, and with the signal's reason when it aborts. In a browser a `Response` hides these errors, as
+   * those of {@link readable}.
    *
    * @throws {@link Qcow2Error} `closed`
    *
