@@ -1,4 +1,4 @@
-/** Reads other processes' locks on a file from Linux's /proc/locks. Node can neither take nor test a lock. */
+/** Reads other processes' locks on a file from Linux's /proc/locks: Node has no call for locks. */
 import { fstatSync, readFileSync } from 'node:fs';
 
 /** A lock of another process. */

@@ -7,8 +7,8 @@ import { openFile } from './open-file.js';
 
 /**
  * Opens a file for reading. Each contiguous run of a batch is one system call. A read past the end of a file that was
- * truncated meanwhile throws `changed`. Node can neither take nor test a lock, so a process that writes to the file is
- * not detected.
+ * truncated meanwhile throws `changed`. No lock is taken, since Node cannot, and none is looked for: a process that
+ * writes to the file is not detected.
  *
  * @throws {@link Qcow2Error} `not-found` when there is no such file, `io` when it cannot be opened or is not a regular
  *   file; RangeError for a path with a lone surrogate; TypeError for a path that is neither a string nor a file URL.
@@ -18,7 +18,11 @@ import { openFile } from './open-file.js';
  * import { Qcow2Image } from 'qcow2';
  * import { fileSource } from 'qcow2/node';
  *
- * const image = await Qcow2Image.open(fileSource('disk.qcow2'));
+ * const file = fileSource('disk.qcow2');
+ * const image = await Qcow2Image.open(file);
+ * console.log(image.size);
+ * await image.close();
+ * await file.close?.(); // closing the image does not close it
  * ```
  */
 export function fileSource(path: string | URL): ByteSource {

@@ -1,11 +1,11 @@
 /** Every code block of the READMEs is a file of docs/examples, which is run here or in a browser. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { eachStoredPart } from '../../../docs/examples/core/allocated.js';
-import { openChain } from '../../../docs/examples/core/backing.js';
+import { withChain } from '../../../docs/examples/core/backing.js';
 import { checkImage } from '../../../docs/examples/core/check.js';
 import { openKeptShort, shortenFile } from '../../../docs/examples/core/compact.js';
 import { checkTables, tablesOf } from '../../../docs/examples/core/dehydrate.js';
@@ -74,6 +74,22 @@ it('lists every error code in the README of qcow2', () => {
   expect(listed).toEqual(codes);
 });
 
+const isLinux = process.platform === 'linux';
+
+/** The files of a folder that this process has open; none where that cannot be asked. */
+function filesOpenIn(folder: string): string[] {
+  if (!isLinux) return [];
+  return readdirSync('/proc/self/fd')
+    .flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${fd}`)];
+      } catch {
+        return []; // closed meanwhile
+      }
+    })
+    .filter((path) => path.startsWith(folder));
+}
+
 describe('the examples of qcow2', () => {
   const folder = mkdtempSync(join(tmpdir(), 'qcow2-readme-'));
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -118,11 +134,14 @@ describe('the examples of qcow2', () => {
     await createDisk(path, new Uint8Array(512).fill(1));
     expect(statSync(path).size).toBeLessThan(2 ** 20);
     await changeDisk(path, 512, new Uint8Array(512).fill(2));
-    const image = await Qcow2Image.open(fileSource(path));
+    const file = fileSource(path);
+    const image = await Qcow2Image.open(file);
     const into = new Uint8Array(1025);
     await image.read(0, into);
     expect([image.size, into[0], into[511], into[512], into[1023], into[1024]]).toEqual([10 * 2 ** 30, 1, 1, 2, 2, 0]);
     expect(await image.check()).toMatchObject({ corruptions: 0, leaks: 0 });
+    await image.close();
+    file.close?.();
   });
 
   it('open a chain in a folder', async () => {
@@ -135,11 +154,17 @@ describe('the examples of qcow2', () => {
       device.write([{ at: 0, bytes: buildImage({ size: 2 ** 20, ...plan }).bytes }]);
       device.close?.();
     }
-    const image = await openChain(join(folder, 'top.qcow2'));
-    const into = new Uint8Array(1);
-    await image.read(0, into);
-    expect(into[0]).toBe(7);
-    await image.close();
+    const path = join(folder, 'top.qcow2');
+    const opened = await withChain(path, async (image) => {
+      expect(await image.read(0, 1)).toEqual(new Uint8Array([7]));
+      return filesOpenIn(folder).length;
+    });
+    expect(opened).toBe(isLinux ? 2 : 0);
+    expect(filesOpenIn(folder)).toEqual([]);
+    await expect(withChain(path, () => Promise.reject(new RangeError()))).rejects.toBeInstanceOf(RangeError);
+    writeFileSync(path, 'no image');
+    await expect(withChain(path, async () => {})).rejects.toMatchObject({ code: 'not-qcow2' });
+    expect(filesOpenIn(folder)).toEqual([]);
   });
 
   it('stream the newest snapshot, or the disk', async () => {

@@ -3,7 +3,7 @@
  * golden/.
  */
 import { describe, expect, it } from 'vitest';
-import { bufferSource, Qcow2Image } from '../src/index.js';
+import { bufferDevice, bufferSource, Qcow2Image } from '../src/index.js';
 import { put } from './support/big-endian.js';
 import { type BuiltImage, buildImage, type ImagePlan } from './support/image-builder.js';
 
@@ -72,8 +72,31 @@ describe('a view', () => {
     expect(await view.seekHole(0)).toBe(2 * CLUSTER);
     expect((await new Response(view.readable()).arrayBuffer()).byteLength).toBe(3 * CLUSTER);
     await expect(view.read(3 * CLUSTER, new Uint8Array(1))).rejects.toMatchObject({ code: 'out-of-range' });
-    await expect(view.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'read-only' });
     expect((await view.openSnapshot('7')).size).toBe(2 * CLUSTER);
+  });
+
+  it.each(['read', 'readwrite', 'repair'] as const)('cannot be changed, whatever the mode: %s', async (mode) => {
+    const image = await Qcow2Image.open(bufferDevice(imageOf(two).bytes), { mode });
+    const view = await image.openSnapshot('x');
+    const refused = { code: 'read-only', message: 'The disk of a snapshot cannot be changed.' };
+    const byte = new Uint8Array(1);
+    const changes = [
+      () => view.write(0, byte),
+      () => view.writeBatch([{ at: 0, bytes: byte }]),
+      () => view.writeZeroes(0, 1),
+      () => view.discard(0, 1),
+      () => view.resize(CLUSTER, { shrink: true }),
+      () => view.sparsify(),
+      () => view.compact(),
+    ];
+    for (const change of changes) await expect(change()).rejects.toMatchObject(refused);
+    expect(() => view.writable()).toThrow(refused.message);
+    expect(() => view.writeSync(0, byte)).toThrow(refused.message);
+    await expect(view.repair({ fix: 'all' })).rejects.toMatchObject({
+      code: 'read-only',
+      message: 'The disk of a snapshot cannot be repaired by itself. Repair its image.',
+    });
+    await image.close();
   });
 
   it('may be larger than the disk: clusters that its L1 table does not map read as zeros', async () => {

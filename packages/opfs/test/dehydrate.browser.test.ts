@@ -28,6 +28,16 @@ test('the file of an image has its report and its information, in a few KiB', as
   expect(reports.at(-1)).toMatchObject({ phase: 'dehydrate', done: reports.at(-1)!.total });
 });
 
+test('an image itself is refused as what it is', async () => {
+  const { file } = await mixedImage();
+  for (const from of [file, file.stream()]) {
+    await expect(rehydrate(from, bufferDevice())).rejects.toMatchObject({
+      code: 'corrupt',
+      message: expect.stringMatching(/^This is a qcow2 image, not a dehydrated file/),
+    });
+  }
+});
+
 test('an option crosses, and a stream can be rehydrated as it comes', async () => {
   await using base = await store.create('secret-base', { size: 2 ** 20 });
   await base.close();

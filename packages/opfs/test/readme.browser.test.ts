@@ -8,6 +8,7 @@ import { virtualSize } from '../../../docs/examples/opfs/inline.js';
 import { openAnyStore } from '../../../docs/examples/opfs/memory.js';
 import { firstSector } from '../../../docs/examples/opfs/open-file.js';
 import { personalDisk, save } from '../../../docs/examples/opfs/personal-disk.js';
+import { keepDehydrated } from '../../../docs/examples/opfs/rehydrate.js';
 import { inspect } from '../../../docs/examples/page.js';
 import { host } from '../../core/test/support/http/hosted.js';
 import { buildImage } from '../../core/test/support/image-builder.js';
@@ -86,6 +87,17 @@ it('imports and exports an image', async () => {
     sent = new Uint8Array(await new Response(body).arrayBuffer());
   });
   expect(firstDifference(sent!, await bytesOf(file))).toBe(-1);
+  await store.close();
+});
+
+it('stores a dehydrated image', async () => {
+  const store = await openStore();
+  const { file } = await mixedImage();
+  const image = await store.openFile(file);
+  await keepDehydrated(store, 'tables', await new Response(image.dehydrate()).blob());
+  const again = await store.open('tables');
+  expect(again.info).toEqual(image.info);
+  expect(await again.check()).toEqual(await image.check());
   await store.close();
 });
 

@@ -107,6 +107,9 @@ export interface Disk extends AsyncDisposable {
    * is called for those ranges. They are as small as can be told: a cluster behind a damaged entry or in a damaged
    * compressed stream, what an L2 table maps where that cannot be loaded.
    *
+   * A browser hides the error of a stream that is the body of a `Response`: `blob()` of that rejects with an error of
+   * the browser's own. Read the stream with a reader or `pipeTo` to get the {@link Qcow2Error}.
+   *
    * @throws {@link Qcow2Error} `out-of-range`; RangeError for an invalid range
    *
    * @example
@@ -122,9 +125,11 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Returns where the bytes of the range are stored, as `qemu-img map` reports it: in order, without gaps, adjacent
-   * extents of one kind merged. Leaving the loop early releases its resources. With `salvage` it goes on behind damaged
-   * tables: what they cover is `unreadable`, and so are bytes past the end of a file. Without `detectZeroes` the map
-   * reads no data, so that damaged compressed clusters and failing sources of data are found by {@link readable} alone.
+   * extents of one kind merged. QEMU may also ask the file system where the image file has holes, and reports them
+   * as zeros; `detectZeroes` finds such zeros by reading. Leaving the loop early releases its resources. With `salvage`
+   * it goes on behind damaged tables: what they cover is `unreadable`, and so are bytes past the end of a file. Without
+   * `detectZeroes` the map reads no data, so that damaged compressed clusters and failing sources of data are found by
+   * {@link readable} alone.
    *
    * With `detectZeroes` it reads all data, and an extent whose stored bytes are all zeros has both `data` and `zero`.
    * Each `info.subclusterSize` bytes, at a multiple of that, are tested by themselves; where the range or an extent
@@ -226,8 +231,9 @@ export interface Disk extends AsyncDisposable {
    * Repairs an image that was opened with mode `'repair'`. `fix: 'leaks'` frees unused clusters; `'all'` repairs
    * everything that can be repaired, and the report says range by range what is lost and what was copied. Guest data
    * that can be read before read the same afterwards. Until the repair is complete the image is marked corrupt (version
-   * 3): after an abort or a crash, a second repair completes it. Snapshots opened before keep their view. Writes need
-   * the image to be opened again with mode `'readwrite'`.
+   * 3): after an abort or a crash, a second repair completes it. Its report does not name what the first one had
+   * already removed or copied: keep the report of a dry run that was made before. Snapshots opened before keep their
+   * view. Writes need the image to be opened again with mode `'readwrite'`.
    *
    * @throws {@link Qcow2Error} `read-only` in another mode, `needs-repair` when `'leaks'` is not enough, and the errors
    *   of the device; TypeError for another `fix`; the signal's reason when it aborts
@@ -246,16 +252,19 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Returns a small file with all metadata of the image file and none of the guest's data, to attach to a report of a
-   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. A damaged image may
-   * have an entry that leads a table into guest data: what `check` reads there as a table is in the file. Backing
-   * files, the external data file and the keys of an encrypted disk are not.
+   * fault. `rehydrate` makes an image of it, of which `check` reports what it reports of this one. Of an image that
+   * opens with mode `'repair'` alone, since its snapshot table or bitmap directory is damaged, the file has that
+   * structure as a repair would correct it: this fault is not reported. A damaged image may have an entry that leads a
+   * table into guest data: what `check` reads there as a table is in the file. Backing files, the external data file
+   * and the keys of an encrypted disk are not.
    *
    * The first read of the stream checks the image; progress has the phases `'check'` and `'dehydrate'`. An image that
    * is open for writing is flushed first. Changes wait until the stream has ended or was cancelled, and so do reads
    * that are queued behind a waiting change: read it without a pause. Closing the image ends it.
    *
    * The stream errors with {@link Qcow2Error} `closed` when the image is closed meanwhile, with the errors of `flush`
-   * and of the source, and with the signal's reason when it aborts.
+   * and of the source, and with the signal's reason when it aborts. In a browser a `Response` hides these errors, as
+   * those of {@link readable}.
    *
    * @throws {@link Qcow2Error} `closed`
    *
@@ -267,11 +276,12 @@ export interface Disk extends AsyncDisposable {
   dehydrate(options?: DehydrateOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
 
   /**
-   * Opens the disk of an internal snapshot for reading, with the size that the disk had. Closing the view leaves this
-   * image open; closing this image closes the view. When the snapshot is deleted, its reads reject with `not-found`.
+   * Opens the disk of an internal snapshot for reading, with the size that the disk had. Every change of the view
+   * rejects with `read-only`, also when the image is open for writing. Closing the view leaves this image open; closing
+   * this image closes the view. When the snapshot is deleted, its reads reject with `not-found`.
    *
-   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `corrupt` or `unsupported` with the snapshot in `details`, and the errors
-   *   of the source
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `corrupt` or `unsupported` with the snapshot in `details`, and
+   *   the errors of the source
    *
    * @example
    * ```ts
@@ -482,8 +492,9 @@ export interface Disk extends AsyncDisposable {
   writable(options?: WritableOptions): WritableStream<Uint8Array>;
 
   /**
-   * Flushes, then releases the image and every file that opening it opened, even when it rejects. A second call waits
-   * for the first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
+   * Flushes, then releases the image and every file that opening it opened, even when it rejects. What `resolve`
+   * returned is closed; a source or a device that was passed to `open` or `create` is not. A second call waits for the
+   * first. It waits for started requests. If one read of a backing file takes longer than a second meanwhile,
    * all requests that still need such a file reject with `closed`. A read whose source ignores the signal and its own
    * `close` rejects only when that source ends it, since its buffer may be filled until then: it may stay pending for
    * ever, after `close` has resolved.

@@ -3,7 +3,8 @@ import type { ByteSource } from './device.js';
 
 /**
  * What can be opened as an image. It is converted to a {@link ByteSource}. A `File` is a `Blob`. A `URL` is opened with
- * {@link httpSource} and its defaults. A source made by this conversion is closed with the image.
+ * {@link httpSource} and its defaults. A source made by this conversion is closed with the image; a {@link ByteSource}
+ * that is passed to `open` is not, since it is the caller's.
  */
 export type Openable = ByteSource | Blob | URL | ArrayBuffer | Uint8Array;
 
@@ -26,5 +27,8 @@ export interface ImageReference {
   readonly depth: number;
 }
 
-/** The result of `resolve`: the file, the file and its format, or undefined to refuse it. */
+/**
+ * The result of `resolve`: the file, the file and its format, or undefined to refuse it. A {@link ByteSource} is closed
+ * with the image.
+ */
 export type Resolved = Openable | { source: Openable; format: 'raw' | 'qcow2' } | undefined;

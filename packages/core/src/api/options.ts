@@ -75,7 +75,8 @@ export interface ResizeOptions extends OperationOptions {
 /**
  * When an image is compacted by itself: after a discard, a writing of zeros, a resize or a sparsify, while no request
  * reads or writes, in batches of 4 MiB. A request waits for at most one batch, and ends the compaction's work until the
- * image is idle again. Leaks are not searched. A LUKS image is not compacted.
+ * image is idle again. Only what became free since the image was opened counts. Closing the image does not compact it:
+ * call {@link Disk.compact} before, where that is wanted. Leaks are not searched. A LUKS image is not compacted.
  */
 export interface AutoCompactOptions {
   /** How many bytes of the file must have become free since the last time. */

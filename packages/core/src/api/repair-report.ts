@@ -34,7 +34,7 @@ export type RepairAction =
   | 'snapshots-rewritten'
   /** The bitmap directory was written anew, or removed. */
   | 'bitmaps-rewritten'
-  /** The dirty or the corrupt bit was cleared. */
+  /** The dirty or the corrupt bit, which was set before the repair, was cleared. */
   | 'marks-cleared';
 
 /** The repairs of one kind. */

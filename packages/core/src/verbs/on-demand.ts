@@ -122,8 +122,11 @@ export async function digest(
 }
 
 /** As `Disk.repair`. */
-export async function repair({ opened, reread }: OpenImage, options: RepairOptions): Promise<RepairReport> {
+export async function repair({ opened, whole, reread }: OpenImage, options: RepairOptions): Promise<RepairReport> {
   if (opened.repair !== null) return opened.repair.repair(opened.layer, options, reread);
+  if (opened !== whole) {
+    throw new Qcow2Error('read-only', 'The disk of a snapshot cannot be repaired by itself. Repair its image.');
+  }
   throw new Qcow2Error('read-only', "The image was opened in another mode. Open it with mode 'repair' to repair it.");
 }
 

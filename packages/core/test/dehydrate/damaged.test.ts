@@ -1,11 +1,12 @@
 /** Damaged images, dehydrated: a check finds exactly what it found, and reports it in the same words. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { isQcow2Error, Qcow2Image } from '../../src/index.js';
+import { bufferDevice, isQcow2Error, Qcow2Image } from '../../src/index.js';
 import { loadGolden } from '../golden/golden.js';
 import { extendedImage, oldImage, overlayImage, plainImage, richImage } from '../hostile/bases.js';
 import { damage, withDamage } from '../hostile/random-damage.js';
 import { structuresOf } from '../hostile/structures.js';
+import { put } from '../support/big-endian.js';
 import { dehydratedOf, rehydrated } from '../support/dehydrated.js';
 
 const SEED = 20_261_130;
@@ -40,6 +41,17 @@ async function comparedAll(bytes: Uint8Array, count: number): Promise<(boolean |
   }
   return results;
 }
+
+test('an image that opens for repair alone has its bitmap directory as a repair corrects it', async () => {
+  const { bytes, extensions } = richImage();
+  put(bytes, extensions[1]! + 24, 8, 2 ** 40); // the place of the directory
+  await expect(Qcow2Image.open(bytes)).rejects.toMatchObject({ code: 'corrupt' });
+  await using image = await Qcow2Image.open(bufferDevice(bytes), { mode: 'repair' });
+  const { before } = await image.repair({ fix: 'all', dryRun: true });
+  const again = await Qcow2Image.open(await rehydrated(await dehydratedOf(image)));
+  expect(before?.findings).toMatchObject([{ fault: 'bitmap', count: 1 }]);
+  for (const each of [image, again]) expect((await each.check()).findings).toEqual([]);
+});
 
 /** Of a LUKS image the key material is left out, where a damaged pointer leads to it as well. */
 const goldens = loadGolden().filter(({ info }) => info['format-specific'].data.encrypt?.format !== 'luks');

@@ -84,6 +84,51 @@ describe('the dehydrated file', () => {
   });
 });
 
+describe('a file that is not dehydrated', () => {
+  const inChunks = (bytes: Uint8Array, length: number) => {
+    let at = 0;
+    return new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.subarray(at, at + length));
+        at += length;
+      },
+    });
+  };
+  const refusal = async (from: Parameters<typeof rehydrate>[0]): Promise<unknown> => {
+    const device = bufferDevice();
+    const error = await rehydrate(from, device).catch((thrown: unknown) => thrown);
+    expect(device.size).toBe(0);
+    return error;
+  };
+
+  it('is refused as what it is when it is a qcow2 image, in chunks of any length', async () => {
+    const expected = {
+      code: 'corrupt',
+      message: 'This is a qcow2 image, not a dehydrated file. Open it as it is.',
+      details: { what: 'compressed form of the dehydrated image', at: 0 },
+    };
+    const chunked = [1, 3, 4, 7, 8, 9, image.length].map((length) => inChunks(image, length));
+    for (const from of [image, new Blob([image]), ...chunked]) expect(await refusal(from)).toMatchObject(expected);
+    for (const from of chunked) expect(from.locked).toBe(false);
+  });
+
+  it('is refused as damaged when it is something else, however short', async () => {
+    const message = 'The dehydrated image cannot be decompressed.';
+    const cut = 'The dehydrated image is cut short.';
+    for (const bytes of [new Uint8Array(20), image.subarray(0, 7), new TextEncoder().encode('no image at all')]) {
+      for (const from of [bytes, inChunks(bytes, 1)]) expect(await refusal(from)).toMatchObject({ message });
+    }
+    for (const from of [new Uint8Array(0), inChunks(new Uint8Array(0), 1)])
+      expect(await refusal(from)).toMatchObject({ code: 'corrupt', message: expect.toBeOneOf([message, cut]) });
+    for (const length of [1, 7, 8]) {
+      const device = bufferDevice();
+      await rehydrate(inChunks(file, length), device);
+      expectSame(device.bytes(), expected);
+    }
+  });
+});
+
 describe('the device', () => {
   it('must be one, and must not be written by an image', async () => {
     await expect(rehydrate(file, {} as never)).rejects.toBeInstanceOf(TypeError);

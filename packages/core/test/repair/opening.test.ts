@@ -140,6 +140,30 @@ describe('a repair', () => {
     await image.close();
   });
 
+  test('counts the marks of the image, and not its own', async () => {
+    for (const [version, marks] of [
+      [2, 0],
+      [3, 0],
+      [3, 1],
+      [3, 2],
+      [3, 3],
+    ] as const) {
+      const image = mixed({ version });
+      const { harm } = damages.find(({ name }) => name === 'two entries for one cluster')!;
+      const bytes = bytesAfter(harm(image), image);
+      if (marks > 0) put(bytes, 72, 8, marks);
+      const device = bufferDevice(bytes);
+      const broken = await openFor(device, 'repair');
+      const dry = await broken.repair({ fix: 'all', dryRun: true });
+      const report = await broken.repair({ fix: 'all' });
+      await broken.close();
+      expect(report).toEqual(dry);
+      const cleared = report.repairs.filter(({ action }) => action === 'marks-cleared');
+      expect(cleared).toEqual(marks === 0 ? [] : [{ action: 'marks-cleared', count: 1 }]);
+      if (version === 3) expect(get(device.bytes(), 72, 8)).toBe(0n);
+    }
+  });
+
   test('of two entries for one cluster separates them: a write to one does not change the other', async () => {
     const device = bufferDevice(overlapping());
     const broken = await openFor(device, 'repair');

@@ -146,7 +146,8 @@ export interface Store extends AsyncDisposable {
   export(name: string, options: StoreExportOptions & { to: FileSystemFileHandle }): Promise<undefined>;
   /**
    * The image's bytes as a stream. The image is locked until the stream ends or is cancelled. Errors are reported by
-   * the stream.
+   * the stream. A `Response` of which it is the body hides them: read it with a reader or `pipeTo` to get the
+   * {@link Qcow2Error}.
    *
    * @example
    * ```ts

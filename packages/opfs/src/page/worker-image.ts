@@ -63,7 +63,11 @@ export class WorkerImage implements Disk {
     return this.info.virtualSize;
   }
 
-  /** Information that needs no tables to be read; as of `open` and the last settled change of this handle. */
+  /**
+   * Information that needs no tables to be read; as of `open` and the last settled change of this handle. So `fileSize`
+   * is that of the last change that the page was told of: an automatic compaction makes the file shorter without
+   * telling it. `stats` and `usage` ask the worker and are exact.
+   */
   get info(): ImageInfo {
     return this.#channel.info;
   }

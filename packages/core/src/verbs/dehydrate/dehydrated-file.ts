@@ -5,12 +5,15 @@ import type { Openable } from '../../api/openable.js';
 import { onAbort } from '../../engine/async/on-abort.js';
 import { isBytes } from '../../engine/async/request-buffers.js';
 import { corruptContainer } from '../../format/dehydrated.js';
+import { isQcow2 } from '../../format/header.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
 
 /** Bytes of a source that are read at once. */
 const READ_BYTES = 256 * 1024;
 /** Bytes that the decompressor gets at once: it may keep a thousand times as many until they are read. */
 const PIECE_BYTES = 8 * 1024;
+/** Bytes that tell whether a file is a qcow2 image: magic and version. */
+const PROBE_BYTES = 8;
 
 type Input = ReadableStreamDefaultReader<Uint8Array>;
 
@@ -98,21 +101,41 @@ export class DehydratedFile {
   }
 
   async #feed(decompressor: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
-    for (;;) {
-      const next = await this.#input.read().catch((reason: unknown) => {
-        this.#failure ??= { reason };
-        return null;
-      });
-      if (next !== null && !next.done && !isBytes(next.value)) {
-        this.#failure ??= { reason: new TypeError('A dehydrated image is a stream of Uint8Arrays.') };
-      }
-      if (this.#failure !== null || next === null) return decompressor.abort(this.#failure?.reason);
-      if (next.done) return decompressor.close();
-      for (let from = 0; from < next.value.length; from += PIECE_BYTES) {
+    let next = await this.#first();
+    while (next !== null) {
+      for (let from = 0; from < next.length; from += PIECE_BYTES) {
         // A copy, because the decompressor refuses shared memory.
-        await decompressor.write(Uint8Array.prototype.slice.call(next.value, from, from + PIECE_BYTES));
+        await decompressor.write(Uint8Array.prototype.slice.call(next, from, from + PIECE_BYTES));
       }
+      next = await this.#next();
     }
+    return this.#failure === null ? decompressor.close() : decompressor.abort(this.#failure.reason);
+  }
+
+  /** The first bytes of the input, enough to tell an image from a dehydrated one; null as {@link #next}. */
+  async #first(): Promise<Uint8Array | null> {
+    let head = await this.#next();
+    while (head !== null && head.length < PROBE_BYTES) {
+      const next = await this.#next();
+      if (next === null) break;
+      head = joined(head, next);
+    }
+    if (head === null || !isQcow2(head)) return this.#failure === null ? head : null;
+    const message = 'This is a qcow2 image, not a dehydrated file. Open it as it is.';
+    this.#failure ??= { reason: corruptContainer('compressed form', 0, message) };
+    return null;
+  }
+
+  /** The next bytes of the input; null at its end, or with what is wrong with it in `#failure`. */
+  async #next(): Promise<Uint8Array | null> {
+    const next = await this.#input.read().catch((reason: unknown) => {
+      this.#failure ??= { reason };
+      return null;
+    });
+    if (next !== null && !next.done && !isBytes(next.value)) {
+      this.#failure ??= { reason: new TypeError('A dehydrated image is a stream of Uint8Arrays.') };
+    }
+    return this.#failure !== null || next === null || next.done ? null : next.value;
   }
 
   /** What is wrong with the input comes before what that does to the decompressor. */
@@ -120,6 +143,13 @@ export class DehydratedFile {
     if (this.#failure !== null) throw this.#failure.reason;
     throw corruptContainer('compressed form', this.at, 'The dehydrated image cannot be decompressed.', cause);
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return bytes;
 }
 
 /** Cancels the input of a request that is refused before the input is opened, if it is a stream. */

@@ -32,10 +32,10 @@ const HEAD_BYTES = 512;
  * device is truncated to nothing. A stream is read to its end, or cancelled with the error.
  *
  * @throws {@link Qcow2Error} `exists` when the device is not empty, `corrupt` when the dehydrated image is damaged or
- *   cut short, with the offset in the decompressed file in `details.at`, `unsupported` for a version that is not known,
- *   `locked` when an image of this process writes to the device, and the errors of the source and of the device;
- *   TypeError for an argument that is neither openable nor a stream, and for a device that is none; the signal's reason
- *   when it aborts.
+ *   cut short, with the offset in the decompressed file in `details.at`, and when it is another kind of file,
+ *   `unsupported` for a version that is not known, `locked` when an image of this process writes to the device, and the
+ *   errors of the source and of the device; TypeError for an argument that is neither openable nor a stream, and for a
+ *   device that is none; the signal's reason when it aborts.
  *
  * @example
  * ```ts

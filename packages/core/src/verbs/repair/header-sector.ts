@@ -35,11 +35,18 @@ export async function markUnderRepair(medium: Medium, version: 2 | 3): Promise<v
   if (version === 3) await changeHeader(medium, (sector) => setIncompatible(sector, INCOMPATIBLE.corrupt, true));
 }
 
-/** Clears the dirty and the corrupt bit of an image that is sound; returns true if one was set. */
-export async function clearMarks(medium: Medium, version: 2 | 3): Promise<boolean> {
-  if (version === 2) return false;
-  return changeHeader(medium, (sector) => {
-    setIncompatible(sector, INCOMPATIBLE.dirty, false);
-    setIncompatible(sector, INCOMPATIBLE.corrupt, false);
-  });
+/** True if the dirty or the corrupt bit is set. Version 2 has neither. */
+export async function isMarked(medium: Medium): Promise<boolean> {
+  const bytes = await readSector(medium);
+  return viewOf(bytes).getUint32(4) > 2 && isChange(bytes, clear);
+}
+
+/** Clears the dirty and the corrupt bit of an image that is sound. */
+export async function clearMarks(medium: Medium, version: 2 | 3): Promise<void> {
+  if (version === 3) await changeHeader(medium, clear);
+}
+
+function clear(sector: DataView): void {
+  setIncompatible(sector, INCOMPATIBLE.dirty, false);
+  setIncompatible(sector, INCOMPATIBLE.corrupt, false);
 }

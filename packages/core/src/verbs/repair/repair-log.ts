@@ -13,12 +13,18 @@ interface LosingDisk {
 
 /** The log of one repair. */
 export class RepairLog {
+  /** The image was marked dirty or corrupt before the repair, which marks it corrupt itself. */
+  readonly wasMarked: boolean;
   readonly dropped: DroppedStructure[] = [];
   readonly copied: CopiedRange[] = [];
   /** Bytes of all lost ranges. */
   lostBytes = 0;
   readonly #lost: RepairLoss[] = [];
   readonly #counts = new Map<RepairAction, number>();
+
+  constructor(wasMarked = false) {
+    this.wasMarked = wasMarked;
+  }
 
   /** True once anything was repaired. */
   get changed(): boolean {

@@ -13,6 +13,7 @@ import type { Snapshot } from '../../format/snapshots.js';
 import type { Checked } from '../check/check.js';
 import { areCountsAloneWrong } from './counts-alone.js';
 import { disksOf } from './disks.js';
+import { isMarked } from './header-sector.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { MediumChecks } from './medium-checks.js';
 import { metadataRoles } from './metadata-roles.js';
@@ -46,7 +47,7 @@ export async function repairDevice(device: BlockDevice, options: RepairOptions):
 }
 
 async function repairLeaks(medium: Medium, options: RepairOptions): Promise<RepairReport> {
-  const log = new RepairLog();
+  const log = new RepairLog(await isMarked(medium));
   const checks = new MediumChecks(medium, options);
   const before = await checks.now();
   refuseOtherFaults(before.report);
@@ -65,7 +66,7 @@ function refuseOtherFaults({ findings }: CheckReport): void {
 
 async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairReport> {
   const { signal } = options;
-  const log = new RepairLog();
+  const log = new RepairLog(await isMarked(inner));
   const medium = new MarkedMedium(inner, async () => repairSteps.markUnderRepair(inner, await versionOf(inner)));
   await correctHeader(medium, log, signal);
   const checks = new MediumChecks(inner, options);
@@ -168,7 +169,10 @@ async function finish(
 ): Promise<RepairReport> {
   await medium.flush();
   const { report: after } = await checks.atEnd();
-  if (isClean(after) && (await repairSteps.clearMarks(medium, header.version))) log.count('marks-cleared');
+  if (isClean(after)) {
+    await repairSteps.clearMarks(medium, header.version);
+    if (log.wasMarked) log.count('marks-cleared');
+  }
   const { repairs, lost, lostBytes, copied, dropped } = log;
   return { before, after, repairs, lost, lostBytes, copied, dropped };
 }
