@@ -18,6 +18,7 @@ import { resizeDisk } from '../../../docs/examples/core/resize.js';
 import { salvageDisk } from '../../../docs/examples/core/salvage.js';
 import { newestSnapshot } from '../../../docs/examples/core/snapshot.js';
 import { rangeSource } from '../../../docs/examples/core/source.js';
+import { tryChanges } from '../../../docs/examples/core/try-changes.js';
 import { reclaimable } from '../../../docs/examples/core/usage.js';
 import { changeDisk, createDisk } from '../../../docs/examples/core/write.js';
 import { rawDisk } from '../../../docs/examples/worker.js';
@@ -225,6 +226,24 @@ describe('the examples of qcow2', () => {
     const bytes = await image.read(0, image.size);
     expect([bytes.length, bytes[65_535], bytes[65_536]]).toEqual([2 * 65_536, 0, 7]);
     expect((await image.check()).findings).toEqual([]);
+  });
+
+  it('go back to a snapshot when a change fails, and delete it', async () => {
+    const device = bufferDevice(sparse);
+    const image = await Qcow2Image.open(device, { mode: 'readwrite' });
+    const before = await image.read(0, image.size);
+    const failed = new Error('It has failed.');
+    const change = async (): Promise<void> => {
+      await image.write(0, new Uint8Array(65_536).fill(1));
+      throw failed;
+    };
+    await expect(tryChanges(image, change)).rejects.toBe(failed);
+    expect(await image.read(0, image.size)).toEqual(before);
+    await tryChanges(image, () => image.write(0, new Uint8Array([9])));
+    expect((await image.read(0, 1))[0]).toBe(9);
+    expect(image.snapshots).toEqual([]);
+    expect((await image.check({ deep: true })).findings).toEqual([]);
+    await image.close();
   });
 
   it('make an image file shorter, while it is open', async () => {

@@ -287,7 +287,7 @@ export interface Disk extends AsyncDisposable {
    * ```ts
    * const [oldest] = image.snapshots;
    * if (oldest) {
-   *   const disk = await image.openSnapshot(oldest.id);
+   *   const disk = await image.openSnapshot({ id: oldest.id });
    *   console.log(disk.size);
    * }
    * ```

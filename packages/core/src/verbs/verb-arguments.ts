@@ -1,5 +1,5 @@
 /** Checks the arguments of verbs that are loaded on demand. `qcow2-opfs` checks them on the page by the same rules. */
-import { refuse, requireKind, requireOptions, requireWhole } from '../arguments.js';
+import { refuse, requireKind, requireOptions, requireWhole, shown } from '../arguments.js';
 import { requireOneOf } from '../choices.js';
 import { encodeName } from '../format/names.js';
 
@@ -46,7 +46,9 @@ export function requireSnapshotName(name: unknown): void {
   requireKind('name', name, 'a string');
   const isStored =
     name !== '' && !(name as string).includes('\0') && encodeName(name as string).length <= MAX_NAME_BYTES;
-  if (!isStored) throw new RangeError(`name must have 1 to ${MAX_NAME_BYTES} bytes of UTF-8, and no NUL.`);
+  if (isStored) return;
+  const given = shown((name as string).slice(0, 64));
+  throw new RangeError(`name must be 1 to ${MAX_NAME_BYTES} bytes of UTF-8 without NUL, not ${given}.`);
 }
 
 /** Arguments of `createSnapshot`. Throws TypeError for one of the wrong type, RangeError for a wrong value. */

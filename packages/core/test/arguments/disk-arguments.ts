@@ -41,13 +41,28 @@ export const READING: Calls = [
     call: (disk: Disk) => disk.digest(algorithm as 'SHA-1'),
   })),
   ...wrongOptions<Disk>('digest', OPERATION, (disk, options) => disk.digest('SHA-256', options)),
-  ...wrongCalls<Disk>('openSnapshot', 'idOrName', 'string', (disk, name) => disk.openSnapshot(name)),
+  ...wrongCalls<Disk>('openSnapshot', 'which', 'string', (disk, which) => disk.openSnapshot(which)),
   ...wrongCalls<Disk>('dirtyRanges', 'bitmap', 'string', (disk, bitmap) => disk.dirtyRanges(bitmap)),
   ...wrongOptions<Disk>('dirtyRanges', OPERATION, (disk, options) => disk.dirtyRanges('bitmap', options)),
 ];
 
 /** Of a disk that is open for writing. */
 export const WRITING: Calls = [
+  ...wrongCalls<Disk>('createSnapshot', 'name', 'string', (disk, name) => disk.createSnapshot(name)),
+  ...wrongOptions<Disk>('createSnapshot', OPERATION, (disk, options) => disk.createSnapshot('one', options)),
+  ...['', 'a\0b', 'x'.repeat(65_536)].map((name) => ({
+    method: 'createSnapshot',
+    name: 'name',
+    value: name,
+    refusal: RangeError,
+    call: (disk: Disk) => disk.createSnapshot(name),
+  })),
+  ...wrongCalls<Disk>('applySnapshot', 'which', 'string', (disk, which) => disk.applySnapshot(which)),
+  ...wrongOptions<Disk>('applySnapshot', OPERATION, (disk, options) => disk.applySnapshot('one', options)),
+  ...wrongCalls<Disk>('deleteSnapshot', 'which', 'string', (disk, which) => disk.deleteSnapshot(which)),
+  ...wrongOptions<Disk>('deleteSnapshot', OPERATION, (disk, options) => disk.deleteSnapshot('one', options)),
+  ...wrongCalls<Disk>('renameSnapshot', 'which', 'string', (disk, which) => disk.renameSnapshot(which, 'two')),
+  ...wrongCalls<Disk>('renameSnapshot', 'name', 'string', (disk, name) => disk.renameSnapshot('one', name)),
   ...wrongCalls<Disk>('write', 'offset', 'size', (disk, offset) => disk.write(offset, new Uint8Array(1))),
   ...wrongCalls<Disk>('write', 'buffer', 'bytes', (disk, bytes) => disk.write(0, bytes)),
   ...wrongCalls<Disk>('writeBatch', 'transfers', 'batch', (disk, batch) => disk.writeBatch(batch)),

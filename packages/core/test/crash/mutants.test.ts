@@ -44,10 +44,10 @@ const MAX_JUDGED = 4000;
  * closed image without `released` may be called clean and have leaks, without `trimmed` still be marked as in use. No
  * workload has untracked bitmaps (`bitmaps/untracked.test.ts` has) or damage (`writing/rules.test.ts`).
  *
- * After `l1Switched`, `bitmapsResized`, `snapshotsSwitched` and `snapshotApplied` clusters go into quarantine, and no write-back releases them before it has
- * flushed: that the old L1 table must not be free any sooner is a mutant of its own. No reader uses the bits past the
- * end of the disk, which `bitmapsResized` has cleared. Without `fileCut` the file may be longer, and is cut when it is
- * flushed next.
+ * After `l1Switched`, `bitmapsResized`, `snapshotsSwitched` and `snapshotApplied` clusters go into quarantine, and no
+ * write-back releases them before it has flushed: that the old L1 table must not be free any sooner is a mutant of its
+ * own. No reader uses the bits past the end of the disk, which `bitmapsResized` has cleared. Without `fileCut` the file
+ * may be longer, and is cut when it is flushed next.
  */
 const UNFLUSHED: Readonly<Record<keyof Flushes, Omit<Mutant, 'fault'> | null>> = {
   marked: { name: 'unknown autoclear bits are not off before the first change', on: ['an unknown autoclear bit'] },

@@ -22,6 +22,7 @@ import {
   type Drawn,
   type DrawnRelease,
   type DrawnResize,
+  type DrawnSnapshot,
   placed,
   type Request,
   type Step,
@@ -73,6 +74,9 @@ class Run {
   readonly #image: ReturnType<typeof bufferDevice>;
   readonly #data: ReturnType<typeof bufferDevice> | null;
   readonly #next: () => number;
+  /** What the snapshots contain, by name. */
+  readonly #snapshots: Map<string, Uint8Array<ArrayBuffer>>;
+  #taken = 0;
   #open!: Qcow2Image;
 
   constructor(kind: Kind, made: Made, setting: Setting) {
@@ -84,6 +88,7 @@ class Run {
     this.#next = numbers(setting.slow ?? 0);
     this.disk = made.disk.slice();
     this.#before = made.disk;
+    this.#snapshots = new Map(made.snapshots);
   }
 
   async open(): Promise<void> {
@@ -105,6 +110,7 @@ class Run {
   async step(step: Step): Promise<void> {
     if (step.kind === 'resize') await this.#resize(step);
     else if (step.kind === 'release') await this.#release(step);
+    else if (step.kind === 'snapshot') await this.#changeSnapshots(step);
     else if (step.kind === 'reopen') await this.#reopen();
     else if (this.disk.length === 0) return;
     else if (step.kind === 'one') await this.#start(placed(this.#kind, this.disk.length, step.request));
@@ -136,7 +142,7 @@ class Run {
   async #resize(step: DrawnResize): Promise<void> {
     const image = this.#open;
     const size = sizeAfter(this.#kind, this.disk.length, step);
-    const isOldWithSnapshots = this.#kind.options.includes('0.10') && this.#made.snapshots.size > 0;
+    const isOldWithSnapshots = this.#kind.options.includes('0.10') && this.#snapshots.size > 0;
     if (isOldWithSnapshots || (this.#kind.bitmap && size === 0)) {
       if (size !== this.disk.length) await expectRefused(image, size);
       return;
@@ -144,7 +150,7 @@ class Run {
     const readers = [this.#streams(Math.min(size, this.disk.length)), this.#maps(size)];
     const resizing = image.resize(size, { shrink: true });
     const under = this.#startAll(step.requests, Math.min(size, this.disk.length));
-    if (!step.close) under.push(...[...this.#made.snapshots.keys()].map((name) => this.#compareView(name)));
+    if (!step.close) under.push(...[...this.#snapshots.keys()].map((name) => this.#compareView(name)));
     const closing = step.close ? image.close() : null;
     const resized = resizing.catch((error: unknown) => {
       if (closing === null || !isQcow2Error(error, 'closed')) throw error;
@@ -171,7 +177,7 @@ class Run {
     };
     const releasing = image[verb]({ signal: aborting.signal, onProgress });
     const under = this.#startAll(requests, this.disk.length);
-    if (end !== 'close') under.push(...[...this.#made.snapshots.keys()].map((name) => this.#compareView(name)));
+    if (end !== 'close') under.push(...[...this.#snapshots.keys()].map((name) => this.#compareView(name)));
     const closing = end === 'close' ? image.close() : null;
     const released = releasing.then(
       () => {},
@@ -183,6 +189,39 @@ class Run {
     await closing;
     if (closing !== null) await this.open();
     expect(this.#open.size).toBe(this.disk.length);
+  }
+
+  /** Takes, applies, deletes or renames a snapshot. What cannot be done is refused, and changes nothing. */
+  async #changeSnapshots({ verb, which }: DrawnSnapshot): Promise<void> {
+    const image = this.#open;
+    const name = [...this.#snapshots.keys()][Math.floor((which / 65_536) * this.#snapshots.size)];
+    const added = `snapshot ${++this.#taken}`;
+    const changes: Record<typeof verb, () => Promise<unknown>> = {
+      create: () => image.createSnapshot(added),
+      apply: () => image.applySnapshot({ name: name! }),
+      delete: () => image.deleteSnapshot({ name: name! }),
+      rename: () => image.renameSnapshot({ name: name! }, added),
+    };
+    if (verb !== 'create' && name === undefined) return;
+    const { dataFile, bitmap, options } = this.#kind;
+    const isNarrow = /refcount_bits=[124](,|$)/.test(options);
+    const refused = await changes[verb]().then(
+      () => false,
+      (error: unknown) => {
+        if (!isQcow2Error(error, 'unsupported')) throw error;
+        return true;
+      },
+    );
+    if (refused) {
+      expect(dataFile || isNarrow || (bitmap && verb === 'apply')).toBe(true);
+      return;
+    }
+    const content = name === undefined ? undefined : this.#snapshots.get(name)!;
+    if (verb === 'apply') this.disk = content!.slice();
+    if (verb === 'delete' || verb === 'rename') this.#snapshots.delete(name!);
+    if (verb === 'create') this.#snapshots.set(added, this.disk.slice());
+    if (verb === 'rename') this.#snapshots.set(added, content!);
+    expect(image.size).toBe(this.disk.length);
   }
 
   /** A stream ends where it was to end, or where the disk does then; it is of one length or the other. */
@@ -204,7 +243,7 @@ class Run {
   }
 
   async #compareView(name: string): Promise<void> {
-    const content = this.#made.snapshots.get(name)!;
+    const content = this.#snapshots.get(name)!;
     const view = await this.#open.openSnapshot(name);
     const into = new Uint8Array(content.length);
     await view.read(0, into);
@@ -275,7 +314,7 @@ class Run {
     expect(JSON.parse(folder.img('info', '--output=json', 'image.qcow2'))['virtual-size']).toBe(this.disk.length);
     if (this.#kind.options.includes('data_file_raw'))
       expectSame(this.#data!.bytes().subarray(0, this.disk.length), this.disk);
-    if (this.#made.snapshots.size > 0) await this.#judgeSnapshots();
+    if (this.#snapshots.size > 0) await this.#judgeSnapshots();
     if (this.#kind.bitmap) await this.#judgeBitmap();
   }
 
@@ -289,8 +328,10 @@ class Run {
 
   /** What snapshots share was copied, never changed: QEMU and we read in them what was there when they were taken. */
   async #judgeSnapshots(): Promise<void> {
-    const image = await Qcow2Image.open(this.#image.bytes());
-    for (const [name, content] of this.#made.snapshots) {
+    const image = await Qcow2Image.open(this.#image.bytes(), {
+      resolve: async ({ name, format }) => ({ source: this.#made.files.get(name)!, format: format as 'raw' | 'qcow2' }),
+    });
+    for (const [name, content] of this.#snapshots) {
       // QEMU shows it at the size that the disk has now.
       const common = Math.min(content.length, this.disk.length);
       expectSame(folder.raw('image.qcow2', name).subarray(0, common), content.subarray(0, common));

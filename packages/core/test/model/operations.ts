@@ -39,16 +39,25 @@ export interface DrawnRelease {
   readonly reports: number;
 }
 
+/** A verb of snapshots, as fast-check draws it. */
+export interface DrawnSnapshot {
+  readonly kind: 'snapshot';
+  readonly verb: 'create' | 'apply' | 'delete' | 'rename';
+  /** Which snapshot, as a share of 2^16. */
+  readonly which: number;
+}
+
 /**
  * What happens next: one request awaited, some together, the image reopened, or closed with requests under way, the
- * disk resized, or space given back.
+ * disk resized, space given back, or snapshots changed.
  */
 export type Step =
   | { readonly kind: 'one'; readonly request: Drawn }
   | { readonly kind: 'together'; readonly requests: readonly Drawn[]; readonly order: number; readonly close: boolean }
   | { readonly kind: 'reopen' }
   | DrawnResize
-  | DrawnRelease;
+  | DrawnRelease
+  | DrawnSnapshot;
 
 /** A request of a certain disk. */
 export interface Request {
@@ -107,6 +116,12 @@ const release: fc.Arbitrary<DrawnRelease> = fc.record({
   reports: fc.nat(5),
 });
 
+const snapshot: fc.Arbitrary<DrawnSnapshot> = fc.record({
+  kind: fc.constant('snapshot' as const),
+  verb: fc.constantFrom('create', 'create', 'create', 'apply', 'delete', 'delete', 'rename'),
+  which: fc.nat(65_535),
+});
+
 /** The steps of one run. */
 export const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -123,6 +138,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
     { weight: 2, arbitrary: resize },
     { weight: 2, arbitrary: release },
+    { weight: 2, arbitrary: snapshot },
   ),
   { minLength: 30, maxLength: 70, size: 'max' },
 );

@@ -171,7 +171,8 @@ export class WorkerImage implements Disk {
    * Opens the disk of an internal snapshot for reading, streaming or export. It has the snapshot's size.
    * Closing the view leaves this image open; closing this image closes the view.
    *
-   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `corrupt` or `unsupported` with the snapshot in `details`, `io`
+   * @throws {@link Qcow2Error} `not-found`, `ambiguous`, `corrupt` or `unsupported` with the snapshot in `details`,
+   *   `io`
    */
   async openSnapshot(which: SnapshotReference): Promise<WorkerImage> {
     this.#channel.requireOpen();

@@ -18,8 +18,8 @@ const L1_ENTRY_BYTES = 8;
 /**
  * The layer of the disk as it was when the snapshot was taken.
  *
- * @throws {@link Qcow2Error} `not-found`; `ambiguous`; `corrupt` or `unsupported` when the place or the size of the snapshot's L1
- *   table is invalid; what the source throws.
+ * @throws {@link Qcow2Error} `not-found`; `ambiguous`; `corrupt` or `unsupported` when the place or the size of the
+ *   snapshot's L1 table is invalid; what the source throws.
  */
 export async function snapshotLayer(layer: Qcow2Layer, which: SnapshotReference): Promise<Qcow2Layer> {
   const snapshotIndex = findSnapshot(layer.snapshots, which);

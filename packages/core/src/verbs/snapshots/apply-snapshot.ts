@@ -1,6 +1,7 @@
 /**
  * Makes the disk what it was when a snapshot was taken. The refcounts of what the snapshot refers to rise first; then
- * one write of the header's sector leads to a copy of its L1 table and has its size; then what the disk was is released.
+ * one write of the header's sector leads to a copy of its L1 table and has its size; then what the disk was is
+ * released.
  */
 import type { OperationOptions } from '../../api/options.js';
 import type { SnapshotReference } from '../../api/snapshot-reference.js';

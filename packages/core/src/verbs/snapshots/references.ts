@@ -64,11 +64,12 @@ export class References {
       const at = cluster * refcounts.clusterSize;
       const count = refcounts.count(cluster);
       if (count < references) {
-        const message = `The cluster at ${hex(at)} has the refcount ${count}, and ${references} references. Repair the image first.`;
-        throw new Qcow2Error('corrupt', message, { what: 'refcount', at });
+        const found = `The cluster at ${hex(at)} has the refcount ${count}, and ${references} references.`;
+        throw new Qcow2Error('corrupt', `${found} Repair the image first.`, { what: 'refcount', at });
       }
       if (count + references <= refcounts.max) return;
-      const message = `The refcount of the cluster at ${hex(at)} cannot be ${count + references}: refcounts of ${2 ** refcounts.order} bits end at ${refcounts.max}.`;
+      const limit = `refcounts of ${2 ** refcounts.order} bits end at ${refcounts.max}`;
+      const message = `The refcount of the cluster at ${hex(at)} cannot be ${count + references}: ${limit}.`;
       throw new Qcow2Error('unsupported', message, { what: 'refcount', at });
     });
   }
@@ -79,8 +80,8 @@ export class References {
     yield* this.#each((cluster, references) => {
       if (refcounts.count(cluster) >= references) return;
       const at = cluster * refcounts.clusterSize;
-      const message = `The cluster at ${hex(at)} has fewer references than the snapshot has to it. Repair the image first.`;
-      throw new Qcow2Error('corrupt', message, { what: 'refcount', at });
+      const found = `The cluster at ${hex(at)} has a lower refcount than the snapshot has references to it.`;
+      throw new Qcow2Error('corrupt', `${found} Repair the image first.`, { what: 'refcount', at });
     });
   }
 

@@ -20,7 +20,8 @@ import { requireSnapshotL1 } from '../open/open-snapshot.js';
 export function requireTable(snapshots: readonly Snapshot[]): Uint8Array {
   const bytes = encodeSnapshots(snapshots);
   if (snapshots.length <= MAX_SNAPSHOTS && bytes.length <= MAX_SNAPSHOT_TABLE_BYTES) return bytes;
-  const message = `${snapshots.length} snapshots of ${bytes.length} bytes are too many: the most are ${MAX_SNAPSHOTS}, and 64 MiB.`;
+  const found = `${snapshots.length} snapshots take a table of ${bytes.length} bytes`;
+  const message = `${found}; the most are ${MAX_SNAPSHOTS}, and 64 MiB.`;
   throw new Qcow2Error('unsupported', message, { what: 'snapshot table' });
 }
 
