@@ -33,6 +33,8 @@ export class Refcounts {
   readonly clusterSize: number;
   /** Clusters that one block counts. */
   readonly perBlock: number;
+  /** The highest refcount that fits; inexact from 2^53 on. */
+  readonly max: number;
   /** Bytes of the table that differ from the medium. */
   readonly dirtyTable: DirtyRanges = new DirtyRanges();
   /** Blocks that the table on the medium does not refer to yet. */
@@ -56,6 +58,7 @@ export class Refcounts {
   ) {
     this.clusterSize = clusterSize;
     this.order = order;
+    this.max = 2 ** (2 ** order) - 1;
     this.perBlock = refcountsPerBlock(clusterSize, order);
     this.#table = table;
     this.#location = location;
@@ -122,11 +125,6 @@ export class Refcounts {
   /** The references of a cluster, whose block is loaded; inexact from 2^53 on. */
   count(cluster: number): number {
     return Number(getRefcount(this.#block(cluster).view, this.order, cluster % this.perBlock));
-  }
-
-  /** The highest refcount that fits; inexact from 2^53 on. */
-  get max(): number {
-    return 2 ** (2 ** this.order) - 1;
   }
 
   /** Adds `references` to the refcount of a cluster, whose block is loaded. The sum must fit. */
