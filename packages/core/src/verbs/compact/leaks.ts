@@ -18,7 +18,7 @@ const CLUSTERS_PER_SLICE = 65_536;
 export async function freeLeaks(structure: Structure, writer: Writer): Promise<void> {
   const { layer, signal } = structure;
   const { context, refcounts, report } = await writer.atRest(
-    (ending) => checkSource(layer.source, { signal: ending }, new OnlyLeaks()),
+    (ending) => checkSource(layer.source, { signal: ending }, new OnlyLeaks(layer.geometry)),
     signal,
   );
   if (report.leaks === 0 || refcounts === null) return;
