@@ -63,7 +63,7 @@ async function expectIntact({ image, disk, made }: Open, views: readonly Qcow2Im
     expectSame(await view.read(0, view.size), made.snapshots.get(image.snapshots[index]!.name)!);
   }
   for (const { id, name } of image.snapshots) {
-    const view = await image.openSnapshot(id);
+    const view = await image.openSnapshot({ id });
     expectSame(await view.read(0, view.size), made.snapshots.get(name)!);
     await view.close();
   }
@@ -121,7 +121,7 @@ export async function compactInUse(folder: QemuFolder, kind: Kind, seed: number)
   const next = numbers(seed);
   const opened = await open(folder, kind, (device) => new SlowDevice(device, next));
   const { image, disk, made } = opened;
-  const views = await Promise.all(image.snapshots.map(({ id }) => image.openSnapshot(id)));
+  const views = await Promise.all(image.snapshots.map(({ id }) => image.openSnapshot({ id })));
   for (let step = 0; step < CHANGES; step++) await change(opened, kind, next);
   await expectIntact(opened, views);
   let running = true;

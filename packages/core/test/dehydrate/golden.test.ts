@@ -33,7 +33,7 @@ async function marks(image: Qcow2Image): Promise<Range[][]> {
 
 /** Where guest data are in the file itself: of the disk and of its snapshots, uncompressed. */
 async function hostRanges(image: Qcow2Image): Promise<Range[]> {
-  const views = await Promise.all(image.snapshots.map(({ id }) => image.openSnapshot(id)));
+  const views = await Promise.all(image.snapshots.map(({ id }) => image.openSnapshot({ id })));
   const maps: Extent[][] = await Promise.all([image, ...views].map((view) => all(view.map())));
   const own = maps.flat().filter(({ depth, offset }) => depth === 0 && offset !== undefined);
   return image.info.dataFile === undefined ? own.map(({ offset, length }) => ({ start: offset!, length })) : [];

@@ -270,7 +270,7 @@ test.each(loadGolden().filter(({ unsupported, info }) => !unsupported && info['v
     await using image = await Qcow2Image.open(new Uint8Array(readFileSync(file)), { resolve });
     await detected(image);
     for (const { id } of image.snapshots) {
-      await using view = await image.openSnapshot(id);
+      await using view = await image.openSnapshot({ id });
       await detected(view);
     }
   },

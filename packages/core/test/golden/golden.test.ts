@@ -184,7 +184,7 @@ async function compareDigests(image: Qcow2Image, golden: Golden): Promise<void> 
     Buffer.from(await disk.digest('SHA-256', { createHash: nodeHash })).toString('hex');
   expect(await digest(image)).toBe(golden.windows[0]!.sha256);
   for (const { id, windows } of golden.snapshots) {
-    await using view = await image.openSnapshot(id);
+    await using view = await image.openSnapshot({ id });
     expect(windows[0]!.length).toBe(view.size);
     expect(await digest(view), `snapshot ${id}`).toBe(windows[0]!.sha256);
   }
@@ -201,7 +201,7 @@ async function compareMap(image: Qcow2Image, map: readonly QemuExtent[]): Promis
 /** The view of each snapshot, by its id: as the image would be with the snapshot applied. */
 async function compareSnapshots(image: Qcow2Image, golden: Golden): Promise<void> {
   for (const { id, map, windows } of golden.snapshots) {
-    await using view = await image.openSnapshot(id);
+    await using view = await image.openSnapshot({ id });
     expect(view.size).toBe(map.reduce((sum, { length }) => sum + length, 0));
     await compareMap(view, map);
     await compareBytes(view, golden, windows);

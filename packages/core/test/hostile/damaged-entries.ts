@@ -203,7 +203,7 @@ async function disksOf(source: Uint8Array, resolve: OpenOptions['resolve']): Pro
     await using image = await Qcow2Image.open(source, { resolve });
     const snapshots = [];
     for (const { id } of image.snapshots) {
-      const view = await image.openSnapshot(id).catch(() => null);
+      const view = await image.openSnapshot({ id }).catch(() => null);
       snapshots.push(view === null || view.size > 2 ** 20 ? null : await clustersOf(view));
     }
     return { active: await clustersOf(image), snapshots };

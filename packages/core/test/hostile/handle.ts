@@ -84,7 +84,7 @@ async function callEverything(source: GuardedSource, resolve: OpenOptions['resol
 async function readStates(image: Qcow2Image, messages: string[]): Promise<void> {
   for (const { id } of image.snapshots.slice(0, STATES_LIMIT)) {
     try {
-      await using view = await image.openSnapshot(id);
+      await using view = await image.openSnapshot({ id });
       structuredClone(view.info);
       await seek(view, messages);
       await view.read(0, new Uint8Array(Math.min(view.size, READ_LIMIT)));

@@ -25,7 +25,7 @@ async function runOperation(image: Qcow2Image, operation: Operation): Promise<vo
   if (operation === 'map') for await (const _ of image.map());
   if (operation === 'dirty') for await (const _ of image.dirtyRanges(image.bitmaps[0]!.name));
   if (operation === 'snapshot') {
-    await using view = await image.openSnapshot(image.snapshots[0]!.id);
+    await using view = await image.openSnapshot({ id: image.snapshots[0]!.id });
     await view.read(0, new Uint8Array(Math.min(MAX_READ, view.size)));
   }
   if (operation === 'write') {

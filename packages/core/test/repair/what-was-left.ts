@@ -65,7 +65,7 @@ export async function snapshotsOf(bytes: Uint8Array, files: Files): Promise<Map<
   const image = await unlessDamaged(() => openImage(bytes, files));
   for (const { id } of image?.snapshots ?? []) {
     const clusters = await unlessDamaged(async () => {
-      return clustersIn(await image!.openSnapshot(id), image!.info.clusterSize);
+      return clustersIn(await image!.openSnapshot({ id }), image!.info.clusterSize);
     });
     if (clusters !== null && !found.has(id)) found.set(id, clusters);
   }
