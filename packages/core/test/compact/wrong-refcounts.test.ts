@@ -1,6 +1,6 @@
 /**
  * Compacts images whose refcounts are higher than the references: a crash leaves such leaks, also of L2 tables. Nothing
- * is lost, nothing becomes worse, and what is in doubt stays where it is.
+ * is lost, and the refcounts are right then.
  */
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -60,7 +60,7 @@ describe('an L2 table that is counted too often', () => {
     await image.compact();
     expectSame(await image.read(0, image.size), expected);
     await image.close();
-    expect([0, 3]).toContain(checked(file.bytes()).status);
+    expect(checked(file.bytes())).toMatchObject({ status: 0 });
     expectSame(folder.raw(IMAGE), expected);
   });
 
@@ -98,7 +98,7 @@ describe('an L2 table that is counted too often', () => {
     expect(writing).not.toBe(null);
     expectSame(await image.read(0, image.size), expected);
     await image.close();
-    expect([0, 3]).toContain(checked(file.bytes()).status);
+    expect(checked(file.bytes())).toMatchObject({ status: 0 });
     expectSame(folder.raw(IMAGE), expected);
   });
 
@@ -150,7 +150,7 @@ it('compacts what a power cut leaves after a table was copied that a snapshot sh
   const again = await Qcow2Image.open(cut, { mode: 'readwrite' });
   await again.compact();
   await again.close();
-  expect([0, 3]).toContain(checked(cut.bytes()).status);
+  expect(checked(cut.bytes())).toMatchObject({ status: 0 });
   expectSame(folder.raw(IMAGE), expected);
 });
 
