@@ -393,10 +393,10 @@ export interface Disk extends AsyncDisposable {
 
   /**
    * Makes the image file as short as it can be, as after discards: moves what lies at its end into free clusters before
-   * it, frees leaks and tables that map nothing, lowers refcounts that are too high, and cuts the end off. The disk, its
-   * snapshots and its bitmaps stay as they are. Other requests run meanwhile: they wait for at most one batch of 4 MiB,
-   * or a table. First the references are counted, as by {@link check}; changes wait until that is done. Progress counts
-   * the bytes that are moved.
+   * it, frees leaks and tables that map nothing, lowers refcounts that are too high, and cuts the end off. The disk,
+   * its snapshots and its bitmaps stay as they are. Other requests run meanwhile: they wait for at most one batch of
+   * 4 MiB, or a table. First the references are counted, as by {@link check}; changes wait until that is done. Progress
+   * counts the bytes that are moved.
    *
    * An abort, a failure or a crash leaves the image whole, and partly compacted. What requests change meanwhile may
    * leave free clusters; a second call moves them.
