@@ -106,17 +106,18 @@ async function addRefcounts(
   const { refcountTableOffset: at, refcountTableClusters, refcountOrder } = header;
   const table = viewOf(await context.read(at, refcountTableClusters * geometry.clusterSize));
   const perBlock = refcountsPerBlock(geometry.clusterSize, refcountOrder);
-  let trusted = 0;
+  let trustedEnd = 0;
   for (let index = 0; index * 8 + 8 <= table.byteLength; index++) {
     const { offset } = getRefcountTableEntry(table, index);
     const isValid = refcountTableFaults(geometry.clusterSize, table, index) === 0;
     if (offset === 0 || !isValid || offset >= fileSize) continue;
     if (!agrees(index * perBlock, Math.min((index + 1) * perBlock, context.clusters), { context, refcounts })) continue;
     roles.add(offset, geometry.clusterSize);
-    trusted++;
+    trustedEnd = index * 8 + 8;
   }
   signal?.throwIfAborted();
-  if (trusted > 0) roles.add(at, table.byteLength);
+  // What the header says of its length may be wrong.
+  roles.add(at, trustedEnd);
 }
 
 /** True if at least half of the refcounts that are not 0 equal the references. */

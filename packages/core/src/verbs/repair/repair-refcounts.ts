@@ -4,7 +4,7 @@ import type { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
 import { addDirty } from '../../engine/write/dirty-tables.js';
 import { Qcow2Error } from '../../errors.js';
-import { setUint64, viewOf } from '../../format/bytes.js';
+import { alignUp, setUint64, viewOf } from '../../format/bytes.js';
 import { setRefcountTable } from '../../format/header-fields.js';
 import { MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
@@ -31,6 +31,8 @@ const BATCH_BYTES = 4 * 1024 * 1024;
  */
 export async function clearBlocksPastEnd(context: RepairContext): Promise<void> {
   const { medium, header, fileSize, log } = context;
+  // Of a table that ends past the end of the file no cluster is counted: anything may be in its place.
+  if (isTablePastEnd(context)) return;
   const table = await readTable(context);
   const dirty = new DirtyRanges();
   for (let index = 0; index * 8 < table.byteLength; index++) {
@@ -72,6 +74,12 @@ export async function lowerRefcounts(context: RepairContext, checked: Checked): 
   context.log.count('refcounts-corrected', lowered);
 }
 
+/** True if the refcount table ends past the last cluster of the file. */
+function isTablePastEnd({ header, geometry, fileSize }: RepairContext): boolean {
+  const { refcountTableOffset: at, refcountTableClusters: clusters } = header;
+  return at + clusters * geometry.clusterSize > alignUp(fileSize, geometry.clusterSize);
+}
+
 async function readTable({ medium, header, geometry, signal }: RepairContext): Promise<DataView> {
   const { refcountTableOffset: at, refcountTableClusters: clusters } = header;
   const bytes = new Uint8Array(clusters * geometry.clusterSize);
@@ -80,12 +88,9 @@ async function readTable({ medium, header, geometry, signal }: RepairContext): P
 }
 
 /** Whether refcounts can be corrected in place: the table and its blocks have no other use, and all blocks exist. */
-function isSound(
-  { geometry, header, fileSize }: RepairContext,
-  checked: Checked,
-  table: DataView,
-  added: NewReferences,
-): boolean {
+function isSound(context: RepairContext, checked: Checked, table: DataView, added: NewReferences): boolean {
+  const { geometry, header, fileSize } = context;
+  if (isTablePastEnd(context)) return false;
   const { refcounts } = checked;
   const { references, clusters } = checked.context;
   if (refcounts === null || !refcounts.readable) return false;
@@ -230,10 +235,12 @@ function withoutOldStructure(context: RepairContext, checked: Checked, table: Da
 }
 
 /** How often the old refcount table and its blocks were counted as references. */
-function oldReferences({ geometry, header }: RepairContext, table: DataView, counted: number): Map<number, number> {
+function oldReferences(context: RepairContext, table: DataView, counted: number): Map<number, number> {
+  const { geometry, header } = context;
   const { clusterSize } = geometry;
   const old = new Map<number, number>();
   const add = (cluster: number) => old.set(cluster, (old.get(cluster) ?? 0) + 1);
+  if (isTablePastEnd(context)) return old;
   for (let at = 0; at < table.byteLength; at += clusterSize) add((header.refcountTableOffset + at) / clusterSize);
   for (let index = 0; index * 8 < table.byteLength; index++) {
     const { offset } = getRefcountTableEntry(table, index);

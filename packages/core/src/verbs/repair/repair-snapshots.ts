@@ -50,18 +50,31 @@ export async function planSnapshots(
   if (header.snapshotCount === 0) return { kept: [], tableBytes: 0, shortened: false };
   const found = await namedSnapshots(medium, header, log, signal);
   const tableBytes = encodeSnapshots(found).length;
+  if (found.length > 0 && isActiveTable(header, header.snapshotsOffset, tableBytes, isOwned)) {
+    const reason = `The snapshot table at ${hex(header.snapshotsOffset)} overlaps a table of the disk.`;
+    dropRange(0, header.snapshotCount - 1, log, reason);
+    return { kept: [], tableBytes: 0, shortened: true };
+  }
   const kept: Snapshot[] = [];
   let l1Bytes = 0;
   for (const snapshot of found) {
-    l1Bytes += snapshot.l1Size * 8;
+    const fault = faultOf(snapshot, geometry, medium.size);
+    // One whose length is damaged must not count against the others.
+    if (fault === null) l1Bytes += snapshot.l1Size * 8;
     const reason =
-      faultOf(snapshot, geometry, medium.size) ??
+      fault ??
       (l1Bytes > medium.size ? 'The L1 tables of all snapshots are longer than the file.' : null) ??
       (await overlapOf(medium, snapshot, header, tableBytes, isOwned));
     if (reason === null) kept.push(snapshot);
     else drop(snapshot, log, reason);
   }
   return { kept, tableBytes, shortened: kept.length < header.snapshotCount };
+}
+
+/** True if host bytes are in use as the L1 table or an L2 table of the active disk, which has precedence. */
+function isActiveTable({ l1TableOffset, l1Size }: Header, at: number, length: number, isOwned: IsOwned): boolean {
+  const onL1 = length > 0 && at < l1TableOffset + l1Size * 8 && l1TableOffset < at + length;
+  return onL1 || isOwned(at, length) === 'table';
 }
 
 /**
@@ -122,7 +135,7 @@ export async function writeSnapshots(
   return { added, commit, placed };
 }
 
-/** The entries of the table up to the first without an id: such entries are zeros behind the table. */
+/** The entries of the table up to the first that says nothing: such entries are zeros behind the table. */
 async function namedSnapshots(
   medium: Medium,
   header: Header,
@@ -130,9 +143,11 @@ async function namedSnapshots(
   signal: AbortSignal | undefined,
 ): Promise<readonly Snapshot[]> {
   const found = await readableSnapshots(medium, header, log, signal);
-  const end = found.findIndex(({ id }) => id.length === 0);
+  const end = found.findIndex(({ id, name, l1TableOffset, l1Size }) => {
+    return id.length + name.length === 0 && l1TableOffset === 0 && l1Size === 0;
+  });
   if (end < 0) return found;
-  dropRange(end, found.length - 1, log, 'It has no id.');
+  dropRange(end, found.length - 1, log, 'It has no id, no name and no L1 table.');
   return found.slice(0, end);
 }
 

@@ -51,13 +51,12 @@ export async function repairL2Tables(
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
     const isValid = (index: number) => (l1Faults(geometry, l1, index) & UNALIGNED) === 0;
-    for (let index = 0; index < l1.byteLength / 8; index++) {
-      const { offset } = getL1Entry(l1, index);
-      if (offset !== null && repaired.has(offset)) loseParts(context, disk, index, lostIn.get(offset) ?? []);
-    }
+    /** The entries whose tables are repaired for this disk. */
+    const first = new Set<number>();
     const isWanted = (at: number, index: number): boolean => {
       if (!isValid(index) || !roles.isTable(at) || repaired.has(at)) return false;
       repaired.add(at);
+      first.add(index);
       return true;
     };
     for await (const tables of tablesOf(context, l1, isWanted)) {
@@ -69,6 +68,12 @@ export async function repairL2Tables(
         loseParts(context, disk, table.l1Index, lost);
       }
       await medium.write(transfers);
+    }
+    // Other entries may lead to the same tables: of other disks, or of this one.
+    for (let index = 0; index < l1.byteLength / 8; index++) {
+      const { offset } = getL1Entry(l1, index);
+      const lost = offset === null || first.has(index) ? undefined : lostIn.get(offset);
+      if (lost !== undefined && isValid(index)) loseParts(context, disk, index, lost);
     }
   }
   await medium.flush();
@@ -179,15 +184,16 @@ function repairTable(
     const mapping = getL2Entry(geometry, view, index);
     const reason = removalReason(context, mapping, faults, roles);
     if (reason !== null) {
-      lost.push({ start: index * clusterSize, length: clusterSize, reason });
-      setL2Entry(geometry, view, index, removedMapping(context));
+      const { placed, parts } = withoutHost(context, mapping, reason);
+      for (const part of parts) lost.push({ ...part, start: index * clusterSize + part.start });
+      setL2Entry(geometry, view, index, placed);
       log.count('entries-removed');
     } else if (faults !== 0) {
       const isMisplaced = geometry.externalData && (faults & MISPLACED) !== 0;
       const placed = isMisplaced ? atGuestOffset(mapping, guest) : mapping;
       const { corrected, lostSubclusters } = correct(geometry, placed);
       setL2Entry(geometry, view, index, corrected);
-      for (const part of lostParts(geometry, lostSubclusters)) {
+      for (const part of lostParts(geometry, lostSubclusters, describeAnyFault(SUBCLUSTERS_NOWHERE, 0))) {
         lost.push({ ...part, start: index * clusterSize + part.start });
       }
       log.count('entries-corrected');
@@ -210,6 +216,28 @@ function removalReason(
   const length = mapping.kind === 'compressed' ? mapping.length : geometry.clusterSize;
   if (host + length - fileSize >= geometry.clusterSize) return `points to ${hex(host)}, past the end of the file`;
   return roles.touches(host, length) ? `points to ${hex(host)}, which is metadata` : null;
+}
+
+/** What becomes of an entry whose host cluster cannot be there, and what is lost of its guest cluster. */
+function withoutHost(
+  context: RepairContext,
+  mapping: Mapping,
+  reason: string,
+): { readonly placed: Mapping; readonly parts: readonly LostPart[] } {
+  const { geometry } = context;
+  if (mapping.kind === 'zero' && geometry.version === 3) {
+    return { placed: { kind: 'zero', host: null, owned: false }, parts: [] };
+  }
+  if (mapping.kind !== 'subclusters') {
+    return { placed: removedMapping(context), parts: [{ start: 0, length: geometry.clusterSize, reason }] };
+  }
+  const { allocated } = mapping;
+  const zeroed = readOfRemoved(context) === 'zero entries' ? allocated : 0;
+  const zero = ((mapping.zero & ~allocated) | zeroed) >>> 0;
+  return {
+    placed: { kind: 'subclusters', host: null, owned: false, allocated: 0, zero },
+    parts: lostParts(geometry, allocated, reason),
+  };
 }
 
 /** What a removed entry becomes: zeros where the backing file would be read instead. */
@@ -250,12 +278,12 @@ function correct(geometry: Geometry, mapping: Mapping): { corrected: Mapping; lo
 }
 
 /** The subclusters of a mask as ranges of their cluster. */
-function lostParts({ subclusterSize }: Geometry, mask: number): LostPart[] {
+function lostParts({ subclusterSize }: Geometry, mask: number, reason: string): LostPart[] {
   const parts: LostPart[] = [];
   for (let subcluster = 0; subcluster < 32; subcluster++) {
     if (((mask >>> subcluster) & 1) === 0) continue;
     const start = subcluster * subclusterSize;
-    parts.push({ start, length: subclusterSize, reason: describeAnyFault(SUBCLUSTERS_NOWHERE, 0) });
+    parts.push({ start, length: subclusterSize, reason });
   }
   return parts;
 }
