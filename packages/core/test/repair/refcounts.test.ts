@@ -1,11 +1,14 @@
 /** Refcounts that are damaged as a whole or as high as can be: checked, repaired, written. */
 import { describe, expect, test } from 'vitest';
 import { type BlockDevice, bufferDevice, type CheckReport, Qcow2Error, Qcow2Image } from '../../src/index.js';
+import { repairDevice } from '../../src/verbs/repair/repair.js';
+import { mixed } from '../check/damages.js';
 import { get, put } from '../support/big-endian.js';
 import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell, filled } from '../support/image-builder.js';
 import { QemuFolder } from '../support/qemu.js';
 import { asQemuChecks, qemuChecks } from '../support/qemu-check.js';
+import { expectWhatWasLeft } from './what-was-left.js';
 
 const folder = new QemuFolder('refcounts');
 const CLUSTER = 65_536;
@@ -120,6 +123,25 @@ describe('an image with free space behind it whose header has refcount 0', () =>
     };
     await repair(fixed);
     expectClean(device.bytes());
+  });
+});
+
+describe('refcounts that have become narrower than the snapshots need', () => {
+  /** Two, three and nine disks of the same clusters. */
+  const disks = [1, 2, 8];
+  const cases = [0, 1, 2].flatMap((order) => disks.map((snapshots) => ({ order, snapshots })));
+  test.each(cases)('order $order, $snapshots snapshots: no copy is counted too often', async ({ order, snapshots }) => {
+    const ids = Array.from({ length: snapshots }, (_, index) => ({ id: `${index + 1}`, name: `snapshot ${index}` }));
+    const { bytes } = mixed({ snapshots: ids });
+    put(bytes, 96, 4, order);
+    const device = bufferDevice(bytes.slice());
+    const dry = await repairDevice(bufferDevice(bytes.slice()), { fix: 'all', dryRun: true });
+    const report = await repairDevice(device, { fix: 'all' });
+    expect(report).toEqual(dry);
+    expect(report).toMatchObject({ after: { findings: [] }, lostBytes: 0, dropped: [] });
+    expectClean(device.bytes());
+    await expectWhatWasLeft(bytes, device.bytes(), report);
+    expect((await repairDevice(device, { fix: 'all' })).repairs).toEqual([]);
   });
 });
 
