@@ -13,7 +13,7 @@ import type { Snapshot } from '../../format/snapshots.js';
 import type { Checked } from '../check/check.js';
 import { areCountsAloneWrong } from './counts-alone.js';
 import { disksOf } from './disks.js';
-import { isMarked } from './header-sector.js';
+import { clearAutoclear, isMarked } from './header-sector.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { MediumChecks } from './medium-checks.js';
 import { metadataRoles } from './metadata-roles.js';
@@ -46,9 +46,10 @@ export async function repairDevice(device: BlockDevice, options: RepairOptions):
   return fix === 'leaks' ? repairLeaks(medium, options) : repairAll(medium, options);
 }
 
-async function repairLeaks(medium: Medium, options: RepairOptions): Promise<RepairReport> {
-  const log = new RepairLog(await isMarked(medium));
-  const checks = new MediumChecks(medium, options);
+async function repairLeaks(inner: Medium, options: RepairOptions): Promise<RepairReport> {
+  const log = new RepairLog(await isMarked(inner));
+  const medium = new MarkedMedium(inner, async () => clearAutoclear(inner, await versionOf(inner)));
+  const checks = new MediumChecks(inner, options);
   const before = await checks.now();
   refuseOtherFaults(before.report);
   const context = await contextOf(medium, log, options);
