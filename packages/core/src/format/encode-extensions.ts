@@ -22,6 +22,14 @@ export function encodeExtensions(extensions: readonly Omit<HeaderExtension, 'off
 /** "gone": the type given to an extension that is dropped from the middle of the list. Readers skip unknown types. */
 const DROPPED = 0x676f6e65;
 
+/** The type and the length, as bytes, of an extension that is dropped from the middle of the list. */
+export function droppedExtensionHeader(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(EXTENSION_HEADER_BYTES);
+  viewOf(bytes).setUint32(0, DROPPED);
+  viewOf(bytes).setUint32(4, length);
+  return bytes;
+}
+
 /**
  * Returns the writes, at file offsets in bytes, that remove all extensions of a type. The others keep their offsets, so
  * that the list stays readable whichever of the writes reach the medium. If a dropped extension is the last, the end of
@@ -37,10 +45,7 @@ export function dropExtensions(
   return extensions.flatMap(({ type: own, offset, data }, index) => {
     if (own !== type) return [];
     const bytes = new Uint8Array(EXTENSION_HEADER_BYTES + data.length);
-    if (index < lastKept) {
-      viewOf(bytes).setUint32(0, DROPPED);
-      viewOf(bytes).setUint32(4, data.length);
-    }
+    if (index < lastKept) bytes.set(droppedExtensionHeader(data.length));
     return { at: offset - EXTENSION_HEADER_BYTES, bytes };
   });
 }
