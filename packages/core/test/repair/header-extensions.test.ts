@@ -49,6 +49,23 @@ async function repaired(bytes: Uint8Array): Promise<{ report: RepairReport; bitm
 
 const FORMAT_NAME = 'Backing file format name';
 
+describe('a header whose length is no multiple of 8', () => {
+  const STALE = { autoclear: 0n };
+  const TOO_LONG: HeaderExtension = { type: FORMAT.type, data: new Uint8Array(20).fill(65) };
+
+  test.each([105, 107, 510])('of %i bytes: an extension is dropped once', async (headerLength) => {
+    const stale = await repaired(overlay([], { headerLength, ...STALE }).bytes);
+    expect(stale.report.dropped).toMatchObject([{ kind: 'bitmap', name: 'all' }]);
+    const last = await repaired(overlay([TOO_LONG], { headerLength, bitmaps: [], autoclear: 0n }).bytes);
+    expect(last.report.dropped).toMatchObject([{ kind: 'header extension', name: FORMAT_NAME }]);
+    const image = overlay([TOO_LONG], { headerLength });
+    const { report, bitmaps } = await repaired(image.bytes);
+    expect(report.dropped).toMatchObject([{ kind: 'header extension', name: FORMAT_NAME }]);
+    expect(bitmaps).toEqual(['a']);
+    expect(await violationOf(image.bytes, 1000)).toBeNull();
+  });
+});
+
 describe('a header extension whose length is damaged', () => {
   test.each<[string, HeaderExtension[], number, string]>([
     ['past the area', [FORMAT], 0x10003, FORMAT_NAME],
