@@ -52,7 +52,7 @@ async function repairLeaks(inner: Medium, options: RepairOptions): Promise<Repai
   const checks = new MediumChecks(inner, options);
   const before = await checks.now();
   refuseOtherFaults(before.report);
-  const context = await contextOf(medium, log, options);
+  const context = await contextOf(medium, log, options, null);
   await repairSteps.lowerRefcounts(context, before);
   await correctCopied(context, disksOf(context, [])[0]!, before);
   return finish(context, before.report, checks);
@@ -74,7 +74,7 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   let now = await checks.now();
   const before = log.changed ? undefined : now.report;
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const context = await contextOf(medium, log, options);
+    const context = await contextOf(medium, log, options, now);
     // A check does not look at everything for which QEMU refuses a bitmap.
     const hasBitmaps = findExtension(context.extensions, EXTENSION.bitmaps) !== undefined;
     if (isClean(now.report) && (round > 0 || !hasBitmaps)) break;
@@ -83,7 +83,7 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
     if (isSame(next.report, now.report)) break;
     now = next;
   }
-  return finish(await contextOf(inner, log, options), before, checks);
+  return finish(await contextOf(inner, log, options, null), before, checks);
 }
 
 /** One round: everything that the check has shown. */
@@ -92,8 +92,8 @@ async function repairRound(context: RepairContext, before: Checked, checks: Medi
   const countsAlone = areCountsAloneWrong(context, before);
   if (countsAlone) await clearBlocksPastEnd(context);
   const kept = countsAlone ? [] : await repairStructures(context, before, checks);
-  const placed = await contextOf(medium, log, { signal });
   const counted = await checks.now();
+  const placed = await contextOf(medium, log, { signal }, counted);
   const disks = disksOf(placed, kept);
   const { redirects, added } = countsAlone ? NO_SEPARATION : await separateClusters(placed, disks, counted);
   await repairSteps.raiseRefcounts(placed, counted, added);
@@ -101,7 +101,7 @@ async function repairRound(context: RepairContext, before: Checked, checks: Medi
   await medium.flush();
   const after = await checks.now();
   if (isClean(after.report)) return;
-  const final = await contextOf(medium, log, { signal });
+  const final = await contextOf(medium, log, { signal }, null);
   await repairSteps.lowerRefcounts(final, after);
   await correctCopied(final, disksOf(final, [])[0]!, after);
 }
