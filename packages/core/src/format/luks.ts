@@ -70,6 +70,14 @@ export function isLuks(bytes: Uint8Array): boolean {
   return MAGIC.every((byte, index) => bytes[index] === byte);
 }
 
+/**
+ * The offset at which a LUKS volume's data would begin, from the start of the LUKS header in `bytes`: key material is
+ * before it. Bytes.
+ */
+export function luksPayloadOffset(bytes: Uint8Array): number {
+  return viewOf(bytes).getUint32(104) * SECTOR;
+}
+
 type Fail = (code: Qcow2ErrorCode, what: string, at: number, finding: string) => never;
 
 /**
@@ -91,7 +99,7 @@ export function decodeLuks(bytes: Uint8Array, offset: number, length: number): L
   const keyBytes = view.getUint32(108);
   const masterKeyIters = view.getUint32(164);
   if (masterKeyIters === 0) fail('corrupt', 'mk-digest-iter', 164, 'is 0');
-  const payloadOffset = view.getUint32(104) * SECTOR;
+  const payloadOffset = luksPayloadOffset(bytes);
   if (payloadOffset < KEY_AREA_AT) fail('corrupt', 'payload-offset', 104, 'lies within the header');
   const algorithms = decodeAlgorithms(bytes, keyBytes, fail);
   const slots = decodeSlots(view, keyBytes, Math.min(payloadOffset, length), fail);

@@ -2,8 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type BlockDevice, type BufferDevice, bufferDevice, type Progress, Qcow2Image } from '../../src/index.js';
+import { checkSource } from '../../src/verbs/check/check.js';
 import { repeatingImage } from '../hostile/repeating-image.js';
-import { buildImage } from '../support/image-builder.js';
+import { put } from '../support/big-endian.js';
+import { buildImage, type Cell } from '../support/image-builder.js';
+import { RecordingSource } from '../support/recording-source.js';
 import { SlowDevice } from '../support/slow-device.js';
 
 async function preallocated(size: number): Promise<Qcow2Image> {
@@ -43,6 +46,24 @@ test('reports a cluster of the data file that is not at its guest offset', async
 test('can be cloned to another thread', async () => {
   const report = await (await preallocated(2 ** 20)).check();
   expect(structuredClone(report)).toEqual(report);
+});
+
+test.each([1, 2])('reads refcounts of entries past the end in few bytes, of %i blocks in turn', async (blocks) => {
+  const COUNT = 4000;
+  // The second block counts clusters that no file of a few MiB has.
+  const hostOf = (index: number) => BigInt((1000 + index + (index % blocks) * 32_768) * 65_536);
+  const cells = Array.from({ length: COUNT }, (_, index): [number, Cell] => {
+    return [index, { kind: 'entry', entry: hostOf(index) }];
+  });
+  const image = buildImage({ size: COUNT * 65_536, clusters: new Map(cells) });
+  put(image.bytes, image.refcountTable + 8, 8, image.refcountBlocks[0]!);
+  put(image.bytes, image.refcountBlocks[0]! + 2000 * 2, 2, 1);
+  const source = new RecordingSource(image.bytes);
+  const { report } = await checkSource(source);
+  const missing = report.findings.find(({ fault }) => fault === 'copied-missing');
+  expect(missing?.count).toBe(1);
+  const read = source.calls.flat().reduce((sum, { length }) => sum + length, 0);
+  expect(read).toBeLessThan(2 ** 20 + (blocks - 1) * 4096 * COUNT);
 });
 
 test('reports progress up to the end of the disk', async () => {

@@ -2,6 +2,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { type CheckReport, type Finding, type Progress, Qcow2Image } from '../../src/index.js';
+import { checkSource } from '../../src/verbs/check/check.js';
 import { get, put } from '../support/big-endian.js';
 import { type BuiltImage, buildImage, type Cell, type ImagePlan } from '../support/image-builder.js';
 import { softNoiseOf } from '../support/numbers.js';
@@ -193,6 +194,45 @@ describe('bits of bitmaps', () => {
     expect(await findingsOf(built)).toEqual([]);
     put(built.bytes, table + 16, 8, 1);
     expect(await findingsOf(built)).toMatchObject([{ count: 1, places: [{ what: 'table of bitmap 0, entry 2' }] }]);
+  });
+});
+
+describe('the bits of entries that share a cluster', () => {
+  /** An image with two bitmaps, whose tables have `entries` entries that all lead to one cluster. */
+  function sharing(entries: number): RecordingSource {
+    const bits = new Uint8Array(CLUSTER);
+    bits[12] = 0b11111;
+    const one = { name: 'one', flags: 0, bits };
+    const built = image({ size: 100 * 512, clusters: new Map(), bitmaps: [one, { ...one, name: 'two' }] });
+    const directory = Number(get(built.bytes, built.extensions[0]! + 8 + 16, 8));
+    const table = Number(get(built.bytes, directory, 8));
+    for (const entry of [directory, directory + 32]) {
+      put(built.bytes, entry, 8, table);
+      put(built.bytes, entry + 8, 4, entries);
+    }
+    for (let index = 1; index * 8 < CLUSTER; index++) {
+      put(built.bytes, table + index * 8, 8, get(built.bytes, table, 8));
+    }
+    return new RecordingSource(built.bytes);
+  }
+
+  const readsOf = async (source: RecordingSource, deep: boolean): Promise<[number, readonly Finding[]]> => {
+    const before = source.calls.length;
+    const { report } = await checkSource(source, { deep });
+    return [source.calls.length - before, report.findings];
+  };
+
+  test('are read once, and found for each entry', async () => {
+    const source = sharing(CLUSTER / 8);
+    const [plain] = await readsOf(source, false);
+    const [deep, findings] = await readsOf(source, true);
+    expect(deep - plain).toBeLessThan(10);
+    expect(findings.find(({ fault }) => fault === 'bitmap-bits')?.count).toBe(CLUSTER / 4);
+  });
+
+  test('are not read of a table that is too long', async () => {
+    const [, findings] = await readsOf(sharing(2 ** 29 / CLUSTER + 1), true);
+    expect(findings.some(({ fault }) => fault === 'bitmap-bits')).toBe(false);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Images open for repair: what else cannot be opened, what is refused, and what changes when. */
 import { describe, expect, test } from 'vitest';
 import { type BlockDevice, bufferDevice, bufferSource, isQcow2Error, Qcow2Image } from '../../src/index.js';
+import { repairDevice } from '../../src/verbs/repair/repair.js';
 import { bytesAfter, damages, mixed } from '../check/damages.js';
 import { get, put } from '../support/big-endian.js';
 import { FaultyDevice } from '../support/faulty-device.js';
@@ -127,6 +128,32 @@ describe('a repair', () => {
     const refused = await openFor(other, 'repair');
     await expect(refused.repair({ fix: 'leaks' })).rejects.toMatchObject({ code: 'needs-repair' });
     expect(other.bytes()).toEqual(bytes);
+  });
+
+  test.each(['all', 'leaks'] as const)('of %s clears unknown autoclear bits with its first change', async (fix) => {
+    const UNKNOWN = (1n << 5n) | (1n << 40n);
+    const image = mixed({ autoclear: UNKNOWN });
+    const device = bufferDevice(image.bytes.slice());
+    await repairDevice(device, { fix });
+    // A clean image is not changed.
+    expect(device.bytes()).toEqual(image.bytes);
+    const { harm } = damages.find(({ faults }) => faults.join() === 'refcount-high')!;
+    const bytes = bytesAfter(harm(image), image);
+    const faulty = new FaultyDevice(bufferDevice(bytes.slice()));
+    faulty.fault = { call: 'write', nth: 1, error: new Error('cut'), promised: true, done: 0 };
+    await expect(repairDevice(faulty, { fix })).rejects.toThrow('cut');
+    const cut = new Uint8Array(bytes.length);
+    faulty.fault = null;
+    await faulty.read([{ at: 0, bytes: cut }]);
+    expect(get(cut, 88, 8)).toBe(0n);
+    expect(cut.subarray(512)).toEqual(bytes.subarray(512));
+    expect((await repairDevice(faulty, { fix: 'all' })).after.findings).toEqual([]);
+  });
+
+  test('of an image that is marked and otherwise clean clears them, too', async () => {
+    const device = bufferDevice(mixed({ autoclear: 1n << 5n, incompatible: 2n }).bytes);
+    expect((await repairDevice(device, { fix: 'all' })).repairs).toEqual([{ action: 'marks-cleared', count: 1 }]);
+    expect(get(device.bytes(), 88, 8)).toBe(0n);
   });
 
   test('that is a dry run writes nothing and reports the same', async () => {

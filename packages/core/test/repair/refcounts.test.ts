@@ -1,11 +1,21 @@
 /** Refcounts that are damaged as a whole or as high as can be: checked, repaired, written. */
 import { describe, expect, test } from 'vitest';
-import { type BlockDevice, bufferDevice, type CheckReport, Qcow2Error, Qcow2Image } from '../../src/index.js';
+import {
+  type BlockDevice,
+  type BufferDevice,
+  bufferDevice,
+  type CheckReport,
+  Qcow2Error,
+  Qcow2Image,
+} from '../../src/index.js';
+import { repairDevice } from '../../src/verbs/repair/repair.js';
+import { mixed } from '../check/damages.js';
 import { get, put } from '../support/big-endian.js';
 import { expectSame } from '../support/expect-same.js';
 import { buildImage, type Cell, filled } from '../support/image-builder.js';
 import { QemuFolder } from '../support/qemu.js';
 import { asQemuChecks, qemuChecks } from '../support/qemu-check.js';
+import { expectWhatWasLeft } from './what-was-left.js';
 
 const folder = new QemuFolder('refcounts');
 const CLUSTER = 65_536;
@@ -31,6 +41,24 @@ function expectClean(bytes: Uint8Array): void {
 /** Clusters of data from 0 on, each of another byte. */
 function dataClusters(count: number, size: number): Map<number, Cell> {
   return new Map(Array.from({ length: count }, (_, cluster) => [cluster, filled((cluster % 255) + 1, size)]));
+}
+
+/** A device that is as long as a file with a hole behind its bytes. */
+function longer(device: BufferDevice, size: number): BlockDevice & Pick<BufferDevice, 'bytes'> {
+  return {
+    size,
+    bytes: () => device.bytes(),
+    read(transfers) {
+      for (const { bytes } of transfers) bytes.fill(0);
+      const parts = transfers.map(({ at, bytes }) => {
+        return { at: Math.min(at, device.size), bytes: bytes.subarray(0, Math.max(0, device.size - at)) };
+      });
+      return device.read(parts);
+    },
+    write: (transfers) => device.write(transfers),
+    truncate: () => {},
+    flush: () => device.flush(),
+  };
 }
 
 describe('a refcount table', () => {
@@ -123,6 +151,25 @@ describe('an image with free space behind it whose header has refcount 0', () =>
   });
 });
 
+describe('refcounts that have become narrower than the snapshots need', () => {
+  /** Two, three and nine disks of the same clusters. */
+  const disks = [1, 2, 8];
+  const cases = [0, 1, 2].flatMap((order) => disks.map((snapshots) => ({ order, snapshots })));
+  test.each(cases)('order $order, $snapshots snapshots: no copy is counted too often', async ({ order, snapshots }) => {
+    const ids = Array.from({ length: snapshots }, (_, index) => ({ id: `${index + 1}`, name: `snapshot ${index}` }));
+    const { bytes } = mixed({ snapshots: ids });
+    put(bytes, 96, 4, order);
+    const device = bufferDevice(bytes.slice());
+    const dry = await repairDevice(bufferDevice(bytes.slice()), { fix: 'all', dryRun: true });
+    const report = await repairDevice(device, { fix: 'all' });
+    expect(report).toEqual(dry);
+    expect(report).toMatchObject({ after: { findings: [] }, lostBytes: 0, dropped: [] });
+    expectClean(device.bytes());
+    await expectWhatWasLeft(bytes, device.bytes(), report);
+    expect((await repairDevice(device, { fix: 'all' })).repairs).toEqual([]);
+  });
+});
+
 describe('a refcount of 64 bits', () => {
   const WIDE = { size: MIB, refcountOrder: 6, clusters: dataClusters(1, CLUSTER) };
   /** The image with this refcount for its only cluster of data. */
@@ -164,4 +211,22 @@ test('a data cluster at 2^55 with clusters of 512 bytes, a multiple of 2^32 of t
   const report = await (await Qcow2Image.open(bytes)).check();
   expect(report.corruptions).toBeGreaterThan(0);
   expect(report.findings[0]).toMatchObject({ fault: 'past-end', impact: 'data-missing' });
+});
+
+describe('a sparse file of 33 GiB, with refcounts of 64 bits for clusters of 512 bytes', () => {
+  const LENGTH = 33 * 1024 * MIB;
+
+  test('is repaired: new blocks come after the last cluster in use', { timeout: 60_000 }, async () => {
+    const built = mixed({ clusterBits: 9, size: 1024 * 512, refcountOrder: 6 });
+    put(built.bytes, built.refcountTable, 8, 515);
+    const device = longer(bufferDevice(built.bytes.slice()), LENGTH);
+    const dry = await repairDevice(longer(bufferDevice(built.bytes.slice()), LENGTH), { fix: 'all', dryRun: true });
+    const report = await repairDevice(device, { fix: 'all' });
+    expect(report).toEqual(dry);
+    expect(report).toMatchObject({ after: { findings: [] }, lostBytes: 0, dropped: [] });
+    expect(device.size).toBe(LENGTH);
+    expect(device.bytes().length).toBeLessThan(MIB);
+    expectClean(device.bytes());
+    await expectWhatWasLeft(built.bytes, device.bytes(), report);
+  });
 });

@@ -11,6 +11,9 @@ import { readClusters } from './read-clusters.js';
 /** QEMU reads nothing from here on, and zeros from the end of the file up to here. */
 const MAX_OFFSET = 2 ** 63;
 
+/** Bytes of a block that are read for a refcount past the end of the file, and kept for the next one. */
+const PART_BYTES = 4096;
+
 /** The refcounts of every cluster of the file. */
 export class RefcountsOnDisk {
   readonly counts: ClusterCounts;
@@ -19,6 +22,8 @@ export class RefcountsOnDisk {
   readonly #perBlock: number;
   /** Blocks with an unaligned or impossible offset: their refcounts are unknown. */
   readonly #unreadable = new Set<number>();
+  /** The part of a block that was read last for a refcount past the end of the file. */
+  #part: { readonly at: number; readonly view: DataView } | null = null;
 
   private constructor(context: CheckContext, table: DataView) {
     this.#context = context;
@@ -53,9 +58,21 @@ export class RefcountsOnDisk {
     const offset = this.#blockOffset(index);
     if (offset === 0) return 0;
     if (offset % this.#context.geometry.clusterSize !== 0 || offset >= MAX_OFFSET) return null;
-    const block = new Uint8Array(this.#context.geometry.clusterSize);
-    block.set(await this.#context.read(offset, block.length));
-    return Number(getRefcount(viewOf(block), this.#context.header.refcountOrder, cluster % this.#perBlock));
+    const order = this.#context.header.refcountOrder;
+    const length = Math.min(PART_BYTES, this.#context.geometry.clusterSize);
+    const perPart = refcountsPerBlock(length, order);
+    const within = cluster % this.#perBlock;
+    const part = await this.#readPart(offset + Math.floor(within / perPart) * length, length);
+    return Number(getRefcount(part, order, within % perPart));
+  }
+
+  /** Bytes of a block; a hostile image has many entries for which the same ones are needed. */
+  async #readPart(at: number, length: number): Promise<DataView> {
+    if (this.#part?.at === at) return this.#part.view;
+    const bytes = new Uint8Array(length);
+    bytes.set(await this.#context.read(at, length));
+    this.#part = { at, view: viewOf(bytes) };
+    return this.#part.view;
   }
 
   /** Checks the entries of the table, and counts them as references. */

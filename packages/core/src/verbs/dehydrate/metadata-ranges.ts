@@ -14,7 +14,7 @@ import { EXTENSION, EXTENSION_HEADER_BYTES, findExtension } from '../../format/e
 import type { Geometry } from '../../format/geometry.js';
 import { CRYPT_METHOD, diskSizeOf } from '../../format/header.js';
 import { MAX_BITMAP_DATA_BYTES } from '../../format/limits.js';
-import { isLuks, LUKS_HEADER_BYTES } from '../../format/luks.js';
+import { isLuks, LUKS_HEADER_BYTES, luksPayloadOffset } from '../../format/luks.js';
 import { SNAPSHOT_HEADER_BYTES, snapshotEntryLength } from '../../format/snapshots.js';
 import { checkSource } from '../check/check.js';
 import { NamePlaces } from './name-places.js';
@@ -131,7 +131,10 @@ async function addBits(
   }
 }
 
-/** The fields of a LUKS header. The key material behind them is left out, also where a damaged pointer leads to it. */
+/**
+ * The fields of a LUKS header. The key material behind them is left out, also where a damaged pointer leads to it. It
+ * ends where LUKS and the image say so both: a damaged length must not leave out the tables of the image.
+ */
 async function addLuksHeader(
   metadata: Metadata,
   source: ByteSource,
@@ -143,7 +146,8 @@ async function addLuksHeader(
   const view = viewOf(pointer.data);
   const at = getUint64(view, 0);
   const length = getUint64(view, 8);
-  if (!isLuks(await readBytes(source, at, LUKS_HEADER_BYTES, signal))) return;
+  const luks = await readBytes(source, at, LUKS_HEADER_BYTES, signal);
+  if (!isLuks(luks)) return;
   add(metadata, at, Math.min(length, LUKS_HEADER_BYTES));
-  metadata.ranges.leaveOut(at + LUKS_HEADER_BYTES, at + length);
+  metadata.ranges.leaveOut(at + LUKS_HEADER_BYTES, at + Math.min(length, luksPayloadOffset(luks)));
 }

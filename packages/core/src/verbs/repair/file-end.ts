@@ -1,4 +1,7 @@
-/** Allocates clusters past the end of the file: which of the others are free is not known during a repair. */
+/**
+ * Allocates clusters past the end of the file: which of the others are free is not known during a repair. In a file
+ * that is as long as refcounts can count, they come after the last cluster in use.
+ */
 import { alignUp } from '../../format/bytes.js';
 import type { Medium } from './medium.js';
 
@@ -9,21 +12,25 @@ const LEAST_BUDGET = 64 * 1024 * 1024;
 export class FileEnd {
   readonly #medium: Medium;
   readonly #clusterSize: number;
+  /** New clusters are always past the end of the file. */
+  readonly #isPastEnd: boolean;
   /** Offset of the next new cluster. */
   #next: number;
   /** What copies may still take, bytes: a small hostile file must not grow without bound. */
   #budget: number;
 
-  constructor(medium: Medium, clusterSize: number) {
+  /** With `usedEnd`, the end of the last cluster in use, new clusters begin there. */
+  constructor(medium: Medium, clusterSize: number, usedEnd: number | null) {
     this.#medium = medium;
     this.#clusterSize = clusterSize;
-    this.#next = alignUp(medium.size, clusterSize);
+    this.#isPastEnd = usedEnd === null;
+    this.#next = usedEnd ?? alignUp(medium.size, clusterSize);
     this.#budget = Math.max(LEAST_BUDGET, medium.size);
   }
 
   /** The host offset of `length` new bytes. */
   take(length: number): number {
-    const at = Math.max(this.#next, alignUp(this.#medium.size, this.#clusterSize));
+    const at = this.end;
     this.#next = at + alignUp(length, this.#clusterSize);
     return at;
   }
@@ -43,6 +50,6 @@ export class FileEnd {
 
   /** The end of the last new cluster, bytes. */
   get end(): number {
-    return Math.max(this.#next, alignUp(this.#medium.size, this.#clusterSize));
+    return this.#isPastEnd ? Math.max(this.#next, alignUp(this.#medium.size, this.#clusterSize)) : this.#next;
   }
 }

@@ -1,7 +1,7 @@
 /** Changes the header's fields on the medium. */
 import { viewOf } from '../../format/bytes.js';
 import { INCOMPATIBLE } from '../../format/header.js';
-import { HEADER_SECTOR_BYTES, setIncompatible } from '../../format/header-fields.js';
+import { clearUnknownAutoclear, HEADER_SECTOR_BYTES, setIncompatible } from '../../format/header-fields.js';
 import type { Medium } from './medium.js';
 
 /** Changes fields of sector 0 in one write, between two flushes; returns false when `edit` changed nothing. */
@@ -29,10 +29,20 @@ function isChange(bytes: Uint8Array, edit: (sector: DataView) => void): boolean 
 }
 
 /**
- * Marks the image corrupt, so that nothing writes to it until the repair is complete. Version 2 has no such mark.
+ * Marks the image corrupt, so that nothing writes to it until the repair is complete, and clears the autoclear bits
+ * that are not known, as every writer must. Version 2 has neither.
  */
 export async function markUnderRepair(medium: Medium, version: 2 | 3): Promise<void> {
-  if (version === 3) await changeHeader(medium, (sector) => setIncompatible(sector, INCOMPATIBLE.corrupt, true));
+  if (version === 2) return;
+  await changeHeader(medium, (sector) => {
+    clearUnknownAutoclear(sector);
+    setIncompatible(sector, INCOMPATIBLE.corrupt, true);
+  });
+}
+
+/** Clears the autoclear bits that are not known, for a repair that needs no mark. */
+export async function clearAutoclear(medium: Medium, version: 2 | 3): Promise<void> {
+  if (version === 3) await changeHeader(medium, clearUnknownAutoclear);
 }
 
 /** True if the dirty or the corrupt bit is set. Version 2 has neither. */
@@ -43,7 +53,11 @@ export async function isMarked(medium: Medium): Promise<boolean> {
 
 /** Clears the dirty and the corrupt bit of an image that is sound. */
 export async function clearMarks(medium: Medium, version: 2 | 3): Promise<void> {
-  if (version === 3) await changeHeader(medium, clear);
+  if (version === 2 || !(await isMarked(medium))) return;
+  await changeHeader(medium, (sector) => {
+    clearUnknownAutoclear(sector);
+    clear(sector);
+  });
 }
 
 function clear(sector: DataView): void {

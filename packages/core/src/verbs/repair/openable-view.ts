@@ -20,7 +20,7 @@ export async function openableView(device: BlockDevice, signal: AbortSignal | un
   const log = new RepairLog();
   await correctHeader(view, log, signal);
   if (await hasReadableTables(view, signal)) return view;
-  const context = await contextOf(view, log, { signal });
+  const context = await contextOf(view, log, { signal }, null);
   const { header, geometry } = context;
   const snapshots = await writeSnapshots(context, await planSnapshots(view, header, geometry, log, signal));
   await snapshots.commit();

@@ -1,8 +1,9 @@
 /** Removes the bitmaps that cannot be trusted. */
 import { readBytes } from '../../engine/layer/read-bytes.js';
 import { isQcow2Error } from '../../errors.js';
+import { BITMAP_FLAG } from '../../format/bitmap-flag.js';
 import { decodeBitmapTableEntry, tableEntriesNeeded } from '../../format/bitmap-table.js';
-import { type Bitmap, decodeBitmaps, encodeBitmaps } from '../../format/bitmaps.js';
+import { type Bitmap, decodeBitmaps, encodeBitmaps, hasBitmapFlag } from '../../format/bitmaps.js';
 import {
   decodeBitmapsExtension,
   encodeBitmapsExtension,
@@ -23,8 +24,8 @@ import type { RepairContext } from './repair-context.js';
 import { dropExtension } from './repair-header.js';
 import type { RepairLog } from './repair-log.js';
 
-/** All flags that are defined. */
-const ALL_FLAGS = 7;
+/** The flags that QEMU knows. It refuses an image with others, of which the specification defines one. */
+const ALL_FLAGS: number = (1 << BITMAP_FLAG.inUse) | (1 << BITMAP_FLAG.auto);
 /** Bytes of a bitmap's table that are checked in one batch. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
@@ -55,8 +56,11 @@ export async function correctBitmaps(
     return { ...NO_CHANGE, commit: () => dropBitmaps(medium, header, extensions, log) };
   }
   const kept: Bitmap[] = [];
+  const repeated = repeatedNames(bitmaps);
   for (const bitmap of bitmaps) {
-    const reason = await tableFault(medium, bitmap, diskSizeOf(header), geometry, isTaken, signal);
+    const reason =
+      entryFault(bitmap, diskSizeOf(header), geometry, repeated) ??
+      (await tableFault(medium, bitmap, geometry, isTaken, signal));
     if (reason === null) kept.push(bitmap);
     else log.dropped.push({ kind: 'bitmap', name: decodeName(bitmap.name), reason });
   }
@@ -88,20 +92,42 @@ async function readDirectory(
   }
 }
 
+/** The names that several bitmaps have, as QEMU reads them. */
+function repeatedNames(bitmaps: readonly Bitmap[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (const name of bitmaps.map((bitmap) => decodeName(bitmap.name))) (seen.has(name) ? repeated : seen).add(name);
+  return repeated;
+}
+
+/** For which of a bitmap's own fields QEMU refuses the image, a sentence; null when there is none. */
+function entryFault(
+  bitmap: Bitmap,
+  size: number,
+  { clusterSize }: Geometry,
+  repeated: ReadonlySet<string>,
+): string | null {
+  const { tableSize, flags, extra, name } = bitmap;
+  const needed = tableEntriesNeeded(size, bitmap, clusterSize);
+  if (flags > ALL_FLAGS) return `Its flags are ${hex(flags)}, with bits that QEMU does not know.`;
+  if (extra.length > 0) return `It has ${extra.length} bytes of extra data, for which QEMU refuses the image.`;
+  if (repeated.has(decodeName(name))) return 'Another bitmap has its name: which of them is meant is not known.';
+  if (tableSize === 0) return 'Its table has no entries.';
+  // One in use is invalid, whatever its table says: a disk may have been resized when its writer ended.
+  if (tableSize === needed || hasBitmapFlag(bitmap, BITMAP_FLAG.inUse)) return null;
+  return `Its table has ${tableSize} entries; the disk needs ${needed}.`;
+}
+
 /** What is wrong with a bitmap's table, a sentence; null when nothing is. */
 async function tableFault(
   medium: Medium,
   bitmap: Bitmap,
-  size: number,
   { clusterSize }: Geometry,
   isTaken: IsTaken,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
-  const { tableOffset, tableSize, flags } = bitmap;
+  const { tableOffset, tableSize } = bitmap;
   const length = tableSize * 8;
-  const needed = tableEntriesNeeded(size, bitmap, clusterSize);
-  if (flags > ALL_FLAGS) return `Its flags are ${hex(flags)}, with bits that must be zero.`;
-  if (tableSize < needed) return `Its table has ${tableSize} entries; the disk needs ${needed}.`;
   if (tableSize * clusterSize > MAX_BITMAP_DATA_BYTES) return `Its table has ${tableSize} entries: too many.`;
   if (tableOffset === 0) return 'It has no table.';
   if (tableOffset % clusterSize !== 0) return `Its table is at ${hex(tableOffset)}, inside a cluster.`;

@@ -6,7 +6,10 @@ import { readHeader } from '../../engine/layer/metadata.js';
 import type { HeaderExtension } from '../../format/extensions.js';
 import { type Geometry, geometryOfHeader } from '../../format/geometry.js';
 import type { Header } from '../../format/header.js';
+import { MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.js';
+import { refcountsPerBlock } from '../../format/refcounts.js';
 import type { Checked } from '../check/check.js';
+import { countedEnd } from './counted-clusters.js';
 import { FileEnd } from './file-end.js';
 import type { Medium } from './medium.js';
 import type { RepairLog } from './repair-log.js';
@@ -26,15 +29,16 @@ export interface RepairContext {
   readonly yieldIfDue: () => Promise<void>;
 }
 
-/** The state of a step, as the medium is now. */
+/** The state of a step, as the medium is now. `checked` is its check, where the step may need new clusters. */
 export async function contextOf(
   medium: Medium,
   log: RepairLog,
   { signal }: Pick<RepairOptions, 'signal'>,
+  checked: Checked | null,
 ): Promise<RepairContext> {
   const { header, extensions } = await readHeader(medium, signal);
   const geometry = geometryOfHeader(header);
-  const end = new FileEnd(medium, geometry.clusterSize);
+  const end = new FileEnd(medium, geometry.clusterSize, usedEndOf(header, geometry, checked));
   return {
     medium,
     header,
@@ -46,6 +50,21 @@ export async function contextOf(
     signal,
     yieldIfDue: yieldToEventLoop(),
   };
+}
+
+/**
+ * The end of the last cluster in use, in bytes, if refcounts can count hardly more clusters than the file has, most of
+ * which must be holes; else null. Also null where a check does not count everything that a repair keeps.
+ */
+function usedEndOf(header: Header, geometry: Geometry, checked: Checked | null): number | null {
+  const { clusterSize, extendedL2, externalData } = geometry;
+  if (checked === null || checked.refcounts === null || extendedL2 || externalData) return null;
+  if (checked.report.findings.some(({ fault }) => fault === 'snapshot-table')) return null;
+  const perBlock = refcountsPerBlock(clusterSize, header.refcountOrder);
+  const countable = (MAX_REFCOUNT_TABLE_BYTES / 8) * perBlock;
+  const { clusters, references } = checked.context;
+  if (clusters < countable - countable / 16) return null;
+  return Math.max(countedEnd(references), countedEnd(checked.refcounts.counts)) * clusterSize;
 }
 
 /** True if a cluster has more references than are counted: its count may stand for any number above it. */

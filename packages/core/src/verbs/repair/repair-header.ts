@@ -2,7 +2,7 @@
 import { extensionsEnd, readFirstCluster } from '../../engine/layer/metadata.js';
 import { isQcow2Error } from '../../errors.js';
 import { alignUp, hex, viewOf } from '../../format/bytes.js';
-import { dropExtensions } from '../../format/encode-extensions.js';
+import { dropExtensions, droppedExtensionHeader } from '../../format/encode-extensions.js';
 import {
   decodeExtensions,
   EXTENSION,
@@ -23,6 +23,7 @@ import {
 import { validateLayout } from '../../format/validate.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
+import { nameOfType, nextExtension } from './next-extension.js';
 import type { RepairLog } from './repair-log.js';
 
 /** The width of refcounts when the header's is invalid: 16 bits, as version 2 has. */
@@ -37,8 +38,9 @@ export async function correctHeader(medium: Medium, log: RepairLog, signal: Abor
   const bytes = await readFirstCluster(medium, signal);
   const header = decodeHeader(bytes);
   validateLayout(header);
-  const extensions = await readableExtensions(medium, header, bytes, log);
-  await dropInvalidFormat(medium, extensions, log);
+  let extensions = await readableExtensions(medium, header, bytes, log);
+  const isListChanged = await dropInvalidFormat(medium, extensions, bytes, log);
+  if (isListChanged) extensions = await readableExtensions(medium, header, bytes, log);
   await correctRefcountFields(medium, header, log);
   await correctSnapshotFields(medium, header, log);
   const hasBitmaps = findExtension(extensions, EXTENSION.bitmaps) !== undefined;
@@ -51,7 +53,10 @@ export async function correctHeader(medium: Medium, log: RepairLog, signal: Abor
   if (changed) log.count('header-corrected');
 }
 
-/** The extensions up to the first that overhangs; that one becomes the end of the list. */
+/**
+ * The extensions without those that overhang. Where the next one is found behind such a one, it is dropped from the
+ * middle of the list; otherwise it becomes the end of the list.
+ */
 async function readableExtensions(
   medium: Medium,
   header: Header,
@@ -66,10 +71,14 @@ async function readableExtensions(
     const isEncrypted = header.cryptMethod !== CRYPT_METHOD.none;
     if (isEncrypted || !isQcow2Error(error, 'corrupt') || error.details.at === undefined) throw error;
     const { at } = error.details;
-    const type = viewOf(bytes).getUint32(at);
-    const name = extensionName(type) ?? `type 0x${type.toString(16)}`;
+    const name = nameOfType(viewOf(bytes).getUint32(at));
     log.dropped.push({ kind: 'header extension', name, reason: error.message });
     log.count('header-corrected');
+    const next = nextExtension(bytes, at, end);
+    if (next !== null) {
+      await dropUpTo(medium, bytes, at, next);
+      return readableExtensions(medium, header, bytes, log);
+    }
     // The list may end where its area ends, without a marker.
     const marker = new Uint8Array(Math.min(EXTENSION_HEADER_BYTES, end - at));
     bytes.set(marker, at);
@@ -79,18 +88,34 @@ async function readableExtensions(
   }
 }
 
-/** Removes the name of a backing file's format that is longer than any format's. */
+/** Drops the extension at `at`, whose length is damaged, so that the one at `next` follows it; `bytes` change, too. */
+async function dropUpTo(medium: Medium, bytes: Uint8Array, at: number, next: number): Promise<void> {
+  const header = droppedExtensionHeader(next - at - EXTENSION_HEADER_BYTES);
+  bytes.set(header, at);
+  await medium.write([{ at, bytes: header }]);
+  await medium.flush();
+}
+
+/**
+ * Removes the name of a backing file's format that is longer than any format's. Returns true when its length had hidden
+ * another extension, so that the list has to be read again.
+ */
 async function dropInvalidFormat(
   medium: Medium,
   extensions: readonly HeaderExtension[],
+  bytes: Uint8Array,
   log: RepairLog,
-): Promise<void> {
+): Promise<boolean> {
   const format = findExtension(extensions, EXTENSION.backingFormat);
-  if (format === undefined || !isTooLongFormat(format)) return;
-  await dropExtension(medium, extensions, EXTENSION.backingFormat);
+  if (format === undefined || !isTooLongFormat(format)) return false;
+  const at = format.offset - EXTENSION_HEADER_BYTES;
+  const hidden = nextExtension(bytes, at, format.offset + alignUp(format.data.length, 8));
+  if (hidden !== null) await dropUpTo(medium, bytes, at, hidden);
+  else await dropExtension(medium, extensions, EXTENSION.backingFormat);
   const reason = `It is ${format.data.length} bytes long; ${MAX_BACKING_FORMAT_BYTES} is the most.`;
   log.dropped.push({ kind: 'header extension', name: extensionName(EXTENSION.backingFormat)!, reason });
   log.count('header-corrected');
+  return hidden !== null;
 }
 
 /** Removes all extensions of a type from the header. */

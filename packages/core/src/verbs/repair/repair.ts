@@ -13,7 +13,7 @@ import type { Snapshot } from '../../format/snapshots.js';
 import type { Checked } from '../check/check.js';
 import { areCountsAloneWrong } from './counts-alone.js';
 import { disksOf } from './disks.js';
-import { isMarked } from './header-sector.js';
+import { clearAutoclear, isMarked } from './header-sector.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { MediumChecks } from './medium-checks.js';
 import { metadataRoles } from './metadata-roles.js';
@@ -46,12 +46,13 @@ export async function repairDevice(device: BlockDevice, options: RepairOptions):
   return fix === 'leaks' ? repairLeaks(medium, options) : repairAll(medium, options);
 }
 
-async function repairLeaks(medium: Medium, options: RepairOptions): Promise<RepairReport> {
-  const log = new RepairLog(await isMarked(medium));
-  const checks = new MediumChecks(medium, options);
+async function repairLeaks(inner: Medium, options: RepairOptions): Promise<RepairReport> {
+  const log = new RepairLog(await isMarked(inner));
+  const medium = new MarkedMedium(inner, async () => clearAutoclear(inner, await versionOf(inner)));
+  const checks = new MediumChecks(inner, options);
   const before = await checks.now();
   refuseOtherFaults(before.report);
-  const context = await contextOf(medium, log, options);
+  const context = await contextOf(medium, log, options, null);
   await repairSteps.lowerRefcounts(context, before);
   await correctCopied(context, disksOf(context, [])[0]!, before);
   return finish(context, before.report, checks);
@@ -73,7 +74,7 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   let now = await checks.now();
   const before = log.changed ? undefined : now.report;
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const context = await contextOf(medium, log, options);
+    const context = await contextOf(medium, log, options, now);
     // A check does not look at everything for which QEMU refuses a bitmap.
     const hasBitmaps = findExtension(context.extensions, EXTENSION.bitmaps) !== undefined;
     if (isClean(now.report) && (round > 0 || !hasBitmaps)) break;
@@ -82,7 +83,7 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
     if (isSame(next.report, now.report)) break;
     now = next;
   }
-  return finish(await contextOf(inner, log, options), before, checks);
+  return finish(await contextOf(inner, log, options, null), before, checks);
 }
 
 /** One round: everything that the check has shown. */
@@ -91,8 +92,8 @@ async function repairRound(context: RepairContext, before: Checked, checks: Medi
   const countsAlone = areCountsAloneWrong(context, before);
   if (countsAlone) await clearBlocksPastEnd(context);
   const kept = countsAlone ? [] : await repairStructures(context, before, checks);
-  const placed = await contextOf(medium, log, { signal });
   const counted = await checks.now();
+  const placed = await contextOf(medium, log, { signal }, counted);
   const disks = disksOf(placed, kept);
   const { redirects, added } = countsAlone ? NO_SEPARATION : await separateClusters(placed, disks, counted);
   await repairSteps.raiseRefcounts(placed, counted, added);
@@ -100,7 +101,7 @@ async function repairRound(context: RepairContext, before: Checked, checks: Medi
   await medium.flush();
   const after = await checks.now();
   if (isClean(after.report)) return;
-  const final = await contextOf(medium, log, { signal });
+  const final = await contextOf(medium, log, { signal }, null);
   await repairSteps.lowerRefcounts(final, after);
   await correctCopied(final, disksOf(final, [])[0]!, after);
 }

@@ -75,6 +75,8 @@ class SeparationWork implements Separation {
   readonly #kept: ClusterCounts;
   /** Copies of data, by cluster and owner. */
   readonly #copies = new Map<string, number>();
+  /** How many L1 entries will lead to each copy of a table, by its offset. */
+  readonly #cloneReferences = new Map<number, number>();
   readonly #visited = new Set<number>();
   /** The places of copies of tables, by L1 index. */
   readonly #clones = new Map<RepairedDisk, ReadonlyMap<number, number>>();
@@ -155,9 +157,9 @@ class SeparationWork implements Separation {
     const l1 = await readL1(this.#context, disk);
     const clones = this.#clones.get(disk)!;
     const isWanted = (at: number, index: number): boolean => {
-      if (clones.has(index)) return true;
-      if (this.#visited.has(at)) return false;
-      this.#visited.add(at);
+      const table = clones.get(index) ?? at;
+      if (this.#visited.has(table)) return false;
+      this.#visited.add(table);
       return true;
     };
     for await (const tables of tablesOf(this.#context, l1, isWanted)) {
@@ -193,7 +195,8 @@ class SeparationWork implements Separation {
   ): Promise<void> {
     const { geometry, medium } = this.#context;
     const { clusterSize, l2Entries, l2EntrySize } = geometry;
-    const references = clone === undefined ? this.#tableReferences.get(at / clusterSize) : 1;
+    const references =
+      clone === undefined ? this.#tableReferences.get(at / clusterSize) : this.#cloneReferences.get(clone)!;
     const dirty = new DirtyRanges();
     for (let index = 0; index < l2Entries; index++) {
       const guest = l1Index * l2Entries + index;
@@ -250,10 +253,10 @@ class SeparationWork implements Separation {
     if (isKept) return null;
     const mapping = getL2Entry(geometry, view, index) as Mapping & { kind: 'zero' | 'data' | 'subclusters' };
     if (mapping.kind === 'zero') return { kind: 'zero', host: null, owned: false };
-    const isNew = !this.#copies.has(`${cluster}:${guest}`);
+    const known = this.#copies.get(`${cluster}:${guest}`);
     const to = this.redirects.length < MAX_REDIRECTS ? await this.#copyOfData(cluster, guest, references) : null;
     if (to === null) return this.#withoutCopy(disk, cluster, guest, references);
-    if (isNew) this.#logCopy(disk, guest, host, to);
+    if (to !== known) this.#logCopy(disk, guest, host, to);
     return { ...mapping, host: to, owned: false };
   }
 
@@ -272,7 +275,8 @@ class SeparationWork implements Separation {
       if (this.#isCandidate(cluster) && !this.#keep(cluster, references)) isKept = false;
     });
     if (isKept) return null;
-    const to = this.#mayCopy ? end.takeForCopy(mapping.length) : null;
+    const canCount = references <= this.#checked.context.maxRefcount;
+    const to = this.#mayCopy && canCount ? end.takeForCopy(mapping.length) : null;
     if (to === null) return this.#lose(disk, guest);
     await medium.copy(mapping.host, to, mapping.length);
     this.#eachCluster(to, mapping.length, (cluster) => this.added.set(cluster, references));
@@ -295,13 +299,18 @@ class SeparationWork implements Separation {
     return removedMapping(this.#context);
   }
 
-  /** A copy of a data cluster for one guest cluster; the disk and its snapshots share it. */
+  /**
+   * A copy of a data cluster for one guest cluster; the disk and its snapshots share it, as long as its refcount can
+   * count them.
+   */
   async #copyOfData(cluster: number, guest: number, references: number): Promise<number | null> {
     const { medium, geometry, end } = this.#context;
     const { clusterSize } = geometry;
     const key = `${cluster}:${guest}`;
+    const { maxRefcount } = this.#checked.context;
+    if (references > maxRefcount) return null;
     let to = this.#copies.get(key);
-    if (to === undefined) {
+    if (to === undefined || this.added.get(to / clusterSize)! + references > maxRefcount) {
       const place = this.#mayCopy ? end.takeForCopy(clusterSize) : null;
       if (place === null) return null;
       to = place;
@@ -317,9 +326,12 @@ class SeparationWork implements Separation {
   #copyOf(offset: number, index: number): number | null {
     const key = `table ${offset}:${index}`;
     const known = this.#copies.get(key);
-    if (known !== undefined) return known;
-    const to = this.#context.end.takeForCopy(this.#context.geometry.clusterSize);
-    if (to !== null) this.#copies.set(key, to);
+    const sharing = known === undefined ? 0 : this.#cloneReferences.get(known)!;
+    const canShare = known !== undefined && sharing < this.#checked.context.maxRefcount;
+    const to = canShare ? known : this.#context.end.takeForCopy(this.#context.geometry.clusterSize);
+    if (to === null) return null;
+    this.#copies.set(key, to);
+    this.#cloneReferences.set(to, (this.#cloneReferences.get(to) ?? 0) + 1);
     return to;
   }
 
