@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LUKS_HEADER_BYTES } from '../../src/format/luks.js';
 import { bufferDevice, isQcow2Error, type LuksInfo, Qcow2Image } from '../../src/index.js';
+import { repairDevice } from '../../src/verbs/repair/repair.js';
 import { Workbench } from '../golden/qemu.js';
 import { numbers } from '../support/numbers.js';
 
@@ -78,6 +79,26 @@ describe('a LUKS image', () => {
     await expect(image.compact()).rejects.toMatchObject({ code: 'unsupported' });
     await image.close();
     expect(Buffer.compare(file.bytes(), before)).toBe(0);
+  });
+
+  it.each([
+    ['length', 12, 23],
+    ['length', 12, 30],
+    ['length', 12, 40],
+    ['offset', 4, 16],
+    ['offset', 4, 18],
+  ])('is not repaired with another %s in its extension (%d, bit %d): its keys could be freed', async (_, at, bit) => {
+    const bytes = sound.slice();
+    const view = new DataView(bytes.buffer);
+    let extension = view.getUint32(100);
+    while (view.getUint32(extension) !== 0x0537be77) extension += 8 + Math.ceil(view.getUint32(extension + 4) / 8) * 8;
+    const word = extension + at + 4;
+    view.setBigUint64(word, view.getBigUint64(word) ^ (1n << BigInt(bit)));
+    for (const fix of ['all', 'leaks'] as const) {
+      const device = bufferDevice(bytes);
+      await expect(repairDevice(device, { fix })).rejects.toMatchObject({ code: 'corrupt' });
+      expect(Buffer.compare(device.bytes(), bytes)).toBe(0);
+    }
   });
 
   it('shows which of its key slots are active', async () => {

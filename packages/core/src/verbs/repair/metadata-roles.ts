@@ -1,8 +1,9 @@
 /** Decides which clusters contain metadata. An entry for guest data that leads there is invalid. */
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
+import { readBytes } from '../../engine/layer/read-bytes.js';
 import { getUint64, viewOf } from '../../format/bytes.js';
-import { l2TableOffset } from '../../format/entries.js';
-import { UNALIGNED } from '../../format/entry-faults.js';
+import { getL2Entry, l2TableOffset } from '../../format/entries.js';
+import { l2Faults, UNALIGNED } from '../../format/entry-faults.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
 import { refcountsPerBlock } from '../../format/refcounts.js';
@@ -83,14 +84,42 @@ export async function metadataRoles(
     roles.add(getUint64(viewOf(luks.data), 0), getUint64(viewOf(luks.data), 8));
   }
   await addRefcounts(context, roles, checked);
+  const [active, ...snapshots] = disks;
+  for (const at of (await tablesNamedBy(context, [active!])).keys()) roles.addTable(at);
+  // What only snapshots call a table, and others a cluster of data, is one if it can be one: the disk has precedence.
+  const { references } = checked.context;
+  for (const [at, entries] of await tablesNamedBy(context, snapshots)) {
+    const isDoubtful = !roles.isTable(at) && references.get(at / geometry.clusterSize) > entries;
+    if (!isDoubtful || (await isPlausibleTable(context, at))) roles.addTable(at);
+  }
+  return roles;
+}
+
+/** The L2 tables that the L1 tables of some disks lead to, by host offset, and how many entries do. */
+async function tablesNamedBy(context: RepairContext, disks: readonly RepairedDisk[]): Promise<Map<number, number>> {
+  const { geometry } = context;
+  const named = new Map<number, number>();
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
     for (let index = 0; index < l1.byteLength / 8; index++) {
       const at = l2TableOffset(l1, index);
-      if (at !== 0 && (l1Faults(geometry, l1, index) & UNALIGNED) === 0) roles.addTable(at);
+      if (at === 0 || (l1Faults(geometry, l1, index) & UNALIGNED) !== 0) continue;
+      named.set(at, (named.get(at) ?? 0) + 1);
     }
   }
-  return roles;
+  return named;
+}
+
+/** True if every entry of a cluster could be that of an L2 table. */
+async function isPlausibleTable({ medium, geometry, fileSize, signal }: RepairContext, at: number): Promise<boolean> {
+  if (at >= fileSize) return false;
+  const table = viewOf(await readBytes(medium, at, geometry.clusterSize, signal));
+  for (let index = 0; index < table.byteLength / geometry.l2EntrySize; index++) {
+    const mapping = getL2Entry(geometry, table, index);
+    const host = mapping.kind === 'unallocated' ? null : mapping.host;
+    if (l2Faults(geometry, table, index, 0) !== 0 || (host !== null && host >= fileSize)) return false;
+  }
+  return true;
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   UNALIGNED,
 } from '../../format/entry-faults.js';
 import type { Geometry } from '../../format/geometry.js';
+import { AUTOCLEAR, diskSizeOf } from '../../format/header.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { writeChanged } from './changed-table.js';
@@ -118,18 +119,17 @@ export async function repairL1Tables(
 }
 
 /**
- * Writes a table of zeros for each removed L1 entry.
+ * Writes a table for each removed L1 entry: of zeros or, where the data file is a raw disk by itself, of what is in it.
  *
  * @throws what the medium throws.
  */
-export async function addZeroTables(
-  { medium, geometry, end }: RepairContext,
-  entries: readonly number[],
-): Promise<PendingChange> {
+export async function addZeroTables(context: RepairContext, entries: readonly number[]): Promise<PendingChange> {
+  const { medium, geometry, end, header } = context;
   const added = new Map<number, number>();
   const transfers: Transfer[] = [];
-  const bytes = tableOfZeros(geometry);
+  const zeros = tableOfZeros(geometry);
   for (const entry of entries) {
+    const bytes = hasRawData(context) ? tableOfRawData(context, (entry - header.l1TableOffset) / 8) : zeros;
     const at = end.take(geometry.clusterSize);
     await medium.write([{ at, bytes }]);
     added.set(at / geometry.clusterSize, 1);
@@ -149,12 +149,32 @@ function tableFault(offset: number, faults: number, roles: MetadataRoles, fileSi
 /** Reports the range of a removed table. Returns true if it needs a table of zeros, for which there is room. */
 function loseTable(context: RepairContext, disk: RepairedDisk, index: number, reason: string): boolean {
   const { geometry, log, end } = context;
+  if (hasRawData(context) && end.reserve(geometry.clusterSize)) return true;
   const read = readOfRemoved(context);
   const needsZeros = read === 'zero entries' && end.reserve(geometry.clusterSize);
   const start = index * geometry.bytesPerL2;
   const readsBacking = read !== 'nothing' && !needsZeros;
   log.lose(disk, { start, length: geometry.bytesPerL2, reason, readsBacking });
   return needsZeros;
+}
+
+/** True if the external data file is a raw disk by itself: all of the disk is there, whatever the tables say. */
+function hasRawData({ geometry, header }: RepairContext): boolean {
+  return geometry.externalData && header.autoclearFeatures.includes(AUTOCLEAR.rawDataFile);
+}
+
+/** The table of an L1 entry that maps every cluster of the disk to its place in the data file. */
+function tableOfRawData({ geometry, header }: RepairContext, l1Index: number): Uint8Array {
+  const bytes = new Uint8Array(geometry.clusterSize);
+  for (let index = 0; index < geometry.l2Entries; index++) {
+    const host = l1Index * geometry.bytesPerL2 + index * geometry.clusterSize;
+    if (host >= diskSizeOf(header)) break;
+    const whole: Mapping = geometry.extendedL2
+      ? { kind: 'subclusters', host, owned: true, allocated: 0xffff_ffff, zero: 0 }
+      : { kind: 'data', host, owned: true };
+    setL2Entry(geometry, viewOf(bytes), index, whole);
+  }
+  return bytes;
 }
 
 function tableOfZeros(geometry: Geometry): Uint8Array {

@@ -27,7 +27,9 @@ import { clearBlocksPastEnd } from './repair-refcounts.js';
 import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
 import { repairSteps } from './repair-steps.js';
 import { addZeroTables, repairL1Tables, repairL2Tables } from './repair-tables.js';
+import { requireRepairable } from './require-repairable.js';
 import { NO_SEPARATION, separateClusters } from './separate-clusters.js';
+import { shortenL1Table } from './shorten-l1-table.js';
 
 /** Rounds after which a repair ends, whatever is left. A round repairs what the one before it uncovered. */
 const MAX_ROUNDS = 4;
@@ -42,6 +44,7 @@ const MAX_ROUNDS = 4;
 export async function repairDevice(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
   const { fix, dryRun = false, signal } = options;
   signal?.throwIfAborted();
+  await requireRepairable(new DeviceMedium(device), signal);
   const medium = dryRun ? new OverlayMedium(device) : new DeviceMedium(device);
   return fix === 'leaks' ? repairLeaks(medium, options) : repairAll(medium, options);
 }
@@ -89,6 +92,7 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
 /** One round: everything that the check has shown. */
 async function repairRound(context: RepairContext, before: Checked, checks: MediumChecks): Promise<void> {
   const { medium, log, signal } = context;
+  if (await shortenL1Table(context, sharing(before))) return;
   const countsAlone = areCountsAloneWrong(context, before);
   if (countsAlone) await clearBlocksPastEnd(context);
   const kept = countsAlone ? [] : await repairStructures(context, before, checks);
