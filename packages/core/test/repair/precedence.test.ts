@@ -191,3 +191,35 @@ describe('a LUKS image', () => {
     expectSame(device.bytes(), bytes);
   });
 });
+
+it('loses what led to the place of a refcount table that was cut off, and says so', async () => {
+  const image = mixed([]);
+  const bytes = image.bytes.slice(0, image.refcountTable);
+  put(bytes, image.entryAt(5), 8, BigInt(image.refcountTable) | COPIED);
+  const { report } = await repaired(bytes);
+  expect(ranges(report)).toEqual([[5 * CLUSTER, CLUSTER, undefined]]);
+});
+
+it.each(['1.1', '0.10'])('counts the last cluster of a stream that reaches past the end: compat %s', async (compat) => {
+  folder.img('create', '-q', '-f', 'qcow2', '-o', `cluster_size=4k,compat=${compat}`, IMAGE, '1M');
+  folder.io(IMAGE, 'write -P 1 0 64k', 'write -c -P 5 128k 4k');
+  const bytes = folder.get(IMAGE);
+  const table = Number(get(bytes, Number(get(bytes, 40, 8)), 8) & 0x00ff_ffff_ffff_fe00n);
+  const entry = table + 32 * 8;
+  // As long as a cluster, in sectors.
+  put(bytes, entry, 8, get(bytes, entry, 8) | (7n << 58n));
+  const before = await disk(bytes, 2 ** 20);
+  const { report, bytes: after } = await repaired(bytes);
+  expect(report.lost).toEqual([]);
+  expectSame(await disk(after, 2 ** 20), before);
+});
+
+it('says what is lost of a truncated image in one range', async () => {
+  const clusters = new Map(
+    Array.from({ length: 4096 }, (_, index) => [index, filled((index % 250) + 1, 512)] as const),
+  );
+  const image = buildImage({ clusterBits: 9, size: 4096 * 512, clusters });
+  for (let index = 10; index < 4096; index++) put(image.bytes, image.entryAt(index), 8, BigInt(2 ** 40 + index * 512));
+  const { report } = await repaired(image.bytes);
+  expect(ranges(report)).toEqual([[10 * 512, 4086 * 512, undefined]]);
+});

@@ -205,7 +205,7 @@ function repairTable(
     const reason = removalReason(context, mapping, faults, roles);
     if (reason !== null) {
       const { placed, parts } = withoutHost(context, mapping, reason);
-      for (const part of parts) lost.push({ ...part, start: index * clusterSize + part.start });
+      for (const part of parts) lose(lost, { ...part, start: index * clusterSize + part.start });
       setL2Entry(geometry, view, index, placed);
       log.count('entries-removed');
     } else if (faults !== 0) {
@@ -214,13 +214,20 @@ function repairTable(
       const { corrected, lostSubclusters } = correct(geometry, placed);
       setL2Entry(geometry, view, index, corrected);
       for (const part of lostParts(geometry, lostSubclusters, describeAnyFault(SUBCLUSTERS_NOWHERE, 0))) {
-        lost.push({ ...part, start: index * clusterSize + part.start });
+        lose(lost, { ...part, start: index * clusterSize + part.start });
       }
       log.count('entries-corrected');
     } else continue;
     dirty.add(index * l2EntrySize, (index + 1) * l2EntrySize);
   }
   return { dirty, lost };
+}
+
+/** Adds a lost part; one that continues the last becomes a part of it, since there may be millions. */
+function lose(lost: LostPart[], part: LostPart): void {
+  const last = lost.at(-1);
+  if (last === undefined || last.start + last.length !== part.start) lost.push(part);
+  else lost[lost.length - 1] = { ...last, length: last.length + part.length };
 }
 
 /** Why an entry must be removed, a predicate; null when it can be kept. */

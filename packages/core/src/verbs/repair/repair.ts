@@ -7,7 +7,7 @@ import type { CheckReport } from '../../api/check-report.js';
 import type { BlockDevice } from '../../api/device.js';
 import type { RepairOptions, RepairReport } from '../../api/repair-report.js';
 import { Qcow2Error } from '../../errors.js';
-import { viewOf } from '../../format/bytes.js';
+import { alignUp, viewOf } from '../../format/bytes.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import type { Checked } from '../check/check.js';
@@ -72,12 +72,17 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   const { signal } = options;
   const log = new RepairLog(await isMarked(inner));
   const medium = new MarkedMedium(inner, async () => repairSteps.markUnderRepair(inner, await versionOf(inner)));
+  const sizeBefore = inner.size;
   await correctHeader(medium, log, signal);
   const checks = new MediumChecks(inner, options);
   let now = await checks.now();
   const before = log.changed ? undefined : now.report;
+  if (await makeLastClusterWhole(medium, now)) now = await checks.now();
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const context = await contextOf(medium, log, options, now);
+    const whole = await contextOf(medium, log, options, now);
+    // Where the header got a refcount table behind the file, what led there before leads nowhere.
+    const cut = log.changed && round === 0 ? Math.min(sizeBefore, whole.fileSize) : whole.fileSize;
+    const context = { ...whole, fileSize: cut };
     // A check does not look at everything for which QEMU refuses a bitmap.
     const hasBitmaps = findExtension(context.extensions, EXTENSION.bitmaps) !== undefined;
     if (isClean(now.report) && (round > 0 || !hasBitmaps)) break;
@@ -87,6 +92,19 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
     now = next;
   }
   return finish(await contextOf(inner, log, options, null), before, checks);
+}
+
+/**
+ * Makes the file as long as the cluster that a compressed stream reaches past its end: the cluster is counted then.
+ * What is behind the stream's end does not matter. Returns true if it did.
+ */
+async function makeLastClusterWhole(medium: Medium, { context }: Checked): Promise<boolean> {
+  const { clusterSize } = context.geometry;
+  const end = alignUp(medium.size, clusterSize);
+  if (context.references.get(end / clusterSize) === 0) return false;
+  await medium.write([{ at: end, bytes: new Uint8Array(clusterSize) }]);
+  await medium.flush();
+  return true;
 }
 
 /** One round: everything that the check has shown. */
