@@ -124,6 +124,20 @@ describe('snapshots', () => {
     expect((await Qcow2Image.open(bytes)).snapshots.map(({ name }) => name)).toEqual(['one', 'two']);
   });
 
+  it('keep their L1 tables, to which an entry of the disk leads by mistake', async () => {
+    for (const entry of [0, 1]) {
+      const image = mixed(['one'], { size: 2 * 512 * 2 ** 20 });
+      const snapshotL1 = get(image.bytes, image.snapshotTable, 8);
+      put(image.bytes, image.l1 + 8 * entry, 8, snapshotL1);
+      const { bytes, report } = await repaired(image.bytes);
+      expect(report.dropped).toEqual([]);
+      expect(ranges(report)).toEqual([[entry * 512 * 2 ** 20, 512 * 2 ** 20, undefined]]);
+      const view = await (await Qcow2Image.open(bytes)).openSnapshot('one');
+      const expected = new Uint8Array(4 * CLUSTER).fill(1, 0, CLUSTER).fill(2, CLUSTER, 2 * CLUSTER);
+      expectSame(await view.read(0, 4 * CLUSTER), expected.fill(3, 2 * CLUSTER, 3 * CLUSTER));
+    }
+  });
+
   it('take no cluster from the disk that one of them calls a table', async () => {
     const clusters = new Map([0, 1].map((cluster) => [cluster, filled(cluster + 0x51)] as const));
     const image = buildImage({ size: 64 * 2 ** 20, clusters, snapshots: [{ id: '1', name: 'one' }] });

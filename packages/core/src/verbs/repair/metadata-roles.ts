@@ -1,15 +1,15 @@
 /** Decides which clusters contain metadata. An entry for guest data that leads there is invalid. */
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
-import { readBytes } from '../../engine/layer/read-bytes.js';
 import { getUint64, viewOf } from '../../format/bytes.js';
-import { getL2Entry, l2TableOffset } from '../../format/entries.js';
-import { l2Faults, UNALIGNED } from '../../format/entry-faults.js';
+import { l2TableOffset } from '../../format/entries.js';
+import { UNALIGNED } from '../../format/entry-faults.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
 import { refcountsPerBlock } from '../../format/refcounts.js';
 import { l1Faults } from '../../format/table-faults.js';
 import type { Checked } from '../check/check.js';
 import { type RepairedDisk, readL1 } from './disks.js';
+import { isPlausibleTable } from './plausible-tables.js';
 import type { RepairContext } from './repair-context.js';
 
 const L2_TABLE = 1;
@@ -90,7 +90,7 @@ export async function metadataRoles(
   const { references } = checked.context;
   for (const [at, entries] of await tablesNamedBy(context, snapshots)) {
     const isDoubtful = !roles.isTable(at) && references.get(at / geometry.clusterSize) > entries;
-    if (!isDoubtful || (await isPlausibleTable(context, at))) roles.addTable(at);
+    if (!isDoubtful || (await isPlausibleTable(context.medium, geometry, at))) roles.addTable(at);
   }
   return roles;
 }
@@ -108,18 +108,6 @@ async function tablesNamedBy(context: RepairContext, disks: readonly RepairedDis
     }
   }
   return named;
-}
-
-/** True if every entry of a cluster could be that of an L2 table. */
-async function isPlausibleTable({ medium, geometry, fileSize, signal }: RepairContext, at: number): Promise<boolean> {
-  if (at >= fileSize) return false;
-  const table = viewOf(await readBytes(medium, at, geometry.clusterSize, signal));
-  for (let index = 0; index < table.byteLength / geometry.l2EntrySize; index++) {
-    const mapping = getL2Entry(geometry, table, index);
-    const host = mapping.kind === 'unallocated' ? null : mapping.host;
-    if (l2Faults(geometry, table, index, 0) !== 0 || (host !== null && host >= fileSize)) return false;
-  }
-  return true;
 }
 
 /**

@@ -3,19 +3,18 @@ import { readBytes } from '../../engine/layer/read-bytes.js';
 import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
 import { isQcow2Error } from '../../errors.js';
 import { hex, setUint64, viewOf } from '../../format/bytes.js';
-import { l2TableOffset } from '../../format/entries.js';
 import type { Geometry } from '../../format/geometry.js';
 import { diskSizeOf, type Header } from '../../format/header.js';
 import { setSnapshotTable } from '../../format/header-fields.js';
 import { MAX_L1_BYTES, MAX_SNAPSHOT_TABLE_BYTES } from '../../format/limits.js';
 import { decodeName } from '../../format/names.js';
-import { isEmptyEntry } from '../../format/plain-entries.js';
 import { V3_EXTRA_BYTES } from '../../format/snapshot-extra.js';
 import { decodeSnapshots, encodeSnapshots, type Snapshot } from '../../format/snapshots.js';
 import type { FileEnd } from './file-end.js';
 import { changeHeader } from './header-sector.js';
 import type { Medium } from './medium.js';
 import { NO_CHANGE, type PendingChange, referencesTo } from './pending-change.js';
+import { isPlausibleL1, leadsToTables } from './plausible-tables.js';
 import type { RepairContext } from './repair-context.js';
 import type { RepairLog } from './repair-log.js';
 
@@ -64,7 +63,7 @@ export async function planSnapshots(
     const reason =
       fault ??
       (l1Bytes > medium.size ? 'The L1 tables of all snapshots are longer than the file.' : null) ??
-      (await overlapOf(medium, snapshot, header, tableBytes, isOwned));
+      (await overlapOf(medium, snapshot, { header, geometry, tableBytes }, isOwned));
     if (reason === null) kept.push(snapshot);
     else drop(snapshot, log, reason);
   }
@@ -84,8 +83,7 @@ function isActiveTable({ l1TableOffset, l1Size }: Header, at: number, length: nu
 async function overlapOf(
   medium: Medium,
   { l1TableOffset: at, l1Size }: Snapshot,
-  header: Header,
-  tableBytes: number,
+  { header, geometry, tableBytes }: { header: Header; geometry: Geometry; tableBytes: number },
   isOwned: IsOwned,
 ): Promise<string | null> {
   const length = l1Size * 8;
@@ -94,18 +92,13 @@ async function overlapOf(
   const onTable = touches(header.snapshotsOffset, tableBytes) || touches(header.l1TableOffset, header.l1Size * 8);
   if (onTable) return `Its L1 table at ${hex(at)} overlaps other metadata.`;
   const owner = isOwned(at, length);
-  if (owner === 'table') return `Its L1 table at ${hex(at)} overlaps an L2 table of the disk.`;
   // Either this place or the other entry is wrong: what is in the cluster decides.
   const l1 = viewOf(await readBytes(medium, at, length));
-  const isTable = Array.from({ length: l1Size }, (_, index) => index).every((index) =>
-    isPlausible(l1, index, medium.size),
-  );
+  const isTable = isPlausibleL1(l1, medium.size);
+  if (owner === 'table' && !(isTable && (await leadsToTables(medium, geometry, l1)))) {
+    return `Its L1 table at ${hex(at)} overlaps an L2 table of the disk.`;
+  }
   return owner === 'shared' && !isTable ? `Its L1 table at ${hex(at)} is in use as something else.` : null;
-}
-
-function isPlausible(l1: DataView, index: number, fileSize: number): boolean {
-  const offset = l2TableOffset(l1, index);
-  return isEmptyEntry(l1, index * 8) || (offset !== 0 && offset % 512 === 0 && offset < fileSize);
 }
 
 /**
