@@ -245,9 +245,10 @@ export class Refcounts {
       const at = cluster * this.clusterSize;
       this.#metadata.refuse('refcount', at, `The cluster at ${hex(at)} has a refcount below its references.`);
     }
-    if (count === 0 || count === 0n) this.free(cluster);
+    const isFree = count === 0 || count === 0n;
+    if (isFree) this.free(cluster);
     else this.#set(cluster, count);
-    return !this.isUsed(cluster);
+    return isFree;
   }
 
   /** Sets the refcount of a cluster, whose block is loaded, to 0. */
