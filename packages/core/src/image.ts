@@ -342,9 +342,7 @@ export class Qcow2Image implements Disk {
     if (write !== null) return write;
     throw new Qcow2Error(
       'read-only',
-      this.#viewed
-        ? 'The disk of a snapshot cannot be changed.'
-        : "The image was opened in another mode. Open it with mode 'readwrite' to change it.",
+      this.#viewed ? 'The disk of a snapshot cannot be changed.' : "Open the image with mode 'readwrite' to change it.",
     );
   }
 

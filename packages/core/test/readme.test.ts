@@ -238,7 +238,7 @@ describe('the examples of qcow2', () => {
       throw failed;
     };
     await expect(tryChanges(image, change)).rejects.toBe(failed);
-    expect(await image.read(0, image.size)).toEqual(before);
+    expect(Buffer.compare(await image.read(0, image.size), before)).toBe(0);
     await tryChanges(image, () => image.write(0, new Uint8Array([9])));
     expect((await image.read(0, 1))[0]).toBe(9);
     expect(image.snapshots).toEqual([]);

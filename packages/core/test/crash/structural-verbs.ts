@@ -33,6 +33,8 @@ export interface StructuralCall {
 /** A verb. */
 export interface StructuralVerb {
   readonly name: string;
+  /** Images that are judged, as a share of those of other verbs. */
+  readonly share: number;
   draw(next: () => number, disk: StructuralDisk): StructuralCall;
   /** The code of the error with which it refuses an image, and changes nothing; null when it does not. */
   refuses(start: StartDisk): string | null;
@@ -81,6 +83,7 @@ const SIZINGS: readonly Sizing[] = [
 function resizing(name: string, sizings: readonly Sizing[]): StructuralVerb {
   return {
     name,
+    share: 1,
     draw(next, disk) {
       const max = disk.external ? MAX_EXTERNAL : MAX_SIZE;
       const draw = (below: number): number => next() % Math.floor(below);
@@ -105,9 +108,9 @@ export const resizeWithin: StructuralVerb = resizing('resize within', [part, bac
 function unseen(
   name: string,
   run: StructuralCall['run'],
-  refuses: StructuralVerb['refuses'] = () => null,
+  { share = 1, refuses = () => null }: Partial<Pick<StructuralVerb, 'share' | 'refuses'>> = {},
 ): StructuralVerb {
-  return { name, draw: (_, { size }) => ({ what: name, size, run }), refuses };
+  return { name, share, draw: (_, { size }) => ({ what: name, size, run }), refuses };
 }
 
 /** The name of a snapshot that a verb takes. */
@@ -136,8 +139,11 @@ async function goBack(image: Qcow2Image, options: OperationOptions): Promise<voi
 export const compact: StructuralVerb = unseen('compact', (image, options) => image.compact(options));
 export const sparsify: StructuralVerb = unseen('sparsify', (image, options) => image.sparsify(options));
 
-export const snapshot: StructuralVerb = unseen('snapshot', toggle, refusesSnapshots);
-export const applySnapshot: StructuralVerb = unseen('apply snapshot', goBack, refusesSnapshots);
+export const snapshot: StructuralVerb = unseen('snapshot', toggle, { share: 0.5, refuses: refusesSnapshots });
+export const applySnapshot: StructuralVerb = unseen('apply snapshot', goBack, {
+  share: 0.5,
+  refuses: refusesSnapshots,
+});
 
 /** Every verb. */
 export const STRUCTURAL_VERBS: readonly StructuralVerb[] = [

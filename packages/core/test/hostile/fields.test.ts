@@ -72,7 +72,7 @@ describe.each(cases)('the %s image', (_, image, generators) => {
 
   const breakages = generators
     .flatMap((generate) => generate(image))
-    .map((breakage, index) => ({ ...breakage, judged: qemuJudges(index, 6) }));
+    .map((breakage, index) => ({ ...breakage, judged: qemuJudges(index, 12) }));
   test.each(breakages)('$field = $value: $verdict', async ({ apply, verdict, judged }) => {
     const file = image.bytes.slice();
     apply(file);

@@ -140,7 +140,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 2, arbitrary: release },
     { weight: 2, arbitrary: snapshot },
   ),
-  { minLength: 30, maxLength: 70, size: 'max' },
+  { minLength: 25, maxLength: 50, size: 'max' },
 );
 
 const SECTOR = 512;

@@ -42,7 +42,7 @@ const WALK = [
 ];
 
 /** Some of those, for features that are tried with clusters of one size. */
-const SHORT_WALK = [MIB + 1024, 3 * MIB + 512, 40 * MIB, 2 * MIB, 700 * KIB + 512, 900 * KIB];
+const SHORT_WALK = [3 * MIB + 512, 40 * MIB, 700 * KIB + 512, 900 * KIB];
 
 /** Writes here and there. */
 export const FILLED = (folder: QemuFolder): void =>

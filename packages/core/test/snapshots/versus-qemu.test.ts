@@ -11,7 +11,7 @@ import { noiseOf, numbers } from '../support/numbers.js';
 import { Paranoia } from '../support/paranoid.js';
 import { QemuFolder } from '../support/qemu.js';
 
-const STEPS = 8;
+const STEPS = 5;
 const RUNS = Number(process.env.QCOW2_SNAPSHOT_RUNS ?? 1);
 const IMAGE = 'image.qcow2';
 
@@ -170,7 +170,6 @@ describe('snapshots', () => {
         await session.write(1 + (session.next() % 5));
         await step(session, session.next());
         if (session.next() % 3 === 0) await session.expectWhole();
-        if (at % 5 === 4) await session.judge();
       }
       await session.expectWhole();
       await session.judge();
