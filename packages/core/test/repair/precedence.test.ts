@@ -237,3 +237,18 @@ it('says what is lost of a truncated image in one range', async () => {
   const { report } = await repaired(image.bytes);
   expect(ranges(report)).toEqual([[10 * 512, 4086 * 512, undefined]]);
 });
+
+it.each(['zlib', 'zstd'])(
+  'corrects the length of a stream that covers a table, and loses nothing: %s',
+  async (type) => {
+    folder.img('create', '-q', '-f', 'qcow2', '-o', `cluster_size=4k,compression_type=${type}`, IMAGE, '8M');
+    folder.io(IMAGE, 'write -c -P 5 0 4k', 'write -P 1 4M 4k');
+    const bytes = folder.get(IMAGE);
+    const table = Number(get(bytes, Number(get(bytes, 40, 8)), 8) & 0x00ff_ffff_ffff_fe00n);
+    const before = await disk(bytes, 8 * 2 ** 20);
+    put(bytes, table, 8, get(bytes, table, 8) | (15n << 58n));
+    const { report, bytes: after } = await repaired(bytes);
+    expect(report.lost).toEqual([]);
+    expectSame(await disk(after, 8 * 2 ** 20), before);
+  },
+);

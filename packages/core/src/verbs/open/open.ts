@@ -5,13 +5,13 @@ import type { ImageReference, Openable } from '../../api/openable.js';
 import type { OpenOptions } from '../../api/options.js';
 import type { RwLock } from '../../engine/async/rw-lock.js';
 import { Scratch } from '../../engine/async/scratch.js';
-import type { Codec } from '../../engine/layer/codec.js';
 import { CountingSource, newCounters } from '../../engine/layer/counting-source.js';
 import type { Qcow2Layer } from '../../engine/layer/layer.js';
 import type { FileRole, WaitTracker } from '../../engine/layer/wait-tracker.js';
-import { AUTOCLEAR, COMPRESSION_TYPE, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
+import { AUTOCLEAR, CRYPT_METHOD, type Header, INCOMPATIBLE } from '../../format/header.js';
 import type { ChainFile } from '../../sources/chain-files.js';
 import { isByteSource, sourceOf } from '../../sources/openable.js';
+import { codecFor } from './codec-for.js';
 import { type CacheBudgets, checkedBudgets } from './open-options.js';
 import type { LayerOpener, ReferencingFile } from './open-references.js';
 import type { OpenedImage } from './opened-image.js';
@@ -133,14 +133,4 @@ class Opener implements LayerOpener {
 /** True if the header references other files. */
 function referencesFiles({ incompatibleFeatures, backingFileOffset }: Header): boolean {
   return backingFileOffset !== 0 || incompatibleFeatures.includes(INCOMPATIBLE.dataFile);
-}
-
-/** Loads the codec at open, so that no read has to wait for it. */
-async function codecFor(header: Header): Promise<Codec> {
-  if (header.compressionType === COMPRESSION_TYPE.zstd) {
-    const zstd = await import('../../codecs/zstd.js');
-    return zstd.zstdCodec();
-  }
-  const deflate = await import('../../codecs/deflate.js');
-  return deflate.deflateCodec();
 }

@@ -22,6 +22,7 @@ import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.j
 import type { MetadataRoles } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
 import { type RepairContext, readOfRemoved } from './repair-context.js';
+import { StreamShortener } from './shorten-streams.js';
 
 /** A part of a table's guest bytes that is lost, from the first byte that the table maps on. */
 interface LostPart {
@@ -47,6 +48,7 @@ export async function repairL2Tables(
 ): Promise<void> {
   const { medium, geometry } = context;
   const repaired = new Set<number>();
+  const streams = new StreamShortener(context, roles);
   /** What is lost in a table, for the other disks that share it. */
   const lostIn = new Map<number, readonly LostPart[]>();
   for (const disk of disks) {
@@ -63,6 +65,7 @@ export async function repairL2Tables(
     for await (const tables of tablesOf(context, l1, isWanted)) {
       const transfers: Transfer[] = [];
       for (const table of tables) {
+        addDirty(transfers, table.view, table.at, await streams.shorten(table));
         const { dirty, lost } = repairTable(context, table, roles);
         addDirty(transfers, table.view, table.at, dirty);
         if (lost.length > 0) lostIn.set(table.at, lost);
