@@ -151,6 +151,20 @@ describe('snapshots', () => {
   });
 });
 
+it('keeps zeros of the disk, over a backing file, that a snapshot calls a table', async () => {
+  folder.put('base.raw', new Uint8Array(2 ** 20).fill(7));
+  for (const version of [2, 3] as const) {
+    const clusters = new Map([0, 1].map((cluster) => [cluster, filled(cluster === 1 ? 0 : 9)] as const));
+    const backing = { version, backingName: 'base.raw', size: 2 ** 20 };
+    const image = mixed(['one'], { clusters, ...backing });
+    const host = get(image.bytes, image.entryAt(1), 8) & 0x00ff_ffff_ffff_fe00n;
+    put(image.bytes, Number(get(image.bytes, image.snapshotTable, 8)), 8, host);
+    const { bytes, report } = await repaired(image.bytes);
+    expect(ranges(report)).toEqual([[0, 2 ** 20, '1']]);
+    expect(get(bytes, image.entryAt(1), 8)).toBe(host | COPIED);
+  }
+});
+
 describe('an entry that leads past the end of the file', () => {
   it('is lost at every place of its table', async () => {
     const image = buildImage({ clusterBits: 12, size: 4 * 2 ** 20, clusters: new Map([[0, filled(1, 4096)]]) });

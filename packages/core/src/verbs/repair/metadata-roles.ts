@@ -9,7 +9,7 @@ import { refcountsPerBlock } from '../../format/refcounts.js';
 import { l1Faults } from '../../format/table-faults.js';
 import type { Checked } from '../check/check.js';
 import { type RepairedDisk, readL1 } from './disks.js';
-import { isPlausibleTable } from './plausible-tables.js';
+import { isFilledTable } from './plausible-tables.js';
 import type { RepairContext } from './repair-context.js';
 
 const L2_TABLE = 1;
@@ -90,7 +90,7 @@ export async function metadataRoles(
   const { references } = checked.context;
   for (const [at, entries] of await tablesNamedBy(context, snapshots)) {
     const isDoubtful = !roles.isTable(at) && references.get(at / geometry.clusterSize) > entries;
-    if (!isDoubtful || (await isPlausibleTable(context.medium, geometry, at))) roles.addTable(at);
+    if (!isDoubtful || (await isFilledTable(context.medium, geometry, at))) roles.addTable(at);
   }
   return roles;
 }

@@ -12,14 +12,27 @@ const MAX_LOOKED_AT = 64;
 
 /** True if every entry of a cluster could be that of an L2 table. */
 export async function isPlausibleTable(medium: Medium, geometry: Geometry, at: number): Promise<boolean> {
-  if (at >= medium.size) return false;
-  const table = viewOf(await readBytes(medium, at, geometry.clusterSize));
+  return (await entriesIn(medium, geometry, at)) !== null;
+}
+
+/** As {@link isPlausibleTable}, if any entry maps something: zeros can as well be a guest's data. */
+export async function isFilledTable(medium: Medium, geometry: Geometry, at: number): Promise<boolean> {
+  return ((await entriesIn(medium, geometry, at)) ?? 0) > 0;
+}
+
+/** How many entries of an L2 table are not empty; null for a cluster that cannot be one. */
+async function entriesIn(medium: Medium, geometry: Geometry, host: number): Promise<number | null> {
+  if (host >= medium.size) return null;
+  const table = viewOf(await readBytes(medium, host, geometry.clusterSize));
+  let entries = 0;
   for (let index = 0; index < table.byteLength / geometry.l2EntrySize; index++) {
     const mapping = getL2Entry(geometry, table, index);
-    const host = mapping.kind === 'unallocated' ? null : mapping.host;
-    if (l2Faults(geometry, table, index, 0) !== 0 || (host !== null && host >= medium.size)) return false;
+    const leadsTo = mapping.kind === 'unallocated' ? null : mapping.host;
+    if (l2Faults(geometry, table, index, 0) !== 0 || (leadsTo !== null && leadsTo >= medium.size)) return null;
+    const at = index * geometry.l2EntrySize;
+    if (!isEmptyEntry(table, at) || (geometry.extendedL2 && !isEmptyEntry(table, at + 8))) entries++;
   }
-  return true;
+  return entries;
 }
 
 /** True if every entry could be that of an L1 table: it is empty, or leads into the file. */
