@@ -95,6 +95,15 @@ export async function metadataRoles(
   return roles;
 }
 
+/** The host offsets of the L2 tables to which several L1 entries of some disks lead. */
+export async function tablesNamedTwice(
+  context: RepairContext,
+  disks: readonly RepairedDisk[],
+): Promise<ReadonlySet<number>> {
+  const named = await tablesNamedBy(context, disks);
+  return new Set([...named].filter(([, entries]) => entries > 1).map(([at]) => at));
+}
+
 /** The L2 tables that the L1 tables of some disks lead to, by host offset, and how many entries do. */
 async function tablesNamedBy(context: RepairContext, disks: readonly RepairedDisk[]): Promise<Map<number, number>> {
   const { geometry } = context;

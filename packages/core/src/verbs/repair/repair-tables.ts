@@ -19,7 +19,7 @@ import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { writeChanged } from './changed-table.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
-import type { MetadataRoles } from './metadata-roles.js';
+import { type MetadataRoles, tablesNamedTwice } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
 import { type RepairContext, readOfRemoved } from './repair-context.js';
 import { StreamShortener } from './shorten-streams.js';
@@ -49,7 +49,8 @@ export async function repairL2Tables(
   const { medium, geometry } = context;
   const repaired = new Set<number>();
   const streams = new StreamShortener(context, roles);
-  /** What is lost in a table, for the other disks that share it. */
+  const shared = await tablesNamedTwice(context, disks);
+  /** What is lost in a table, for the other entries that lead to it. */
   const lostIn = new Map<number, readonly LostPart[]>();
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
@@ -68,7 +69,7 @@ export async function repairL2Tables(
         addDirty(transfers, table.view, table.at, await streams.shorten(table));
         const { dirty, lost } = repairTable(context, table, roles);
         addDirty(transfers, table.view, table.at, dirty);
-        if (lost.length > 0) lostIn.set(table.at, lost);
+        if (lost.length > 0 && shared.has(table.at)) lostIn.set(table.at, lost);
         loseParts(context, disk, table.l1Index, lost);
       }
       await medium.write(transfers);
