@@ -211,6 +211,30 @@ it('keeps all of a disk whose data file is raw, when an L2 table is lost', async
   expect(folder.tryImg('compare', '-f', 'qcow2', '-F', 'raw', IMAGE, 'data.raw')).toMatchObject({ status: 0 });
 });
 
+it('keeps subclusters of a raw data file, whose host is gone', async () => {
+  const options = 'data_file=data.raw,data_file_raw=on,extended_l2=on';
+  folder.img('create', '-q', '-f', 'qcow2', '-o', options, IMAGE, '1M');
+  folder.io(IMAGE, 'write -P 3 0 1M');
+  const damaged = folder.get(IMAGE);
+  const table = Number(get(damaged, Number(get(damaged, 40, 8)), 8) & 0x00ff_ffff_ffff_fe00n);
+  put(damaged, table + 16, 8, 0);
+  const { report } = await repaired(damaged);
+  expect(report.lost).toEqual([]);
+  expect(folder.tryImg('compare', '-f', 'qcow2', '-F', 'raw', IMAGE, 'data.raw')).toMatchObject({ status: 0 });
+});
+
+it('no longer calls a data file raw when so many tables are lost that there is no room for them', async () => {
+  // A repair takes 64 MiB at least: 1024 tables.
+  const entries = 1025;
+  const { bytes, l1 } = buildImage({ size: entries * 512 * 2 ** 20, incompatible: 4n, autoclear: 2n });
+  for (let index = 0; index < entries; index++) put(bytes, l1 + index * 8, 8, 1n << 40n);
+  const device = bufferDevice(bytes);
+  const report = await repairDevice(device, { fix: 'all' });
+  expect(report.after.findings).toEqual([]);
+  expect(ranges(report)).toEqual([[1024 * 512 * 2 ** 20, 512 * 2 ** 20, undefined]]);
+  expect(get(device.bytes(), 88, 8)).toBe(0n);
+});
+
 describe('a LUKS image', () => {
   it.each(['all', 'leaks'] as const)('without its extension is not repaired: %s', async (fix) => {
     const { bytes } = mixed([], { encryption: 2, leaked: 3 });

@@ -15,10 +15,12 @@ import {
 } from '../../format/entry-faults.js';
 import type { Geometry } from '../../format/geometry.js';
 import { AUTOCLEAR, diskSizeOf } from '../../format/header.js';
+import { setAutoclear } from '../../format/header-fields.js';
 import { isEmptyEntry } from '../../format/plain-entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
 import { writeChanged } from './changed-table.js';
 import { type LoadedTable, type RepairedDisk, readL1, tablesOf } from './disks.js';
+import { changeHeader } from './header-sector.js';
 import { type MetadataRoles, tablesNamedTwice } from './metadata-roles.js';
 import type { PendingChange } from './pending-change.js';
 import { type RepairContext, readOfRemoved } from './repair-context.js';
@@ -100,6 +102,7 @@ export async function repairL1Tables(
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
     const dirty = new DirtyRanges();
+    let isRaw = true;
     for (let index = 0; index < l1.byteLength / 8; index++) {
       if (isEmptyEntry(l1, index * 8)) continue;
       const { offset, owned } = getL1Entry(l1, index);
@@ -113,8 +116,13 @@ export async function repairL1Tables(
         setL1Entry(l1, index, { offset: null, owned: false });
         log.count('entries-removed');
         if (loseTable(context, disk, index, reason)) removed.push(disk.l1At + index * 8);
+        else isRaw = false;
       }
       dirty.add(index * 8, index * 8 + 8);
+    }
+    // Where there is no room for all tables, the disk is no longer what is in the data file.
+    if (!isRaw && hasRawData(context)) {
+      await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.rawDataFile, false));
     }
     await writeChanged(medium, l1, disk.l1At, dirty);
   }
@@ -213,7 +221,8 @@ function repairTable(
       setL2Entry(geometry, view, index, placed);
       log.count('entries-removed');
     } else if (faults !== 0) {
-      const isMisplaced = geometry.externalData && (faults & MISPLACED) !== 0;
+      const misplaced = hasRawData(context) ? MISPLACED | SUBCLUSTERS_NOWHERE : MISPLACED;
+      const isMisplaced = geometry.externalData && (faults & misplaced) !== 0;
       const placed = isMisplaced ? atGuestOffset(mapping, guest) : mapping;
       const { corrected, lostSubclusters } = correct(geometry, placed);
       setL2Entry(geometry, view, index, corrected);
