@@ -14,7 +14,7 @@ const CHANGES = 40;
 /** Free clusters that may remain where a table of several clusters does not fit. */
 const MAX_HOLES = 2;
 /** As above, where streams of several clusters do not fit, each of which keeps its place in its sector. */
-const MAX_HOLES_OF_STREAMS = 32;
+const MAX_HOLES_OF_STREAMS = 64;
 
 /** An image, what its disk contains, and its file. */
 interface Open {
