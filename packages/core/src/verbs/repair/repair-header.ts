@@ -166,10 +166,11 @@ async function correctRefcountFields(
   const wrongWidth = refcountOrder > MAX_REFCOUNT_ORDER;
   if (clusters > 0 && !tooLong && !misplaced && !wrongWidth) return;
   const place = use === 'view' ? NOWHERE : alignUp(medium.size, clusterSize);
-  if (use === 'repair') await medium.write([{ at: place, bytes: new Uint8Array(clusterSize) }]);
   await changeHeader(medium, (sector) => {
     setRefcountTable(sector, place, 1);
     if (wrongWidth) setRefcountOrder(sector, USUAL_REFCOUNT_ORDER);
   });
+  // The header names the place first: after a power cut `endOfEntries` tells where the file ended.
+  if (use === 'repair') await medium.write([{ at: place, bytes: new Uint8Array(clusterSize) }]);
   log.count('header-corrected');
 }
