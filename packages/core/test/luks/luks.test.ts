@@ -82,6 +82,9 @@ describe('a LUKS image', () => {
   });
 
   it.each([
+    ['length', 12, 12],
+    ['length', 12, 16],
+    ['length', 12, 20],
     ['length', 12, 23],
     ['length', 12, 30],
     ['length', 12, 40],
@@ -99,6 +102,21 @@ describe('a LUKS image', () => {
       await expect(repairDevice(device, { fix })).rejects.toMatchObject({ code: 'corrupt' });
       expect(Buffer.compare(device.bytes(), bytes)).toBe(0);
     }
+  });
+
+  it('is not repaired with a length in its extension that reaches over its disk', async () => {
+    const view = new DataView(sound.buffer);
+    const table = Number(view.getBigUint64(Number(view.getBigUint64(40))) & 0x00ff_ffff_ffff_fe00n);
+    // The L2 table is elsewhere, so that only data follow the key material.
+    const bytes = new Uint8Array(sound.length + 4096);
+    bytes.set(sound);
+    bytes.set(sound.subarray(table, table + 4096), sound.length);
+    const parts = new Parts(bytes);
+    parts.view.setBigUint64(Number(view.getBigUint64(40)), BigInt(sound.length) | (1n << 63n));
+    parts.view.setBigUint64(parts.pointer + 8, BigInt(sound.length - parts.header));
+    const device = bufferDevice(bytes);
+    await expect(repairDevice(device, { fix: 'all' })).rejects.toMatchObject({ code: 'corrupt' });
+    expect(Buffer.compare(device.bytes(), bytes)).toBe(0);
   });
 
   it('shows which of its key slots are active', async () => {

@@ -82,6 +82,25 @@ describe('an image that cannot be opened otherwise', () => {
   });
 });
 
+test('what led past the end of the file stays unreadable in an image that has no refcount table', async () => {
+  const size = 1024 * 2 ** 20;
+  for (const field of [null, [48, 8, 0], [56, 4, 0], [96, 4, 9]] as const) {
+    const image = buildImage({ size, clusters: new Map([[3, { kind: 'data', bytes: data }]]) });
+    const end = field === null ? image.refcountTable : image.bytes.length;
+    put(image.bytes, image.entryAt(5), 8, BigInt(end) | (1n << 63n));
+    put(image.bytes, image.l1 + 8, 8, BigInt(end) | (1n << 63n));
+    if (field !== null) put(image.bytes, field[0], field[1], field[2]);
+    const opened = await openFor(bufferDevice(image.bytes.slice(0, end)), 'repair');
+    expect(await opened.read(3 * CLUSTER, CLUSTER)).toEqual(data);
+    await expect(opened.read(5 * CLUSTER, 1)).rejects.toMatchObject({ code: 'corrupt' });
+    await expect(opened.read(size / 2, 1)).rejects.toMatchObject({ code: 'corrupt' });
+    expect((await opened.check()).corruptions).toBeGreaterThan(0);
+    expect((await opened.repair({ fix: 'all' })).after.findings).toEqual([]);
+    expect(await opened.read(5 * CLUSTER, CLUSTER)).toEqual(new Uint8Array(CLUSTER));
+    await opened.close();
+  }
+});
+
 describe('a repair', () => {
   const leaking = (): Uint8Array => {
     const { harm } = damages.find(({ faults }) => faults.join() === 'refcount-high')!;

@@ -18,7 +18,7 @@ import { planSnapshots, writeSnapshots } from './repair-snapshots.js';
 export async function openableView(device: BlockDevice, signal: AbortSignal | undefined): Promise<OverlayMedium> {
   const view = new OverlayMedium(device);
   const log = new RepairLog();
-  await correctHeader(view, log, signal);
+  await correctHeader(view, log, signal, 'view');
   if (await hasReadableTables(view, signal)) return view;
   const context = await contextOf(view, log, { signal }, null);
   const { header, geometry } = context;

@@ -16,6 +16,7 @@ import { setAutoclear, setRefcountOrder, setRefcountTable, setSnapshotTable } fr
 import { isMisplaced, isTooLongFormat } from '../../format/header-rules.js';
 import {
   MAX_BACKING_FORMAT_BYTES,
+  MAX_CLUSTER_BITS,
   MAX_REFCOUNT_ORDER,
   MAX_REFCOUNT_TABLE_BYTES,
   MAX_SNAPSHOTS,
@@ -29,19 +30,28 @@ import type { RepairLog } from './repair-log.js';
 /** The width of refcounts when the header's is invalid: 16 bits, as version 2 has. */
 const USUAL_REFCOUNT_ORDER = 4;
 
+/** Past the end of any file, and aligned to clusters of any size: a refcount table there reads as an empty one. */
+const NOWHERE = 2 ** 53 - 2 ** MAX_CLUSTER_BITS;
+
 /**
- * Corrects the fields and the extensions of the header, where they are what prevents opening.
+ * Corrects the fields and the extensions of the header, where they are what prevents opening. A `view`, which is only
+ * read, gets no refcount table at its end: entries that lead past the end of the file would lead to it.
  *
  * @throws {@link Qcow2Error} when other fields are invalid; what the medium throws; the signal's reason.
  */
-export async function correctHeader(medium: Medium, log: RepairLog, signal: AbortSignal | undefined): Promise<void> {
+export async function correctHeader(
+  medium: Medium,
+  log: RepairLog,
+  signal: AbortSignal | undefined,
+  use: 'view' | 'repair' = 'repair',
+): Promise<void> {
   const bytes = await readFirstCluster(medium, signal);
   const header = decodeHeader(bytes);
   validateLayout(header);
   let extensions = await readableExtensions(medium, header, bytes, log);
   const isListChanged = await dropInvalidFormat(medium, extensions, bytes, log);
   if (isListChanged) extensions = await readableExtensions(medium, header, bytes, log);
-  await correctRefcountFields(medium, header, log);
+  await correctRefcountFields(medium, header, log, use);
   await correctSnapshotFields(medium, header, log);
   const hasBitmaps = findExtension(extensions, EXTENSION.bitmaps) !== undefined;
   const changed = await changeHeader(medium, (sector) => {
@@ -142,19 +152,25 @@ async function correctSnapshotFields(medium: Medium, header: Header, log: Repair
   log.count('header-corrected');
 }
 
-/** Gives an image whose refcount table cannot be at its place an empty one at the end of the file. */
-async function correctRefcountFields(medium: Medium, header: Header, log: RepairLog): Promise<void> {
+/** Gives an image whose refcount table cannot be at its place an empty one: at the end of the file, or nowhere. */
+async function correctRefcountFields(
+  medium: Medium,
+  header: Header,
+  log: RepairLog,
+  use: 'view' | 'repair',
+): Promise<void> {
   const clusterSize = 2 ** header.clusterBits;
   const { refcountTableOffset: at, refcountTableClusters: clusters, refcountOrder } = header;
   const tooLong = clusters > MAX_REFCOUNT_TABLE_BYTES / clusterSize;
   const misplaced = at === 0 || isMisplaced(at, { clusterSize }) || at >= medium.size;
   const wrongWidth = refcountOrder > MAX_REFCOUNT_ORDER;
   if (clusters > 0 && !tooLong && !misplaced && !wrongWidth) return;
-  const place = alignUp(medium.size, clusterSize);
-  await medium.write([{ at: place, bytes: new Uint8Array(clusterSize) }]);
+  const place = use === 'view' ? NOWHERE : alignUp(medium.size, clusterSize);
   await changeHeader(medium, (sector) => {
     setRefcountTable(sector, place, 1);
     if (wrongWidth) setRefcountOrder(sector, USUAL_REFCOUNT_ORDER);
   });
+  // The header names the place first: after a power cut `endOfEntries` tells where the file ended.
+  if (use === 'repair') await medium.write([{ at: place, bytes: new Uint8Array(clusterSize) }]);
   log.count('header-corrected');
 }

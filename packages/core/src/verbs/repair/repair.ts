@@ -13,6 +13,7 @@ import type { Snapshot } from '../../format/snapshots.js';
 import type { Checked } from '../check/check.js';
 import { areCountsAloneWrong } from './counts-alone.js';
 import { disksOf } from './disks.js';
+import { endOfEntries } from './end-of-entries.js';
 import { clearAutoclear, isMarked } from './header-sector.js';
 import { DeviceMedium, MarkedMedium, type Medium, OverlayMedium } from './medium.js';
 import { MediumChecks } from './medium-checks.js';
@@ -81,8 +82,8 @@ async function repairAll(inner: Medium, options: RepairOptions): Promise<RepairR
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const whole = await contextOf(medium, log, options, now);
     // Where the header got a refcount table behind the file, what led there before leads nowhere.
-    const cut = log.changed && round === 0 ? Math.min(sizeBefore, whole.fileSize) : whole.fileSize;
-    const context = { ...whole, fileSize: cut };
+    const end = log.changed && round === 0 ? sizeBefore : whole.fileSize;
+    const context = { ...whole, fileSize: Math.min(end, await endOfEntries(whole)) };
     // A check does not look at everything for which QEMU refuses a bitmap.
     const hasBitmaps = findExtension(context.extensions, EXTENSION.bitmaps) !== undefined;
     if (isClean(now.report) && (round > 0 || !hasBitmaps)) break;

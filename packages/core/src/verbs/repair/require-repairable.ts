@@ -3,12 +3,12 @@
 import { extensionsEnd, readFirstCluster } from '../../engine/layer/metadata.js';
 import { readBytes } from '../../engine/layer/read-bytes.js';
 import { Qcow2Error } from '../../errors.js';
-import { getUint64, hex, viewOf } from '../../format/bytes.js';
+import { alignUp, getUint64, hex, viewOf } from '../../format/bytes.js';
 import { l2TableOffset } from '../../format/entries.js';
 import { decodeExtensions, EXTENSION, findExtension } from '../../format/extensions.js';
 import { geometryOfHeader } from '../../format/geometry.js';
 import { CRYPT_METHOD, decodeHeader, type Header } from '../../format/header.js';
-import { isLuks, LUKS_HEADER_BYTES } from '../../format/luks.js';
+import { isLuks, LUKS_HEADER_BYTES, luksPayloadOffset } from '../../format/luks.js';
 import { validateFeatures, validateLayout, validateTables } from '../../format/validate.js';
 import type { Medium } from './medium.js';
 
@@ -60,10 +60,15 @@ async function requireLuks(
   const length = getUint64(viewOf(pointer.data), 8);
   const { clusterBits, l1TableOffset, l1Size, refcountTableOffset } = header;
   const end = at + length;
-  if (at === 0 || at % 2 ** clusterBits !== 0 || end > medium.size)
-    return refuse(`leads to ${hex(at)}, ${length} bytes`);
-  if (!isLuks(await readBytes(medium, at, LUKS_HEADER_BYTES, signal)))
-    return refuse(`leads to ${hex(at)}, which is none`);
+  const clusterSize = 2 ** clusterBits;
+  if (at === 0 || at % clusterSize !== 0 || end > medium.size) return refuse(`leads to ${hex(at)}, ${length} bytes`);
+  const luks = await readBytes(medium, at, LUKS_HEADER_BYTES, signal);
+  if (!isLuks(luks)) return refuse(`leads to ${hex(at)}, which is none`);
+  // In a qcow2 file LUKS's own field is the length of its header and key material (docs/interop/qcow2.txt).
+  const needed = luksPayloadOffset(luks);
+  if (alignUp(length, clusterSize) !== alignUp(needed, clusterSize)) {
+    return refuse(`has ${length} bytes, but LUKS says ${needed}`);
+  }
   const l1 = viewOf(await readBytes(medium, l1TableOffset, l1Size * 8, signal));
   const tables = Array.from({ length: l1Size }, (_, index) => l2TableOffset(l1, index));
   const others = [refcountTableOffset, l1TableOffset, ...tables];
