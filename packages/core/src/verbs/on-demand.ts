@@ -19,6 +19,7 @@ import type { Usage } from '../api/usage.js';
 import { requireKind, requireOptions } from '../arguments.js';
 import type { Qcow2Layer } from '../engine/layer/layer.js';
 import { requireInside } from '../engine/mapping/guest-range.js';
+import type { Writer } from '../engine/write/writer.js';
 import { Qcow2Error } from '../errors.js';
 import type { Batches } from './batch-iterator.js';
 import { compactImage } from './compact/compact.js';
@@ -130,20 +131,23 @@ export async function repair({ opened, whole, reread }: OpenImage, options: Repa
   throw new Qcow2Error('read-only', "The image was opened in another mode. Open it with mode 'repair' to repair it.");
 }
 
+/** Runs a change after which clusters are free that automatic compaction may fill. */
+async function whatFrees<Result>({ writing }: OpenImage, change: (writer: Writer) => Promise<Result>): Promise<Result> {
+  const { writer, changes } = writing();
+  const result = await change(writer);
+  changes.spaceFreed();
+  return result;
+}
+
 /** As `Disk.resize`. */
 export async function resize(image: OpenImage, size: number, options?: ResizeOptions): Promise<void> {
-  const { writer, changes } = image.writing();
-  await resizeDisk(writer, size, options);
-  changes.spaceFreed();
+  await whatFrees(image, (writer) => resizeDisk(writer, size, options));
 }
 
 /** As `Disk.sparsify`. */
 export async function sparsify(image: OpenImage, options?: OperationOptions): Promise<SparsifyReport> {
   requireOptions(options);
-  const { writer, changes } = image.writing();
-  const report = await sparsifyDisk(writer, options);
-  changes.spaceFreed();
-  return report;
+  return whatFrees(image, (writer) => sparsifyDisk(writer, options));
 }
 
 /** As `Disk.compact`. */
@@ -170,10 +174,10 @@ export async function applySnapshot(
   options?: OperationOptions,
 ): Promise<void> {
   requireReference(which, options);
-  const { writer, changes } = image.writing();
-  const verb = await import('./snapshots/apply-snapshot.js');
-  await verb.applySnapshot(writer, which, options);
-  changes.spaceFreed();
+  await whatFrees(image, async (writer) => {
+    const verb = await import('./snapshots/apply-snapshot.js');
+    await verb.applySnapshot(writer, which, options);
+  });
 }
 
 /** As `Disk.deleteSnapshot`. */
@@ -183,10 +187,10 @@ export async function deleteSnapshot(
   options?: OperationOptions,
 ): Promise<void> {
   requireReference(which, options);
-  const { writer, changes } = image.writing();
-  const verb = await import('./snapshots/delete-snapshot.js');
-  await verb.deleteSnapshot(writer, which, options);
-  changes.spaceFreed();
+  await whatFrees(image, async (writer) => {
+    const verb = await import('./snapshots/delete-snapshot.js');
+    await verb.deleteSnapshot(writer, which, options);
+  });
 }
 
 /** As `Disk.renameSnapshot`. */
