@@ -2,7 +2,8 @@
 
 import type { ByteSource } from '../../api/device.js';
 import { isQcow2Error, Qcow2Error } from '../../errors.js';
-import { getUint64, hex, viewOf } from '../../format/bytes.js';
+import { hex } from '../../format/bytes.js';
+import { CRYPTO_POINTER_BYTES, cryptoHeaderPlace } from '../../format/crypto-header.js';
 import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
 import { CRYPT_METHOD, type Header } from '../../format/header.js';
 import { decodeLuks, LUKS_HEADER_BYTES, type LuksInfo } from '../../format/luks.js';
@@ -56,10 +57,10 @@ async function readLuks(
 ): Promise<LuksInfo> {
   const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
   if (pointer === undefined) throw damaged('is missing', 32);
-  if (pointer.data.length !== 16) throw damaged(`is ${pointer.data.length} bytes long, not 16`, pointer.offset);
-  const view = viewOf(pointer.data);
-  const at = getUint64(view, 0);
-  const length = getUint64(view, 8);
+  if (pointer.data.length !== CRYPTO_POINTER_BYTES) {
+    throw damaged(`is ${pointer.data.length} bytes long, not ${CRYPTO_POINTER_BYTES}`, pointer.offset);
+  }
+  const { at, length } = cryptoHeaderPlace(pointer);
   if (at % clusterSize !== 0) throw damaged(`points to ${hex(at)}, no multiple of the cluster size`, pointer.offset);
   if (at + length > source.size) {
     throw damaged(`points to ${hex(at)}, ${length} bytes, but the file ends at ${hex(source.size)}`, pointer.offset);

@@ -2,7 +2,7 @@
 import type { ByteSource } from '../../api/device.js';
 import type { OperationOptions } from '../../api/options.js';
 import { progressOf } from '../../engine/async/progress.js';
-import { getUint64, viewOf } from '../../format/bytes.js';
+import { CRYPTO_POINTER_BYTES, cryptoHeaderPlace } from '../../format/crypto-header.js';
 import { EXTENSION, findExtension, type HeaderExtension } from '../../format/extensions.js';
 import { diskSizeOf } from '../../format/header.js';
 import { decodeSnapshotExtra } from '../../format/snapshot-extra.js';
@@ -78,8 +78,8 @@ export async function countReferences(
 /** Counts the reference to the encryption header. */
 export function referEncryption(context: CheckContext, extensions: readonly HeaderExtension[]): void {
   const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
-  if (pointer === undefined || pointer.data.length < 16) return;
-  const view = viewOf(pointer.data);
+  if (pointer === undefined || pointer.data.length < CRYPTO_POINTER_BYTES) return;
   const place = { what: 'full disk encryption header pointer', at: pointer.offset };
-  context.refer(getUint64(view, 0), getUint64(view, 8), 'metadata', () => place);
+  const { at, length } = cryptoHeaderPlace(pointer);
+  context.refer(at, length, 'metadata', () => place);
 }

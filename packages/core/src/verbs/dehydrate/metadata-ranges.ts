@@ -9,7 +9,8 @@ import { readBytes } from '../../engine/layer/read-bytes.js';
 import { readSnapshotTable } from '../../engine/layer/snapshot-table.js';
 import { decodeBitmapTableEntry } from '../../format/bitmap-table.js';
 import { type Bitmap, decodeBitmaps } from '../../format/bitmaps.js';
-import { alignUp, getUint64, viewOf } from '../../format/bytes.js';
+import { alignUp, viewOf } from '../../format/bytes.js';
+import { CRYPTO_POINTER_BYTES, cryptoHeaderPlace } from '../../format/crypto-header.js';
 import { EXTENSION, EXTENSION_HEADER_BYTES, findExtension } from '../../format/extensions.js';
 import type { Geometry } from '../../format/geometry.js';
 import { CRYPT_METHOD, diskSizeOf } from '../../format/header.js';
@@ -142,10 +143,8 @@ async function addLuksHeader(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const pointer = findExtension(extensions, EXTENSION.cryptoHeader);
-  if (header.cryptMethod !== CRYPT_METHOD.luks || pointer?.data.length !== 16) return;
-  const view = viewOf(pointer.data);
-  const at = getUint64(view, 0);
-  const length = getUint64(view, 8);
+  if (header.cryptMethod !== CRYPT_METHOD.luks || pointer?.data.length !== CRYPTO_POINTER_BYTES) return;
+  const { at, length } = cryptoHeaderPlace(pointer);
   const luks = await readBytes(source, at, LUKS_HEADER_BYTES, signal);
   if (!isLuks(luks)) return;
   add(metadata, at, Math.min(length, LUKS_HEADER_BYTES));

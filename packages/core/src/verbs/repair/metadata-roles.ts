@@ -1,6 +1,7 @@
 /** Decides which clusters contain metadata. An entry for guest data that leads there is invalid. */
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
-import { getUint64, viewOf } from '../../format/bytes.js';
+import { viewOf } from '../../format/bytes.js';
+import { CRYPTO_POINTER_BYTES, cryptoHeaderPlace } from '../../format/crypto-header.js';
 import { l2TableOffset } from '../../format/entries.js';
 import { UNALIGNED } from '../../format/entry-faults.js';
 import { EXTENSION, findExtension } from '../../format/extensions.js';
@@ -80,8 +81,9 @@ export async function metadataRoles(
   for (const { l1At, l1Entries } of disks) roles.add(l1At, l1Entries * 8);
   roles.add(header.snapshotsOffset, snapshotTableBytes);
   const luks = findExtension(extensions, EXTENSION.cryptoHeader);
-  if (luks !== undefined && luks.data.length === 16) {
-    roles.add(getUint64(viewOf(luks.data), 0), getUint64(viewOf(luks.data), 8));
+  if (luks?.data.length === CRYPTO_POINTER_BYTES) {
+    const { at, length } = cryptoHeaderPlace(luks);
+    roles.add(at, length);
   }
   await addRefcounts(context, roles, checked);
   const [active, ...snapshots] = disks;

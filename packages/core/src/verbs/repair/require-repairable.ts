@@ -3,7 +3,8 @@
 import { extensionsEnd, readFirstCluster } from '../../engine/layer/metadata.js';
 import { readBytes } from '../../engine/layer/read-bytes.js';
 import { Qcow2Error } from '../../errors.js';
-import { alignUp, getUint64, hex, viewOf } from '../../format/bytes.js';
+import { alignUp, hex, viewOf } from '../../format/bytes.js';
+import { CRYPTO_POINTER_BYTES, cryptoHeaderPlace } from '../../format/crypto-header.js';
 import { l2TableOffset } from '../../format/entries.js';
 import { decodeExtensions, EXTENSION, findExtension } from '../../format/extensions.js';
 import { geometryOfHeader } from '../../format/geometry.js';
@@ -55,9 +56,8 @@ async function requireLuks(
     throw new Qcow2Error('corrupt', message, { what: 'encryption header pointer', at: pointer?.offset ?? 32 });
   };
   if (pointer === undefined) return refuse('is missing');
-  if (pointer.data.length !== 16) return refuse(`is ${pointer.data.length} bytes long`);
-  const at = getUint64(viewOf(pointer.data), 0);
-  const length = getUint64(viewOf(pointer.data), 8);
+  if (pointer.data.length !== CRYPTO_POINTER_BYTES) return refuse(`is ${pointer.data.length} bytes long`);
+  const { at, length } = cryptoHeaderPlace(pointer);
   const { clusterBits, l1TableOffset, l1Size, refcountTableOffset } = header;
   const end = at + length;
   const clusterSize = 2 ** clusterBits;

@@ -1,6 +1,7 @@
 /** Checks the LUKS header of an encrypted image. */
 import { readEncryption } from '../../../engine/layer/encryption.js';
-import { getUint64, hex, viewOf } from '../../../format/bytes.js';
+import { hex } from '../../../format/bytes.js';
+import { cryptoHeaderPlace } from '../../../format/crypto-header.js';
 import { EXTENSION, findExtension, type HeaderExtension } from '../../../format/extensions.js';
 import { CRYPT_METHOD } from '../../../format/header.js';
 import type { CheckContext } from '../check-context.js';
@@ -20,7 +21,7 @@ export async function checkLuks(context: CheckContext, extensions: readonly Head
     if (unreadable.code === 'corrupt') report(what, at, unreadable.message);
     return;
   }
-  const at = getUint64(viewOf(findExtension(extensions, EXTENSION.cryptoHeader)!.data), 0);
+  const at = cryptoHeaderPlace(findExtension(extensions, EXTENSION.cryptoHeader)!).at;
   const end = at + luks.payloadOffset;
   if (end <= fileSize) return;
   const message = `The keys end at ${hex(end)}, but the file ends at ${hex(fileSize)}.`;
