@@ -1,8 +1,7 @@
 /** Changes the COPIED flags of L1 and L2 tables: set where the refcount is exactly one (spec: "Cluster mapping"). */
-import { COMPRESSED, COPIED, OFFSET_HIGH, OFFSET_LOW } from './entries.js';
+import { COMPRESSED, COPIED } from './entries.js';
 import type { Geometry } from './geometry.js';
-
-const WORD = 0x1_0000_0000;
+import { getHost } from './host-words.js';
 
 /**
  * Clears the flag in every entry of a table, whose entries are `entrySize` bytes long. Those of compressed clusters
@@ -27,9 +26,8 @@ export function forEachUncopied(
 ): void {
   for (let index = 0; index < l2Entries; index++) {
     const at = index * l2EntrySize;
-    const high = table.getUint32(at);
-    if ((high & (COPIED | COMPRESSED)) !== 0) continue;
-    const host = (high & OFFSET_HIGH) * WORD + ((table.getUint32(at + 4) & OFFSET_LOW) >>> 0);
+    if ((table.getUint32(at) & (COPIED | COMPRESSED)) !== 0) continue;
+    const host = getHost(table, at);
     if (host !== 0) visit(index, host);
   }
 }

@@ -12,6 +12,7 @@ import { MAX_HOST_OFFSET, MAX_REFCOUNT_TABLE_BYTES } from '../../format/limits.j
 import { getRefcountTableEntry, refcountTableFaults } from '../../format/refcount-table.js';
 import { countZeroRefcounts, getRefcount, refcountsPerBlock, setRefcount } from '../../format/refcounts.js';
 import { describeAnyFault } from '../../format/table-faults.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import { DirtyRanges } from './dirty-ranges.js';
 import type { MetadataMap } from './metadata-map.js';
 
@@ -167,7 +168,7 @@ export class Refcounts {
   moveTable(at: number, clusters: number): void {
     const bytes = new Uint8Array(clusters * this.clusterSize);
     const kept = Math.min(bytes.length, this.#table.byteLength);
-    bytes.set(new Uint8Array(this.#table.buffer, this.#table.byteOffset, kept));
+    bytes.set(bytesOf(this.#table).subarray(0, kept));
     this.#table = viewOf(bytes);
     this.#location = { at, clusters };
     this.moved = true;
@@ -351,7 +352,7 @@ export class Refcounts {
     if (clusters * clusterSize > MAX_REFCOUNT_TABLE_BYTES) throw full();
     const first = index * perBlock;
     const table = new Uint8Array(clusters * clusterSize);
-    table.set(new Uint8Array(this.#table.buffer, this.#table.byteOffset, this.#table.byteLength));
+    table.set(bytesOf(this.#table));
     this.#table = viewOf(table);
     for (let step = 0; step < blocks; step++) this.#addBlock(index + step, first + step);
     const at = (first + blocks) * clusterSize;

@@ -1,6 +1,8 @@
 /** Changes the length of the active L1 table: in its place where its clusters suffice, else in a new place. */
+
 import { viewOf } from '../../format/bytes.js';
 import { setL1Table } from '../../format/header-fields.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import type { Steps } from '../async/steps.js';
 import type { Qcow2Layer } from '../layer/layer.js';
 import { takeConsecutive } from './find-clusters.js';
@@ -37,14 +39,13 @@ export function* growL1Table(owner: L1Owner, entries: number): Steps {
   if (moves) state.metadata.add('L1 table', at, clusters * clusterSize);
   const bytes = new Uint8Array(clusters * clusterSize);
   const { l1 } = state;
-  bytes.set(new Uint8Array(l1.buffer, l1.byteOffset, l1.byteLength));
+  bytes.set(bytesOf(l1));
   // What is behind a table in its last cluster may be anything.
   const from = moves ? 0 : l1Size * ENTRY_BYTES;
   state.metadata.refuseOverlap('L1 table', at + from, bytes.length - from);
   yield state.device.write([{ at: at + from, bytes: bytes.subarray(from) }]);
   // It flushes, too: the table is on the medium before the header refers to it.
-  if (moves) yield* freedOnFailure(state, at, clusters, writeBack(state, 'flush'));
-  else yield* writeBack(state, 'flush');
+  yield* freedOnFailure(state, at, moves ? clusters : 0, writeBack(state, 'flush'));
   // Only now: after a read that failed, the next change of an entry would go to a table that nothing refers to.
   state.cache.replaceL1Table(viewOf(bytes.subarray(0, entries * ENTRY_BYTES)));
   state.l1At = at;

@@ -47,6 +47,12 @@ export function* loadBlockOf({ refcounts, maxBlocks, loadBlocks }: WriteState, c
   return true;
 }
 
+/** True if the refcount of the cluster at the host offset `host` is exactly one. Loads its refcount block. */
+export function* isSingle(state: WriteState, host: number): Steps<boolean> {
+  const cluster = Math.floor(host / state.refcounts.clusterSize);
+  return (yield* loadBlockOf(state, cluster)) && state.refcounts.isSingle(cluster);
+}
+
 /**
  * Reserves up to `clusters` free clusters before the cluster `limit`, for the `allocate` calls that follow. Returns how
  * many there are.

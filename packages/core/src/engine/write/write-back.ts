@@ -26,6 +26,7 @@
 import type { Transfer } from '../../api/device.js';
 import { AUTOCLEAR, INCOMPATIBLE } from '../../format/header.js';
 import { clearUnknownAutoclear, setAutoclear, setIncompatible, setRefcountTable } from '../../format/header-fields.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import type { Steps } from '../async/steps.js';
 import type { TrackedBitmaps } from './bitmaps/tracked-bitmaps.js';
 import type { UntrackedBitmaps } from './bitmaps/untracked-bitmaps.js';
@@ -266,8 +267,4 @@ function refuseOverlaps(
   transfers: readonly Transfer[],
 ): void {
   for (const { at, bytes } of transfers) metadata.refuseOverlap(kind, at, bytes.length);
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

@@ -13,7 +13,7 @@ import { clusterMapping, clustersWrittenInPlace, type Freed, hostOffsetInCluster
 import { planUnmap } from '../mapping/plan-unmap.js';
 import { clustersNeeded, type EntryChange, planWrite, type WritePlan } from '../mapping/plan-write.js';
 import { readLayer } from '../read/execute.js';
-import { findClusters, loadBlockOf } from './find-clusters.js';
+import { findClusters, isSingle } from './find-clusters.js';
 import type { TrackedDevice } from './tracked-device.js';
 import { stages, writeBack } from './write-back.js';
 import type { WriteState } from './write-state.js';
@@ -90,11 +90,10 @@ export class WriteSteps {
    * @throws {@link Qcow2Error} `corrupt`; the image is marked.
    */
   *#refuseShared(hosts: readonly number[]): Steps {
-    const { refcounts, metadata } = this.#state;
+    const { metadata } = this.#state;
     if (this.#layer.snapshots.length === 0) return;
     for (const host of hosts) {
-      const cluster = Math.floor(host / refcounts.clusterSize);
-      if ((yield* loadBlockOf(this.#state, cluster)) && refcounts.isSingle(cluster)) continue;
+      if (yield* isSingle(this.#state, host)) continue;
       metadata.refuse('refcount', host, `COPIED is set for the cluster at ${hex(host)}, whose refcount is not 1.`);
     }
   }
@@ -295,13 +294,12 @@ export class WriteSteps {
    * too low, none counts.
    */
   *#ownedEntries(table: DataView | null): Steps<number[]> {
-    const { geometry, refcounts } = this.#state;
+    const { geometry } = this.#state;
     const entries: number[] = [];
     if (table === null || geometry.externalData || this.#layer.snapshots.length > 0) return entries;
     for (let index = 0; index < geometry.l2Entries; index++) {
       if (!isOwned(geometry, table, index) || isCompressed(geometry, table, index)) continue;
-      const cluster = Math.floor((standardOffset(geometry, table, index) ?? 0) / geometry.clusterSize);
-      if ((yield* loadBlockOf(this.#state, cluster)) && refcounts.isSingle(cluster)) entries.push(index);
+      if (yield* isSingle(this.#state, standardOffset(geometry, table, index) ?? 0)) entries.push(index);
     }
     return entries;
   }

@@ -1,7 +1,9 @@
 /** The header of an image that is open for writing: its fields in memory and the sector that contains them. */
+
 import type { Transfer } from '../../api/device.js';
 import { diskSizeOf } from '../../format/header.js';
 import { withCurrentFields } from '../../format/header-fields.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import type { Qcow2Layer } from '../layer/layer.js';
 
 /** Changes fields in sector 0, and keeps the layer's header and its size equal to them. */
@@ -23,8 +25,7 @@ export class WrittenHeader {
 
   /** Changes fields; returns the write of the sector, or null when `edit` changed nothing. */
   change(edit: (sector: DataView) => void): Transfer | null {
-    const { buffer, byteOffset, byteLength } = this.#sector;
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    const bytes = bytesOf(this.#sector);
     const before = bytes.slice();
     edit(this.#sector);
     if (before.every((byte, index) => byte === bytes[index])) return null;

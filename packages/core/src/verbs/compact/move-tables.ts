@@ -4,7 +4,7 @@
  */
 
 import type { Steps } from '../../engine/async/steps.js';
-import { loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
+import { isSingle, loadBlockOf, takeConsecutive } from '../../engine/write/find-clusters.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { freedOnFailure } from '../../engine/write/taken-clusters.js';
 import { writeBack } from '../../engine/write/write-back.js';
@@ -76,9 +76,9 @@ export function* placeFor(
 
 /** True if every cluster of a table has one reference: the table's. */
 function* isAlone({ state, layer }: Structure, { host, clusters }: Table): Steps<boolean> {
-  const first = host / layer.geometry.clusterSize;
-  for (let cluster = first; cluster < first + clusters; cluster++) {
-    if (!(yield* loadBlockOf(state, cluster)) || !state.refcounts.isSingle(cluster)) return false;
+  const { clusterSize } = layer.geometry;
+  for (let at = host; at < host + clusters * clusterSize; at += clusterSize) {
+    if (!(yield* isSingle(state, at))) return false;
   }
   return true;
 }

@@ -102,7 +102,7 @@ export async function repairL1Tables(
   for (const disk of disks) {
     const l1 = await readL1(context, disk);
     const dirty = new DirtyRanges();
-    let isRaw = true;
+    let keepsDisk = true;
     for (let index = 0; index < l1.byteLength / 8; index++) {
       if (isEmptyEntry(l1, index * 8)) continue;
       const { offset, owned } = getL1Entry(l1, index);
@@ -116,12 +116,12 @@ export async function repairL1Tables(
         setL1Entry(l1, index, { offset: null, owned: false });
         log.count('entries-removed');
         if (loseTable(context, disk, index, reason)) removed.push(disk.l1At + index * 8);
-        else isRaw = false;
+        else keepsDisk = false;
       }
       dirty.add(index * 8, index * 8 + 8);
     }
     // Where there is no room for all tables, the disk is no longer what is in the data file.
-    if (!isRaw && hasRawData(context)) {
+    if (!keepsDisk && hasRawData(context)) {
       await changeHeader(medium, (sector) => setAutoclear(sector, AUTOCLEAR.rawDataFile, false));
     }
     await writeChanged(medium, l1, disk.l1At, dirty);

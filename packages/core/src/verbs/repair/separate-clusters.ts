@@ -2,6 +2,7 @@
  * Separates clusters that have two uses: a write to one place of the guest must not change another. Snapshots share
  * clusters with the disk at the same guest offset; that is no second use.
  */
+
 import type { Transfer } from '../../api/device.js';
 import { ClusterCounts } from '../../engine/allocation/cluster-counts.js';
 import { DirtyRanges } from '../../engine/allocation/dirty-ranges.js';
@@ -16,6 +17,7 @@ import {
   standardOffset,
 } from '../../format/entries.js';
 import { CRYPT_METHOD } from '../../format/header.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import type { Checked } from '../check/check.js';
 import { writeChanged } from './changed-table.js';
 import { ClusterOwners } from './cluster-owners.js';
@@ -222,7 +224,7 @@ class SeparationWork implements Separation {
       this.redirects.push({ at: at + index * l2EntrySize, bytes });
     }
     if (clone === undefined) addDirty(changes, view, at, dirty);
-    else await medium.write([{ at: clone, bytes: new Uint8Array(view.buffer, view.byteOffset, view.byteLength) }]);
+    else await medium.write([{ at: clone, bytes: bytesOf(view) }]);
   }
 
   /** Whether COPIED is set for a cluster with more than one reference. */

@@ -3,6 +3,7 @@
  * one write of the header's sector leads to a copy of its L1 table and has its size; then what the disk was is
  * released.
  */
+
 import type { OperationOptions } from '../../api/options.js';
 import type { SnapshotReference } from '../../api/snapshot-reference.js';
 import { progressOf } from '../../engine/async/progress.js';
@@ -19,13 +20,15 @@ import { l2TableOffset } from '../../format/entries.js';
 import { l1EntriesFor } from '../../format/geometry.js';
 import { setDiskSize, setL1Table } from '../../format/header-fields.js';
 import { decodeName } from '../../format/names.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import { requireSnapshotL1 } from '../open/open-snapshot.js';
 import { pauses, refuseDataFile } from './changeable.js';
 import { findSnapshot } from './find-snapshot.js';
 import { References } from './references.js';
 import { releaseTables } from './release-tables.js';
+import { shareL1 } from './shared-l1.js';
 import { clearInTables, TableReader } from './shared-tables.js';
-import { readL1, writeTable } from './snapshot-table.js';
+import { readL1 } from './snapshot-table.js';
 
 const ENTRY_BYTES = 8;
 
@@ -69,7 +72,9 @@ function* switchDisk(structure: Structure, which: SnapshotReference): Steps<Data
   yield* references.refuseUncountable();
   yield* pause();
   yield* writes.mark();
-  return yield* share(structure, references, reader, { l1, size });
+  yield* clearInTables(structure, reader);
+  const at = yield* shareL1(structure, references, 'L1 table', l1, () => writeBack(state, 'check'));
+  return yield* switchTo(structure, at, { l1, size });
 }
 
 /** The disk that becomes the active one. */
@@ -78,28 +83,11 @@ interface NewDisk {
   readonly size: number;
 }
 
-function* share(
-  structure: Structure,
-  references: References,
-  reader: TableReader,
-  { l1, size }: NewDisk,
-): Steps<DataView> {
+/** Lets the header refer to the copy at `at`, with the size that belongs to it. Returns the L1 table that it had. */
+function* switchTo(structure: Structure, at: number, { l1, size }: NewDisk): Steps<DataView> {
   const { state } = structure;
-  const bytes = new Uint8Array(l1.buffer);
-  let at = 0;
-  try {
-    yield* clearInTables(structure, reader, function* () {});
-    yield* references.raise();
-    if (bytes.length > 0) at = yield* writeTable(structure, 'L1 table', bytes);
-    yield* writeBack(state, 'check');
-  } catch (error) {
-    // A read has failed: nothing refers to the copy, and nothing is shared.
-    references.lower();
-    if (at > 0) state.space.retire({ host: at, length: bytes.length });
-    throw error;
-  }
   const old = { host: state.l1At, length: state.l1.byteLength };
-  const left = viewOf(new Uint8Array(state.l1.buffer, state.l1.byteOffset, state.l1.byteLength).slice());
+  const left = viewOf(bytesOf(state.l1).slice());
   const header = state.header.change((sector) => {
     setL1Table(sector, at, l1.byteLength / ENTRY_BYTES);
     setDiskSize(sector, size);

@@ -16,8 +16,9 @@ import { encodeSnapshotExtra } from '../../format/snapshot-extra.js';
 import type { Snapshot } from '../../format/snapshots.js';
 import { pauses, refuseDataFile } from './changeable.js';
 import { References } from './references.js';
+import { shareL1 } from './shared-l1.js';
 import { clearInTables, TableReader } from './shared-tables.js';
-import { replaceSnapshots, requireTable, writeTable } from './snapshot-table.js';
+import { replaceSnapshots, requireTable } from './snapshot-table.js';
 
 const WORD = 2n ** 32n;
 const ENTRY_BYTES = 8;
@@ -54,34 +55,16 @@ function* take(structure: Structure, name: string, options: CreateSnapshotOption
   yield* references.refuseUncountable();
   yield* pause();
   yield* writes.mark();
-  yield* clearInTables(structure, reader, function* () {});
+  yield* clearInTables(structure, reader);
   if (clearCopied(state.l1, ENTRY_BYTES)) state.dirtyL1.add(0, state.l1.byteLength);
   // The flags are cleared on the medium before a refcount rises there.
   yield* writeBack(state, 'check');
-  const taken = yield* share(structure, references, snapshot);
+  yield* shareL1(structure, references, "snapshot's L1 table", state.l1, (l1TableOffset) =>
+    replaceSnapshots(structure, [...layer.snapshots, { ...snapshot, l1TableOffset }]),
+  );
   yield* writeBack(state, 'check');
   progress(layer.size);
-  return taken;
-}
-
-/** Counts everything once more, and enters the snapshot in the table. */
-function* share(structure: Structure, references: References, snapshot: Snapshot): Steps<Snapshot> {
-  const { layer, state } = structure;
-  const { l1 } = state;
-  const bytes = new Uint8Array(l1.buffer, l1.byteOffset, l1.byteLength);
-  let l1TableOffset = 0;
-  try {
-    yield* references.raise();
-    if (bytes.length > 0) l1TableOffset = yield* writeTable(structure, "snapshot's L1 table", bytes);
-    const taken = { ...snapshot, l1TableOffset };
-    yield* replaceSnapshots(structure, [...layer.snapshots, taken]);
-    return taken;
-  } catch (error) {
-    // A read has failed: nothing refers to the copy, and nothing is shared.
-    references.lower();
-    if (l1TableOffset > 0) state.space.retire({ host: l1TableOffset, length: bytes.length });
-    throw error;
-  }
+  return layer.snapshots.at(-1)!;
 }
 
 /** The entry of the snapshot, but for the place of its L1 table. */

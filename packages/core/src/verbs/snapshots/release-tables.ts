@@ -1,6 +1,6 @@
 /** Releases what an L1 table that is no longer used refers to, and sets COPIED where one reference is left. */
 import type { Steps } from '../../engine/async/steps.js';
-import { loadBlockOf } from '../../engine/write/find-clusters.js';
+import { isSingle } from '../../engine/write/find-clusters.js';
 import { flushes } from '../../engine/write/flushes.js';
 import { settle } from '../../engine/write/settle.js';
 import type { Structure } from '../../engine/write/structure.js';
@@ -40,19 +40,20 @@ export async function releaseTables(structure: Structure, l1: DataView): Promise
 /** Sets COPIED in the tables of the disk where the refcount is one. */
 export async function restoreCopied(structure: Structure): Promise<void> {
   const { state, slice } = structure;
+  // The L1 table stays the same object: what replaces it waits for this verb.
+  const reader = new TableReader(structure, state.l1, 'the L1 table', SLICE_BYTES);
   let isFlushed = false;
-  for (let first = 0; first < state.l1.byteLength / 8; ) {
+  for (let first = 0; first < reader.entries; ) {
     await slice(function* () {
       yield* settle(state);
       // The refcounts fall on the medium before an entry says so.
       if (!isFlushed) yield flushes.countsLowered(state);
       isFlushed = true;
-      const reader = new TableReader(structure, state.l1, 'the L1 table', SLICE_BYTES);
       const { indexes, hosts, tables, next } = yield* reader.read(first);
       const changed: { host: number; table: DataView }[] = [];
       for (const [step, table] of tables.entries()) {
         const host = hosts[step]!;
-        if (!(yield* isSingle(structure, host))) continue;
+        if (!(yield* isSingle(state, host))) continue;
         setInL1(structure, indexes[step]!);
         if (yield* setInTable(structure, table)) changed.push({ host, table });
       }
@@ -79,14 +80,9 @@ function* setInTable(structure: Structure, table: DataView): Steps<boolean> {
   missing.sort((a, b) => a.host - b.host);
   let changed = false;
   for (const { index, host } of missing) {
-    if (!(yield* isSingle(structure, host))) continue;
+    if (!(yield* isSingle(structure.state, host))) continue;
     setOwned(geometry, table, index, true);
     changed = true;
   }
   return changed;
-}
-
-function* isSingle({ state }: Structure, host: number): Steps<boolean> {
-  const cluster = host / state.refcounts.clusterSize;
-  return (yield* loadBlockOf(state, cluster)) && state.refcounts.isSingle(cluster);
 }

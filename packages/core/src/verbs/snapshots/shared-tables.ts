@@ -1,4 +1,5 @@
 /** Reads the L2 tables that an L1 table refers to, in batches, and changes their COPIED flags on the medium. */
+
 import type { Steps } from '../../engine/async/steps.js';
 import type { Structure } from '../../engine/write/structure.js';
 import { Qcow2Error } from '../../errors.js';
@@ -6,6 +7,7 @@ import { hex, viewOf } from '../../format/bytes.js';
 import { clearCopied } from '../../format/copied-flags.js';
 import { l2TableOffset } from '../../format/entries.js';
 import { describeAnyFault, l1Faults } from '../../format/table-faults.js';
+import { bytesOf } from '../../format/view-bytes.js';
 import { adjacentTransfers } from '../adjacent-transfers.js';
 
 /** Bytes of tables that are read at once. */
@@ -97,7 +99,7 @@ export function* rewriteTables(
 }
 
 /** Clears COPIED in every L2 table that an L1 table refers to. */
-export function* clearInTables(structure: Structure, reader: TableReader, pause: () => Steps): Steps {
+export function* clearInTables(structure: Structure, reader: TableReader): Steps {
   const { l2EntrySize } = structure.layer.geometry;
   for (let first = 0; first < reader.entries; ) {
     const { hosts, tables, next } = yield* reader.read(first);
@@ -106,10 +108,5 @@ export function* clearInTables(structure: Structure, reader: TableReader, pause:
       .filter(({ table }) => clearCopied(table, l2EntrySize));
     yield* rewriteTables(structure, changed);
     first = next;
-    yield* pause();
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: DataView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
