@@ -11,8 +11,7 @@ import type { Snapshot } from '../../format/snapshots.js';
  * @throws {@link Qcow2Error} `not-found`; `ambiguous` when it fits several.
  */
 export function findSnapshot(snapshots: readonly Snapshot[], which: SnapshotReference): number {
-  const both = { id: which, name: which } as { readonly id?: string; readonly name?: string };
-  const { id, name } = typeof which === 'string' ? both : which;
+  const { id, name } = typeof which === 'string' ? { id: which, name: which } : which;
   const byId = id === undefined ? -1 : snapshots.findIndex((snapshot) => decodeName(snapshot.id) === id);
   const fits = snapshots.flatMap((snapshot, index) =>
     index === byId || (name !== undefined && decodeName(snapshot.name) === name) ? [index] : [],

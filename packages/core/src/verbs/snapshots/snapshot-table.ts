@@ -35,8 +35,7 @@ export function* replaceSnapshots(structure: Structure, snapshots: readonly Snap
   const bytes = requireTable(snapshots);
   const clusters = Math.ceil(bytes.length / clusterSize);
   const at = clusters === 0 ? 0 : yield* writeTable(structure, 'snapshot table', bytes);
-  if (clusters === 0) yield* writeBack(state, 'check');
-  else yield* freedOnFailure(state, at, clusters, writeBack(state, 'check'));
+  yield* freedOnFailure(state, at, clusters, writeBack(state, 'check'));
   const old = { host: layer.header.snapshotsOffset, length: encodeSnapshots(layer.snapshots).length };
   const header = state.header.change((sector) => setSnapshotTable(sector, at, snapshots.length));
   if (header !== null) yield state.device.write([header]);

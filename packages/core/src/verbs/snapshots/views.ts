@@ -17,7 +17,9 @@ class EndedTables extends TableCache {
 /** Ends the disks of the snapshot at `index`, which was removed from the list; those of later ones follow them. */
 export function endViews({ layer }: Structure, index: number): void {
   for (const view of layer.views) {
-    if (view.snapshotIndex === index) view.tables = new EndedTables(view.tables.parts);
-    if (view.snapshotIndex! >= index) view.snapshotIndex = view.snapshotIndex === index ? -1 : view.snapshotIndex! - 1;
+    if (view.snapshotIndex === index) {
+      view.tables = new EndedTables(view.tables.parts);
+      view.snapshotIndex = -1;
+    } else if (view.snapshotIndex! > index) view.snapshotIndex!--;
   }
 }
